@@ -1,0 +1,49 @@
+#include "lc_arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t round_up(size_t bytes) {
+  return (bytes + (LC_ARENA_ALIGN - 1)) & ~(size_t)(LC_ARENA_ALIGN - 1);
+}
+
+lc_status lc_alloc(void *pointer_to_pointer, size_t count, size_t size, struct lc_error *err) {
+  size_t bytes;
+  void *memory = NULL;
+  if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX - LC_ARENA_ALIGN)
+    LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu elements of %zu bytes", count, size);
+  size_t rounded = round_up(bytes ? bytes : 1);
+  memory = aligned_alloc(LC_ARENA_ALIGN, rounded);
+  if (!memory) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu bytes", bytes);
+  memset(memory, 0, rounded);
+  memcpy(pointer_to_pointer, &memory, sizeof memory);
+  return LC_OK;
+}
+
+lc_status lc_arena_init(struct lc_arena *arena, size_t bytes, struct lc_error *err) {
+  memset(arena, 0, sizeof *arena);
+  LC_TRY(lc_alloc(&arena->base, bytes, 1, err));
+  arena->capacity = bytes;
+  return LC_OK;
+}
+
+void lc_arena_init_counting(struct lc_arena *arena) {
+  memset(arena, 0, sizeof *arena);
+  arena->counting = true;
+}
+
+void lc_arena_free(struct lc_arena *arena) {
+  free(arena->base);
+  memset(arena, 0, sizeof *arena);
+}
+
+void *lc_arena_take(struct lc_arena *arena, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return NULL;
+  bytes = round_up(bytes);
+  if (!arena->counting && bytes > arena->capacity - arena->used) return NULL;
+  void *piece = arena->counting ? NULL : arena->base + arena->used;
+  arena->used += bytes;
+  if (arena->used > arena->peak) arena->peak = arena->used;
+  return piece;
+}

@@ -1,0 +1,28 @@
+/* Parallel loops with results that do not depend on the number of threads: every index is computed
+ * on its own, and reductions are the caller's, in index order.
+ *
+ * A loop inside a loop runs on the thread that called it. */
+#ifndef LC_PARALLEL_H
+#define LC_PARALLEL_H
+
+#include "lc_status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Number of threads for all later loops; 0 means as many as the process may use. The environment
+ * variable LUNGCDAM_THREADS sets the start value. */
+void lc_threads_set(int threads);
+int lc_threads(void);
+
+/* True inside the body of a loop that runs on more than one thread. */
+bool lc_in_parallel(void);
+
+/* Calls body(context, i, worker) once for every i in [0, n), worker in [0, lc_threads()). */
+void lc_parallel_for(size_t n, void (*body)(void *context, size_t i, int worker), void *context);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

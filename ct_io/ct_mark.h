@@ -1,0 +1,98 @@
+/* LIDC-IDRI annotations: what each reader outlined and rated.
+ *
+ * Source: TCIA's LidcReadMessage XML (Armato et al., Med Phys 38:915, 2011). Outline points are
+ * pixel indices (x = column, y = row) on the slice named by imageSOP_UID; the outline runs just
+ * outside the nodule, so its own pixels are not nodule. Chest X-ray files (IdriReadMessage) are
+ * recognised.
+ *
+ * Parsing: expat, no external entities, no entity expansion beyond expat's amplification limit,
+ * depth at most 32, text of one element at most 4 KiB, file at most 64 MiB.
+ *
+ * Thread-safety: distinct objects may be used from distinct threads. */
+#ifndef CT_MARK_H
+#define CT_MARK_H
+
+#include <stdint.h>
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The nine ratings in the order of the XML. 0 means not given. */
+typedef enum ct_rating {
+  CT_SUBTLETY = 0,
+  CT_INTERNAL_STRUCTURE,
+  CT_CALCIFICATION,
+  CT_SPHERICITY,
+  CT_MARGIN,
+  CT_LOBULATION,
+  CT_SPICULATION,
+  CT_TEXTURE,
+  CT_MALIGNANCY,
+  CT_RATING_COUNT
+} ct_rating;
+
+/* "subtlety", "internalStructure", "calcification", ... as the XML spells them. */
+const char *ct_rating_name(ct_rating rating);
+
+typedef enum ct_mark_kind {
+  CT_MARK_NODULE = 0, /* 3 mm or more: outlines, normally with ratings */
+  CT_MARK_SMALL,      /* under 3 mm: one point, no ratings */
+  CT_MARK_NON_NODULE  /* non-nodule of 3 mm or more: one point */
+} ct_mark_kind;
+
+/* What is odd about a mark; a bit set. Nothing is dropped for it. */
+enum ct_mark_fault {
+  CT_FAULT_RATING_ZERO = 1 << 0,   /* a rating is 0 */
+  CT_FAULT_NO_RATINGS = 1 << 1,    /* outlines of a nodule without characteristics */
+  CT_FAULT_FEW_POINTS = 1 << 2,    /* an outline of two or three points */
+  CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* first and last point are not the same or neighbours */
+  CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks */
+  CT_FAULT_OUTSIDE_IMAGE = 1 << 5, /* a point outside the image */
+  CT_FAULT_REPEATED = 1 << 6       /* the same mark appears again and was merged */
+};
+
+struct ct_outline {
+  char sop_instance_uid[CT_UID_SIZE];
+  double z_mm;    /* imageZposition as written */
+  bool inclusion; /* false: the outlined pixels are cut out */
+  int32_t (*xy)[2];
+  size_t n_points;
+};
+
+struct ct_mark {
+  ct_mark_kind kind;
+  int session;     /* 0-based readingSession in its file */
+  char reader[64]; /* servicingRadiologistID, often anonymised */
+  char nodule_id[64];
+  int rating[CT_RATING_COUNT];
+  bool has_ratings;
+  struct ct_outline *outlines;
+  size_t n_outlines;
+  unsigned faults;
+};
+
+struct ct_annotation {
+  char *path;
+  bool is_chest_xray; /* IdriReadMessage: recognised, nothing else filled */
+  char series_instance_uid[CT_UID_SIZE];
+  char study_instance_uid[CT_UID_SIZE];
+  int n_sessions;
+  struct ct_mark *marks;
+  size_t n_marks;
+};
+
+/* LC_ERR_FORMAT with file and line for XML that is not an LIDC message. */
+LC_MUST_CHECK lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
+                                           struct lc_error *err);
+void ct_annotation_free(struct ct_annotation *annotation);
+/* Writes a LidcReadMessage as TCIA's files look (same elements, order and namespaces). */
+LC_MUST_CHECK lc_status ct_annotation_write(const struct ct_annotation *annotation,
+                                            const char *path, struct lc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+/* Synthetic chest CT with nodules whose properties are known exactly.
+ *
+ * Everything is a function of (seed, patient): anatomy, scanner settings, nodules, malignancy, and
+ * the four simulated readers. docs/phantom.md states the model: shapes, HU, noise, the rule that
+ * gives malignancy from the features, and how readers err.
+ *
+ * Thread-safety: distinct objects may be used from distinct threads. */
+#ifndef CT_PHANTOM_H
+#define CT_PHANTOM_H
+
+#include "ct_mark.h"
+#include "ct_volume.h"
+#include "ct_write.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum ct_texture { CT_SOLID = 0, CT_PART_SOLID, CT_GROUND_GLASS } ct_texture;
+typedef enum ct_attachment { CT_FREE = 0, CT_ON_VESSEL, CT_ON_PLEURA } ct_attachment;
+
+/* True properties of one nodule. Ratings are what an ideal reader would give, on LIDC's scales. */
+struct ct_phantom_nodule {
+  double centre_mm[3]; /* LPS */
+  double diameter_mm;
+  double lobulation, spiculation; /* 0 none to 1 strong */
+  double margin;                  /* 0 blurred to 1 sharp */
+  double sphericity;              /* ratio of shortest to longest axis, (0, 1] */
+  double axes_mm[3];              /* half axes of the body */
+  ct_texture texture;
+  double calcification; /* volume share of calcium, 0 to 1 */
+  ct_attachment attachment;
+  double malignancy_probability;
+  bool malignant;
+  double true_rating[CT_RATING_COUNT];
+};
+
+#define CT_PHANTOM_MAX_NODULES 4
+#define CT_PHANTOM_READERS 4
+
+struct ct_phantom {
+  struct ct_write_header header;
+  struct ct_volume volume;
+  uint8_t *truth; /* [slice, row, column]: 0 background, n + 1 inside nodule n */
+  struct ct_phantom_nodule nodules[CT_PHANTOM_MAX_NODULES];
+  size_t n_nodules;
+  struct ct_annotation annotation;        /* four reading sessions */
+  char (*sop_instance_uids)[CT_UID_SIZE]; /* one a slice */
+};
+
+/* How large and fine the phantom is; zeroes mean the seed chooses. */
+struct ct_phantom_options {
+  uint64_t seed;
+  uint64_t patient; /* 0-based */
+  size_t matrix;    /* rows = columns; 0: 512. Tests use less */
+  double slice_spacing_mm;
+};
+
+LC_MUST_CHECK lc_status ct_phantom_make(struct ct_phantom *phantom,
+                                        const struct ct_phantom_options *options,
+                                        struct lc_progress *progress, struct lc_error *err);
+/* Writes DICOM and XML in TCIA's layout: ROOT/<PatientID>/<StudyUID>/<SeriesUID>/000001.dcm ... and
+ * one XML beside them; the folder of the series is returned in series_folder. Whole or not at all.
+ */
+LC_MUST_CHECK lc_status ct_phantom_write(const struct ct_phantom *phantom, const char *root,
+                                         bool replace, char *series_folder,
+                                         size_t series_folder_size, struct lc_error *err);
+void ct_phantom_free(struct ct_phantom *phantom);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

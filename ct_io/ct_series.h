@@ -1,0 +1,114 @@
+/* One CT series: headers only, sorted by geometry, with the verdict on whether it can be used.
+ *
+ * Coordinates are the patient's, LPS, in millimetres (DICOM PS3.3 C.7.6.2.1.1). Slices are sorted
+ * by the projection of ImagePositionPatient on the slice normal, never by file name, InstanceNumber
+ * or z alone. docs/series-loading.md lists each situation and what happens.
+ *
+ * Thread-safety: functions may be called from any thread on distinct objects; a finished series may
+ * be read by many threads. */
+#ifndef CT_SERIES_H
+#define CT_SERIES_H
+
+#include <stdint.h>
+
+#include "lc_log.h"
+#include "lc_status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CT_UID_SIZE 65   /* 64 characters, PS3.5 section 9, and the final zero */
+#define CT_TEXT_SIZE 256 /* longest header text kept, in UTF-8 */
+
+typedef enum ct_verdict {
+  CT_USABLE = 0, /* geometry as the standard asks */
+  CT_REPAIRED,   /* usable after a stated rule was applied; `reason` names it */
+  CT_REFUSED     /* not usable; `reason` says why */
+} ct_verdict;
+
+struct ct_slice {
+  char *path;
+  int frame; /* 0-based frame of a multi-frame file; 0 for single-frame */
+  char sop_instance_uid[CT_UID_SIZE];
+  char sop_class_uid[CT_UID_SIZE];
+  char transfer_syntax_uid[CT_UID_SIZE];
+  long instance_number;
+  int acquisition_number;
+  double position_mm[3]; /* centre of the first pixel */
+  double along_mm;       /* projection of position_mm on the series' normal */
+  double slope, intercept;
+  bool rescale_given;
+  bool pixel_signed;
+  int bits_allocated, bits_stored, high_bit;
+  bool padding_given;
+  long padding_low, padding_high; /* stored values, in the signedness of the pixels */
+};
+
+struct ct_series {
+  char patient_id[CT_TEXT_SIZE];
+  char patient_name[CT_TEXT_SIZE];
+  char study_instance_uid[CT_UID_SIZE];
+  char series_instance_uid[CT_UID_SIZE];
+  char frame_of_reference_uid[CT_UID_SIZE];
+  char modality[17];
+  char study_date[17];
+  char series_description[CT_TEXT_SIZE];
+  char series_number[17];
+  char manufacturer[CT_TEXT_SIZE];
+  char model_name[CT_TEXT_SIZE];
+  char convolution_kernel[CT_TEXT_SIZE];
+  bool lossy; /* LossyImageCompression "01" or a lossy transfer syntax */
+
+  int rows, columns;
+  double pixel_spacing_mm[2]; /* between rows, between columns (PS3.3 10.7.1.3) */
+  double slice_spacing_mm;    /* median distance of neighbours along the normal; 0 for one slice */
+  double slice_thickness_mm;  /* 0 when not given */
+  double orientation[6];      /* direction cosines of a row, then of a column */
+  double normal[3];           /* row x column */
+
+  struct ct_slice *slices; /* sorted by along_mm, ascending */
+  size_t n_slices;
+
+  ct_verdict verdict;
+  char reason[512]; /* why refused or which rule repaired; "" when usable as it is */
+};
+
+/* All series below some folders. */
+struct ct_index {
+  struct ct_series *series; /* sorted by patient, study and series UID */
+  size_t n_series;
+  size_t n_files_seen;
+  size_t n_files_not_dicom;
+};
+
+/* Reads the headers of every file below the given folders or files (following no links out of
+ * them). Files that are not DICOM are counted and skipped. LC_ERR_NOT_FOUND when a path does not
+ * exist, LC_ERR_NO_DICOM when nothing in it is a DICOM image. progress may be NULL. */
+LC_MUST_CHECK lc_status ct_index_scan(struct ct_index *index, const char *const *paths,
+                                      size_t n_paths, struct lc_progress *progress,
+                                      struct lc_error *err);
+void ct_index_free(struct ct_index *index);
+
+/* The series with this UID, or, when uid is NULL, the only CT series that is not refused.
+ * LC_ERR_AMBIGUOUS lists the candidates; LC_ERR_GEOMETRY gives the reason when the one asked for
+ * (or the only one) is refused; LC_ERR_NOT_FOUND when no such series exists. */
+LC_MUST_CHECK lc_status ct_index_choose(const struct ct_index *index, const char *uid,
+                                        const struct ct_series **series, struct lc_error *err);
+
+const char *ct_verdict_name(ct_verdict verdict); /* "usable", "repaired", "refused" */
+/* "Explicit VR Little Endian" for "1.2.840.10008.1.2.1"; the UID itself when unknown. */
+const char *ct_transfer_syntax_name(const char *uid);
+
+/* Index of the slice whose SOPInstanceUID is uid, or -1. */
+long ct_series_find_sop(const struct ct_series *series, const char *uid);
+/* Index of the slice nearest to a patient point along the normal. */
+size_t ct_series_nearest_slice(const struct ct_series *series, const double lps_mm[3]);
+/* SHA-256 over UIDs and geometry of all slices in order: identifies the input in the store. */
+LC_MUST_CHECK lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
+                                               struct lc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

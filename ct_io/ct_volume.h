@@ -1,0 +1,49 @@
+/* Hounsfield voxels of all or some slices of a series, with their geometry.
+ *
+ * hu = slope * stored + intercept in the pixels' signedness, rounded to the nearest integer;
+ * padding pixels become air. A voxel index (i, j, k) counts columns, rows and slices.
+ *
+ * Thread-safety: a finished volume may be read by many threads. */
+#ifndef CT_VOLUME_H
+#define CT_VOLUME_H
+
+#include <stdint.h>
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CT_AIR_HU (-1000)
+
+struct ct_volume {
+  int16_t *hu;          /* [slice, row, column] */
+  size_t size[3];       /* columns, rows, slices */
+  double spacing_mm[3]; /* along columns index i, rows index j, slices index k */
+  double origin_mm[3];  /* patient position of voxel (0, 0, 0) */
+  double direction[9];  /* row-major 3 x 3, column c = unit vector of index c */
+  size_t first_slice;   /* index in the series of slice 0 of this volume */
+};
+
+/* Decodes slices [first, first + count) of a usable series. The slab needs uniform spacing within
+ * the tolerance the series was accepted with. LC_ERR_FORMAT and LC_ERR_UNSUPPORTED name the file.
+ */
+LC_MUST_CHECK lc_status ct_volume_decode(struct ct_volume *volume, const struct ct_series *series,
+                                         size_t first, size_t count, struct lc_progress *progress,
+                                         struct lc_error *err);
+void ct_volume_free(struct ct_volume *volume);
+
+/* Slices [first, first + count) that a cube of edge_mm around a patient point needs for linear
+ * interpolation, clipped to the series. */
+void ct_series_slab(const struct ct_series *series, const double centre_mm[3], double edge_mm,
+                    size_t *first, size_t *count);
+
+/* Patient millimetres to continuous (i, j, k) in the whole series, and back. */
+void ct_series_to_index(const struct ct_series *series, const double lps_mm[3], double ijk[3]);
+void ct_series_to_patient(const struct ct_series *series, const double ijk[3], double lps_mm[3]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

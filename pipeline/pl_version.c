@@ -1,0 +1,9 @@
+#include "pl_version.h"
+
+const char *pl_version(void) {
+  return LUNGCDAM_VERSION;
+}
+
+const char *pl_commit(void) {
+  return LUNGCDAM_COMMIT;
+}

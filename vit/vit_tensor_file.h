@@ -1,0 +1,78 @@
+/* Files of named tensors: safetensors (an 8-byte little-endian header length, a JSON header, raw
+ * data; https://github.com/huggingface/safetensors, format section of its README).
+ *
+ * Reading maps the file, so that processes share it, and copies nothing. Everything in the header
+ * is checked before it is used: length at most 100 MiB, depth, types, offsets in range, aligned to
+ * the element, no overlap, no hole, counts that do not overflow.
+ *
+ * Thread-safety: an open file may be read by many threads. */
+#ifndef VIT_TENSOR_FILE_H
+#define VIT_TENSOR_FILE_H
+
+#include <stdint.h>
+
+#include "lc_status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum vit_dtype {
+  VIT_F32 = 0,
+  VIT_F16,
+  VIT_BF16,
+  VIT_F64,
+  VIT_I64,
+  VIT_I32,
+  VIT_I16,
+  VIT_I8,
+  VIT_U8,
+  VIT_BOOL
+} vit_dtype;
+
+#define VIT_MAX_RANK 8
+
+struct vit_tensor {
+  char *name;
+  vit_dtype dtype;
+  size_t rank;
+  size_t shape[VIT_MAX_RANK];
+  size_t count;     /* elements */
+  const void *data; /* in the mapped file, or the caller's when writing */
+};
+
+struct vit_tensor_file {
+  char *path;
+  struct vit_tensor *tensors; /* in the order of their data */
+  size_t n_tensors;
+  char **metadata;   /* key, value, key, value ... of "__metadata__" */
+  size_t n_metadata; /* pairs */
+  void *mapping;
+  size_t mapping_size;
+};
+
+size_t vit_dtype_size(vit_dtype dtype);
+const char *vit_dtype_name(vit_dtype dtype); /* "F32" */
+
+/* LC_ERR_TRUNCATED when data ends before the header says; LC_ERR_FORMAT otherwise. */
+LC_MUST_CHECK lc_status vit_tensor_file_open(struct vit_tensor_file *file, const char *path,
+                                             struct lc_error *err);
+void vit_tensor_file_close(struct vit_tensor_file *file);
+
+/* NULL when absent. */
+const struct vit_tensor *vit_tensor_file_find(const struct vit_tensor_file *file, const char *name);
+const char *vit_tensor_file_metadata(const struct vit_tensor_file *file, const char *key);
+
+/* Converts F32, F16, BF16 or F64 to float32. */
+LC_MUST_CHECK lc_status vit_tensor_to_float(const struct vit_tensor *tensor, float *out,
+                                            struct lc_error *err);
+
+/* Writes tensors in the given order, whole or not at all. metadata: n pairs of key and value. */
+LC_MUST_CHECK lc_status vit_tensor_file_write(const char *path, const struct vit_tensor *tensors,
+                                              size_t n_tensors, const char *const *metadata,
+                                              size_t n_metadata, struct lc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
