@@ -1,0 +1,89 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdam_paint.h"
+#include "lc_arena.h"
+
+static double catmull_rom(double x) {
+  x = fabs(x);
+  if (x < 1) return (1.5 * x - 2.5) * x * x + 1;
+  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2;
+  return 0;
+}
+
+static size_t repeat_edge(ptrdiff_t i, size_t n) {
+  return i < 0 ? 0 : (size_t)i >= n ? n - 1 : (size_t)i;
+}
+
+/* One line resized: n values with the given stride to out_n values with another. */
+static void resize_line(const float *line, size_t n, size_t stride, float *out, size_t out_n,
+                        size_t out_stride) {
+  double ratio = (double)n / (double)out_n, widen = ratio > 1 ? ratio : 1;
+  for (size_t o = 0; o < out_n; o++) {
+    double centre = ((double)o + 0.5) * ratio - 0.5, sum = 0, total = 0;
+    ptrdiff_t last = (ptrdiff_t)floor(centre + 2 * widen);
+    for (ptrdiff_t i = (ptrdiff_t)ceil(centre - 2 * widen); i <= last; i++) {
+      double w = catmull_rom(((double)i - centre) / widen);
+      sum += w * (double)line[repeat_edge(i, n) * stride];
+      total += w;
+    }
+    out[o * out_stride] = (float)(sum / total);
+  }
+}
+
+lc_status cdam_paint_resize(const float *image, size_t rows, size_t columns, float *out,
+                            size_t out_rows, size_t out_columns, struct lc_error *err) {
+  float *wide = NULL;
+  LC_TRY(lc_alloc(&wide, rows * out_columns, sizeof *wide, err));
+  for (size_t r = 0; r < rows; r++)
+    resize_line(image + r * columns, columns, 1, wide + r * out_columns, out_columns, 1);
+  for (size_t c = 0; c < out_columns; c++)
+    resize_line(wide + c, rows, out_columns, out + c, out_rows, out_columns);
+  free(wide);
+  return LC_OK;
+}
+
+/* The score at a point of the panel, in [0, 1] coordinates. */
+static double score_at(const struct cdam_panel *panel, cdam_enlarge enlarge, double x, double y) {
+  size_t gh = panel->grid_height, gw = panel->grid_width;
+  double gx = x * (double)gw, gy = y * (double)gh;
+  if (enlarge == CDAM_NEAREST)
+    return (double)panel->map[repeat_edge((ptrdiff_t)gy, gh) * gw + repeat_edge((ptrdiff_t)gx, gw)];
+  double fx = floor(gx - 0.5), fy = floor(gy - 0.5), tx = gx - 0.5 - fx, ty = gy - 0.5 - fy;
+  size_t x0 = repeat_edge((ptrdiff_t)fx, gw), x1 = repeat_edge((ptrdiff_t)fx + 1, gw);
+  const float *row0 = panel->map + repeat_edge((ptrdiff_t)fy, gh) * gw;
+  const float *row1 = panel->map + repeat_edge((ptrdiff_t)fy + 1, gh) * gw;
+  double top = (double)row0[x0] * (1 - tx) + (double)row0[x1] * tx;
+  double bottom = (double)row1[x0] * (1 - tx) + (double)row1[x1] * tx;
+  return top * (1 - ty) + bottom * ty;
+}
+
+lc_status cdam_paint_panel(const struct cdam_figure *figure, const struct cdam_panel *panel,
+                           double scale, size_t width, size_t height, uint32_t *words,
+                           struct lc_error *err) {
+  double low = figure->window_low_hu, high = figure->window_high_hu;
+  if (low == 0 && high == 0) {
+    low = -1350;
+    high = 150;
+  }
+  double opacity = figure->opacity > 0 ? figure->opacity : 0.75;
+  float *hu = NULL;
+  LC_TRY(lc_alloc(&hu, width * height, sizeof *hu, err));
+  lc_status status =
+      cdam_paint_resize(panel->hu, panel->rows, panel->columns, hu, height, width, err);
+  for (size_t y = 0; status == LC_OK && y < height; y++)
+    for (size_t x = 0; x < width; x++) {
+      double grey = ((double)hu[y * width + x] - low) / (high - low), value = 0;
+      grey = grey < 0 ? 0 : grey > 1 ? 1 : grey;
+      if (panel->map)
+        value = score_at(panel, figure->enlarge, ((double)x + 0.5) / (double)width,
+                         ((double)y + 0.5) / (double)height) /
+                scale;
+      uint8_t rgb[3];
+      cdam_colour_over(figure->colours, value, opacity, grey, rgb);
+      words[y * width + x] = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
+    }
+  free(hu);
+  return status;
+}
