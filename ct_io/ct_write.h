@@ -24,10 +24,15 @@ struct ct_write_header {
   char convolution_kernel[17];
   double kvp, tube_current_ma, exposure_mas, reconstruction_diameter_mm;
   double slice_thickness_mm;
+  char image_comments[128]; /* "Synthetic phantom, not a patient"; "" for none */
 };
 
-/* Writes slice k of the volume as one Explicit VR Little Endian file: signed 16-bit, slope 1,
- * intercept -1024 (stored = HU + 1024), InstanceNumber k + 1. */
+/* Writes slice k of the volume as one Explicit VR Little Endian file, whole or not at all: signed
+ * 16-bit, slope 1, intercept -1024 (stored = HU + 1024), InstanceNumber k + 1, patient head first
+ * supine, lung and mediastinum windows. Dates are the header's, so that the same arguments give the
+ * same bytes; a number that is 0 and a text that is "" are left out, or left empty where the
+ * standard wants the attribute. LC_ERR_USAGE for a UID that is none or a text longer than its VR
+ * allows; LC_ERR_NUMERIC for more than 31743 HU; LC_ERR_NO_SPACE and LC_ERR_NOT_WRITABLE. */
 LC_MUST_CHECK lc_status ct_write_slice(const struct ct_write_header *header,
                                        const struct ct_volume *volume, size_t k,
                                        const char *sop_instance_uid, const char *path,
