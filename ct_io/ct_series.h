@@ -62,13 +62,18 @@ struct ct_series {
 
   int rows, columns;
   double pixel_spacing_mm[2]; /* between rows, between columns (PS3.3 10.7.1.3) */
-  double slice_spacing_mm;    /* median distance of neighbours along the normal; 0 for one slice */
+  double slice_spacing_mm;    /* median distance of neighbours along the normal; for one slice its
+                                 thickness, or 1 */
   double slice_thickness_mm;  /* 0 when not given */
   double orientation[6];      /* direction cosines of a row, then of a column */
   double normal[3];           /* row x column */
 
   struct ct_slice *slices; /* sorted by along_mm, ascending */
   size_t n_slices;
+
+  /* A SeriesInstanceUID whose images differ in size, spacing, orientation, kind or (where positions
+   * repeat) acquisition is listed as several series, part 1 to n_parts. */
+  int part, n_parts;
 
   ct_verdict verdict;
   char reason[512]; /* why refused or which rule repaired; "" when usable as it is */
@@ -80,19 +85,23 @@ struct ct_index {
   size_t n_series;
   size_t n_files_seen;
   size_t n_files_not_dicom;
+  char **problems; /* one line for each DICOM file that cannot be read: file, thing, expectation */
+  size_t n_problems;
 };
 
-/* Reads the headers of every file below the given folders or files (following no links out of
- * them). Files that are not DICOM are counted and skipped. LC_ERR_NOT_FOUND when a path does not
- * exist, LC_ERR_NO_DICOM when nothing in it is a DICOM image. progress may be NULL. */
+/* Reads the headers of every file below the given folders or files; symbolic links below them are
+ * not followed. Files that are not DICOM are counted and skipped, DICOM files that cannot be read
+ * are counted, logged and listed in problems. LC_ERR_NOT_FOUND when a path does not exist,
+ * LC_ERR_NO_DICOM when nothing in it is a DICOM object. progress may be NULL. */
 LC_MUST_CHECK lc_status ct_index_scan(struct ct_index *index, const char *const *paths,
                                       size_t n_paths, struct lc_progress *progress,
                                       struct lc_error *err);
 void ct_index_free(struct ct_index *index);
 
-/* The series with this UID, or, when uid is NULL, the only CT series that is not refused.
- * LC_ERR_AMBIGUOUS lists the candidates; LC_ERR_GEOMETRY gives the reason when the one asked for
- * (or the only one) is refused; LC_ERR_NOT_FOUND when no such series exists. */
+/* The series with this UID, or, when uid is NULL, the only CT series that is not refused. Among
+ * several usable parts of one series the largest is taken if it has ten times the slices of the
+ * next. LC_ERR_AMBIGUOUS lists the candidates; LC_ERR_GEOMETRY gives the reason when the one asked
+ * for (or the only one) is refused; LC_ERR_NOT_FOUND when no such series exists. */
 LC_MUST_CHECK lc_status ct_index_choose(const struct ct_index *index, const char *uid,
                                         const struct ct_series **series, struct lc_error *err);
 

@@ -1,7 +1,9 @@
 /* Hounsfield voxels of all or some slices of a series, with their geometry.
  *
  * hu = slope * stored + intercept in the pixels' signedness, rounded to the nearest integer;
- * padding pixels become air. A voxel index (i, j, k) counts columns, rows and slices.
+ * padding pixels become CT_AIR_HU and nothing is below CT_LOWEST_HU. A voxel index (i, j, k) counts
+ * columns, rows and slices. With a tilted gantry the third axis is the line through the first
+ * pixels of the slices, not the normal: direction is then not orthogonal.
  *
  * Thread-safety: a finished volume may be read by many threads. */
 #ifndef CT_VOLUME_H
@@ -16,6 +18,8 @@ extern "C" {
 #endif
 
 #define CT_AIR_HU (-1000)
+/* What lies below is out of the field of view: the lowest value of the 12-bit CT scale. */
+#define CT_LOWEST_HU (-1024)
 
 struct ct_volume {
   int16_t *hu;          /* [slice, row, column] */

@@ -1,0 +1,34 @@
+// DCMTK made ready once: decoders registered, its own log silenced. Used only inside this room.
+#ifndef CT_DCMTK_HPP
+#define CT_DCMTK_HPP
+
+#include <dcmtk/config/osconfig.h>
+
+#include <dcmtk/dcmdata/dctk.h>
+
+#include <exception>
+
+#include "lc_status.h"
+
+namespace ct {
+
+// Call before any other use of DCMTK; safe from several threads.
+void start_dcmtk();
+
+// Runs `body`, turning an exception into a status that names `path`.
+template <typename Body>
+lc_status guarded(const char *path, struct lc_error *err, Body body) noexcept {
+  try {
+    return body();
+  } catch (const std::bad_alloc &) {
+    return lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
+  } catch (const std::exception &e) {
+    return lc_fail(err, LC_ERR_INTERNAL, __FILE__, __LINE__, "%s: %s", path, e.what());
+  } catch (...) {
+    return lc_fail(err, LC_ERR_INTERNAL, __FILE__, __LINE__, "%s: unknown exception", path);
+  }
+}
+
+} // namespace ct
+
+#endif

@@ -1,0 +1,359 @@
+#include "ct_header.h"
+
+#include "ct_dcmtk.hpp"
+#include "lc_arena.h"
+#include "lc_text.h"
+
+#include <dcmtk/dcmdata/dcmetinf.h>
+#include <dcmtk/dcmdata/dcspchrs.h>
+
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sys/stat.h>
+
+namespace {
+
+// Values longer than this stay in the file until asked for, and none longer is asked for.
+constexpr Uint32 longest_value = 4096;
+
+OFString trimmed(const OFString &word) {
+  const char *blanks = " \t\r\n";
+  size_t first = word.find_first_not_of(blanks);
+  if (first == OFString_npos) return "";
+  return word.substr(first, word.find_last_not_of(blanks) - first + 1);
+}
+
+bool text(DcmItem *item, const DcmTagKey &tag, OFString &value, unsigned long index = 0) {
+  return item && item->findAndGetOFString(tag, value, index).good() && !value.empty();
+}
+
+bool number(DcmItem *item, const DcmTagKey &tag, double &value, unsigned long index = 0) {
+  OFString word;
+  if (!text(item, tag, word, index)) return false;
+  double parsed = 0;
+  if (!lc_text_to_double(trimmed(word).c_str(), &parsed)) return false;
+  value = parsed;
+  return true;
+}
+
+bool numbers(DcmItem *item, const DcmTagKey &tag, double *values, unsigned long count) {
+  for (unsigned long i = 0; i < count; i++)
+    if (!number(item, tag, values[i], i)) return false;
+  return true;
+}
+
+bool whole(DcmItem *item, const DcmTagKey &tag, long &value) {
+  double parsed = 0;
+  if (!number(item, tag, parsed) || std::fabs(parsed) > 2147483647.0) return false;
+  value = static_cast<long>(parsed);
+  return true;
+}
+
+template <size_t size>
+void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components = false) {
+  OFString value;
+  out[0] = '\0';
+  if (!item) return;
+  OFCondition found = all_components ? item->findAndGetOFStringArray(tag, value)
+                                     : item->findAndGetOFString(tag, value);
+  if (found.bad()) return;
+  while (!value.empty() && (value.back() == ' ' || value.back() == '\0')) value.pop_back();
+  lc_text_copy(out, size, value.c_str());
+}
+
+// A text in the file's character set, in UTF-8. Bytes that cannot be converted become '?'.
+template <size_t size>
+void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, char (&out)[size]) {
+  copy(item, tag, out, true);
+  bool ascii = true;
+  for (const char *c = out; *c; c++) ascii = ascii && static_cast<unsigned char>(*c) < 128;
+  if (ascii) return;
+  DcmSpecificCharacterSet converter;
+  OFString converted;
+  if (converter.selectCharacterSet(charset).good() &&
+      converter.convertString(out, converted, "\\^=").good()) {
+    lc_text_copy(out, size, converted.c_str());
+    return;
+  }
+  for (char *c = out; *c; c++)
+    if (static_cast<unsigned char>(*c) >= 128) *c = '?';
+}
+
+DcmItem *sequence_item(DcmItem *item, const DcmTagKey &tag, long index) {
+  DcmSequenceOfItems *sequence = nullptr;
+  if (!item || item->findAndGetSequence(tag, sequence).bad() || !sequence) return nullptr;
+  if (index < 0 || static_cast<unsigned long>(index) >= sequence->card()) return nullptr;
+  return sequence->getItem(static_cast<unsigned long>(index));
+}
+
+// The macro of one frame: from its own functional groups, or else from the shared ones.
+struct functional_groups {
+  DcmItem *own, *shared;
+  DcmItem *operator()(const DcmTagKey &macro) const {
+    DcmItem *item = sequence_item(own, macro, 0);
+    return item ? item : sequence_item(shared, macro, 0);
+  }
+};
+
+bool is_localizer(DcmItem *item, const DcmTagKey &tag) {
+  OFString type;
+  for (unsigned long i = 0; i < 8 && text(item, tag, type, i); i++)
+    if (trimmed(type) == "LOCALIZER") return true;
+  return false;
+}
+
+// Padding is written as unsigned on signed pixels and the other way round; only its bits count.
+bool padding(DcmItem *dataset, const DcmTagKey &tag, bool is_signed, long &value) {
+  DcmElement *element = nullptr;
+  if (dataset->findAndGetElement(tag, element).bad() || !element) return false;
+  long read = 0;
+  Uint16 u = 0;
+  Sint16 s = 0;
+  if (element->getUint16(u).good())
+    read = u;
+  else if (element->getSint16(s).good())
+    read = s;
+  else
+    return false;
+  value = is_signed ? static_cast<int16_t>(read) : static_cast<uint16_t>(read);
+  return true;
+}
+
+void read_pixel_description(DcmItem *dataset, ct_slice &slice) {
+  long value = 0;
+  if (whole(dataset, DCM_BitsAllocated, value)) slice.bits_allocated = static_cast<int>(value);
+  if (whole(dataset, DCM_BitsStored, value)) slice.bits_stored = static_cast<int>(value);
+  slice.high_bit =
+      whole(dataset, DCM_HighBit, value) ? static_cast<int>(value) : slice.bits_stored - 1;
+  slice.pixel_signed = whole(dataset, DCM_PixelRepresentation, value) && value == 1;
+  if (padding(dataset, DCM_PixelPaddingValue, slice.pixel_signed, slice.padding_low)) {
+    slice.padding_given = true;
+    slice.padding_high = slice.padding_low;
+    long limit = 0;
+    if (padding(dataset, DCM_PixelPaddingRangeLimit, slice.pixel_signed, limit)) {
+      slice.padding_high = limit > slice.padding_low ? limit : slice.padding_low;
+      slice.padding_low = limit < slice.padding_low ? limit : slice.padding_low;
+    }
+  }
+}
+
+void read_rescale(DcmItem *item, ct_frame &frame) {
+  ct_slice &slice = frame.slice;
+  double slope = 1, intercept = 0;
+  if (number(item, DCM_RescaleSlope, slope) && number(item, DCM_RescaleIntercept, intercept)) {
+    slice.slope = slope;
+    slice.intercept = intercept;
+    slice.rescale_given = true;
+  }
+  copy(item, DCM_RescaleType, frame.rescale_type);
+}
+
+void read_plane(DcmItem *position, DcmItem *orientation, DcmItem *measures, ct_frame &frame) {
+  frame.position_given = numbers(position, DCM_ImagePositionPatient, frame.slice.position_mm, 3);
+  frame.orientation_given = numbers(orientation, DCM_ImageOrientationPatient, frame.orientation, 6);
+  frame.spacing_given = numbers(measures, DCM_PixelSpacing, frame.pixel_spacing_mm, 2);
+  if (!number(measures, DCM_SliceThickness, frame.thickness_mm)) frame.thickness_mm = 0;
+}
+
+void read_single(DcmItem *dataset, ct_frame &frame) {
+  read_plane(dataset, dataset, dataset, frame);
+  read_rescale(dataset, frame);
+  long acquisition = 0;
+  if (whole(dataset, DCM_AcquisitionNumber, acquisition))
+    frame.slice.acquisition_number = static_cast<int>(acquisition);
+}
+
+bool read_enhanced(DcmItem *dataset, long index, ct_frame &frame) {
+  functional_groups groups{sequence_item(dataset, DCM_PerFrameFunctionalGroupsSequence, index),
+                           sequence_item(dataset, DCM_SharedFunctionalGroupsSequence, 0)};
+  if (!groups.own) return false;
+  read_plane(groups(DCM_PlanePositionSequence), groups(DCM_PlaneOrientationSequence),
+             groups(DCM_PixelMeasuresSequence), frame);
+  if (DcmItem *item = groups(DCM_PixelValueTransformationSequence)) read_rescale(item, frame);
+  long number_of = 0;
+  if (DcmItem *content = groups(DCM_FrameContentSequence)) {
+    if (whole(content, DCM_TemporalPositionIndex, number_of) ||
+        whole(content, DCM_FrameAcquisitionNumber, number_of))
+      frame.slice.acquisition_number = static_cast<int>(number_of);
+  }
+  return true;
+}
+
+void read_series(DcmItem *dataset, ct_series &series) {
+  OFString charset;
+  dataset->findAndGetOFStringArray(DCM_SpecificCharacterSet, charset);
+  copy_text(dataset, DCM_PatientID, charset, series.patient_id);
+  copy_text(dataset, DCM_PatientName, charset, series.patient_name);
+  copy_text(dataset, DCM_SeriesDescription, charset, series.series_description);
+  copy_text(dataset, DCM_Manufacturer, charset, series.manufacturer);
+  copy_text(dataset, DCM_ManufacturerModelName, charset, series.model_name);
+  copy(dataset, DCM_ConvolutionKernel, series.convolution_kernel, true);
+  copy(dataset, DCM_StudyInstanceUID, series.study_instance_uid);
+  copy(dataset, DCM_SeriesInstanceUID, series.series_instance_uid);
+  copy(dataset, DCM_FrameOfReferenceUID, series.frame_of_reference_uid);
+  copy(dataset, DCM_Modality, series.modality);
+  copy(dataset, DCM_StudyDate, series.study_date);
+  copy(dataset, DCM_SeriesNumber, series.series_number);
+  OFString lossy;
+  series.lossy = text(dataset, DCM_LossyImageCompression, lossy) && lossy == "01";
+}
+
+const char *unfit_sop_class(const char *uid) {
+  if (!*uid || !strcmp(uid, UID_CTImageStorage) || !strcmp(uid, UID_EnhancedCTImageStorage) ||
+      !strcmp(uid, UID_LegacyConvertedEnhancedCTImageStorage))
+    return nullptr;
+  return dcmFindNameOfUID(uid, uid);
+}
+
+template <typename... Words> void set_unfit(ct_header &header, const char *format, Words... words) {
+  if (!header.unfit[0]) snprintf(header.unfit, sizeof header.unfit, format, words...);
+}
+
+void judge_file(DcmItem *dataset, ct_header &header) {
+  const ct_series &series = header.series;
+  const ct_slice &slice = header.frames[0].slice;
+  if (!header.is_image) set_unfit(header, "no image (modality %s)", series.modality);
+  if (const char *name = unfit_sop_class(slice.sop_class_uid))
+    set_unfit(header, "%s is not a CT image", name);
+  if (strcmp(series.modality, "CT") != 0)
+    set_unfit(header, "modality %s is not CT", series.modality[0] ? series.modality : "(none)");
+  if (is_localizer(dataset, DCM_ImageType)) set_unfit(header, "%s", "localizer");
+  long samples = 1;
+  if (whole(dataset, DCM_SamplesPerPixel, samples) && samples != 1)
+    set_unfit(header, "%ld samples a pixel, a CT slice has one", samples);
+  if (series.rows > CT_MAX_SIDE || series.columns > CT_MAX_SIDE)
+    set_unfit(header, "%d x %d pixels, the limit is %d a side", series.columns, series.rows,
+              CT_MAX_SIDE);
+  if ((slice.bits_allocated != 8 && slice.bits_allocated != 16) || slice.bits_stored < 1 ||
+      slice.bits_stored > slice.bits_allocated || slice.high_bit >= slice.bits_allocated ||
+      slice.high_bit < slice.bits_stored - 1)
+    set_unfit(header, "bits allocated %d, stored %d, high bit %d do not describe a CT pixel",
+              slice.bits_allocated, slice.bits_stored, slice.high_bit);
+  const char *rescale = header.frames[0].rescale_type;
+  if (rescale[0] && strcmp(rescale, "HU") != 0 && strcmp(rescale, "US") != 0 &&
+      strcmp(rescale, "HU_MOD") != 0)
+    set_unfit(header, "rescale type %s is not Hounsfield units", rescale);
+}
+
+// First bytes: a preamble with DICM, or a data set that starts with group 2 or 8.
+bool looks_like_dicom(const char *path, bool &magic) {
+  FILE *file = fopen(path, "rb");
+  if (!file) return false;
+  unsigned char bytes[132];
+  size_t count = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  magic = count == sizeof bytes && memcmp(bytes + 128, "DICM", 4) == 0;
+  if (magic) return true;
+  if (count < 16) return false;
+  bool little = (bytes[0] == 2 || bytes[0] == 8) && bytes[1] == 0 && bytes[3] == 0;
+  bool big = bytes[0] == 0 && (bytes[1] == 2 || bytes[1] == 8) && bytes[2] == 0;
+  return little || big;
+}
+
+lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const char *path,
+                               lc_error *err) {
+  struct stat info;
+  if (!header.is_image || syntax.isEncapsulated() ||
+      syntax.getXfer() == EXS_DeflatedLittleEndianExplicit || stat(path, &info) != 0)
+    return LC_OK;
+  const ct_series &series = header.series;
+  int64_t needed = static_cast<int64_t>(series.rows) * series.columns *
+                   (header.frames[0].slice.bits_allocated / 8) *
+                   static_cast<int64_t>(header.n_frames);
+  if (info.st_size < needed)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %lld bytes, its pixels alone need %lld", path,
+            static_cast<long long>(info.st_size), static_cast<long long>(needed));
+  return LC_OK;
+}
+
+lc_status read_frames(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
+  long n_frames = 1;
+  if (whole(dataset, DCM_NumberOfFrames, n_frames) && (n_frames < 1 || n_frames > CT_MAX_FRAMES))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: %ld frames, expected 1 to %d", path, n_frames, CT_MAX_FRAMES);
+  LC_TRY(lc_alloc(&header.frames, static_cast<size_t>(n_frames), sizeof *header.frames, err));
+  header.n_frames = static_cast<size_t>(n_frames);
+  ct_slice common = {};
+  copy(dataset, DCM_SOPInstanceUID, common.sop_instance_uid);
+  copy(dataset, DCM_SOPClassUID, common.sop_class_uid);
+  lc_text_copy(common.transfer_syntax_uid, sizeof common.transfer_syntax_uid,
+               DcmXfer(dataset->getOriginalXfer()).getXferID());
+  whole(dataset, DCM_InstanceNumber, common.instance_number);
+  common.slope = 1;
+  read_pixel_description(dataset, common);
+  for (long i = 0; i < n_frames; i++) {
+    ct_frame &frame = header.frames[i];
+    frame.slice = common;
+    frame.slice.frame = static_cast<int>(i);
+    if (!dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence)) {
+      read_single(dataset, frame);
+    } else if (!read_enhanced(dataset, i, frame)) {
+      LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %ld of %ld has no functional groups", path, i + 1,
+              n_frames);
+    }
+  }
+  return LC_OK;
+}
+
+lc_status read_dataset(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
+  read_series(dataset, header.series);
+  long rows = 0, columns = 0;
+  header.is_image = whole(dataset, DCM_Rows, rows) && whole(dataset, DCM_Columns, columns) &&
+                    rows > 0 && columns > 0;
+  header.series.rows = static_cast<int>(rows);
+  header.series.columns = static_cast<int>(columns);
+  number(dataset, DCM_GantryDetectorTilt, header.tilt_degrees);
+  LC_TRY(read_frames(dataset, header, path, err));
+  judge_file(dataset, header);
+  if (ct_transfer_syntax_lossy(header.frames[0].slice.transfer_syntax_uid))
+    header.series.lossy = true;
+  return check_pixels_present(header, DcmXfer(dataset->getOriginalXfer()), path, err);
+}
+
+ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
+  bool magic = false;
+  if (!looks_like_dicom(path, magic)) return CT_FILE_OTHER;
+  ct::start_dcmtk();
+  DcmFileFormat file;
+  OFCondition loaded = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, longest_value,
+                                             ERM_autoDetect, DCM_PixelData);
+  DcmDataset *dataset = file.getDataset();
+  OFString media;
+  if (text(file.getMetaInfo(), DCM_MediaStorageSOPClassUID, media) &&
+      media == UID_MediaStorageDirectoryStorage)
+    return CT_FILE_OTHER;
+  lc_status status = LC_OK;
+  if (loaded.bad()) {
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: header cannot be read: %s", path,
+                     loaded.text());
+  } else {
+    status = read_dataset(dataset, header, path, err);
+  }
+  if (status != LC_OK) return magic ? CT_FILE_BROKEN : CT_FILE_OTHER;
+  if (!header.series.series_instance_uid[0]) {
+    if (!magic && !header.frames[0].slice.sop_class_uid[0]) return CT_FILE_OTHER;
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
+    return CT_FILE_BROKEN;
+  }
+  return CT_FILE_OBJECT;
+}
+
+} // namespace
+
+ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err) {
+  memset(header, 0, sizeof *header);
+  ct_file_kind kind = CT_FILE_BROKEN;
+  lc_status status = ct::guarded(path, err, [&] {
+    kind = read_file(*header, path, err);
+    return LC_OK;
+  });
+  if (status != LC_OK) kind = CT_FILE_BROKEN;
+  if (kind != CT_FILE_OBJECT) ct_header_free(header);
+  return kind;
+}
+
+void ct_header_free(struct ct_header *header) {
+  free(header->frames);
+  memset(header, 0, sizeof *header);
+}

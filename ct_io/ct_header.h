@@ -1,0 +1,54 @@
+/* What one DICOM file says before its pixels. Used only inside this room.
+ *
+ * Thread-safety: distinct files may be read from distinct threads. */
+#ifndef CT_HEADER_H
+#define CT_HEADER_H
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Most frames one file may declare, and the largest image side: checked before any allocation. */
+#define CT_MAX_FRAMES 65536
+#define CT_MAX_SIDE 8192
+
+/* What differs from frame to frame; a single-frame file has one. */
+struct ct_frame {
+  struct ct_slice slice; /* path is not set */
+  bool position_given, orientation_given, spacing_given;
+  double orientation[6];
+  double pixel_spacing_mm[2];
+  double thickness_mm;
+  char rescale_type[17];
+};
+
+struct ct_header {
+  struct ct_series series; /* texts, UIDs, rows, columns; no slices */
+  struct ct_frame *frames;
+  size_t n_frames;
+  /* Why this file can never be a CT slice ("localizer", "modality MR"), or "". */
+  char unfit[128];
+  bool is_image; /* has rows and columns */
+  double tilt_degrees;
+};
+
+/* What a file turned out to be. */
+typedef enum ct_file_kind {
+  CT_FILE_OTHER = 0, /* not DICOM */
+  CT_FILE_BROKEN,    /* DICOM that cannot be read; err says why */
+  CT_FILE_OBJECT     /* DICOM, header filled */
+} ct_file_kind;
+
+/* Reads up to the pixel data. err is filled for CT_FILE_BROKEN. */
+ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
+void ct_header_free(struct ct_header *header);
+
+/* True for transfer syntaxes that lose information. */
+bool ct_transfer_syntax_lossy(const char *uid);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

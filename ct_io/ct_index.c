@@ -1,0 +1,207 @@
+/* From folders to series. */
+#include "ct_group.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lc_arena.h"
+#include "lc_file.h"
+#include "lc_parallel.h"
+#include "lc_text.h"
+
+/* Headers held at once: bounds memory on folders of any size. */
+enum { CHUNK = 1024 };
+
+struct names {
+  char **name;
+  size_t count, capacity;
+};
+
+struct scan_item {
+  struct ct_header header;
+  ct_file_kind kind;
+  struct lc_error err;
+};
+
+struct scan {
+  char *const *paths;
+  struct scan_item *items;
+  struct lc_progress *progress;
+};
+
+static lc_status add_name(struct names *names, const char *text, struct lc_error *err) {
+  if (names->count == names->capacity) {
+    size_t capacity = names->capacity ? 2 * names->capacity : 256;
+    char **grown = realloc(names->name, capacity * sizeof *grown);
+    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu file names", capacity);
+    names->name = grown;
+    names->capacity = capacity;
+  }
+  char *copy = strdup(text);
+  if (!copy) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", text);
+  names->name[names->count++] = copy;
+  return LC_OK;
+}
+
+static void free_names(struct names *names) {
+  for (size_t i = 0; i < names->count; i++) free(names->name[i]);
+  free(names->name);
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b) {
+  return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static lc_status walk(const char *path, struct names *names, struct lc_error *err) {
+  struct stat info;
+  if (stat(path, &info) != 0)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s, expected a folder or file", path, strerror(errno));
+  char *copy = strdup(path);
+  if (!copy) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  char *roots[] = {copy, NULL};
+  FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+  lc_status status = LC_OK;
+  if (!tree) {
+    free(copy);
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
+  }
+  for (FTSENT *entry = fts_read(tree); entry && status == LC_OK; entry = fts_read(tree)) {
+    if (entry->fts_info == FTS_F)
+      status = add_name(names, entry->fts_path, err);
+    else if (entry->fts_info == FTS_SL)
+      lc_log(LC_LOG_DEBUG, "%s: link not followed", entry->fts_path);
+    else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
+      lc_log(LC_LOG_WARNING, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
+  }
+  fts_close(tree);
+  free(copy);
+  return status;
+}
+
+static void read_one(void *context, size_t i, int worker) {
+  struct scan *scan = context;
+  struct scan_item *item = &scan->items[i];
+  (void)worker;
+  item->err.message[0] = '\0';
+  item->kind = ct_header_read(&item->header, scan->paths[i], &item->err);
+  lc_progress_step(scan->progress, 1);
+}
+
+static lc_status note_problem(struct ct_index *index, const char *message, struct lc_error *err) {
+  struct names names = {index->problems, index->n_problems, index->n_problems};
+  lc_log(LC_LOG_WARNING, "%s", message);
+  LC_TRY(add_name(&names, message, err));
+  index->problems = names.name;
+  index->n_problems = names.count;
+  return LC_OK;
+}
+
+static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
+                            const struct names *names, struct lc_progress *progress,
+                            struct lc_error *err) {
+  struct scan scan = {.progress = progress};
+  lc_status status = LC_OK;
+  LC_TRY(lc_alloc(&scan.items, CHUNK, sizeof *scan.items, err));
+  for (size_t start = 0; start < names->count && status == LC_OK; start += CHUNK) {
+    size_t n = names->count - start < CHUNK ? names->count - start : CHUNK;
+    scan.paths = names->name + start;
+    lc_parallel_for(n, read_one, &scan);
+    for (size_t i = 0; i < n; i++) {
+      struct scan_item *item = &scan.items[i];
+      if (item->kind == CT_FILE_OTHER) index->n_files_not_dicom++;
+      if (item->kind == CT_FILE_BROKEN && status == LC_OK)
+        status = note_problem(index, item->err.message, err);
+      if (item->kind != CT_FILE_OBJECT) continue;
+      if (status == LC_OK) status = ct_group_add(list, &item->header, scan.paths[i], err);
+      ct_header_free(&item->header);
+    }
+  }
+  free(scan.items);
+  return status;
+}
+
+static int by_identity(const void *a, const void *b) {
+  const struct ct_series *x = a, *y = b;
+  int order = strcmp(x->patient_id, y->patient_id);
+  if (!order) order = strcmp(x->study_instance_uid, y->study_instance_uid);
+  if (!order) order = strcmp(x->series_instance_uid, y->series_instance_uid);
+  if (!order) order = (x->n_slices < y->n_slices) - (x->n_slices > y->n_slices);
+  if (!order) order = strcmp(x->slices[0].path, y->slices[0].path);
+  if (order) return order;
+  return (x->slices[0].frame > y->slices[0].frame) - (x->slices[0].frame < y->slices[0].frame);
+}
+
+static bool same_series(const struct ct_series *a, const struct ct_series *b) {
+  return strcmp(a->series_instance_uid, b->series_instance_uid) == 0 &&
+         strcmp(a->study_instance_uid, b->study_instance_uid) == 0;
+}
+
+static void number_parts(struct ct_index *index) {
+  for (size_t i = 0, end; i < index->n_series; i = end) {
+    for (end = i + 1; end < index->n_series && same_series(&index->series[i], &index->series[end]);)
+      end++;
+    for (size_t k = i; k < end; k++) {
+      index->series[k].part = (int)(k - i + 1);
+      index->series[k].n_parts = (int)(end - i);
+    }
+  }
+}
+
+static lc_status finish(struct ct_index *index, struct ct_group_list *list, struct lc_error *err) {
+  size_t n = list->n_groups;
+  for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
+  LC_TRY(lc_alloc(&index->series, list->n_groups, sizeof *index->series, err));
+  for (size_t i = 0; i < list->n_groups; i++) {
+    ct_group_judge(&list->groups[i]);
+    index->series[i] = list->groups[i].series;
+    const struct ct_series *series = &index->series[i];
+    if (series->reason[0])
+      lc_log(LC_LOG_INFO, "series %s: %s: %s", series->series_instance_uid,
+             ct_verdict_name(series->verdict), series->reason);
+  }
+  index->n_series = list->n_groups;
+  list->n_groups = 0;
+  qsort(index->series, index->n_series, sizeof *index->series, by_identity);
+  number_parts(index);
+  return LC_OK;
+}
+
+lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t n_paths,
+                        struct lc_progress *progress, struct lc_error *err) {
+  struct names names = {0};
+  struct ct_group_list list = {0};
+  lc_status status = LC_OK;
+  memset(index, 0, sizeof *index);
+  for (size_t i = 0; i < n_paths && status == LC_OK; i++) status = walk(paths[i], &names, err);
+  if (status != LC_OK) goto done;
+  index->n_files_seen = names.count;
+  if (progress) {
+    progress->total = names.count;
+    progress->unit = "files";
+  }
+  LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
+  if (list.n_groups == 0 && index->n_problems > 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0],
+                 index->n_problems > 1 ? " (and others like it)" : "");
+  if (list.n_groups == 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM, "%s: no DICOM image among %zu files",
+                 n_paths ? paths[0] : "(no path)", names.count);
+  status = finish(index, &list, err);
+done:
+  free_names(&names);
+  ct_group_list_free(&list);
+  if (status != LC_OK) ct_index_free(index);
+  return status;
+}
+
+void ct_index_free(struct ct_index *index) {
+  for (size_t i = 0; i < index->n_series; i++) ct_series_free(&index->series[i]);
+  for (size_t i = 0; i < index->n_problems; i++) free(index->problems[i]);
+  free(index->problems);
+  free(index->series);
+  memset(index, 0, sizeof *index);
+}

@@ -1,0 +1,36 @@
+/* One slice's stored pixels as Hounsfield units. Used only inside this room.
+ *
+ * Thread-safety: distinct slices may be decoded from distinct threads. */
+#ifndef CT_PIXELS_H
+#define CT_PIXELS_H
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Stored cells of one frame before masking: 16-bit cells hold what the file holds. */
+struct ct_cells {
+  uint16_t *cell; /* [row, column] */
+  size_t count;
+  bool decoded_signed; /* cells are values already, sign extended by the decoder (JPEG 2000) */
+};
+
+/* Reads and decompresses one frame into cells (allocated by the caller, rows * columns). */
+LC_MUST_CHECK lc_status ct_cells_read(struct ct_cells *cells, const struct ct_series *series,
+                                      const struct ct_slice *slice, struct lc_error *err);
+
+/* hu[rows * columns]: slope * stored + intercept; padding is CT_AIR_HU, the rest at least
+ * CT_LOWEST_HU. */
+void ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice, int16_t *hu);
+
+/* Decodes one JPEG 2000 code stream of rows x columns into cells. name is for messages. */
+LC_MUST_CHECK lc_status ct_jpeg2000_decode(struct ct_cells *cells, const uint8_t *stream,
+                                           size_t length, int rows, int columns, const char *name,
+                                           struct lc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,185 @@
+/* Choosing one series, finding places in it, and its identity. */
+#include "ct_volume.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_hash.h"
+#include "lc_text.h"
+
+static void list_candidates(const struct ct_index *index, const char *uid, bool usable_only,
+                            struct lc_text *text) {
+  size_t shown = 0, count = 0;
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
+    if (usable_only && series->verdict == CT_REFUSED) continue;
+    count++;
+    if (shown == 8) continue;
+    lc_text_add(text, "%s%s", shown++ ? ", " : "", series->series_instance_uid);
+    if (series->n_parts > 1) lc_text_add(text, " part %d of %d", series->part, series->n_parts);
+    lc_text_add(text, " (%s, %zu slices)", series->patient_id, series->n_slices);
+  }
+  if (count > shown) lc_text_add(text, " and %zu more", count - shown);
+}
+
+/* The usable one that stands out: the only one, or ten times the next part of the same series. */
+static lc_status choose_usable(const struct ct_index *index, const char *uid, size_t n_usable,
+                               const struct ct_series *largest, const struct ct_series *next,
+                               const struct ct_series **out, struct lc_error *err) {
+  bool one_series = !next || strcmp(next->series_instance_uid, largest->series_instance_uid) == 0;
+  if (n_usable == 1 || (one_series && largest->n_slices >= 10 * next->n_slices)) {
+    *out = largest;
+    return LC_OK;
+  }
+  struct lc_text text = {0};
+  list_candidates(index, uid, true, &text);
+  lc_status status = lc_fail(err, LC_ERR_AMBIGUOUS, __FILE__, __LINE__,
+                             "%zu usable series and none chosen: %s", n_usable, lc_text_get(&text));
+  lc_text_free(&text);
+  return status;
+}
+
+lc_status ct_index_choose(const struct ct_index *index, const char *uid,
+                          const struct ct_series **out, struct lc_error *err) {
+  const struct ct_series *largest = NULL, *next = NULL, *refused = NULL;
+  size_t n_usable = 0, n_refused = 0;
+  *out = NULL;
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
+    if (series->verdict == CT_REFUSED) {
+      n_refused++;
+      if (!refused || strcmp(refused->modality, "CT") != 0) refused = series;
+      continue;
+    }
+    n_usable++;
+    if (!largest || series->n_slices > largest->n_slices) {
+      next = largest;
+      largest = series;
+    } else if (!next || series->n_slices > next->n_slices) {
+      next = series;
+    }
+  }
+  if (n_usable) return choose_usable(index, uid, n_usable, largest, next, out, err);
+  if (refused)
+    LC_FAIL(err, LC_ERR_GEOMETRY, "%s: series %s cannot be used: %s%s", refused->slices[0].path,
+            refused->series_instance_uid, refused->reason,
+            n_refused > 1 ? " (the others are refused too)" : "");
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "no series %s among the %zu found", uid ? uid : "",
+          index->n_series);
+}
+
+long ct_series_find_sop(const struct ct_series *series, const char *uid) {
+  for (size_t i = 0; i < series->n_slices; i++)
+    if (strcmp(series->slices[i].sop_instance_uid, uid) == 0) return (long)i;
+  return -1;
+}
+
+/* Index of the interval [k, k + 1] that holds a place along the normal; the end ones reach out. */
+static size_t interval(const struct ct_series *series, double along_mm) {
+  size_t low = 0, high = series->n_slices - 1;
+  while (high - low > 1) {
+    size_t middle = (low + high) / 2;
+    if (series->slices[middle].along_mm <= along_mm)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* Position of the first pixel at a continuous slice index. */
+static void plane_origin(const struct ct_series *series, double k, double origin[3]) {
+  const struct ct_slice *slices = series->slices;
+  if (series->n_slices == 1) {
+    for (int c = 0; c < 3; c++)
+      origin[c] = slices[0].position_mm[c] + k * series->slice_spacing_mm * series->normal[c];
+    return;
+  }
+  double last = (double)(series->n_slices - 2);
+  size_t low = (size_t)fmin(fmax(floor(k), 0), last);
+  double t = k - (double)low;
+  for (int c = 0; c < 3; c++)
+    origin[c] = slices[low].position_mm[c] +
+                t * (slices[low + 1].position_mm[c] - slices[low].position_mm[c]);
+}
+
+void ct_series_to_index(const struct ct_series *series, const double lps_mm[3], double ijk[3]) {
+  double along = 0, origin[3];
+  for (int c = 0; c < 3; c++) along += lps_mm[c] * series->normal[c];
+  if (series->n_slices == 1) {
+    ijk[2] = (along - series->slices[0].along_mm) / series->slice_spacing_mm;
+  } else {
+    size_t low = interval(series, along);
+    double start = series->slices[low].along_mm, end = series->slices[low + 1].along_mm;
+    ijk[2] = (double)low + (along - start) / (end - start);
+  }
+  plane_origin(series, ijk[2], origin);
+  ijk[0] = ijk[1] = 0;
+  for (int c = 0; c < 3; c++) {
+    ijk[0] += (lps_mm[c] - origin[c]) * series->orientation[c];
+    ijk[1] += (lps_mm[c] - origin[c]) * series->orientation[3 + c];
+  }
+  ijk[0] /= series->pixel_spacing_mm[1];
+  ijk[1] /= series->pixel_spacing_mm[0];
+}
+
+void ct_series_to_patient(const struct ct_series *series, const double ijk[3], double lps_mm[3]) {
+  plane_origin(series, ijk[2], lps_mm);
+  for (int c = 0; c < 3; c++)
+    lps_mm[c] += ijk[0] * series->pixel_spacing_mm[1] * series->orientation[c] +
+                 ijk[1] * series->pixel_spacing_mm[0] * series->orientation[3 + c];
+}
+
+size_t ct_series_nearest_slice(const struct ct_series *series, const double lps_mm[3]) {
+  double ijk[3];
+  ct_series_to_index(series, lps_mm, ijk);
+  return (size_t)fmin(fmax(round(ijk[2]), 0), (double)(series->n_slices - 1));
+}
+
+void ct_series_slab(const struct ct_series *series, const double centre_mm[3], double edge_mm,
+                    size_t *first, size_t *count) {
+  double low = INFINITY, high = -INFINITY, ijk[3], last = (double)(series->n_slices - 1);
+  for (int corner = 0; corner < 8; corner++) {
+    double point[3];
+    for (int c = 0; c < 3; c++) point[c] = centre_mm[c] + (corner >> c & 1 ? 0.5 : -0.5) * edge_mm;
+    ct_series_to_index(series, point, ijk);
+    low = fmin(low, ijk[2]);
+    high = fmax(high, ijk[2]);
+  }
+  low = fmin(fmax(floor(low), 0), last);
+  high = fmin(fmax(ceil(high), 0), last);
+  *first = (size_t)low;
+  *count = (size_t)(high - low) + 1;
+}
+
+lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
+                                 struct lc_error *err) {
+  struct lc_hash hash;
+  char line[512];
+  uint8_t digest[LC_SHA256_BYTES];
+  LC_TRY(lc_hash_begin(&hash, err));
+  lc_hash_add_text(&hash, series->study_instance_uid);
+  lc_hash_add_text(&hash, series->series_instance_uid);
+  snprintf(line, sizeof line, "%d %d %.17g %.17g", series->rows, series->columns,
+           series->pixel_spacing_mm[0], series->pixel_spacing_mm[1]);
+  lc_hash_add_text(&hash, line);
+  for (int i = 0; i < 6; i++) {
+    snprintf(line, sizeof line, "%.17g", series->orientation[i]);
+    lc_hash_add_text(&hash, line);
+  }
+  for (size_t i = 0; i < series->n_slices; i++) {
+    const struct ct_slice *slice = &series->slices[i];
+    lc_hash_add_text(&hash, slice->sop_instance_uid);
+    snprintf(line, sizeof line, "%d %.17g %.17g %.17g %.17g %.17g", slice->frame,
+             slice->position_mm[0], slice->position_mm[1], slice->position_mm[2], slice->slope,
+             slice->intercept);
+    lc_hash_add_text(&hash, line);
+  }
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, hex);
+  return LC_OK;
+}
