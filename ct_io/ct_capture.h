@@ -35,8 +35,14 @@ struct ct_capture {
   size_t n_source_slices;
 };
 
-/* Writes Explicit VR Little Endian to path (whole or not at all). Copies patient and study
- * attributes from the file of the first source slice. */
+/* Writes Explicit VR Little Endian to path, whole or not at all. Patient and study attributes,
+ * frame of reference and character set come from the file of the first source slice; texts are
+ * UTF-8 and are brought to that character set ('?' for what it lacks). image_comments gets
+ * "Research use only." in front unless it says so; a series_description that does not say "research
+ * use only" is LC_ERR_USAGE, as are a text longer than its VR allows (64 characters for
+ * series_description and software_version, 1024 for derivation_description) and a UID that is none.
+ * LC_ERR_NOT_FOUND, LC_ERR_FORMAT or LC_ERR_MISMATCH when the source file is gone, broken or
+ * another one; LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE. */
 LC_MUST_CHECK lc_status ct_capture_write(const struct ct_capture *capture,
                                          const struct ct_series *source, const char *path,
                                          struct lc_error *err);

@@ -255,6 +255,14 @@ void put_us(DcmItem &item, const DcmTagKey &tag, unsigned value) {
   check(item.putAndInsertUint16(tag, static_cast<Uint16>(value)), tag);
 }
 
+void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t count) {
+  if (count > INT32_MAX)
+    throw OutFailure(LC_ERR_USAGE, "a picture of " + std::to_string(count) + " bytes is too large");
+  DcmTag as_bytes(tag);
+  as_bytes.setVR(EVR_OB);
+  check(item.putAndInsertUint8Array(as_bytes, bytes, static_cast<unsigned long>(count)), tag);
+}
+
 void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text) {
   std::string utf8 = text ? text : "";
   size_t allowed = characters_allowed(DcmTag(tag).getEVR());

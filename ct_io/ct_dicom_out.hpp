@@ -13,10 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "dcmtk/config/osconfig.h"
-
-#include "dcmtk/dcmdata/dctk.h"
-
+#include "ct_dcmtk.hpp"
 #include "ct_series.h"
 
 namespace ct_out {
@@ -41,6 +38,7 @@ void check(const OFCondition &condition, const DcmTagKey &tag);
 /* Runs work() and returns its failure as a status with "path: " before the message. */
 template <class Work> lc_status border(const char *path, lc_error *err, Work &&work) noexcept {
   try {
+    ct::start_dcmtk();
     work();
     return LC_OK;
   } catch (const OutFailure &failure) {
@@ -64,6 +62,8 @@ std::string decimal_strings(std::initializer_list<double> values);
  * an attribute without value. */
 void put(DcmItem &item, const DcmTagKey &tag, const std::string &value);
 void put_us(DcmItem &item, const DcmTagKey &tag, unsigned value);
+/* Puts 8-bit pixels as OB, padded to an even length. */
+void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t count);
 /* Puts a text of ours, UTF-8, into an object whose character set may be another: characters that it
  * cannot hold become '?'. Raises LC_ERR_USAGE when the text is longer than the VR allows. */
 void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text);
