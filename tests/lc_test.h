@@ -43,6 +43,16 @@ static inline void lc_test_need_data(void) {
                test_err.message, lc_status_name(expected), (text));                                \
   } while (0)
 
+/* Asserts |value - expected| <= tolerance, in double; NaN fails. */
+#define assert_near(value, expected, tolerance)                                                    \
+  do {                                                                                             \
+    double test_value_ = (value), test_expected_ = (expected);                                     \
+    double test_off_ = test_value_ - test_expected_;                                               \
+    if (!(test_off_ <= (tolerance) && -test_off_ <= (tolerance)))                                  \
+      fail_msg("%s is %.17g, expected %.17g within %g", #value, test_value_, test_expected_,       \
+               (double)(tolerance));                                                               \
+  } while (0)
+
 /* The error object that the two macros above print; pass &test_err to the call. */
 static struct lc_error test_err __attribute__((unused));
 
