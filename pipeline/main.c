@@ -1,8 +1,5 @@
-#include <stdio.h>
+#include "pl_cli.h"
 
-#include "pl_version.h"
-
-int main(void) {
-  printf("lungcdam %s (%s), research use only\n", pl_version(), pl_commit());
-  return 0;
+int main(int argc, char **argv) {
+  return pl_cli_main(argc, argv);
 }

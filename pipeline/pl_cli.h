@@ -1,0 +1,38 @@
+/* The command line: global options, the table of subcommands, and how a status becomes an exit
+ * code.
+ *
+ * To add a command: write cmd_NAME.c with one function, declare it in pl_commands.h, and add one
+ * line to the table in pl_cli.c. Help, completion and the man page follow from the table and from
+ * the command's own argp.
+ *
+ * A command prints its results on standard output; messages and progress go to standard error. */
+#ifndef PL_CLI_H
+#define PL_CLI_H
+
+#include <argp.h>
+
+#include "lc_status.h"
+
+struct pl_command {
+  const char *name;    /* "run"; two words are one command with its own verbs */
+  const char *summary; /* one line, no full stop */
+  /* argv[0] is "lungcdam NAME". Returns what the program exits with; err is printed when it is not
+   * LC_OK. Usage errors leave through argp_error with LC_ERR_USAGE. */
+  lc_status (*run)(int argc, char **argv, struct lc_error *err);
+};
+
+/* The table, ended by a zeroed entry. */
+extern const struct pl_command pl_commands[];
+
+/* --log-level and --threads; every command lists it among its argp children, so that these options
+ * are understood before and after the command's name. */
+extern const struct argp pl_global_argp;
+
+/* The whole program. Returns the exit code. */
+int pl_cli_main(int argc, char **argv);
+
+/* argp_parse for a command; fails only for LC_ERR_MEMORY, usage errors exit. */
+LC_MUST_CHECK lc_status pl_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
+                                     struct lc_error *err);
+
+#endif

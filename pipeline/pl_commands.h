@@ -1,0 +1,10 @@
+/* One function a subcommand; see struct pl_command in pl_cli.h for the contract. */
+#ifndef PL_COMMANDS_H
+#define PL_COMMANDS_H
+
+#include "lc_status.h"
+
+LC_MUST_CHECK lc_status cmd_series(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_config(int argc, char **argv, struct lc_error *err);
+
+#endif

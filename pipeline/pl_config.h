@@ -1,0 +1,82 @@
+/* The configuration of a run: defaults, then a YAML file, then options, in that order.
+ *
+ * docs/configuration.md explains every key. The canonical text leaves out where things lie (input
+ * folders, weight file, output folder): what lies there is identified by hashes, so that the same
+ * work done in another place has the same results, byte for byte.
+ *
+ * Plain data; thread-safety: distinct objects, distinct threads. */
+#ifndef PL_CONFIG_H
+#define PL_CONFIG_H
+
+#include "lc_hash.h"
+#include "pl_schema.h"
+
+enum pl_cube_type { PL_CUBE_FLOAT32 = 0, PL_CUBE_INT16 };
+
+struct pl_config {
+  struct pl_list input_paths;
+  char *input_series; /* "only", "all" or a SeriesInstanceUID */
+
+  char *nodules_source; /* "auto", an XML or CSV file, or a folder of XML files */
+  int nodules_grouping; /* 0 pylidc's voxel rule, 1 millimetres */
+  double nodules_tolerance_mm;
+  double nodules_consensus_level;
+
+  char *model_weights;
+  char *model_architecture; /* "" (from the weight file), a name, or a YAML model file */
+  long long model_batch;
+
+  long long cube_edge;
+  double cube_spacing_mm;
+
+  double preprocess_hu_low, preprocess_hu_high;
+  int preprocess_zscore; /* enum ct_zscore */
+  double preprocess_mean, preprocess_deviation;
+  long long preprocess_height, preprocess_width; /* 0: the model's */
+  struct pl_list preprocess_views;
+
+  struct pl_list explain_targets; /* "all" or names */
+
+  bool figure_write;
+  double figure_window_low_hu, figure_window_high_hu;
+  double figure_spacing_mm;
+  double figure_opacity;
+  int figure_colours; /* enum cdam_colours */
+  int figure_enlarge; /* enum cdam_enlarge */
+  long long figure_panel_pixels;
+
+  bool capture_write;
+  char *capture_uid_root;
+  long long capture_series_number;
+
+  int store_cube_type; /* enum pl_cube_type */
+
+  char *output_folder;
+};
+
+extern const struct pl_schema pl_config_schema;
+
+/* What the command line says on top of a file, in order. */
+struct pl_overrides {
+  char *file;            /* CONFIG.yaml, or NULL */
+  struct pl_list keys;   /* "key=value" as --set got them */
+  struct pl_list inputs; /* --input, repeated */
+  char *series, *nodules, *weights, *output;
+};
+
+/* Defaults, file, overrides, and the checks that involve several keys. */
+LC_MUST_CHECK lc_status pl_config_make(struct pl_config *config,
+                                       const struct pl_overrides *overrides, struct lc_error *err);
+void pl_config_free(struct pl_config *config);
+void pl_overrides_free(struct pl_overrides *overrides);
+
+/* SHA-256 of the canonical text (PL_PRINT_CANONICAL). */
+LC_MUST_CHECK lc_status pl_config_hash(const struct pl_config *config, char hex[LC_SHA256_HEX],
+                                       struct lc_error *err);
+
+/* The options of the command line that fill overrides; a child parser for argp whose input is a
+ * struct pl_overrides. */
+struct argp;
+extern const struct argp pl_config_argp;
+
+#endif

@@ -1,0 +1,59 @@
+/* What the main job found out about one series: nodules, cubes, predictions, maps. Everything that
+ * is written (store, figures, captures, tables) is written from this.
+ *
+ * Thread-safety: a finished result may be read by many threads. */
+#ifndef PL_RESULT_H
+#define PL_RESULT_H
+
+#include "cdam_map.h"
+#include "ct_cube.h"
+#include "lc_hash.h"
+
+/* What all series of one run share. Texts are owned by the job. */
+struct pl_provenance {
+  const char *configuration; /* canonical text */
+  char configuration_sha256[LC_SHA256_HEX];
+  char weights_sha256[LC_SHA256_HEX];
+  const char *architecture; /* "vit_small_patch8: 224x224, patch 8, ..." */
+  bool trained;
+  const char *kernels; /* name of the kernel set: the one machine setting that can change bits */
+};
+
+struct pl_result {
+  const struct ct_series *series;    /* borrowed */
+  const struct vit_model *model;     /* borrowed */
+  const struct cdam_target *targets; /* borrowed, [maps.targets] */
+
+  struct ct_annotation annotation; /* owned; the nodules' marks point into it */
+  struct ct_nodule_list nodules;
+  const char *nodule_source; /* "LIDC XML" or "CSV" */
+  char nodule_source_sha256[LC_SHA256_HEX];
+  char input_manifest_sha256[LC_SHA256_HEX];
+
+  struct ct_cube *cubes; /* [nodule]: what the network saw */
+  struct ct_cube *shown; /* [nodule]: the same place sampled for the eye; NULL without pictures */
+
+  enum ct_view views[CT_VIEW_COUNT];
+  size_t n_views;
+  size_t n_outputs;
+  float *logits;           /* [nodule, view, output] */
+  float *view_probability; /* [nodule, view, output]; NaN for regression outputs */
+  float *mean_logit;       /* [nodule, output]: mean over the views */
+  float *probability;      /* [nodule, output]: sigmoid of the mean logit; NaN for regression */
+  struct cdam_maps maps;   /* [nodule * n_views + view, target, grid row, grid column] */
+};
+
+void pl_result_free(struct pl_result *result);
+
+static inline size_t pl_result_image(const struct pl_result *result, size_t nodule, size_t view) {
+  return nodule * result->n_views + view;
+}
+
+/* SHA-256 that says whether two results were made from the same input, weights and configuration by
+ * the same version of the program; --resume compares it. */
+LC_MUST_CHECK lc_status pl_result_key(const struct pl_provenance *provenance,
+                                      const char *input_manifest_sha256,
+                                      const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
+                                      struct lc_error *err);
+
+#endif

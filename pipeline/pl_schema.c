@@ -1,0 +1,186 @@
+#include "pl_schema.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct pl_key *pl_schema_find(const struct pl_schema *schema, const char *name) {
+  for (size_t i = 0; i < schema->n_keys; i++)
+    if (strcmp(schema->keys[i].name, name) == 0) return &schema->keys[i];
+  return NULL;
+}
+
+void pl_list_free(struct pl_list *list) {
+  for (size_t i = 0; i < list->n; i++) free(list->items[i]);
+  free(list->items);
+  memset(list, 0, sizeof *list);
+}
+
+lc_status pl_list_add(struct pl_list *list, const char *item, struct lc_error *err) {
+  char **items = realloc(list->items, (list->n + 1) * sizeof *items);
+  if (!items) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate a list of %zu texts", list->n + 1);
+  list->items = items;
+  items[list->n] = strdup(item);
+  if (!items[list->n]) LC_FAIL(err, LC_ERR_MEMORY, "cannot copy a text");
+  list->n++;
+  return LC_OK;
+}
+
+bool pl_list_has(const struct pl_list *list, const char *item) {
+  for (size_t i = 0; i < list->n; i++)
+    if (strcmp(list->items[i], item) == 0) return true;
+  return false;
+}
+
+lc_status pl_schema_init(const struct pl_schema *schema, void *object, struct lc_error *err) {
+  for (size_t i = 0; i < schema->n_keys; i++)
+    LC_TRY(pl_schema_set(schema, object, "default", schema->keys[i].name, schema->keys[i].initial,
+                         err));
+  return LC_OK;
+}
+
+void pl_schema_free(const struct pl_schema *schema, void *object) {
+  for (size_t i = 0; i < schema->n_keys; i++) {
+    void *field = (char *)object + schema->keys[i].offset;
+    if (schema->keys[i].type == PL_TEXT) {
+      char **text = (char **)field;
+      free(*text);
+      *text = NULL;
+    } else if (schema->keys[i].type == PL_LIST) {
+      pl_list_free((struct pl_list *)field);
+    }
+  }
+}
+
+static lc_status need_key(const struct pl_schema *schema, const char *key, pl_type a, pl_type b,
+                          const struct pl_key **found, struct lc_error *err) {
+  *found = pl_schema_find(schema, key);
+  if (!*found || ((*found)->type != a && (*found)->type != b))
+    LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
+  return LC_OK;
+}
+
+lc_status pl_schema_append(const struct pl_schema *schema, void *object, const char *key,
+                           const char *text, struct lc_error *err) {
+  const struct pl_key *found;
+  LC_TRY(need_key(schema, key, PL_LIST, PL_LIST, &found, err));
+  return pl_list_add((struct pl_list *)((char *)object + found->offset), text, err);
+}
+
+lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const char *key,
+                             const char *text, struct lc_error *err) {
+  const struct pl_key *found;
+  LC_TRY(need_key(schema, key, PL_TEXT, PL_LIST, &found, err));
+  void *field = (char *)object + found->offset;
+  if (found->type == PL_LIST) {
+    pl_list_free((struct pl_list *)field);
+    return pl_list_add((struct pl_list *)field, text, err);
+  }
+  char *copy = strdup(text);
+  if (!copy) LC_FAIL(err, LC_ERR_MEMORY, "cannot copy a text");
+  free(*(char **)field);
+  *(char **)field = copy;
+  return LC_OK;
+}
+
+/* A double-quoted YAML scalar. */
+static void print_quoted(struct lc_text *out, const char *text) {
+  lc_text_add(out, "\"");
+  for (const char *p = text; *p; p++) {
+    if (*p == '"' || *p == '\\')
+      lc_text_add(out, "\\%c", *p);
+    else if ((unsigned char)*p < 0x20 || *p == 0x7f)
+      lc_text_add(out, "\\x%02x", (unsigned)(unsigned char)*p);
+    else
+      lc_text_add_bytes(out, p, 1);
+  }
+  lc_text_add(out, "\"");
+}
+
+/* The shortest decimal that reads back as the same number, always recognisable as a number. */
+static void print_real(struct lc_text *out, double value) {
+  char text[40];
+  if (value > -1e15 && value < 1e15 && value == (double)(long long)value) {
+    lc_text_add(out, "%lld", (long long)value);
+    return;
+  }
+  for (int digits = 1; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    if (strtod(text, NULL) == value) break;
+  }
+  lc_text_add(out, "%s", text);
+}
+
+static void print_value(struct lc_text *out, const struct pl_key *key, const void *object) {
+  const void *field = (const char *)object + key->offset;
+  switch (key->type) {
+  case PL_BOOL:
+    lc_text_add(out, "%s", *(const bool *)field ? "true" : "false");
+    break;
+  case PL_INTEGER:
+    lc_text_add(out, "%lld", *(const long long *)field);
+    break;
+  case PL_REAL:
+    print_real(out, *(const double *)field);
+    break;
+  case PL_TEXT:
+    print_quoted(out, *(char *const *)field);
+    break;
+  case PL_CHOICE:
+    lc_text_add(out, "%s", key->choices[*(const int *)field]);
+    break;
+  case PL_LIST: {
+    const struct pl_list *list = (const struct pl_list *)field;
+    lc_text_add(out, "[");
+    for (size_t i = 0; i < list->n; i++) {
+      if (i > 0) lc_text_add(out, ", ");
+      print_quoted(out, list->items[i]);
+    }
+    lc_text_add(out, "]");
+    break;
+  }
+  }
+}
+
+static void print_doc(struct lc_text *out, const struct pl_key *key, int indent) {
+  lc_text_add(out, "%*s# %s", indent, "", key->doc);
+  if (key->choices) {
+    lc_text_add(out, " One of:");
+    for (size_t i = 0; key->choices[i]; i++)
+      lc_text_add(out, "%s %s", i > 0 ? "," : "", key->choices[i]);
+    lc_text_add(out, ".");
+  }
+  if (key->low != 0 || key->high != 0) lc_text_add(out, " From %g to %g.", key->low, key->high);
+  lc_text_add(out, "\n");
+}
+
+/* Opens the groups of `name` that differ from those of the key before, and returns the depth. */
+static int print_groups(struct lc_text *out, const char *before, const char *name) {
+  int depth = 0;
+  size_t start = 0;
+  bool same = true;
+  for (size_t i = 0; name[i]; i++) {
+    if (name[i] != '.') continue;
+    same = same && strncmp(before, name, i + 1) == 0;
+    if (!same) lc_text_add(out, "%*s%.*s:\n", 2 * depth, "", (int)(i - start), name + start);
+    start = i + 1;
+    depth++;
+  }
+  return depth;
+}
+
+void pl_schema_print(const struct pl_schema *schema, const void *object, enum pl_print how,
+                     struct lc_text *out) {
+  const char *before = "";
+  for (size_t i = 0; i < schema->n_keys; i++) {
+    const struct pl_key *key = &schema->keys[i];
+    if (how == PL_PRINT_CANONICAL && key->is_place) continue;
+    int depth = print_groups(out, before, key->name);
+    if (how == PL_PRINT_ALL) print_doc(out, key, 2 * depth);
+    const char *dot = strrchr(key->name, '.');
+    lc_text_add(out, "%*s%s: ", 2 * depth, "", dot ? dot + 1 : key->name);
+    print_value(out, key, object);
+    lc_text_add(out, "\n");
+    before = key->name;
+  }
+}

@@ -1,0 +1,79 @@
+/* Tables of configuration keys, and the YAML they describe.
+ *
+ * A schema lists every key with its type, default, range and meaning; values go straight into the
+ * fields of a plain struct. Reading is strict: an unknown key, a wrong type, a value out of range
+ * and a repeated key are errors (LC_ERR_CONFIG) that name file and line, and for an unknown key the
+ * nearest valid one. The same table prints the effective configuration.
+ *
+ * Thread-safety: distinct objects may be used from distinct threads. */
+#ifndef PL_SCHEMA_H
+#define PL_SCHEMA_H
+
+#include "lc_text.h"
+
+typedef enum pl_type {
+  PL_BOOL = 0, /* bool: true or false */
+  PL_INTEGER,  /* long long */
+  PL_REAL,     /* double */
+  PL_TEXT,     /* char *, owned, never NULL; "" means not given */
+  PL_CHOICE,   /* int: index into choices */
+  PL_LIST      /* struct pl_list of texts; one word stands for a list of one */
+} pl_type;
+
+struct pl_list {
+  char **items; /* owned */
+  size_t n;
+};
+
+struct pl_key {
+  const char *name; /* "figure.opacity"; keys of one group stand together in the table */
+  pl_type type;
+  size_t offset;              /* of the field in the struct */
+  const char *initial;        /* the default as YAML says it */
+  double low, high;           /* accepted numbers, inclusive; any when both are 0 */
+  const char *const *choices; /* NULL-ended: words of a PL_CHOICE, allowed items of a PL_LIST */
+  bool is_place;              /* says where something lies, not what it is: not hashed or stored */
+  const char *doc;            /* one sentence, with the unit */
+};
+
+struct pl_schema {
+  const char *what; /* "run configuration", for messages */
+  const struct pl_key *keys;
+  size_t n_keys;
+};
+
+/* Fills a zeroed struct with the defaults. */
+LC_MUST_CHECK lc_status pl_schema_init(const struct pl_schema *schema, void *object,
+                                       struct lc_error *err);
+void pl_schema_free(const struct pl_schema *schema, void *object);
+
+/* Overrides what the file (at most 1 MiB, one YAML document, a mapping) gives. */
+LC_MUST_CHECK lc_status pl_schema_read(const struct pl_schema *schema, void *object,
+                                       const char *path, struct lc_error *err);
+/* Overrides one key; value is YAML ("0.5", "[axial, coronal]"). origin names the place in messages.
+ */
+LC_MUST_CHECK lc_status pl_schema_set(const struct pl_schema *schema, void *object,
+                                      const char *origin, const char *key, const char *value,
+                                      struct lc_error *err);
+/* The same for a text that is taken as it is, for example a path from the command line. A PL_LIST
+ * becomes a list of one; pl_schema_append adds to it. */
+LC_MUST_CHECK lc_status pl_schema_set_text(const struct pl_schema *schema, void *object,
+                                           const char *key, const char *text, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_schema_append(const struct pl_schema *schema, void *object,
+                                         const char *key, const char *text, struct lc_error *err);
+
+enum pl_print {
+  PL_PRINT_CANONICAL = 0, /* no comments, no places: what is hashed and stored */
+  PL_PRINT_ALL            /* every key, with its meaning as a comment */
+};
+void pl_schema_print(const struct pl_schema *schema, const void *object, enum pl_print how,
+                     struct lc_text *out);
+
+/* The key with this name, or NULL. */
+const struct pl_key *pl_schema_find(const struct pl_schema *schema, const char *name);
+
+LC_MUST_CHECK lc_status pl_list_add(struct pl_list *list, const char *item, struct lc_error *err);
+void pl_list_free(struct pl_list *list);
+bool pl_list_has(const struct pl_list *list, const char *item);
+
+#endif

@@ -1,0 +1,309 @@
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "lc_file.h"
+#include "pl_schema.h"
+
+#define FILE_LIMIT ((size_t)1 << 20)
+#define NAME_LIMIT 256
+
+/* Where a value stands, for messages. */
+struct reading {
+  const struct pl_schema *schema;
+  void *object;
+  const char *origin; /* file name, or "--set key=value" */
+  bool has_lines;
+  yaml_document_t *document;
+  bool *seen; /* [n_keys] */
+};
+
+static void place(const struct reading *reading, const yaml_node_t *node, char out[LC_PATH_SIZE]) {
+  if (reading->has_lines)
+    snprintf(out, LC_PATH_SIZE, "%s:%zu", reading->origin, node->start_mark.line + 1);
+  else
+    snprintf(out, LC_PATH_SIZE, "%s", reading->origin);
+}
+
+static const char *scalar(const yaml_node_t *node) {
+  return (const char *)node->data.scalar.value;
+}
+
+static bool is_plain(const yaml_node_t *node) {
+  return node->type == YAML_SCALAR_NODE && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* What a node is in the reader's words. */
+static const char *describe(const yaml_node_t *node, char out[96]) {
+  if (node->type == YAML_MAPPING_NODE) return "a mapping";
+  if (node->type == YAML_SEQUENCE_NODE) return "a list";
+  if (is_plain(node))
+    snprintf(out, 96, "%.60s", *scalar(node) ? scalar(node) : "empty");
+  else
+    snprintf(out, 96, "the text \"%.60s\"", scalar(node));
+  return out;
+}
+
+static lc_status wrong(const struct reading *reading, const struct pl_key *key,
+                       const yaml_node_t *node, const char *expected, struct lc_error *err) {
+  char where[LC_PATH_SIZE], what[96];
+  place(reading, node, where);
+  LC_FAIL(err, LC_ERR_CONFIG, "%.600s: %s is %s, expected %s", where, key->name,
+          describe(node, what), expected);
+}
+
+static lc_status check_range(const struct reading *reading, const struct pl_key *key,
+                             const yaml_node_t *node, double value, struct lc_error *err) {
+  if (key->low == 0 && key->high == 0) return LC_OK;
+  if (value >= key->low && value <= key->high) return LC_OK;
+  char expected[96];
+  snprintf(expected, sizeof expected, "a number from %g to %g", key->low, key->high);
+  return wrong(reading, key, node, expected, err);
+}
+
+/* Index of word among the choices, or -1 with `expected` naming them. */
+static int find_choice(const struct pl_key *key, const char *word, char *expected, size_t size) {
+  size_t n = 0;
+  while (key->choices[n]) n++;
+  for (size_t i = 0; i < n; i++)
+    if (strcmp(key->choices[i], word) == 0) return (int)i;
+  struct lc_text list = {0};
+  lc_text_add(&list, "one of");
+  for (size_t i = 0; i < n; i++) lc_text_add(&list, "%s %s", i > 0 ? "," : "", key->choices[i]);
+  const char *nearest = lc_text_nearest(word, key->choices, n);
+  if (nearest) lc_text_add(&list, " (nearest: %s)", nearest);
+  lc_text_copy(expected, size, lc_text_get(&list));
+  lc_text_free(&list);
+  return -1;
+}
+
+static lc_status set_list(const struct reading *reading, const struct pl_key *key,
+                          const yaml_node_t *node, struct pl_list *list, struct lc_error *err) {
+  pl_list_free(list);
+  const yaml_node_t *const one[] = {node};
+  size_t n = 1;
+  if (node->type == YAML_SEQUENCE_NODE)
+    n = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+  else if (is_plain(node) && !*scalar(node))
+    n = 0;
+  for (size_t i = 0; i < n; i++) {
+    const yaml_node_t *item = one[0];
+    if (node->type == YAML_SEQUENCE_NODE)
+      item = yaml_document_get_node(reading->document, node->data.sequence.items.start[i]);
+    if (item->type != YAML_SCALAR_NODE) return wrong(reading, key, item, "a list of words", err);
+    char expected[512];
+    if (key->choices && find_choice(key, scalar(item), expected, sizeof expected) < 0)
+      return wrong(reading, key, item, expected, err);
+    LC_TRY(pl_list_add(list, scalar(item), err));
+  }
+  return LC_OK;
+}
+
+static lc_status set_value(const struct reading *reading, const struct pl_key *key,
+                           const yaml_node_t *node, struct lc_error *err) {
+  void *field = (char *)reading->object + key->offset;
+  if (key->type == PL_LIST) {
+    if (node->type == YAML_MAPPING_NODE) return wrong(reading, key, node, "a list of words", err);
+    return set_list(reading, key, node, (struct pl_list *)field, err);
+  }
+  char expected[512];
+  switch (key->type) {
+  case PL_BOOL:
+    if (!is_plain(node) || (strcmp(scalar(node), "true") && strcmp(scalar(node), "false")))
+      return wrong(reading, key, node, "true or false", err);
+    *(bool *)field = scalar(node)[0] == 't';
+    return LC_OK;
+  case PL_INTEGER: {
+    long long value;
+    if (!is_plain(node) || !lc_text_to_long(scalar(node), &value))
+      return wrong(reading, key, node, "a whole number", err);
+    LC_TRY(check_range(reading, key, node, (double)value, err));
+    *(long long *)field = value;
+    return LC_OK;
+  }
+  case PL_REAL: {
+    double value;
+    if (!is_plain(node) || !lc_text_to_double(scalar(node), &value))
+      return wrong(reading, key, node, "a number", err);
+    LC_TRY(check_range(reading, key, node, value, err));
+    *(double *)field = value;
+    return LC_OK;
+  }
+  case PL_CHOICE: {
+    if (node->type != YAML_SCALAR_NODE) return wrong(reading, key, node, "one word", err);
+    int choice = find_choice(key, scalar(node), expected, sizeof expected);
+    if (choice < 0) return wrong(reading, key, node, expected, err);
+    *(int *)field = choice;
+    return LC_OK;
+  }
+  default:
+    if (node->type != YAML_SCALAR_NODE) return wrong(reading, key, node, "a text", err);
+    return pl_schema_set_text(reading->schema, reading->object, key->name, scalar(node), err);
+  }
+}
+
+/* True when the schema has keys below "prefix." */
+static bool is_group(const struct pl_schema *schema, const char *prefix) {
+  size_t n = strlen(prefix);
+  for (size_t i = 0; i < schema->n_keys; i++)
+    if (strncmp(schema->keys[i].name, prefix, n) == 0 && schema->keys[i].name[n] == '.')
+      return true;
+  return false;
+}
+
+/* Best guess at what was meant: the same last word in another group, else the nearest full name. */
+static const char *guess(const struct pl_schema *schema, const char *name, char out[NAME_LIMIT]) {
+  const char *dot = strrchr(name, '.');
+  const char *last = dot ? dot + 1 : name;
+  const char *best = NULL;
+  size_t best_distance = strlen(name) / 3 + 2;
+  for (size_t i = 0; i < schema->n_keys; i++) {
+    const char *key = schema->keys[i].name;
+    const char *key_dot = strrchr(key, '.');
+    if (strcmp(last, key_dot ? key_dot + 1 : key) == 0) return key;
+    for (size_t end = 1; end <= strlen(key); end++) { /* the key, and every group above it */
+      if (key[end] != '.' && key[end] != '\0') continue;
+      char part[NAME_LIMIT];
+      snprintf(part, sizeof part, "%.*s", (int)end, key);
+      size_t distance = lc_text_distance(name, part);
+      if (distance < best_distance) {
+        best_distance = distance;
+        lc_text_copy(out, NAME_LIMIT, part);
+        best = out;
+      }
+    }
+  }
+  return best;
+}
+
+static lc_status unknown_key(const struct reading *reading, const yaml_node_t *node,
+                             const char *name, struct lc_error *err) {
+  char where[LC_PATH_SIZE], nearest[NAME_LIMIT];
+  place(reading, node, where);
+  const char *meant = guess(reading->schema, name, nearest);
+  if (meant)
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: unknown key '%.100s', the nearest valid key is '%s'",
+            where, name, meant);
+  LC_FAIL(err, LC_ERR_CONFIG,
+          "%.600s: unknown key '%.100s' in the %s ('lungcdam config --print' lists all)", where,
+          name, reading->schema->what);
+}
+
+static lc_status read_mapping(const struct reading *reading, const yaml_node_t *node,
+                              const char *prefix, struct lc_error *err);
+
+static lc_status read_pair(const struct reading *reading, const yaml_node_t *key_node,
+                           const yaml_node_t *value, const char *prefix, struct lc_error *err) {
+  char where[LC_PATH_SIZE], name[NAME_LIMIT];
+  place(reading, key_node, where);
+  if (key_node->type != YAML_SCALAR_NODE)
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: a key is not a word", where);
+  if (snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", scalar(key_node)) >=
+      (int)sizeof name)
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: key of more than %d bytes", where, NAME_LIMIT - 1);
+  const struct pl_key *key = pl_schema_find(reading->schema, name);
+  if (key) {
+    bool *seen = &reading->seen[key - reading->schema->keys];
+    if (*seen) LC_FAIL(err, LC_ERR_CONFIG, "%.600s: key '%s' is given twice", where, name);
+    *seen = true;
+    return set_value(reading, key, value, err);
+  }
+  if (!is_group(reading->schema, name)) return unknown_key(reading, key_node, name, err);
+  if (is_plain(value) && !*scalar(value)) return LC_OK; /* "figure:" with nothing below it */
+  if (value->type != YAML_MAPPING_NODE) {
+    char what[96];
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: '%s' is %s, expected a mapping of keys", where, name,
+            describe(value, what));
+  }
+  return read_mapping(reading, value, name, err);
+}
+
+static lc_status read_mapping(const struct reading *reading, const yaml_node_t *node,
+                              const char *prefix, struct lc_error *err) {
+  const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+  for (; pair < node->data.mapping.pairs.top; pair++)
+    LC_TRY(read_pair(reading, yaml_document_get_node(reading->document, pair->key),
+                     yaml_document_get_node(reading->document, pair->value), prefix, err));
+  return LC_OK;
+}
+
+static lc_status syntax_error(const struct reading *reading, const yaml_parser_t *parser,
+                              struct lc_error *err) {
+  LC_FAIL(err, LC_ERR_CONFIG, "%.600s:%zu: not YAML: %s", reading->origin,
+          parser->problem_mark.line + 1, parser->problem ? parser->problem : "malformed");
+}
+
+static lc_status read_root(struct reading *reading, const yaml_node_t *root,
+                           const struct pl_key *only, struct lc_error *err) {
+  if (only) {
+    if (!root && only->type == PL_TEXT)
+      return pl_schema_set_text(reading->schema, reading->object, only->name, "", err);
+    if (!root) LC_FAIL(err, LC_ERR_CONFIG, "%.600s: %s got no value", reading->origin, only->name);
+    return set_value(reading, only, root, err);
+  }
+  if (!root) return LC_OK; /* an empty file changes nothing */
+  if (root->type != YAML_MAPPING_NODE)
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: expected a mapping of keys at the top of the %s",
+            reading->origin, reading->schema->what);
+  return read_mapping(reading, root, "", err);
+}
+
+/* Reads one document; `only` set: the document is the value of that key. */
+static lc_status read_yaml(struct reading *reading, const char *bytes, size_t count,
+                           const struct pl_key *only, struct lc_error *err) {
+  yaml_parser_t parser;
+  yaml_document_t document, second;
+  if (!yaml_parser_initialize(&parser)) LC_FAIL(err, LC_ERR_MEMORY, "cannot start a YAML parser");
+  yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, count);
+  lc_status status = LC_OK;
+  if (!yaml_parser_load(&parser, &document)) {
+    status = syntax_error(reading, &parser, err);
+    yaml_parser_delete(&parser);
+    return status;
+  }
+  reading->document = &document;
+  reading->seen = calloc(reading->schema->n_keys, sizeof *reading->seen);
+  if (!reading->seen) LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "cannot allocate");
+  const yaml_node_t *root = yaml_document_get_root_node(&document);
+  LC_TRY_GOTO(read_root(reading, root, only, err), done);
+  if (!root) goto done;
+  if (!yaml_parser_load(&parser, &second)) LC_TRY_GOTO(syntax_error(reading, &parser, err), done);
+  bool more = yaml_document_get_root_node(&second) != NULL;
+  yaml_document_delete(&second);
+  if (more)
+    LC_FAIL_GOTO(done, err, LC_ERR_CONFIG, "%.600s: holds several YAML documents, expected one",
+                 reading->origin);
+done:
+  free(reading->seen);
+  yaml_document_delete(&document);
+  yaml_parser_delete(&parser);
+  return status;
+}
+
+lc_status pl_schema_read(const struct pl_schema *schema, void *object, const char *path,
+                         struct lc_error *err) {
+  char *bytes;
+  size_t count;
+  LC_TRY(lc_file_read(path, FILE_LIMIT, &bytes, &count, err));
+  struct reading reading = {.schema = schema, .object = object, .origin = path, .has_lines = true};
+  lc_status status = read_yaml(&reading, bytes, count, NULL, err);
+  free(bytes);
+  return status;
+}
+
+lc_status pl_schema_set(const struct pl_schema *schema, void *object, const char *origin,
+                        const char *key, const char *value, struct lc_error *err) {
+  struct reading reading = {.schema = schema, .object = object, .origin = origin};
+  const struct pl_key *found = pl_schema_find(schema, key);
+  if (!found) {
+    char nearest[NAME_LIMIT];
+    const char *meant = guess(schema, key, nearest);
+    if (meant)
+      LC_FAIL(err, LC_ERR_CONFIG, "%s: unknown key '%.100s', the nearest valid key is '%s'", origin,
+              key, meant);
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: unknown key '%.100s' in the %s", origin, key, schema->what);
+  }
+  return read_yaml(&reading, value, strlen(value), found, err);
+}

@@ -1,0 +1,15 @@
+/* SIGINT and SIGTERM: the first asks for a clean stop, which long work looks for between its steps;
+ * the second ends the program at once. Results are published by one rename, so that even then
+ * nothing is left half done.
+ *
+ * Thread-safety: any thread may ask. */
+#ifndef PL_SIGNAL_H
+#define PL_SIGNAL_H
+
+#include "lc_status.h"
+
+void pl_signal_start(void);
+/* LC_ERR_INTERRUPTED once a signal has come. */
+LC_MUST_CHECK lc_status pl_signal_check(struct lc_error *err);
+
+#endif
