@@ -5,8 +5,11 @@
  * outside the nodule, so its own pixels are not nodule. Chest X-ray files (IdriReadMessage) are
  * recognised.
  *
- * Parsing: expat, no external entities, no entity expansion beyond expat's amplification limit,
- * depth at most 32, text of one element at most 4 KiB, file at most 64 MiB.
+ * A mark whose outlines are all single points is a nodule under 3 mm; any longer outline makes it a
+ * nodule of 3 mm or more.
+ *
+ * Parsing: expat; a document type (and so any entity of its own) is refused; depth at most 32, text
+ * of one element at most 4 KiB, file at most 64 MiB, coordinates 0 to 65535, ratings 0 to 6.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
 #ifndef CT_MARK_H
@@ -47,7 +50,7 @@ typedef enum ct_mark_kind {
 enum ct_mark_fault {
   CT_FAULT_RATING_ZERO = 1 << 0,   /* a rating is 0 */
   CT_FAULT_NO_RATINGS = 1 << 1,    /* outlines of a nodule without characteristics */
-  CT_FAULT_FEW_POINTS = 1 << 2,    /* an outline of two or three points */
+  CT_FAULT_FEW_POINTS = 1 << 2,    /* a nodule's outline of one to three points */
   CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* first and last point are not the same or neighbours */
   CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks */
   CT_FAULT_OUTSIDE_IMAGE = 1 << 5, /* a point outside the image */

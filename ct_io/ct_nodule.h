@@ -19,7 +19,7 @@ struct ct_nodule {
   int n_readers;          /* distinct sessions among the marks */
   double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the CSV point */
   double bounds_mm[2][3]; /* LPS corners of that box */
-  double diameter_mm;     /* from the CSV, or the largest in-slice extent of the outlines */
+  double diameter_mm;     /* from the CSV, or the largest ct_mark_measure diameter of the marks */
   double mean_rating[CT_RATING_COUNT];   /* over marks whose rating is not 0; NaN when none */
   double median_rating[CT_RATING_COUNT]; /* likewise */
 };
@@ -28,6 +28,8 @@ struct ct_nodule_list {
   struct ct_nodule *nodules;
   size_t n_nodules;
   size_t n_marks_unplaced; /* marks whose outlines lie on no slice of the series */
+  double tolerance_used;   /* after shrinking; 0 when nothing had to be grouped */
+  bool group_too_large;    /* grouping gave up: some group has more than four marks */
 };
 
 /* How marks are grouped. */
@@ -52,6 +54,40 @@ LC_MUST_CHECK lc_status ct_nodules_from_marks(struct ct_nodule_list *list,
  * and line. LC_ERR_OUTSIDE when a point lies outside the volume. */
 LC_MUST_CHECK lc_status ct_nodules_from_csv(struct ct_nodule_list *list, const char *path,
                                             const struct ct_series *series, struct lc_error *err);
+/* One reader's outlines measured as pylidc documents: diameter is the largest distance of two
+ * points of one outline; volume the sum over outlines of the polygon's area times half the distance
+ * between the outlined slices on either side (the slice thickness when there is one outline),
+ * exclusions subtracted; centroid the mean of all outline points, as continuous (column, row,
+ * slice). */
+struct ct_measure {
+  double diameter_mm, volume_mm3;
+  double centroid_ijk[3];
+  double centroid_mm[3]; /* the same point, patient LPS */
+  size_t n_points;       /* 0: no outline lies on a slice of the series */
+};
+void ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
+                     struct ct_measure *measure);
+
+/* The voxels that at least `level` (0.5) of the nodule's marks enclose, on the series' own grid and
+ * within the bounding box of all outlines. Outline pixels are outside the nodule, exclusions are
+ * cut out. */
+struct ct_consensus {
+  size_t first[3]; /* column, row, slice of mask[0] */
+  size_t size[3];  /* columns, rows, slices */
+  uint8_t *mask;   /* [slice, row, column] */
+  size_t n_inside;
+  double volume_mm3; /* n_inside times the voxel */
+};
+LC_MUST_CHECK lc_status ct_nodule_consensus(struct ct_consensus *consensus,
+                                            const struct ct_nodule *nodule,
+                                            const struct ct_series *series, double level,
+                                            struct lc_error *err);
+void ct_consensus_free(struct ct_consensus *consensus);
+
+/* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
+ * of marks with one of them. */
+size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
+
 void ct_nodule_list_free(struct ct_nodule_list *list);
 
 #ifdef __cplusplus

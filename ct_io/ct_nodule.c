@@ -1,0 +1,296 @@
+/* Groups the marks of all readers into physical nodules. */
+#include "ct_nodule.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_place.h"
+#include "ct_volume.h"
+#include "lc_arena.h"
+
+static const double shrink = 0.9, smallest_tolerance = 0.1;
+enum { LARGEST_GROUP = 4 };
+
+/* The outline points of one mark, in voxel indices or patient millimetres. */
+struct cloud {
+  const struct ct_mark *mark;
+  double (*points)[3];
+  size_t n_points;
+  double low[3], high[3];       /* box of points */
+  double low_mm[3], high_mm[3]; /* box in patient millimetres */
+  size_t group;
+};
+
+struct grouping {
+  struct cloud *clouds;
+  size_t n;
+  double *distance; /* [n, n]; infinity where the boxes are too far apart to matter */
+};
+
+long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline) {
+  long k = ct_series_find_sop(series, outline->sop_instance_uid);
+  if (k >= 0) return k;
+  for (size_t i = 0; i < series->n_slices; i++)
+    if (fabs(series->slices[i].position_mm[2] - outline->z_mm) < 0.5 * series->slice_spacing_mm)
+      return (long)i;
+  return -1;
+}
+
+static void widen(double low[3], double high[3], const double point[3]) {
+  for (int c = 0; c < 3; c++) {
+    low[c] = fmin(low[c], point[c]);
+    high[c] = fmax(high[c], point[c]);
+  }
+}
+
+static lc_status fill_cloud(struct cloud *cloud, const struct ct_mark *mark,
+                            const struct ct_series *series, bool millimetres,
+                            struct lc_error *err) {
+  size_t total = 0;
+  *cloud = (struct cloud){.mark = mark};
+  for (int c = 0; c < 3; c++) {
+    cloud->low[c] = cloud->low_mm[c] = INFINITY;
+    cloud->high[c] = cloud->high_mm[c] = -INFINITY;
+  }
+  for (size_t i = 0; i < mark->n_outlines; i++) total += mark->outlines[i].n_points;
+  LC_TRY(lc_alloc(&cloud->points, total, sizeof *cloud->points, err));
+  for (size_t i = 0; i < mark->n_outlines; i++) {
+    const struct ct_outline *outline = &mark->outlines[i];
+    long k = ct_outline_slice(series, outline);
+    for (size_t p = 0; p < outline->n_points && k >= 0; p++) {
+      double ijk[3] = {outline->xy[p][0], outline->xy[p][1], (double)k}, mm[3];
+      ct_series_to_patient(series, ijk, mm);
+      double *point = cloud->points[cloud->n_points++];
+      memcpy(point, millimetres ? mm : ijk, sizeof mm);
+      widen(cloud->low, cloud->high, point);
+      widen(cloud->low_mm, cloud->high_mm, mm);
+    }
+  }
+  return LC_OK;
+}
+
+static double box_distance(const struct cloud *a, const struct cloud *b) {
+  double sum = 0;
+  for (int c = 0; c < 3; c++) {
+    double gap = fmax(0, fmax(a->low[c] - b->high[c], b->low[c] - a->high[c]));
+    sum += gap * gap;
+  }
+  return sqrt(sum);
+}
+
+static double cloud_distance(const struct cloud *a, const struct cloud *b) {
+  double least = INFINITY;
+  for (size_t i = 0; i < a->n_points; i++)
+    for (size_t j = 0; j < b->n_points; j++) {
+      const double *p = a->points[i], *q = b->points[j];
+      double x = p[0] - q[0], y = p[1] - q[1], z = p[2] - q[2];
+      least = fmin(least, x * x + y * y + z * z);
+    }
+  return sqrt(least);
+}
+
+static void measure_distances(struct grouping *grouping, double tolerance) {
+  for (size_t i = 0; i < grouping->n; i++)
+    for (size_t j = i + 1; j < grouping->n; j++) {
+      const struct cloud *a = &grouping->clouds[i], *b = &grouping->clouds[j];
+      double d = box_distance(a, b) <= tolerance ? cloud_distance(a, b) : INFINITY;
+      grouping->distance[i * grouping->n + j] = grouping->distance[j * grouping->n + i] = d;
+    }
+}
+
+/* Connected components of "within the tolerance"; returns the size of the largest. */
+static size_t connect(struct grouping *grouping, double tolerance) {
+  size_t n = grouping->n, largest = 0, groups = 0;
+  struct cloud *clouds = grouping->clouds;
+  for (size_t i = 0; i < n; i++) clouds[i].group = SIZE_MAX;
+  for (size_t i = 0; i < n; i++) {
+    if (clouds[i].group != SIZE_MAX) continue;
+    size_t size = 1, before = 0;
+    clouds[i].group = groups;
+    while (size != before) {
+      before = size;
+      for (size_t a = i; a < n; a++)
+        for (size_t b = i; b < n && clouds[a].group == groups; b++)
+          if (clouds[b].group == SIZE_MAX && grouping->distance[a * n + b] <= tolerance) {
+            clouds[b].group = groups;
+            size++;
+          }
+    }
+    groups++;
+    if (size > largest) largest = size;
+  }
+  return largest;
+}
+
+static void group_marks(struct grouping *grouping, double tolerance, struct ct_nodule_list *list) {
+  measure_distances(grouping, tolerance);
+  while (connect(grouping, tolerance) > LARGEST_GROUP) {
+    if (tolerance * shrink < smallest_tolerance) {
+      list->group_too_large = true;
+      break;
+    }
+    tolerance *= shrink;
+  }
+  list->tolerance_used = tolerance;
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void rate(struct ct_nodule *nodule) {
+  for (int r = 0; r < CT_RATING_COUNT; r++) {
+    double values[64], sum = 0;
+    size_t n = 0;
+    for (size_t m = 0; m < nodule->n_marks && n < 64; m++)
+      if (nodule->marks[m]->rating[r] > 0) sum += values[n++] = nodule->marks[m]->rating[r];
+    qsort(values, n, sizeof *values, by_value);
+    nodule->mean_rating[r] = n ? sum / (double)n : NAN;
+    nodule->median_rating[r] = n ? 0.5 * (values[(n - 1) / 2] + values[n / 2]) : NAN;
+  }
+}
+
+static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *grouping,
+                             size_t group, const struct ct_series *series, struct lc_error *err) {
+  memset(nodule, 0, sizeof *nodule);
+  LC_TRY(lc_alloc(&nodule->marks, grouping->n, sizeof(struct ct_mark *), err));
+  for (int c = 0; c < 3; c++) {
+    nodule->bounds_mm[0][c] = INFINITY;
+    nodule->bounds_mm[1][c] = -INFINITY;
+  }
+  for (size_t i = 0; i < grouping->n; i++) {
+    const struct cloud *cloud = &grouping->clouds[i];
+    if (cloud->group != group) continue;
+    bool new_reader = true;
+    for (size_t m = 0; m < nodule->n_marks; m++)
+      if (nodule->marks[m]->session == cloud->mark->session) new_reader = false;
+    if (new_reader) nodule->n_readers++;
+    nodule->marks[nodule->n_marks++] = cloud->mark;
+    widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->low_mm);
+    widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->high_mm);
+    struct ct_measure measure;
+    ct_mark_measure(cloud->mark, series, &measure);
+    nodule->diameter_mm = fmax(nodule->diameter_mm, measure.diameter_mm);
+  }
+  for (int c = 0; c < 3; c++)
+    nodule->centre_mm[c] = 0.5 * (nodule->bounds_mm[0][c] + nodule->bounds_mm[1][c]);
+  rate(nodule);
+  return LC_OK;
+}
+
+struct placed {
+  struct ct_nodule nodule;
+  double ijk[3];
+};
+
+static int by_place(const void *a, const void *b) {
+  const struct placed *x = a, *y = b;
+  for (int c = 2; c >= 0; c--)
+    if (x->ijk[c] != y->ijk[c]) return x->ijk[c] < y->ijk[c] ? -1 : 1;
+  return 0;
+}
+
+/* Along the normal, then rows, then columns; the numbers follow that order. */
+static lc_status number_nodules(struct ct_nodule_list *list, const struct ct_series *series,
+                                struct lc_error *err) {
+  struct placed *placed = NULL;
+  LC_TRY(lc_alloc(&placed, list->n_nodules, sizeof *placed, err));
+  for (size_t i = 0; i < list->n_nodules; i++) {
+    placed[i].nodule = list->nodules[i];
+    ct_series_to_index(series, list->nodules[i].centre_mm, placed[i].ijk);
+  }
+  if (list->n_nodules) qsort(placed, list->n_nodules, sizeof *placed, by_place);
+  for (size_t i = 0; i < list->n_nodules; i++) {
+    list->nodules[i] = placed[i].nodule;
+    snprintf(list->nodules[i].id, sizeof list->nodules[i].id, "nodule-%zu", i + 1);
+  }
+  free(placed);
+  return LC_OK;
+}
+
+static lc_status gather(struct grouping *grouping, struct ct_nodule_list *list,
+                        const struct ct_annotation *annotation, const struct ct_series *series,
+                        bool millimetres, struct lc_error *err) {
+  LC_TRY(lc_alloc(&grouping->clouds, annotation->n_marks, sizeof *grouping->clouds, err));
+  for (size_t m = 0; m < annotation->n_marks; m++) {
+    if (annotation->marks[m].kind != CT_MARK_NODULE) continue;
+    struct cloud *cloud = &grouping->clouds[grouping->n];
+    LC_TRY(fill_cloud(cloud, &annotation->marks[m], series, millimetres, err));
+    if (cloud->n_points) {
+      grouping->n++;
+    } else {
+      list->n_marks_unplaced++;
+      free(cloud->points);
+      cloud->points = NULL;
+    }
+  }
+  return lc_alloc(&grouping->distance, grouping->n * grouping->n, sizeof *grouping->distance, err);
+}
+
+static lc_status make_nodules(struct ct_nodule_list *list, const struct grouping *grouping,
+                              const struct ct_series *series, struct lc_error *err) {
+  size_t groups = 0;
+  for (size_t i = 0; i < grouping->n; i++)
+    if (grouping->clouds[i].group + 1 > groups) groups = grouping->clouds[i].group + 1;
+  LC_TRY(lc_alloc(&list->nodules, groups, sizeof *list->nodules, err));
+  for (size_t g = 0; g < groups; g++) {
+    list->n_nodules = g + 1;
+    LC_TRY(make_nodule(&list->nodules[g], grouping, g, series, err));
+  }
+  return number_nodules(list, series, err);
+}
+
+lc_status ct_nodules_from_marks(struct ct_nodule_list *list, const struct ct_annotation *annotation,
+                                const struct ct_series *series, const struct ct_grouping *how,
+                                struct lc_error *err) {
+  struct grouping grouping = {0};
+  memset(list, 0, sizeof *list);
+  if (annotation->is_chest_xray)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
+            annotation->path, series->series_instance_uid);
+  if (strcmp(annotation->series_instance_uid, series->series_instance_uid) != 0)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path,
+            annotation->series_instance_uid, series->series_instance_uid);
+  bool millimetres = how && how->in_millimetres;
+  double tolerance = how && how->tolerance_mm > 0     ? how->tolerance_mm
+                     : series->slice_thickness_mm > 0 ? series->slice_thickness_mm
+                                                      : series->slice_spacing_mm;
+  lc_status status = gather(&grouping, list, annotation, series, millimetres, err);
+  if (status == LC_OK) {
+    group_marks(&grouping, tolerance, list);
+    status = make_nodules(list, &grouping, series, err);
+  }
+  for (size_t i = 0; grouping.clouds && i < annotation->n_marks; i++)
+    free(grouping.clouds[i].points);
+  free(grouping.clouds);
+  free(grouping.distance);
+  if (status != LC_OK) ct_nodule_list_free(list);
+  return status;
+}
+
+void ct_nodule_list_free(struct ct_nodule_list *list) {
+  for (size_t i = 0; i < list->n_nodules; i++) free((void *)list->nodules[i].marks);
+  free(list->nodules);
+  memset(list, 0, sizeof *list);
+}
+
+size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series) {
+  size_t faulty = 0;
+  for (size_t m = 0; m < annotation->n_marks; m++) {
+    struct ct_mark *mark = &annotation->marks[m];
+    mark->faults &= ~(unsigned)(CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE);
+    for (size_t i = 0; i < mark->n_outlines; i++) {
+      const struct ct_outline *outline = &mark->outlines[i];
+      if (ct_series_find_sop(series, outline->sop_instance_uid) < 0)
+        mark->faults |= CT_FAULT_UNKNOWN_SLICE;
+      for (size_t p = 0; p < outline->n_points; p++)
+        if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)
+          mark->faults |= CT_FAULT_OUTSIDE_IMAGE;
+    }
+    if (mark->faults & (CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE)) faulty++;
+  }
+  return faulty;
+}

@@ -1,0 +1,19 @@
+/* Where outlines lie in a series. Used only inside this room. */
+#ifndef CT_PLACE_H
+#define CT_PLACE_H
+
+#include "ct_mark.h"
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Slice of an outline: by its SOPInstanceUID, or else the slice within half a spacing of its z; -1
+ * when there is none. */
+long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
