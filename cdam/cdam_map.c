@@ -24,3 +24,24 @@ void cdam_maps_free(struct cdam_maps *maps) {
   free(maps->scores);
   memset(maps, 0, sizeof *maps);
 }
+
+lc_status cdam_maps_check(const struct cdam_maps *maps, const struct vit_trace *trace,
+                          size_t n_targets, struct lc_error *err) {
+  if (trace->patches != trace->grid_height * trace->grid_width)
+    LC_FAIL(err, LC_ERR_UNSUPPORTED,
+            "%zu of %zu patches were kept; maps need all patches of the grid", trace->patches,
+            trace->grid_height * trace->grid_width);
+  if (maps->images != trace->batch || maps->targets != n_targets ||
+      maps->grid_height != trace->grid_height || maps->grid_width != trace->grid_width)
+    LC_FAIL(err, LC_ERR_USAGE,
+            "maps of %zu images, %zu targets, %zu x %zu; expected %zu, %zu, %zu x %zu",
+            maps->images, maps->targets, maps->grid_height, maps->grid_width, trace->batch,
+            n_targets, trace->grid_height, trace->grid_width);
+  return LC_OK;
+}
+
+void cdam_maps_clear(struct cdam_maps *maps) {
+  if (maps)
+    memset(maps->scores, 0,
+           maps->images * maps->targets * maps->grid_height * maps->grid_width * sizeof(float));
+}

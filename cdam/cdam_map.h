@@ -25,6 +25,13 @@ static inline float *cdam_maps_get(const struct cdam_maps *maps, size_t image, s
   return maps->scores + (image * maps->targets + target) * maps->grid_height * maps->grid_width;
 }
 
+/* LC_ERR_USAGE when maps do not have the trace's shape, LC_ERR_UNSUPPORTED when the trace left
+ * patches out. */
+LC_MUST_CHECK lc_status cdam_maps_check(const struct cdam_maps *maps, const struct vit_trace *trace,
+                                        size_t n_targets, struct lc_error *err);
+/* Sets all scores to zero; maps may be NULL. */
+void cdam_maps_clear(struct cdam_maps *maps);
+
 /* CDAM in closed form (Brocki, Binda, Chung, arXiv 2312.02364, eq. 5), for every target at once.
  *
  * With T the output of the last block's norm1 and f the target, the score of patch i is
