@@ -48,18 +48,22 @@ static bool belongs(const struct ct_group *group, const struct ct_header *header
   return true;
 }
 
-static lc_status new_group(struct ct_group_list *list, struct ct_group **out,
-                           struct lc_error *err) {
+/* NULL when memory ran out. */
+static struct ct_group *new_group(struct ct_group_list *list, struct lc_error *err) {
   if (list->n_groups == list->capacity) {
     size_t capacity = list->capacity ? 2 * list->capacity : 16;
     struct ct_group *grown = realloc(list->groups, capacity * sizeof *grown);
-    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu series", capacity);
+    if (!grown) {
+      (void)lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory for %zu series",
+                    capacity);
+      return NULL;
+    }
     list->groups = grown;
     list->capacity = capacity;
   }
-  *out = &list->groups[list->n_groups++];
-  memset(*out, 0, sizeof **out);
-  return LC_OK;
+  struct ct_group *group = &list->groups[list->n_groups++];
+  memset(group, 0, sizeof *group);
+  return group;
 }
 
 static lc_status add_slice(struct ct_group *group, const struct ct_slice *slice, const char *path,
@@ -80,16 +84,14 @@ static lc_status add_slice(struct ct_group *group, const struct ct_slice *slice,
   return LC_OK;
 }
 
-static lc_status find_group(struct ct_group_list *list, const struct ct_header *header,
-                            const struct ct_frame *frame, struct ct_group **out,
-                            struct lc_error *err) {
+/* The group a frame belongs to, made when there is none; NULL when memory ran out. */
+static struct ct_group *find_group(struct ct_group_list *list, const struct ct_header *header,
+                                   const struct ct_frame *frame, struct lc_error *err) {
   uint64_t key = hash_text(header->series.series_instance_uid);
-  for (size_t i = list->n_groups; i-- > 0;) {
-    *out = &list->groups[i];
-    if (belongs(*out, header, frame, key)) return LC_OK;
-  }
-  LC_TRY(new_group(list, out, err));
-  struct ct_group *group = *out;
+  for (size_t i = list->n_groups; i-- > 0;)
+    if (belongs(&list->groups[i], header, frame, key)) return &list->groups[i];
+  struct ct_group *group = new_group(list, err);
+  if (!group) return NULL;
   group->series = header->series;
   group->key = key;
   group->geometry_given = frame_geometry_given(frame);
@@ -98,14 +100,14 @@ static lc_status find_group(struct ct_group_list *list, const struct ct_header *
   memcpy(group->series.orientation, frame->orientation, sizeof frame->orientation);
   memcpy(group->series.pixel_spacing_mm, frame->pixel_spacing_mm, sizeof frame->pixel_spacing_mm);
   group->series.slice_thickness_mm = frame->thickness_mm;
-  return LC_OK;
+  return group;
 }
 
 lc_status ct_group_add(struct ct_group_list *list, const struct ct_header *header, const char *path,
                        struct lc_error *err) {
   for (size_t i = 0; i < header->n_frames; i++) {
-    struct ct_group *group = NULL;
-    LC_TRY(find_group(list, header, &header->frames[i], &group, err));
+    struct ct_group *group = find_group(list, header, &header->frames[i], err);
+    if (!group) return LC_ERR_MEMORY;
     LC_TRY(add_slice(group, &header->frames[i].slice, path, err));
     group->series.lossy = group->series.lossy || header->series.lossy;
   }
@@ -161,8 +163,8 @@ static bool acquisitions_explain(const struct ct_group *group, struct placed *pl
 /* Moves the slices of one acquisition out of `which` into a group of their own. */
 static lc_status take_acquisition(struct ct_group_list *list, size_t which, int acquisition,
                                   struct lc_error *err) {
-  struct ct_group *fresh = NULL;
-  LC_TRY(new_group(list, &fresh, err));
+  struct ct_group *fresh = new_group(list, err);
+  if (!fresh) return LC_ERR_MEMORY;
   struct ct_group *group = &list->groups[which];
   *fresh = *group;
   fresh->series.slices = NULL;

@@ -333,7 +333,7 @@ ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
   if (status != LC_OK) return magic ? CT_FILE_BROKEN : CT_FILE_OTHER;
   if (!header.series.series_instance_uid[0]) {
     if (!magic && !header.frames[0].slice.sop_class_uid[0]) return CT_FILE_OTHER;
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
+    (void)lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
     return CT_FILE_BROKEN;
   }
   return CT_FILE_OBJECT;

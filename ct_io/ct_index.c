@@ -92,11 +92,13 @@ static void read_one(void *context, size_t i, int worker) {
 }
 
 static lc_status note_problem(struct ct_index *index, const char *message, struct lc_error *err) {
-  struct names names = {index->problems, index->n_problems, index->n_problems};
   lc_log(LC_LOG_WARNING, "%s", message);
-  LC_TRY(add_name(&names, message, err));
-  index->problems = names.name;
-  index->n_problems = names.count;
+  char **grown = realloc(index->problems, (index->n_problems + 1) * sizeof *grown);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu problems", index->n_problems);
+  index->problems = grown;
+  grown[index->n_problems] = strdup(message);
+  if (!grown[index->n_problems]) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
+  index->n_problems++;
   return LC_OK;
 }
 

@@ -134,7 +134,7 @@ lc_status ct_nodules_from_csv(struct ct_nodule_list *list, const char *path,
   struct table table = {.path = path, .next = text};
   LC_TRY_GOTO(read_heading(&table, err), done);
   while ((line = next_line(&table))) {
-    char *uid = NULL;
+    char *uid = line;
     double values[4] = {0};
     if (!*trim(line)) continue;
     LC_TRY_GOTO(read_row(&table, line, &uid, values, err), done);
