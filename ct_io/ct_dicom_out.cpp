@@ -248,11 +248,23 @@ void put(DcmItem &item, const DcmTagKey &tag, const std::string &value) {
   check(item.putAndInsertString(tag, value.c_str()), tag);
 }
 
-void put_us(DcmItem &item, const DcmTagKey &tag, unsigned value) {
+void put_us(DcmItem &item, const DcmTagKey &tag, size_t value) {
   if (value > UINT16_MAX)
     throw OutFailure(LC_ERR_USAGE, "DICOM attribute " + tag_name(tag) + ": " +
                                        std::to_string(value) + " is more than 65535");
   check(item.putAndInsertUint16(tag, static_cast<Uint16>(value)), tag);
+}
+
+void put_rgb_format(DcmItem &item, size_t rows, size_t columns) {
+  put_us(item, DCM_SamplesPerPixel, 3);
+  put(item, DCM_PhotometricInterpretation, "RGB");
+  put_us(item, DCM_PlanarConfiguration, 0);
+  put_us(item, DCM_Rows, rows);
+  put_us(item, DCM_Columns, columns);
+  put_us(item, DCM_BitsAllocated, 8);
+  put_us(item, DCM_BitsStored, 8);
+  put_us(item, DCM_HighBit, 7);
+  put_us(item, DCM_PixelRepresentation, 0);
 }
 
 void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t count) {
@@ -386,13 +398,9 @@ void put_equipment(DcmItem &to, DcmItem &from, const char *software_version) {
   put(program, DCM_ContributionDescription, "Explained prediction (research use only)");
 }
 
-void put_sources(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices,
-                 bool spatial_locations_preserved) {
-  auto groups = group_by_instance(series, slices, n_slices);
-  if (groups.empty()) throw OutFailure(LC_ERR_USAGE, "no source slice is named");
-  DcmItem &source_series = add_item(to, DCM_ReferencedSeriesSequence);
-  put(source_series, DCM_SeriesInstanceUID, series.series_instance_uid);
-  for (const auto &group : groups) {
+void put_source_images(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices,
+                       bool spatial_locations_preserved) {
+  for (const auto &group : group_by_instance(series, slices, n_slices)) {
     const ct_slice &slice = series.slices[group[0]];
     DcmItem &item = add_item(to, DCM_SourceImageSequence);
     put(item, DCM_ReferencedSOPClassUID, slice.sop_class_uid);
@@ -405,6 +413,15 @@ void put_sources(DcmItem &to, const ct_series &series, const size_t *slices, siz
     }
     put(item, DCM_SpatialLocationsPreserved, spatial_locations_preserved ? "YES" : "NO");
     add_code(item, DCM_PurposeOfReferenceCodeSequence, source_image);
+  }
+}
+
+void put_source_series(DcmItem &to, const ct_series &series, const size_t *slices,
+                       size_t n_slices) {
+  DcmItem &source_series = add_item(to, DCM_ReferencedSeriesSequence);
+  put(source_series, DCM_SeriesInstanceUID, series.series_instance_uid);
+  for (const auto &group : group_by_instance(series, slices, n_slices)) {
+    const ct_slice &slice = series.slices[group[0]];
     DcmItem &instance = add_item(source_series, DCM_ReferencedInstanceSequence);
     put(instance, DCM_ReferencedSOPClassUID, slice.sop_class_uid);
     put(instance, DCM_ReferencedSOPInstanceUID, slice.sop_instance_uid);

@@ -61,7 +61,9 @@ std::string decimal_strings(std::initializer_list<double> values);
 /* Puts a text as it stands (ASCII, or already in the object's character set). An empty text gives
  * an attribute without value. */
 void put(DcmItem &item, const DcmTagKey &tag, const std::string &value);
-void put_us(DcmItem &item, const DcmTagKey &tag, unsigned value);
+void put_us(DcmItem &item, const DcmTagKey &tag, size_t value);
+/* Image Pixel attributes of 8-bit RGB, colour by pixel. */
+void put_rgb_format(DcmItem &item, size_t rows, size_t columns);
 /* Puts 8-bit pixels as OB, padded to an even length. */
 void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t count);
 /* Puts a text of ours, UTF-8, into an object whose character set may be another: characters that it
@@ -100,9 +102,12 @@ void copy_times(DcmItem &to, DcmItem &from);
  * the scanner (109101) and this program (109102), after what the source already lists. */
 void put_equipment(DcmItem &to, DcmItem &from, const char *software_version);
 
-/* Source Image Sequence (purpose 121322) and the Common Instance Reference of the same slices. */
-void put_sources(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices,
-                 bool spatial_locations_preserved);
+/* Items of Source Image Sequence with purpose 121322, one an object; several frames of one object
+ * are named by number. */
+void put_source_images(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices,
+                       bool spatial_locations_preserved);
+/* An item of Referenced Series Sequence (Common Instance Reference) for those slices. */
+void put_source_series(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices);
 
 /* Writes the dataset as Explicit VR Little Endian, whole or not at all. */
 void write_file(DcmFileFormat &file, const char *path);

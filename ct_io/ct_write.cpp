@@ -91,8 +91,8 @@ void put_pixels(DcmItem &to, const ct_volume &volume, size_t k) {
   }
   put_us(to, DCM_SamplesPerPixel, 1);
   put(to, DCM_PhotometricInterpretation, "MONOCHROME2");
-  put_us(to, DCM_Rows, static_cast<unsigned>(volume.size[1]));
-  put_us(to, DCM_Columns, static_cast<unsigned>(volume.size[0]));
+  put_us(to, DCM_Rows, volume.size[1]);
+  put_us(to, DCM_Columns, volume.size[0]);
   put_us(to, DCM_BitsAllocated, 16);
   put_us(to, DCM_BitsStored, 16);
   put_us(to, DCM_HighBit, 15);

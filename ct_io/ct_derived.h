@@ -1,0 +1,55 @@
+/* What every DICOM object made from a CT series says of itself and of its source, apart from its
+ * pixels. The kinds of object are ct_frames.h, ct_parametric_map.h, ct_segmentation.h, ct_report.h
+ * and ct_presentation.h; ct_capture.h is the plain picture. docs/dicom-output.md describes all.
+ *
+ * Common to their writers: patient, study, frame of reference and character set come from the file
+ * of the first source slice; dates and times are the source's, so that the same arguments give the
+ * same bytes; texts are UTF-8 and are brought to the source's character set; the file is written
+ * whole or not at all. They fail as ct_capture_write does. */
+#ifndef CT_DERIVED_H
+#define CT_DERIVED_H
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Where each kind's series numbers start. */
+enum ct_series_numbers {
+  CT_NUMBER_CAPTURE = 9100,
+  CT_NUMBER_FRAMES = 9200,
+  CT_NUMBER_PARAMETRIC_MAP = 9300,
+  CT_NUMBER_SEGMENTATION = 9400,
+  CT_NUMBER_REPORT = 9500,
+  CT_NUMBER_PRESENTATION = 9600
+};
+
+struct ct_derived {
+  const struct ct_series *source;
+  const size_t *source_slices; /* indices into the source of the slices it was made from */
+  size_t n_source_slices;
+  char series_instance_uid[CT_UID_SIZE];
+  char sop_instance_uid[CT_UID_SIZE];
+  int series_number;
+  int instance_number;
+  const char *series_description;     /* says "research use only"; 64 characters at most */
+  const char *image_comments;         /* "Research use only." is put in front unless it is said */
+  const char *content_label;          /* 16 of A-Z, 0-9, _ and space: "MALIGNANCY"; NULL: "CDAM" */
+  const char *content_description;    /* one line, 64 characters at most */
+  const char *derivation_description; /* model, weights hash, estimator; 1024 characters at most */
+  const char *software_version;       /* program version and commit */
+  bool is_class_activation;           /* adds derivation code 130402 (DCM, Class activation) */
+};
+
+/* An object that another one refers to. */
+struct ct_reference {
+  char sop_class_uid[CT_UID_SIZE];
+  char sop_instance_uid[CT_UID_SIZE];
+  char series_instance_uid[CT_UID_SIZE];
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,166 @@
+#include "ct_derived_out.hpp"
+
+#include <strings.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "ct_uid.h"
+
+namespace ct_out {
+
+namespace {
+
+const char research_use[] = "research use only";
+
+bool says_research_use(const char *text) {
+  return text && strcasestr(text, research_use) != nullptr;
+}
+
+void require(const ct_derived &about) {
+  const ct_series &source = *about.source;
+  if (!ct_uid_valid(about.series_instance_uid) || !ct_uid_valid(about.sop_instance_uid))
+    throw OutFailure(LC_ERR_USAGE, "a derived object needs valid series and SOP instance UIDs");
+  if (strcmp(about.series_instance_uid, source.series_instance_uid) == 0)
+    throw OutFailure(LC_ERR_USAGE, "a derived object cannot join its source series");
+  if (!says_research_use(about.series_description))
+    throw OutFailure(LC_ERR_USAGE, "SeriesDescription must say \"research use only\"");
+  if (about.n_source_slices == 0)
+    throw OutFailure(LC_ERR_USAGE, "a derived object names at least one slice of its source");
+  for (size_t i = 0; i < about.n_source_slices; i++)
+    if (about.source_slices[i] >= source.n_slices)
+      throw OutFailure(LC_ERR_USAGE, "source slice " + std::to_string(about.source_slices[i]) +
+                                         " of a series with " + std::to_string(source.n_slices));
+}
+
+std::string first_value(DcmItem &from, std::initializer_list<DcmTagKey> tags,
+                        const char *otherwise) {
+  for (const DcmTagKey &tag : tags) {
+    OFString value;
+    if (from.findAndGetOFString(tag, value).good() && !value.empty()) return value;
+  }
+  return otherwise;
+}
+
+std::string uid_named(const ct_derived &about, const char *role) {
+  char uid[CT_UID_SIZE];
+  const char *parts[] = {about.sop_instance_uid, role};
+  lc_error err = {};
+  check(ct_uid_make(uid, nullptr, parts, 2, &err), err);
+  return uid;
+}
+
+} // namespace
+
+std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_class_uid,
+                                     const char *modality) {
+  require(about);
+  auto object = std::make_unique<Object>();
+  object->source_file = load_header(about.source->slices[about.source_slices[0]]);
+  DcmItem &from = object->from(), &to = object->to();
+  copy_patient_and_study(to, from, *about.source);
+  copy_frame_of_reference(to, from, *about.source);
+  put(to, DCM_Modality, modality);
+  put(to, DCM_SeriesInstanceUID, about.series_instance_uid);
+  put(to, DCM_SeriesNumber, std::to_string(about.series_number));
+  put_utf8(to, DCM_SeriesDescription, about.series_description);
+  put_equipment(to, from, about.software_version);
+  put(to, DCM_SOPClassUID, sop_class_uid);
+  put(to, DCM_SOPInstanceUID, about.sop_instance_uid);
+  put(to, DCM_InstanceNumber, std::to_string(about.instance_number));
+  put_source_series(to, *about.source, about.source_slices, about.n_source_slices);
+  return object;
+}
+
+void put_comments(DcmItem &to, const ct_derived &about) {
+  std::string comments = about.image_comments ? about.image_comments : "";
+  if (!says_research_use(comments.c_str()))
+    comments = "Research use only." + (comments.empty() ? "" : " " + comments);
+  put_utf8(to, DCM_ImageComments, comments.c_str());
+}
+
+void put_derivation(DcmItem &to, const ct_derived &about) {
+  put_utf8(to, DCM_DerivationDescription, about.derivation_description);
+  add_code(to, DCM_DerivationCodeSequence, spatial_resampling);
+  if (about.is_class_activation) add_code(to, DCM_DerivationCodeSequence, class_activation);
+}
+
+std::string first_date(DcmItem &from) {
+  return first_value(from, {DCM_ContentDate, DCM_AcquisitionDate, DCM_SeriesDate, DCM_StudyDate},
+                     "19000101");
+}
+
+std::string first_time(DcmItem &from) {
+  return first_value(from, {DCM_ContentTime, DCM_AcquisitionTime, DCM_SeriesTime, DCM_StudyTime},
+                     "000000");
+}
+
+void put_content_time(DcmItem &to, DcmItem &from) {
+  put(to, DCM_ContentDate, first_date(from));
+  put(to, DCM_ContentTime, first_time(from));
+}
+
+void put_content_identification(DcmItem &to, const ct_derived &about) {
+  put_utf8(to, DCM_ContentLabel, about.content_label ? about.content_label : "CDAM");
+  put_utf8(to, DCM_ContentDescription, about.content_description);
+  put(to, DCM_ContentCreatorName, "");
+}
+
+void put_enhanced_equipment(DcmItem &to) {
+  put(to, DCM_DeviceSerialNumber, "none (software)");
+}
+
+void put_pixel_measures(DcmItem &groups, const ct_plane &plane, double between_slices_mm) {
+  DcmItem &item = add_item(groups, DCM_PixelMeasuresSequence);
+  put(item, DCM_PixelSpacing,
+      decimal_strings({plane.pixel_spacing_mm[0], plane.pixel_spacing_mm[1]}));
+  if (plane.thickness_mm > 0) put(item, DCM_SliceThickness, decimal_string(plane.thickness_mm));
+  if (between_slices_mm > 0) put(item, DCM_SpacingBetweenSlices, decimal_string(between_slices_mm));
+}
+
+void put_plane_position(DcmItem &groups, const ct_plane &plane) {
+  DcmItem &item = add_item(groups, DCM_PlanePositionSequence);
+  const double *p = plane.position_mm;
+  put(item, DCM_ImagePositionPatient, decimal_strings({p[0], p[1], p[2]}));
+}
+
+void put_plane_orientation(DcmItem &groups, const ct_plane &plane) {
+  DcmItem &item = add_item(groups, DCM_PlaneOrientationSequence);
+  const double *o = plane.orientation;
+  put(item, DCM_ImageOrientationPatient, decimal_strings({o[0], o[1], o[2], o[3], o[4], o[5]}));
+}
+
+void put_derivation_image(DcmItem &groups, const ct_derived &about, const size_t *slices,
+                          size_t n_slices, bool spatial_locations_preserved) {
+  DcmItem &item = add_item(groups, DCM_DerivationImageSequence);
+  put_derivation(item, about);
+  put_source_images(item, *about.source, slices, n_slices, spatial_locations_preserved);
+}
+
+void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values,
+                       const char *stack, uint32_t position_in_stack) {
+  DcmItem &item = add_item(groups, DCM_FrameContentSequence);
+  std::vector<Uint32> values(dimension_values);
+  check(item.putAndInsertUint32Array(DCM_DimensionIndexValues, values.data(), values.size()),
+        DCM_DimensionIndexValues);
+  put(item, DCM_StackID, stack);
+  check(item.putAndInsertUint32(DCM_InStackPositionNumber, position_in_stack),
+        DCM_InStackPositionNumber);
+}
+
+void put_dimensions(DcmItem &to, const ct_derived &about,
+                    std::initializer_list<Dimension> dimensions) {
+  std::string uid = uid_named(about, "dimension organization");
+  put(add_item(to, DCM_DimensionOrganizationSequence), DCM_DimensionOrganizationUID, uid);
+  for (const Dimension &dimension : dimensions) {
+    DcmItem &item = add_item(to, DCM_DimensionIndexSequence);
+    put(item, DCM_DimensionOrganizationUID, uid);
+    check(item.putAndInsertTagKey(DCM_DimensionIndexPointer, dimension.index),
+          DCM_DimensionIndexPointer);
+    check(item.putAndInsertTagKey(DCM_FunctionalGroupPointer, dimension.group),
+          DCM_FunctionalGroupPointer);
+    put(item, DCM_DimensionDescriptionLabel, dimension.label);
+  }
+}
+
+} // namespace ct_out

@@ -1,0 +1,178 @@
+/* Every kind of derived object from real series: what dciodvfy says, and whether places in the
+ * patient agree with the source. */
+#include "ct_dicom_test.h"
+
+#include <math.h>
+
+#include "ct_frames.h"
+#include "ct_volume.h"
+#include "lc_file.h"
+
+static char folder[256];
+
+static int set_up(void **state) {
+  (void)state;
+  lc_test_folder(folder);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  if (getenv("LC_TEST_KEEP")) { /* to look at what was written */
+    print_message("kept: %s\n", folder);
+    return 0;
+  }
+  return lc_folder_remove(folder, NULL) != LC_OK;
+}
+
+/* One real series, a cube in its middle, and what objects made from it say. */
+struct example {
+  const char *name;
+  struct ct_index index;
+  const struct ct_series *series;
+  struct ct_cube cube;
+  size_t slice; /* the CT slice next to the cube's centre */
+  struct ct_derived about;
+};
+
+static struct example open_example(const char *name, const char *where) {
+  struct example e = {.name = name};
+  assert_ok(ct_index_scan(&e.index, &where, 1, NULL, &test_err));
+  assert_ok(ct_index_choose(&e.index, NULL, &e.series, &test_err));
+  e.cube.edge = 32;
+  e.cube.spacing_mm = 1;
+  const double middle[3] = {(double)(e.series->columns - 1) / 3, (double)(e.series->rows - 1) / 2,
+                            (double)(e.series->n_slices - 1) / 2};
+  ct_series_to_patient(e.series, middle, e.cube.centre_mm);
+  e.slice = ct_series_nearest_slice(e.series, e.cube.centre_mm);
+  return e;
+}
+
+static const char *path_of(const struct example *e, const char *name) {
+  static char paths[4][LC_PATH_SIZE];
+  static int turn;
+  char file[128], *path = paths[turn++ % 4];
+  snprintf(file, sizeof file, "%s-%s", e->name, name);
+  assert_ok(lc_path_join(path, folder, file, &test_err));
+  return path;
+}
+
+static void describe(struct example *e, int series_number, const char *role) {
+  e->about = (struct ct_derived){
+      .source = e->series,
+      .source_slices = &e->slice,
+      .n_source_slices = 1,
+      .series_number = series_number,
+      .instance_number = 1,
+      .series_description = "lungcdam CDAM malignancy (research use only)",
+      .image_comments = "nodule-1",
+      .content_label = "MALIGNANCY",
+      .content_description = "CDAM of malignancy",
+      .derivation_description = "CDAM of vit_small_patch8, weights 0123456789abcdef",
+      .software_version = "0.1.0",
+      .is_class_activation = true,
+  };
+  snprintf(e->about.series_instance_uid, CT_UID_SIZE, "2.25.%d", series_number);
+  snprintf(e->about.sop_instance_uid, CT_UID_SIZE, "2.25.%d%zu", series_number, strlen(role));
+}
+
+static void numbers(const char *text, double *values, int n) {
+  for (int i = 0; i < n; i++) {
+    char *end;
+    values[i] = strtod(text, &end);
+    assert_true(end != text);
+    text = *end == '\\' ? end + 1 : end;
+  }
+}
+
+/* The CT slice next to the nodule in its own size: a pixel of the overlay is where the source's is.
+ */
+static void check_frames(struct example *e) {
+  describe(e, CT_NUMBER_FRAMES, "slice");
+  struct ct_plane plane = ct_plane_of_slice(e->series, e->slice);
+  size_t pixels = plane.rows * plane.columns;
+  uint8_t *rgb = calloc(pixels, 3);
+  assert_non_null(rgb);
+  struct ct_frame_picture picture = {.rgb = rgb, .label = "nodule-1 axial", .plane = &plane};
+  struct ct_frames frames = {.about = e->about,
+                             .rows = plane.rows,
+                             .columns = plane.columns,
+                             .frames = &picture,
+                             .n_frames = 1};
+  const char *path = path_of(e, "slice.dcm"), *source = e->series->slices[e->slice].path;
+  assert_ok(ct_frames_write(&frames, path, &test_err));
+  free(rgb);
+  assert_valid_dicom(path, "MultiframeTrueColorSCImage");
+  const char *tags[] = {"ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"};
+  const int counts[] = {3, 6, 2};
+  for (int t = 0; t < 3; t++) {
+    double ours[6], theirs[6];
+    numbers(dicom_value(path, tags[t]), ours, counts[t]);
+    numbers(dicom_value(source, tags[t]), theirs, counts[t]);
+    for (int i = 0; i < counts[t]; i++) assert_true(fabs(ours[i] - theirs[i]) < 1e-6);
+  }
+}
+
+static void each_example(void (*check)(struct example *)) {
+  need_program("dciodvfy");
+  need_program("dcmdump");
+  const char *examples[][2] = {
+      {"lidc", LC_TEST_DATA_DIR "/LIDC-IDRI/LIDC-IDRI-0001"},
+      {"siemens", LC_TEST_DATA_DIR "/other_vendors/siemens_sensation10_8mm"},
+  };
+  for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+    struct example e = open_example(examples[i][0], examples[i][1]);
+    check(&e);
+    ct_index_free(&e.index);
+  }
+}
+
+static void test_frames(void **state) {
+  (void)state;
+  each_example(check_frames);
+}
+
+/* A map that grows along x on the cube's axial slice grows along x on the CT slice, by the
+ * millimetre, and is nowhere else. */
+static void check_map_in_place(struct example *e) {
+  struct ct_plane grid = ct_plane_of_cube(&e->cube, CT_AXIAL, 16, 28, 28);
+  struct ct_plane slice = ct_plane_of_slice(e->series, e->slice);
+  float map[28 * 28], *out = malloc(slice.rows * slice.columns * sizeof *out);
+  assert_non_null(out);
+  double p[3];
+  for (size_t i = 0; i < 28 * 28; i++) {
+    size_t r = i / 28, c = i % 28;
+    ct_plane_to_patient(&grid, (double)r, (double)c, p);
+    map[i] = (float)(p[0] - e->cube.centre_mm[0]);
+  }
+  ct_plane_resample(map, &grid, out, &slice);
+  size_t n = 0;
+  for (size_t r = 0; r < slice.rows; r++)
+    for (size_t c = 0; c < slice.columns; c++) {
+      double value = (double)out[r * slice.columns + c], at[3];
+      if (isnan(value)) continue;
+      n++;
+      /* ct_series_to_patient is another way to the same point */
+      ct_series_to_patient(e->series, (double[3]){(double)c, (double)r, (double)e->slice}, at);
+      double x = at[0] - e->cube.centre_mm[0];
+      if (fabs(x) < 15) assert_true(fabs(value - x) < 0.01);
+      assert_true(fabs(x) <= 16.001 && fabs(at[1] - e->cube.centre_mm[1]) <= 16.001);
+    }
+  double expected = 32 * 32 / (slice.pixel_spacing_mm[0] * slice.pixel_spacing_mm[1]);
+  assert_true(fabs((double)n - expected) < 0.05 * expected);
+  free(out);
+}
+
+static void test_map_in_place(void **state) {
+  (void)state;
+  each_example(check_map_in_place);
+}
+
+int main(void) {
+  lc_test_need_data();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_frames),
+      cmocka_unit_test(test_map_in_place),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
