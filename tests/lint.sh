@@ -27,7 +27,7 @@ step 'C++ only in ct_io'
 step 'static analysis (clang-tidy)'
 # Debian's ITK headers accept GCC alone; GCC's own option is unknown to clang.
 git ls-files '*.c' '*.cpp' | grep -v -e '^tests/' -e '^ct_io/ct_resample.cpp$' |
-  xargs -P "$(nproc)" -n 4 clang-tidy-14 -p "$build" --quiet \
+  xargs -P "$(nproc)" -n 1 clang-tidy-14 -p "$build" --quiet \
     --extra-arg=-Wno-unknown-warning-option 2>build/lint-noise.log || failed=1
 
 ((failed == 0)) && step 'clean'
