@@ -6,6 +6,7 @@
 #include <string.h>
 
 lc_status lc_hash_begin(struct lc_hash *hash, struct lc_error *err) {
+  hash->state = NULL;
   EVP_MD_CTX *state = EVP_MD_CTX_new();
   if (!state || EVP_DigestInit_ex(state, EVP_sha256(), NULL) != 1) {
     EVP_MD_CTX_free(state);
