@@ -20,7 +20,8 @@ extern "C" {
 #define VIT_MAX_OUTPUTS 1000
 #define VIT_CHANNELS 3
 
-/* How a stored position encoding is brought to another patch grid. All are bicubic, A = -0.75. */
+/* How a stored position encoding is brought to another patch grid: bicubic, with A = -0.75, or -0.5
+ * where it antialiases (as PyTorch does). A grid of the stored size is taken as it is. */
 typedef enum vit_position_rule {
   VIT_POSITION_DINO = 0, /* scale factor (n + 0.1) / n0, no antialias */
   VIT_POSITION_SIZE,     /* to the exact size, no antialias (timm, older DINOv2 with offset 0) */

@@ -31,21 +31,34 @@ struct vit_request {
 struct vit_trace {
   size_t batch, tokens, patches;
   size_t grid_height, grid_width;
-  float *logits;        /* [batch, outputs]; the CLS embedding again for a model without heads */
-  float *cls_embedding; /* [batch, dim], after the final norm */
-  float *last_input;    /* [batch, tokens, dim] */
-  float **inputs;       /* [depth] of [batch, tokens, dim] */
-  float *last_cls_attention; /* [batch, heads, tokens] */
-  float **attention;         /* [depth] of [batch, heads, tokens, tokens] */
+  vit_real *logits;        /* [batch, outputs]; the CLS embedding again for a model without heads */
+  vit_real *cls_embedding; /* [batch, dim], after the final norm */
+  vit_real *last_input;    /* [batch, tokens, dim] */
+  vit_real **inputs;       /* [depth] of [batch, tokens, dim] */
+  vit_real *last_cls_attention; /* [batch, heads, tokens] */
+  vit_real **attention;         /* [depth] of [batch, heads, tokens, tokens] */
 };
 
-/* Memory of one forward pass, sized once for a shape, a batch and a request. */
+/* Memory of one forward pass, sized once for a shape, a batch and a request. The fields after
+ * `position` are the forward pass's own. */
 struct vit_workspace {
   struct lc_arena arena;
   const struct vit_model *model;
   size_t batch, height, width;
-  struct vit_request request;
-  float *position; /* position encoding brought to this grid, [1 + patches, dim] */
+  struct vit_request request; /* kept: a copy that the workspace owns */
+  vit_real *position;         /* position encoding brought to this grid, [1 + patches, dim] */
+
+  size_t grid_height, grid_width, patches, tokens; /* patches and tokens of one image, as kept */
+  size_t panel, panels; /* columns of a panel (vit_kernels.h), panels of an image */
+  size_t group;         /* images that go through the blocks together */
+  vit_real *base;       /* position encoding and prefix tokens as panels, [panels, dim, panel] */
+  vit_real *x;          /* residual stream, [group, panels, dim, panel] */
+  vit_real *qkv[2];     /* of one block and the next, [group, panels, 3 * dim, panel] */
+  vit_real *cls;        /* columns of CLS tokens, see vit_cls.c */
+  vit_real *scratch;    /* [workers, scratch_size] */
+  size_t scratch_size;
+  int workers;
+  struct vit_trace trace;
 };
 
 /* LC_ERR_USAGE when the patch does not divide the image. */
@@ -57,13 +70,13 @@ void vit_workspace_free(struct vit_workspace *workspace);
 
 /* images: [n, 3, height, width], n at most the workspace's batch. LC_ERR_NUMERIC for NaN or
  * infinity in the input or the logits. */
-LC_MUST_CHECK lc_status vit_forward(struct vit_workspace *workspace, const float *images, size_t n,
-                                    struct vit_trace *trace, struct lc_error *err);
+LC_MUST_CHECK lc_status vit_forward(struct vit_workspace *workspace, const vit_real *images,
+                                    size_t n, struct vit_trace *trace, struct lc_error *err);
 
 /* Position encoding brought to grid_height x grid_width: out[1 + gh * gw, dim] (the first row is
  * zero when the model stores none for CLS). */
 LC_MUST_CHECK lc_status vit_position_interpolate(const struct vit_model *model, size_t grid_height,
-                                                 size_t grid_width, float *out,
+                                                 size_t grid_width, vit_real *out,
                                                  struct lc_error *err);
 
 #ifdef __cplusplus

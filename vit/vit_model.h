@@ -7,6 +7,7 @@
 #define VIT_MODEL_H
 
 #include "vit_arch.h"
+#include "vit_real.h"
 #include "vit_tensor_file.h"
 
 #ifdef __cplusplus
@@ -14,20 +15,20 @@ extern "C" {
 #endif
 
 struct vit_linear {
-  const float *weight; /* [out, in] */
-  const float *bias;   /* [out], or NULL */
+  const vit_real *weight; /* [out, in] */
+  const vit_real *bias;   /* [out], or NULL */
 };
 
 struct vit_norm {
-  const float *weight, *bias; /* [dim] */
+  const vit_real *weight, *bias; /* [dim] */
 };
 
 struct vit_block {
   struct vit_norm norm1, norm2;
-  struct vit_linear qkv;        /* [3 * dim, dim]: query, key, value; each head by head */
-  struct vit_linear proj;       /* [dim, dim] */
-  struct vit_linear fc1, fc2;   /* [mlp_dim, dim], [dim, mlp_dim] */
-  const float *scale1, *scale2; /* LayerScale gammas [dim], or NULL */
+  struct vit_linear qkv;           /* [3 * dim, dim]: query, key, value; each head by head */
+  struct vit_linear proj;          /* [dim, dim] */
+  struct vit_linear fc1, fc2;      /* [mlp_dim, dim], [dim, mlp_dim] */
+  const vit_real *scale1, *scale2; /* LayerScale gammas [dim], or NULL */
 };
 
 struct vit_head {
@@ -37,26 +38,27 @@ struct vit_head {
 
 struct vit_model {
   struct vit_arch arch;
-  const float *cls_token;         /* [dim] */
-  const float *register_tokens;   /* [num_registers, dim], or NULL */
-  const float *position_encoding; /* [position_on_cls + grid_height * grid_width, dim] */
-  struct vit_linear patch_embed;  /* [dim, 3 * patch * patch] */
-  struct vit_block *blocks;       /* [depth] */
-  struct vit_norm norm;           /* final */
+  const vit_real *cls_token;         /* [dim] */
+  const vit_real *register_tokens;   /* [num_registers, dim], or NULL */
+  const vit_real *position_encoding; /* [position_on_cls + grid_height * grid_width, dim] */
+  struct vit_linear patch_embed;     /* [dim, 3 * patch * patch] */
+  struct vit_block *blocks;          /* [depth] */
+  struct vit_norm norm;              /* final */
   struct vit_head heads[VIT_MAX_HEADS];
 
-  float *owned;                /* the parameter block when not mapped; NULL otherwise */
+  vit_real *owned;             /* the parameter block when not mapped; NULL otherwise */
   struct vit_tensor_file file; /* the mapping when read from a file */
   char weights_sha256[65];     /* of the file's bytes; filled by vit_model_hash */
   bool trained;                /* false for seeded weights: outputs must say "untrained" */
 };
 
-/* Reads a weight file. The shape comes from the file's metadata (img_size or image_height and
- * image_width, patch_size, embed_dim, depth, num_heads, ...) completed by the tensors' own shapes,
- * or from `arch` when it is not NULL. Parameter names of DINO, DINOv2 and timm, with an optional
- * "backbone." prefix, and heads "head.*", "mlp_head.*", "heads.NAME.*" are recognised.
- * LC_ERR_TENSOR names the tensor that is missing or of another shape; LC_ERR_TRUNCATED,
- * LC_ERR_FORMAT as vit_tensor_file_open; LC_ERR_NUMERIC for NaN or infinity. */
+/* Reads a weight file (docs/weights.md lists names and metadata). The shape comes from the file's
+ * metadata (img_size or image_height and image_width, patch_size, embed_dim, depth, num_heads, ...)
+ * completed by the tensors' own shapes, or from `arch` when it is not NULL. Parameter names of
+ * DINO, DINOv2 and timm, with an optional "backbone." prefix, and heads "head.*", "mlp_head.*",
+ * "heads.NAME.*" are recognised. LC_ERR_TENSOR names the tensor that is missing or of another
+ * shape; LC_ERR_TRUNCATED, LC_ERR_FORMAT as vit_tensor_file_open; LC_ERR_NUMERIC for NaN or
+ * infinity. */
 LC_MUST_CHECK lc_status vit_model_load(struct vit_model *model, const char *path,
                                        const struct vit_arch *arch, struct lc_error *err);
 

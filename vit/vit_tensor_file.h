@@ -1,9 +1,10 @@
 /* Files of named tensors: safetensors (an 8-byte little-endian header length, a JSON header, raw
  * data; https://github.com/huggingface/safetensors, format section of its README).
  *
- * Reading maps the file, so that processes share it, and copies nothing. Everything in the header
- * is checked before it is used: length at most 100 MiB, depth, types, offsets in range, aligned to
- * the element, no overlap, no hole, counts that do not overflow.
+ * Reading maps the file, so that processes share it, and copies nothing (but for files of old
+ * writers whose data does not start on a multiple of 8). Everything in the header is checked before
+ * it is used: length at most 100 MiB, depth, types, offsets in range, aligned to the element, no
+ * overlap, no hole, counts that do not overflow.
  *
  * Thread-safety: an open file may be read by many threads. */
 #ifndef VIT_TENSOR_FILE_H

@@ -1,0 +1,230 @@
+/* Architectures, seeded weights, and files written and read back. */
+#include "lc_file.h"
+#include "vit_parameter.h"
+#include "vit_test.h"
+
+static char folder[256], path[512];
+
+static int make_folder(void **state) {
+  (void)state;
+  lc_test_folder(folder);
+  snprintf(path, sizeof path, "%s/model.safetensors", folder);
+  return 0;
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  return lc_folder_remove(folder, NULL) == LC_OK ? 0 : 1;
+}
+
+/* Parameter counts of the published backbones (their repositories' tables; DINO's ViT-S/8 is
+ * 21.67 M, ViT-B/16 85.80 M). */
+static void published_sizes(void **state) {
+  (void)state;
+  const struct {
+    const char *name;
+    size_t parameters;
+  } known[] = {{"vit_small_patch8", 21670272}, {"vit_small_patch16", 21665664},
+               {"vit_base_patch16", 85798656}, {"vit_base_patch8", 85807872},
+               {"dinov2_vits14", 22056192},    {"dinov2_vitb14", 86579712}};
+  for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+    struct vit_arch arch;
+    assert_ok(vit_arch_named(&arch, known[i].name, &test_err));
+    assert_ok(vit_arch_check(&arch, &test_err));
+    assert_int_equal(vit_arch_parameters(&arch), known[i].parameters);
+  }
+  struct vit_arch arch;
+  assert_fails(vit_arch_named(&arch, "vit_huge", &test_err), LC_ERR_NOT_FOUND, "vit_small_patch8");
+}
+
+static struct vit_arch small_arch(void) {
+  struct vit_arch arch;
+  assert_ok(vit_arch_named(&arch, "vit_tiny_patch16", &test_err));
+  arch.depth = 2;
+  arch.grid_height = 5;
+  arch.grid_width = 3;
+  arch.image_height = 80;
+  arch.image_width = 48;
+  arch.layer_norm_eps = 1e-5F;
+  arch.position_rule = VIT_POSITION_SIZE;
+  assert_ok(vit_arch_add_head(&arch, "malignancy", 0, 1, true, &test_err));
+  assert_ok(vit_arch_add_head(&arch, "biomarkers", 16, 8, false, &test_err));
+  return arch;
+}
+
+static void outputs(void **state) {
+  (void)state;
+  struct vit_arch arch = small_arch();
+  char name[VIT_NAME_SIZE];
+  size_t output = 0;
+  assert_int_equal(vit_arch_outputs(&arch), 9);
+  vit_arch_output_name(&arch, 0, name);
+  assert_string_equal(name, "malignancy");
+  vit_arch_output_name(&arch, 5, name);
+  assert_string_equal(name, "biomarkers.spiculation");
+  assert_ok(vit_arch_find_output(&arch, "biomarkers.texture", &output, &test_err));
+  assert_int_equal(output, 7);
+  assert_ok(vit_arch_find_output(&arch, "3", &output, &test_err));
+  assert_int_equal(output, 3);
+  assert_fails(vit_arch_find_output(&arch, "9", &output, &test_err), LC_ERR_NOT_FOUND,
+               "biomarkers.margin");
+  assert_true(vit_arch_output_is_logit(&arch, 0));
+  assert_false(vit_arch_output_is_logit(&arch, 1));
+  assert_fails(vit_arch_add_head(&arch, "malignancy", 0, 1, true, &test_err), LC_ERR_USAGE,
+               "twice");
+}
+
+static void bad_shapes(void **state) {
+  (void)state;
+  struct vit_arch arch = small_arch();
+  arch.num_heads = 5;
+  assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "num_heads 5");
+  arch = small_arch();
+  arch.image_width = 50;
+  assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "patch_size 16");
+  arch = small_arch();
+  arch.depth = 0;
+  assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "depth");
+  arch = small_arch();
+  arch.embed_dim = 16384;
+  arch.mlp_dim = 131072;
+  arch.num_heads = 1;
+  arch.depth = 256;
+  assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "parameters");
+}
+
+static void save_and_load(void **state) {
+  (void)state;
+  struct vit_arch arch = small_arch();
+  struct vit_model made, read, again;
+  assert_ok(vit_model_init(&made, &arch, 11, &test_err));
+  assert_false(made.trained);
+  assert_ok(vit_model_save(&made, path, "a note", &test_err));
+  assert_ok(vit_model_load(&read, path, NULL, &test_err));
+  assert_null(read.owned);
+  assert_false(read.trained);
+  assert_memory_equal(&read.arch, &made.arch, sizeof made.arch);
+  assert_string_equal(vit_tensor_file_metadata(&read.file, "note"), "a note");
+  assert_memory_equal(read.blocks[1].fc2.weight, made.blocks[1].fc2.weight,
+                      arch.embed_dim * arch.mlp_dim * sizeof(float));
+  assert_memory_equal(read.heads[1].hidden.weight, made.heads[1].hidden.weight,
+                      16 * arch.embed_dim * sizeof(float));
+  char first[65];
+  assert_ok(vit_model_hash(&read, &test_err));
+  memcpy(first, read.weights_sha256, sizeof first);
+  assert_int_equal(strlen(first), 64);
+  /* Owned parameters are the same numbers in one block that may be changed. */
+  assert_ok(vit_model_own(&read, &test_err));
+  assert_non_null(read.owned);
+  read.trained = true;
+  assert_ok(vit_model_save(&read, path, NULL, &test_err));
+  assert_ok(vit_model_load(&again, path, &arch, &test_err));
+  assert_true(again.trained);
+  assert_memory_equal(again.norm.bias, made.norm.bias, arch.embed_dim * sizeof(float));
+  vit_model_free(&made);
+  vit_model_free(&read);
+  vit_model_free(&again);
+}
+
+/* Seeded weights: same seed, same bits; the distribution is the stated one. */
+static void seeds(void **state) {
+  (void)state;
+  struct vit_arch arch = small_arch();
+  struct vit_model a, b, c;
+  assert_ok(vit_model_init(&a, &arch, 1, &test_err));
+  assert_ok(vit_model_init(&b, &arch, 1, &test_err));
+  assert_ok(vit_model_init(&c, &arch, 2, &test_err));
+  size_t n = arch.embed_dim * arch.mlp_dim;
+  assert_memory_equal(a.blocks[0].fc1.weight, b.blocks[0].fc1.weight, n * sizeof(float));
+  assert_memory_not_equal(a.blocks[0].fc1.weight, c.blocks[0].fc1.weight, n * sizeof(float));
+  double sum = 0, squares = 0, top = 0;
+  for (size_t i = 0; i < n; i++) {
+    double v = (double)a.blocks[0].fc1.weight[i];
+    sum += v;
+    squares += v * v;
+    if (fabs(v) > top) top = fabs(v);
+  }
+  /* A normal of 0.02 cut at two standard deviations has a standard deviation of 0.0176. */
+  assert_true(fabs(sum / (double)n) < 3e-4);
+  assert_true(fabs(sqrt(squares / (double)n) - 0.0176) < 2e-4);
+  assert_true(top <= 0.04 + 1e-6);
+  assert_true(a.blocks[1].norm1.weight[5] == 1 && a.blocks[1].norm1.bias[5] == 0);
+  assert_true(a.blocks[1].qkv.bias[5] == 0);
+  vit_model_free(&a);
+  vit_model_free(&b);
+  vit_model_free(&c);
+}
+
+static const struct vit_tensor *rename_tensors(struct vit_tensor *tensors, size_t n,
+                                               char names[][128], const char *prefix) {
+  for (size_t i = 0; i < n; i++) {
+    snprintf(names[i], 128, "%s%s", prefix, tensors[i].name);
+    tensors[i].name = names[i];
+  }
+  return tensors;
+}
+
+/* Wrappers' prefixes, narrow number types and inferred shapes. */
+static void other_files(void **state) {
+  (void)state;
+  struct vit_tensor_file source;
+  struct vit_model model;
+  assert_ok(vit_tensor_file_open(&source, vit_test_path("vit_p8_d32_l3", "weights"), &test_err));
+  struct vit_tensor *tensors = calloc(source.n_tensors, sizeof *tensors);
+  char(*names)[128] = calloc(source.n_tensors, sizeof *names);
+  uint16_t *narrow = calloc(1 << 17, sizeof *narrow);
+  assert_true(tensors && names && narrow);
+  memcpy(tensors, source.tensors, source.n_tensors * sizeof *tensors);
+  rename_tensors(tensors, source.n_tensors, names, "module.backbone.");
+  size_t used = 0;
+  for (size_t i = 0; i < source.n_tensors; i++) {
+    const float *from = source.tensors[i].data;
+    for (size_t k = 0; k < tensors[i].count; k++) {
+      uint32_t bits;
+      memcpy(&bits, &from[k], sizeof bits);
+      narrow[used + k] = (uint16_t)(bits >> 16);
+    }
+    tensors[i].data = narrow + used;
+    tensors[i].dtype = VIT_BF16;
+    used += tensors[i].count;
+  }
+  assert_ok(vit_tensor_file_write(path, tensors, source.n_tensors, NULL, 0, &test_err));
+  assert_ok(vit_model_load(&model, path, NULL, &test_err));
+  assert_int_equal(model.arch.embed_dim, 32);
+  assert_int_equal(model.arch.depth, 3);
+  assert_int_equal(model.arch.num_heads, 1);
+  assert_int_equal(model.arch.image_width, 32);
+  assert_string_equal(model.arch.heads[0].name, "head");
+  assert_true(model.trained);
+  const float *exact = vit_test_tensor(&source, "norm.weight")->data;
+  for (size_t i = 0; i < 32; i++)
+    assert_true(fabs((double)(model.norm.weight[i] - exact[i])) <= fabs((double)exact[i]) / 128);
+  vit_model_free(&model);
+  free(narrow);
+  free(names);
+  free(tensors);
+  vit_tensor_file_close(&source);
+}
+
+/* Bit patterns of IEEE 754 binary16 with their values. */
+static void half_precision(void **state) {
+  (void)state;
+  const uint16_t bits[] = {0x0000, 0x8000, 0x3C00, 0xC000, 0x7BFF, 0x0400, 0x0001, 0x83FF, 0x3555};
+  const float values[] = {0.0F,     -0.0F,    1.0F,          -2.0F,       65504.0F,
+                          0x1p-14F, 0x1p-24F, -0x1.FF8p-15F, 0.333251953F};
+  float out[9];
+  struct vit_tensor tensor = {.dtype = VIT_F16, .count = 9, .data = bits};
+  assert_ok(vit_tensor_to_float(&tensor, out, &test_err));
+  assert_memory_equal(out, values, sizeof values);
+  tensor.dtype = VIT_I64;
+  assert_fails(vit_tensor_to_float(&tensor, out, &test_err), LC_ERR_TENSOR, "I64");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(published_sizes), cmocka_unit_test(outputs), cmocka_unit_test(bad_shapes),
+      cmocka_unit_test(save_and_load),   cmocka_unit_test(seeds),   cmocka_unit_test(other_files),
+      cmocka_unit_test(half_precision),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

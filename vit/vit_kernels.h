@@ -1,0 +1,91 @@
+/* The arithmetic of the transformer as a table of functions. Layers reach kernels only through it,
+ * so that another set (plain, AVX-512, a GPU) is another file and no layer changes.
+ *
+ * Layout: activations are feature-major. A matrix X of `rows` features and `n` columns (tokens) has
+ * element (r, c) at x[r * ld + c]; n is a multiple of `lanes` (padding columns are computed and
+ * ignored), rows start on a 64-byte boundary. Columns never mix except in gemm_nt and transpose, so
+ * a token's values do not depend on which tokens share its matrix, nor on the number of threads.
+ *
+ * A set computes a sum over k one term after another from k = 0, so that splitting a matrix by rows
+ * or columns changes no bit; one that cannot promise this says which panel width it must always be
+ * given (fixed_panel). Sets differ from each other by rounding.
+ *
+ * Thread-safety: pure functions; all of them may run in many threads at once. */
+#ifndef VIT_KERNELS_H
+#define VIT_KERNELS_H
+
+#include "lc_status.h"
+#include "vit_real.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VIT_LANES 16 /* columns are padded to this in every set */
+
+typedef enum vit_activation { VIT_IDENTITY = 0, VIT_GELU, VIT_RELU } vit_activation;
+
+/* What happens to a product before it is stored:
+ *   t = sum (+ c when accumulate) + bias[row]; pre = t; t = activation(t);
+ *   c = t * row_scale[row] + residual. NULL parts are left out. */
+struct vit_epilogue {
+  bool accumulate;
+  const vit_real *bias;
+  vit_real *pre; /* [m, ld of c]: keeps t before the activation, for the backward pass */
+  vit_activation activation;
+  const vit_real *row_scale;
+  const vit_real *residual; /* may be c itself */
+  size_t ld_residual;
+};
+
+struct vit_kernels {
+  const char *name;
+  size_t fixed_panel; /* columns of a panel, always; 0: any multiple of VIT_LANES */
+
+  /* c[m, n] = epilogue(A B): A(i, p) = a[i * a_row + p * a_col], b[k, n] with ldb, c with ldc.
+   * epilogue may be NULL. */
+  void (*gemm)(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, size_t a_col,
+               const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+               const struct vit_epilogue *epilogue);
+
+  /* c[m, n] (+)= sum over columns of a[i, col] b[j, col]: columns many, m and n small. Sums in a
+   * fixed order of columns modulo VIT_LANES. c row-major with ldc. */
+  void (*gemm_nt)(size_t m, size_t n, size_t columns, const vit_real *a, size_t lda,
+                  const vit_real *b, size_t ldb, vit_real *c, size_t ldc, bool accumulate);
+
+  /* y = (x - mean) * rstd * weight[row] + bias[row], mean and variance over the rows of each
+   * column. mean and rstd: [n] kept for the backward pass, or NULL. y may be x. */
+  void (*layer_norm)(size_t rows, size_t n, const vit_real *x, size_t ldx, const vit_real *weight,
+                     const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
+                     vit_real *rstd);
+
+  /* Softmax over the rows of each column in two steps: s becomes exp(scale * (s - max)), and
+   * inverse[n] the reciprocal of its sum. */
+  void (*softmax)(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                  vit_real *inverse);
+
+  /* x[r, c] *= factor[c] */
+  void (*scale_columns)(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor);
+
+  /* out[c, r] = in[r, c]; any sizes. */
+  void (*transpose)(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
+                    size_t ldout);
+};
+
+/* The set in use: the fastest that this CPU runs, or the one that the environment variable
+ * LUNGCDAM_KERNELS names ("plain", "openblas", "avx2", "avx512"). */
+const struct vit_kernels *vit_kernels(void);
+/* Chooses by name, "auto" for the fastest; for start-up and tests, not while a pass runs.
+ * LC_ERR_NOT_FOUND lists what this CPU can run. */
+LC_MUST_CHECK lc_status vit_kernels_select(const char *name, struct lc_error *err);
+/* Names of the sets that this CPU can run, fastest first, ended by NULL. */
+const char *const *vit_kernels_names(void);
+
+static inline size_t vit_pad(size_t columns) {
+  return (columns + VIT_LANES - 1) / VIT_LANES * VIT_LANES;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

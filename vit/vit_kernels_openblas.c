@@ -1,0 +1,99 @@
+/* Products by OpenBLAS, the rest plain: for CPUs that the hand-written sets do not cover. */
+#include "vit_kernels_sets.h"
+
+#ifndef VIT_REAL_DOUBLE
+#include <cblas.h>
+
+void vit_kernels_openblas_start(void) {
+  openblas_set_num_threads(1);
+}
+
+static vit_real activate(vit_activation activation, vit_real x) {
+  if (activation == VIT_GELU) return 0.5F * x * (1.0F + erff(x * 0.707106781F));
+  if (activation == VIT_RELU) return x > 0 ? x : 0;
+  return x;
+}
+
+static void finish(size_t m, size_t n, const vit_real *sum, size_t ldsum, vit_real *c, size_t ldc,
+                   const struct vit_epilogue *e) {
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < n; j++) {
+      vit_real t = sum[i * ldsum + j] + (e->bias ? e->bias[i] : 0);
+      if (e->pre) e->pre[i * ldc + j] = t;
+      t = activate(e->activation, t);
+      if (e->row_scale) t *= e->row_scale[i];
+      if (e->residual) t += e->residual[i * e->ld_residual + j];
+      c[i * ldc + j] = t;
+    }
+}
+
+/* Some rows at a time through a small buffer, so that what follows finds them in cache and a
+ * residual that is c itself is not overwritten before it is read. */
+#define BUFFER 8192
+
+static void gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, size_t a_col,
+                 const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                 const struct vit_epilogue *epilogue) {
+  static const struct vit_epilogue none = {0};
+  const struct vit_epilogue *e = epilogue ? epilogue : &none;
+  if ((a_row != 1 && a_col != 1) || n > BUFFER) {
+    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, epilogue);
+    return;
+  }
+  vit_real sum[BUFFER];
+  CBLAS_TRANSPOSE turn = a_col == 1 ? CblasNoTrans : CblasTrans;
+  size_t lda = a_col == 1 ? a_row : a_col, step = BUFFER / n;
+  for (size_t i = 0; i < m; i += step) {
+    size_t rows = m - i < step ? m - i : step;
+    if (e->accumulate)
+      for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < n; j++) sum[r * n + j] = c[(i + r) * ldc + j];
+    cblas_sgemm(CblasRowMajor, turn, CblasNoTrans, (blasint)rows, (blasint)n, (blasint)k, 1.0F,
+                a + i * a_row, (blasint)lda, b, (blasint)ldb, e->accumulate ? 1.0F : 0.0F, sum,
+                (blasint)n);
+    struct vit_epilogue here = *e;
+    if (here.bias) here.bias += i;
+    if (here.row_scale) here.row_scale += i;
+    if (here.pre) here.pre += i * ldc;
+    if (here.residual) here.residual += i * here.ld_residual;
+    finish(rows, n, sum, n, c + i * ldc, ldc, &here);
+  }
+}
+
+static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_t lda,
+                    const vit_real *b, size_t ldb, vit_real *c, size_t ldc, bool accumulate) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)m, (blasint)n, (blasint)columns,
+              1.0F, a, (blasint)lda, b, (blasint)ldb, accumulate ? 1.0F : 0.0F, c, (blasint)ldc);
+}
+
+static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, const vit_real *weight,
+                       const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
+                       vit_real *rstd) {
+  vit_kernels_plain.layer_norm(rows, n, x, ldx, weight, bias, eps, y, ldy, mean, rstd);
+}
+
+static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                    vit_real *inverse) {
+  vit_kernels_plain.softmax(rows, n, s, lds, scale, inverse);
+}
+
+static void scale_columns(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor) {
+  vit_kernels_plain.scale_columns(rows, n, x, ldx, factor);
+}
+
+static void transpose(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
+                      size_t ldout) {
+  vit_kernels_plain.transpose(rows, columns, in, ldin, out, ldout);
+}
+
+const struct vit_kernels vit_kernels_openblas = {.name = "openblas",
+                                                 .fixed_panel = 128,
+                                                 .gemm = gemm,
+                                                 .gemm_nt = gemm_nt,
+                                                 .layer_norm = layer_norm,
+                                                 .softmax = softmax,
+                                                 .scale_columns = scale_columns,
+                                                 .transpose = transpose};
+#else
+void vit_kernels_openblas_start(void) {}
+#endif

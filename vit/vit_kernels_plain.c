@@ -1,0 +1,107 @@
+/* Loops as one would write them on paper: the oracle of the fast sets. */
+#include "vit_kernels_sets.h"
+
+static vit_real activate(vit_activation activation, vit_real x) {
+  if (activation == VIT_GELU)
+    return (vit_real)0.5 * x * (1 + vit_real_erf(x * (vit_real)0.70710678118654752440));
+  if (activation == VIT_RELU) return x > 0 ? x : 0;
+  return x;
+}
+
+static void finish_row(size_t i, size_t n, vit_real *c, size_t ldc, const struct vit_epilogue *e) {
+  for (size_t j = 0; j < n; j++) {
+    vit_real t = c[j];
+    if (e->bias) t += e->bias[i];
+    if (e->pre) e->pre[i * ldc + j] = t;
+    t = activate(e->activation, t);
+    if (e->row_scale) t *= e->row_scale[i];
+    if (e->residual) t += e->residual[i * e->ld_residual + j];
+    c[j] = t;
+  }
+}
+
+/* A row is summed in a buffer, since the residual may be c itself. */
+static void gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, size_t a_col,
+                 const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                 const struct vit_epilogue *epilogue) {
+  static const struct vit_epilogue none = {0};
+  const struct vit_epilogue *e = epilogue ? epilogue : &none;
+  vit_real sum[VIT_LANES];
+  for (size_t i = 0; i < m; i++)
+    for (size_t j0 = 0; j0 < n; j0 += VIT_LANES) {
+      size_t width = n - j0 < VIT_LANES ? n - j0 : VIT_LANES;
+      for (size_t j = 0; j < width; j++) sum[j] = e->accumulate ? c[i * ldc + j0 + j] : 0;
+      for (size_t p = 0; p < k; p++) {
+        vit_real value = a[i * a_row + p * a_col];
+        for (size_t j = 0; j < width; j++) sum[j] += value * b[p * ldb + j0 + j];
+      }
+      struct vit_epilogue here = *e;
+      if (here.residual) here.residual += j0;
+      if (here.pre) here.pre += j0;
+      finish_row(i, width, sum, ldc, &here);
+      for (size_t j = 0; j < width; j++) c[i * ldc + j0 + j] = sum[j];
+    }
+}
+
+static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_t lda,
+                    const vit_real *b, size_t ldb, vit_real *c, size_t ldc, bool accumulate) {
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < n; j++) {
+      vit_real sum = accumulate ? c[i * ldc + j] : 0;
+      for (size_t p = 0; p < columns; p++) sum += a[i * lda + p] * b[j * ldb + p];
+      c[i * ldc + j] = sum;
+    }
+}
+
+static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, const vit_real *weight,
+                       const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
+                       vit_real *rstd) {
+  for (size_t c = 0; c < n; c++) {
+    vit_real sum = 0, squares = 0;
+    for (size_t r = 0; r < rows; r++) sum += x[r * ldx + c];
+    vit_real m = sum / (vit_real)rows;
+    for (size_t r = 0; r < rows; r++) {
+      vit_real d = x[r * ldx + c] - m;
+      squares += d * d;
+    }
+    vit_real s = 1 / vit_real_sqrt(squares / (vit_real)rows + eps);
+    for (size_t r = 0; r < rows; r++)
+      y[r * ldy + c] = (x[r * ldx + c] - m) * s * weight[r] + bias[r];
+    if (mean) mean[c] = m;
+    if (rstd) rstd[c] = s;
+  }
+}
+
+static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                    vit_real *inverse) {
+  for (size_t c = 0; c < n; c++) {
+    vit_real top = s[c];
+    for (size_t r = 1; r < rows; r++) top = s[r * lds + c] > top ? s[r * lds + c] : top;
+    double sum = 0;
+    for (size_t r = 0; r < rows; r++) {
+      vit_real value = vit_real_exp(scale * (s[r * lds + c] - top));
+      s[r * lds + c] = value;
+      sum += (double)value;
+    }
+    inverse[c] = (vit_real)(1 / sum);
+  }
+}
+
+static void scale_columns(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++) x[r * ldx + c] *= factor[c];
+}
+
+static void transpose(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
+                      size_t ldout) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) out[c * ldout + r] = in[r * ldin + c];
+}
+
+const struct vit_kernels vit_kernels_plain = {.name = "plain",
+                                              .gemm = gemm,
+                                              .gemm_nt = gemm_nt,
+                                              .layer_norm = layer_norm,
+                                              .softmax = softmax,
+                                              .scale_columns = scale_columns,
+                                              .transpose = transpose};

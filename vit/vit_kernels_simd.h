@@ -1,0 +1,304 @@
+/* A kernel set in vectors of LANES floats, written once and compiled for each instruction set. The
+ * including file defines LANES, the type vf with its few operations, and the set's name.
+ *
+ * The product keeps a tile of the result in registers, streams the activations as vectors of
+ * columns and broadcasts the weights one number at a time. Neither operand needs packing: weights
+ * are read where the file is mapped, and a product's result is laid out as the next one's input. */
+
+#include <string.h>
+
+#include "vit_kernels_sets.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* exp(x) for x <= 0 and moderate x above: 2^n times a polynomial on [-ln 2 / 2, ln 2 / 2], least
+ * squares in relative error at Chebyshev points (1.9e-9); zero below -87. */
+INLINE vf vexp(vf x) {
+  x = vmax(x, vset(-88.0F));
+  vf n = vround(vmul(x, vset(1.44269504F)));
+  vf r = vfma(n, vset(-0.693359375F), x);
+  r = vfma(n, vset(2.12194440e-4F), r);
+  vf p = vset(1.382941147e-3F);
+  p = vfma(p, r, vset(8.374777623e-3F));
+  p = vfma(p, r, vset(4.166835919e-2F));
+  p = vfma(p, r, vset(1.666642129e-1F));
+  p = vfma(p, r, vset(4.999999106e-1F));
+  p = vfma(p, r, vset(1.0F));
+  p = vfma(p, r, vset(1.0F));
+  return vexp2_times(p, n);
+}
+
+/* Normal distribution function: 1/2 + x Q(x^2), |x| cut at 5.5 where it is 1 - 2e-8. Q is a
+ * polynomial in u = 2 x^2 / 5.5^2 - 1, least squares at Chebyshev points: 8e-8 in float32. */
+INLINE vf vcdf(vf x) {
+  static const float q[17] = {
+      1.285519302e-01F,  -6.417232007e-02F, 4.773738608e-02F,  -3.879355639e-02F, 3.207571805e-02F,
+      -2.603900805e-02F, 2.031779289e-02F,  -1.504755765e-02F, 1.042373758e-02F,  -6.690588780e-03F,
+      4.177896772e-03F,  -2.602102235e-03F, 1.275359304e-03F,  -3.973906860e-04F, 2.709939145e-04F,
+      -2.740660275e-04F, 9.485939518e-05F};
+  vf t = vmin(vmax(x, vset(-5.5F)), vset(5.5F));
+  vf u = vfma(vmul(t, t), vset(0.0661157025F), vset(-1.0F));
+  vf p = vset(q[16]);
+#pragma GCC unroll 16
+  for (int i = 15; i >= 0; i--) p = vfma(p, u, vset(q[i]));
+  return vfma(p, t, vset(0.5F));
+}
+
+INLINE vf vactivate(vit_activation activation, vf x) {
+  if (activation == VIT_GELU) return vmul(x, vcdf(x));
+  if (activation == VIT_RELU) return vmax(x, vset(0.0F));
+  return x;
+}
+
+/* What follows a product, for one row of a tile that lies in `t`. */
+INLINE void finish_row(const float *t, size_t n, size_t row, float *c, float *pre,
+                       const float *residual, const struct vit_epilogue *e) {
+  vf bias = vset(e->bias ? e->bias[row] : 0.0F);
+  vf scale = vset(e->row_scale ? e->row_scale[row] : 1.0F);
+  for (size_t j = 0; j < n; j += LANES) {
+    vf x = vadd(vload(t + j), bias);
+    if (pre) vstore(pre + j, x);
+    x = vactivate(e->activation, x);
+    if (e->row_scale) x = vmul(x, scale);
+    if (residual) x = vadd(x, vload(residual + j));
+    vstore(c + j, x);
+  }
+}
+
+/* Vectors of the largest tile. */
+#define MAX_TILE 24
+
+/* One register tile: R rows, V vectors of columns. `row` is the first row in the whole matrix. */
+INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t ldb, float *c, size_t ldc, size_t row, size_t column,
+                 const struct vit_epilogue *e) {
+  vf sum[MAX_TILE];
+#pragma GCC unroll 32
+  for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++)
+      sum[i * V + v] =
+          e && e->accumulate ? vload(c + (size_t)i * ldc + (size_t)v * LANES) : vset(0.0F);
+  for (size_t p = 0; p < k; p++) {
+    vf x[3];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) x[v] = vload(b + (size_t)v * LANES);
+#pragma GCC unroll 32
+    for (int i = 0; i < R; i++) {
+      vf w = vset(a[(size_t)i * a_row]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) sum[i * V + v] = vfma(w, x[v], sum[i * V + v]);
+    }
+    a += a_col;
+    b += ldb;
+  }
+  if (!e || !(e->bias || e->pre || e->activation || e->row_scale || e->residual)) {
+#pragma GCC unroll 32
+    for (int i = 0; i < R; i++)
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) vstore(c + (size_t)i * ldc + (size_t)v * LANES, sum[i * V + v]);
+    return;
+  }
+  float t[MAX_TILE * LANES] __attribute__((aligned(64)));
+#pragma GCC unroll 32
+  for (int i = 0; i < R * V; i++) vstore(t + (size_t)i * LANES, sum[i]);
+  for (int i = 0; i < R; i++) {
+    size_t at = row + (size_t)i;
+    finish_row(t + (size_t)(i * V) * LANES, (size_t)V * LANES, at, c + (size_t)i * ldc,
+               e->pre ? e->pre + at * ldc + column : NULL,
+               e->residual ? e->residual + at * e->ld_residual + column : NULL, e);
+  }
+}
+
+#define TILE_ARGS                                                                                  \
+  size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t ldb, float *c,      \
+      size_t ldc, size_t row, size_t column, const struct vit_epilogue *e
+/* Two versions a shape, so that the unit stride of the weights is known to the compiler. */
+#define TILE(R, V)                                                                                 \
+  static __attribute__((noinline)) void tile_##R##_##V##_k(TILE_ARGS) {                            \
+    (void)a_col;                                                                                   \
+    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e);                                    \
+  }                                                                                                \
+  static __attribute__((noinline)) void tile_##R##_##V##_m(TILE_ARGS) {                            \
+    (void)a_row;                                                                                   \
+    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e);                                    \
+  }
+typedef void (*tile_function)(TILE_ARGS);
+
+TILE(1, 1)
+TILE(2, 1)
+TILE(4, 1)
+TILE(8, 1)
+TILE(1, 2)
+TILE(2, 2)
+TILE(4, 2)
+#if LANES == 16
+TILE(12, 1)
+TILE(12, 2)
+TILE(8, 2)
+TILE(1, 3)
+TILE(2, 3)
+TILE(4, 3)
+TILE(8, 3)
+#else
+TILE(6, 2)
+#endif
+
+struct shape {
+  size_t rows, vectors;
+  tile_function by_k, by_m;
+};
+#define SHAPE(R, V)                                                                                \
+  { R, V, tile_##R##_##V##_k, tile_##R##_##V##_m }
+
+/* For each number of vectors, tallest first. */
+#if LANES == 16
+static const struct shape shapes[3][5] = {
+    {SHAPE(12, 1), SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
+    {SHAPE(12, 2), SHAPE(8, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)},
+    {SHAPE(8, 3), SHAPE(8, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
+#else
+static const struct shape shapes[2][5] = {
+    {SHAPE(8, 1), SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
+    {SHAPE(6, 2), SHAPE(6, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)}};
+#endif
+
+/* Vectors of the next tile: two, or three where that spares a tile of one. */
+INLINE size_t next_vectors(size_t left) {
+#if LANES == 16
+  return left == 3 ? 3 : left >= 2 ? 2 : 1;
+#else
+  return left >= 2 ? 2 : 1;
+#endif
+}
+
+static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t ldb, float *c, size_t ldc, const struct vit_epilogue *e) {
+  bool by_m = a_row == 1 && a_col != 1;
+  if (!by_m && a_col != 1) {
+    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
+    return;
+  }
+  /* Rows outside: their weights stay in the first-level cache for all tiles of columns. */
+  for (size_t i = 0; i < m;) {
+    size_t rows = m - i >= 12 ? 12 : m - i;
+    for (size_t j = 0; j < n;) {
+      size_t vectors = next_vectors((n - j) / LANES);
+      for (size_t r = 0; r < rows;) {
+        const struct shape *shape = shapes[vectors - 1];
+        while (shape->rows > rows - r) shape++;
+        (by_m ? shape->by_m : shape->by_k)(k, a + (i + r) * a_row, a_row, a_col, b + j, ldb,
+                                           c + (i + r) * ldc + j, ldc, i + r, j, e);
+        r += shape->rows;
+      }
+      j += vectors * LANES;
+    }
+    i += rows;
+  }
+}
+
+static void gemm_nt(size_t m, size_t n, size_t columns, const float *a, size_t lda, const float *b,
+                    size_t ldb, float *c, size_t ldc, bool accumulate) {
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = 0; j < n; j++) {
+      float part[VIT_LANES] __attribute__((aligned(64))) = {0};
+      vf sum[VIT_LANES / LANES];
+      for (size_t v = 0; v < VIT_LANES / LANES; v++) sum[v] = vset(0.0F);
+      size_t p = 0;
+      for (; p + VIT_LANES <= columns; p += VIT_LANES)
+        for (size_t v = 0; v < VIT_LANES / LANES; v++)
+          sum[v] =
+              vfma(vload(a + i * lda + p + v * LANES), vload(b + j * ldb + p + v * LANES), sum[v]);
+      for (size_t v = 0; v < VIT_LANES / LANES; v++) vstore(part + v * LANES, sum[v]);
+      for (size_t l = 0; p + l < columns; l++) part[l] += a[i * lda + p + l] * b[j * ldb + p + l];
+      for (size_t step = VIT_LANES / 2; step > 0; step /= 2)
+        for (size_t l = 0; l < step; l++) part[l] += part[l + step];
+      c[i * ldc + j] = accumulate ? c[i * ldc + j] + part[0] : part[0];
+    }
+}
+
+static void layer_norm(size_t rows, size_t n, const float *x, size_t ldx, const float *weight,
+                       const float *bias, float eps, float *y, size_t ldy, float *mean,
+                       float *rstd) {
+  vf share = vset(1.0F / (float)rows);
+  for (size_t j = 0; j < n; j += LANES) {
+    vf even = vset(0.0F), odd = vset(0.0F);
+    size_t r = 0;
+    for (; r + 2 <= rows; r += 2) {
+      even = vadd(even, vload(x + r * ldx + j));
+      odd = vadd(odd, vload(x + (r + 1) * ldx + j));
+    }
+    if (r < rows) even = vadd(even, vload(x + r * ldx + j));
+    vf m = vmul(vadd(even, odd), share);
+    even = odd = vset(0.0F);
+    for (r = 0; r + 2 <= rows; r += 2) {
+      vf d = vsub(vload(x + r * ldx + j), m), f = vsub(vload(x + (r + 1) * ldx + j), m);
+      even = vfma(d, d, even);
+      odd = vfma(f, f, odd);
+    }
+    if (r < rows) {
+      vf d = vsub(vload(x + r * ldx + j), m);
+      even = vfma(d, d, even);
+    }
+    vf variance = vmul(vadd(even, odd), share);
+    vf s = vdiv(vset(1.0F), vsqrt(vadd(variance, vset(eps))));
+    for (r = 0; r < rows; r++) {
+      vf d = vmul(vsub(vload(x + r * ldx + j), m), s);
+      vstore(y + r * ldy + j, vfma(d, vset(weight[r]), vset(bias[r])));
+    }
+    if (mean) vstore(mean + j, m);
+    if (rstd) vstore(rstd + j, s);
+  }
+}
+
+/* Sums are kept in blocks of 64 rows, so that thousands of small terms are not lost. */
+static void softmax(size_t rows, size_t n, float *s, size_t lds, float scale, float *inverse) {
+  vf factor = vset(scale);
+  for (size_t j = 0; j < n; j += LANES) {
+    vf top = vload(s + j), other = top;
+    size_t r = 0;
+    for (; r + 2 <= rows; r += 2) {
+      top = vmax(top, vload(s + r * lds + j));
+      other = vmax(other, vload(s + (r + 1) * lds + j));
+    }
+    if (r < rows) top = vmax(top, vload(s + r * lds + j));
+    top = vmax(top, other);
+    vf total = vset(0.0F);
+    for (size_t first = 0; first < rows; first += 64) {
+      size_t last = first + 64 < rows ? first + 64 : rows;
+      vf sum = vset(0.0F);
+      for (r = first; r < last; r++) {
+        vf value = vexp(vmul(vsub(vload(s + r * lds + j), top), factor));
+        vstore(s + r * lds + j, value);
+        sum = vadd(sum, value);
+      }
+      total = vadd(total, sum);
+    }
+    vstore(inverse + j, vdiv(vset(1.0F), total));
+  }
+}
+
+static void scale_columns(size_t rows, size_t n, float *x, size_t ldx, const float *factor) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES)
+      vstore(x + r * ldx + j, vmul(vload(x + r * ldx + j), vload(factor + j)));
+}
+
+/* Blocks that fit the first-level cache. */
+static void transpose(size_t rows, size_t columns, const float *in, size_t ldin, float *out,
+                      size_t ldout) {
+  for (size_t r0 = 0; r0 < rows; r0 += 16)
+    for (size_t c0 = 0; c0 < columns; c0 += 16) {
+      size_t r1 = r0 + 16 < rows ? r0 + 16 : rows, c1 = c0 + 16 < columns ? c0 + 16 : columns;
+      for (size_t c = c0; c < c1; c++)
+        for (size_t r = r0; r < r1; r++) out[c * ldout + r] = in[r * ldin + c];
+    }
+}
+
+const struct vit_kernels NAME = {.name = SET_NAME,
+                                 .gemm = gemm,
+                                 .gemm_nt = gemm_nt,
+                                 .layer_norm = layer_norm,
+                                 .softmax = softmax,
+                                 .scale_columns = scale_columns,
+                                 .transpose = transpose};

@@ -1,0 +1,172 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_parallel.h"
+#include "lc_text.h"
+#include "vit_entries.h"
+#include "vit_model.h"
+
+/* Equal but for axes of size 1, which wrappers add and drop. */
+static bool same_shape(const struct vit_tensor *tensor, const struct vit_parameter *p) {
+  size_t i = 0, k = 0;
+  while (i < tensor->rank || k < p->rank) {
+    if (i < tensor->rank && tensor->shape[i] == 1)
+      i++;
+    else if (k < p->rank && p->shape[k] == 1)
+      k++;
+    else if (i >= tensor->rank || k >= p->rank || tensor->shape[i++] != p->shape[k++])
+      return false;
+  }
+  return true;
+}
+
+static void shape_text(const size_t *shape, size_t rank, struct lc_text *text) {
+  lc_text_add(text, "[");
+  for (size_t i = 0; i < rank; i++) lc_text_add(text, "%s%zu", i ? ", " : "", shape[i]);
+  lc_text_add(text, "]");
+}
+
+static lc_status other_shape(const char *path, const struct vit_tensor *tensor,
+                             const struct vit_parameter *p, struct lc_error *err) {
+  struct lc_text has = {0}, wants = {0};
+  shape_text(tensor->shape, tensor->rank, &has);
+  shape_text(p->shape, p->rank, &wants);
+  lc_status status =
+      lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__, "%s: tensor \"%s\" has shape %s, expected %s",
+              path, tensor->name, lc_text_get(&has), lc_text_get(&wants));
+  lc_text_free(&has);
+  lc_text_free(&wants);
+  return status;
+}
+
+/* The tensor of each parameter, all checked: found[n]. */
+static lc_status match(struct vit_entries *entries, const struct vit_tensor_file *file,
+                       const struct vit_parameters *parameters, const struct vit_tensor **found,
+                       struct lc_error *err) {
+  for (size_t i = 0; i < parameters->n; i++) {
+    const struct vit_parameter *p = &parameters->list[i];
+    struct vit_entry *entry = vit_entries_find(entries, p->name);
+    if (!entry) LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" is missing", file->path, p->name);
+    if (!same_shape(entry->tensor, p)) return other_shape(file->path, entry->tensor, p, err);
+    if (entry->tensor->dtype > VIT_F64)
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" holds %s, expected floating point numbers",
+              file->path, entry->tensor->name, vit_dtype_name(entry->tensor->dtype));
+    entry->used = true;
+    found[i] = entry->tensor;
+  }
+  return LC_OK;
+}
+
+/* Parameters straight from the mapping when all are float32, a converted block otherwise. */
+static lc_status bind_all(struct vit_model *model, const struct vit_parameters *parameters,
+                          const struct vit_tensor **found, struct lc_error *err) {
+  const vit_real ***slots = NULL;
+  bool mapped = sizeof(vit_real) == sizeof(float);
+  for (size_t i = 0; i < parameters->n; i++) mapped = mapped && found[i]->dtype == VIT_F32;
+  if (mapped) {
+    LC_TRY(lc_alloc(&slots, parameters->n, sizeof *slots, err));
+    vit_model_slots(model, slots);
+    for (size_t i = 0; i < parameters->n; i++) *slots[i] = found[i]->data;
+    free((void *)slots);
+    return LC_OK;
+  }
+  LC_TRY(lc_alloc(&model->owned, parameters->block, sizeof *model->owned, err));
+  for (size_t i = 0; i < parameters->n; i++) {
+    const struct vit_parameter *p = &parameters->list[i];
+#ifdef VIT_REAL_DOUBLE
+    float *narrow = NULL;
+    LC_TRY(lc_alloc(&narrow, p->count, sizeof *narrow, err));
+    lc_status status = vit_tensor_to_float(found[i], narrow, err);
+    for (size_t k = 0; k < p->count; k++) model->owned[p->offset + k] = (vit_real)narrow[k];
+    free(narrow);
+    LC_TRY(status);
+#else
+    LC_TRY(vit_tensor_to_float(found[i], model->owned + p->offset, err));
+#endif
+  }
+  return vit_model_bind(model, model->owned, err);
+}
+
+struct finite_check {
+  const vit_real *const **slots;
+  const struct vit_parameters *parameters;
+  bool *bad;
+};
+
+static void check_one(void *context, size_t index, int worker) {
+  (void)worker;
+  const struct finite_check *check = context;
+  const vit_real *values = *check->slots[index];
+  size_t count = check->parameters->list[index].count;
+#ifdef VIT_REAL_DOUBLE
+  for (size_t i = 0; i < count; i++)
+    if (!isfinite(values[i])) check->bad[index] = true;
+#else
+  /* An exponent of all ones is NaN or infinity; integers keep the loop in vector form. */
+  uint32_t any = 0;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t bits;
+    memcpy(&bits, &values[i], sizeof bits);
+    any |= (uint32_t)((bits & 0x7F800000U) == 0x7F800000U);
+  }
+  check->bad[index] = any != 0;
+#endif
+}
+
+static lc_status check_finite(struct vit_model *model, const struct vit_parameters *parameters,
+                              const struct vit_tensor **found, struct lc_error *err) {
+  const vit_real ***slots = NULL;
+  bool *bad = NULL;
+  lc_status status = LC_OK;
+  LC_TRY_GOTO(lc_alloc(&slots, parameters->n, sizeof *slots, err), done);
+  LC_TRY_GOTO(lc_alloc(&bad, parameters->n, sizeof *bad, err), done);
+  vit_model_slots(model, slots);
+  struct finite_check check = {(const vit_real *const **)slots, parameters, bad};
+  lc_parallel_for(parameters->n, check_one, &check);
+  for (size_t i = 0; i < parameters->n; i++)
+    if (bad[i])
+      LC_FAIL_GOTO(done, err, LC_ERR_NUMERIC, "%s: tensor \"%s\" holds NaN or infinity",
+                   model->file.path, found[i]->name);
+done:
+  free(bad);
+  free((void *)slots);
+  return status;
+}
+
+static lc_status load(struct vit_model *model, const char *path, const struct vit_arch *arch,
+                      struct vit_entries *entries, struct vit_parameters *parameters,
+                      const struct vit_tensor ***found, struct lc_error *err) {
+  LC_TRY(vit_tensor_file_open(&model->file, path, err));
+  LC_TRY(vit_entries_init(entries, &model->file, err));
+  if (arch) {
+    LC_TRY(vit_arch_check(arch, err));
+    model->arch = *arch;
+    vit_entries_rename_heads(entries, arch);
+  } else
+    LC_TRY(vit_entries_arch(entries, &model->file, &model->arch, err));
+  LC_TRY(lc_alloc(&model->blocks, model->arch.depth, sizeof *model->blocks, err));
+  LC_TRY(vit_parameters_init(parameters, &model->arch, err));
+  LC_TRY(lc_alloc(found, parameters->n, sizeof **found, err));
+  LC_TRY(match(entries, &model->file, parameters, *found, err));
+  LC_TRY(bind_all(model, parameters, *found, err));
+  LC_TRY(check_finite(model, parameters, *found, err));
+  const char *trained = vit_tensor_file_metadata(&model->file, "trained");
+  model->trained = !(trained && strcmp(trained, "false") == 0);
+  return LC_OK;
+}
+
+lc_status vit_model_load(struct vit_model *model, const char *path, const struct vit_arch *arch,
+                         struct lc_error *err) {
+  *model = (struct vit_model){0};
+  struct vit_entries entries = {0};
+  struct vit_parameters parameters = {0};
+  const struct vit_tensor **found = NULL;
+  lc_status status = load(model, path, arch, &entries, &parameters, &found, err);
+  free((void *)found);
+  vit_parameters_free(&parameters);
+  vit_entries_free(&entries);
+  if (status != LC_OK) vit_model_free(model);
+  return status;
+}
