@@ -1,0 +1,192 @@
+/* Slices: sections through the thickness, nodules at finer steps, kernel and noise, rounding. */
+#include <string.h>
+
+#include "ct_ph_section.h"
+
+enum { MOST_SECTIONS = 4, FINE = 2, LUNG_PLANE = 121 * 85 };
+
+/* What a nodule does to one point: glass raises the lung's HU, solid replaces it. */
+struct paint {
+  float glass, solid, hu;
+};
+
+static struct paint nodule_paint(const struct ct_ph_scene *scene, const struct ct_ph_nodule *n,
+                                 ct_ph_vec p) {
+  struct paint paint = {0, 0, n->hu};
+  float d = ct_ph_nodule_distance(n, p), edge = n->edge_mm;
+  float body = ph_ramp(0.5f * edge, -0.5f * edge, d);
+  float radius = cbrtf(n->axes[0] * n->axes[1] * n->axes[2]);
+  for (int i = 0; i < n->n_spicules; i++) {
+    const struct ct_ph_segment *s = &n->spicule[i];
+    float thin = ph_capsule(s->a, s->b, s->ra, s->rb, p);
+    body = fmaxf(body, ph_ramp(0.35f, -0.35f, thin) * 0.9f);
+  }
+  if (n->texture == CT_SOLID)
+    paint.solid = body;
+  else
+    paint.glass = body;
+  if (n->texture == CT_PART_SOLID) {
+    float wobble = 0.12f * radius * ct_ph_texture_at(scene, p, 0.35f * radius + 1);
+    float core =
+        d + (1 - n->core_share) * n->axes[2] + wobble + 0.15f * ph_length(ph_sub(p, n->core));
+    paint.solid = ph_ramp(0.6f, -0.6f, core);
+  }
+  float inside = -d; /* depth */
+  if (n->cavity_share > 0)
+    paint.hu =
+        ph_mix(paint.hu, -960, ph_ramp(-0.5f, 0.5f, inside - (1 - n->cavity_share) * radius));
+  if (n->calcium == 6) return paint;
+  float share = n->calcium_share, calcium = 0, core_radius = cbrtf(share) * radius;
+  float from_centre = ph_length(ph_sub(p, n->centre));
+  if (n->calcium == 1) /* popcorn */
+    calcium =
+        ph_ramp(0.1f, 0.35f, ct_ph_texture_at(scene, p, 0.30f * radius + 0.6f) + share - 0.25f) *
+        ph_ramp(0.4f, 1.2f, inside);
+  else if (n->calcium == 2) /* laminated: a core and a shell */
+    calcium = fmaxf(ph_ramp(0.4f, -0.4f, from_centre - 0.3f * radius),
+                    ph_ramp(0.18f * radius, 0.08f * radius, fabsf(inside - 0.3f * radius)));
+  else if (n->calcium == 4) /* non-central */
+    calcium = ph_ramp(0.5f, -0.5f,
+                      ph_length(ph_sub(p, ph_along(n->centre, n->frame[0], 0.5f * n->axes[0]))) -
+                          core_radius);
+  else /* solid, central */
+    calcium = ph_ramp(0.5f, -0.5f, from_centre - core_radius) * ph_ramp(0, 0.6f, inside);
+  paint.hu = ph_mix(paint.hu, n->hu_calcium, calcium);
+  return paint;
+}
+
+/* Calls for each pixel near a nodule with the mean over FINE x FINE points. */
+static void paint_near(struct ct_ph_section *s, const struct ct_ph_nodule *n, bool glass) {
+  const struct ct_ph_scene *scene = s->scene;
+  if (fabsf(s->z_patient - n->centre.z) > n->reach) return;
+  ct_ph_vec c = ct_ph_to_body(scene, n->centre);
+  float reach = n->reach / fminf(scene->scale[0], scene->scale[1]) + 2;
+  struct ct_ph_box box = ct_ph_box_of(s, c.x - reach, c.y - reach, c.x + reach, c.y + reach);
+  for (int j = box.j0; j < box.j1; j++)
+    for (int i = box.i0; i < box.i1; i++) {
+      float amount = 0, hu = 0, lung = 0;
+      for (int sub = 0; sub < FINE * FINE; sub++) {
+        float di = ((float)(sub % FINE) + 0.5f) / FINE - 0.5f;
+        float dj = ((float)(sub / FINE) + 0.5f) / FINE - 0.5f;
+        ct_ph_vec p = ph_vec(scene->first.x + ((float)i + di) * scene->pixel_mm,
+                             scene->first.y + ((float)j + dj) * scene->pixel_mm, s->z_patient);
+        struct paint paint = nodule_paint(scene, n, p);
+        float share = glass ? paint.glass : paint.solid;
+        if (share <= 0) continue;
+        /* A nodule ends at the pleura. */
+        if (lung == 0) lung = ph_cover(ct_ph_lung_patient(scene, p), 1.2f) + 1e-6f;
+        amount += share;
+        hu += share * (glass ? n->hu_glass : paint.hu);
+      }
+      if (amount <= 0) continue;
+      float value = hu / amount;
+      if (glass) value += 45 * ct_ph_texture_at(scene, ph_vec((float)i, (float)j, s->z), 2.2f);
+      ct_ph_blend(&s->hu[j * s->n + i], value, amount / (FINE * FINE) * fminf(lung, 1));
+    }
+}
+
+void ct_ph_paint_glass(struct ct_ph_section *s) {
+  for (size_t n = 0; n < s->scene->n_nodules; n++)
+    if (s->scene->nodule[n].texture != CT_SOLID) paint_near(s, &s->scene->nodule[n], true);
+}
+
+void ct_ph_paint_nodules(struct ct_ph_section *s) {
+  const struct ct_ph_scene *scene = s->scene;
+  for (size_t n = 0; n < scene->n_nodules; n++)
+    if (scene->nodule[n].texture != CT_GROUND_GLASS) paint_near(s, &scene->nodule[n], false);
+  for (size_t m = 0; m < scene->n_micro; m++) {
+    float dz = s->z_patient - scene->micro[m].z, r = scene->micro_radius[m];
+    if (fabsf(dz) > r + 1) continue;
+    ct_ph_vec c = ct_ph_to_body(scene, scene->micro[m]);
+    struct ct_ph_box box = ct_ph_box_of(s, c.x - 4, c.y - 4, c.x + 4, c.y + 4);
+    for (int j = box.j0; j < box.j1; j++)
+      for (int i = box.i0; i < box.i1; i++) {
+        ct_ph_vec p = ct_ph_pixel(s, i, j);
+        float d = ph_length(ph_vec(p.x - c.x, p.y - c.y, dz)) - r;
+        ct_ph_blend(&s->hu[j * s->n + i], 10, ph_cover(d, s->width));
+      }
+  }
+}
+
+static void section_begin(struct ct_ph_section *s, float z_patient) {
+  const struct ct_ph_scene *scene = s->scene;
+  s->z_patient = z_patient;
+  s->z = z_patient / scene->scale[2];
+  ct_ph_ring_make(scene, s->z, &s->ring);
+  const struct ct_ph_grid *g = &scene->grid;
+  float k = ph_clamp((s->z - g->origin.z) / CT_PH_CELL_MM, 0, (float)g->nz - 1.001f);
+  int low = (int)k;
+  const float *a = g->lung + (size_t)low * LUNG_PLANE, *b = a + LUNG_PLANE;
+  for (int i = 0; i < LUNG_PLANE; i++) s->lung[i] = ph_mix(a[i], b[i], k - (float)low);
+}
+
+static void paint_section(struct ct_ph_section *s, float z_patient) {
+  section_begin(s, z_patient);
+  ct_ph_paint_trunk(s);
+  ct_ph_paint_mediastinum(s);
+  ct_ph_paint_bones(s);
+  ct_ph_paint_glass(s);
+  ct_ph_paint_trees(s);
+  ct_ph_paint_nodules(s);
+}
+
+static void truth_slice(const struct ct_ph_scene *scene, float z, uint8_t *truth) {
+  int n = (int)scene->matrix;
+  memset(truth, 0, scene->matrix * scene->matrix);
+  for (size_t m = 0; m < scene->n_nodules; m++) {
+    const struct ct_ph_nodule *nodule = &scene->nodule[m];
+    if (fabsf(z - nodule->centre.z) > nodule->reach) continue;
+    int low[2], high[2];
+    const float c[2] = {nodule->centre.x - scene->first.x, nodule->centre.y - scene->first.y};
+    for (int a = 0; a < 2; a++) {
+      low[a] = (int)ph_clamp((c[a] - nodule->reach) / scene->pixel_mm, 0, (float)(n - 1));
+      high[a] = (int)ph_clamp((c[a] + nodule->reach) / scene->pixel_mm + 1, 0, (float)(n - 1));
+    }
+    for (int j = low[1]; j <= high[1]; j++)
+      for (int i = low[0]; i <= high[0]; i++) {
+        ct_ph_vec p = ph_vec(scene->first.x + (float)i * scene->pixel_mm,
+                             scene->first.y + (float)j * scene->pixel_mm, z);
+        if (ct_ph_nodule_distance(nodule, p) < 0 && ct_ph_lung_patient(scene, p) < 0)
+          truth[j * n + i] = (uint8_t)(m + 1);
+      }
+  }
+}
+
+size_t ct_ph_scratch_floats(const struct ct_ph_scene *scene) {
+  return 6 * scene->matrix * scene->matrix + LUNG_PLANE;
+}
+
+void ct_ph_render_slice(const struct ct_ph_scene *scene, size_t k, float *scratch, int16_t *hu,
+                        uint8_t *truth) {
+  size_t plane = scene->matrix * scene->matrix;
+  float *sum = scratch, *work = scratch + 2 * plane;
+  int sections = (int)ceilf(scene->thickness_mm / 0.9f);
+  if (sections > MOST_SECTIONS) sections = MOST_SECTIONS;
+  float x0 = scene->first.x, y0 = scene->first.y, dx = scene->pixel_mm;
+  ct_ph_vec zero = ct_ph_to_body(scene, ph_vec(x0, y0, 0));
+  ct_ph_vec right = ct_ph_to_body(scene, ph_vec(x0 + dx, y0, 0));
+  ct_ph_vec down = ct_ph_to_body(scene, ph_vec(x0, y0 + dx, 0));
+  struct ct_ph_section s = {.scene = scene, .n = (int)scene->matrix};
+  s.hu = scratch + plane;
+  s.cover = work;
+  s.lung = scratch + 6 * plane;
+  s.x0 = zero.x;
+  s.y0 = zero.y;
+  s.xi = right.x - zero.x;
+  s.yi = right.y - zero.y;
+  s.xj = down.x - zero.x;
+  s.yj = down.y - zero.y;
+  s.width = dx * 2 / (scene->scale[0] + scene->scale[1]);
+  s.thickness = scene->thickness_mm / (float)sections / scene->scale[2];
+  memset(sum, 0, plane * sizeof *sum);
+  memset(s.cover, 0, plane * sizeof *s.cover);
+  float z = scene->first.z + (float)k * scene->spacing_mm;
+  for (int i = 0; i < sections; i++) {
+    float at = ((float)i + 0.5f) / (float)sections - 0.5f;
+    paint_section(&s, z + at * scene->thickness_mm);
+    for (size_t v = 0; v < plane; v++) sum[v] += s.hu[v] / (float)sections;
+  }
+  ct_ph_add_scanner(scene, k, sum, scratch + plane);
+  for (size_t v = 0; v < plane; v++) hu[v] = (int16_t)lrintf(ph_clamp(sum[v], -1024, 3071));
+  truth_slice(scene, z, truth);
+}

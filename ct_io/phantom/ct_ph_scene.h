@@ -1,0 +1,190 @@
+/* The patient of a phantom: everything that decides its voxels, before any voxel is made.
+ *
+ * Two frames, both with x to the patient's left, y to the back, z to the head, in mm. "Body": the
+ * frame of an average adult with the carina at z = 0, in which the anatomy is written down.
+ * "Patient": body scaled and turned about z for this patient; nodules live here, because their
+ * sizes are promises. Image coordinates (LPS) are patient coordinates plus scene->shift_mm.
+ *
+ * A finished scene is read by many threads. */
+#ifndef CT_PH_SCENE_H
+#define CT_PH_SCENE_H
+
+#include "ct_ph_math.h"
+#include "ct_phantom.h"
+#include "lc_random.h"
+
+#define CT_PH_RING 512     /* directions of a ring, by pseudo-angle */
+#define CT_PH_LAYERS 5     /* muscle layers of the chest wall */
+#define CT_PH_TEXTURE 32   /* edge of the texture lattice */
+#define CT_PH_SPICULES 28  /* at most, a nodule */
+#define CT_PH_LOBES 9      /* bumps on a nodule at most */
+#define CT_PH_MICRO 5      /* nodules under 3 mm at most */
+#define CT_PH_CELL_MM 2.5f /* spacing of the lung's distance grid */
+
+/* A piece of a tube with a radius that changes linearly. */
+struct ct_ph_segment {
+  ct_ph_vec a, b;
+  float ra, rb;
+};
+
+struct ct_ph_segments {
+  struct ct_ph_segment *item;
+  size_t count, capacity;
+};
+
+/* Axial cross-section of trunk and chest wall around (0, centre_y), by direction. */
+struct ct_ph_ring {
+  float z, centre_y;
+  float cage[CT_PH_RING];       /* radius of the inner chest wall */
+  float skin[CT_PH_RING];       /* radius of the skin */
+  float slant[CT_PH_RING];      /* cosine between direction and the normal of the cage */
+  float skin_slant[CT_PH_RING]; /* the same for the skin */
+  float inner[CT_PH_LAYERS][CT_PH_RING], outer[CT_PH_LAYERS][CT_PH_RING]; /* offsets from cage */
+  float shoulder; /* 0 trunk to 1 shoulder girdle */
+};
+
+/* Distance to the lung surface on a grid in the body frame, and the height of the diaphragm. */
+struct ct_ph_grid {
+  int nx, ny, nz;
+  ct_ph_vec origin;
+  float *lung;  /* [z, y, x] */
+  float *floor; /* [y, x] z of the diaphragm */
+};
+
+/* Shape of one nodule, patient frame. */
+struct ct_ph_nodule {
+  ct_ph_vec centre;
+  float axes[3];
+  ct_ph_vec frame[3]; /* directions of the axes */
+  float reach;        /* no part of it is farther from the centre */
+  float lobe_height, lobe_mean;
+  int n_lobes;
+  ct_ph_vec lobe[CT_PH_LOBES];
+  int n_spicules;
+  struct ct_ph_segment spicule[CT_PH_SPICULES];
+  float edge_mm; /* width of the margin */
+  ct_texture texture;
+  float hu, hu_glass;
+  ct_ph_vec core; /* solid part of a part-solid nodule */
+  float core_share;
+  int calcium; /* LIDC's pattern, 6 none */
+  float calcium_share, hu_calcium;
+  float cavity_share; /* of the radius; 0 none */
+};
+
+enum ct_ph_kernel { CT_PH_SOFT = 0, CT_PH_STANDARD, CT_PH_SHARP };
+
+struct ct_ph_scene {
+  uint64_t seed; /* of this patient */
+  bool female;
+  int age;
+  float scale[3], turn_cos, turn_sin; /* body to patient */
+  ct_ph_vec shift_mm;                 /* patient to LPS */
+  float fat_mm, muscle, breast_mm, wave_phase[4], wave_mm;
+  float heart; /* size */
+  float heart_turn, spine_bend;
+  float hu_artery, hu_vein, hu_muscle, hu_liver, hu_lung, lung_gradient, emphysema;
+  float bone_density;
+  float texture[CT_PH_TEXTURE * CT_PH_TEXTURE * CT_PH_TEXTURE];
+
+  struct ct_ph_grid grid;
+  struct ct_ph_segments mediastinum[3]; /* arterial, venous, other soft tissue; body frame */
+  struct ct_ph_segments airways;        /* lumen; walls follow from the radius */
+  struct ct_ph_segments vessels[2];     /* arteries and veins of the lungs */
+  struct ct_ph_segments ribs;           /* ra > 0 bone; radius is half the rib's height */
+  struct ct_ph_segments cartilage;
+  struct ct_ph_segments long_bones; /* clavicles, scapular spine, humerus */
+
+  struct ct_ph_nodule nodule[CT_PHANTOM_MAX_NODULES];
+  size_t n_nodules;
+  ct_ph_vec micro[CT_PH_MICRO]; /* nodules under 3 mm, patient frame */
+  float micro_radius[CT_PH_MICRO];
+  size_t n_micro;
+
+  /* Image. */
+  size_t matrix, n_slices;
+  float pixel_mm, spacing_mm, thickness_mm;
+  ct_ph_vec first; /* patient position of voxel (0, 0, 0) */
+  enum ct_ph_kernel kernel;
+  float noise_hu;
+  double kvp, current_ma, exposure_mas;
+  float gown_mm;
+};
+
+/* Chooses patient and scanner from (seed, patient) and fills the image part from the options. */
+void ct_ph_choose(struct ct_ph_scene *scene, const struct ct_phantom_options *options);
+
+ct_ph_vec ct_ph_to_body(const struct ct_ph_scene *scene, ct_ph_vec patient);
+ct_ph_vec ct_ph_to_patient(const struct ct_ph_scene *scene, ct_ph_vec body);
+
+/* Smooth random field in [-1, 1], features of about cell_mm. */
+float ct_ph_texture_at(const struct ct_ph_scene *scene, ct_ph_vec p, float cell_mm);
+
+/* Chest wall at height z of the body frame. */
+void ct_ph_ring_make(const struct ct_ph_scene *scene, float z, struct ct_ph_ring *ring);
+/* Position on a ring of a direction: entry and fraction to the next one. */
+static inline float ct_ph_pseudo_angle(float dx, float dy) {
+  float sum = fabsf(dx) + fabsf(dy);
+  if (sum < 1e-6f) return 0;
+  float t = dy / sum;
+  return ((dx >= 0 ? t : 2 - t) + 1) * (CT_PH_RING / 4.0f);
+}
+/* Radius of the inner chest wall in direction (ux, uy), a unit vector. */
+float ct_ph_cage_radius(const struct ct_ph_scene *scene, float z, float ux, float uy);
+float ct_ph_cage_centre(float z);
+float ct_ph_spine_y(float z);
+float ct_ph_spine_x(const struct ct_ph_scene *scene, float z);
+
+/* Great vessels, airways of the mediastinum, bones. */
+LC_MUST_CHECK lc_status ct_ph_build_mediastinum(struct ct_ph_scene *scene, struct lc_error *err);
+LC_MUST_CHECK lc_status ct_ph_build_bones(struct ct_ph_scene *scene, struct lc_error *err);
+/* Distance to the heart's outer surface, and to its chambers (right, left). */
+float ct_ph_heart(const struct ct_ph_scene *scene, ct_ph_vec p);
+float ct_ph_chamber(const struct ct_ph_scene *scene, ct_ph_vec p, int left);
+
+/* Distance to bone surface of the spine; *marrow: 0 cortical, 1 trabecular; *soft: HU of what is
+ * not bone here (disc, cord) or NaN. */
+struct ct_ph_spine_sample {
+  float bone;   /* distance to the nearest bone surface */
+  float marrow; /* distance to the surface of the marrow space */
+  float disc;
+  float canal;
+};
+void ct_ph_spine(const struct ct_ph_scene *scene, ct_ph_vec p, struct ct_ph_spine_sample *sample);
+
+/* Lung surface and diaphragm on the grid. */
+LC_MUST_CHECK lc_status ct_ph_build_grid(struct ct_ph_scene *scene, struct lc_error *err);
+float ct_ph_lung_body(const struct ct_ph_scene *scene, ct_ph_vec body);       /* body mm */
+float ct_ph_lung_patient(const struct ct_ph_scene *scene, ct_ph_vec patient); /* about patient mm */
+/* Lobe of a point inside the lungs: 0 to 2 right upper, middle, lower; 3, 4 left upper, lower.
+ * *fissure is the distance to the nearest fissure. */
+int ct_ph_lobe(ct_ph_vec body, float *fissure);
+
+/* Vessel and airway trees of the lungs. */
+LC_MUST_CHECK lc_status ct_ph_build_trees(struct ct_ph_scene *scene, struct lc_error *err);
+LC_MUST_CHECK lc_status ct_ph_segment_add(struct ct_ph_segments *list, struct ct_ph_segment item,
+                                          struct lc_error *err);
+
+/* Nodules: draws properties, finds places. */
+LC_MUST_CHECK lc_status ct_ph_build_nodules(struct ct_ph_scene *scene,
+                                            struct ct_phantom_nodule truth[CT_PHANTOM_MAX_NODULES],
+                                            struct lc_error *err);
+/* Distance to the surface of the nodule's body (lobes included, spicules not), patient frame. */
+float ct_ph_nodule_distance(const struct ct_ph_nodule *nodule, ct_ph_vec patient);
+/* Probability of malignancy by the rule of docs/phantom.md. */
+double ct_ph_malignancy(const struct ct_phantom_nodule *nodule);
+
+/* Voxels and truth of slice k. scratch: ct_ph_scratch_floats() floats, one per worker. */
+size_t ct_ph_scratch_floats(const struct ct_ph_scene *scene);
+void ct_ph_render_slice(const struct ct_ph_scene *scene, size_t k, float *scratch, int16_t *hu,
+                        uint8_t *truth);
+/* Blur of the kernel and noise, in place; work: four planes. */
+void ct_ph_add_scanner(const struct ct_ph_scene *scene, size_t k, float *hu, float *work);
+
+/* Four readings. */
+LC_MUST_CHECK lc_status ct_ph_read(const struct ct_ph_scene *scene, struct ct_phantom *phantom,
+                                   struct lc_error *err);
+
+void ct_ph_scene_free(struct ct_ph_scene *scene);
+
+#endif
