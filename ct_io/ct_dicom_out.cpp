@@ -363,6 +363,11 @@ void copy_lossy_history(DcmItem &to, DcmItem &from, const ct_series &series) {
     put(to, DCM_LossyImageCompressionMethod, method);
 }
 
+void put_lossy_history(DcmItem &to, DcmItem &from, const ct_series &series) {
+  copy_lossy_history(to, from, series);
+  if (!to.tagExistsWithValue(DCM_LossyImageCompression)) put(to, DCM_LossyImageCompression, "00");
+}
+
 void copy_times(DcmItem &to, DcmItem &from) {
   const DcmTagKey times[] = {DCM_ContentDate, DCM_ContentTime, DCM_AcquisitionDate,
                              DCM_AcquisitionTime, DCM_AcquisitionDateTime};

@@ -92,6 +92,8 @@ void copy_patient_and_study(DcmItem &to, DcmItem &from, const ct_series &series)
 void copy_frame_of_reference(DcmItem &to, DcmItem &from, const ct_series &series);
 /* LossyImageCompression with ratio and method: once lossy, for ever lossy (PS3.3 C.7.6.1.1.5). */
 void copy_lossy_history(DcmItem &to, DcmItem &from, const ct_series &series);
+/* The same for objects that must say "00" when nothing is known of a loss. */
+void put_lossy_history(DcmItem &to, DcmItem &from, const ct_series &series);
 /* Copies one attribute when the source has it, in any of its items' forms. */
 void copy_if_present(DcmItem &to, DcmItem &from, const DcmTagKey &tag);
 /* Dates and times of content and acquisition: the source's, so that two runs give the same bytes.

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "ct_frames.h"
+#include "ct_parametric_map.h"
 #include "ct_volume.h"
 #include "lc_file.h"
 
@@ -113,6 +114,26 @@ static void check_frames(struct example *e) {
   }
 }
 
+static void check_parametric_map(struct example *e) {
+  describe(e, CT_NUMBER_PARAMETRIC_MAP, "map");
+  float values[28 * 28];
+  for (int i = 0; i < 28 * 28; i++) values[i] = (float)(i - 400) * 1e-4f;
+  struct ct_map_frame frames[CT_VIEW_COUNT];
+  for (int view = 0; view < CT_VIEW_COUNT; view++)
+    frames[view] =
+        (struct ct_map_frame){.values = values,
+                              .plane = ct_plane_of_cube(&e->cube, (ct_view)view, 16, 28, 28),
+                              .source_slices = &e->slice,
+                              .n_source_slices = 1};
+  struct ct_parametric_map map = {.about = e->about,
+                                  .frames = frames,
+                                  .n_frames = CT_VIEW_COUNT,
+                                  .quantity = "CDAM malignancy"};
+  const char *path = path_of(e, "map.dcm");
+  assert_ok(ct_parametric_map_write(&map, path, &test_err));
+  assert_valid_dicom(path, "ParametricMap");
+}
+
 static void each_example(void (*check)(struct example *)) {
   need_program("dciodvfy");
   need_program("dcmdump");
@@ -130,6 +151,11 @@ static void each_example(void (*check)(struct example *)) {
 static void test_frames(void **state) {
   (void)state;
   each_example(check_frames);
+}
+
+static void test_parametric_map(void **state) {
+  (void)state;
+  each_example(check_parametric_map);
 }
 
 /* A map that grows along x on the cube's axial slice grows along x on the CT slice, by the
@@ -173,6 +199,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_frames),
       cmocka_unit_test(test_map_in_place),
+      cmocka_unit_test(test_parametric_map),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
