@@ -35,8 +35,9 @@ struct vit_trainable {
 bool vit_trainable_decays(const char *name);
 
 /* Freezes parameters by name. A pattern is "embedding" (patch embedding, CLS, register tokens and
- * position encoding), "blocks.3", "blocks.0-5" (both ends included), or the leading words of a name
- * up to a dot ("norm", "heads", "blocks.3.attn"). LC_ERR_CONFIG when nothing has that name. */
+ * position encoding), "blocks.3", "blocks.0-5" (both ends included), "heads" (all of them), or the
+ * leading words of a name up to a dot ("norm", "heads.malignancy", "blocks.3.attn"). LC_ERR_CONFIG
+ * when nothing has that name. */
 LC_MUST_CHECK lc_status vit_trainable_freeze(struct vit_trainable *parameters, size_t n,
                                              const char *pattern, struct lc_error *err);
 

@@ -30,6 +30,7 @@ static bool matches(const char *name, const char *pattern) {
   if (strcmp(pattern, "embedding") == 0)
     return leads(name, "patch_embed") || leads(name, "cls_token") || leads(name, "pos_embed") ||
            leads(name, "register_tokens");
+  if (strcmp(pattern, "heads") == 0) return leads(name, "heads") || leads(name, "head");
   if (sscanf(pattern, "blocks.%u-%u%n", &low, &high, &end) == 2 && pattern[end] == '\0')
     return sscanf(name, "blocks.%u.", &block) == 1 && low <= block && block <= high;
   return leads(name, pattern);

@@ -191,20 +191,21 @@ static void patterns_freeze(void **state) {
                                "blocks.2.mlp.fc1.bias",
                                "blocks.10.norm1.weight",
                                "norm.weight",
-                               "heads.biomarkers.0.weight"};
+                               "heads.biomarkers.0.weight",
+                               "head.weight"};
   static const struct {
     const char *pattern;
     unsigned frozen; /* one bit a name */
-  } cases[] = {{"embedding", 0x07}, {"blocks.1", 0x08},    {"blocks.1-2", 0x18},
-               {"blocks", 0x38},    {"norm", 0x40},        {"heads.biomarkers", 0x80},
-               {"blocks.10", 0x20}, {"blocks.2.mlp", 0x10}};
+  } cases[] = {{"embedding", 0x07}, {"blocks.1", 0x08},  {"blocks.1-2", 0x18},
+               {"blocks", 0x38},    {"norm", 0x40},      {"heads.biomarkers", 0x80},
+               {"heads", 0x180},    {"blocks.10", 0x20}, {"blocks.2.mlp", 0x10}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-    struct vit_trainable parameters[8];
-    for (size_t i = 0; i < 8; i++) parameters[i] = (struct vit_trainable){.name = names[i]};
-    assert_ok(vit_trainable_freeze(parameters, 8, cases[c].pattern, &test_err));
-    for (size_t i = 0; i < 8; i++)
+    struct vit_trainable parameters[9];
+    for (size_t i = 0; i < 9; i++) parameters[i] = (struct vit_trainable){.name = names[i]};
+    assert_ok(vit_trainable_freeze(parameters, 9, cases[c].pattern, &test_err));
+    for (size_t i = 0; i < 9; i++)
       assert_int_equal(parameters[i].frozen, (cases[c].frozen >> i) & 1);
-    assert_fails(vit_trainable_freeze(parameters, 8, "block", &test_err), LC_ERR_CONFIG,
+    assert_fails(vit_trainable_freeze(parameters, 9, "block", &test_err), LC_ERR_CONFIG,
                  "\"block\"");
   }
 }
