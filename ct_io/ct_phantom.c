@@ -82,12 +82,16 @@ static lc_status set_uids(struct ct_phantom *phantom, const struct ct_phantom_op
   return LC_OK;
 }
 
+void ct_phantom_patient_id(const struct ct_phantom_options *options, char id[64]) {
+  snprintf(id, 64, "PHANTOM-%llu-%04llu", (unsigned long long)options->seed,
+           (unsigned long long)options->patient + 1);
+}
+
 static void set_header(struct ct_phantom *phantom, const struct ct_ph_scene *scene,
                        const struct ct_phantom_options *o) {
   static const char *const kernels[] = {"SOFT", "STANDARD", "SHARP"};
   struct ct_write_header *h = &phantom->header;
-  snprintf(h->patient_id, sizeof h->patient_id, "PHANTOM-%llu-%04llu", (unsigned long long)o->seed,
-           (unsigned long long)o->patient + 1);
+  ct_phantom_patient_id(o, h->patient_id);
   snprintf(h->patient_name, sizeof h->patient_name, "Phantom^%llu",
            (unsigned long long)o->patient + 1);
   snprintf(h->patient_sex, sizeof h->patient_sex, "%s", scene->female ? "F" : "M");

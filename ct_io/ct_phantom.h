@@ -56,6 +56,9 @@ struct ct_phantom_options {
   double slice_spacing_mm;
 };
 
+/* The PatientID that a phantom of these options has, without making it. */
+void ct_phantom_patient_id(const struct ct_phantom_options *options, char id[64]);
+
 LC_MUST_CHECK lc_status ct_phantom_make(struct ct_phantom *phantom,
                                         const struct ct_phantom_options *options,
                                         struct lc_progress *progress, struct lc_error *err);

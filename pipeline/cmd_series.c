@@ -19,6 +19,7 @@ static const struct argp_option options[] = {
     {"csv", 'c', NULL, 0, "Write CSV instead of a table", 0},
     {0}};
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
 static error_t parse(int key, char *arg, struct argp_state *state) {
   (void)arg;
   struct arguments *arguments = (struct arguments *)state->input;

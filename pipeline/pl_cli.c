@@ -17,7 +17,10 @@
 
 const struct pl_command pl_commands[] = {
     {"series", "list the DICOM series in folders and say which can be used", cmd_series},
+    {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
     {"config", "show and check a configuration", cmd_config},
+    {"phantom", "make synthetic patients with known nodules", cmd_phantom},
+    {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights},
     {NULL, NULL, NULL},
 };
 
@@ -56,6 +59,7 @@ struct chosen {
   int index;
 };
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
 static error_t parse_program(int key, char *arg, struct argp_state *state) {
   (void)arg;
   struct chosen *chosen = (struct chosen *)state->input;

@@ -5,6 +5,9 @@
 #include "lc_status.h"
 
 LC_MUST_CHECK lc_status cmd_series(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_run(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_weights(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_phantom(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_config(int argc, char **argv, struct lc_error *err);
 
 #endif

@@ -77,8 +77,8 @@ static const struct pl_key keys[] = {
      "HU shown black."},
     {"figure.window_high_hu", PL_REAL, AT(figure_window_high_hu), "150", -4096, 32767, NULL, KEPT,
      "HU shown white."},
-    {"figure.spacing_mm", PL_REAL, AT(figure_spacing_mm), "0.5", 0.1, 10, NULL, KEPT,
-     "Sampling of the CT that is shown; the network always sees cube.spacing_mm."},
+    {"figure.detail", PL_INTEGER, AT(figure_detail), "3", 1, 9, NULL, KEPT,
+     "CT samples shown for each sample of the cube along an axis (odd)."},
     {"figure.opacity", PL_REAL, AT(figure_opacity), "0.75", 0.01, 1, NULL, KEPT,
      "Opacity of the largest score; zero is transparent."},
     {"figure.colours", PL_CHOICE, AT(figure_colours), "blue-orange", 0, 0, colour_words, KEPT,
@@ -129,6 +129,9 @@ static lc_status check(const struct pl_config *config, struct lc_error *err) {
     LC_FAIL(err, LC_ERR_CONFIG,
             "figure.window_low_hu is %g, expected less than window_high_hu (%g)",
             config->figure_window_low_hu, config->figure_window_high_hu);
+  if (config->figure_detail % 2 == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "figure.detail is %lld, expected an odd number",
+            config->figure_detail);
   const struct pl_list *views = &config->preprocess_views;
   if (views->n == 0)
     LC_FAIL(err, LC_ERR_CONFIG,

@@ -39,7 +39,7 @@ struct pl_config {
 
   bool figure_write;
   double figure_window_low_hu, figure_window_high_hu;
-  double figure_spacing_mm;
+  long long figure_detail;
   double figure_opacity;
   int figure_colours; /* enum cdam_colours */
   int figure_enlarge; /* enum cdam_enlarge */

@@ -8,12 +8,11 @@
 #include "pl_version.h"
 
 void pl_result_free(struct pl_result *result) {
-  for (size_t i = 0; i < result->nodules.n_nodules; i++) {
-    if (result->cubes) ct_cube_free(&result->cubes[i]);
-    if (result->shown) ct_cube_free(&result->shown[i]);
-  }
+  for (size_t i = 0; result->cubes && i < result->nodules.n_nodules; i++)
+    ct_cube_free(&result->cubes[i]);
   free(result->cubes);
-  free(result->shown);
+  free(result->shown_hu);
+  free(result->shown_mask);
   ct_nodule_list_free(&result->nodules);
   ct_annotation_free(&result->annotation);
   free(result->logits);

@@ -31,7 +31,11 @@ struct pl_result {
   char input_manifest_sha256[LC_SHA256_HEX];
 
   struct ct_cube *cubes; /* [nodule]: what the network saw */
-  struct ct_cube *shown; /* [nodule]: the same place sampled for the eye; NULL without pictures */
+  /* The same slices sampled more finely for the eye: [nodule, view, row, column]; NULL without
+   * pictures. shown_mask is 0 where there are no outlines. */
+  size_t shown_edge;
+  float *shown_hu;
+  uint8_t *shown_mask;
 
   enum ct_view views[CT_VIEW_COUNT];
   size_t n_views;

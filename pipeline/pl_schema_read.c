@@ -111,7 +111,8 @@ static lc_status set_value(const struct reading *reading, const struct pl_key *k
   char expected[512];
   switch (key->type) {
   case PL_BOOL:
-    if (!is_plain(node) || (strcmp(scalar(node), "true") && strcmp(scalar(node), "false")))
+    if (!is_plain(node) ||
+        (strcmp(scalar(node), "true") != 0 && strcmp(scalar(node), "false") != 0))
       return wrong(reading, key, node, "true or false", err);
     *(bool *)field = scalar(node)[0] == 't';
     return LC_OK;

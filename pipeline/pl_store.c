@@ -164,6 +164,7 @@ struct columns {
   double *centre, *bounds, *diameter, *mean, *median;
   int32_t *readers;
   int8_t *rating, *session;
+  uint8_t *faults;
   struct texts reader, id;
 };
 
@@ -176,6 +177,7 @@ static void columns_free(struct columns *columns) {
   free(columns->readers);
   free(columns->rating);
   free(columns->session);
+  free(columns->faults);
   free(columns->reader.data);
   free(columns->id.data);
 }
@@ -190,6 +192,7 @@ static lc_status columns_init(struct columns *columns, size_t n, size_t marks,
   LC_TRY(lc_alloc(&columns->readers, n, sizeof(int32_t), err));
   LC_TRY(lc_alloc(&columns->rating, n * marks * CT_RATING_COUNT, 1, err));
   LC_TRY(lc_alloc(&columns->session, n * marks, 1, err));
+  LC_TRY(lc_alloc(&columns->faults, n * marks, 1, err));
   LC_TRY(texts_init(&columns->reader, n * marks, NAME_WIDTH, err));
   return texts_init(&columns->id, n * marks, NAME_WIDTH, err);
 }
@@ -209,6 +212,7 @@ static void columns_fill(struct columns *columns, const struct ct_nodule *nodule
     if (m >= nodule->n_marks) continue;
     const struct ct_mark *mark = nodule->marks[m];
     columns->session[at] = (int8_t)mark->session;
+    columns->faults[at] = (uint8_t)mark->faults;
     texts_set(&columns->reader, at, mark->reader);
     texts_set(&columns->id, at, mark->nodule_id);
     for (int r = 0; r < CT_RATING_COUNT; r++)
@@ -268,6 +272,15 @@ static void write_columns(struct pl_h5 *h5, const struct columns *columns, size_
        columns->session,
        "1",
        "reading session of each mark; -1: no such mark"},
+      {"nodules/faults",
+       PL_H5_U8,
+       2,
+       {n, marks},
+       columns->faults,
+       "1",
+       "what is odd about each mark, a bit set: 1 rating of 0, 2 no ratings, 4 outline of three "
+       "points or fewer, 8 open outline, 16 outline on a slice the series lacks, 32 point outside "
+       "the image, 64 repeated mark"},
   };
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
     pl_h5_array(h5, &arrays[i]);
@@ -295,6 +308,8 @@ static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *li
       columns_fill(&columns, &list->nodules[i], i, marks);
     write_columns(h5, &columns, list->n_nodules, marks);
     pl_h5_attribute_integer(h5, "nodules", "marks_unplaced", (int64_t)list->n_marks_unplaced);
+    pl_h5_attribute_real(h5, "nodules", "grouping_tolerance_used", list->tolerance_used);
+    pl_h5_attribute_integer(h5, "nodules", "group_too_large", list->group_too_large);
   }
   columns_free(&columns);
   return status;

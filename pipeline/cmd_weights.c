@@ -1,0 +1,138 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_file.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_model_file.h"
+#include "pl_weights_show.h"
+#include "vit_model.h"
+
+struct arguments {
+  const char *verb, *subject, *output;
+  const char *heads[VIT_MAX_HEADS];
+  size_t n_heads;
+  long long seed;
+  bool overwrite, json;
+};
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "For init:", 1},
+    {"output", 'o', "FILE", 0, "Weight file to write (safetensors)", 1},
+    {"seed", 's', "S", 0, "Seed of the random numbers, 0 by default", 1},
+    {"head", 'H', "SPEC", 0,
+     "Prediction head NAME[:outputs=N][:hidden=N][:regression]; may be repeated; without it "
+     "malignancy, one logit",
+     1},
+    {"overwrite", 'f', NULL, 0, "Replace FILE when it exists", 1},
+    {NULL, 0, NULL, 0, "For show:", 2},
+    {"json", 'j', NULL, 0, "Write JSON instead of text", 2},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  switch (key) {
+  case 'o':
+    arguments->output = arg;
+    return 0;
+  case 's':
+    if (!lc_text_to_long(arg, &arguments->seed) || arguments->seed < 0)
+      argp_error(state, "--seed is '%s', expected a whole number of 0 or more", arg);
+    return 0;
+  case 'H':
+    if (arguments->n_heads == VIT_MAX_HEADS)
+      argp_error(state, "more than %d heads", VIT_MAX_HEADS);
+    else
+      arguments->heads[arguments->n_heads++] = arg;
+    return 0;
+  case 'f':
+    arguments->overwrite = true;
+    return 0;
+  case 'j':
+    arguments->json = true;
+    return 0;
+  case ARGP_KEY_ARG:
+    if (!arguments->verb)
+      arguments->verb = arg;
+    else if (!arguments->subject)
+      arguments->subject = arg;
+    else
+      argp_error(state, "too many arguments: %s", arg);
+    return 0;
+  case ARGP_KEY_END:
+    if (!arguments->verb ||
+        (strcmp(arguments->verb, "init") != 0 && strcmp(arguments->verb, "show") != 0))
+      argp_error(state, "expected 'init ARCH' or 'show FILE'");
+    else if (!arguments->subject)
+      argp_error(state, "%s of what?", arguments->verb);
+    else if (arguments->verb[0] == 'i' && !arguments->output)
+      argp_error(state, "init needs --output FILE");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static char *help(int key, const char *text, void *input) {
+  (void)input;
+  if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text; /* argp's own convention */
+  struct lc_text more = {0};
+  lc_text_add(&more, "ARCH is a YAML model file or one of:");
+  for (const char *const *name = vit_arch_names(); *name; name++)
+    lc_text_add(&more, "%s %s", name == vit_arch_names() ? "" : ",", *name);
+  lc_text_add(&more, ".\n\n%s", text);
+  return more.data;
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "init ARCH\nshow FILE",
+    .doc = "Make seeded initial weights, or show what a weight file holds. Seeded weights are "
+           "untrained, and every output made with them says so.\v"
+           "Examples:\n"
+           "  lungcdam weights init vit_small_patch8 -o w.safetensors --seed 1\n"
+           "  lungcdam weights init vit_tiny_patch16 -o w.safetensors \\\n"
+           "      --head malignancy --head biomarkers:outputs=8:hidden=192:regression\n"
+           "  lungcdam weights show w.safetensors\n"
+           "  lungcdam weights show --json w.safetensors | jq .architecture",
+    .children = children,
+    .help_filter = help};
+
+static lc_status add_heads(struct vit_arch *arch, const struct arguments *arguments,
+                           struct lc_error *err) {
+  if (arguments->n_heads > 0) arch->n_heads = 0;
+  for (size_t i = 0; i < arguments->n_heads; i++)
+    LC_TRY(pl_head_parse(arch, arguments->heads[i], err));
+  if (arch->n_heads == 0) return vit_arch_add_head(arch, "malignancy", 0, 1, true, err);
+  return LC_OK;
+}
+
+static lc_status init(const struct arguments *arguments, struct lc_error *err) {
+  if (lc_file_exists(arguments->output) && !arguments->overwrite)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
+  struct vit_arch arch;
+  LC_TRY(pl_model_architecture(&arch, arguments->subject, err));
+  LC_TRY(add_heads(&arch, arguments, err));
+  struct vit_model model;
+  LC_TRY(vit_model_init(&model, &arch, (uint64_t)arguments->seed, err));
+  char note[128];
+  snprintf(note, sizeof note, "seeded initial weights, seed %lld, untrained, research use only",
+           arguments->seed);
+  lc_status status = vit_model_save(&model, arguments->output, note, err);
+  if (status == LC_OK)
+    printf("%s: %s, %zu parameters, seed %lld, untrained\n", arguments->output, arch.name,
+           vit_arch_parameters(&arch), arguments->seed);
+  vit_model_free(&model);
+  return status;
+}
+
+lc_status cmd_weights(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {0};
+  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  if (arguments.verb[0] == 'i') return init(&arguments, err);
+  return pl_weights_show(arguments.subject, arguments.json, stdout, err);
+}

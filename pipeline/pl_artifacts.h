@@ -1,0 +1,22 @@
+/* Everything that is written for one series, into one folder:
+ *
+ *   results.h5                       the store (pl_store.h)
+ *   configuration.yaml               the configuration as the store has it
+ *   nodules.csv                      one row a nodule
+ *   figures/NODULE_VIEW.png          pl_figure.h
+ *   captures/NODULE_VIEW.dcm         the same pictures as DICOM secondary captures
+ *
+ * Thread-safety: one thread a folder. */
+#ifndef PL_ARTIFACTS_H
+#define PL_ARTIFACTS_H
+
+#include "pl_config.h"
+#include "pl_result.h"
+
+/* folder exists and is empty. */
+LC_MUST_CHECK lc_status pl_artifacts_write(const struct pl_config *config,
+                                           const struct pl_result *result,
+                                           const struct pl_provenance *provenance,
+                                           const char *folder, struct lc_error *err);
+
+#endif

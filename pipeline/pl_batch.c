@@ -1,0 +1,189 @@
+#include "pl_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_log.h"
+#include "pl_artifacts.h"
+#include "pl_job.h"
+#include "pl_progress.h"
+#include "pl_signal.h"
+#include "pl_store.h"
+
+/* What one run holds while it goes. */
+struct running {
+  struct pl_batch *batch;
+  const struct pl_config *config;
+  enum pl_existing existing;
+  struct pl_job job;
+  struct pl_output output;
+  const struct ct_series **chosen;
+  size_t n_chosen;
+};
+
+static lc_status scan(const struct pl_config *config, struct ct_index *index,
+                      struct lc_error *err) {
+  if (config->input_paths.n == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "no input: give --input DIR or input.paths");
+  struct pl_progress progress;
+  pl_progress_start(&progress, "reading headers", "files", 0);
+  lc_status status = ct_index_scan(index, (const char *const *)config->input_paths.items,
+                                   config->input_paths.n, &progress.progress, err);
+  pl_progress_end(&progress);
+  return status;
+}
+
+static lc_status choose(struct running *running, const struct ct_index *index,
+                        struct lc_error *err) {
+  const char *which = running->config->input_series;
+  LC_TRY(lc_alloc(&running->chosen, index->n_series + 1, sizeof *running->chosen, err));
+  if (strcmp(which, "all") != 0) {
+    running->n_chosen = 1;
+    return ct_index_choose(index, strcmp(which, "only") == 0 ? NULL : which, &running->chosen[0],
+                           err);
+  }
+  for (size_t i = 0; i < index->n_series; i++)
+    if (index->series[i].verdict != CT_REFUSED)
+      running->chosen[running->n_chosen++] = &index->series[i];
+  if (running->n_chosen > 0) return LC_OK;
+  return ct_index_choose(index, NULL, &running->chosen[0], err); /* says why none can be used */
+}
+
+static lc_status target_of(const struct running *running, const struct ct_series *series,
+                           char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
+  pl_output_name(name, series->series_instance_uid);
+  return lc_path_join(path, running->output.folder, name, err);
+}
+
+/* Before any work: what would be refused at the end is refused now. */
+static lc_status check_existing(const struct running *running, struct lc_error *err) {
+  if (running->existing != PL_EXISTING_REFUSE) return LC_OK;
+  for (size_t i = 0; i < running->n_chosen; i++) {
+    char name[129], path[LC_PATH_SIZE];
+    LC_TRY(target_of(running, running->chosen[i], name, path, err));
+    if (lc_file_exists(path))
+      LC_FAIL(err, LC_ERR_EXISTS,
+              "%s: exists; --overwrite replaces it, --resume keeps it when it "
+              "was made from the same input, weights and configuration",
+              path);
+  }
+  return LC_OK;
+}
+
+/* True when a complete result of the same input, weights and configuration lies there. */
+static bool can_keep(struct running *running, const struct pl_result *result, const char *path) {
+  char store[LC_PATH_SIZE], wanted[LC_SHA256_HEX], found[LC_SHA256_HEX];
+  if (running->existing != PL_EXISTING_RESUME || !lc_file_exists(path)) return false;
+  if (lc_path_join(store, path, PL_STORE_FILE, NULL) != LC_OK || !lc_file_exists(store))
+    return false;
+  if (pl_result_key(&running->job.provenance, result->input_manifest_sha256,
+                    result->nodule_source_sha256, wanted, NULL) != LC_OK ||
+      pl_store_read_key(store, found, NULL) != LC_OK)
+    return false;
+  return strcmp(wanted, found) == 0;
+}
+
+static lc_status make(struct running *running, struct pl_result *result, const char *name,
+                      struct lc_error *err) {
+  LC_TRY(pl_job_compute(&running->job, result, err));
+  struct pl_draft draft;
+  LC_TRY(pl_draft_begin(&draft, &running->output, name, err));
+  lc_status status =
+      pl_artifacts_write(running->config, result, &running->job.provenance, draft.folder, err);
+  if (status == LC_OK) status = pl_signal_check(err);
+  if (status == LC_OK)
+    status = pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err);
+  pl_draft_discard(&draft);
+  if (status != LC_OK) return status;
+  pl_summary_add(&running->batch->summary, result);
+  running->batch->n_done++;
+  lc_log(LC_LOG_INFO, "%s: %zu nodule%s", draft.target, result->nodules.n_nodules,
+         result->nodules.n_nodules == 1 ? "" : "s");
+  return LC_OK;
+}
+
+static lc_status one_series(struct running *running, const struct ct_series *series,
+                            struct lc_error *err) {
+  char name[129], path[LC_PATH_SIZE];
+  LC_TRY(target_of(running, series, name, path, err));
+  struct pl_result result;
+  lc_status status = pl_job_find(&running->job, series, &result, err);
+  if (status == LC_OK && can_keep(running, &result, path)) {
+    running->batch->n_kept++;
+    lc_log(LC_LOG_INFO, "%s: kept, made from the same input, weights and configuration", path);
+  } else if (status == LC_OK) {
+    status = make(running, &result, name, err);
+  }
+  pl_result_free(&result);
+  return status;
+}
+
+/* Failures that would meet every other series too. */
+static bool ends_run(lc_status status) {
+  return status == LC_ERR_INTERRUPTED || status == LC_ERR_NO_SPACE ||
+         status == LC_ERR_NOT_WRITABLE || status == LC_ERR_MEMORY || status == LC_ERR_INTERNAL;
+}
+
+static lc_status all_series(struct running *running, struct lc_error *err) {
+  struct pl_batch *batch = running->batch;
+  for (size_t i = 0; i < running->n_chosen; i++) {
+    LC_TRY(pl_signal_check(err));
+    lc_status status = one_series(running, running->chosen[i], err);
+    if (status == LC_OK) continue;
+    if (running->n_chosen == 1 || ends_run(status)) return status;
+    lc_log(LC_LOG_ERROR, "%s (%s)", err->message, lc_status_name(status));
+    if (status == LC_ERR_NO_NODULES)
+      batch->n_without++;
+    else
+      batch->n_failed++;
+  }
+  if (batch->n_failed == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_PARTIAL, "%zu of %zu series failed; the results of the others are complete",
+          batch->n_failed, running->n_chosen);
+}
+
+static lc_status work(struct running *running, struct lc_error *err) {
+  LC_TRY(pl_output_open(&running->output, running->config->output_folder, err));
+  lc_status status = check_existing(running, err);
+  if (status == LC_OK) {
+    status = all_series(running, err);
+    if (running->batch->n_done + running->batch->n_kept > 0) {
+      struct lc_error why;
+      lc_status master = pl_store_write_master(running->output.folder, &why);
+      if (status == LC_OK && master != LC_OK) {
+        if (err) *err = why;
+        status = master;
+      }
+    }
+  }
+  pl_output_close(&running->output);
+  return status;
+}
+
+lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
+                       enum pl_existing existing, struct lc_error *err) {
+  memset(batch, 0, sizeof *batch);
+  struct running running = {.batch = batch, .config = config, .existing = existing};
+  struct lc_error own;
+  struct ct_index index;
+  if (!err) err = &own;
+  LC_TRY(scan(config, &index, err));
+  lc_status status = choose(&running, &index, err);
+  if (status == LC_OK) status = pl_job_open(&running.job, config, err);
+  if (status == LC_OK) {
+    batch->trained = running.job.model.trained;
+    pl_summary_init(&batch->summary, &running.job.model.arch);
+    batch->has_summary = true;
+    status = work(&running, err);
+    pl_job_close(&running.job);
+  }
+  free(running.chosen);
+  ct_index_free(&index);
+  return status;
+}
+
+void pl_batch_free(struct pl_batch *batch) {
+  if (batch->has_summary) pl_summary_free(&batch->summary);
+  memset(batch, 0, sizeof *batch);
+}

@@ -1,0 +1,26 @@
+/* A run over the series of the input: each is worked on in a draft folder and published by one
+ * rename; one that fails is reported and the rest goes on.
+ *
+ * Thread-safety: one thread. */
+#ifndef PL_BATCH_H
+#define PL_BATCH_H
+
+#include "pl_config.h"
+#include "pl_output.h"
+#include "pl_summary.h"
+
+struct pl_batch {
+  size_t n_done, n_kept, n_failed, n_without; /* series: made, kept by resume, failed, no nodule */
+  bool trained;
+  bool has_summary;
+  struct pl_summary summary; /* of the series that were made */
+};
+
+/* One series: its own status. Several: LC_ERR_PARTIAL when some failed; a series without a nodule
+ * is told and does not count as failed. A full disk, an output that cannot be written and a signal
+ * end the run at once. Free with pl_batch_free whatever the status. */
+LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
+                                     enum pl_existing existing, struct lc_error *err);
+void pl_batch_free(struct pl_batch *batch);
+
+#endif

@@ -1,0 +1,133 @@
+#include "pl_figure.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_text.h"
+#include "pl_version.h"
+
+#define CAPTION_SIZE 192
+#define COLUMNS_MOST 5
+
+const char *pl_untrained_notice(const struct pl_provenance *provenance) {
+  return provenance->trained ? "" : "UNTRAINED WEIGHTS";
+}
+
+void pl_prediction_text(const struct pl_result *result, size_t nodule, size_t target, char *out,
+                        size_t size) {
+  const struct cdam_target *what = &result->targets[target];
+  const float *probability = result->probability + nodule * result->n_outputs;
+  const float *mean = result->mean_logit + nodule * result->n_outputs;
+  double value = (double)mean[what->a];
+  if (what->kind == CDAM_DIFFERENCE)
+    snprintf(out, size, "difference of outputs %.3f", value - (double)mean[what->b]);
+  else if (vit_arch_output_is_logit(&result->model->arch, what->a))
+    snprintf(out, size, "probability %.3f", (double)probability[what->a]);
+  else
+    snprintf(out, size, "predicted %.2f", value);
+}
+
+/* The nodule's value, and what this view alone says. */
+static void caption(const struct pl_result *result, size_t nodule, size_t view, size_t target,
+                    char out[CAPTION_SIZE]) {
+  char all[96];
+  pl_prediction_text(result, nodule, target, all, sizeof all);
+  const struct cdam_target *what = &result->targets[target];
+  size_t at = pl_result_image(result, nodule, view) * result->n_outputs + what->a;
+  if (what->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&result->model->arch, what->a))
+    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.3f", all,
+             (double)result->view_probability[at]);
+  else if (what->kind == CDAM_OUTPUT)
+    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.2f", all, (double)result->logits[at]);
+  else
+    lc_text_copy(out, CAPTION_SIZE, all);
+}
+
+static void heading(const struct pl_result *result, size_t nodule, size_t view, char *out,
+                    size_t size) {
+  static const int axis_of[] = {[CT_AXIAL] = 2, [CT_CORONAL] = 1, [CT_SAGITTAL] = 0};
+  const struct ct_nodule *found = &result->nodules.nodules[nodule];
+  int axis = axis_of[result->views[view]];
+  struct lc_text text = {0};
+  lc_text_add(&text, "%s, %s, %c = %.1f mm, %.1f mm across", found->id,
+              ct_view_name(result->views[view]), "xyz"[axis], found -> centre_mm[axis],
+              found -> diameter_mm);
+  if (found->n_readers > 0)
+    lc_text_add(&text, "\n%d reader%s", found->n_readers, found->n_readers == 1 ? "" : "s");
+  if (isfinite(found->median_rating[CT_MALIGNANCY]))
+    lc_text_add(&text, ", median malignancy %g of 5", found->median_rating[CT_MALIGNANCY]);
+  lc_text_copy(out, size, lc_text_get(&text));
+  lc_text_free(&text);
+}
+
+static void footer(const struct pl_provenance *provenance, char *out, size_t size) {
+  snprintf(out, size, "%s%sresearch use only. lungcdam %s, weights %.12s",
+           pl_untrained_notice(provenance),
+           provenance->trained ? "" : ": the numbers mean nothing. ", pl_version(),
+           provenance->weights_sha256);
+}
+
+struct texts {
+  char heading[320], footer[256];
+  char (*captions)[CAPTION_SIZE];
+};
+
+static void fill_panels(const struct pl_result *result, size_t nodule, size_t view,
+                        struct cdam_panel *panels, struct texts *texts) {
+  size_t image = pl_result_image(result, nodule, view), edge = result->shown_edge;
+  bool outlined = result->cubes[nodule].mask != NULL;
+  for (size_t p = 0; p <= result->maps.targets; p++) {
+    panels[p] =
+        (struct cdam_panel){.hu = result->shown_hu + image * edge * edge,
+                            .rows = edge,
+                            .columns = edge,
+                            .mask = outlined ? result->shown_mask + image * edge * edge : NULL};
+    if (p == 0) {
+      panels[p].title = "CT";
+      panels[p].caption = outlined ? "outline: consensus of the readers" : "no outlines given";
+      continue;
+    }
+    caption(result, nodule, view, p - 1, texts->captions[p - 1]);
+    panels[p].map = cdam_maps_get(&result->maps, image, p - 1);
+    panels[p].grid_height = result->maps.grid_height;
+    panels[p].grid_width = result->maps.grid_width;
+    panels[p].title = result->targets[p - 1].name;
+    panels[p].caption = texts->captions[p - 1];
+  }
+}
+
+lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result *result,
+                         const struct pl_provenance *provenance, size_t nodule, size_t view,
+                         struct cdam_picture *picture, struct lc_error *err) {
+  size_t n = result->maps.targets + 1;
+  struct cdam_panel *panels = NULL;
+  struct texts texts = {.captions = NULL};
+  lc_status status;
+  LC_TRY_GOTO(lc_alloc(&panels, n, sizeof *panels, err), done);
+  LC_TRY_GOTO(lc_alloc(&texts.captions, n, sizeof *texts.captions, err), done);
+  heading(result, nodule, view, texts.heading, sizeof texts.heading);
+  footer(provenance, texts.footer, sizeof texts.footer);
+  fill_panels(result, nodule, view, panels, &texts);
+  const struct cdam_figure figure = {
+      .panels = panels,
+      .n_panels = n,
+      .n_columns = n < COLUMNS_MOST ? n : COLUMNS_MOST,
+      .panel_pixels = (size_t)config->figure_panel_pixels,
+      .window_low_hu = config->figure_window_low_hu,
+      .window_high_hu = config->figure_window_high_hu,
+      .opacity = config->figure_opacity,
+      .colours = (cdam_colours)config->figure_colours,
+      .enlarge = (cdam_enlarge)config->figure_enlarge,
+      .heading = texts.heading,
+      .footer = texts.footer,
+      .scale_label = "CDAM score",
+  };
+  status = cdam_figure_draw(&figure, picture, err);
+done:
+  free(texts.captions);
+  free(panels);
+  return status;
+}

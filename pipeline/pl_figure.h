@@ -1,0 +1,26 @@
+/* The picture of one nodule in one view: the CT, then one panel for each target with its signed map
+ * over the CT, all on one scale, with the readers' consensus outlined.
+ *
+ * Thread-safety: distinct pictures may be drawn by distinct threads. */
+#ifndef PL_FIGURE_H
+#define PL_FIGURE_H
+
+#include "cdam_render.h"
+#include "pl_config.h"
+#include "pl_result.h"
+
+/* picture: cdam_picture_free. */
+LC_MUST_CHECK lc_status pl_figure_draw(const struct pl_config *config,
+                                       const struct pl_result *result,
+                                       const struct pl_provenance *provenance, size_t nodule,
+                                       size_t view, struct cdam_picture *picture,
+                                       struct lc_error *err);
+
+/* What every output made with seeded weights says; "" for trained ones. */
+const char *pl_untrained_notice(const struct pl_provenance *provenance);
+
+/* "malignancy: probability 0.532" or "diameter: 11.3" for one target of one nodule. */
+void pl_prediction_text(const struct pl_result *result, size_t nodule, size_t target, char *out,
+                        size_t size);
+
+#endif

@@ -1,0 +1,41 @@
+/* The main job on one series: nodules, cubes, images, predictions, maps. It joins the rooms and
+ * computes nothing itself; what it finds goes into a struct pl_result.
+ *
+ * Thread-safety: one job, one thread; inside, the rooms use lc_threads(). */
+#ifndef PL_JOB_H
+#define PL_JOB_H
+
+#include "pl_config.h"
+#include "pl_nodules.h"
+#include "pl_result.h"
+
+/* What all series of a run share: the model, its workspace, the targets. */
+struct pl_job {
+  const struct pl_config *config; /* borrowed */
+  struct vit_model model;
+  struct vit_workspace workspace;
+  struct cdam_target *targets;
+  size_t n_targets;
+  struct ct_preparation preparation;
+  enum ct_view views[CT_VIEW_COUNT];
+  size_t n_views;
+  float *images; /* [batch, 3, height, width] */
+  struct pl_finder finder;
+  struct lc_text configuration, architecture; /* what provenance points to */
+  struct pl_provenance provenance;
+};
+
+/* Loads the weights and sizes the workspace. */
+LC_MUST_CHECK lc_status pl_job_open(struct pl_job *job, const struct pl_config *config,
+                                    struct lc_error *err);
+void pl_job_close(struct pl_job *job);
+
+/* First half, cheap: nodules and hashes, enough for pl_result_key. result is zeroed first; free it
+ * with pl_result_free whatever happens. */
+LC_MUST_CHECK lc_status pl_job_find(struct pl_job *job, const struct ct_series *series,
+                                    struct pl_result *result, struct lc_error *err);
+/* Second half: decodes the slabs that the nodules need, each slice once, and runs the network. */
+LC_MUST_CHECK lc_status pl_job_compute(struct pl_job *job, struct pl_result *result,
+                                       struct lc_error *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* The shape of a model from a name, a YAML model file, or words on the command line.
+ *
+ * A YAML model file has the keys of struct vit_arch (docs/weights.md); everything that is not given
+ * comes from `base`, a named architecture. Thread-safety: any thread. */
+#ifndef PL_MODEL_FILE_H
+#define PL_MODEL_FILE_H
+
+#include "lc_text.h"
+#include "vit_arch.h"
+
+/* subject: a name of vit_arch_named, or a path that ends in .yaml or .yml. */
+LC_MUST_CHECK lc_status pl_model_architecture(struct vit_arch *arch, const char *subject,
+                                              struct lc_error *err);
+
+/* Adds "NAME[:outputs=N][:hidden=N][:regression]". */
+LC_MUST_CHECK lc_status pl_head_parse(struct vit_arch *arch, const char *spec,
+                                      struct lc_error *err);
+
+/* One line that says everything that decides the numbers: stored and hashed with results. */
+void pl_model_describe(const struct vit_arch *arch, struct lc_text *out);
+
+#endif

@@ -1,0 +1,84 @@
+#include "pl_summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
+    {"PatientID", "PATIENT", false},
+    {"SeriesInstanceUID", NULL, false},
+    {"nodule", "NODULE", false},
+    {"x_mm", "X mm", true},
+    {"y_mm", "Y mm", true},
+    {"z_mm", "Z mm", true},
+    {"diameter_mm", "DIAMETER mm", true},
+    {"readers", "READERS", true},
+    {"median_subtlety", NULL, true},
+    {"median_spiculation", NULL, true},
+    {"median_texture", NULL, true},
+    {"median_malignancy", "READERS' MALIGNANCY", true},
+    {"padded_samples", "PADDED", true},
+    {"weights_trained", NULL, false},
+};
+
+void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch) {
+  memset(summary, 0, sizeof *summary);
+  size_t n = vit_arch_outputs(arch);
+  summary->columns = calloc(PL_SUMMARY_FIXED + n, sizeof *summary->columns);
+  summary->names = calloc(n + 1, sizeof *summary->names);
+  if (!summary->columns || !summary->names) {
+    pl_table_init(&summary->table, fixed, PL_SUMMARY_FIXED);
+    summary->table.failed = true;
+    return;
+  }
+  memcpy(summary->columns, fixed, sizeof fixed);
+  for (size_t i = 0; i < n; i++) {
+    char name[VIT_NAME_SIZE];
+    vit_arch_output_name(arch, i, name);
+    const char *kind = vit_arch_output_is_logit(arch, i) ? "probability" : "predicted";
+    snprintf(summary->names[i][0], sizeof summary->names[i][0], "%s_%s", kind, name);
+    snprintf(summary->names[i][1], sizeof summary->names[i][1], "%s",
+             vit_arch_output_is_logit(arch, i) ? "P(" : "");
+    size_t used = strlen(summary->names[i][1]);
+    snprintf(summary->names[i][1] + used, sizeof summary->names[i][1] - used, "%s%s", name,
+             used > 0 ? ")" : "");
+    summary->columns[PL_SUMMARY_FIXED + i] = (struct pl_column){
+        summary->names[i][0], i < PL_SUMMARY_SHOWN ? summary->names[i][1] : NULL, true};
+  }
+  summary->n_outputs = n;
+  pl_table_init(&summary->table, summary->columns, PL_SUMMARY_FIXED + n);
+}
+
+static void add_row(struct pl_summary *summary, const struct pl_result *result, size_t i) {
+  struct pl_table *table = &summary->table;
+  const struct ct_nodule *nodule = &result->nodules.nodules[i];
+  pl_table_text(table, result->series->patient_id);
+  pl_table_text(table, result->series->series_instance_uid);
+  pl_table_text(table, nodule->id);
+  for (int a = 0; a < 3; a++) pl_table_number(table, nodule->centre_mm[a], 1);
+  pl_table_number(table, nodule->diameter_mm, 1);
+  pl_table_integer(table, nodule->n_readers);
+  pl_table_number(table, nodule->median_rating[CT_SUBTLETY], 1);
+  pl_table_number(table, nodule->median_rating[CT_SPICULATION], 1);
+  pl_table_number(table, nodule->median_rating[CT_TEXTURE], 1);
+  pl_table_number(table, nodule->median_rating[CT_MALIGNANCY], 1);
+  pl_table_integer(table, (long long)result->cubes[i].n_padded);
+  pl_table_bool(table, result->model->trained);
+  for (size_t o = 0; o < summary->n_outputs; o++) {
+    size_t at = i * summary->n_outputs + o;
+    bool is_logit = vit_arch_output_is_logit(&result->model->arch, o);
+    pl_table_number(table, (double)(is_logit ? result->probability[at] : result->mean_logit[at]),
+                    3);
+  }
+}
+
+void pl_summary_add(struct pl_summary *summary, const struct pl_result *result) {
+  for (size_t i = 0; i < result->nodules.n_nodules; i++) add_row(summary, result, i);
+}
+
+void pl_summary_free(struct pl_summary *summary) {
+  pl_table_free(&summary->table);
+  free(summary->columns);
+  free(summary->names);
+  memset(summary, 0, sizeof *summary);
+}

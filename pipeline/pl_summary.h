@@ -1,0 +1,24 @@
+/* The summary of a run: one row a nodule, with one column for each output of the model.
+ *
+ * Thread-safety: one thread. */
+#ifndef PL_SUMMARY_H
+#define PL_SUMMARY_H
+
+#include "pl_result.h"
+#include "pl_table.h"
+
+#define PL_SUMMARY_FIXED 14 /* columns before the outputs */
+#define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */
+
+struct pl_summary {
+  struct pl_table table;
+  struct pl_column *columns;
+  char (*names)[2][VIT_NAME_SIZE + 16]; /* [output]: key, title */
+  size_t n_outputs;
+};
+
+void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch);
+void pl_summary_add(struct pl_summary *summary, const struct pl_result *result);
+void pl_summary_free(struct pl_summary *summary);
+
+#endif

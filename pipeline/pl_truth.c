@@ -1,0 +1,147 @@
+#include "pl_truth.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "pl_h5.h"
+#include "pl_version.h"
+
+#define MOST CT_PHANTOM_MAX_NODULES
+
+/* One number of every nodule, gathered from a field of the struct. */
+struct real_field {
+  const char *path;
+  size_t offset;
+  size_t length; /* doubles in the field */
+  const char *unit, *doc;
+};
+
+#define FIELD(name) offsetof(struct ct_phantom_nodule, name)
+
+static const struct real_field real_fields[] = {
+    {"nodules/centre_mm", FIELD(centre_mm), 3, "mm", "x, y, z, LPS"},
+    {"nodules/diameter_mm", FIELD(diameter_mm), 1, "mm", "diameter"},
+    {"nodules/lobulation", FIELD(lobulation), 1, "1", "0 none to 1 strong"},
+    {"nodules/spiculation", FIELD(spiculation), 1, "1", "0 none to 1 strong"},
+    {"nodules/margin", FIELD(margin), 1, "1", "0 blurred to 1 sharp"},
+    {"nodules/sphericity", FIELD(sphericity), 1, "1", "shortest axis by longest"},
+    {"nodules/axes_mm", FIELD(axes_mm), 3, "mm", "half axes of the body"},
+    {"nodules/calcification", FIELD(calcification), 1, "1", "share of the volume"},
+    {"nodules/malignancy_probability", FIELD(malignancy_probability), 1, "1",
+     "by the phantom's rule"},
+    {"nodules/true_rating", FIELD(true_rating), CT_RATING_COUNT, "1",
+     "what an ideal reader would rate, in the order of axes/rating"},
+};
+
+static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
+  size_t n = phantom->n_nodules;
+  for (size_t f = 0; f < sizeof real_fields / sizeof *real_fields; f++) {
+    const struct real_field *field = &real_fields[f];
+    double values[MOST * CT_RATING_COUNT];
+    for (size_t i = 0; i < n; i++)
+      memcpy(values + i * field->length, (const char *)&phantom->nodules[i] + field->offset,
+             field->length * sizeof(double));
+    pl_h5_array(h5, &(struct pl_h5_array){field->path,
+                                          PL_H5_F64,
+                                          field->length > 1 ? 2 : 1,
+                                          {n, field->length},
+                                          values,
+                                          field->unit,
+                                          field->doc});
+    pl_h5_attach(h5, field->path, 0, "axes/nodule");
+  }
+  pl_h5_attach(h5, "nodules/true_rating", 1, "axes/rating");
+  uint8_t texture[MOST], attachment[MOST], malignant[MOST];
+  for (size_t i = 0; i < n; i++) {
+    texture[i] = (uint8_t)phantom->nodules[i].texture;
+    attachment[i] = (uint8_t)phantom->nodules[i].attachment;
+    malignant[i] = phantom->nodules[i].malignant;
+  }
+  const struct pl_h5_array codes[] = {
+      {"nodules/texture", PL_H5_U8, 1, {n}, texture, "1", "0 solid, 1 part-solid, 2 ground glass"},
+      {"nodules/attachment", PL_H5_U8, 1, {n}, attachment, "1", "0 free, 1 on vessel, 2 on pleura"},
+      {"nodules/malignant", PL_H5_U8, 1, {n}, malignant, "1", "drawn with the probability"}};
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    pl_h5_array(h5, &codes[i]);
+    pl_h5_attach(h5, codes[i].path, 0, "axes/nodule");
+  }
+}
+
+static void write_axes(struct pl_h5 *h5, const struct ct_phantom *phantom) {
+  char ids[MOST][16] = {{0}}, ratings[CT_RATING_COUNT][32] = {{0}};
+  for (size_t i = 0; i < phantom->n_nodules; i++)
+    snprintf(ids[i], sizeof ids[i], "nodule-%zu", i + 1);
+  for (int i = 0; i < CT_RATING_COUNT; i++)
+    strncpy(ratings[i], ct_rating_name((ct_rating)i), sizeof ratings[i] - 1);
+  const size_t n_ratings = CT_RATING_COUNT;
+  pl_h5_texts(h5, "axes/nodule", 1, &phantom->n_nodules, sizeof *ids, ids[0],
+              "value v of truth/mask is nodule v - 1 here");
+  pl_h5_scale(h5, "axes/nodule");
+  pl_h5_texts(h5, "axes/rating", 1, &n_ratings, sizeof *ratings, ratings[0], "LIDC ratings");
+  pl_h5_scale(h5, "axes/rating");
+}
+
+static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
+  const struct ct_volume *volume = &phantom->volume;
+  pl_h5_array(h5, &(struct pl_h5_array){"truth/mask",
+                                        PL_H5_U8,
+                                        3,
+                                        {volume->size[2], volume->size[1], volume->size[0]},
+                                        phantom->truth,
+                                        "1",
+                                        "slice, row, column: 0 background, n + 1 inside nodule n"});
+  pl_h5_array(h5, &(struct pl_h5_array){"truth/spacing_mm",
+                                        PL_H5_F64,
+                                        1,
+                                        {3},
+                                        volume->spacing_mm,
+                                        "mm",
+                                        "of columns, rows, slices"});
+  pl_h5_array(h5, &(struct pl_h5_array){"truth/origin_mm",
+                                        PL_H5_F64,
+                                        1,
+                                        {3},
+                                        volume->origin_mm,
+                                        "mm",
+                                        "centre of the first voxel, LPS"});
+  pl_h5_array(h5, &(struct pl_h5_array){"truth/direction",
+                                        PL_H5_F64,
+                                        2,
+                                        {3, 3},
+                                        volume->direction,
+                                        "1",
+                                        "column c is the direction of index c, LPS"});
+  pl_h5_texts(h5, "truth/SOPInstanceUID", 1, &volume->size[2], CT_UID_SIZE,
+              phantom->sop_instance_uids[0], "one a slice");
+}
+
+void pl_truth_options(const struct ct_phantom_options *options, char out[PL_TRUTH_OPTIONS_SIZE]) {
+  snprintf(out, PL_TRUTH_OPTIONS_SIZE,
+           "seed %llu, patient %llu, matrix %zu, slice spacing %g mm, lungcdam %s",
+           (unsigned long long)options->seed, (unsigned long long)options->patient, options->matrix,
+           options->slice_spacing_mm, pl_version());
+}
+
+lc_status pl_truth_write(const struct ct_phantom *phantom, const struct ct_phantom_options *options,
+                         const char *path, struct lc_error *err) {
+  char made_from[PL_TRUTH_OPTIONS_SIZE];
+  pl_truth_options(options, made_from);
+  struct pl_h5 h5;
+  pl_h5_start(&h5);
+  pl_h5_attribute_text(&h5, "/", "options", made_from);
+  pl_h5_attribute_text(&h5, "/", "content", "ground truth of a synthetic patient");
+  pl_h5_attribute_integer(&h5, "/", "schema_version", 1);
+  pl_h5_attribute_text(&h5, "/", "program", "lungcdam");
+  pl_h5_attribute_text(&h5, "/", "program_version", pl_version());
+  pl_h5_attribute_text(&h5, "/", "notice", "synthetic; research use only");
+  pl_h5_attribute_integer(&h5, "/", "seed", (int64_t)options->seed);
+  pl_h5_attribute_integer(&h5, "/", "patient", (int64_t)options->patient);
+  pl_h5_attribute_text(&h5, "/", "PatientID", phantom->header.patient_id);
+  pl_h5_attribute_text(&h5, "/", "StudyInstanceUID", phantom->header.study_instance_uid);
+  pl_h5_attribute_text(&h5, "/", "SeriesInstanceUID", phantom->header.series_instance_uid);
+  write_axes(&h5, phantom);
+  write_fields(&h5, phantom);
+  write_volume(&h5, phantom);
+  return pl_h5_finish(&h5, path, err);
+}

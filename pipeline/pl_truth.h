@@ -1,0 +1,20 @@
+/* What a phantom really is: masks and parameters of its nodules in an HDF5 file beside its DICOM.
+ *
+ * docs/store.md gives the layout. Thread-safety: HDF5 is used from one thread at a time. */
+#ifndef PL_TRUTH_H
+#define PL_TRUTH_H
+
+#include "ct_phantom.h"
+
+#define PL_TRUTH_FILE "truth.h5"
+
+/* "seed 3, patient 0, ..." and the program's version: what a phantom was made from. Stored with the
+ * truth, so that --resume keeps only what would be made again. */
+#define PL_TRUTH_OPTIONS_SIZE 160
+void pl_truth_options(const struct ct_phantom_options *options, char out[PL_TRUTH_OPTIONS_SIZE]);
+
+LC_MUST_CHECK lc_status pl_truth_write(const struct ct_phantom *phantom,
+                                       const struct ct_phantom_options *options, const char *path,
+                                       struct lc_error *err);
+
+#endif
