@@ -159,9 +159,12 @@ static lc_status one_patient(const struct arguments *arguments, const struct pl_
     return LC_OK;
   }
   struct ct_phantom phantom;
-  LC_TRY(ct_phantom_make(&phantom, &how, progress, err));
-  lc_status status =
-      write_patient(&phantom, &how, output, arguments->existing != PL_EXISTING_REFUSE, err);
+  struct pl_progress progress;
+  pl_progress_start(&progress, strrchr(path, '/') + 1, "slices", 0);
+  lc_status status = ct_phantom_make(&phantom, &how, &progress.progress, err);
+  pl_progress_end(&progress);
+  LC_TRY(status);
+  status = write_patient(&phantom, &how, output, arguments->existing != PL_EXISTING_REFUSE, err);
   ct_phantom_free(&phantom);
   return status;
 }

@@ -51,8 +51,8 @@ static void shown_slices(const struct pl_result *result, size_t nodule, enum ct_
   int axis = axis_of[view];
   bool parallel = fabs(result->series->normal[axis]) > 0.999;
   double extent_mm = parallel ? 0 : (double)cube->edge * cube->spacing_mm;
-  if (parallel)
-    point[axis] += ((double)(cube->edge / 2) - 0.5 * ((double)cube->edge - 1)) * cube->spacing_mm;
+  size_t index = cube->edge / 2;
+  if (parallel) point[axis] += ((double)index - 0.5 * ((double)cube->edge - 1)) * cube->spacing_mm;
   ct_series_slab(result->series, point, extent_mm, first, count);
 }
 

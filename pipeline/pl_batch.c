@@ -37,7 +37,7 @@ static lc_status scan(const struct pl_config *config, struct ct_index *index,
 static lc_status choose(struct running *running, const struct ct_index *index,
                         struct lc_error *err) {
   const char *which = running->config->input_series;
-  LC_TRY(lc_alloc(&running->chosen, index->n_series + 1, sizeof *running->chosen, err));
+  LC_TRY(lc_alloc(&running->chosen, index->n_series + 1, sizeof(const struct ct_series *), err));
   if (strcmp(which, "all") != 0) {
     running->n_chosen = 1;
     return ct_index_choose(index, strcmp(which, "only") == 0 ? NULL : which, &running->chosen[0],
