@@ -34,7 +34,7 @@ void put_image(DcmItem &to, DcmItem &from, const ct_derived &about) {
   put(to, DCM_BurnedInAnnotation, "YES");
   put(to, DCM_RecognizableVisualFeatures, "NO");
   ct_out::put_comments(to, about);
-  ct_out::put_derivation(to, about);
+  ct_out::put_derivation(to, about, ct_out::character_set(to));
   ct_out::put_source_images(to, *about.source, about.source_slices, about.n_source_slices, false);
 }
 

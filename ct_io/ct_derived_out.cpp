@@ -79,9 +79,10 @@ void put_comments(DcmItem &to, const ct_derived &about) {
   put_utf8(to, DCM_ImageComments, comments.c_str());
 }
 
-void put_derivation(DcmItem &to, const ct_derived &about) {
-  put_utf8(to, DCM_DerivationDescription, about.derivation_description);
-  add_code(to, DCM_DerivationCodeSequence, spatial_resampling);
+void put_derivation(DcmItem &to, const ct_derived &about, const std::string &set,
+                    const Code &first) {
+  put_utf8(to, DCM_DerivationDescription, about.derivation_description, set);
+  add_code(to, DCM_DerivationCodeSequence, first);
   if (about.is_class_activation) add_code(to, DCM_DerivationCodeSequence, class_activation);
 }
 
@@ -131,21 +132,32 @@ void put_plane_orientation(DcmItem &groups, const ct_plane &plane) {
 }
 
 void put_derivation_image(DcmItem &groups, const ct_derived &about, const size_t *slices,
-                          size_t n_slices, bool spatial_locations_preserved) {
+                          size_t n_slices, const std::string &set, const Code &first) {
   DcmItem &item = add_item(groups, DCM_DerivationImageSequence);
-  put_derivation(item, about);
-  put_source_images(item, *about.source, slices, n_slices, spatial_locations_preserved);
+  put_derivation(item, about, set, first);
+  put_source_images(item, *about.source, slices, n_slices, false);
 }
 
-void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values,
-                       const char *stack, uint32_t position_in_stack) {
+namespace {
+
+DcmItem &add_frame_content(DcmItem &groups, const std::vector<Uint32> &dimension_values) {
   DcmItem &item = add_item(groups, DCM_FrameContentSequence);
-  std::vector<Uint32> values(dimension_values);
-  check(item.putAndInsertUint32Array(DCM_DimensionIndexValues, values.data(), values.size()),
+  check(item.putAndInsertUint32Array(DCM_DimensionIndexValues, dimension_values.data(),
+                                     static_cast<unsigned long>(dimension_values.size())),
         DCM_DimensionIndexValues);
-  put(item, DCM_StackID, stack);
-  check(item.putAndInsertUint32(DCM_InStackPositionNumber, position_in_stack),
-        DCM_InStackPositionNumber);
+  return item;
+}
+
+} // namespace
+
+void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values) {
+  add_frame_content(groups, dimension_values);
+}
+
+void put_frame_in_stack(DcmItem &groups, uint32_t stack, uint32_t position) {
+  DcmItem &item = add_frame_content(groups, {stack, position});
+  put(item, DCM_StackID, std::to_string(stack));
+  check(item.putAndInsertUint32(DCM_InStackPositionNumber, position), DCM_InStackPositionNumber);
 }
 
 void put_dimensions(DcmItem &to, const ct_derived &about,

@@ -24,8 +24,10 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
 
 /* Image Comments, with "Research use only." in front unless it is said. */
 void put_comments(DcmItem &to, const ct_derived &about);
-/* Derivation Description and codes: 113085 spatial resampling, and 130402 for an explanation. */
-void put_derivation(DcmItem &to, const ct_derived &about);
+/* Derivation Description and codes: `first` (113085 spatial resampling for most), and 130402 for an
+ * explanation. An item of a sequence is given the character set of its dataset. */
+void put_derivation(DcmItem &to, const ct_derived &about, const std::string &set,
+                    const Code &first = spatial_resampling);
 /* Content Date and Time, which multi-frame objects, reports and presentation states must have: the
  * source's content, acquisition, series or study time, whichever is given first; else the first of
  * January 1900, midnight. */
@@ -42,9 +44,11 @@ void put_pixel_measures(DcmItem &groups, const ct_plane &plane, double between_s
 void put_plane_position(DcmItem &groups, const ct_plane &plane);
 void put_plane_orientation(DcmItem &groups, const ct_plane &plane);
 void put_derivation_image(DcmItem &groups, const ct_derived &about, const size_t *slices,
-                          size_t n_slices, bool spatial_locations_preserved);
-void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values,
-                       const char *stack, uint32_t position_in_stack);
+                          size_t n_slices, const std::string &set,
+                          const Code &first = spatial_resampling);
+void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values);
+/* The same with the stack that the frame belongs to, and its place in it from 1. */
+void put_frame_in_stack(DcmItem &groups, uint32_t stack, uint32_t position);
 
 /* One dimension: an attribute and the functional group it lies in. */
 struct Dimension {

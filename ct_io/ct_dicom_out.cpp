@@ -14,6 +14,7 @@ namespace ct_out {
 
 const Code class_activation = {"130402", "DCM", "Class activation"};
 const Code spatial_resampling = {"113085", "DCM", "Spatial resampling"};
+const Code segmentation = {"113076", "DCM", "Segmentation"};
 const Code source_image = {"121322", "DCM", "Source image for image processing operation"};
 
 namespace {
@@ -275,7 +276,7 @@ void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t
   check(item.putAndInsertUint8Array(as_bytes, bytes, static_cast<unsigned long>(count)), tag);
 }
 
-void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text) {
+void put_utf8(DcmItem &item, const DcmTagKey &tag, const char *text, const std::string &set) {
   std::string utf8 = text ? text : "";
   size_t allowed = characters_allowed(DcmTag(tag).getEVR());
   if (count_characters(utf8) > allowed)
@@ -287,9 +288,17 @@ void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text) {
   /* A backslash parts the values of the VRs that may have several. */
   if (vr != EVR_LT && vr != EVR_ST && vr != EVR_UT)
     std::replace(utf8.begin(), utf8.end(), '\\', '/');
+  put(item, tag, to_character_set(utf8, set));
+}
+
+std::string character_set(DcmItem &dataset) {
   OFString set;
   dataset.findAndGetOFStringArray(DCM_SpecificCharacterSet, set);
-  put(dataset, tag, to_character_set(utf8, set));
+  return set;
+}
+
+void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text) {
+  put_utf8(dataset, tag, text, character_set(dataset));
 }
 
 DcmItem &add_item(DcmItem &item, const DcmTagKey &sequence) {
@@ -399,7 +408,7 @@ void put_equipment(DcmItem &to, DcmItem &from, const char *software_version) {
   add_code(program, DCM_PurposeOfReferenceCodeSequence, processing_equipment);
   put(program, DCM_Manufacturer, "lungcdam");
   put(program, DCM_ManufacturerModelName, "lungcdam");
-  put_utf8(program, DCM_SoftwareVersions, software_version);
+  put_utf8(program, DCM_SoftwareVersions, software_version, character_set(to));
   put(program, DCM_ContributionDescription, "Explained prediction (research use only)");
 }
 

@@ -67,7 +67,9 @@ void put_rgb_format(DcmItem &item, size_t rows, size_t columns);
 /* Puts 8-bit pixels as OB, padded to an even length. */
 void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t count);
 /* Puts a text of ours, UTF-8, into an object whose character set may be another: characters that it
- * cannot hold become '?'. Raises LC_ERR_USAGE when the text is longer than the VR allows. */
+ * cannot hold become '?'. Raises LC_ERR_USAGE when the text is longer than the VR allows. An item
+ * of a sequence is given the character set of its dataset. */
+void put_utf8(DcmItem &item, const DcmTagKey &tag, const char *text, const std::string &set);
 void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text);
 
 struct Code {
@@ -75,11 +77,14 @@ struct Code {
 };
 /* Adds an item with one coded entry to a sequence. */
 void add_code(DcmItem &item, const DcmTagKey &sequence, const Code &code);
+/* SpecificCharacterSet of a dataset, "" when it has none. */
+std::string character_set(DcmItem &dataset);
 /* Adds an empty item to a sequence. */
 DcmItem &add_item(DcmItem &item, const DcmTagKey &sequence);
 
 extern const Code class_activation;   /* 130402 DCM */
 extern const Code spatial_resampling; /* 113085 DCM */
+extern const Code segmentation;       /* 113076 DCM */
 extern const Code source_image;       /* 121322 DCM, purpose of reference */
 
 /* Header of one source file up to its pixels. LC_ERR_NOT_FOUND, LC_ERR_FORMAT; LC_ERR_MISMATCH when

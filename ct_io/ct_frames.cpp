@@ -38,7 +38,7 @@ void put_image(DcmItem &to, DcmItem &from, const ct_frames &frames) {
   put(to, DCM_BurnedInAnnotation, frames.text_in_pixels ? "YES" : "NO");
   put(to, DCM_RecognizableVisualFeatures, "NO");
   ct_out::put_comments(to, frames.about);
-  ct_out::put_derivation(to, frames.about);
+  ct_out::put_derivation(to, frames.about, ct_out::character_set(to));
   ct_out::put_source_images(to, *frames.about.source, frames.about.source_slices,
                             frames.about.n_source_slices, frames.frames[0].plane != nullptr);
 }

@@ -72,7 +72,8 @@ void put_image(DcmItem &to, DcmItem &from, const ct_parametric_map &map) {
                 DCM_AcquisitionContextSequence);
 }
 
-void put_value_mapping(DcmItem &groups, const ct_parametric_map &map, const Range &range) {
+void put_value_mapping(DcmItem &groups, const ct_parametric_map &map, const Range &range,
+                       const std::string &set) {
   DcmItem &item = add_item(groups, DCM_RealWorldValueMappingSequence);
   const struct {
     DcmTagKey tag;
@@ -83,8 +84,8 @@ void put_value_mapping(DcmItem &groups, const ct_parametric_map &map, const Rang
                  {DCM_RealWorldValueSlope, 1}};
   for (const auto &number : numbers)
     ct_out::check(item.putAndInsertFloat64(number.tag, number.value), number.tag);
-  ct_out::put_utf8(item, DCM_LUTExplanation, "Signed score of a patch for the target");
-  ct_out::put_utf8(item, DCM_LUTLabel, map.quantity);
+  put(item, DCM_LUTExplanation, "Signed score of a patch for the target");
+  ct_out::put_utf8(item, DCM_LUTLabel, map.quantity, set);
   add_code(item, DCM_MeasurementUnitsCodeSequence, no_units);
   DcmItem &quantity = add_item(item, DCM_QuantityDefinitionSequence);
   put(quantity, DCM_ValueType, "CODE");
@@ -104,11 +105,12 @@ void put_shared(DcmItem &to, const ct_parametric_map &map, const Range &range) {
   put(window, DCM_WindowCenter, "0");
   put(window, DCM_WindowWidth, ct_out::decimal_string(2 * range.scale()));
   put(window, DCM_VOILUTFunction, "LINEAR_EXACT");
-  put_value_mapping(groups, map, range);
+  put_value_mapping(groups, map, range, ct_out::character_set(to));
 }
 
 /* Frames of one orientation are one stack, counted from 1 in the order given. */
 void put_frames(DcmItem &to, const ct_parametric_map &map) {
+  std::string set = ct_out::character_set(to);
   std::vector<std::pair<const ct_plane *, uint32_t>> stacks;
   for (size_t i = 0; i < map.n_frames; i++) {
     const ct_map_frame &frame = map.frames[i];
@@ -124,9 +126,9 @@ void put_frames(DcmItem &to, const ct_parametric_map &map) {
     ct_out::put_pixel_measures(groups, frame.plane);
     ct_out::put_plane_position(groups, frame.plane);
     ct_out::put_plane_orientation(groups, frame.plane);
-    ct_out::put_frame_content(groups, {number, position}, std::to_string(number).c_str(), position);
+    ct_out::put_frame_in_stack(groups, number, position);
     ct_out::put_derivation_image(groups, map.about, frame.source_slices, frame.n_source_slices,
-                                 false);
+                                 set);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "ct_frames.h"
 #include "ct_parametric_map.h"
+#include "ct_segmentation.h"
 #include "ct_volume.h"
 #include "lc_file.h"
 
@@ -134,6 +135,26 @@ static void check_parametric_map(struct example *e) {
   assert_valid_dicom(path, "ParametricMap");
 }
 
+static void check_segmentation(struct example *e) {
+  describe(e, CT_NUMBER_SEGMENTATION, "segmentation");
+  uint8_t *mask = calloc(32 * 32 * 32, 1);
+  assert_non_null(mask);
+  for (size_t i = 12 * 32 * 32; i < 20 * 32 * 32; i += 3) mask[i] = 1;
+  struct ct_plane planes[32];
+  ct_segment_planes_of_cube(&e->cube, planes);
+  struct ct_segment segment = {.kind = CT_SEGMENT_NODULE,
+                               .label = "nodule-1",
+                               .planes = planes,
+                               .n_planes = 32,
+                               .mask = mask};
+  struct ct_segmentation segmentation = {.about = e->about, .segments = &segment, .n_segments = 1};
+  const char *path = path_of(e, "segmentation.dcm");
+  assert_ok(ct_segmentation_write(&segmentation, path, &test_err));
+  free(mask);
+  assert_valid_dicom(path, "Segmentation");
+  assert_string_equal(dicom_value(path, "NumberOfFrames"), "8");
+}
+
 static void each_example(void (*check)(struct example *)) {
   need_program("dciodvfy");
   need_program("dcmdump");
@@ -156,6 +177,11 @@ static void test_frames(void **state) {
 static void test_parametric_map(void **state) {
   (void)state;
   each_example(check_parametric_map);
+}
+
+static void test_segmentation(void **state) {
+  (void)state;
+  each_example(check_segmentation);
 }
 
 /* A map that grows along x on the cube's axial slice grows along x on the CT slice, by the
@@ -200,6 +226,7 @@ int main(void) {
       cmocka_unit_test(test_frames),
       cmocka_unit_test(test_map_in_place),
       cmocka_unit_test(test_parametric_map),
+      cmocka_unit_test(test_segmentation),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
