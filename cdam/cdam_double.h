@@ -1,0 +1,49 @@
+/* One transformer block at a time in double precision, every token of it, forward and backward:
+ * slow and plain. The oracle of the closed form, and the ground for the relevance rules, which
+ * divide by sums that nearly cancel and need the digits. Private to this room.
+ *
+ * Thread-safety: one struct, one thread. */
+#ifndef CDAM_DOUBLE_H
+#define CDAM_DOUBLE_H
+
+#include "cdam_map.h"
+#include "lc_arena.h"
+
+struct cdam_double {
+  const struct vit_model *model;
+  size_t n, dim, mlp, heads; /* n: tokens */
+  size_t block;              /* whose weights and activations these are; depth: none yet */
+  struct lc_arena arena;
+  /* Weights of the block, [out, in]. */
+  double *qkv_weight, *proj_weight, *fc1_weight, *fc2_weight;
+  /* Activations, [n, width]; attention [heads, n, n]. attended and mlp_out after LayerScale. */
+  double *input, *normed, *qkv, *attention, *mixed, *attended, *after, *normed2, *hidden, *active,
+      *mlp_out, *output;
+  /* Gradients. d_attention [heads, n, n] with respect to the softmax's result. */
+  double *d_normed, *d_attention;
+  double *spare, *spare_wide, *d_mixed, *d_qkv, *d_scores;
+};
+
+LC_MUST_CHECK lc_status cdam_double_init(struct cdam_double *d, const struct vit_model *model,
+                                         size_t tokens, struct lc_error *err);
+void cdam_double_free(struct cdam_double *d);
+
+/* Runs a block on input [n, dim] (which may be d->output) and keeps everything. */
+void cdam_double_forward(struct cdam_double *d, size_t block, const double *input);
+
+/* g [n, dim]: gradient at the output, replaced by the gradient at the block's input. d_normed and
+ * d_attention are those of this call. */
+void cdam_double_backward(struct cdam_double *d, double *g);
+
+/* Gradient of a target with respect to the output of the last block, which must be the current
+ * one: g [n, dim], zero but for CLS. */
+void cdam_double_target(struct cdam_double *d, const struct cdam_target *target, double *g);
+
+/* The CLS embedding after the final norm, [dim]; the last block must be the current one. */
+void cdam_double_embedding(const struct cdam_double *d, double *embedding);
+
+/* Pre-activations of the hidden layer of a prediction head, [hidden]. */
+void cdam_double_hidden(const struct vit_model *model, size_t head, const double *embedding,
+                        double *hidden);
+
+#endif
