@@ -1,6 +1,7 @@
 #include "ct_header.h"
 
 #include "ct_dcmtk.hpp"
+#include "ct_guard.h"
 #include "lc_arena.h"
 #include "lc_text.h"
 
@@ -237,21 +238,6 @@ void judge_file(DcmItem *dataset, ct_header &header) {
     set_unfit(header, "rescale type %s is not Hounsfield units", rescale);
 }
 
-// First bytes: a preamble with DICM, or a data set that starts with group 2 or 8.
-bool looks_like_dicom(const char *path, bool &magic) {
-  FILE *file = fopen(path, "rb");
-  if (!file) return false;
-  unsigned char bytes[132];
-  size_t count = fread(bytes, 1, sizeof bytes, file);
-  fclose(file);
-  magic = count == sizeof bytes && memcmp(bytes + 128, "DICM", 4) == 0;
-  if (magic) return true;
-  if (count < 16) return false;
-  bool little = (bytes[0] == 2 || bytes[0] == 8) && bytes[1] == 0 && bytes[3] == 0;
-  bool big = bytes[0] == 0 && (bytes[1] == 2 || bytes[1] == 8) && bytes[2] == 0;
-  return little || big;
-}
-
 lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const char *path,
                                lc_error *err) {
   struct stat info;
@@ -268,7 +254,12 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   return LC_OK;
 }
 
-lc_status read_frames(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
+bool is_htj2k(const char *syntax) {
+  return strncmp(syntax, "1.2.840.10008.1.2.4.20", 22) == 0;
+}
+
+lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_header &header,
+                      const char *path, lc_error *err) {
   long n_frames = 1;
   if (whole(dataset, DCM_NumberOfFrames, n_frames) && (n_frames < 1 || n_frames > CT_MAX_FRAMES))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %ld frames, expected 1 to %d", path, n_frames, CT_MAX_FRAMES);
@@ -277,8 +268,11 @@ lc_status read_frames(DcmDataset *dataset, ct_header &header, const char *path, 
   ct_slice common = {};
   copy(dataset, DCM_SOPInstanceUID, common.sop_instance_uid);
   copy(dataset, DCM_SOPClassUID, common.sop_class_uid);
+  // The file's own word where DCMTK does not know the syntax (HTJ2K), else what was found to be
+  // true.
   lc_text_copy(common.transfer_syntax_uid, sizeof common.transfer_syntax_uid,
-               DcmXfer(dataset->getOriginalXfer()).getXferID());
+               is_htj2k(declared_syntax) ? declared_syntax
+                                         : DcmXfer(dataset->getOriginalXfer()).getXferID());
   whole(dataset, DCM_InstanceNumber, common.instance_number);
   common.slope = 1;
   read_pixel_description(dataset, common);
@@ -296,7 +290,10 @@ lc_status read_frames(DcmDataset *dataset, ct_header &header, const char *path, 
   return LC_OK;
 }
 
-lc_status read_dataset(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
+lc_status read_dataset(DcmFileFormat &file, ct_header &header, const char *path, lc_error *err) {
+  DcmDataset *dataset = file.getDataset();
+  char declared_syntax[CT_UID_SIZE];
+  copy(file.getMetaInfo(), DCM_TransferSyntaxUID, declared_syntax);
   read_series(dataset, header.series);
   long rows = 0, columns = 0;
   header.is_image = whole(dataset, DCM_Rows, rows) && whole(dataset, DCM_Columns, columns) &&
@@ -304,35 +301,33 @@ lc_status read_dataset(DcmDataset *dataset, ct_header &header, const char *path,
   header.series.rows = static_cast<int>(rows);
   header.series.columns = static_cast<int>(columns);
   number(dataset, DCM_GantryDetectorTilt, header.tilt_degrees);
-  LC_TRY(read_frames(dataset, header, path, err));
+  LC_TRY(read_frames(dataset, declared_syntax, header, path, err));
   judge_file(dataset, header);
   if (ct_transfer_syntax_lossy(header.frames[0].slice.transfer_syntax_uid))
     header.series.lossy = true;
+  if (is_htj2k(declared_syntax)) return LC_OK;
   return check_pixels_present(header, DcmXfer(dataset->getOriginalXfer()), path, err);
 }
 
 ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
-  bool magic = false;
-  if (!looks_like_dicom(path, magic)) return CT_FILE_OTHER;
+  if (!ct_guard_looks_like_dicom(path)) return CT_FILE_OTHER;
+  if (ct_guard_check(path, err) != LC_OK) return CT_FILE_BROKEN;
   ct::start_dcmtk();
   DcmFileFormat file;
   OFCondition loaded = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, longest_value,
                                              ERM_autoDetect, DCM_PixelData);
-  DcmDataset *dataset = file.getDataset();
   OFString media;
   if (text(file.getMetaInfo(), DCM_MediaStorageSOPClassUID, media) &&
       media == UID_MediaStorageDirectoryStorage)
     return CT_FILE_OTHER;
   lc_status status = LC_OK;
-  if (loaded.bad()) {
+  if (loaded.bad())
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: header cannot be read: %s", path,
                      loaded.text());
-  } else {
-    status = read_dataset(dataset, header, path, err);
-  }
-  if (status != LC_OK) return magic ? CT_FILE_BROKEN : CT_FILE_OTHER;
+  else
+    status = read_dataset(file, header, path, err);
+  if (status != LC_OK) return CT_FILE_BROKEN;
   if (!header.series.series_instance_uid[0]) {
-    if (!magic && !header.frames[0].slice.sop_class_uid[0]) return CT_FILE_OTHER;
     (void)lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
     return CT_FILE_BROKEN;
   }

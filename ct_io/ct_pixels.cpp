@@ -1,80 +1,38 @@
 #include "ct_pixels.h"
 
 #include "ct_dcmtk.hpp"
+#include "ct_fragments.hpp"
+#include "ct_guard.h"
 #include "ct_header.h"
 
-#include <dcmtk/dcmdata/dccodec.h>
 #include <dcmtk/dcmdata/dcpixel.h>
-#include <dcmtk/dcmdata/dcpixseq.h>
-#include <dcmtk/dcmdata/dcpxitem.h>
 
 #include <cstring>
 #include <vector>
 
 namespace {
 
-// Longest compressed frame: a raw frame of the largest size with room for headers.
-constexpr size_t longest_stream = 256u << 20;
+// Frames that are decoded here rather than by DCMTK.
+enum class decoder { none, jpeg2000, htj2k };
 
-bool is_jpeg2000(E_TransferSyntax syntax) {
-  return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000;
-}
-
-// The fragments of one frame joined.
-lc_status gather(DcmPixelSequence *sequence, Uint32 first, Uint32 end, const char *path,
-                 std::vector<uint8_t> &stream, lc_error *err) {
-  for (Uint32 i = first; i < end; i++) {
-    DcmPixelItem *item = nullptr;
-    Uint8 *bytes = nullptr;
-    if (sequence->getItem(item, i).bad() || !item) break;
-    Uint32 length = item->getLength();
-    if (length > longest_stream || stream.size() + length > longest_stream)
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: compressed frame of more than %zu bytes", path,
-              longest_stream);
-    if (length && item->getUint8Array(bytes).good() && bytes)
-      stream.insert(stream.end(), bytes, bytes + length);
-  }
-  if (stream.empty()) LC_FAIL(err, LC_ERR_FORMAT, "%s: no compressed pixel data", path);
-  return LC_OK;
-}
-
-lc_status read_jpeg2000(DcmDataset *dataset, DcmPixelData *pixels, const ct_series &series,
-                        const ct_slice &slice, ct_cells &cells, lc_error *err) {
-  DcmPixelSequence *sequence = nullptr;
-  E_TransferSyntax syntax = EXS_Unknown;
-  const DcmRepresentationParameter *parameter = nullptr;
-  pixels->getOriginalRepresentationKey(syntax, parameter);
-  if (pixels->getEncapsulatedRepresentation(syntax, parameter, sequence).bad() || !sequence)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: no compressed pixel data", slice.path);
-  Sint32 n_frames = 1;
-  if (dataset->findAndGetSint32(DCM_NumberOfFrames, n_frames).bad() || n_frames < 1) n_frames = 1;
-  auto frame = static_cast<Uint32>(slice.frame);
-  Uint32 first = 1, end = static_cast<Uint32>(sequence->card());
-  if (n_frames > 1) {
-    if (DcmCodec::determineStartFragment(frame, n_frames, sequence, first).bad())
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %u of %d has no pixel data", slice.path, frame + 1,
-              n_frames);
-    Uint32 next = 0;
-    if (static_cast<Sint32>(frame) + 1 < n_frames &&
-        DcmCodec::determineStartFragment(frame + 1, n_frames, sequence, next).good())
-      end = next;
-  }
-  std::vector<uint8_t> stream;
-  LC_TRY(gather(sequence, first, end, slice.path, stream, err));
-  return ct_jpeg2000_decode(&cells, stream.data(), stream.size(), series.rows, series.columns,
-                            slice.path, err);
+decoder own_decoder(const char *syntax) {
+  if (strncmp(syntax, "1.2.840.10008.1.2.4.20", 22) == 0) return decoder::htj2k;
+  if (strcmp(syntax, UID_JPEG2000LosslessOnlyTransferSyntax) == 0 ||
+      strcmp(syntax, UID_JPEG2000TransferSyntax) == 0)
+    return decoder::jpeg2000;
+  return decoder::none;
 }
 
 // Everything DCMTK decodes, and raw pixels; only the frame asked for is read.
-lc_status read_frame(DcmDataset *dataset, DcmPixelData *pixels, const ct_slice &slice,
+lc_status read_frame(DcmDataset *dataset, DcmPixelData *pixels, const ct_slice &slice, int frame,
                      ct_cells &cells, lc_error *err) {
   size_t bytes = cells.count * static_cast<size_t>(slice.bits_allocated / 8);
   Uint32 fragment = 0;
   OFString colours;
   std::vector<uint16_t> buffer((bytes + 3) / 2);
-  OFCondition read = pixels->getUncompressedFrame(
-      dataset, static_cast<Uint32>(slice.frame), fragment, buffer.data(),
-      static_cast<Uint32>(bytes + (bytes & 1)), colours);
+  OFCondition read =
+      pixels->getUncompressedFrame(dataset, static_cast<Uint32>(frame), fragment, buffer.data(),
+                                   static_cast<Uint32>(bytes + (bytes & 1)), colours);
   if (read.bad())
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %s pixel data of frame %d cannot be decoded: %s", slice.path,
             ct_transfer_syntax_name(slice.transfer_syntax_uid), slice.frame + 1, read.text());
@@ -87,8 +45,29 @@ lc_status read_frame(DcmDataset *dataset, DcmPixelData *pixels, const ct_slice &
   return LC_OK;
 }
 
+lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_series &series,
+                          const ct_slice &slice, ct_cells &cells, lc_error *err) {
+  decoder own = own_decoder(slice.transfer_syntax_uid);
+  if (own == decoder::none && !pixels->canChooseRepresentation(EXS_LittleEndianExplicit, nullptr))
+    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: transfer syntax %s has no decoder here", slice.path,
+            ct_transfer_syntax_name(slice.transfer_syntax_uid));
+  Sint32 n_frames = 1;
+  if (dataset->findAndGetSint32(DCM_NumberOfFrames, n_frames).bad() || n_frames < 1) n_frames = 1;
+  std::vector<uint8_t> stream;
+  LC_TRY(ct::gather_frame(pixels, static_cast<unsigned long>(slice.frame),
+                          static_cast<unsigned long>(n_frames), slice.path, stream, err));
+  if (own == decoder::jpeg2000)
+    return ct_jpeg2000_decode(&cells, stream.data(), stream.size(), series.rows, series.columns,
+                              slice.path, err);
+  if (own == decoder::htj2k)
+    return ct_htj2k_decode(&cells, stream.data(), stream.size(), series.rows, series.columns,
+                           slice.path, err);
+  return read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err);
+}
+
 lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
                      lc_error *err) {
+  LC_TRY(ct_guard_check(slice.path, err));
   ct::start_dcmtk();
   DcmFileFormat file;
   OFCondition loaded = file.loadFile(slice.path);
@@ -106,14 +85,10 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
   if (rows != series.rows || columns != series.columns)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %u x %u pixels, expected %d x %d (changed since the scan?)",
             slice.path, columns, rows, series.columns, series.rows);
-  DcmXfer syntax(dataset->getOriginalXfer());
-  if (is_jpeg2000(syntax.getXfer()))
-    return read_jpeg2000(dataset, pixels, series, slice, cells, err);
-  if (syntax.isEncapsulated() &&
-      !pixels->canChooseRepresentation(EXS_LittleEndianExplicit, nullptr))
-    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: transfer syntax %s has no decoder here", slice.path,
-            ct_transfer_syntax_name(slice.transfer_syntax_uid));
-  return read_frame(dataset, pixels, slice, cells, err);
+  bool compressed = DcmXfer(dataset->getOriginalXfer()).isEncapsulated() ||
+                    own_decoder(slice.transfer_syntax_uid) != decoder::none;
+  return compressed ? read_compressed(dataset, pixels, series, slice, cells, err)
+                    : read_frame(dataset, pixels, slice, slice.frame, cells, err);
 }
 
 } // namespace

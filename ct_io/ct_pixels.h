@@ -30,6 +30,11 @@ LC_MUST_CHECK lc_status ct_jpeg2000_decode(struct ct_cells *cells, const uint8_t
                                            size_t length, int rows, int columns, const char *name,
                                            struct lc_error *err);
 
+/* The same for High-Throughput JPEG 2000; LC_ERR_UNSUPPORTED in a build without OpenJPH. */
+LC_MUST_CHECK lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream,
+                                        size_t length, int rows, int columns, const char *name,
+                                        struct lc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

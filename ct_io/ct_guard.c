@@ -1,0 +1,234 @@
+#include "ct_guard.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "lc_arena.h"
+
+static const size_t preamble = 132;
+static const uint32_t undefined = 0xffffffff;
+/* How much of an inflated data set is kept for the walk. */
+static const size_t inflated_kept = (size_t)16 << 20;
+
+/* The data set: from the file through a window, or inflated in memory. */
+struct source {
+  FILE *file;
+  const uint8_t *memory;
+  uint64_t size;
+  uint8_t window[32768];
+  uint64_t window_start;
+  size_t window_length;
+};
+
+static bool get(struct source *source, uint64_t at, uint8_t *out, size_t count) {
+  if (at > source->size || count > source->size - at) return false;
+  if (source->memory) {
+    memcpy(out, source->memory + at, count);
+    return true;
+  }
+  if (at < source->window_start || at + count > source->window_start + source->window_length) {
+    if (fseeko(source->file, (off_t)at, SEEK_SET) != 0) return false;
+    source->window_start = at;
+    source->window_length = fread(source->window, 1, sizeof source->window, source->file);
+    if (source->window_length < count) return false;
+  }
+  memcpy(out, source->window + (at - source->window_start), count);
+  return true;
+}
+
+struct element {
+  uint32_t tag;
+  uint32_t length;
+  char vr[3]; /* "" in implicit VR */
+  size_t header;
+};
+
+static uint32_t number(const uint8_t *b, bool big, size_t bytes) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < bytes; i++) value |= (uint32_t)b[i] << 8 * (big ? bytes - 1 - i : i);
+  return value;
+}
+
+static bool long_form(const char *vr) {
+  static const char *const longs[] = {"OB", "OW", "OF", "OD", "OL", "OV", "SQ",
+                                      "UN", "UC", "UR", "UT", "SV", "UV"};
+  for (size_t i = 0; i < sizeof longs / sizeof *longs; i++)
+    if (strcmp(vr, longs[i]) == 0) return true;
+  return false;
+}
+
+static bool read_element(struct source *source, uint64_t at, bool is_explicit, bool big,
+                         struct element *element) {
+  uint8_t b[12];
+  if (!get(source, at, b, 8)) return false;
+  element->tag = number(b, big, 2) << 16 | number(b + 2, big, 2);
+  element->vr[0] = '\0';
+  element->header = 8;
+  if (!is_explicit || element->tag >> 16 == 0xfffe) {
+    element->length = number(b + 4, big, 4);
+    return true;
+  }
+  element->vr[0] = (char)b[4];
+  element->vr[1] = (char)b[5];
+  element->vr[2] = '\0';
+  if (!long_form(element->vr)) {
+    element->length = number(b + 6, big, 2);
+    return true;
+  }
+  element->header = 12;
+  if (!get(source, at, b, 12)) return false;
+  element->length = number(b + 8, big, 4);
+  return true;
+}
+
+/* Only containers are entered; implicit VR has no VR to tell them, but their first value is an
+ * item.
+ */
+static bool is_container(struct source *source, uint64_t value, const struct element *element,
+                         bool big) {
+  uint8_t b[4];
+  if (element->length == 0) return false;
+  if (element->tag == 0xfffee000 || strcmp(element->vr, "SQ") == 0) return true;
+  if (element->length == undefined) return true;
+  bool untyped = !element->vr[0] || strcmp(element->vr, "UN") == 0;
+  return untyped && element->length >= 8 && get(source, value, b, 4) &&
+         (number(b, big, 2) << 16 | number(b + 2, big, 2)) == 0xfffee000;
+}
+
+static lc_status walk(struct source *source, uint64_t at, bool is_explicit, bool big,
+                      const char *path, struct lc_error *err) {
+  uint64_t end[CT_MAX_NESTING]; /* UINT64_MAX: ends with a delimiter */
+  size_t depth = 0;
+  struct element element;
+  for (;;) {
+    while (depth && end[depth - 1] != UINT64_MAX && at >= end[depth - 1]) depth--;
+    if (!read_element(source, at, is_explicit, big, &element)) return LC_OK;
+    if (depth == 0 && element.tag >= 0x7fe00008) return LC_OK;
+    at += element.header;
+    if (element.tag == 0xfffee00d || element.tag == 0xfffee0dd) {
+      if (depth) depth--;
+    } else if (is_container(source, at, &element, big)) {
+      /* Items and sequences alternate, so a level of nesting takes two entries. */
+      if (depth == CT_MAX_NESTING)
+        LC_FAIL(err, LC_ERR_FORMAT, "%s: sequences nested deeper than %d at byte %llu", path,
+                CT_MAX_NESTING / 2, (unsigned long long)at);
+      end[depth++] = element.length == undefined ? UINT64_MAX : at + element.length;
+    } else {
+      at += element.length;
+    }
+  }
+}
+
+/* Unfolds the data set that starts at `at`, keeping its beginning. */
+static lc_status inflate_all(FILE *file, uint64_t at, uint8_t **kept, size_t *kept_length,
+                             const char *path, struct lc_error *err) {
+  enum { CHUNK = 65536 };
+  z_stream stream = {0};
+  uint8_t *buffers = NULL;
+  size_t total = 0;
+  int result = Z_OK;
+  LC_TRY(lc_alloc(&buffers, 2, CHUNK, err));
+  lc_status status = lc_alloc(kept, inflated_kept, 1, err);
+  if (status == LC_OK &&
+      (fseeko(file, (off_t)at, SEEK_SET) != 0 || inflateInit2(&stream, -MAX_WBITS) != Z_OK))
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: cannot be inflated", path);
+  while (status == LC_OK && result == Z_OK) {
+    if (stream.avail_in == 0) {
+      stream.next_in = buffers;
+      stream.avail_in = (uInt)fread(buffers, 1, CHUNK, file);
+      if (stream.avail_in == 0) break;
+    }
+    stream.next_out = buffers + CHUNK;
+    stream.avail_out = CHUNK;
+    result = inflate(&stream, Z_NO_FLUSH);
+    size_t got = CHUNK - stream.avail_out;
+    size_t room = total < inflated_kept ? inflated_kept - total : 0;
+    memcpy(*kept + (inflated_kept - room), buffers + CHUNK, got < room ? got : room);
+    total += got;
+    if (total > CT_MAX_INFLATED)
+      status =
+          lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                  "%s: deflated data set unfolds to more than %zu bytes", path, CT_MAX_INFLATED);
+  }
+  inflateEnd(&stream);
+  free(buffers);
+  *kept_length = total < inflated_kept ? total : inflated_kept;
+  return status;
+}
+
+/* Where the data set starts and how it is encoded, from the meta header (always explicit VR little
+ * endian, PS3.10 section 7.1). */
+static uint64_t read_meta(struct source *source, char syntax[65]) {
+  struct element element;
+  uint8_t magic[4];
+  uint64_t at = get(source, preamble - 4, magic, 4) && memcmp(magic, "DICM", 4) == 0 ? preamble : 0;
+  syntax[0] = '\0';
+  while (read_element(source, at, true, false, &element) && element.tag >> 16 == 2) {
+    if (element.tag == 0x00020010 && element.length < 65) {
+      if (!get(source, at + element.header, (uint8_t *)syntax, element.length)) break;
+      syntax[element.length] = '\0';
+      while (*syntax && syntax[strlen(syntax) - 1] == ' ') syntax[strlen(syntax) - 1] = '\0';
+    }
+    at += element.header + element.length;
+  }
+  return at;
+}
+
+static lc_status check(struct source *source, const char *path, struct lc_error *err) {
+  char syntax[65];
+  uint64_t at = read_meta(source, syntax);
+  uint8_t b[8];
+  bool big = strcmp(syntax, "1.2.840.10008.1.2.2") == 0;
+  bool is_explicit = strcmp(syntax, "1.2.840.10008.1.2") != 0;
+  if (!syntax[0] && get(source, at, b, 8)) {
+    big = b[0] == 0;
+    is_explicit = b[4] >= 'A' && b[4] <= 'Z' && b[5] >= 'A' && b[5] <= 'Z';
+  }
+  if (strcmp(syntax, "1.2.840.10008.1.2.1.99") != 0)
+    return walk(source, at, is_explicit, big, path, err);
+  struct source *unfolded = NULL;
+  uint8_t *kept = NULL;
+  size_t length = 0;
+  lc_status status = lc_alloc(&unfolded, 1, sizeof *unfolded, err);
+  if (status == LC_OK) status = inflate_all(source->file, at, &kept, &length, path, err);
+  if (status == LC_OK) {
+    unfolded->memory = kept;
+    unfolded->size = length;
+    status = walk(unfolded, 0, true, false, path, err);
+  }
+  free(kept);
+  free(unfolded);
+  return status;
+}
+
+lc_status ct_guard_check(const char *path, struct lc_error *err) {
+  struct source *source = NULL;
+  FILE *file = fopen(path, "rb");
+  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be opened", path);
+  lc_status status = lc_alloc(&source, 1, sizeof *source, err);
+  if (status == LC_OK) {
+    source->file = file;
+    off_t size = fseeko(file, 0, SEEK_END) == 0 ? ftello(file) : 0;
+    source->size = size > 0 ? (uint64_t)size : 0;
+    status = check(source, path, err);
+  }
+  free(source);
+  fclose(file);
+  return status;
+}
+
+bool ct_guard_looks_like_dicom(const char *path) {
+  FILE *file = fopen(path, "rb");
+  uint8_t bytes[132];
+  if (!file) return false;
+  size_t count = fread(bytes, 1, sizeof bytes, file);
+  fclose(file);
+  if (count == sizeof bytes && memcmp(bytes + 128, "DICM", 4) == 0) return true;
+  if (count < 16) return false;
+  bool little = (bytes[0] == 2 || bytes[0] == 8) && bytes[1] == 0 && bytes[3] == 0;
+  bool big = bytes[0] == 0 && (bytes[1] == 2 || bytes[1] == 8) && bytes[2] == 0;
+  return little || big;
+}

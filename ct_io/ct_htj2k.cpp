@@ -1,0 +1,91 @@
+// High-Throughput JPEG 2000 (ISO/IEC 15444-15) by OpenJPH, from memory.
+#include "ct_pixels.h"
+
+#ifdef CT_WITH_OPENJPH
+
+#include <openjph/ojph_arch.h>
+
+#include <openjph/ojph_codestream.h>
+#include <openjph/ojph_file.h>
+#include <openjph/ojph_mem.h>
+#include <openjph/ojph_message.h>
+#include <openjph/ojph_params.h>
+
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+
+namespace {
+
+// OpenJPH prints what it dislikes and then throws; only the exception is wanted.
+struct quiet_warning : ojph::message_warning {
+  void operator()(int, const char *, int, const char *, ...) override {}
+};
+struct quiet_error : ojph::message_error {
+  void operator()(int, const char *, int, const char *fmt, ...) override {
+    throw std::runtime_error(fmt);
+  }
+};
+
+void silence() {
+  static quiet_warning warning;
+  static quiet_error error;
+  static std::once_flag once;
+  std::call_once(once, [] {
+    ojph::configure_warning(&warning);
+    ojph::configure_error(&error);
+  });
+}
+
+lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows, int columns,
+                 const char *name, lc_error *err) {
+  ojph::mem_infile file;
+  ojph::codestream codestream;
+  file.open(stream, length);
+  codestream.read_headers(&file);
+  ojph::param_siz siz = codestream.access_siz();
+  ojph::point extent = siz.get_image_extent(), offset = siz.get_image_offset();
+  if (siz.get_num_components() != 1 || extent.x - offset.x != static_cast<ojph::ui32>(columns) ||
+      extent.y - offset.y != static_cast<ojph::ui32>(rows))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K image of %u x %u, %u components; expected %d x %d, 1",
+            name, extent.x - offset.x, extent.y - offset.y, siz.get_num_components(), columns,
+            rows);
+  if (siz.get_bit_depth(0) > 16)
+    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: HTJ2K image of %u bits, at most 16", name,
+            siz.get_bit_depth(0));
+  cells.decoded_signed = siz.is_signed(0);
+  codestream.set_planar(true);
+  codestream.create();
+  for (int row = 0; row < rows; row++) {
+    ojph::ui32 component = 0;
+    const ojph::line_buf *line = codestream.pull(component);
+    for (int column = 0; column < columns; column++)
+      cells.cell[static_cast<size_t>(row) * static_cast<size_t>(columns) +
+                 static_cast<size_t>(column)] = static_cast<uint16_t>(line->i32[column]);
+  }
+  codestream.close();
+  return LC_OK;
+}
+
+} // namespace
+
+lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream, size_t length, int rows,
+                          int columns, const char *name, struct lc_error *err) {
+  silence();
+  try {
+    return decode(*cells, stream, length, rows, columns, name, err);
+  } catch (const std::exception &e) {
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K pixel data cannot be decoded: %s", name, e.what());
+  } catch (...) {
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K pixel data cannot be decoded", name);
+  }
+}
+
+#else
+
+lc_status ct_htj2k_decode(struct ct_cells *, const uint8_t *, size_t, int, int, const char *name,
+                          struct lc_error *err) {
+  LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: HTJ2K, but this program was built without OpenJPH", name);
+}
+
+#endif
