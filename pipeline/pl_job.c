@@ -204,6 +204,9 @@ static lc_status cut_group(struct pl_job *job, struct pl_result *result, const s
     if (slabs[i].first + slabs[i].count > end) end = slabs[i].first + slabs[i].count;
   struct ct_volume volume;
   LC_TRY(pl_signal_check(err));
+  lc_log(LC_LOG_DEBUG, "series %s: decoding %zu of %zu slices, from slice %zu, for %zu nodules",
+         result->series->series_instance_uid, end - slabs[from].first, result->series->n_slices,
+         slabs[from].first, to - from);
   LC_TRY(ct_volume_decode(&volume, result->series, slabs[from].first, end - slabs[from].first,
                           progress, err));
   lc_status status = LC_OK;
