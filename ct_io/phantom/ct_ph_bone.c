@@ -26,11 +26,11 @@ static lc_status add_rib(struct ct_ph_scene *scene, int n, float side, struct lc
   float z0 = vertebra_top[n + 1] - 3, half = rib_table[n].half_height;
   float spine = ct_ph_spine_y(z0), sx = ct_ph_spine_x(scene, z0);
   ct_ph_vec before = ph_vec(sx + side * 17, spine + 10, z0);
-  ct_ph_vec tubercle = ph_vec(sx + side * 33, spine + 25, z0 - 1);
+  ct_ph_vec tubercle = ph_vec(sx + side * 34, spine + 33, z0 - 1);
   struct ct_ph_segment piece = {before, tubercle, half * 0.8f, half * 0.85f};
   LC_TRY(ct_ph_segment_add(&scene->ribs, piece, err));
   before = tubercle;
-  float start = 0.5f;
+  float start = 0.52f;
   for (int i = 1; i <= STEPS; i++) {
     float t = (float)i / STEPS, angle = ph_mix(start, rib_table[n].end, t);
     float fall = ph_ramp(0, 1, t * 0.86f + 0.07f) - ph_ramp(0, 1, 0.07f);
@@ -99,6 +99,14 @@ static float vertebra_body(float x, float y, float z, float wide, float deep, fl
   return ph_smax(radial, fabsf(z) - half, 2.5f);
 }
 
+/* A thin blade that leans down, thicker at its tip. */
+static float spinous_process(float x, float y, float z, float height) {
+  ct_ph_vec tip = ph_vec(0, 32, -0.62f * height), p = ph_vec(0, y, z);
+  float flat = ph_capsule(ph_vec(0, 9, 0), tip, 6.5f, 5, p);
+  float side = fabsf(x) - ph_mix(1.9f, 3.4f, ph_ramp(22, 32, y));
+  return ph_smax(flat, side, 2);
+}
+
 void ct_ph_spine(const struct ct_ph_scene *scene, ct_ph_vec p, struct ct_ph_spine_sample *out) {
   int n = 0;
   while (n + 1 < VERTEBRAE && p.z < vertebra_top[n + 1]) n++;
@@ -122,11 +130,9 @@ void ct_ph_spine(const struct ct_ph_scene *scene, ct_ph_vec p, struct ct_ph_spin
   ct_ph_vec local = ph_vec(ax, y, z);
   float transverse = ph_capsule(ph_vec(11, canal_y - 1, 0.2f * height),
                                 ph_vec(31, canal_y + 11, 0.25f * height), 4, 4.6f, local);
-  float spinous = ph_capsule(ph_vec(0, canal_y + 10, 0), ph_vec(0, canal_y + 31, -0.75f * height),
-                             2.9f, 3.2f, local);
+  float spinous = spinous_process(x, y - canal_y, z, height);
   /* The spinous process of the vertebra above reaches down into this level. */
-  float above = ph_capsule(ph_vec(0, canal_y + 10, height), ph_vec(0, canal_y + 31, 0.25f * height),
-                           2.9f, 3.2f, local);
+  float above = spinous_process(x, y - canal_y, z - height, height);
   float facet = round_box(ax - 12.5f, y - canal_y - 3, fabsf(z) - 0.42f * height, 4, 3.4f, 5, 2);
   float arch = fminf(fminf(pedicle, roof), fminf(transverse, fminf(spinous, above)));
   arch = ph_smin(arch, facet, 1.5f);

@@ -24,7 +24,7 @@ static void choose_patient(struct ct_ph_scene *scene, struct lc_random *random) 
   scene->breast_mm = scene->female ? between(random, 14, 40) : between(random, 0, 4);
   scene->wave_mm = between(random, 1, 3.2);
   for (int i = 0; i < 4; i++) scene->wave_phase[i] = between(random, 0, 6.28);
-  scene->heart = between(random, 0.9, 1.12);
+  scene->heart = between(random, 0.94, 1.16);
   scene->heart_turn = between(random, -0.14, 0.14);
   scene->spine_bend = between(random, -4, 4);
   scene->bone_density = between(random, 0.75, 1.15) - 0.004f * (float)(scene->age - 60);

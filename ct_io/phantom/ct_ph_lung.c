@@ -23,7 +23,7 @@ static float dome(float x, float y, float x0, float y0, float top, float toward_
 static float diaphragm(const struct ct_ph_scene *scene, float x, float y) {
   float lift = 5 * sinf(scene->wave_phase[2]);
   float right = dome(x, y, -70, -8, -98 + lift, 1), left = dome(x, y, 66, -4, -112 + lift, -1);
-  float middle = -122 - 0.0045f * x * x - (y > 20 ? 0.6f * (y - 20) : 0) + ph_ramp(-30, -85, y) * 8;
+  float middle = -117 - 0.0045f * x * x - (y > 20 ? 0.6f * (y - 20) : 0) + ph_ramp(-30, -85, y) * 8;
   return ph_smax(ph_smax(right, left, 10), middle, 8);
 }
 
@@ -33,7 +33,7 @@ static float mediastinum(const struct ct_ph_scene *scene, ct_ph_vec p,
   float front = -ct_ph_cage_radius(scene, p.z, 0, -1), spine = ct_ph_spine_y(p.z);
   /* The septum: thin in front where the lungs nearly touch, wider at the trachea, then to spine. */
   float top = ph_ramp(30, 75, p.z);
-  float thin = ph_mix(3.5f + 5 * ph_ramp(10, 40, p.z), 26, top);
+  float thin = ph_mix(3.5f + 5 * ph_ramp(10, 40, p.z) + 16 * ph_ramp(-30, -90, p.z), 26, top);
   float lean = 6 * ph_ramp(-10, -80, p.z) - 2;
   ct_ph_vec flat = ph_vec(p.x, p.y, 0);
   float d =
@@ -46,8 +46,8 @@ static float mediastinum(const struct ct_ph_scene *scene, ct_ph_vec p,
               10);
   d = ph_smin(d, ct_ph_heart(scene, p) - 3.5f, 12);
   /* Fat pads in the angles between heart and diaphragm. */
-  d = ph_smin(d, ph_ellipsoid(ph_sub(p, ph_vec(66, -62, -122)), 24, 20, 22), 14);
-  d = ph_smin(d, ph_ellipsoid(ph_sub(p, ph_vec(-34, -58, -118)), 22, 20, 22), 14);
+  d = ph_smin(d, ph_ellipsoid(ph_sub(p, ph_vec(60, -62, -130)), 30, 22, 22), 16);
+  d = ph_smin(d, ph_ellipsoid(ph_sub(p, ph_vec(-20, -58, -128)), 30, 24, 20), 16);
   float tubes = 1e3f;
   for (int i = 0; i < n; i++) {
     float t = ph_capsule(near[i]->a, near[i]->b, near[i]->ra, near[i]->rb, p) - margin[i];
@@ -57,7 +57,8 @@ static float mediastinum(const struct ct_ph_scene *scene, ct_ph_vec p,
   /* Spine with the tissue beside it. */
   float sx = ct_ph_spine_x(scene, p.z);
   float body = sqrtf((p.x - sx) * (p.x - sx) + (p.y - spine) * (p.y - spine)) - 20;
-  float behind = fmaxf(fabsf(p.x - sx) - 23, spine + 8 - p.y);
+  /* Behind the line from the vertebral body to the necks of the ribs the wall begins. */
+  float behind = ((fabsf(p.x - sx) - 20) * 25 - (p.y - spine - 7) * 16) / 29.7f;
   return ph_smin(d, ph_smin(body, behind, 8), 6);
 }
 
@@ -150,7 +151,8 @@ float ct_ph_lung_patient(const struct ct_ph_scene *scene, ct_ph_vec patient) {
 
 int ct_ph_lobe(ct_ph_vec p, float *fissure) {
   int left = p.x > 0;
-  float wave = 2.5f * sinf(0.045f * p.x + 0.03f * p.y) + 0.05f * fabsf(p.x);
+  float lateral = (fabsf(p.x) - 75) / 60;
+  float wave = 3 * sinf(0.045f * p.x + 0.03f * p.y) + 13 * lateral * lateral - 6 * lateral;
   float oblique = p.z - (left ? 34 : 27) - (left ? 1.0f : 0.93f) * (p.y - 75) - wave;
   float nearest = oblique / 1.39f;
   int lobe;

@@ -39,7 +39,7 @@ static void set_axes(struct ct_phantom_nodule *t, double middle) {
 }
 
 static int draw_properties(struct ct_phantom_nodule *t, struct lc_random *random, double *middle) {
-  t->diameter_mm = 4 * exp(log(7.5) * pow(lc_random_uniform(random), 1.15));
+  t->diameter_mm = 4 * exp(log(7.5) * pow(lc_random_uniform(random), 1.5));
   double u = lc_random_uniform(random);
   t->texture = u < 0.68 ? CT_SOLID : (u < 0.84 ? CT_PART_SOLID : CT_GROUND_GLASS);
   if (t->texture == CT_PART_SOLID && t->diameter_mm < 7) t->diameter_mm += 4;
@@ -70,29 +70,31 @@ static ct_ph_vec random_direction(struct lc_random *random) {
   return ph_vec(r * cosf(turn), r * sinf(turn), z);
 }
 
-/* How far the lobes raise the surface in a direction of the unit sphere. */
-static float lobes_at(const struct ct_ph_nodule *n, ct_ph_vec direction) {
-  float most = 0;
+/* Distance of the surface from the centre in a direction of the unit sphere, 1 for the ellipsoid,
+ * before `level` is taken away. */
+static float surface_at(const struct ct_ph_nodule *n, ct_ph_vec direction) {
+  float lobes = 0, waves = 0;
   for (int i = 0; i < n->n_lobes; i++) {
-    float bump = expf(5.5f * (ph_dot(direction, n->lobe[i]) - 1));
-    most = ph_smax(most, bump, 0.12f);
+    float bump = expf(7.5f * (ph_dot(direction, n->lobe[i]) - 1));
+    lobes = ph_smax(lobes, bump, 0.08f);
   }
-  return most;
+  for (int i = 0; i < CT_PH_WAVES; i++)
+    waves += n->wave[i].height *
+             sinf(n->wave[i].rate * ph_dot(direction, n->wave[i].along) + n->wave[i].phase);
+  return 1 + n->lobe_height * lobes + waves;
 }
 
-/* Chooses the mean height so that lobes leave the volume as it is. */
-static void balance_lobes(struct ct_ph_nodule *n) {
-  enum { DIRECTIONS = 400 };
-  float low = 0, high = 1;
+/* Chooses the level at which lobes and waves leave the volume as it is. */
+static void balance_surface(struct ct_ph_nodule *n) {
+  enum { DIRECTIONS = 600 };
+  float low = -0.5f, high = 1;
   for (int step = 0; step < 24; step++) {
     float middle = (low + high) / 2;
     double volume = 0;
     for (int i = 0; i < DIRECTIONS; i++) {
       float z = 1 - 2 * ((float)i + 0.5f) / DIRECTIONS, turn = 2.399963f * (float)i;
       float r = sqrtf(1 - z * z);
-      double s =
-          (double)(1 + n->lobe_height *
-                           (lobes_at(n, ph_vec(r * cosf(turn), r * sinf(turn), z)) - middle));
+      double s = (double)(surface_at(n, ph_vec(r * cosf(turn), r * sinf(turn), z)) - middle);
       volume += s * s * s / DIRECTIONS;
     }
     if (volume > 1)
@@ -100,25 +102,40 @@ static void balance_lobes(struct ct_ph_nodule *n) {
     else
       high = middle;
   }
-  n->lobe_mean = (low + high) / 2;
+  n->level = (low + high) / 2;
+}
+
+static void draw_surface(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t,
+                         struct lc_random *random) {
+  n->lobe_height = 0.62f * (float)t->lobulation;
+  n->n_lobes = t->lobulation > 0 ? 4 + (int)lc_random_below(random, CT_PH_LOBES - 4) : 0;
+  for (int i = 0; i < n->n_lobes; i++) n->lobe[i] = random_direction(random);
+  float rough = 0.022f + 0.03f * (float)(t->spiculation + 0.4 * (1 - t->margin));
+  for (int i = 0; i < CT_PH_WAVES; i++) {
+    n->wave[i].along = random_direction(random);
+    n->wave[i].rate = 2.5f + 1.3f * (float)i;
+    n->wave[i].phase = (float)lc_random_between(random, 0, 6.283185307);
+    n->wave[i].height = rough * (float)lc_random_between(random, 0.4, 1.1);
+  }
+  balance_surface(n);
 }
 
 static void add_spicules(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t,
                          struct lc_random *random) {
-  n->n_spicules = t->spiculation < 0.05 ? 0 : 5 + (int)(t->spiculation * 22.9);
+  n->n_spicules = t->spiculation < 0.05 ? 0 : 6 + (int)(t->spiculation * (CT_PH_SPICULES - 6.1));
   float size = (float)t->diameter_mm;
   for (int i = 0; i < n->n_spicules; i++) {
     ct_ph_vec d = random_direction(random);
-    ct_ph_vec local = ph_vec(d.x * n->axes[0], d.y * n->axes[1], d.z * n->axes[2]);
+    const float part[3] = {d.x * n->axes[0], d.y * n->axes[1], d.z * n->axes[2]};
     ct_ph_vec out = ph_vec(0, 0, 0);
-    const float part[3] = {local.x, local.y, local.z};
     for (int a = 0; a < 3; a++) out = ph_along(out, n->frame[a], part[a]);
-    ct_ph_vec base = ph_along(n->centre, out, 0.8f);
-    ct_ph_vec course = ph_unit(ph_along(ph_unit(out), random_direction(random), 0.25f));
-    float length = ph_length(out) * 0.2f + (1 + 0.28f * size) * (float)t->spiculation *
-                                               (float)lc_random_between(random, 0.5, 1.5);
-    float width = 0.45f + 0.035f * size;
-    n->spicule[i] = (struct ct_ph_segment){base, ph_along(base, course, length), width, 0.12f};
+    ct_ph_vec base = ph_along(n->centre, out, 0.75f);
+    ct_ph_vec course = ph_unit(ph_along(ph_unit(out), random_direction(random), 0.3f));
+    float length = ph_length(out) * 0.25f + (1.5f + 0.36f * size) *
+                                                (0.35f + 0.65f * (float)t->spiculation) *
+                                                (float)lc_random_between(random, 0.4, 1.3);
+    float width = (0.5f + 0.055f * size) * (float)lc_random_between(random, 0.6, 1.2);
+    n->spicule[i] = (struct ct_ph_segment){base, ph_along(base, course, length), width, 0.2f};
     n->reach = fmaxf(n->reach, ph_length(ph_sub(n->spicule[i].b, n->centre)) + 1);
   }
 }
@@ -130,12 +147,9 @@ static void shape(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t, ct_
     n->axes[a] = (float)t->axes_mm[a];
     n->frame[a] = frame[a];
   }
-  n->lobe_height = 0.42f * (float)t->lobulation;
-  n->n_lobes = t->lobulation > 0 ? 5 + (int)lc_random_below(random, CT_PH_LOBES - 4) : 0;
-  for (int i = 0; i < n->n_lobes; i++) n->lobe[i] = random_direction(random);
-  balance_lobes(n);
+  draw_surface(n, t, random);
   n->edge_mm = 0.3f + (1 - (float)t->margin) * fminf(2.6f, 0.22f * (float)t->diameter_mm);
-  n->reach = n->axes[0] * (1 + n->lobe_height) + n->edge_mm + 2;
+  n->reach = n->axes[0] * (1.2f + n->lobe_height - fmaxf(0, n->level)) + n->edge_mm + 2;
   add_spicules(n, t, random);
   n->texture = t->texture;
   n->hu = (float)lc_random_between(random, 5, 55);
@@ -156,8 +170,7 @@ float ct_ph_nodule_distance(const struct ct_ph_nodule *n, ct_ph_vec p) {
   float rho = ph_length(q);
   if (rho < 1e-4f) return -n->axes[2];
   ct_ph_vec g = ph_vec(q.x / n->axes[0], q.y / n->axes[1], q.z / n->axes[2]);
-  float surface = 1;
-  if (n->n_lobes > 0) surface += n->lobe_height * (lobes_at(n, ph_mul(q, 1 / rho)) - n->lobe_mean);
+  float surface = surface_at(n, ph_mul(q, 1 / rho)) - n->level;
   return (rho - surface) * rho / ph_length(g);
 }
 
@@ -210,7 +223,7 @@ static bool try_place(struct placing *place, const struct ct_phantom_nodule *t, 
                       ct_ph_vec *axis) {
   struct ct_ph_scene *s = place->scene;
   float longest = (float)t->axes_mm[0], shortest = (float)t->axes_mm[2];
-  float bulge = 1 + 0.3f * (float)t->lobulation;
+  float bulge = 1.08f + 0.32f * (float)t->lobulation;
   *axis = random_direction(&place->random);
   if (t->attachment == CT_ON_VESSEL) {
     const struct ct_ph_segments *list = &s->vessels[lc_random_below(&place->random, 2)];

@@ -272,6 +272,6 @@ void ct_ph_paint_trees(struct ct_ph_section *s) {
   const struct ct_ph_scene *scene = s->scene;
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->vessels[1], 0, 0), scene->hu_vein);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->vessels[0], 0, 0), scene->hu_artery);
-  ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->airways, 0.55f, 0.12f), 25);
+  ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->airways, 0.5f, 0.10f), 25);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->airways, 0, 0), -985);
 }

@@ -135,7 +135,7 @@ static lc_status outline_nodule(struct reading *reading, size_t n, const struct 
   const struct ct_ph_scene *s = reading->scene;
   const struct ct_ph_nodule *nodule = &s->nodule[n];
   struct ct_ph_mask *m = &reading->mask;
-  float reach = nodule->axes[0] * (1 + nodule->lobe_height) + 4;
+  float reach = nodule->axes[0] * (1.2f + nodule->lobe_height) + 4;
   m->x0 = (int)floorf((nodule->centre.x - reach - s->first.x) / s->pixel_mm) - 3;
   m->y0 = (int)floorf((nodule->centre.y - reach - s->first.y) / s->pixel_mm) - 3;
   m->width = m->height = (int)(2 * reach / s->pixel_mm) + 8;

@@ -19,7 +19,7 @@ static struct paint nodule_paint(const struct ct_ph_scene *scene, const struct c
   for (int i = 0; i < n->n_spicules; i++) {
     const struct ct_ph_segment *s = &n->spicule[i];
     float thin = ph_capsule(s->a, s->b, s->ra, s->rb, p);
-    body = fmaxf(body, ph_ramp(0.35f, -0.35f, thin) * 0.9f);
+    body = fmaxf(body, ph_ramp(0.35f, -0.35f, thin));
   }
   if (n->texture == CT_SOLID)
     paint.solid = body;

@@ -32,8 +32,8 @@ static const struct knot cage_back[] = {{120, 48}, {100, 56},  {80, 67},   {50, 
 static const struct knot shoulder_side[] = {{120, 222}, {90, 216}, {65, 203}, {40, 184}, {10, 165}};
 static const struct knot shoulder_front[] = {{120, 60}, {90, 74}, {65, 90}, {40, 102}, {10, 108}};
 static const struct knot shoulder_back[] = {{120, 84}, {90, 98}, {65, 108}, {40, 116}, {10, 122}};
-static const struct knot spine_back[] = {{120, 20}, {80, 38},   {40, 50},  {-20, 56},
-                                         {-80, 55}, {-140, 46}, {-200, 36}};
+static const struct knot spine_back[] = {{120, 18}, {80, 34},   {40, 45},  {-20, 50},
+                                         {-80, 50}, {-140, 43}, {-200, 34}};
 
 float ct_ph_cage_centre(float z) {
   (void)z;
@@ -59,7 +59,8 @@ float ct_ph_cage_radius(const struct ct_ph_scene *scene, float z, float ux, floa
   /* The cage is flatter in front and bulges beside the spine. */
   float power = uy < 0 ? 2.15f : 2.35f;
   float r = superellipse(ux, uy, side, depth, power);
-  float angle = atan2f(uy, ux);
+  float angle = atan2f(uy, ux), from_back = atan2f(fabsf(ux), uy);
+  r *= 1 + 0.06f * ph_bump(from_back, 0.66f, 0.32f) - 0.03f * ph_bump(from_back, 0, 0.3f);
   return r * (1 + 0.006f * cosf(3 * angle + scene->wave_phase[0]) +
               0.005f * cosf(2 * angle + scene->wave_phase[1] + 0.01f * z));
 }
@@ -74,7 +75,7 @@ struct layer {
 static const struct layer layers[CT_PH_LAYERS] = {{2.42f, 0.50f, -38, 100, 10.5f, 17},
                                                   {1.42f, 0.52f, -140, 74, 10.5f, 12},
                                                   {0.95f, 0.42f, -62, 112, 11.0f, 30},
-                                                  {0.10f, 0.42f, -260, 160, 6.0f, 30},
+                                                  {0.27f, 0.34f, -260, 160, 4.0f, 27},
                                                   {0.35f, 0.55f, -60, 160, 34.0f, 7}};
 
 static float layer_thickness(const struct ct_ph_scene *scene, const struct layer *layer,
@@ -90,7 +91,8 @@ static float wall_mm(const struct ct_ph_scene *scene, float angle, float z) {
   float most = 9.5f;
   for (int i = 0; i < CT_PH_LAYERS; i++) {
     float thickness = layer_thickness(scene, &layers[i], angle, z);
-    if (thickness > 0.5f) most = fmaxf(most, layers[i].start + thickness);
+    float full = layers[i].start + thickness - 9.5f;
+    most = fmaxf(most, 9.5f + full * ph_ramp(0, 6, thickness));
   }
   return most;
 }

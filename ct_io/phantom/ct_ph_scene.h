@@ -18,6 +18,7 @@
 #define CT_PH_TEXTURE 32   /* edge of the texture lattice */
 #define CT_PH_SPICULES 28  /* at most, a nodule */
 #define CT_PH_LOBES 9      /* bumps on a nodule at most */
+#define CT_PH_WAVES 7      /* waves of a nodule's surface */
 #define CT_PH_MICRO 5      /* nodules under 3 mm at most */
 #define CT_PH_CELL_MM 2.5f /* spacing of the lung's distance grid */
 
@@ -57,9 +58,15 @@ struct ct_ph_nodule {
   float axes[3];
   ct_ph_vec frame[3]; /* directions of the axes */
   float reach;        /* no part of it is farther from the centre */
-  float lobe_height, lobe_mean;
+  /* Surface over the ellipsoid: lobes, and waves that keep it from being smooth; `level` is taken
+   * away so that the volume stays that of the ellipsoid. */
+  float lobe_height, level;
   int n_lobes;
   ct_ph_vec lobe[CT_PH_LOBES];
+  struct {
+    ct_ph_vec along;
+    float height, rate, phase;
+  } wave[CT_PH_WAVES];
   int n_spicules;
   struct ct_ph_segment spicule[CT_PH_SPICULES];
   float edge_mm; /* width of the margin */

@@ -1,12 +1,13 @@
 /* Arteries, veins and bronchi of the lungs, grown into the volume they supply.
  *
- * Method: Tawhai, Pullan, Hunter, "Generation of an anatomically based three-dimensional model of
- * the conducting airways", Ann Biomed Eng 28:793 (2000): points fill a lobe; a branch runs part of
- * the way to the centre of its points; a plane through it divides them between its daughters.
- * Radius follows the number of points supplied. */
+ * Method: points fill a lobe; each is joined to the tree where new length plus a share of the way
+ * from the root is least, which gives long tapering branches that radiate from the hilum (Cuntz,
+ * Forstner, Borst, Hausser, "One rule to grow them all", PLoS Comput Biol 6:e1000877, 2010). A
+ * branch's radius follows the number of points it supplies (Murray's law, exponent below). */
 #include <stdlib.h>
 
 #include "ct_ph_scene.h"
+#include "lc_arena.h"
 
 struct root {
   int lobes; /* bit set of ct_ph_lobe */
@@ -31,154 +32,171 @@ static const struct root vein_roots[] = {
 static const ct_ph_vec bronchus_start[] = {
     {-46, 8, -8}, {-46, -6, -54}, {-40, 30, -70}, {54, -4, -20}, {45, 30, -66}};
 
+enum { PER_LOBE = 1600, MOST_NODES = PER_LOBE * 5 / 4 + 1 };
+
+/* A tree in the order its nodes were joined, so that parents come before children. */
+struct node {
+  ct_ph_vec at, direction, air;
+  float path, far; /* way from the root; distance from the root */
+  float radius;
+  int parent, heir; /* heir: the child that supplies most */
+  int supplies;
+};
+
 struct grower {
   struct ct_ph_scene *scene;
   struct ct_ph_segments *list;
   struct lc_random random;
+  struct node *node;
+  int n;
   bool with_bronchi;
-  float leaf_radius, power;
   struct lc_error *err;
 };
 
-/* Points of the given lobes, kept a little from the pleura and the fissures. */
-static size_t fill_lobes(struct grower *g, int lobes, ct_ph_vec *points, size_t wanted) {
-  size_t n = 0;
-  for (size_t tries = 0; n < wanted && tries < wanted * 60; tries++) {
+static const float leaf_radius = 0.235f, branching_power = 2.35f, balance = 0.4f;
+
+static int by_distance(const void *a, const void *b) {
+  const struct node *x = a, *y = b;
+  return (x->far > y->far) - (x->far < y->far);
+}
+
+/* Points of the given lobes, a little away from pleura and fissures, nearest to the root first. */
+static void fill_lobes(struct grower *g, const struct root *root, int wanted) {
+  g->n = 1;
+  g->node[0] = (struct node){.at = root->start, .direction = ph_unit(root->direction)};
+  for (int tries = 0; g->n <= wanted && tries < wanted * 80; tries++) {
     ct_ph_vec p = ph_vec((float)lc_random_between(&g->random, -145, 145),
                          (float)lc_random_between(&g->random, -100, 100),
                          (float)lc_random_between(&g->random, -195, 98));
     float fissure;
-    if (ct_ph_lung_body(g->scene, p) > -3.5f) continue;
-    if (!(lobes >> ct_ph_lobe(p, &fissure) & 1) || fissure < 1.5f) continue;
-    points[n++] = p;
+    if (ct_ph_lung_body(g->scene, p) > -4.5f) continue;
+    if (!(root->lobes >> ct_ph_lobe(p, &fissure) & 1) || fissure < 1.5f) continue;
+    g->node[g->n++] = (struct node){.at = p, .far = ph_length(ph_sub(p, root->start))};
   }
-  return n;
+  qsort(g->node + 1, (size_t)(g->n - 1), sizeof *g->node, by_distance);
 }
 
-static ct_ph_vec bronchus_offset(ct_ph_vec direction, float artery, float airway) {
+static void join_nodes(struct grower *g) {
+  for (int i = 1; i < g->n; i++) {
+    struct node *new = &g->node[i];
+    float least = 1e9f, length = 0;
+    for (int j = 0; j < i; j++) {
+      const struct node *old = &g->node[j];
+      ct_ph_vec to = ph_sub(new->at, old->at);
+      float d2 = ph_dot(to, to), way = balance * old->path;
+      if (way >= least || d2 >= (least - way) * (least - way)) continue;
+      /* A branch that bends back costs more. */
+      float d = sqrtf(d2), turn = 1 - ph_dot(to, old->direction) / (d + 1e-3f);
+      float cost = d * (1 + 0.55f * turn) + way;
+      if (cost < least) {
+        least = cost;
+        new->parent = j;
+        length = d;
+      }
+    }
+    const struct node *parent = &g->node[new->parent];
+    new->path = parent->path + length;
+    new->direction = ph_unit(ph_sub(new->at, parent->at));
+  }
+}
+
+static void count_supply(struct grower *g) {
+  for (int i = g->n - 1; i > 0; i--) {
+    g->node[i].supplies++;
+    struct node *parent = &g->node[g->node[i].parent];
+    parent->supplies += g->node[i].supplies;
+    if (parent->heir == 0 || g->node[parent->heir].supplies < g->node[i].supplies) parent->heir = i;
+  }
+}
+
+/* Draws every node toward the line between its parent and its heir: vessels run smoothly. */
+static void smooth(struct grower *g) {
+  for (int round = 0; round < 4; round++)
+    for (int i = 1; i < g->n; i++) {
+      struct node *node = &g->node[i];
+      if (node->heir == 0) continue;
+      ct_ph_vec middle = ph_mul(ph_add(g->node[node->parent].at, g->node[node->heir].at), 0.5f);
+      node->at = ph_along(ph_mul(node->at, 0.45f), middle, 0.55f);
+    }
+  for (int i = 1; i < g->n; i++)
+    g->node[i].direction = ph_unit(ph_sub(g->node[i].at, g->node[g->node[i].parent].at));
+}
+
+static ct_ph_vec beside(ct_ph_vec at, ct_ph_vec direction, float artery, float airway) {
   ct_ph_vec toward = ph_vec(0.35f, 0.75f, 0.55f);
   toward = ph_along(toward, direction, -ph_dot(toward, direction));
-  return ph_mul(ph_unit(toward), artery + airway + 0.5f);
+  return ph_along(at, ph_unit(toward), artery + airway + 0.6f);
 }
 
-/* A slightly bent branch; its bronchus runs beside it while it is large enough to be seen. */
-static lc_status add_branch(struct grower *g, ct_ph_vec a, ct_ph_vec b, float ra, float rb,
-                            ct_ph_vec *bronchus, float airway_a, float airway_b) {
-  ct_ph_vec d = ph_sub(b, a), unit = ph_unit(d), across = ph_across(unit);
-  float length = ph_length(d), turn = (float)lc_random_between(&g->random, 0, 6.28318);
-  ct_ph_vec bend = ph_along(ph_mul(across, cosf(turn)), ph_cross(unit, across), sinf(turn));
-  float bow = length * (float)lc_random_between(&g->random, 0.02, 0.10);
-  int pieces = length > 5 ? 3 : 2;
-  ct_ph_vec before = a, air_before = bronchus ? *bronchus : a;
+/* One edge as two or three pieces along a curve that leaves the parent in its direction. */
+static lc_status add_edge(struct grower *g, const struct node *from, const struct node *to,
+                          float start) {
+  ct_ph_vec a = from->at, b = to->at;
+  float length = ph_length(ph_sub(b, a));
+  int pieces = length > 7 ? 4 : (length > 3 ? 3 : 1);
+  ct_ph_vec lead = ph_along(a, from->direction, 0.32f * length);
+  ct_ph_vec before = a;
+  float before_radius = start;
   for (int i = 1; i <= pieces; i++) {
-    float t = (float)i / (float)pieces;
-    ct_ph_vec now = ph_along(ph_along(a, d, t), bend, bow * 4 * t * (1 - t));
-    struct ct_ph_segment piece = {before, now, ph_mix(ra, rb, (float)(i - 1) / (float)pieces),
-                                  ph_mix(ra, rb, t)};
-    LC_TRY(ct_ph_segment_add(g->list, piece, g->err));
+    float t = (float)i / (float)pieces, u = 1 - t;
+    ct_ph_vec now = ph_add(ph_add(ph_mul(a, u * u), ph_mul(lead, 2 * u * t)), ph_mul(b, t * t));
+    float radius = ph_mix(start, to->radius, t);
+    LC_TRY(ct_ph_segment_add(g->list, (struct ct_ph_segment){before, now, before_radius, radius},
+                             g->err));
     before = now;
-    if (!bronchus) continue;
-    ct_ph_vec beside = ph_add(now, bronchus_offset(unit, piece.rb, airway_b));
-    struct ct_ph_segment lumen = {air_before, beside,
-                                  ph_mix(airway_a, airway_b, (float)(i - 1) / (float)pieces),
-                                  ph_mix(airway_a, airway_b, t)};
-    LC_TRY(ct_ph_segment_add(&g->scene->airways, lumen, g->err));
-    air_before = beside;
+    before_radius = radius;
   }
-  if (bronchus) *bronchus = air_before;
   return LC_OK;
 }
 
-static ct_ph_vec mean_point(const ct_ph_vec *points, size_t n) {
-  ct_ph_vec sum = ph_vec(0, 0, 0);
-  for (size_t i = 0; i < n; i++) sum = ph_add(sum, points[i]);
-  return ph_mul(sum, 1 / (float)n);
+static lc_status add_tree(struct grower *g, const struct root *root, const ct_ph_vec *bronchus) {
+  static const float airway_share = 0.74f, least_airway = 0.85f;
+  struct node *first = &g->node[0];
+  first->radius = fminf(root->radius, leaf_radius * powf((float)g->n, 1 / branching_power));
+  if (bronchus) first->air = *bronchus;
+  for (int i = 1; i < g->n; i++) {
+    struct node *node = &g->node[i], *parent = &g->node[node->parent];
+    float wanted = leaf_radius * powf((float)node->supplies, 1 / branching_power);
+    node->radius = fminf(parent->radius, wanted);
+    float start = parent->heir == i ? parent->radius : fminf(parent->radius, wanted * 1.08f);
+    LC_TRY(add_edge(g, parent, node, start));
+    if (!bronchus) continue;
+    float airway = node->radius * airway_share;
+    node->air = beside(node->at, node->direction, node->radius, airway);
+    if (airway < least_airway) continue;
+    struct ct_ph_segment lumen = {parent->air, node->air, start * airway_share, airway};
+    LC_TRY(ct_ph_segment_add(&g->scene->airways, lumen, g->err));
+  }
+  return LC_OK;
 }
 
-/* Moves the points on the negative side of a plane to the front; returns their number. */
-static size_t split(ct_ph_vec *points, size_t n, ct_ph_vec at, ct_ph_vec normal) {
-  size_t low = 0;
-  for (size_t i = 0; i < n; i++)
-    if (ph_dot(ph_sub(points[i], at), normal) < 0) {
-      ct_ph_vec t = points[low];
-      points[low++] = points[i];
-      points[i] = t;
-    }
-  return low;
-}
-
-static float tube_radius(const struct grower *g, size_t leaves) {
-  return g->leaf_radius * powf((float)leaves, 1 / g->power);
-}
-
-static lc_status grow(struct grower *g, ct_ph_vec *points, size_t n, ct_ph_vec from,
-                      ct_ph_vec direction, ct_ph_vec plane, float radius, const ct_ph_vec *air,
-                      int depth) {
-  if (n == 0 || depth > 40) return LC_OK;
-  ct_ph_vec centre = mean_point(points, n), to = ph_sub(centre, from);
-  float far = ph_length(to);
-  if (far < 0.5f) return LC_OK;
-  /* No branch turns back on itself. */
-  ct_ph_vec course = ph_unit(to);
-  float along = ph_dot(course, direction);
-  if (along < 0.5f)
-    course = ph_unit(ph_along(ph_along(course, direction, -along), direction,
-                              0.58f * sqrtf(fmaxf(0.05f, 1 - along * along))));
-  float length = n == 1 ? far * 0.9f : far * (float)lc_random_between(&g->random, 0.34, 0.46);
-  float mine = fminf(radius, tube_radius(g, n));
-  ct_ph_vec end = ph_along(from, course, length);
-  if (ct_ph_lung_body(g->scene, end) > -1 && depth > 2) return LC_OK;
-  ct_ph_vec air_end = air ? *air : from;
-  float airway = mine * 0.86f;
-  bool seen = air && airway > 0.75f;
-  LC_TRY(add_branch(g, from, end, (radius + mine) / 2, mine, seen ? &air_end : NULL,
-                    (radius + mine) * 0.43f, airway));
-  if (n == 1) return LC_OK;
-  /* The next plane holds the branch and stands across the last one, turned a little. */
-  ct_ph_vec normal = ph_cross(course, plane);
-  if (ph_length(normal) < 0.2f) normal = ph_across(course);
-  float turn = 0.5f * (float)lc_random_normal(&g->random);
-  normal = ph_unit(normal);
-  normal = ph_unit(ph_along(ph_mul(normal, cosf(turn)), ph_cross(course, normal), sinf(turn)));
-  size_t low = split(points, n, centre, normal);
-  if (low == 0 || low == n) low = n / 2;
-  LC_TRY(grow(g, points, low, end, course, normal, mine, seen ? &air_end : NULL, depth + 1));
-  return grow(g, points + low, n - low, end, course, normal, mine, seen ? &air_end : NULL,
-              depth + 1);
-}
-
-static lc_status grow_roots(struct grower *g, const struct root *roots, size_t n_roots,
-                            size_t per_lobe, ct_ph_vec *points) {
+static lc_status grow_roots(struct grower *g, const struct root *roots, size_t n_roots) {
   for (size_t i = 0; i < n_roots; i++) {
-    size_t wanted = per_lobe;
-    if (roots[i].lobes & (1 << 1)) wanted = roots[i].lobes == 1 << 1 ? per_lobe * 4 / 10 : per_lobe;
-    if (roots[i].lobes & (1 << 4 | 1 << 2)) wanted = per_lobe * 5 / 4;
-    size_t n = fill_lobes(g, roots[i].lobes, points, wanted);
-    ct_ph_vec direction = ph_unit(roots[i].direction);
-    LC_TRY(grow(g, points, n, roots[i].start, direction, ph_across(direction), roots[i].radius,
-                g->with_bronchi ? &bronchus_start[i] : NULL, 0));
+    int wanted = PER_LOBE;
+    if (roots[i].lobes == 1 << 1) wanted = PER_LOBE * 4 / 10;
+    if (roots[i].lobes & (1 << 4 | 1 << 2)) wanted = PER_LOBE * 5 / 4;
+    fill_lobes(g, &roots[i], wanted);
+    join_nodes(g);
+    count_supply(g);
+    smooth(g);
+    LC_TRY(add_tree(g, &roots[i], g->with_bronchi ? &bronchus_start[i] : NULL));
   }
   return LC_OK;
 }
 
 lc_status ct_ph_build_trees(struct ct_ph_scene *scene, struct lc_error *err) {
-  enum { PER_LOBE = 2600 };
-  ct_ph_vec *points = malloc((PER_LOBE * 5 / 4 + 1) * sizeof *points);
-  if (!points) LC_FAIL(err, LC_ERR_MEMORY, "phantom: no memory for the vessels of the lungs");
-  struct grower g = {.scene = scene, .err = err, .power = 2.75f};
+  struct grower g = {.scene = scene, .err = err};
+  LC_TRY(lc_alloc(&g.node, MOST_NODES, sizeof *g.node, err));
   g.list = &scene->vessels[0];
   g.with_bronchi = true;
-  g.leaf_radius = 0.30f;
   lc_random_init(&g.random, scene->seed, "arteries", 0);
-  lc_status status =
-      grow_roots(&g, artery_roots, sizeof artery_roots / sizeof *artery_roots, PER_LOBE, points);
+  lc_status status = grow_roots(&g, artery_roots, sizeof artery_roots / sizeof *artery_roots);
   if (status == LC_OK) {
     g.list = &scene->vessels[1];
     g.with_bronchi = false;
-    g.leaf_radius = 0.28f;
     lc_random_init(&g.random, scene->seed, "veins", 0);
-    status = grow_roots(&g, vein_roots, sizeof vein_roots / sizeof *vein_roots, PER_LOBE, points);
+    status = grow_roots(&g, vein_roots, sizeof vein_roots / sizeof *vein_roots);
   }
-  free(points);
+  free(g.node);
   return status;
 }

@@ -7,7 +7,7 @@ static float ring_value(const float *table, int at, float fraction) {
 
 /* Table top and its hollow body, patient frame; the patient lies on it. */
 static float table_hu(const struct ct_ph_scene *scene, float x, float y, float width) {
-  float back = scene->scale[1] * (93 + 37) + 0.6f * scene->fat_mm;
+  float back = scene->scale[1] * (92 + 35) + 0.7f * scene->fat_mm;
   float rise = x * x / 1500, half = 212;
   if (fabsf(x) > half + 4) return -1000;
   float upper = y - (back + 4 - rise);
@@ -37,11 +37,41 @@ static float fat_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
   return -104 + 9 * strand + (thin < 0.035f ? 45 * (1 - thin / 0.035f) : 0);
 }
 
-static float muscle_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
+/* Where muscle divides into bundles: distance in cells to the border between the two nearest of a
+ * set of scattered centres that drift with z (Worley's cellular basis). */
+static float bundle_border(const struct ct_ph_scene *scene, float u, float v, float z) {
+  enum { N = CT_PH_TEXTURE };
+  float iu = floorf(u), iv = floorf(v), layer = floorf(z), drift = z - layer;
+  drift = drift * drift * (3 - 2 * drift);
+  float first = 9, second = 9;
+  for (int c = 0; c < 9; c++) {
+    float cu = iu + (float)(c % 3) - 1, cv = iv + (float)(c / 3) - 1;
+    int at = ((int)cu & (N - 1)) * N + ((int)cv & (N - 1));
+    const float *low = scene->texture + ((int)layer & (N - 1)) * N * N;
+    const float *high = scene->texture + (((int)layer + 1) & (N - 1)) * N * N;
+    int other = at ^ (N / 2);
+    float du = cu + 0.5f + 0.42f * ph_mix(low[at], high[at], drift) - u;
+    float dv = cv + 0.5f + 0.42f * ph_mix(low[other], high[other], drift) - v;
+    float d = sqrtf(du * du + dv * dv);
+    if (d < first) {
+      second = first;
+      first = d;
+    } else if (d < second) {
+      second = d;
+    }
+  }
+  return second - first;
+}
+
+/* gap: share of a bundle's size that is fat between bundles. */
+static float muscle_hu(const struct ct_ph_scene *scene, ct_ph_vec p, float cell_mm, float gap) {
   float fibre = ct_ph_texture_at(scene, p, 3.2f), coarse = ct_ph_texture_at(scene, p, 11);
-  float seam = fabsf(ct_ph_texture_at(scene, ph_vec(p.z, p.x, p.y), 15) + 0.18f);
-  float hu = scene->hu_muscle + 7 * fibre + 7 * coarse;
-  return seam < 0.05f ? hu - 95 * (1 - seam / 0.05f) : hu;
+  float warp = 3 * ct_ph_texture_at(scene, ph_vec(p.z, p.x, p.y), 17);
+  float border = bundle_border(scene, (p.x + warp) / (1.5f * cell_mm),
+                               (p.y + 1.5f * warp) / cell_mm, p.z / 55);
+  float hu = scene->hu_muscle + 6 * fibre + 6 * coarse;
+  gap *= 0.35f + 1.1f * fabsf(ct_ph_texture_at(scene, p, 21));
+  return border < gap ? hu - 95 * ph_ramp(gap, 0.3f * gap, border) : hu;
 }
 
 /* From the cage to the skin. offset: from the cage; depth: below the skin. */
@@ -58,9 +88,11 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
   }
   /* Muscles of the shoulder girdle fill it, with fat between them. */
   if (s->ring.shoulder > 0.05f) {
-    float planes = ct_ph_texture_at(scene, p, 19) + 0.45f * ct_ph_texture_at(scene, p, 9);
+    ct_ph_vec turned = ph_vec(0.8f * p.x + 0.6f * p.z, p.y - 0.5f * p.x, 0.8f * p.z - 0.6f * p.y);
+    float planes =
+        0.7f * ct_ph_texture_at(scene, p, 21) + 0.7f * ct_ph_texture_at(scene, turned, 15);
     float girdle = 1.6f * s->ring.shoulder + planes - 0.95f;
-    muscle = fmaxf(muscle, ph_clamp(girdle * 5, 0, 1));
+    muscle = fmaxf(muscle, ph_clamp(girdle * 4, 0, 1));
   }
   float fat = 2.2f + scene->fat_mm * 0.85f;
   muscle *= ph_cover(fat - depth, 2);
@@ -70,7 +102,11 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
     float place = ph_bump(p.z, -45, 30) * ph_bump(fabsf(p.x), 80, 34);
     ct_ph_blend(&hu, 25, ph_clamp((gland - 0.25f) * 3, 0, 0.8f) * place * ph_cover(7 - depth, 3));
   }
-  ct_ph_blend(&hu, muscle_hu(scene, p), muscle);
+  if (muscle > 0) {
+    float girdle = s->ring.shoulder;
+    ct_ph_blend(&hu, muscle_hu(scene, p, ph_mix(22, 36, girdle), ph_mix(0.03f, 0.12f, girdle)),
+                muscle);
+  }
   ct_ph_blend(&hu, 15, ph_cover(depth - 1.7f, w));
   return hu;
 }
@@ -81,13 +117,13 @@ static float abdomen(const struct ct_ph_section *s, ct_ph_vec p, float below, fl
   float w = s->width, hu = fat_hu(scene, p);
   float limit = fmaxf(2.5f - below, inside + 3);
   float liver = ph_ellipsoid(ph_sub(p, ph_vec(-66, -14, -178)), 88, 92, 104);
-  liver = ph_smin(liver, ph_ellipsoid(ph_sub(p, ph_vec(6, -50, -140)), 76, 38, 36), 14);
+  liver = ph_smin(liver, ph_ellipsoid(ph_sub(p, ph_vec(-2, -50, -144)), 66, 40, 36), 14);
   float notch = ph_ellipsoid(ph_sub(p, ph_vec(12, 34, -170)), 40, 52, 90);
   liver = ph_smax(ph_smax(liver, limit, 3), -notch, 8);
-  float spleen = ph_ellipsoid(ph_sub(p, ph_vec(92, 44, -152)), 32, 42, 44);
-  spleen = ph_smax(spleen, -ph_ellipsoid(ph_sub(p, ph_vec(48, 10, -150)), 46, 46, 52), 6);
+  float spleen = ph_ellipsoid(ph_sub(p, ph_vec(90, 42, -158)), 42, 46, 54);
+  spleen = ph_smax(spleen, -ph_ellipsoid(ph_sub(p, ph_vec(42, 6, -160)), 52, 44, 60), 6);
   spleen = ph_smax(spleen, limit, 3);
-  float stomach = ph_ellipsoid(ph_sub(p, ph_vec(62, -30, -158)), 40, 40, 40);
+  float stomach = ph_ellipsoid(ph_sub(p, ph_vec(58, -26, -160)), 54, 48, 52);
   stomach = ph_smax(stomach, limit + 2, 5);
   float kidney = ph_ellipsoid(ph_sub(p, ph_vec(p.x > 0 ? 56 : -58, 52, -216)), 26, 24, 50);
   float tissue = 6 * ct_ph_texture_at(scene, p, 5);
@@ -120,7 +156,7 @@ static float lung_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
   }
   float fissure;
   ct_ph_lobe(p, &fissure);
-  if (fissure < 1.2f) hu += 130 * (1 - fissure / 1.2f);
+  if (fissure < 1.1f) hu += 85 * (1 - fissure / 1.1f);
   return fmaxf(hu, -985);
 }
 
@@ -144,6 +180,10 @@ static float inside_cage(const struct ct_ph_section *s, ct_ph_vec p, float offse
   float hu = 0;
   if (cover < 1) {
     hu = below > -3 ? abdomen(s, p, below, offset) : fat_hu(s->scene, p);
+    /* Beside the spine the wall is muscle. */
+    float behind = p.y - ct_ph_spine_y(s->z) - 6;
+    if (behind > 0 && fabsf(p.x) < 70)
+      ct_ph_blend(&hu, muscle_hu(s->scene, p, 14, 0.12f), ph_ramp(0, 6, behind) * 0.95f);
     /* Pleura and the muscle just inside the ribs. */
     ct_ph_blend(&hu, 30, ph_cover(-1.4f - offset, s->width) * 0.8f);
   }
