@@ -26,9 +26,8 @@ ct_derived describe(const ct_capture &capture, const ct_series &source) {
   return about;
 }
 
-void put_image(DcmItem &to, DcmItem &from, const ct_derived &about) {
+void put_image(DcmItem &to, const ct_derived &about) {
   put(to, DCM_ConversionType, "WSD");
-  ct_out::copy_if_present(to, from, DCM_BodyPartExamined);
   put(to, DCM_ImageType, "DERIVED\\SECONDARY");
   put(to, DCM_PatientOrientation, "");
   put(to, DCM_BurnedInAnnotation, "YES");
@@ -51,10 +50,9 @@ lc_status ct_capture_write(const struct ct_capture *capture, const struct ct_ser
     if (!capture->rgb || capture->rows == 0 || capture->columns == 0)
       throw OutFailure(LC_ERR_USAGE, "a secondary capture needs a picture");
     ct_derived about = describe(*capture, *source);
-    auto object = ct_out::begin_object(about, UID_SecondaryCaptureImageStorage, "OT");
+    auto object = ct_out::begin_image(about, UID_SecondaryCaptureImageStorage, "OT");
     DcmItem &to = object->to(), &from = object->from();
-    ct_out::copy_times(to, from);
-    put_image(to, from, about);
+    put_image(to, about);
     ct_out::copy_lossy_history(to, from, *source);
     put_pixels(to, *capture);
     ct_out::write_file(object->file, path);

@@ -59,7 +59,6 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
   object->source_file = load_header(about.source->slices[about.source_slices[0]]);
   DcmItem &from = object->from(), &to = object->to();
   copy_patient_and_study(to, from, *about.source);
-  copy_frame_of_reference(to, from, *about.source);
   put(to, DCM_Modality, modality);
   put(to, DCM_SeriesInstanceUID, about.series_instance_uid);
   put(to, DCM_SeriesNumber, std::to_string(about.series_number));
@@ -68,7 +67,16 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
   put(to, DCM_SOPClassUID, sop_class_uid);
   put(to, DCM_SOPInstanceUID, about.sop_instance_uid);
   put(to, DCM_InstanceNumber, std::to_string(about.instance_number));
-  put_source_series(to, *about.source, about.source_slices, about.n_source_slices);
+  return object;
+}
+
+std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
+                                    const char *modality) {
+  auto object = begin_object(about, sop_class_uid, modality);
+  copy_frame_of_reference(object->to(), object->from(), *about.source);
+  put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
+  copy_times(object->to(), object->from());
+  copy_if_present(object->to(), object->from(), DCM_BodyPartExamined);
   return object;
 }
 

@@ -17,10 +17,13 @@ struct Object {
   DcmItem &to() { return *file.getDataset(); }
 };
 
-/* Checks what the caller gave, reads the source's header, and puts patient, study, frame of
- * reference, series, equipment and SOP common attributes. */
+/* Checks what the caller gave, reads the source's header, and puts patient, study, series,
+ * equipment and SOP common attributes. */
 std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_class_uid,
                                      const char *modality);
+/* The same for an image: frame of reference, common instance reference and times too. */
+std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
+                                    const char *modality);
 
 /* Image Comments, with "Research use only." in front unless it is said. */
 void put_comments(DcmItem &to, const ct_derived &about);

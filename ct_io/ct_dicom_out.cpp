@@ -276,19 +276,23 @@ void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t
   check(item.putAndInsertUint8Array(as_bytes, bytes, static_cast<unsigned long>(count)), tag);
 }
 
-void put_utf8(DcmItem &item, const DcmTagKey &tag, const char *text, const std::string &set) {
+std::string to_set(const char *text, const std::string &set, size_t allowed, const char *name) {
   std::string utf8 = text ? text : "";
-  size_t allowed = characters_allowed(DcmTag(tag).getEVR());
-  if (count_characters(utf8) > allowed)
-    throw OutFailure(LC_ERR_USAGE, tag_name(tag) + " has " +
-                                       std::to_string(count_characters(utf8)) +
+  size_t characters = count_characters(utf8);
+  if (characters > allowed)
+    throw OutFailure(LC_ERR_USAGE, std::string(name) + " has " + std::to_string(characters) +
                                        " characters, at most " + std::to_string(allowed) + ": \"" +
                                        utf8.substr(0, 80) + "\"");
+  return to_character_set(utf8, set);
+}
+
+void put_utf8(DcmItem &item, const DcmTagKey &tag, const char *text, const std::string &set) {
   DcmEVR vr = DcmTag(tag).getEVR();
+  std::string value = to_set(text, set, characters_allowed(vr), tag_name(tag).c_str());
   /* A backslash parts the values of the VRs that may have several. */
   if (vr != EVR_LT && vr != EVR_ST && vr != EVR_UT)
-    std::replace(utf8.begin(), utf8.end(), '\\', '/');
-  put(item, tag, to_character_set(utf8, set));
+    std::replace(value.begin(), value.end(), '\\', '/');
+  put(item, tag, value);
 }
 
 std::string character_set(DcmItem &dataset) {

@@ -72,6 +72,9 @@ void put_bytes(DcmItem &item, const DcmTagKey &tag, const uint8_t *bytes, size_t
 void put_utf8(DcmItem &item, const DcmTagKey &tag, const char *text, const std::string &set);
 void put_utf8(DcmItem &dataset, const DcmTagKey &tag, const char *text);
 
+/* The same text as put_utf8 would put, for a VR of so many characters; name is for the message. */
+std::string to_set(const char *text, const std::string &set, size_t allowed, const char *name);
+
 struct Code {
   const char *value, *scheme, *meaning;
 };

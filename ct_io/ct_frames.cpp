@@ -30,9 +30,8 @@ void require(const ct_frames &frames) {
   }
 }
 
-void put_image(DcmItem &to, DcmItem &from, const ct_frames &frames) {
+void put_image(DcmItem &to, const ct_frames &frames) {
   put(to, DCM_ConversionType, "WSD");
-  ct_out::copy_if_present(to, from, DCM_BodyPartExamined);
   put(to, DCM_ImageType, "DERIVED\\SECONDARY");
   put(to, DCM_PatientOrientation, "");
   put(to, DCM_BurnedInAnnotation, frames.text_in_pixels ? "YES" : "NO");
@@ -86,12 +85,11 @@ void put_pixels(DcmItem &to, const ct_frames &frames) {
 lc_status ct_frames_write(const struct ct_frames *frames, const char *path, struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     require(*frames);
-    auto object = ct_out::begin_object(frames->about,
-                                       UID_MultiframeTrueColorSecondaryCaptureImageStorage, "OT");
+    auto object = ct_out::begin_image(frames->about,
+                                      UID_MultiframeTrueColorSecondaryCaptureImageStorage, "OT");
     DcmItem &to = object->to(), &from = object->from();
-    ct_out::copy_times(to, from);
     ct_out::put_content_time(to, from);
-    put_image(to, from, *frames);
+    put_image(to, *frames);
     ct_out::copy_lossy_history(to, from, *frames->about.source);
     put_vector(to, *frames);
     put_groups(to, *frames);

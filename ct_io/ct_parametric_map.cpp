@@ -53,9 +53,8 @@ Range require(const ct_parametric_map &map) {
   return range;
 }
 
-void put_image(DcmItem &to, DcmItem &from, const ct_parametric_map &map) {
+void put_image(DcmItem &to, const ct_parametric_map &map) {
   put(to, DCM_ImageType, image_type);
-  ct_out::copy_if_present(to, from, DCM_BodyPartExamined);
   ct_out::put_comments(to, map.about);
   ct_out::put_content_identification(to, map.about);
   put(to, DCM_ContentQualification, "RESEARCH");
@@ -151,12 +150,11 @@ lc_status ct_parametric_map_write(const struct ct_parametric_map *map, const cha
                                   struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     Range range = require(*map);
-    auto object = ct_out::begin_object(map->about, UID_ParametricMapStorage, "OT");
+    auto object = ct_out::begin_image(map->about, UID_ParametricMapStorage, "OT");
     DcmItem &to = object->to(), &from = object->from();
-    ct_out::copy_times(to, from);
     ct_out::put_content_time(to, from);
     ct_out::put_enhanced_equipment(to);
-    put_image(to, from, *map);
+    put_image(to, *map);
     ct_out::put_lossy_history(to, from, *map->about.source);
     ct_out::put_dimensions(
         to, map->about,

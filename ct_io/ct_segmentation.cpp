@@ -94,10 +94,8 @@ std::vector<Frame> collect_frames(const ct_segmentation &segmentation) {
   return frames;
 }
 
-void put_image(DcmItem &to, DcmItem &from, const ct_segmentation &segmentation,
-               const std::vector<Frame> &frames) {
+void put_image(DcmItem &to, const ct_segmentation &segmentation, const std::vector<Frame> &frames) {
   put(to, DCM_ImageType, "DERIVED\\PRIMARY");
-  ct_out::copy_if_present(to, from, DCM_BodyPartExamined);
   ct_out::put_comments(to, segmentation.about);
   ct_out::put_content_identification(to, segmentation.about);
   put(to, DCM_BurnedInAnnotation, "NO");
@@ -191,12 +189,11 @@ lc_status ct_segmentation_write(const struct ct_segmentation *segmentation, cons
     require(*segmentation);
     std::vector<Frame> frames = collect_frames(*segmentation);
     const ct_derived &about = segmentation->about;
-    auto object = ct_out::begin_object(about, UID_SegmentationStorage, "SEG");
+    auto object = ct_out::begin_image(about, UID_SegmentationStorage, "SEG");
     DcmItem &to = object->to(), &from = object->from();
-    ct_out::copy_times(to, from);
     ct_out::put_content_time(to, from);
     ct_out::put_enhanced_equipment(to);
-    put_image(to, from, *segmentation, frames);
+    put_image(to, *segmentation, frames);
     ct_out::put_lossy_history(to, from, *about.source);
     put_segments(to, *segmentation);
     ct_out::put_dimensions(

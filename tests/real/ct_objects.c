@@ -6,6 +6,7 @@
 
 #include "ct_frames.h"
 #include "ct_parametric_map.h"
+#include "ct_report.h"
 #include "ct_segmentation.h"
 #include "ct_volume.h"
 #include "lc_file.h"
@@ -155,6 +156,25 @@ static void check_segmentation(struct example *e) {
   assert_string_equal(dicom_value(path, "NumberOfFrames"), "8");
 }
 
+static void check_report(struct example *e) {
+  describe(e, CT_NUMBER_REPORT, "report");
+  struct ct_measurement measurements[] = {ct_measurement_named("malignancy", 0.91),
+                                          ct_measurement_named("diameter", 29.5)};
+  struct ct_finding finding = {.tracking_id = "nodule-1",
+                               .tracking_uid = "2.25.6001",
+                               .measurements = measurements,
+                               .n_measurements = 2};
+  struct ct_report report = {.about = e->about,
+                             .model_name = "vit_small_patch8",
+                             .model_version = "0123456789abcdef",
+                             .findings = &finding,
+                             .n_findings = 1};
+  const char *path = path_of(e, "report.dcm");
+  assert_ok(ct_report_write(&report, path, &test_err));
+  assert_valid_dicom(path, "ComprehensiveSR");
+  assert_int_equal(dicom_count(path, e->series->slices[e->slice].sop_instance_uid), 2);
+}
+
 static void each_example(void (*check)(struct example *)) {
   need_program("dciodvfy");
   need_program("dcmdump");
@@ -182,6 +202,11 @@ static void test_parametric_map(void **state) {
 static void test_segmentation(void **state) {
   (void)state;
   each_example(check_segmentation);
+}
+
+static void test_report(void **state) {
+  (void)state;
+  each_example(check_report);
 }
 
 /* A map that grows along x on the cube's axial slice grows along x on the CT slice, by the
@@ -223,10 +248,9 @@ static void test_map_in_place(void **state) {
 int main(void) {
   lc_test_need_data();
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_frames),
-      cmocka_unit_test(test_map_in_place),
-      cmocka_unit_test(test_parametric_map),
-      cmocka_unit_test(test_segmentation),
+      cmocka_unit_test(test_frames),         cmocka_unit_test(test_map_in_place),
+      cmocka_unit_test(test_parametric_map), cmocka_unit_test(test_segmentation),
+      cmocka_unit_test(test_report),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
