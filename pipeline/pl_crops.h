@@ -1,0 +1,49 @@
+/* Real nodules as axial crops: the data set that models are trained on.
+ *
+ * The HDF5 file holds, for n nodules: hu [n, size, size] (axial slice of largest extent, native
+ * in-plane spacing, centred on the nodule), pixel_spacing_mm, malignancy_1_to_5,
+ * equivalent_diameter_px, ratings/NAME, patient_id, nodule_id and split. docs/training.md lists
+ * them. Thread-safety: what was read may be used by many threads. */
+#ifndef PL_CROPS_H
+#define PL_CROPS_H
+
+#include <stdint.h>
+
+#include "lc_status.h"
+
+#define PL_BIOMARKERS 8
+#define PL_PATIENT_SIZE 80
+#define PL_SPLIT_SIZE 16
+
+/* "subtlety", "calcification", "margin", "lobulation", "spiculation", "diameter", "texture",
+ * "sphericity": the order of a model's biomarker outputs. */
+extern const char *const pl_biomarker_names[PL_BIOMARKERS];
+
+struct pl_crop {
+  double spacing_mm;
+  double malignancy;                /* mean of the readers, 1 to 5 */
+  double biomarkers[PL_BIOMARKERS]; /* mean ratings; diameter in mm; NaN where not given */
+  char patient[PL_PATIENT_SIZE];
+  uint32_t group; /* number of the patient, 0 .. n_groups - 1 */
+  int nodule;
+  char split[PL_SPLIT_SIZE]; /* "train", "validate" */
+};
+
+struct pl_crops {
+  char *path;
+  size_t n, size, n_groups;
+  float *hu;             /* [n, size, size] */
+  struct pl_crop *crops; /* [n] */
+};
+
+/* LC_ERR_NOT_FOUND, LC_ERR_FORMAT (a dataset that is missing or of another shape is named),
+ * LC_ERR_NUMERIC for a spacing or HU that cannot be. */
+LC_MUST_CHECK lc_status pl_crops_read(struct pl_crops *crops, const char *path,
+                                      struct lc_error *err);
+void pl_crops_free(struct pl_crops *crops);
+
+/* Rows of one split, in the order of the file: free(*rows). LC_ERR_NOT_FOUND lists the splits. */
+LC_MUST_CHECK lc_status pl_crops_split(const struct pl_crops *crops, const char *split,
+                                       uint32_t **rows, size_t *n, struct lc_error *err);
+
+#endif

@@ -1,0 +1,168 @@
+#include "pl_examples.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_volume.h"
+#include "lc_arena.h"
+
+int pl_crop_label(const struct pl_crop *crop) {
+  if (!isfinite(crop->malignancy) || crop->malignancy == 3) return -1;
+  return crop->malignancy > 3;
+}
+
+static void find_tasks(struct pl_examples *examples, const struct vit_arch *arch) {
+  examples->outputs = vit_arch_outputs(arch);
+  examples->malignancy = examples->biomarkers = SIZE_MAX;
+  for (size_t h = 0, first = 0; h < arch->n_heads; first += arch->heads[h++].outputs) {
+    if (strcmp(arch->heads[h].name, "malignancy") == 0) examples->malignancy = first;
+    if (strcmp(arch->heads[h].name, "biomarkers") == 0 && arch->heads[h].outputs == PL_BIOMARKERS)
+      examples->biomarkers = first;
+  }
+}
+
+static lc_status make_scale(struct pl_examples *examples, struct lc_error *err) {
+  for (size_t b = 0; b < PL_BIOMARKERS; b++) {
+    double sum = 0, squares = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < examples->n; i++) {
+      double value = examples->crops->crops[examples->rows[i]].biomarkers[b];
+      if (!isfinite(value)) continue;
+      sum += value;
+      n++;
+    }
+    double mean = sum / (double)n;
+    for (size_t i = 0; i < examples->n; i++) {
+      double d = examples->crops->crops[examples->rows[i]].biomarkers[b] - mean;
+      if (isfinite(d)) squares += d * d;
+    }
+    examples->scale.mean[b] = mean;
+    examples->scale.deviation[b] = sqrt(squares / (double)n);
+    if (!(examples->scale.deviation[b] > 0))
+      LC_FAIL(err, LC_ERR_NUMERIC, "%s: %s does not vary in the split to learn from",
+              examples->crops->path, pl_biomarker_names[b]);
+  }
+  return LC_OK;
+}
+
+lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *crops,
+                           const struct pl_recipe *recipe, const struct vit_arch *arch,
+                           const char *split, const struct pl_label_scale *scale,
+                           struct lc_error *err) {
+  memset(examples, 0, sizeof *examples);
+  examples->crops = crops;
+  examples->recipe = recipe;
+  find_tasks(examples, arch);
+  LC_TRY(pl_crops_split(crops, split, &examples->rows, &examples->n, err));
+  lc_status status = LC_OK;
+  if (scale)
+    examples->scale = *scale;
+  else if (examples->biomarkers != SIZE_MAX)
+    status = make_scale(examples, err);
+  if (status != LC_OK) pl_examples_free(examples);
+  return status;
+}
+
+void pl_examples_free(struct pl_examples *examples) {
+  free(examples->rows);
+  memset(examples, 0, sizeof *examples);
+}
+
+/* Clamps, and subtracts and divides by the statistics of the image or of the recipe. */
+static void normalise(const struct pl_recipe *recipe, float *image, size_t n) {
+  double sum = 0, squares = 0, mean = recipe->data_mean, deviation = recipe->data_deviation;
+  for (size_t i = 0; i < n; i++) {
+    double hu = fmin(fmax((double)image[i], recipe->data_hu_low), recipe->data_hu_high);
+    image[i] = (float)hu;
+    sum += hu;
+  }
+  if (recipe->data_zscore == PL_ZSCORE_SLICE) {
+    mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+      double d = (double)image[i] - mean;
+      squares += d * d;
+    }
+    deviation = sqrt(squares / (double)n);
+  }
+  double factor = deviation > 0 ? 1 / deviation : 0; /* a constant image becomes zeros */
+  for (size_t i = 0; i < n; i++) image[i] = (float)(((double)image[i] - mean) * factor);
+}
+
+lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
+                            const struct vit_augment_draw *draw, float *image,
+                            struct lc_error *err) {
+  if (i >= examples->n)
+    LC_FAIL(err, LC_ERR_USAGE, "example %zu of %zu does not exist", i, examples->n);
+  const struct pl_crops *crops = examples->crops;
+  const struct pl_recipe *recipe = examples->recipe;
+  size_t row = examples->rows[i], pixels = (size_t)recipe->data_pixels, n = pixels * pixels;
+  const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
+                                            .size = crops->size,
+                                            .step = recipe->data_spacing_mm /
+                                                    crops->crops[row].spacing_mm,
+                                            .repeat_edge = recipe->data_repeat_edge,
+                                            .outside_hu = CT_AIR_HU};
+  vit_augment_apply(draw, &source, image, pixels);
+  normalise(recipe, image, n);
+  memcpy(image + n, image, n * sizeof *image);
+  memcpy(image + 2 * n, image, n * sizeof *image);
+  return LC_OK;
+}
+
+static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
+                      struct lc_error *err) {
+  const struct pl_examples *examples = context;
+  const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
+  struct vit_augment_draw draw;
+  vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
+  LC_TRY(pl_examples_image(examples, index, &draw, sample->image, err));
+  int label = pl_crop_label(crop);
+  if (examples->malignancy != SIZE_MAX && label >= 0) {
+    sample->targets[examples->malignancy] = (float)label;
+    sample->present[examples->malignancy] = 1;
+  }
+  for (size_t b = 0; examples->biomarkers != SIZE_MAX && b < PL_BIOMARKERS; b++) {
+    double value = (crop->biomarkers[b] - examples->scale.mean[b]) / examples->scale.deviation[b];
+    if (!isfinite(value)) continue;
+    sample->targets[examples->biomarkers + b] = (float)value;
+    sample->present[examples->biomarkers + b] = 1;
+  }
+  return LC_OK;
+}
+
+static void identify(void *context, size_t index, char name[VIT_SAMPLE_NAME]) {
+  const struct pl_examples *examples = context;
+  const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
+  snprintf(name, VIT_SAMPLE_NAME, "%s nodule %d", crop->patient, crop->nodule);
+}
+
+struct vit_samples pl_examples_samples(struct pl_examples *examples) {
+  size_t pixels = (size_t)examples->recipe->data_pixels;
+  return (struct vit_samples){.n = examples->n,
+                              .height = pixels,
+                              .width = pixels,
+                              .outputs = examples->outputs,
+                              .context = examples,
+                              .load = load,
+                              .identify = identify};
+}
+
+lc_status pl_examples_disjoint(const struct pl_examples *a, const struct pl_examples *b,
+                               struct lc_error *err) {
+  uint8_t *seen = NULL;
+  LC_TRY(lc_alloc(&seen, a->crops->n_groups, 1, err));
+  for (size_t i = 0; i < a->n; i++) seen[a->crops->crops[a->rows[i]].group] = 1;
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < b->n && status == LC_OK; i++) {
+    const struct pl_crop *crop = &b->crops->crops[b->rows[i]];
+    if (seen[crop->group])
+      status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
+                       "%s: patient %s is both in the split to learn from and in the one to "
+                       "measure on",
+                       b->crops->path, crop->patient);
+  }
+  free(seen);
+  return status;
+}

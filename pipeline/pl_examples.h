@@ -1,0 +1,50 @@
+/* Nodule crops as examples for a network: images and labels of one split.
+ *
+ * Thread-safety: an initialised object may be read by many threads. */
+#ifndef PL_EXAMPLES_H
+#define PL_EXAMPLES_H
+
+#include "pl_crops.h"
+#include "pl_recipe.h"
+#include "vit_samples.h"
+
+/* What the biomarkers of the training split have on average; predictions are in these units. */
+struct pl_label_scale {
+  double mean[PL_BIOMARKERS], deviation[PL_BIOMARKERS];
+};
+
+struct pl_examples {
+  const struct pl_crops *crops;   /* borrowed */
+  const struct pl_recipe *recipe; /* borrowed */
+  struct pl_label_scale scale;    /* targets are (rating - mean) / deviation */
+  struct vit_augment augment;     /* nothing for measuring */
+  uint32_t *rows;                 /* [n] of crops */
+  size_t n;
+  size_t outputs;                /* of the model */
+  size_t malignancy, biomarkers; /* first output of each task; SIZE_MAX: no such task */
+};
+
+/* Examples of one split. scale: NULL makes it from this split (the one to learn from). */
+LC_MUST_CHECK lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *crops,
+                                         const struct pl_recipe *recipe,
+                                         const struct vit_arch *arch, const char *split,
+                                         const struct pl_label_scale *scale, struct lc_error *err);
+void pl_examples_free(struct pl_examples *examples);
+
+/* The examples as a training wants them. */
+struct vit_samples pl_examples_samples(struct pl_examples *examples);
+
+/* Image of example `i` through a draw: resampled, clamped, normalised, on three channels:
+ * image[3, pixels, pixels]. */
+LC_MUST_CHECK lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
+                                          const struct vit_augment_draw *draw, float *image,
+                                          struct lc_error *err);
+
+/* 1 malignant (mean rating above 3), 0 benign, -1 undecided. */
+int pl_crop_label(const struct pl_crop *crop);
+
+/* LC_ERR_MISMATCH names a patient that is in both. */
+LC_MUST_CHECK lc_status pl_examples_disjoint(const struct pl_examples *a,
+                                             const struct pl_examples *b, struct lc_error *err);
+
+#endif

@@ -1,0 +1,278 @@
+#include "pl_recipe.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const zscore_words[] = {
+    [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", NULL};
+static const char *const kept_words[] = {[PL_KEPT_LAST] = "last", [PL_KEPT_BEST] = "best", NULL};
+static const char *const score_words[] = {
+    [PL_SCORE_AUROC] = "auroc", [PL_SCORE_R2] = "r2", [PL_SCORE_SUM] = "auroc+r2", NULL};
+static const char *const optimizer_words[] = {[VIT_ADAM] = "adam", [VIT_ADAMW] = "adamw", NULL};
+static const char *const schedule_words[] = {[VIT_SCHEDULE_CONSTANT] = "constant",
+                                             [VIT_SCHEDULE_EXPONENTIAL] = "exponential",
+                                             [VIT_SCHEDULE_COSINE] = "cosine",
+                                             [VIT_SCHEDULE_TRIANGULAR2] = "triangular2",
+                                             NULL};
+
+#define AT(field) offsetof(struct pl_recipe, field)
+#define PLACE true
+#define KEPT false
+
+static const struct pl_key keys[] = {
+    {"data.crops", PL_TEXT, AT(data_crops), "", 0, 0, NULL, PLACE,
+     "HDF5 file of nodule crops (docs/training.md)."},
+    {"data.train", PL_TEXT, AT(data_train), "train", 0, 0, NULL, KEPT, "Split to learn from."},
+    {"data.validate", PL_TEXT, AT(data_validate), "validate", 0, 0, NULL, KEPT,
+     "Split to measure on; its patients must not be in the other."},
+    {"data.spacing_mm", PL_REAL, AT(data_spacing_mm), "0.625", 0.05, 10, NULL, KEPT,
+     "Distance of the pixels that the network sees."},
+    {"data.pixels", PL_INTEGER, AT(data_pixels), "64", 8, 1024, NULL, KEPT,
+     "Rows and columns that the network sees."},
+    {"data.repeat_edge", PL_BOOL, AT(data_repeat_edge), "true", 0, 0, NULL, KEPT,
+     "Outside a crop its nearest pixel is seen; else air."},
+    {"data.hu_low", PL_REAL, AT(data_hu_low), "-1000", -4096, 32767, NULL, KEPT,
+     "HU below are raised to this."},
+    {"data.hu_high", PL_REAL, AT(data_hu_high), "400", -4096, 32767, NULL, KEPT,
+     "HU above are lowered to this."},
+    {"data.zscore", PL_CHOICE, AT(data_zscore), "slice", 0, 0, zscore_words, KEPT,
+     "Whose mean and deviation are used."},
+    {"data.mean", PL_REAL, AT(data_mean), "0", -32768, 32767, NULL, KEPT, "Mean HU for 'fixed'."},
+    {"data.deviation", PL_REAL, AT(data_deviation), "1", 1e-6, 32767, NULL, KEPT,
+     "Standard deviation in HU for 'fixed'."},
+
+    {"model.weights", PL_TEXT, AT(model_weights), "", 0, 0, NULL, KEPT,
+     "Weight file to start from; empty: seeded weights."},
+    {"model.architecture", PL_TEXT, AT(model_architecture), "custom", 0, 0, NULL, KEPT,
+     "Name of a published shape, or 'custom' for the keys below."},
+    {"model.dim", PL_INTEGER, AT(model_dim), "128", 8, 4096, NULL, KEPT, "Width of the tokens."},
+    {"model.depth", PL_INTEGER, AT(model_depth), "6", 1, 100, NULL, KEPT, "Blocks."},
+    {"model.heads", PL_INTEGER, AT(model_heads), "4", 1, 64, NULL, KEPT, "Attention heads."},
+    {"model.mlp_dim", PL_INTEGER, AT(model_mlp_dim), "512", 8, 16384, NULL, KEPT,
+     "Width of the hidden layer of each block."},
+    {"model.patch", PL_INTEGER, AT(model_patch), "8", 1, 64, NULL, KEPT, "Pixels of a patch edge."},
+    {"model.hidden", PL_INTEGER, AT(model_hidden), "0", 0, 4096, NULL, KEPT,
+     "Hidden layer of the biomarker head; 0: one linear layer."},
+    {"model.seed", PL_INTEGER, AT(model_seed), "1", 0, 9e15, NULL, KEPT, "Seed of new weights."},
+    {"model.frozen", PL_LIST, AT(model_frozen), "[]", 0, 0, NULL, KEPT,
+     "What stays as it is: embedding, blocks.0-5, norm, heads, or the beginning of a name."},
+
+    {"tasks.malignancy", PL_REAL, AT(tasks_malignancy), "1", 0, 1000, NULL, KEPT,
+     "Weight of cross-entropy on malignancy (mean rating above 3; 3 is left out); 0: no such "
+     "head."},
+    {"tasks.biomarkers", PL_REAL, AT(tasks_biomarkers), "1", 0, 1000, NULL, KEPT,
+     "Weight of Huber's loss on the eight z-scored biomarkers; 0: no such head."},
+
+    {"train.batch", PL_INTEGER, AT(train_batch), "64", 1, 4096, NULL, KEPT, "Nodules a step."},
+    {"train.part", PL_INTEGER, AT(train_part), "0", 0, 4096, NULL, KEPT,
+     "Nodules that go through the network at once; 0: the batch. Less memory, other rounding."},
+    {"train.recompute", PL_BOOL, AT(train_recompute), "false", 0, 0, NULL, PLACE,
+     "Compute blocks twice instead of keeping them: less memory, same bits."},
+    {"train.epochs", PL_INTEGER, AT(train_epochs), "100", 1, 100000, NULL, KEPT,
+     "Times that every nodule is seen."},
+    {"train.seed", PL_INTEGER, AT(train_seed), "1", 0, 9e15, NULL, KEPT,
+     "Seed of order and augmentation."},
+    {"train.whole_batches", PL_BOOL, AT(train_whole_batches), "true", 0, 0, NULL, KEPT,
+     "Leave out the last nodules of an epoch that do not fill a batch."},
+    {"train.kept", PL_CHOICE, AT(train_kept), "last", 0, 0, kept_words, KEPT,
+     "The weights that are the result."},
+    {"train.score", PL_CHOICE, AT(train_score), "auroc", 0, 0, score_words, KEPT,
+     "What 'best' and patience look at, on the split to measure on."},
+    {"train.patience", PL_INTEGER, AT(train_patience), "0", 0, 100000, NULL, KEPT,
+     "Epochs without a better score before the run ends; 0: never."},
+
+    {"optimizer.kind", PL_CHOICE, AT(optimizer_kind), "adamw", 0, 0, optimizer_words, KEPT,
+     "Adam, or Adam with decoupled weight decay."},
+    {"optimizer.beta1", PL_REAL, AT(optimizer_beta1), "0.9", 0, 0.99999, NULL, KEPT,
+     "Memory of the mean gradient."},
+    {"optimizer.beta2", PL_REAL, AT(optimizer_beta2), "0.999", 0, 0.9999999, NULL, KEPT,
+     "Memory of its square."},
+    {"optimizer.epsilon", PL_REAL, AT(optimizer_epsilon), "1e-8", 1e-20, 1, NULL, KEPT,
+     "Added to the root of the mean square."},
+    {"optimizer.weight_decay", PL_REAL, AT(optimizer_weight_decay), "0.05", 0, 10, NULL, KEPT,
+     "On weights; never on norms, biases and tokens."},
+    {"optimizer.clip_norm", PL_REAL, AT(optimizer_clip_norm), "1", 0, 1e9, NULL, KEPT,
+     "Largest global norm of the gradient; 0: any."},
+    {"optimizer.ema_decay", PL_REAL, AT(optimizer_ema_decay), "0", 0, 0.9999999, NULL, KEPT,
+     "Moving average of the weights, which is then the result; 0: none."},
+    {"optimizer.ema_warmup", PL_BOOL, AT(optimizer_ema_warmup), "true", 0, 0, NULL, KEPT,
+     "The average follows faster at first."},
+
+    {"schedule.kind", PL_CHOICE, AT(schedule_kind), "cosine", 0, 0, schedule_words, KEPT,
+     "How the learning rate goes."},
+    {"schedule.rate", PL_REAL, AT(schedule_rate), "5e-4", 0, 10, NULL, KEPT,
+     "Learning rate: the first, the highest of a cosine, the lowest of triangular2."},
+    {"schedule.highest", PL_REAL, AT(schedule_highest), "1e-3", 0, 10, NULL, KEPT,
+     "Top of the first cycle of triangular2."},
+    {"schedule.lowest", PL_REAL, AT(schedule_lowest), "0", 0, 10, NULL, KEPT,
+     "Where a cosine ends."},
+    {"schedule.decay", PL_REAL, AT(schedule_decay), "0.95", 1e-6, 2, NULL, KEPT,
+     "Factor an epoch of exponential."},
+    {"schedule.warmup_epochs", PL_REAL, AT(schedule_warmup_epochs), "5", 0, 100000, NULL, KEPT,
+     "Linear rise before a cosine."},
+    {"schedule.up_epochs", PL_REAL, AT(schedule_up_epochs), "2", 0, 100000, NULL, KEPT,
+     "Rise of triangular2."},
+    {"schedule.down_epochs", PL_REAL, AT(schedule_down_epochs), "2", 0, 100000, NULL, KEPT,
+     "Fall of triangular2."},
+
+    {"augment.quarter_turns", PL_BOOL, AT(augment_quarter_turns), "true", 0, 0, NULL, KEPT,
+     "Rotations by 90 degrees."},
+    {"augment.flips", PL_BOOL, AT(augment_flips), "true", 0, 0, NULL, KEPT, "Mirror images."},
+    {"augment.rotation_deg", PL_REAL, AT(augment_rotation_deg), "0", 0, 180, NULL, KEPT,
+     "Further rotation, up to this."},
+    {"augment.shift_px", PL_REAL, AT(augment_shift_px), "3", 0, 1024, NULL, KEPT,
+     "Shift of rows and columns, up to this."},
+    {"augment.scale", PL_REAL, AT(augment_scale), "0", 0, 4, NULL, KEPT,
+     "Magnification by up to 1 + this, or its inverse."},
+    {"augment.offset_hu", PL_REAL, AT(augment_offset_hu), "0", 0, 4096, NULL, KEPT,
+     "Standard deviation of an offset of all HU."},
+    {"augment.gain", PL_REAL, AT(augment_gain), "0", 0, 4, NULL, KEPT,
+     "Standard deviation of the logarithm of a factor of HU + 1000."},
+    {"augment.noise_hu", PL_REAL, AT(augment_noise_hu), "20", 0, 4096, NULL, KEPT,
+     "White noise of a standard deviation up to this."},
+
+    {"test.symmetries", PL_BOOL, AT(test_symmetries), "true", 0, 0, NULL, KEPT,
+     "Average over the eight rotations and flips when measuring at the end."},
+    {"test.bootstrap", PL_INTEGER, AT(test_bootstrap), "2000", 10, 1000000, NULL, KEPT,
+     "Replicates, drawn by patient, for intervals."},
+
+    {"checkpoint.steps", PL_INTEGER, AT(checkpoint_steps), "0", 0, 9e15, NULL, PLACE,
+     "Steps between checkpoints; 0: one after each epoch."},
+    {"checkpoint.keep", PL_INTEGER, AT(checkpoint_keep), "2", 1, 1000, NULL, PLACE,
+     "Last checkpoints that stay."},
+
+    {"output.folder", PL_TEXT, AT(output_folder), "lungcdam-training", 0, 0, NULL, PLACE,
+     "Folder of the run."},
+};
+
+const struct pl_schema pl_recipe_schema = {
+    .what = "training recipe", .keys = keys, .n_keys = sizeof keys / sizeof *keys};
+
+static lc_status set_pair(struct pl_recipe *recipe, const char *pair, struct lc_error *err) {
+  const char *equals = strchr(pair, '=');
+  if (!equals || equals == pair)
+    LC_FAIL(err, LC_ERR_USAGE, "--set %s: expected key=value, for example train.epochs=10", pair);
+  char origin[160], key[160];
+  snprintf(origin, sizeof origin, "--set %s", pair);
+  snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
+  return pl_schema_set(&pl_recipe_schema, recipe, origin, key, equals + 1, err);
+}
+
+static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
+  if (r->data_hu_low >= r->data_hu_high)
+    LC_FAIL(err, LC_ERR_CONFIG, "data.hu_low is %g, expected less than hu_high (%g)",
+            r->data_hu_low, r->data_hu_high);
+  if (r->tasks_malignancy == 0 && r->tasks_biomarkers == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "tasks.malignancy and tasks.biomarkers are both 0");
+  bool needs_malignancy = r->train_kept == PL_KEPT_BEST || r->train_patience > 0;
+  if (needs_malignancy && r->train_score != PL_SCORE_R2 && r->tasks_malignancy == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "train.score needs malignancy, but tasks.malignancy is 0");
+  if (needs_malignancy && r->train_score != PL_SCORE_AUROC && r->tasks_biomarkers == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "train.score needs biomarkers, but tasks.biomarkers is 0");
+  if (!*r->output_folder) LC_FAIL(err, LC_ERR_CONFIG, "output.folder is empty");
+  return LC_OK;
+}
+
+static lc_status apply(struct pl_recipe *recipe, const struct pl_recipe_overrides *overrides,
+                       struct lc_error *err) {
+  LC_TRY(pl_schema_init(&pl_recipe_schema, recipe, err));
+  if (overrides->file) LC_TRY(pl_schema_read(&pl_recipe_schema, recipe, overrides->file, err));
+  for (size_t i = 0; i < overrides->keys.n; i++)
+    LC_TRY(set_pair(recipe, overrides->keys.items[i], err));
+  if (overrides->crops)
+    LC_TRY(pl_schema_set_text(&pl_recipe_schema, recipe, "data.crops", overrides->crops, err));
+  if (overrides->output)
+    LC_TRY(pl_schema_set_text(&pl_recipe_schema, recipe, "output.folder", overrides->output, err));
+  return check(recipe, err);
+}
+
+lc_status pl_recipe_make(struct pl_recipe *recipe, const struct pl_recipe_overrides *overrides,
+                         struct lc_error *err) {
+  memset(recipe, 0, sizeof *recipe);
+  lc_status status = apply(recipe, overrides, err);
+  if (status != LC_OK) pl_recipe_free(recipe);
+  return status;
+}
+
+void pl_recipe_free(struct pl_recipe *recipe) {
+  pl_schema_free(&pl_recipe_schema, recipe);
+}
+
+lc_status pl_recipe_check_run(const struct pl_recipe *recipe, struct lc_error *err) {
+  if (!*recipe->data_crops)
+    LC_FAIL(err, LC_ERR_CONFIG, "data.crops is empty, expected an HDF5 file (or --crops FILE)");
+  return LC_OK;
+}
+
+static lc_status custom_arch(const struct pl_recipe *r, struct vit_arch *arch,
+                             struct lc_error *err) {
+  if (r->data_pixels % r->model_patch != 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "model.patch is %lld, expected a divisor of data.pixels (%lld)",
+            r->model_patch, r->data_pixels);
+  LC_TRY(vit_arch_named(arch, "vit_small_patch8", err));
+  snprintf(arch->name, sizeof arch->name, "custom");
+  arch->patch_size = (size_t)r->model_patch;
+  arch->embed_dim = (size_t)r->model_dim;
+  arch->depth = (size_t)r->model_depth;
+  arch->num_heads = (size_t)r->model_heads;
+  arch->mlp_dim = (size_t)r->model_mlp_dim;
+  arch->grid_height = arch->grid_width = (size_t)(r->data_pixels / r->model_patch);
+  return LC_OK;
+}
+
+lc_status pl_recipe_arch(const struct pl_recipe *r, struct vit_arch *arch, struct lc_error *err) {
+  if (strcmp(r->model_architecture, "custom") == 0)
+    LC_TRY(custom_arch(r, arch, err));
+  else
+    LC_TRY(vit_arch_named(arch, r->model_architecture, err));
+  arch->image_height = arch->image_width = (size_t)r->data_pixels;
+  if (r->tasks_malignancy > 0) LC_TRY(vit_arch_add_head(arch, "malignancy", 0, 1, true, err));
+  if (r->tasks_biomarkers > 0)
+    LC_TRY(vit_arch_add_head(arch, "biomarkers", (size_t)r->model_hidden, 8, false, err));
+  return vit_arch_check(arch, err);
+}
+
+void pl_recipe_optim(const struct pl_recipe *r, struct vit_optim_settings *settings) {
+  vit_optim_defaults(settings);
+  settings->kind = (vit_optim_kind)r->optimizer_kind;
+  settings->beta1 = r->optimizer_beta1;
+  settings->beta2 = r->optimizer_beta2;
+  settings->epsilon = r->optimizer_epsilon;
+  settings->weight_decay = r->optimizer_weight_decay;
+  settings->clip_norm = r->optimizer_clip_norm;
+  settings->ema_decay = r->optimizer_ema_decay;
+  settings->ema_warmup = r->optimizer_ema_warmup;
+}
+
+static uint64_t steps_of(double epochs, uint64_t steps_per_epoch) {
+  return (uint64_t)llround(epochs * (double)steps_per_epoch);
+}
+
+void pl_recipe_schedule(const struct pl_recipe *r, uint64_t steps_per_epoch,
+                        struct vit_schedule *schedule) {
+  *schedule =
+      (struct vit_schedule){.kind = (vit_schedule_kind)r->schedule_kind,
+                            .rate = r->schedule_rate,
+                            .decay = r->schedule_decay,
+                            .steps_per_epoch = steps_per_epoch,
+                            .lowest = r->schedule_lowest,
+                            .warmup_steps = steps_of(r->schedule_warmup_epochs, steps_per_epoch),
+                            .total_steps = steps_per_epoch * (uint64_t)r->train_epochs,
+                            .highest = r->schedule_highest,
+                            .steps_up = steps_of(r->schedule_up_epochs, steps_per_epoch),
+                            .steps_down = steps_of(r->schedule_down_epochs, steps_per_epoch)};
+}
+
+void pl_recipe_augment(const struct pl_recipe *r, struct vit_augment *augment) {
+  *augment = (struct vit_augment){.quarter_turns = r->augment_quarter_turns,
+                                  .flips = r->augment_flips,
+                                  .rotation_deg = r->augment_rotation_deg,
+                                  .shift_px = r->augment_shift_px,
+                                  .scale = r->augment_scale,
+                                  .offset_hu = r->augment_offset_hu,
+                                  .gain = r->augment_gain,
+                                  .gain_centre_hu = -1000,
+                                  .noise_hu = r->augment_noise_hu};
+}

@@ -1,0 +1,86 @@
+/* The recipe of a training: defaults, then a YAML file, then options, in that order.
+ *
+ * docs/training.md explains the keys. Plain data; thread-safety: distinct objects, distinct
+ * threads. */
+#ifndef PL_RECIPE_H
+#define PL_RECIPE_H
+
+#include "pl_schema.h"
+#include "vit_arch.h"
+#include "vit_augment.h"
+#include "vit_loss.h"
+#include "vit_optim.h"
+#include "vit_schedule.h"
+
+/* Whose mean and deviation normalise an image. */
+enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED };
+/* Which weights a finished run keeps. */
+enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
+enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
+
+struct pl_recipe {
+  char *data_crops, *data_train, *data_validate;
+  double data_spacing_mm, data_hu_low, data_hu_high, data_mean, data_deviation;
+  long long data_pixels;
+  int data_zscore;
+  bool data_repeat_edge;
+
+  char *model_weights, *model_architecture;
+  long long model_dim, model_depth, model_heads, model_mlp_dim, model_patch, model_hidden,
+      model_seed;
+  struct pl_list model_frozen;
+
+  double tasks_malignancy, tasks_biomarkers;
+
+  long long train_batch, train_part, train_epochs, train_seed;
+  bool train_whole_batches, train_recompute;
+  int train_kept, train_score;
+  long long train_patience;
+
+  int optimizer_kind;
+  double optimizer_beta1, optimizer_beta2, optimizer_epsilon, optimizer_weight_decay,
+      optimizer_clip_norm, optimizer_ema_decay;
+  bool optimizer_ema_warmup;
+
+  int schedule_kind;
+  double schedule_rate, schedule_highest, schedule_lowest, schedule_decay, schedule_warmup_epochs,
+      schedule_up_epochs, schedule_down_epochs;
+
+  bool augment_quarter_turns, augment_flips;
+  double augment_rotation_deg, augment_shift_px, augment_scale, augment_offset_hu, augment_gain,
+      augment_noise_hu;
+
+  bool test_symmetries;
+  long long test_bootstrap;
+
+  long long checkpoint_steps, checkpoint_keep;
+
+  char *output_folder;
+};
+
+extern const struct pl_schema pl_recipe_schema;
+
+/* What the command line says on top of a recipe file. */
+struct pl_recipe_overrides {
+  char *file;          /* RECIPE.yaml, or NULL */
+  struct pl_list keys; /* "key=value" as --set got them */
+  char *crops, *output;
+};
+
+LC_MUST_CHECK lc_status pl_recipe_make(struct pl_recipe *recipe,
+                                       const struct pl_recipe_overrides *overrides,
+                                       struct lc_error *err);
+void pl_recipe_free(struct pl_recipe *recipe);
+/* What a run needs beyond a valid recipe: the data. */
+LC_MUST_CHECK lc_status pl_recipe_check_run(const struct pl_recipe *recipe, struct lc_error *err);
+
+/* The model's shape, with one head a task of weight above 0 (malignancy first). */
+LC_MUST_CHECK lc_status pl_recipe_arch(const struct pl_recipe *recipe, struct vit_arch *arch,
+                                       struct lc_error *err);
+void pl_recipe_optim(const struct pl_recipe *recipe, struct vit_optim_settings *settings);
+/* Epochs become steps; total_steps is left to the training. */
+void pl_recipe_schedule(const struct pl_recipe *recipe, uint64_t steps_per_epoch,
+                        struct vit_schedule *schedule);
+void pl_recipe_augment(const struct pl_recipe *recipe, struct vit_augment *augment);
+
+#endif

@@ -1,0 +1,29 @@
+/* A CSV file that grows by one line a step or epoch, whose first column counts them.
+ *
+ * A run that goes on from a checkpoint drops the lines of steps that it will do again.
+ * Thread-safety: one log, one thread. */
+#ifndef PL_RUNLOG_H
+#define PL_RUNLOG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lc_file.h"
+
+struct pl_runlog {
+  FILE *file;
+  char path[LC_PATH_SIZE];
+};
+
+/* Opens FOLDER/NAME; of lines that are there, those whose number is below `keep_below` stay.
+ * header: the first line, without newline. */
+LC_MUST_CHECK lc_status pl_runlog_open(struct pl_runlog *log, const char *folder, const char *name,
+                                       const char *header, uint64_t keep_below,
+                                       struct lc_error *err);
+/* Adds one line (the newline is added) and hands it to the system. */
+LC_PRINTF(3, 4)
+LC_MUST_CHECK lc_status pl_runlog_add(struct pl_runlog *log, struct lc_error *err, const char *fmt,
+                                      ...);
+void pl_runlog_close(struct pl_runlog *log);
+
+#endif
