@@ -67,6 +67,7 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
   put(to, DCM_SOPClassUID, sop_class_uid);
   put(to, DCM_SOPInstanceUID, about.sop_instance_uid);
   put(to, DCM_InstanceNumber, std::to_string(about.instance_number));
+  copy_if_present(to, from, DCM_BodyPartExamined);
   return object;
 }
 
@@ -76,7 +77,6 @@ std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_cla
   copy_frame_of_reference(object->to(), object->from(), *about.source);
   put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
   copy_times(object->to(), object->from());
-  copy_if_present(object->to(), object->from(), DCM_BodyPartExamined);
   return object;
 }
 

@@ -416,22 +416,35 @@ void put_equipment(DcmItem &to, DcmItem &from, const char *software_version) {
   put(program, DCM_ContributionDescription, "Explained prediction (research use only)");
 }
 
+void put_image_reference(DcmItem &item, const ct_series &series, const size_t *slices,
+                         size_t n_slices) {
+  const ct_slice &slice = series.slices[slices[0]];
+  put(item, DCM_ReferencedSOPClassUID, slice.sop_class_uid);
+  put(item, DCM_ReferencedSOPInstanceUID, slice.sop_instance_uid);
+  if (!is_multi_frame(series, slice)) return;
+  std::string frames;
+  for (size_t i = 0; i < n_slices; i++)
+    frames += (i ? "\\" : "") + std::to_string(series.slices[slices[i]].frame + 1);
+  put(item, DCM_ReferencedFrameNumber, frames);
+}
+
 void put_source_images(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices,
                        bool spatial_locations_preserved) {
   for (const auto &group : group_by_instance(series, slices, n_slices)) {
-    const ct_slice &slice = series.slices[group[0]];
     DcmItem &item = add_item(to, DCM_SourceImageSequence);
-    put(item, DCM_ReferencedSOPClassUID, slice.sop_class_uid);
-    put(item, DCM_ReferencedSOPInstanceUID, slice.sop_instance_uid);
-    if (is_multi_frame(series, slice)) {
-      std::string frames;
-      for (size_t index : group)
-        frames += (frames.empty() ? "" : "\\") + std::to_string(series.slices[index].frame + 1);
-      put(item, DCM_ReferencedFrameNumber, frames);
-    }
+    put_image_reference(item, series, group.data(), group.size());
     put(item, DCM_SpatialLocationsPreserved, spatial_locations_preserved ? "YES" : "NO");
     add_code(item, DCM_PurposeOfReferenceCodeSequence, source_image);
   }
+}
+
+void put_source_references(DcmItem &to, const ct_series &series, const size_t *slices,
+                           size_t n_slices) {
+  DcmItem &source_series = add_item(to, DCM_ReferencedSeriesSequence);
+  put(source_series, DCM_SeriesInstanceUID, series.series_instance_uid);
+  for (const auto &group : group_by_instance(series, slices, n_slices))
+    put_image_reference(add_item(source_series, DCM_ReferencedImageSequence), series, group.data(),
+                        group.size());
 }
 
 void put_source_series(DcmItem &to, const ct_series &series, const size_t *slices,

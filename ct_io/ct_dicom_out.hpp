@@ -119,6 +119,13 @@ void put_source_images(DcmItem &to, const ct_series &series, const size_t *slice
 /* An item of Referenced Series Sequence (Common Instance Reference) for those slices. */
 void put_source_series(DcmItem &to, const ct_series &series, const size_t *slices, size_t n_slices);
 
+/* The same as a presentation state refers to its images (Referenced Image Sequence). */
+void put_source_references(DcmItem &to, const ct_series &series, const size_t *slices,
+                           size_t n_slices);
+/* SOP class and instance of slices of one object; frame numbers when it has several frames. */
+void put_image_reference(DcmItem &item, const ct_series &series, const size_t *slices,
+                         size_t n_slices);
+
 /* Writes the dataset as Explicit VR Little Endian, whole or not at all. */
 void write_file(DcmFileFormat &file, const char *path);
 

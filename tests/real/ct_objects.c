@@ -6,6 +6,7 @@
 
 #include "ct_frames.h"
 #include "ct_parametric_map.h"
+#include "ct_presentation.h"
 #include "ct_report.h"
 #include "ct_segmentation.h"
 #include "ct_volume.h"
@@ -175,6 +176,17 @@ static void check_report(struct example *e) {
   assert_int_equal(dicom_count(path, e->series->slices[e->slice].sop_instance_uid), 2);
 }
 
+static void check_presentation(struct example *e) {
+  describe(e, CT_NUMBER_PRESENTATION, "presentation");
+  float line[4][2] = {{100, 100}, {140, 100}, {140, 130}, {100, 100}};
+  struct ct_drawn_outline outline = {
+      .layer = "READER 1", .slice = e->slice, .xy = line, .n_points = 4};
+  struct ct_presentation presentation = {.about = e->about, .outlines = &outline, .n_outlines = 1};
+  const char *path = path_of(e, "presentation.dcm");
+  assert_ok(ct_presentation_write(&presentation, path, &test_err));
+  assert_valid_dicom(path, "GrayscaleSoftcopyPresentationState");
+}
+
 static void each_example(void (*check)(struct example *)) {
   need_program("dciodvfy");
   need_program("dcmdump");
@@ -207,6 +219,11 @@ static void test_segmentation(void **state) {
 static void test_report(void **state) {
   (void)state;
   each_example(check_report);
+}
+
+static void test_presentation(void **state) {
+  (void)state;
+  each_example(check_presentation);
 }
 
 /* A map that grows along x on the cube's axial slice grows along x on the CT slice, by the
@@ -250,7 +267,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_frames),         cmocka_unit_test(test_map_in_place),
       cmocka_unit_test(test_parametric_map), cmocka_unit_test(test_segmentation),
-      cmocka_unit_test(test_report),
+      cmocka_unit_test(test_report),         cmocka_unit_test(test_presentation),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
