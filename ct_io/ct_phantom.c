@@ -16,7 +16,7 @@
 void ct_ph_scene_free(struct ct_ph_scene *scene) {
   free(scene->grid.lung);
   free(scene->grid.floor);
-  for (int i = 0; i < 3; i++) free(scene->mediastinum[i].item);
+  for (int i = 0; i < 4; i++) free(scene->mediastinum[i].item);
   for (int i = 0; i < 2; i++) free(scene->vessels[i].item);
   free(scene->airways.item);
   free(scene->ribs.item);

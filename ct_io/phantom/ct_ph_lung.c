@@ -104,6 +104,7 @@ static void fill_plane(void *context, size_t k, int worker) {
   gather(&near, &scene->mediastinum[0], z, 2.5f);
   gather(&near, &scene->mediastinum[1], z, 2);
   gather(&near, &scene->mediastinum[2], z, 2);
+  gather(&near, &scene->mediastinum[3], z, 1.5f);
   for (int j = 0; j < g->ny; j++)
     for (int i = 0; i < g->nx; i++) {
       size_t at = (size_t)j * (size_t)g->nx + (size_t)i;

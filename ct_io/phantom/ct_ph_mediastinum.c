@@ -61,9 +61,9 @@ static const struct tube arterial[] = {
       {26, 39, -14, 12},
       {24, 40, -60, 12}}},
     {4, {{24, 40, -60, 12}, {20, 37, -110, 11.5f}, {12, 26, -155, 11}, {4, 12, -210, 10.5f}}},
-    {4, {{-4, -17, 24, 6.5f}, {-13, -14, 44, 6}, {-26, -8, 70, 5}, {-44, -4, 92, 4.5f}}},
+    {4, {{-4, -17, 24, 6.5f}, {-13, -16, 46, 6}, {-22, -16, 74, 5}, {-52, -30, 104, 4.5f}}},
     {3, {{9, -8, 30, 4.5f}, {13, -6, 60, 4}, {16, -4, 112, 3.8f}}},
-    {4, {{18, 8, 28, 5.5f}, {24, 10, 55, 5}, {34, 10, 78, 4.8f}, {64, -2, 92, 4}}},
+    {4, {{18, 8, 28, 5.5f}, {22, 8, 56, 5}, {26, -2, 84, 4.8f}, {54, -26, 104, 4}}},
     {3, {{-26, -8, 70, 4}, {-18, -4, 92, 3.8f}, {-18, -4, 115, 3.6f}}},
     {5,
      {{22, -50, -62, 13},
@@ -76,7 +76,7 @@ static const struct tube arterial[] = {
     {3, {{-38, 4, -24, 8}, {-42, 10, -40, 7}, {-42, 18, -56, 6}}},
 };
 
-/* Venae cavae, brachiocephalic and subclavian veins, azygos, pulmonary veins at the left atrium. */
+/* Venae cavae, brachiocephalic and subclavian veins, azygos. */
 static const struct tube venous[] = {
     {5,
      {{-22, -24, 40, 8},
@@ -87,10 +87,10 @@ static const struct tube venous[] = {
     {5,
      {{-22, -24, 40, 8},
       {-4, -34, 44, 7},
-      {16, -32, 54, 7},
-      {30, -22, 72, 6.5f},
-      {70, -12, 88, 6}}},
-    {4, {{-22, -24, 40, 7.5f}, {-28, -20, 58, 7}, {-34, -16, 76, 6.5f}, {-72, -12, 90, 6}}},
+      {18, -38, 54, 7},
+      {42, -54, 68, 6.5f},
+      {96, -52, 84, 6}}},
+    {4, {{-22, -24, 40, 7.5f}, {-26, -34, 56, 7}, {-42, -54, 68, 6.5f}, {-96, -52, 84, 6}}},
     {3, {{-24, -14, -88, 11}, {-24, -4, -112, 11.5f}, {-22, 4, -165, 12}}},
     {2, {{-22, 4, -165, 12}, {-18, 8, -210, 12}}},
     {5,
@@ -99,6 +99,10 @@ static const struct tube venous[] = {
       {-9, 34, -20, 3.8f},
       {-14, 22, 6, 4.2f},
       {-24, -8, 8, 4.5f}}},
+};
+
+/* Pulmonary veins at the left atrium. */
+static const struct tube pulmonary_veins[] = {
     {3, {{-12, 6, -52, 7}, {-26, 0, -44, 7}, {-40, -8, -30, 5.5f}}},
     {3, {{-12, 12, -60, 7}, {-26, 16, -64, 6.5f}, {-38, 24, -70, 5.5f}}},
     {3, {{22, 4, -50, 7}, {34, -4, -42, 6.5f}, {44, -8, -28, 5.5f}}},
@@ -139,6 +143,8 @@ lc_status ct_ph_build_mediastinum(struct ct_ph_scene *scene, struct lc_error *er
     LC_TRY(add_tube(&scene->mediastinum[1], &venous[i], err));
   for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
     LC_TRY(add_tube(&scene->mediastinum[2], &soft[i], err));
+  for (size_t i = 0; i < sizeof pulmonary_veins / sizeof *pulmonary_veins; i++)
+    LC_TRY(add_tube(&scene->mediastinum[3], &pulmonary_veins[i], err));
   for (size_t i = 0; i < sizeof airway / sizeof *airway; i++)
     LC_TRY(add_tube(&scene->airways, &airway[i], err));
   return LC_OK;

@@ -113,6 +113,7 @@ void ct_ph_paint_mediastinum(struct ct_ph_section *s) {
   }
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->mediastinum[2], 0, 0), 38);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->mediastinum[1], 0, 0), scene->hu_vein);
+  ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->mediastinum[3], 0, 0), scene->hu_artery);
   struct ct_ph_box box = ct_ph_cover_tubes(s, &scene->mediastinum[0], 0.9f, 0);
   ct_ph_apply_cover(s, box, 45);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->mediastinum[0], 0, 0), scene->hu_artery);
@@ -270,7 +271,7 @@ void ct_ph_paint_bones(struct ct_ph_section *s) {
 
 void ct_ph_paint_trees(struct ct_ph_section *s) {
   const struct ct_ph_scene *scene = s->scene;
-  ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->vessels[1], 0, 0), scene->hu_vein);
+  ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->vessels[1], 0, 0), scene->hu_artery);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->vessels[0], 0, 0), scene->hu_artery);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->airways, 0.5f, 0.10f), 25);
   ct_ph_apply_cover(s, ct_ph_cover_tubes(s, &scene->airways, 0, 0), -985);

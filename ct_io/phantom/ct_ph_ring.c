@@ -68,7 +68,7 @@ float ct_ph_cage_radius(const struct ct_ph_scene *scene, float z, float ux, floa
 struct layer {
   float centre, width;       /* angle from the back, 0 to pi, and reach */
   float low, high;           /* z range */
-  float start, thickness_mm; /* offset of its inner side from the cage */
+  float start, thickness_mm; /* offset of its inner side from the cage; not for the last */
 };
 
 /* Pectoral, latissimus and serratus, muscles around the scapula, erector spinae, trapezius. */
@@ -76,7 +76,7 @@ static const struct layer layers[CT_PH_LAYERS] = {{2.42f, 0.50f, -38, 100, 10.5f
                                                   {1.42f, 0.52f, -140, 74, 10.5f, 12},
                                                   {0.95f, 0.42f, -62, 112, 11.0f, 30},
                                                   {0.27f, 0.34f, -260, 160, 4.0f, 27},
-                                                  {0.35f, 0.55f, -60, 160, 34.0f, 7}};
+                                                  {0.35f, 0.60f, -75, 160, 0, 7}};
 
 static float layer_thickness(const struct ct_ph_scene *scene, const struct layer *layer,
                              float angle, float z) {
@@ -87,12 +87,16 @@ static float layer_thickness(const struct ct_ph_scene *scene, const struct layer
   return layer->thickness_mm * scene->muscle * along * sqrtf(across);
 }
 
-static float wall_mm(const struct ct_ph_scene *scene, float angle, float z) {
+/* Offsets of each layer from the cage; returns how far the outermost reaches. The last layer lies
+ * over all others. */
+static float layer_offsets(const struct ct_ph_scene *scene, float angle, float z,
+                           float inner[CT_PH_LAYERS], float outer[CT_PH_LAYERS]) {
   float most = 9.5f;
   for (int i = 0; i < CT_PH_LAYERS; i++) {
     float thickness = layer_thickness(scene, &layers[i], angle, z);
-    float full = layers[i].start + thickness - 9.5f;
-    most = fmaxf(most, 9.5f + full * ph_ramp(0, 6, thickness));
+    inner[i] = i + 1 < CT_PH_LAYERS ? layers[i].start : most + 1.5f;
+    outer[i] = inner[i] + thickness;
+    most = fmaxf(most, 9.5f + (outer[i] - 9.5f) * ph_ramp(0, 7, thickness));
   }
   return most;
 }
@@ -101,8 +105,9 @@ static float skin_radius(const struct ct_ph_scene *scene, float z, float ux, flo
                          float shoulder) {
   float angle = atan2f(fabsf(ux), uy);
   /* The skin runs over the muscles, it does not follow each. */
-  float wall = 0;
-  for (int i = -2; i <= 2; i++) wall += wall_mm(scene, fabsf(angle + 0.13f * (float)i), z) / 5;
+  float wall = 0, inner[CT_PH_LAYERS], outer[CT_PH_LAYERS];
+  for (int i = -2; i <= 2; i++)
+    wall += layer_offsets(scene, fabsf(angle + 0.13f * (float)i), z, inner, outer) / 5;
   float fat = scene->fat_mm * (1 + 0.5f * ph_bump(angle, 1.5f, 0.7f) * ph_ramp(-60, -170, z));
   float signed_angle = atan2f(uy, ux);
   float wave = scene->wave_mm * (cosf(2 * signed_angle + scene->wave_phase[2]) * 0.6f +
@@ -150,10 +155,11 @@ void ct_ph_ring_make(const struct ct_ph_scene *scene, float z, struct ct_ph_ring
     ring->cage[i] = cage;
     ring->skin[i] = skin_radius(scene, z, ux, uy, cage, ring->shoulder);
     float angle = atan2f(fabsf(ux), uy);
+    float inner[CT_PH_LAYERS], outer[CT_PH_LAYERS];
+    layer_offsets(scene, angle, z, inner, outer);
     for (int l = 0; l < CT_PH_LAYERS; l++) {
-      float thickness = layer_thickness(scene, &layers[l], angle, z);
-      ring->inner[l][i] = layers[l].start;
-      ring->outer[l][i] = layers[l].start + thickness;
+      ring->inner[l][i] = inner[l];
+      ring->outer[l][i] = outer[l];
     }
   }
   slants(ring->cage, (const float(*)[2])unit, ring->slant);

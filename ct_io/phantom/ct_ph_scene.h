@@ -95,7 +95,8 @@ struct ct_ph_scene {
   float texture[CT_PH_TEXTURE * CT_PH_TEXTURE * CT_PH_TEXTURE];
 
   struct ct_ph_grid grid;
-  struct ct_ph_segments mediastinum[3]; /* arterial, venous, other soft tissue; body frame */
+  /* Arterial, venous, other soft tissue, pulmonary veins; body frame. */
+  struct ct_ph_segments mediastinum[4];
   struct ct_ph_segments airways;        /* lumen; walls follow from the radius */
   struct ct_ph_segments vessels[2];     /* arteries and veins of the lungs */
   struct ct_ph_segments ribs;           /* ra > 0 bone; radius is half the rib's height */
