@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Every command explains itself with examples, and starts fast because it starts little.
+set -u
+# shellcheck source=tests/cli/lib/common.bash
+source "$(dirname "$0")/lib/common.bash"
+
+"$program" --help >"$work/help" || fail "--help"
+commands=$(sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' "$work/help")
+for needed in series run config phantom weights; do
+  grep -qx "$needed" <<<"$commands" || fail "no command $needed in --help"
+done
+for command in $commands; do
+  expect 0 "Examples:" "$command" --help
+  expect 0 "Usage: lungcdam $command" "$command" --usage
+  expect 2 "unrecognized option '--no-such-option'" "$command" --no-such-option
+  awk 'length > 100 { exit 1 }' "$work/out" || fail "$command: a help line is wider than 100"
+done
+finish

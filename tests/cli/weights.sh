@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# `lungcdam weights`: seeded files, and what a file holds.
+set -u
+# shellcheck source=tests/cli/lib/common.bash
+source "$(dirname "$0")/lib/common.bash"
+
+expect 0 "untrained" weights init vit_tiny_patch16 -o "$work/a.safetensors" --seed 7
+expect 16 "a.safetensors: exists" weights init vit_tiny_patch16 -o "$work/a.safetensors"
+expect 0 "" weights init vit_tiny_patch16 -o "$work/b.safetensors" --seed 7
+cmp -s "$work/a.safetensors" "$work/b.safetensors" || fail "the same seed gives other bytes"
+expect 0 "" weights init vit_tiny_patch16 -o "$work/b.safetensors" --seed 8 --overwrite
+cmp -s "$work/a.safetensors" "$work/b.safetensors" && fail "another seed gives the same bytes"
+expect 4 "vit_small_patch8" weights init vit_smal_patch8 -o "$work/c.safetensors"
+expect 2 "outputs=N" weights init vit_tiny_patch16 -o "$work/c.safetensors" --head "a:output=3"
+expect 2 "init needs --output" weights init vit_tiny_patch16
+expect 2 "expected 'init ARCH' or 'show FILE'" weights make vit_tiny_patch16
+expect 2 "show of what" weights show
+expect 14 "no-folder" weights init vit_tiny_patch16 -o "$work/no-folder/w.safetensors"
+[ ! -e "$work/c.safetensors" ] || fail "a refused file was written"
+
+expect 0 "UNTRAINED WEIGHTS" weights show "$work/a.safetensors"
+sum=$(sha256sum "$work/a.safetensors" | cut -d ' ' -f 1)
+grep -q "sha256 *$sum" "$work/out" || fail "the hash is not that of the file"
+grep -qE "^blocks\.11\.mlp\.fc2\.weight +F32 +192 x 768$" "$work/out" || fail "no tensor table"
+
+cat >"$work/model.yaml" <<'YAML'
+base: vit_tiny_patch8
+name: small-lung
+image_height: 48
+image_width: 32
+depth: 2
+heads: [malignancy, "biomarkers:outputs=8:hidden=16:regression"]
+YAML
+expect 0 "small-lung" weights init "$work/model.yaml" -o "$work/m.safetensors"
+expect 0 "" weights show --json "$work/m.safetensors"
+python3 - "$work/out" <<'PYTHON' || fail "JSON is not as expected"
+import json, sys
+shown = json.load(open(sys.argv[1]))
+arch = shown["architecture"]
+assert (arch["name"], arch["grid_height"], arch["grid_width"], arch["depth"]) == ("small-lung", 6, 4, 2), arch
+assert [(h["name"], h["outputs"], h["hidden"], h["sigmoid"]) for h in arch["heads"]] == [
+    ("malignancy", 1, 0, True), ("biomarkers", 8, 16, False)], arch["heads"]
+assert shown["trained"] is False
+names = {t["name"]: t["shape"] for t in shown["tensors"]}
+assert names["pos_embed"] == [1, 25, 192], names["pos_embed"]
+PYTHON
+printf 'dept: 3\n' >"$work/bad.yaml"
+expect 3 "bad.yaml:1: unknown key 'dept', the nearest valid key is 'depth'" \
+  weights init "$work/bad.yaml" -o "$work/c.safetensors"
+
+# files of the reference models, which other programs wrote
+for file in "$LUNGCDAM_SOURCE"/tests/reference/*.weights.safetensors; do
+  expect 0 "model " weights show "$file"
+done
+head -c 5000 "$work/a.safetensors" >"$work/short.safetensors"
+expect 12 "short.safetensors" weights show "$work/short.safetensors"
+finish
