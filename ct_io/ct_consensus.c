@@ -34,10 +34,11 @@ static double outline_extent_mm(const struct ct_outline *outline, const double s
 
 /* Half the distance between the outlined slices on either side of slice k; at an end the distance
  * to the one neighbour; the slice thickness when no other slice is outlined. */
-static double outline_depth_mm(const struct ct_mark *mark, const struct ct_series *series, long k) {
+static double outline_depth_mm(const long *outlined, size_t n, const struct ct_series *series,
+                               long k) {
   long below = -1, above = -1;
-  for (size_t i = 0; i < mark->n_outlines; i++) {
-    long other = ct_outline_slice(series, &mark->outlines[i]);
+  for (size_t i = 0; i < n; i++) {
+    long other = outlined[i];
     if (other < 0 || other == k) continue;
     if (other < k && other > below) below = other;
     if (other > k && (above < 0 || other < above)) above = other;
@@ -51,17 +52,21 @@ static double outline_depth_mm(const struct ct_mark *mark, const struct ct_serie
   return 0.5 * (down + up);
 }
 
-void ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
-                     struct ct_measure *measure) {
+lc_status ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
+                          struct ct_measure *measure, struct lc_error *err) {
   const double *spacing = series->pixel_spacing_mm;
+  long *outlined = NULL; /* slice of each outline */
   memset(measure, 0, sizeof *measure);
+  LC_TRY(lc_alloc(&outlined, mark->n_outlines, sizeof *outlined, err));
+  for (size_t i = 0; i < mark->n_outlines; i++)
+    outlined[i] = ct_outline_slice(series, &mark->outlines[i]);
   for (size_t i = 0; i < mark->n_outlines; i++) {
     const struct ct_outline *outline = &mark->outlines[i];
-    long k = ct_outline_slice(series, outline);
+    long k = outlined[i];
     if (k < 0) continue;
     measure->diameter_mm = fmax(measure->diameter_mm, outline_extent_mm(outline, spacing));
     double part = outline_area(outline) * spacing[0] * spacing[1];
-    part *= outline_depth_mm(mark, series, k);
+    part *= outline_depth_mm(outlined, mark->n_outlines, series, k);
     measure->volume_mm3 += outline->inclusion ? part : -part;
     for (size_t p = 0; p < outline->n_points; p++) {
       measure->centroid_ijk[0] += outline->xy[p][0];
@@ -70,9 +75,11 @@ void ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
     }
     measure->n_points += outline->n_points;
   }
+  free(outlined);
   for (int c = 0; c < 3 && measure->n_points; c++)
     measure->centroid_ijk[c] /= (double)measure->n_points;
   if (measure->n_points) ct_series_to_patient(series, measure->centroid_ijk, measure->centroid_mm);
+  return LC_OK;
 }
 
 /* One slice of the box. */

@@ -1,25 +1,15 @@
 /* From folders to series. */
 #include "ct_group.h"
 
-#include <errno.h>
-#include <fts.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "ct_files.h"
 #include "lc_arena.h"
-#include "lc_file.h"
 #include "lc_parallel.h"
-#include "lc_text.h"
 
 /* Headers held at once: bounds memory on folders of any size. */
 enum { CHUNK = 1024 };
-
-struct names {
-  char **name;
-  size_t count, capacity;
-};
 
 struct scan_item {
   struct ct_header header;
@@ -32,55 +22,6 @@ struct scan {
   struct scan_item *items;
   struct lc_progress *progress;
 };
-
-static lc_status add_name(struct names *names, const char *text, struct lc_error *err) {
-  if (names->count == names->capacity) {
-    size_t capacity = names->capacity ? 2 * names->capacity : 256;
-    char **grown = realloc(names->name, capacity * sizeof *grown);
-    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu file names", capacity);
-    names->name = grown;
-    names->capacity = capacity;
-  }
-  char *copy = strdup(text);
-  if (!copy) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", text);
-  names->name[names->count++] = copy;
-  return LC_OK;
-}
-
-static void free_names(struct names *names) {
-  for (size_t i = 0; i < names->count; i++) free(names->name[i]);
-  free(names->name);
-}
-
-static int by_name(const FTSENT **a, const FTSENT **b) {
-  return strcmp((*a)->fts_name, (*b)->fts_name);
-}
-
-static lc_status walk(const char *path, struct names *names, struct lc_error *err) {
-  struct stat info;
-  if (stat(path, &info) != 0)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s, expected a folder or file", path, strerror(errno));
-  char *copy = strdup(path);
-  if (!copy) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
-  char *roots[] = {copy, NULL};
-  FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
-  lc_status status = LC_OK;
-  if (!tree) {
-    free(copy);
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
-  }
-  for (FTSENT *entry = fts_read(tree); entry && status == LC_OK; entry = fts_read(tree)) {
-    if (entry->fts_info == FTS_F)
-      status = add_name(names, entry->fts_path, err);
-    else if (entry->fts_info == FTS_SL)
-      lc_log(LC_LOG_DEBUG, "%s: link not followed", entry->fts_path);
-    else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
-      lc_log(LC_LOG_WARNING, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
-  }
-  fts_close(tree);
-  free(copy);
-  return status;
-}
 
 static void read_one(void *context, size_t i, int worker) {
   struct scan *scan = context;
@@ -103,14 +44,14 @@ static lc_status note_problem(struct ct_index *index, const char *message, struc
 }
 
 static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
-                            const struct names *names, struct lc_progress *progress,
+                            const struct ct_files *names, struct lc_progress *progress,
                             struct lc_error *err) {
   struct scan scan = {.progress = progress};
   lc_status status = LC_OK;
   LC_TRY(lc_alloc(&scan.items, CHUNK, sizeof *scan.items, err));
   for (size_t start = 0; start < names->count && status == LC_OK; start += CHUNK) {
     size_t n = names->count - start < CHUNK ? names->count - start : CHUNK;
-    scan.paths = names->name + start;
+    scan.paths = names->paths + start;
     lc_parallel_for(n, read_one, &scan);
     for (size_t i = 0; i < n; i++) {
       struct scan_item *item = &scan.items[i];
@@ -174,11 +115,12 @@ static lc_status finish(struct ct_index *index, struct ct_group_list *list, stru
 
 lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t n_paths,
                         struct lc_progress *progress, struct lc_error *err) {
-  struct names names = {0};
+  struct ct_files names = {0};
   struct ct_group_list list = {0};
   lc_status status = LC_OK;
   memset(index, 0, sizeof *index);
-  for (size_t i = 0; i < n_paths && status == LC_OK; i++) status = walk(paths[i], &names, err);
+  for (size_t i = 0; i < n_paths && status == LC_OK; i++)
+    status = ct_files_walk(&names, paths[i], NULL, err);
   if (status != LC_OK) goto done;
   index->n_files_seen = names.count;
   if (progress) {
@@ -194,7 +136,7 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
                  n_paths ? paths[0] : "(no path)", names.count);
   status = finish(index, &list, err);
 done:
-  free_names(&names);
+  ct_files_free(&names);
   ct_group_list_free(&list);
   if (status != LC_OK) ct_index_free(index);
   return status;

@@ -111,7 +111,7 @@ static void end_point(struct reader *reader) {
 
 static bool outline_open(const struct ct_outline *outline) {
   const int32_t *first = outline->xy[0], *last = outline->xy[outline->n_points - 1];
-  return abs(first[0] - last[0]) > 1 || abs(first[1] - last[1]) > 1;
+  return first[0] != last[0] || first[1] != last[1];
 }
 
 /* A nodule under 3 mm is marked by a single point; everything else is what its outlines say. */

@@ -51,7 +51,7 @@ enum ct_mark_fault {
   CT_FAULT_RATING_ZERO = 1 << 0,   /* a rating is 0 */
   CT_FAULT_NO_RATINGS = 1 << 1,    /* outlines of a nodule without characteristics */
   CT_FAULT_FEW_POINTS = 1 << 2,    /* a nodule's outline of one to three points */
-  CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* first and last point are not the same or neighbours */
+  CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* four points or more, the last not the first again */
   CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks */
   CT_FAULT_OUTSIDE_IMAGE = 1 << 5, /* a point outside the image */
   CT_FAULT_REPEATED = 1 << 6       /* the same mark appears again and was merged */

@@ -80,14 +80,30 @@ static double box_distance(const struct cloud *a, const struct cloud *b) {
   return sqrt(sum);
 }
 
+static double point_box_square(const double point[3], const struct cloud *box) {
+  double sum = 0;
+  for (int c = 0; c < 3; c++) {
+    double gap = point[c] < box->low[c]    ? box->low[c] - point[c]
+                 : point[c] > box->high[c] ? point[c] - box->high[c]
+                                           : 0;
+    sum += gap * gap;
+  }
+  return sum;
+}
+
+/* Points whose distance to the other's box already exceeds the least found are skipped. */
 static double cloud_distance(const struct cloud *a, const struct cloud *b) {
   double least = INFINITY;
-  for (size_t i = 0; i < a->n_points; i++)
+  for (size_t i = 0; i < a->n_points && least > 0; i++) {
+    const double *p = a->points[i];
+    if (point_box_square(p, b) >= least) continue;
     for (size_t j = 0; j < b->n_points; j++) {
-      const double *p = a->points[i], *q = b->points[j];
+      const double *q = b->points[j];
       double x = p[0] - q[0], y = p[1] - q[1], z = p[2] - q[2];
-      least = fmin(least, x * x + y * y + z * z);
+      double square = x * x + y * y + z * z;
+      if (square < least) least = square;
     }
+  }
   return sqrt(least);
 }
 
@@ -172,7 +188,7 @@ static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *gr
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->low_mm);
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->high_mm);
     struct ct_measure measure;
-    ct_mark_measure(cloud->mark, series, &measure);
+    LC_TRY(ct_mark_measure(cloud->mark, series, &measure, err));
     nodule->diameter_mm = fmax(nodule->diameter_mm, measure.diameter_mm);
   }
   for (int c = 0; c < 3; c++)

@@ -65,8 +65,8 @@ struct ct_measure {
   double centroid_mm[3]; /* the same point, patient LPS */
   size_t n_points;       /* 0: no outline lies on a slice of the series */
 };
-void ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
-                     struct ct_measure *measure);
+LC_MUST_CHECK lc_status ct_mark_measure(const struct ct_mark *mark, const struct ct_series *series,
+                                        struct ct_measure *measure, struct lc_error *err);
 
 /* The voxels that at least `level` (0.5) of the nodule's marks enclose, on the series' own grid and
  * within the bounding box of all outlines. Outline pixels are outside the nodule, exclusions are
@@ -87,6 +87,11 @@ void ct_consensus_free(struct ct_consensus *consensus);
 /* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
  * of marks with one of them. */
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
+
+/* The nodule that each point means: the nearest one whose centre is within the point's radius (half
+ * its diameter, LUNA16's criterion for a hit), or -1. matches[points->n_nodules]. */
+void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodule_list *points,
+                      long *matches);
 
 void ct_nodule_list_free(struct ct_nodule_list *list);
 

@@ -146,3 +146,22 @@ done:
   if (status != LC_OK) ct_nodule_list_free(list);
   return status;
 }
+
+void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodule_list *points,
+                      long *matches) {
+  for (size_t p = 0; p < points->n_nodules; p++) {
+    const struct ct_nodule *point = &points->nodules[p];
+    double nearest = 0.25 * point->diameter_mm * point->diameter_mm;
+    matches[p] = -1;
+    for (size_t i = 0; i < nodules->n_nodules; i++) {
+      double square = 0;
+      for (int c = 0; c < 3; c++) {
+        double d = nodules->nodules[i].centre_mm[c] - point->centre_mm[c];
+        square += d * d;
+      }
+      if (square > nearest) continue;
+      nearest = square;
+      matches[p] = (long)i;
+    }
+  }
+}

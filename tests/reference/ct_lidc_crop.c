@@ -129,6 +129,70 @@ static void test_mask_lies_in_the_nodule(void **state) {
   ct_volume_free(&volume);
 }
 
+/* Values of pylidc 0.2.3 for the same scan: Annotation.diameter, volume, centroid (row, column,
+ * slice), boolean_mask, and utils.consensus at 0.5. */
+static void test_measures_are_pylidcs(void **state) {
+  (void)state;
+  static const struct {
+    double diameter, volume, centroid[3];
+    size_t mask;
+  } pylidc[4] = {{32.2059, 7869.370, {365.87447257, 315.04852321, 89.55168776}, 5905},
+                 {33.1887, 6146.439, {367.85060565, 316.27725437, 89.72812921}, 4613},
+                 {31.9593, 6594.475, {366.95552732, 316.13341804, 89.53875476}, 4955},
+                 {33.6693, 7348.412, {366.50272035, 316.46789989, 89.80195865}, 5498}};
+  const struct ct_nodule *nodule = &list.nodules[0];
+  struct ct_consensus mask;
+  for (int i = 0; i < 4; i++) {
+    struct ct_measure measure;
+    struct ct_nodule alone = *nodule;
+    alone.marks = &nodule->marks[i];
+    alone.n_marks = 1;
+    assert_ok(ct_mark_measure(nodule->marks[i], series, &measure, &test_err));
+    assert_true(fabs(measure.diameter_mm - pylidc[i].diameter) < 1e-4);
+    assert_true(fabs(measure.volume_mm3 - pylidc[i].volume) < 1e-3);
+    assert_true(fabs(measure.centroid_ijk[0] - pylidc[i].centroid[1]) < 1e-7);
+    assert_true(fabs(measure.centroid_ijk[1] - pylidc[i].centroid[0]) < 1e-7);
+    assert_true(fabs(measure.centroid_ijk[2] - pylidc[i].centroid[2]) < 1e-7);
+    assert_ok(ct_nodule_consensus(&mask, &alone, series, 0.5, &test_err));
+    assert_int_equal(mask.n_inside, pylidc[i].mask);
+    ct_consensus_free(&mask);
+  }
+  assert_ok(ct_nodule_consensus(&mask, nodule, series, 0.5, &test_err));
+  static const size_t first[3] = {297, 340, 86}, size[3] = {44, 52, 9};
+  assert_memory_equal(mask.first, first, sizeof first);
+  assert_memory_equal(mask.size, size, sizeof size);
+  assert_int_equal(mask.n_inside, 5428);
+  ct_consensus_free(&mask);
+}
+
+/* LUNA16 lists the same nodule. */
+static void test_luna16_matches(void **state) {
+  (void)state;
+  struct ct_nodule_list points;
+  long match = -1;
+  assert_ok(
+      ct_nodules_from_csv(&points, LC_TEST_DATA_DIR "/luna16/annotations.csv", series, &test_err));
+  assert_int_equal(points.n_nodules, 1);
+  ct_nodules_match(&list, &points, &match);
+  assert_int_equal(match, 0);
+  points.nodules[0].centre_mm[0] -= 20; /* beyond its radius of 11.7 mm */
+  ct_nodules_match(&list, &points, &match);
+  assert_int_equal(match, -1);
+  ct_nodule_list_free(&points);
+}
+
+/* The rule in millimetres: nothing changes for one nodule until the tolerance is below the gap. */
+static void test_millimetre_grouping(void **state) {
+  (void)state;
+  struct ct_nodule_list other;
+  struct ct_grouping how = {.in_millimetres = true, .tolerance_mm = 2};
+  assert_ok(ct_nodules_from_marks(&other, &annotation, series, &how, &test_err));
+  assert_int_equal(other.n_nodules, 1);
+  assert_int_equal(other.nodules[0].n_marks, 4);
+  assert_true(other.tolerance_used == 2);
+  ct_nodule_list_free(&other);
+}
+
 static void test_other_series_is_refused(void **state) {
   (void)state;
   struct ct_annotation other;
@@ -146,6 +210,9 @@ int main(void) {
       cmocka_unit_test(test_series),
       cmocka_unit_test(test_one_nodule_four_readers),
       cmocka_unit_test(test_cube_agrees_with_scipy),
+      cmocka_unit_test(test_measures_are_pylidcs),
+      cmocka_unit_test(test_luna16_matches),
+      cmocka_unit_test(test_millimetre_grouping),
       cmocka_unit_test(test_mask_lies_in_the_nodule),
       cmocka_unit_test(test_other_series_is_refused),
   };

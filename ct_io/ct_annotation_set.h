@@ -1,0 +1,57 @@
+/* All annotations below some folders, one for each CT series.
+ *
+ * Several files may name one series. They are read in the order of their paths: a mark that an
+ * earlier file already has (same session, kind, ratings, outlines) is merged with it and flagged
+ * CT_FAULT_REPEATED; the others are added, with their sessions numbered on. Chest X-ray files are
+ * counted and left out. Files that cannot be read are counted, logged and listed, never fatal
+ * beside others.
+ *
+ * Thread-safety: distinct objects may be used from distinct threads. */
+#ifndef CT_ANNOTATION_SET_H
+#define CT_ANNOTATION_SET_H
+
+#include "ct_mark.h"
+#include "ct_nodule.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ct_annotation_set {
+  struct ct_annotation *annotations; /* sorted by series UID; path is the first file's */
+  size_t n_annotations;
+  size_t n_files;       /* LIDC files read, CT and chest X-ray */
+  size_t n_ct_files;    /* LidcReadMessage */
+  size_t n_chest_xrays; /* IdriReadMessage */
+  size_t n_repeated;    /* marks merged */
+  char **problems;      /* one line for each XML file that is no LIDC message */
+  size_t n_problems;
+};
+
+/* Reads every file named *.xml below the folders, and every file given itself. LC_ERR_NOT_FOUND
+ * when a path does not exist or no XML is there; the first problem is the error when nothing could
+ * be read. */
+LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
+                                               const char *const *paths, size_t n_paths,
+                                               struct lc_progress *progress, struct lc_error *err);
+void ct_annotation_set_free(struct ct_annotation_set *set);
+/* The annotation of a series, or NULL. */
+struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
+                                             const char *series_uid);
+
+/* Moves the marks of `more` into `into`; returns how many were repeats. more is left empty. */
+LC_MUST_CHECK lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
+                                            size_t *n_repeated, struct lc_error *err);
+
+/* What an XML alone says of its series' geometry, for grouping without DICOM: slices at the z
+ * positions of all marks, spacing = their smallest distance, thickness = spacing, pixels of 1 mm
+ * and unknown size. Distances in the plane are therefore in pixels. Free with ct_series_release. */
+LC_MUST_CHECK lc_status ct_series_from_annotation(struct ct_series *series,
+                                                  const struct ct_annotation *annotation,
+                                                  struct lc_error *err);
+void ct_series_release(struct ct_series *series);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
