@@ -22,7 +22,7 @@ struct columns {
   vit_real *weights;          /* [images, dim, head_ld]: u_h with a column a head */
   vit_real *scores;           /* [images, tokens, head_ld] */
   vit_real *mean;             /* [images, dim, head_ld] */
-  vit_real *inverse;          /* [images, head_ld] */
+  vit_real *top, *inverse;    /* [images, head_ld] */
 };
 
 static size_t hidden_rows(const struct vit_arch *arch) {
@@ -53,6 +53,7 @@ static size_t lay_out(const struct vit_workspace *w, size_t images, struct colum
                {&c->weights, images * dim * head_ld},
                {&c->scores, images * w->tokens * head_ld},
                {&c->mean, images * dim * head_ld},
+               {&c->top, images * head_ld},
                {&c->inverse, images * head_ld}};
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     *parts[i].place = w->cls ? w->cls + used : NULL;
@@ -121,6 +122,7 @@ static void attend_image(void *context, size_t image, int worker) {
   const struct columns *c = job->c;
   const struct vit_kernels *k = vit_kernels();
   size_t dim = w->model->arch.embed_dim, heads = w->model->arch.num_heads, ld = c->head_ld;
+  size_t width = dim / heads;
   size_t last = w->model->arch.depth - 1;
   vit_real *weights = c->weights + image * dim * ld, *scores = c->scores + image * w->tokens * ld;
   vit_real *mean = c->mean + image * dim * ld, *inverse = c->inverse + image * ld;
@@ -133,7 +135,8 @@ static void attend_image(void *context, size_t image, int worker) {
     k->gemm(at.tokens, ld, dim, vit_panel_qkv(w, last, image, p), 1, w->panel, weights, ld,
             scores + at.first * ld, ld, NULL);
   }
-  k->softmax(w->tokens, ld, scores, ld, 1 / vit_real_sqrt((vit_real)(dim / heads)), inverse);
+  k->softmax(w->tokens, ld, scores, ld, 1 / vit_real_sqrt((vit_real)width), c->top + image * ld,
+             inverse);
   for (size_t p = 0; p < w->panels; p++) {
     struct vit_place at = vit_place_of(w, image * w->panels + p);
     k->gemm(dim, ld, at.tokens, vit_panel_qkv(w, last, image, p), w->panel, 1,

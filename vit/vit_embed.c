@@ -4,8 +4,8 @@
 
 /* Rows (channel, y, x) of the patches' pixels, one column a token; prefix and padding columns are
  * zero. */
-static void gather_patches(const struct vit_workspace *w, const struct vit_place *at,
-                           const vit_real *image, vit_real *patches) {
+void vit_gather_patches(const struct vit_workspace *w, const struct vit_place *at,
+                        const vit_real *image, vit_real *patches) {
   size_t patch = w->model->arch.patch_size, prefix = vit_arch_prefix(&w->model->arch);
   size_t features = VIT_CHANNELS * patch * patch;
   size_t skip = at->first < prefix ? prefix - at->first : 0;
@@ -35,7 +35,7 @@ void vit_embed_panel(const struct vit_workspace *w, const struct vit_place *at,
   size_t dim = model->arch.embed_dim, prefix = vit_arch_prefix(&model->arch);
   size_t features = VIT_CHANNELS * model->arch.patch_size * model->arch.patch_size;
   const vit_real *base = w->base + at->panel * dim * w->panel;
-  gather_patches(w, at, image, patches);
+  vit_gather_patches(w, at, image, patches);
   struct vit_epilogue add = {
       .bias = model->patch_embed.bias, .residual = base, .ld_residual = w->panel};
   vit_kernels()->gemm(dim, at->columns, features, model->patch_embed.weight, features, 1, patches,

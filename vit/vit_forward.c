@@ -5,9 +5,6 @@
  * because other panels still read the keys and values of this block. */
 #include "vit_forward.h"
 
-#include <stdlib.h>
-
-#include "lc_arena.h"
 #include "lc_parallel.h"
 #include "vit_layers.h"
 
@@ -19,39 +16,17 @@ struct pass {
   bool cls_only; /* the last block is computed for CLS alone */
 };
 
-struct scratch {
-  vit_real *normed, *attended, *large, *inverse;
-};
-
-static struct scratch scratch_of(const struct vit_workspace *w, int worker) {
-  const struct vit_arch *arch = &w->model->arch;
-  size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
-  size_t first = (arch->embed_dim > features ? arch->embed_dim : features) * w->panel;
-  struct scratch s = {.normed = w->scratch + (size_t)worker * w->scratch_size};
-  s.attended = s.normed + first;
-  s.large = s.attended + arch->embed_dim * w->panel;
-  s.inverse = s.normed + w->scratch_size - w->panel;
-  return s;
-}
-
-/* The residual stream of one panel to its tokens' rows in [batch, tokens, dim]. */
-static void export_tokens(const struct pass *pass, const struct vit_place *at, const vit_real *x,
-                          vit_real *out) {
-  const struct vit_workspace *w = pass->w;
-  size_t dim = w->model->arch.embed_dim;
-  out += ((pass->first + at->image) * w->tokens + at->first) * dim;
-  vit_kernels()->transpose(dim, at->tokens, x, w->panel, out, dim);
-}
-
 /* From the residual stream before a block to its queries, keys and values. */
 static void enter_block(const struct pass *pass, const struct vit_place *at, size_t number,
-                        const vit_real *x, struct scratch s) {
+                        const vit_real *x, struct vit_scratch s) {
   const struct vit_workspace *w = pass->w;
   const struct vit_arch *arch = &w->model->arch;
   size_t dim = arch->embed_dim, ld = w->panel;
   bool last = number + 1 == arch->depth;
-  if (w->trace.inputs) export_tokens(pass, at, x, w->trace.inputs[number]);
-  if (last && w->trace.last_input) export_tokens(pass, at, x, w->trace.last_input);
+  if (w->trace.inputs)
+    vit_export_tokens(w, at, pass->first + at->image, x, w->trace.inputs[number]);
+  if (last && w->trace.last_input)
+    vit_export_tokens(w, at, pass->first + at->image, x, w->trace.last_input);
   const struct vit_block *block = &w->model->blocks[number];
   const struct vit_kernels *k = vit_kernels();
   vit_real *qkv = vit_panel_qkv(w, number, at->image, at->panel);
@@ -68,7 +43,7 @@ static void embed_panel(void *context, size_t index, int worker) {
   const struct pass *pass = context;
   const struct vit_workspace *w = pass->w;
   struct vit_place at = vit_place_of(w, index);
-  struct scratch s = scratch_of(w, worker);
+  struct vit_scratch s = vit_scratch_of(w, worker);
   vit_real *x = vit_panel_x(w, at.image, at.panel);
   const vit_real *image = pass->images + at.image * VIT_CHANNELS * w->height * w->width;
   vit_embed_panel(w, &at, image, s.normed, x);
@@ -82,13 +57,14 @@ static void block_panel(void *context, size_t index, int worker) {
   const struct vit_block *block = &w->model->blocks[pass->block];
   const struct vit_kernels *k = vit_kernels();
   struct vit_place at = vit_place_of(w, index);
-  struct scratch s = scratch_of(w, worker);
+  struct vit_scratch s = vit_scratch_of(w, worker);
   size_t dim = arch->embed_dim, ld = w->panel, heads = arch->num_heads;
   vit_real *x = vit_panel_x(w, at.image, at.panel), *probabilities = NULL;
   if (w->trace.attention)
     probabilities =
         w->trace.attention[pass->block] + (pass->first + at.image) * heads * w->tokens * w->tokens;
-  vit_attention_panel(w, pass->block, &at, s.large, s.inverse, s.attended, probabilities);
+  vit_attention_panel(w, vit_panel_qkv(w, pass->block, at.image, 0), &at, s.large, s.top, s.inverse,
+                      0, s.attended, probabilities);
   struct vit_epilogue add = {
       .bias = block->proj.bias, .row_scale = block->scale1, .residual = x, .ld_residual = ld};
   k->gemm(dim, at.columns, dim, block->proj.weight, dim, 1, s.attended, ld, x, ld, &add);
@@ -127,34 +103,14 @@ static void run_group(struct pass *pass, size_t images) {
     vit_cls_heads(w, pass->first, images);
 }
 
-static lc_status check_finite(const vit_real *values, size_t n, const char *what,
-                              struct lc_error *err) {
-  for (size_t i = 0; i < n; i++)
-    if (!isfinite(values[i]))
-      LC_FAIL(err, LC_ERR_NUMERIC, "%s: value %zu is NaN or infinite", what, i);
-  return LC_OK;
-}
-
-/* The number of threads may have grown since the workspace was made. */
-static lc_status need_scratch(struct vit_workspace *w, struct lc_error *err) {
-  int threads = lc_threads();
-  if (w->workers >= threads) return LC_OK;
-  free(w->scratch);
-  w->scratch = NULL;
-  w->workers = 0;
-  LC_TRY(lc_alloc(&w->scratch, (size_t)threads * w->scratch_size, sizeof *w->scratch, err));
-  w->workers = threads;
-  return LC_OK;
-}
-
 lc_status vit_forward(struct vit_workspace *workspace, const vit_real *images, size_t n,
                       struct vit_trace *trace, struct lc_error *err) {
   struct vit_workspace *w = workspace;
   size_t pixels = VIT_CHANNELS * w->height * w->width;
   if (n == 0 || n > w->batch)
     LC_FAIL(err, LC_ERR_USAGE, "forward pass over %zu images, expected 1 to %zu", n, w->batch);
-  LC_TRY(check_finite(images, n * pixels, "input image", err));
-  LC_TRY(need_scratch(w, err));
+  LC_TRY(vit_check_finite(images, n * pixels, "input image", err));
+  LC_TRY(vit_workspace_scratch(w, err));
   struct pass pass = {.w = w, .cls_only = !w->request.all_attention};
   for (pass.first = 0; pass.first < n; pass.first += w->group) {
     size_t left = n - pass.first;
@@ -165,7 +121,7 @@ lc_status vit_forward(struct vit_workspace *workspace, const vit_real *images, s
   w->trace.batch = n;
   const struct vit_arch *arch = &w->model->arch;
   size_t outputs = arch->n_heads ? vit_arch_outputs(arch) : arch->embed_dim;
-  LC_TRY(check_finite(w->trace.logits, n * outputs, "output of the model", err));
+  LC_TRY(vit_check_finite(w->trace.logits, n * outputs, "output of the model", err));
   *trace = w->trace;
   return LC_OK;
 }

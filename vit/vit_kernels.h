@@ -59,17 +59,48 @@ struct vit_kernels {
                      const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
                      vit_real *rstd);
 
-  /* Softmax over the rows of each column in two steps: s becomes exp(scale * (s - max)), and
-   * inverse[n] the reciprocal of its sum. */
-  void (*softmax)(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+  /* Softmax over the rows of each column in two steps: s becomes exp(scale * (s - top)), with
+   * top[n] the column's maximum and inverse[n] the reciprocal of the new column's sum. */
+  void (*softmax)(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale, vit_real *top,
                   vit_real *inverse);
 
   /* x[r, c] *= factor[c] */
   void (*scale_columns)(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor);
 
+  /* x[r, c] = factor[r] * in[r, c]; x may be in. */
+  void (*scale_rows)(size_t rows, size_t n, const vit_real *in, size_t ldin, const vit_real *factor,
+                     vit_real *x, size_t ldx);
+
   /* out[c, r] = in[r, c]; any sizes. */
   void (*transpose)(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
                     size_t ldout);
+
+  /* For the backward pass. */
+
+  /* Scores with a row a query become probabilities: s = exp(scale * (s - top[r])) * inverse[r]. */
+  void (*probabilities)(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                        const vit_real *top, const vit_real *inverse);
+  /* Softmax with a row a query: d = scale * p * (d - delta[r]), delta the row's sum of p * d. */
+  void (*softmax_backward)(size_t rows, size_t n, const vit_real *p, vit_real *d, size_t ld,
+                           vit_real scale, const vit_real *delta);
+  /* d *= GELU'(pre), value = GELU(pre). */
+  void (*gelu_backward)(size_t rows, size_t n, const vit_real *pre, vit_real *d, vit_real *value,
+                        size_t ld);
+  /* dx += gradient of layer_norm's input, from dy and what the forward pass had. */
+  void (*layer_norm_backward)(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
+                              size_t ld, const vit_real *weight, const vit_real *mean,
+                              const vit_real *rstd, vit_real *dx);
+  /* out[c] = sum over rows of a * b */
+  void (*column_dots)(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                      vit_real *out);
+  /* sums[r, c % VIT_LANES] += x[r, c], for gradients of biases; sums: [rows, VIT_LANES]. */
+  void (*add_rows)(size_t rows, size_t n, const vit_real *x, size_t ld, vit_real *sums);
+  /* sums[r, c % VIT_LANES] += a[r, c] * b[r, c], for those of LayerScale. */
+  void (*add_products)(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                       vit_real *sums);
+  /* sums[r, c % VIT_LANES] += dy[r, c] * (x[r, c] - mean[c]) * rstd[c], for those of norms. */
+  void (*add_norm_rows)(size_t rows, size_t n, const vit_real *dy, const vit_real *x, size_t ld,
+                        const vit_real *mean, const vit_real *rstd, vit_real *sums);
 };
 
 /* The set in use: the fastest that this CPU runs, or the one that the environment variable

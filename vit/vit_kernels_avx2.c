@@ -26,4 +26,29 @@ static inline __m256 vexp2_times(__m256 p, __m256 n) {
   return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
 }
 
+/* 8 rows of 8: pairs, fours, then halves of registers are exchanged. */
+static inline void transpose_square(const float *in, size_t ldin, float *out, size_t ldout) {
+  __m256 r[8], t[8];
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(in + (size_t)i * ldin);
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 4)
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+      __m256d low = _mm256_castps_pd(t[i + k]), high = _mm256_castps_pd(t[i + k + 2]);
+      r[i + 2 * k] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+      r[i + 2 * k + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+    }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    _mm256_storeu_ps(out + (size_t)c * ldout, _mm256_permute2f128_ps(r[c], r[4 + c], 0x20));
+    _mm256_storeu_ps(out + (size_t)(4 + c) * ldout, _mm256_permute2f128_ps(r[c], r[4 + c], 0x31));
+  }
+}
+
 #include "vit_kernels_simd.h"

@@ -21,4 +21,35 @@ typedef __m512 vf;
 /* p * 2^n */
 #define vexp2_times(p, n) _mm512_scalef_ps(p, n)
 
+/* 16 rows of 16: pairs, fours, then quarters of registers are exchanged. */
+static inline void transpose_square(const float *in, size_t ldin, float *out, size_t ldout) {
+  __m512 r[16], t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i++) r[i] = _mm512_loadu_ps(in + (size_t)i * ldin);
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 4)
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; k++) {
+      __m512d low = _mm512_castps_pd(t[i + k]), high = _mm512_castps_pd(t[i + k + 2]);
+      r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; c++) {
+    __m512 a = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x88);
+    __m512 b = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x88);
+    __m512 d = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xDD);
+    __m512 e = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xDD);
+    _mm512_storeu_ps(out + (size_t)c * ldout, _mm512_shuffle_f32x4(a, b, 0x88));
+    _mm512_storeu_ps(out + (size_t)(4 + c) * ldout, _mm512_shuffle_f32x4(d, e, 0x88));
+    _mm512_storeu_ps(out + (size_t)(8 + c) * ldout, _mm512_shuffle_f32x4(a, b, 0xDD));
+    _mm512_storeu_ps(out + (size_t)(12 + c) * ldout, _mm512_shuffle_f32x4(d, e, 0xDD));
+  }
+}
+
 #include "vit_kernels_simd.h"

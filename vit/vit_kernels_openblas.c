@@ -4,10 +4,6 @@
 #ifndef VIT_REAL_DOUBLE
 #include <cblas.h>
 
-void vit_kernels_openblas_start(void) {
-  openblas_set_num_threads(1);
-}
-
 static vit_real activate(vit_activation activation, vit_real x) {
   if (activation == VIT_GELU) return 0.5F * x * (1.0F + erff(x * 0.707106781F));
   if (activation == VIT_RELU) return x > 0 ? x : 0;
@@ -66,34 +62,16 @@ static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_
               1.0F, a, (blasint)lda, b, (blasint)ldb, accumulate ? 1.0F : 0.0F, c, (blasint)ldc);
 }
 
-static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, const vit_real *weight,
-                       const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
-                       vit_real *rstd) {
-  vit_kernels_plain.layer_norm(rows, n, x, ldx, weight, bias, eps, y, ldy, mean, rstd);
-}
+struct vit_kernels vit_kernels_openblas = {.name = "openblas"};
 
-static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
-                    vit_real *inverse) {
-  vit_kernels_plain.softmax(rows, n, s, lds, scale, inverse);
+/* Everything but the products is the plain set's. OpenBLAS itself runs single-threaded: the
+ * transformer's loops are the parallel ones. */
+void vit_kernels_openblas_start(void) {
+  openblas_set_num_threads(1);
+  vit_kernels_openblas = vit_kernels_plain;
+  vit_kernels_openblas.name = "openblas";
+  vit_kernels_openblas.fixed_panel = 128;
+  vit_kernels_openblas.gemm = gemm;
+  vit_kernels_openblas.gemm_nt = gemm_nt;
 }
-
-static void scale_columns(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor) {
-  vit_kernels_plain.scale_columns(rows, n, x, ldx, factor);
-}
-
-static void transpose(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
-                      size_t ldout) {
-  vit_kernels_plain.transpose(rows, columns, in, ldin, out, ldout);
-}
-
-const struct vit_kernels vit_kernels_openblas = {.name = "openblas",
-                                                 .fixed_panel = 128,
-                                                 .gemm = gemm,
-                                                 .gemm_nt = gemm_nt,
-                                                 .layer_norm = layer_norm,
-                                                 .softmax = softmax,
-                                                 .scale_columns = scale_columns,
-                                                 .transpose = transpose};
-#else
-void vit_kernels_openblas_start(void) {}
 #endif

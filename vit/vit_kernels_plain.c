@@ -72,14 +72,15 @@ static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, con
   }
 }
 
-static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale, vit_real *top,
                     vit_real *inverse) {
   for (size_t c = 0; c < n; c++) {
-    vit_real top = s[c];
-    for (size_t r = 1; r < rows; r++) top = s[r * lds + c] > top ? s[r * lds + c] : top;
+    vit_real largest = s[c];
+    for (size_t r = 1; r < rows; r++) largest = s[r * lds + c] > largest ? s[r * lds + c] : largest;
+    top[c] = largest;
     double sum = 0;
     for (size_t r = 0; r < rows; r++) {
-      vit_real value = vit_real_exp(scale * (s[r * lds + c] - top));
+      vit_real value = vit_real_exp(scale * (s[r * lds + c] - largest));
       s[r * lds + c] = value;
       sum += (double)value;
     }
@@ -98,10 +99,98 @@ static void transpose(size_t rows, size_t columns, const vit_real *in, size_t ld
     for (size_t c = 0; c < columns; c++) out[c * ldout + r] = in[r * ldin + c];
 }
 
+static void scale_rows(size_t rows, size_t n, const vit_real *in, size_t ldin,
+                       const vit_real *factor, vit_real *x, size_t ldx) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++) x[r * ldx + c] = factor[r] * in[r * ldin + c];
+}
+
+static void probabilities(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                          const vit_real *top, const vit_real *inverse) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++)
+      s[r * lds + c] = vit_real_exp(scale * (s[r * lds + c] - top[r])) * inverse[r];
+}
+
+static void softmax_backward(size_t rows, size_t n, const vit_real *p, vit_real *d, size_t ld,
+                             vit_real scale, const vit_real *delta) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++)
+      d[r * ld + c] = scale * p[r * ld + c] * (d[r * ld + c] - delta[r]);
+}
+
+static void gelu_backward(size_t rows, size_t n, const vit_real *pre, vit_real *d, vit_real *value,
+                          size_t ld) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++) {
+      vit_real x = pre[r * ld + c];
+      vit_real cdf = (vit_real)0.5 * (1 + vit_real_erf(x * (vit_real)0.70710678118654752440));
+      vit_real density = (vit_real)0.39894228040143267794 * vit_real_exp((vit_real)-0.5 * x * x);
+      d[r * ld + c] *= cdf + x * density;
+      value[r * ld + c] = x * cdf;
+    }
+}
+
+static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
+                                size_t ld, const vit_real *weight, const vit_real *mean,
+                                const vit_real *rstd, vit_real *dx) {
+  for (size_t c = 0; c < n; c++) {
+    vit_real sum = 0, dot = 0;
+    for (size_t r = 0; r < rows; r++) {
+      vit_real g = dy[r * ld + c] * weight[r];
+      sum += g;
+      dot += g * (x[r * ld + c] - mean[c]) * rstd[c];
+    }
+    sum /= (vit_real)rows;
+    dot /= (vit_real)rows;
+    for (size_t r = 0; r < rows; r++) {
+      vit_real normed = (x[r * ld + c] - mean[c]) * rstd[c];
+      dx[r * ld + c] += rstd[c] * (dy[r * ld + c] * weight[r] - sum - normed * dot);
+    }
+  }
+}
+
+static void column_dots(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                        vit_real *out) {
+  for (size_t c = 0; c < n; c++) {
+    vit_real sum = 0;
+    for (size_t r = 0; r < rows; r++) sum += a[r * ld + c] * b[r * ld + c];
+    out[c] = sum;
+  }
+}
+
+static void add_rows(size_t rows, size_t n, const vit_real *x, size_t ld, vit_real *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++) sums[r * VIT_LANES + c % VIT_LANES] += x[r * ld + c];
+}
+
+static void add_products(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                         vit_real *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++)
+      sums[r * VIT_LANES + c % VIT_LANES] += a[r * ld + c] * b[r * ld + c];
+}
+
+static void add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vit_real *x, size_t ld,
+                          const vit_real *mean, const vit_real *rstd, vit_real *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++)
+      sums[r * VIT_LANES + c % VIT_LANES] += dy[r * ld + c] * (x[r * ld + c] - mean[c]) * rstd[c];
+}
+
 const struct vit_kernels vit_kernels_plain = {.name = "plain",
                                               .gemm = gemm,
                                               .gemm_nt = gemm_nt,
                                               .layer_norm = layer_norm,
                                               .softmax = softmax,
                                               .scale_columns = scale_columns,
-                                              .transpose = transpose};
+                                              .scale_rows = scale_rows,
+                                              .transpose = transpose,
+                                              .probabilities = probabilities,
+                                              .softmax_backward = softmax_backward,
+                                              .gelu_backward = gelu_backward,
+                                              .layer_norm_backward = layer_norm_backward,
+                                              .column_dots = column_dots,
+                                              .add_rows = add_rows,
+                                              .add_products = add_products,
+                                              .add_norm_rows = add_norm_rows};

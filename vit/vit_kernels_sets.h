@@ -6,13 +6,12 @@
 
 extern const struct vit_kernels vit_kernels_plain;
 #ifndef VIT_REAL_DOUBLE
-extern const struct vit_kernels vit_kernels_openblas;
+extern struct vit_kernels vit_kernels_openblas;
+/* To be called before the set is used. */
+void vit_kernels_openblas_start(void);
 #ifdef VIT_HAVE_X86
 extern const struct vit_kernels vit_kernels_avx2;
 extern const struct vit_kernels vit_kernels_avx512;
 #endif
 #endif
-/* OpenBLAS runs single-threaded: the transformer's loops are the parallel ones. */
-void vit_kernels_openblas_start(void);
-
 #endif

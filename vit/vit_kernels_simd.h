@@ -1,5 +1,6 @@
 /* A kernel set in vectors of LANES floats, written once and compiled for each instruction set. The
- * including file defines LANES, the type vf with its few operations, and the set's name.
+ * including file defines LANES, the type vf with its few operations, transpose_square (LANES rows
+ * of LANES numbers turned), and the set's name.
  *
  * The product keeps a tile of the result in registers, streams the activations as vectors of
  * columns and broadcasts the weights one number at a time. Neither operand needs packing: weights
@@ -252,7 +253,8 @@ static void layer_norm(size_t rows, size_t n, const float *x, size_t ldx, const 
 }
 
 /* Sums are kept in blocks of 64 rows, so that thousands of small terms are not lost. */
-static void softmax(size_t rows, size_t n, float *s, size_t lds, float scale, float *inverse) {
+static void softmax(size_t rows, size_t n, float *s, size_t lds, float scale, float *largest,
+                    float *inverse) {
   vf factor = vset(scale);
   for (size_t j = 0; j < n; j += LANES) {
     vf top = vload(s + j), other = top;
@@ -263,6 +265,7 @@ static void softmax(size_t rows, size_t n, float *s, size_t lds, float scale, fl
     }
     if (r < rows) top = vmax(top, vload(s + r * lds + j));
     top = vmax(top, other);
+    vstore(largest + j, top);
     vf total = vset(0.0F);
     for (size_t first = 0; first < rows; first += 64) {
       size_t last = first + 64 < rows ? first + 64 : rows;
@@ -284,14 +287,116 @@ static void scale_columns(size_t rows, size_t n, float *x, size_t ldx, const flo
       vstore(x + r * ldx + j, vmul(vload(x + r * ldx + j), vload(factor + j)));
 }
 
-/* Blocks that fit the first-level cache. */
+static void scale_rows(size_t rows, size_t n, const float *in, size_t ldin, const float *factor,
+                       float *x, size_t ldx) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES)
+      vstore(x + r * ldx + j, vmul(vset(factor[r]), vload(in + r * ldin + j)));
+}
+
+/* Squares of vectors in registers, the rest one by one. */
 static void transpose(size_t rows, size_t columns, const float *in, size_t ldin, float *out,
                       size_t ldout) {
-  for (size_t r0 = 0; r0 < rows; r0 += 16)
-    for (size_t c0 = 0; c0 < columns; c0 += 16) {
-      size_t r1 = r0 + 16 < rows ? r0 + 16 : rows, c1 = c0 + 16 < columns ? c0 + 16 : columns;
-      for (size_t c = c0; c < c1; c++)
-        for (size_t r = r0; r < r1; r++) out[c * ldout + r] = in[r * ldin + c];
+  size_t whole_rows = rows / LANES * LANES, whole_columns = columns / LANES * LANES;
+  for (size_t c = 0; c < whole_columns; c += LANES)
+    for (size_t r = 0; r < whole_rows; r += LANES)
+      transpose_square(in + r * ldin + c, ldin, out + c * ldout + r, ldout);
+  for (size_t c = whole_columns; c < columns; c++)
+    for (size_t r = 0; r < whole_rows; r++) out[c * ldout + r] = in[r * ldin + c];
+  for (size_t r = whole_rows; r < rows; r++)
+    for (size_t c = 0; c < columns; c++) out[c * ldout + r] = in[r * ldin + c];
+}
+
+static void probabilities(size_t rows, size_t n, float *s, size_t lds, float scale,
+                          const float *top, const float *inverse) {
+  vf factor = vset(scale);
+  for (size_t r = 0; r < rows; r++) {
+    vf t = vset(top[r]), i = vset(inverse[r]);
+    for (size_t j = 0; j < n; j += LANES) {
+      vf x = vmul(vsub(vload(s + r * lds + j), t), factor);
+      vstore(s + r * lds + j, vmul(vexp(x), i));
+    }
+  }
+}
+
+static void softmax_backward(size_t rows, size_t n, const float *p, float *d, size_t ld,
+                             float scale, const float *delta) {
+  vf factor = vset(scale);
+  for (size_t r = 0; r < rows; r++) {
+    vf t = vset(delta[r]);
+    for (size_t j = 0; j < n; j += LANES) {
+      vf x = vmul(vload(p + r * ld + j), factor);
+      vstore(d + r * ld + j, vmul(x, vsub(vload(d + r * ld + j), t)));
+    }
+  }
+}
+
+static void gelu_backward(size_t rows, size_t n, const float *pre, float *d, float *value,
+                          size_t ld) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES) {
+      vf x = vload(pre + r * ld + j), cdf = vcdf(x);
+      vf density = vexp(vmul(vmul(x, x), vset(-0.5F)));
+      vf slope = vfma(vmul(x, vset(0.398942280F)), density, cdf);
+      vstore(d + r * ld + j, vmul(vload(d + r * ld + j), slope));
+      vstore(value + r * ld + j, vmul(x, cdf));
+    }
+}
+
+static void layer_norm_backward(size_t rows, size_t n, const float *dy, const float *x, size_t ld,
+                                const float *weight, const float *mean, const float *rstd,
+                                float *dx) {
+  vf share = vset(1.0F / (float)rows);
+  for (size_t j = 0; j < n; j += LANES) {
+    vf m = vload(mean + j), s = vload(rstd + j), sum = vset(0.0F), dot = vset(0.0F);
+    for (size_t r = 0; r < rows; r++) {
+      vf g = vmul(vload(dy + r * ld + j), vset(weight[r]));
+      sum = vadd(sum, g);
+      dot = vfma(g, vsub(vload(x + r * ld + j), m), dot);
+    }
+    sum = vmul(sum, share);
+    dot = vmul(vmul(dot, share), vmul(s, s));
+    for (size_t r = 0; r < rows; r++) {
+      vf g = vsub(vmul(vload(dy + r * ld + j), vset(weight[r])), sum);
+      g = vsub(g, vmul(vsub(vload(x + r * ld + j), m), dot));
+      vstore(dx + r * ld + j, vfma(g, s, vload(dx + r * ld + j)));
+    }
+  }
+}
+
+static void column_dots(size_t rows, size_t n, const float *a, const float *b, size_t ld,
+                        float *out) {
+  for (size_t j = 0; j < n; j += LANES) {
+    vf sum = vset(0.0F);
+    for (size_t r = 0; r < rows; r++) sum = vfma(vload(a + r * ld + j), vload(b + r * ld + j), sum);
+    vstore(out + j, sum);
+  }
+}
+
+static void add_rows(size_t rows, size_t n, const float *x, size_t ld, float *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES) {
+      float *place = sums + r * VIT_LANES + j % VIT_LANES;
+      vstore(place, vadd(vload(place), vload(x + r * ld + j)));
+    }
+}
+
+static void add_products(size_t rows, size_t n, const float *a, const float *b, size_t ld,
+                         float *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES) {
+      float *place = sums + r * VIT_LANES + j % VIT_LANES;
+      vstore(place, vfma(vload(a + r * ld + j), vload(b + r * ld + j), vload(place)));
+    }
+}
+
+static void add_norm_rows(size_t rows, size_t n, const float *dy, const float *x, size_t ld,
+                          const float *mean, const float *rstd, float *sums) {
+  for (size_t r = 0; r < rows; r++)
+    for (size_t j = 0; j < n; j += LANES) {
+      float *place = sums + r * VIT_LANES + j % VIT_LANES;
+      vf normed = vmul(vsub(vload(x + r * ld + j), vload(mean + j)), vload(rstd + j));
+      vstore(place, vfma(vload(dy + r * ld + j), normed, vload(place)));
     }
 }
 
@@ -301,4 +406,13 @@ const struct vit_kernels NAME = {.name = SET_NAME,
                                  .layer_norm = layer_norm,
                                  .softmax = softmax,
                                  .scale_columns = scale_columns,
-                                 .transpose = transpose};
+                                 .scale_rows = scale_rows,
+                                 .transpose = transpose,
+                                 .probabilities = probabilities,
+                                 .softmax_backward = softmax_backward,
+                                 .gelu_backward = gelu_backward,
+                                 .layer_norm_backward = layer_norm_backward,
+                                 .column_dots = column_dots,
+                                 .add_rows = add_rows,
+                                 .add_products = add_products,
+                                 .add_norm_rows = add_norm_rows};

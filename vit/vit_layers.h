@@ -35,22 +35,55 @@ static inline vit_real *vit_panel_qkv(const struct vit_workspace *w, size_t bloc
   return w->qkv[block % 2] + (image * w->panels + panel) * 3 * w->model->arch.embed_dim * w->panel;
 }
 
+/* As vit_workspace_init; for_tape: the blocks' buffers are the tape's, and all images go through
+ * them together. */
+LC_MUST_CHECK lc_status vit_workspace_prepare(struct vit_workspace *workspace,
+                                              const struct vit_model *model, size_t batch,
+                                              size_t height, size_t width,
+                                              const struct vit_request *request, bool for_tape,
+                                              struct lc_error *err);
+/* Takes positions and prefix tokens from the model again, whose parameters may have changed. */
+LC_MUST_CHECK lc_status vit_workspace_refresh(struct vit_workspace *workspace,
+                                              struct lc_error *err);
+/* Scratch memory for as many workers as there are threads now. */
+LC_MUST_CHECK lc_status vit_workspace_scratch(struct vit_workspace *workspace,
+                                              struct lc_error *err);
+/* LC_ERR_NUMERIC, naming `what`, when a value is NaN or infinite. */
+LC_MUST_CHECK lc_status vit_check_finite(const vit_real *values, size_t n, const char *what,
+                                         struct lc_error *err);
+
+/* One worker's scratch: normed and attended tokens, scores or hidden values, and a maximum and a
+ * reciprocal a column. normed is large enough for a panel of pixels. */
+struct vit_scratch {
+  vit_real *normed, *attended, *large, *top, *inverse;
+};
+struct vit_scratch vit_scratch_of(const struct vit_workspace *w, int worker);
+
+/* The tokens of one panel to their rows in [batch, tokens, dim]; image: number in the batch. */
+void vit_export_tokens(const struct vit_workspace *w, const struct vit_place *at, size_t image,
+                       const vit_real *x, vit_real *out);
+
 /* Pixels to tokens: x [dim, panel] of one panel. image: [3, height, width]. patches: scratch of
  * [3 * patch * patch, panel]. */
+void vit_gather_patches(const struct vit_workspace *w, const struct vit_place *at,
+                        const vit_real *image, vit_real *patches);
 void vit_embed_panel(const struct vit_workspace *w, const struct vit_place *at,
                      const vit_real *image, vit_real *patches, vit_real *x);
 
 /* Attention of the queries of one panel to all tokens of its image: out [dim, panel], before the
- * projection. scores: scratch of [tokens, panel]; inverse: of [panel]. probabilities: NULL, or
- * [heads, tokens, tokens] of this image, whose rows of these queries are filled. */
-void vit_attention_panel(const struct vit_workspace *w, size_t block, const struct vit_place *at,
-                         vit_real *scores, vit_real *inverse, vit_real *out,
+ * projection; at->columns of its columns are computed. qkv: [panels, 3 * dim, panel] of this image.
+ * scores: scratch of [tokens, panel]. top, inverse: of [panel], or of [heads, panels * panel] with
+ * stats_ld between heads, kept for the backward pass. probabilities: NULL, or [heads, tokens,
+ * tokens] of this image, whose rows of these queries are filled. */
+void vit_attention_panel(const struct vit_workspace *w, const vit_real *qkv,
+                         const struct vit_place *at, vit_real *scores, vit_real *top,
+                         vit_real *inverse, size_t stats_ld, vit_real *out,
                          vit_real *probabilities);
 
 /* The last block on CLS alone, from normed tokens that lie where the keys of that block would, then
  * the final norm and the heads. first: number of the group's first image in the trace. */
 void vit_cls_block(struct vit_workspace *w, size_t first, size_t images);
-/* The final norm and the heads of CLS tokens that the full last block has made. */
+/* The final norm and the heads of CLS tokens that the full last block has made (vit_panel_x). */
 void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images);
 /* Values that vit_workspace.cls must hold. */
 size_t vit_cls_size(const struct vit_workspace *w);

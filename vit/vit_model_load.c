@@ -148,7 +148,7 @@ static lc_status load(struct vit_model *model, const char *path, const struct vi
     LC_TRY(vit_entries_arch(entries, &model->file, &model->arch, err));
   LC_TRY(lc_alloc(&model->blocks, model->arch.depth, sizeof *model->blocks, err));
   LC_TRY(vit_parameters_init(parameters, &model->arch, err));
-  LC_TRY(lc_alloc(found, parameters->n, sizeof **found, err));
+  LC_TRY(lc_alloc(found, parameters->n, sizeof(void *), err));
   LC_TRY(match(entries, &model->file, parameters, *found, err));
   LC_TRY(bind_all(model, parameters, *found, err));
   LC_TRY(check_finite(model, parameters, *found, err));

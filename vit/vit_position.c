@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "lc_arena.h"
-#include "vit_forward.h"
+#include "vit_tape.h"
 
 /* Weights of one output position: out = sum of weight[i] * in[first + i]. */
 struct taps {
@@ -93,6 +93,42 @@ static lc_status interpolate(const struct vit_model *model, size_t grid_height, 
     }
 done:
   free(sum);
+  free(columns);
+  free(rows);
+  return status;
+}
+
+/* Adds each output's gradient to the stored positions it was made of. */
+lc_status vit_position_backward(const struct vit_model *model, size_t grid_height,
+                                size_t grid_width, const vit_real *d_out, vit_real *d_stored,
+                                struct lc_error *err) {
+  const struct vit_arch *arch = &model->arch;
+  size_t dim = arch->embed_dim, patches = grid_height * grid_width;
+  if (arch->position_on_cls) {
+    for (size_t d = 0; d < dim; d++) d_stored[d] += d_out[d];
+    d_stored += dim;
+  }
+  d_out += dim;
+  if (grid_height == arch->grid_height && grid_width == arch->grid_width) {
+    for (size_t i = 0; i < patches * dim; i++) d_stored[i] += d_out[i];
+    return LC_OK;
+  }
+  struct taps *rows = NULL, *columns = NULL;
+  lc_status status = LC_OK;
+  LC_TRY_GOTO(lc_alloc(&rows, grid_height, sizeof *rows, err), done);
+  LC_TRY_GOTO(lc_alloc(&columns, grid_width, sizeof *columns, err), done);
+  make_taps(rows, grid_height, arch->grid_height, arch->position_rule);
+  make_taps(columns, grid_width, arch->grid_width, arch->position_rule);
+  for (size_t p = 0; p < patches; p++) {
+    const struct taps *row = &rows[p / grid_width], *column = &columns[p % grid_width];
+    for (size_t i = 0; i < row->n * column->n; i++) {
+      size_t y = row->first + i / column->n, x = column->first + i % column->n;
+      vit_real weight = (vit_real)(row->weight[i / column->n] * column->weight[i % column->n]);
+      vit_real *to = d_stored + (y * arch->grid_width + x) * dim;
+      for (size_t d = 0; d < dim; d++) to[d] += weight * d_out[p * dim + d];
+    }
+  }
+done:
   free(columns);
   free(rows);
   return status;

@@ -48,13 +48,13 @@ static size_t larger(size_t a, size_t b) {
   return a > b ? a : b;
 }
 
-/* What one worker needs: normed tokens or pixels, attended values, scores or hidden values, and one
- * reciprocal a column. */
+/* What one worker needs: normed tokens or pixels, attended values, scores or hidden values, and a
+ * maximum and a reciprocal a column. */
 static size_t scratch_of(const struct vit_workspace *w) {
   const struct vit_arch *arch = &w->model->arch;
   size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
   size_t rows =
-      larger(arch->embed_dim, features) + arch->embed_dim + larger(w->tokens, arch->mlp_dim) + 1;
+      larger(arch->embed_dim, features) + arch->embed_dim + larger(w->tokens, arch->mlp_dim) + 2;
   return rows * w->panel;
 }
 
@@ -71,8 +71,47 @@ static vit_real **take_list(struct lc_arena *arena, size_t n, size_t count) {
   return list;
 }
 
+struct vit_scratch vit_scratch_of(const struct vit_workspace *w, int worker) {
+  const struct vit_arch *arch = &w->model->arch;
+  size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
+  struct vit_scratch s = {.normed = w->scratch + (size_t)worker * w->scratch_size};
+  s.attended = s.normed + larger(arch->embed_dim, features) * w->panel;
+  s.large = s.attended + arch->embed_dim * w->panel;
+  s.top = s.normed + w->scratch_size - 2 * w->panel;
+  s.inverse = s.top + w->panel;
+  return s;
+}
+
+/* The number of threads may have grown since the workspace was made. */
+lc_status vit_workspace_scratch(struct vit_workspace *workspace, struct lc_error *err) {
+  int threads = lc_threads();
+  if (workspace->workers >= threads) return LC_OK;
+  free(workspace->scratch);
+  workspace->scratch = NULL;
+  workspace->workers = 0;
+  LC_TRY(lc_alloc(&workspace->scratch, (size_t)threads * workspace->scratch_size,
+                  sizeof *workspace->scratch, err));
+  workspace->workers = threads;
+  return LC_OK;
+}
+
+lc_status vit_check_finite(const vit_real *values, size_t n, const char *what,
+                           struct lc_error *err) {
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(values[i]))
+      LC_FAIL(err, LC_ERR_NUMERIC, "%s: value %zu is NaN or infinite", what, i);
+  return LC_OK;
+}
+
+void vit_export_tokens(const struct vit_workspace *w, const struct vit_place *at, size_t image,
+                       const vit_real *x, vit_real *out) {
+  size_t dim = w->model->arch.embed_dim;
+  vit_kernels()->transpose(dim, at->tokens, x, w->panel,
+                           out + (image * w->tokens + at->first) * dim, dim);
+}
+
 /* Run twice, first on an arena that counts. */
-static void lay_out(struct vit_workspace *w) {
+static void lay_out(struct vit_workspace *w, bool for_tape) {
   struct lc_arena *arena = &w->arena;
   const struct vit_arch *arch = &w->model->arch;
   const struct vit_request *r = &w->request;
@@ -80,7 +119,7 @@ static void lay_out(struct vit_workspace *w) {
   w->position = take(arena, 1 + w->grid_height * w->grid_width, dim, 1);
   w->base = take(arena, panels, dim, 1);
   w->x = take(arena, w->group, panels, dim);
-  for (int i = 0; i < 2; i++) w->qkv[i] = take(arena, w->group, panels, 3 * dim);
+  for (int i = 0; i < 2 && !for_tape; i++) w->qkv[i] = take(arena, w->group, panels, 3 * dim);
   w->cls = NULL;
   w->cls = take(arena, vit_cls_size(w), 1, 1);
   struct vit_trace *t = &w->trace;
@@ -141,14 +180,21 @@ static lc_status copy_kept(struct vit_workspace *w, struct lc_error *err) {
   return LC_OK;
 }
 
-static lc_status init(struct vit_workspace *w, struct lc_error *err) {
+lc_status vit_workspace_refresh(struct vit_workspace *workspace, struct lc_error *err) {
+  struct vit_workspace *w = workspace;
+  LC_TRY(vit_position_interpolate(w->model, w->grid_height, w->grid_width, w->position, err));
+  fill_base(w);
+  return LC_OK;
+}
+
+static lc_status init(struct vit_workspace *w, bool for_tape, struct lc_error *err) {
   const struct vit_arch *arch = &w->model->arch;
   w->grid_height = w->height / arch->patch_size;
   w->grid_width = w->width / arch->patch_size;
   w->patches = w->request.kept ? w->request.n_kept : w->grid_height * w->grid_width;
   w->tokens = vit_arch_prefix(arch) + w->patches;
-  w->group = smaller(w->batch, GROUP);
-  w->panel = choose_panel(w->tokens, w->group, lc_threads());
+  w->group = for_tape ? w->batch : smaller(w->batch, GROUP);
+  w->panel = choose_panel(w->tokens, smaller(w->group, GROUP), lc_threads());
   w->panels = (w->tokens + w->panel - 1) / w->panel;
   w->scratch_size = scratch_of(w);
   w->trace = (struct vit_trace){.tokens = w->tokens,
@@ -156,17 +202,16 @@ static lc_status init(struct vit_workspace *w, struct lc_error *err) {
                                 .grid_height = w->grid_height,
                                 .grid_width = w->grid_width};
   lc_arena_init_counting(&w->arena);
-  lay_out(w);
+  lay_out(w, for_tape);
   LC_TRY(lc_arena_init(&w->arena, w->arena.peak, err));
-  lay_out(w);
-  LC_TRY(vit_position_interpolate(w->model, w->grid_height, w->grid_width, w->position, err));
-  fill_base(w);
-  return LC_OK;
+  lay_out(w, for_tape);
+  return vit_workspace_refresh(w, err);
 }
 
-lc_status vit_workspace_init(struct vit_workspace *workspace, const struct vit_model *model,
-                             size_t batch, size_t height, size_t width,
-                             const struct vit_request *request, struct lc_error *err) {
+lc_status vit_workspace_prepare(struct vit_workspace *workspace, const struct vit_model *model,
+                                size_t batch, size_t height, size_t width,
+                                const struct vit_request *request, bool for_tape,
+                                struct lc_error *err) {
   *workspace =
       (struct vit_workspace){.model = model, .batch = batch, .height = height, .width = width};
   if (request) workspace->request = *request;
@@ -178,9 +223,15 @@ lc_status vit_workspace_init(struct vit_workspace *workspace, const struct vit_m
     return status;
   }
   status = copy_kept(workspace, err);
-  if (status == LC_OK) status = init(workspace, err);
+  if (status == LC_OK) status = init(workspace, for_tape, err);
   if (status != LC_OK) vit_workspace_free(workspace);
   return status;
+}
+
+lc_status vit_workspace_init(struct vit_workspace *workspace, const struct vit_model *model,
+                             size_t batch, size_t height, size_t width,
+                             const struct vit_request *request, struct lc_error *err) {
+  return vit_workspace_prepare(workspace, model, batch, height, width, request, false, err);
 }
 
 void vit_workspace_free(struct vit_workspace *workspace) {

@@ -1,0 +1,158 @@
+/* Attention backward, head by head: o = V softmax(K' q / sqrt(width)).
+ *
+ * Nothing quadratic is kept from the forward pass: with the softmax's maximum and sum of each query
+ * the probabilities of a panel of keys are formed again, a row a query. Then, with g the gradient
+ * of o and delta = g . o for each query, dP = V' g,  dS = scale * P (dP - delta),  dV = sum_q g P,
+ * dK = sum_q q dS,  dQ = sum_k k dS. The sums run over queries or keys in their order. See
+ * vit_attention.c for the way there. */
+#include <string.h>
+
+#include "lc_parallel.h"
+#include "vit_tape.h"
+
+/* Scratch of one head: probabilities and their gradients, [tokens, panel] each, the latter turned,
+ * [panel, panels * panel], and delta. */
+struct head_scratch {
+  vit_real *p, *d, *turned, *delta;
+};
+
+struct head {
+  struct vit_part *part;
+  size_t image, within; /* number in the batch, and in the group */
+  size_t number, width, queries, padded;
+  vit_real scale;
+  const vit_real *qkv, *d_attended; /* of this image */
+  vit_real *d_qkv;
+  struct head_scratch s;
+};
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* Rows of this head in one panel of an image's queries (0), keys (1) or values (2). */
+static size_t offset(const struct head *h, size_t panel, size_t which) {
+  const struct vit_workspace *w = &h->part->tape->workspace;
+  size_t dim = w->model->arch.embed_dim;
+  return (panel * 3 * dim + which * dim + h->number * h->width) * w->panel;
+}
+
+static const vit_real *d_out(const struct head *h, size_t panel) {
+  const struct vit_workspace *w = &h->part->tape->workspace;
+  return h->d_attended + (panel * w->model->arch.embed_dim + h->number * h->width) * w->panel;
+}
+
+/* delta of every query */
+static void dots(const struct head *h) {
+  struct vit_tape *tape = h->part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  size_t dim = w->model->arch.embed_dim, ld = w->panel;
+  for (size_t p = 0; p * ld < h->queries; p++) {
+    const vit_real *out =
+        vit_tape_panel(tape, tape->blocks[h->part->block].attended, dim, h->image, p);
+    size_t n = vit_pad(smaller(ld, h->queries - p * ld));
+    vit_kernels()->column_dots(h->width, n, d_out(h, p), out + h->number * h->width * ld, ld,
+                               h->s.delta + p * ld);
+  }
+}
+
+/* Gradients of the probabilities as the caller asked for them. */
+static void export_attention(const struct head *h, size_t first, size_t keys) {
+  struct vit_tape *tape = h->part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  if (!tape->gradients.attention) return;
+  size_t heads = w->model->arch.num_heads;
+  vit_real *out = tape->gradients.attention[h->part->block] +
+                  (h->image * heads + h->number) * w->tokens * w->tokens + first;
+  for (size_t q = 0; q < w->tokens; q++) {
+    if (q < h->queries)
+      memcpy(out + q * w->tokens, h->s.d + q * w->panel, keys * sizeof *out);
+    else
+      memset(out + q * w->tokens, 0, keys * sizeof *out);
+  }
+}
+
+/* dQ of all queries from one panel of keys. */
+static void add_query_gradient(const struct head *h, size_t panel, size_t keys) {
+  const struct vit_workspace *w = &h->part->tape->workspace;
+  size_t ld = w->panel, columns = vit_pad(h->queries);
+  const struct vit_epilogue add = {.accumulate = true};
+  vit_kernels()->transpose(h->queries, keys, h->s.d, ld, h->s.turned, h->padded);
+  for (size_t k = 0; k < keys && columns > h->queries; k++)
+    memset(h->s.turned + k * h->padded + h->queries, 0,
+           (columns - h->queries) * sizeof *h->s.turned);
+  for (size_t p = 0; p * ld < h->queries; p++)
+    vit_kernels()->gemm(h->width, smaller(ld, columns - p * ld), keys, h->qkv + offset(h, panel, 1),
+                        ld, 1, h->s.turned + p * ld, h->padded, h->d_qkv + offset(h, p, 0), ld,
+                        panel ? &add : NULL);
+}
+
+static void clear_padding(vit_real *x, size_t rows, size_t ld, size_t used, size_t columns) {
+  for (size_t r = 0; r < rows && used < columns; r++)
+    memset(x + r * ld + used, 0, (columns - used) * sizeof *x);
+}
+
+/* One panel of keys against all queries. */
+static void key_panel(const struct head *h, size_t panel) {
+  struct vit_tape *tape = h->part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_tape_block *kept = &tape->blocks[h->part->block];
+  const struct vit_kernels *k = vit_kernels();
+  const struct vit_epilogue add = {.accumulate = true};
+  size_t ld = w->panel, first = panel * ld, keys = smaller(ld, w->tokens - first);
+  size_t n = vit_pad(keys), stats = (h->image * w->model->arch.num_heads + h->number) * h->padded;
+  const vit_real *key = h->qkv + offset(h, panel, 1), *value = h->qkv + offset(h, panel, 2);
+  vit_real *d_key = h->d_qkv + offset(h, panel, 1), *d_value = h->d_qkv + offset(h, panel, 2);
+  for (size_t p = 0; p * ld < h->queries; p++) {
+    size_t count = smaller(ld, h->queries - p * ld), at = p * ld;
+    vit_real *probability = h->s.p + at * ld, *d = h->s.d + at * ld;
+    k->gemm(count, n, h->width, h->qkv + offset(h, p, 0), 1, ld, key, ld, probability, ld, NULL);
+    k->probabilities(count, n, probability, ld, h->scale, kept->top + stats + at,
+                     kept->inverse + stats + at);
+    k->gemm(count, n, h->width, d_out(h, p), 1, ld, value, ld, d, ld, NULL);
+    k->gemm(h->width, n, count, d_out(h, p), ld, 1, probability, ld, d_value, ld, p ? &add : NULL);
+  }
+  export_attention(h, first, keys);
+  for (size_t p = 0; p * ld < h->queries; p++) {
+    size_t count = smaller(ld, h->queries - p * ld), at = p * ld;
+    vit_real *d = h->s.d + at * ld;
+    k->softmax_backward(count, n, h->s.p + at * ld, d, ld, h->scale, h->s.delta + at);
+    k->gemm(h->width, n, count, h->qkv + offset(h, p, 0), ld, 1, d, ld, d_key, ld, p ? &add : NULL);
+  }
+  clear_padding(d_key, h->width, ld, keys, n);
+  clear_padding(d_value, h->width, ld, keys, n);
+  add_query_gradient(h, panel, keys);
+}
+
+static void attention_head(void *context, size_t index, int worker) {
+  struct vit_part *part = context;
+  struct vit_tape *tape = part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  size_t dim = w->model->arch.embed_dim, heads = w->model->arch.num_heads, ld = w->panel;
+  bool last = part->block + 1 == w->model->arch.depth;
+  struct head h = {.part = part,
+                   .within = index / heads,
+                   .image = part->first + index / heads,
+                   .number = index % heads,
+                   .width = dim / heads,
+                   .queries = last ? 1 : w->tokens,
+                   .padded = w->panels * ld};
+  h.scale = 1 / vit_real_sqrt((vit_real)h.width);
+  h.qkv = vit_tape_panel(tape, tape->blocks[part->block].qkv, 3 * dim, h.image, 0);
+  h.d_attended = vit_tape_panel(tape, tape->work->d_attended, dim, h.within, 0);
+  h.d_qkv = vit_tape_panel(tape, tape->work->d_qkv, 3 * dim, h.within, 0);
+  h.s.p = tape->work->scratch + (size_t)worker * tape->work->scratch_size;
+  h.s.d = h.s.p + h.padded * ld;
+  h.s.turned = h.s.d + h.padded * ld;
+  h.s.delta = h.s.turned + h.padded * ld;
+  if (last)
+    for (size_t p = 0; p < w->panels; p++)
+      memset(h.d_qkv + offset(&h, p, 0), 0, h.width * ld * sizeof *h.d_qkv);
+  dots(&h);
+  for (size_t p = 0; p < w->panels; p++) key_panel(&h, p);
+}
+
+void vit_backward_attention(struct vit_part *part) {
+  size_t heads = part->tape->workspace.model->arch.num_heads;
+  lc_parallel_for(part->images * heads, attention_head, part);
+}

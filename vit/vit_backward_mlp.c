@@ -1,0 +1,101 @@
+/* From the gradient after a block to that within it, through the MLP; and on through the projection
+ * to the attended values. Beside the forward steps of body_panel in vit_tape_forward.c.
+ *
+ *   out = mid + scale2 * (W2 gelu(W1 norm2(mid) + b1) + b2)
+ *   mid = x + scale1 * (Wp attended + bp) */
+#include <string.h>
+
+#include "lc_parallel.h"
+#include "vit_tape.h"
+
+/* LayerScale on the gradient; without it the gradient itself. Also the branch's own output, which
+ * the gradient of the scale needs. */
+static const vit_real *scaled(const struct vit_part *part, const struct vit_place *at, size_t n,
+                              const vit_real *scale, int which, const vit_real *d) {
+  struct vit_tape *tape = part->tape;
+  if (!scale) return d;
+  size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
+  vit_real *out = vit_tape_panel(tape, tape->work->d_scaled[which], dim, at->image, at->panel);
+  vit_kernels()->scale_rows(dim, n, d, ld, scale, out, ld);
+  return out;
+}
+
+static void branch(const struct vit_part *part, const struct vit_place *at, size_t n, int which,
+                   const struct vit_linear *layer, size_t in, const vit_real *x) {
+  struct vit_tape *tape = part->tape;
+  enum vit_sum sum = which == 0 ? VIT_SUM_SCALE1 : VIT_SUM_SCALE2;
+  if (!tape->work->wants[part->block].sum[sum]) return;
+  size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
+  struct vit_epilogue bias = {.bias = layer->bias};
+  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld,
+                      vit_tape_panel(tape, tape->work->branch[which], dim, at->image, at->panel),
+                      ld, &bias);
+}
+
+/* Through the MLP and norm2: d_within gets what the residual stream and the branch bring. */
+static void mlp_panel(const struct vit_part *part, const struct vit_place *at, size_t n,
+                      struct vit_scratch s) {
+  struct vit_tape *tape = part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_arch *arch = &w->model->arch;
+  const struct vit_block *block = &w->model->blocks[part->block];
+  const struct vit_tape_block *kept = &tape->blocks[part->block];
+  const struct vit_block_wants *wants = &tape->work->wants[part->block];
+  struct vit_tape_work *work = tape->work;
+  const struct vit_kernels *k = vit_kernels();
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel, image = part->first + at->image;
+  const vit_real *d_after = vit_tape_panel(tape, part->d_after, dim, image, at->panel);
+  vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at->panel);
+  const vit_real *mid = vit_tape_panel(tape, kept->mid, dim, image, at->panel);
+  const vit_real *pre = vit_tape_panel(tape, kept->pre, mlp, image, at->panel);
+  vit_real *d_hidden = vit_tape_panel(tape, work->d_hidden, mlp, at->image, at->panel);
+  vit_real *d_normed = vit_tape_panel(tape, work->d_normed[1], dim, at->image, at->panel);
+  size_t column = (at->image * w->panels + at->panel) * ld;
+  const vit_real *turned_fc1 = work->turned + 4 * dim * dim, *turned_fc2 = turned_fc1 + dim * mlp;
+  const vit_real *d = scaled(part, at, n, block->scale2, 1, d_after);
+  k->gemm(mlp, n, dim, turned_fc2, dim, 1, d, ld, d_hidden, ld, NULL);
+  k->gelu_backward(mlp, n, pre, d_hidden, s.large, ld);
+  if (wants->weight[3]) vit_tape_write_strips(tape, at, mlp, s.large, work->value_strips);
+  branch(part, at, n, 1, &block->fc2, mlp, s.large);
+  k->gemm(dim, n, mlp, turned_fc1, mlp, 1, d_hidden, ld, d_normed, ld, NULL);
+  k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
+                (vit_real)arch->layer_norm_eps, s.normed, ld, work->mean[1] + column,
+                work->rstd[1] + column);
+  if (wants->weight[2]) vit_tape_write_strips(tape, at, dim, s.normed, work->normed_strips[1]);
+  for (size_t r = 0; r < dim; r++)
+    memcpy(d_within + r * ld, d_after + r * ld, n * sizeof *d_within);
+  k->layer_norm_backward(dim, n, d_normed, mid, ld, block->norm2.weight, work->mean[1] + column,
+                         work->rstd[1] + column, d_within);
+}
+
+static void part_panel(void *context, size_t index, int worker) {
+  const struct vit_part *part = context;
+  struct vit_tape *tape = part->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_block *block = &w->model->blocks[part->block];
+  const struct vit_tape_block *kept = &tape->blocks[part->block];
+  const struct vit_block_wants *wants = &tape->work->wants[part->block];
+  struct vit_place at = vit_place_of(w, index);
+  size_t dim = w->model->arch.embed_dim, ld = w->panel, image = part->first + at.image;
+  size_t n = vit_tape_columns(tape, part->block, &at);
+  vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at.panel);
+  /* Only CLS leaves the last block: nothing comes back to the other tokens here. */
+  if (n < at.columns) memset(d_within, 0, dim * ld * sizeof *d_within);
+  if (n == 0) return;
+  at.columns = n;
+  if (at.tokens > n) at.tokens = n;
+  mlp_panel(part, &at, n, vit_scratch_of(w, worker));
+  const vit_real *attended = vit_tape_panel(tape, kept->attended, dim, image, at.panel);
+  const vit_real *d = scaled(part, &at, n, block->scale1, 0, d_within);
+  if (wants->weight[1])
+    vit_tape_write_strips(tape, &at, dim, attended, tape->work->attended_strips);
+  branch(part, &at, n, 0, &block->proj, dim, attended);
+  if (!wants->attention) return;
+  vit_kernels()->gemm(dim, n, dim, tape->work->turned + 3 * dim * dim, dim, 1, d, ld,
+                      vit_tape_panel(tape, tape->work->d_attended, dim, at.image, at.panel), ld,
+                      NULL);
+}
+
+void vit_backward_mlp(struct vit_part *part) {
+  lc_parallel_for(part->images * part->tape->workspace.panels, part_panel, part);
+}

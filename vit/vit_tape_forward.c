@@ -1,0 +1,180 @@
+/* The forward pass that keeps what the backward pass needs. */
+#include <string.h>
+
+#include "lc_parallel.h"
+#include "vit_tape.h"
+
+struct pass {
+  struct vit_tape *tape;
+  const vit_real *images;
+  const vit_real *tokens;
+  size_t block;
+};
+
+static struct vit_place place_of(const struct vit_tape *tape, size_t index) {
+  return vit_place_of(&tape->workspace, index);
+}
+
+static void embed_panel(void *context, size_t index, int worker) {
+  const struct pass *pass = context;
+  const struct vit_workspace *w = &pass->tape->workspace;
+  struct vit_place at = place_of(pass->tape, index);
+  struct vit_scratch s = vit_scratch_of(w, worker);
+  size_t dim = w->model->arch.embed_dim;
+  vit_real *x = vit_tape_panel(pass->tape, pass->tape->blocks[0].x, dim, at.image, at.panel);
+  const vit_real *image = pass->images + at.image * VIT_CHANNELS * w->height * w->width;
+  vit_embed_panel(w, &at, image, s.normed, x);
+}
+
+/* Given tokens to panels; padding columns are zero. */
+static void import_panel(void *context, size_t index, int worker) {
+  (void)worker;
+  const struct pass *pass = context;
+  const struct vit_workspace *w = &pass->tape->workspace;
+  struct vit_place at = place_of(pass->tape, index);
+  size_t dim = w->model->arch.embed_dim;
+  vit_real *x =
+      vit_tape_panel(pass->tape, pass->tape->blocks[pass->block].x, dim, at.image, at.panel);
+  memset(x, 0, dim * w->panel * sizeof *x);
+  vit_kernels()->transpose(at.tokens, dim, pass->tokens + (at.image * w->tokens + at.first) * dim,
+                           dim, x, w->panel);
+}
+
+static void enter_panel(void *context, size_t index, int worker) {
+  const struct pass *pass = context;
+  struct vit_tape *tape = pass->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_arch *arch = &w->model->arch;
+  const struct vit_block *block = &w->model->blocks[pass->block];
+  const struct vit_tape_block *kept = &tape->blocks[pass->block];
+  struct vit_place at = place_of(tape, index);
+  struct vit_scratch s = vit_scratch_of(w, worker);
+  size_t dim = arch->embed_dim, ld = w->panel;
+  bool last = pass->block + 1 == arch->depth;
+  const vit_real *x = vit_tape_panel(tape, kept->x, dim, at.image, at.panel);
+  if (w->trace.inputs) vit_export_tokens(w, &at, at.image, x, w->trace.inputs[pass->block]);
+  if (last && w->trace.last_input) vit_export_tokens(w, &at, at.image, x, w->trace.last_input);
+  vit_kernels()->layer_norm(dim, at.columns, x, ld, block->norm1.weight, block->norm1.bias,
+                            (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
+  struct vit_epilogue bias = {.bias = block->qkv.bias};
+  vit_kernels()->gemm(3 * dim, at.columns, dim, block->qkv.weight, dim, 1, s.normed, ld,
+                      vit_tape_panel(tape, kept->qkv, 3 * dim, at.image, at.panel), ld, &bias);
+}
+
+static void attend(const struct pass *pass, struct vit_place *at, size_t columns,
+                   struct vit_scratch s) {
+  struct vit_tape *tape = pass->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_tape_block *kept = &tape->blocks[pass->block];
+  size_t dim = w->model->arch.embed_dim, heads = w->model->arch.num_heads;
+  size_t padded = w->panels * w->panel;
+  vit_real *probabilities = NULL;
+  if (w->trace.attention)
+    probabilities = w->trace.attention[pass->block] + at->image * heads * w->tokens * w->tokens;
+  else
+    at->columns = columns;
+  if (at->columns == 0) return;
+  vit_attention_panel(w, vit_tape_panel(tape, kept->qkv, 3 * dim, at->image, 0), at, s.large,
+                      kept->top + at->image * heads * padded + at->first,
+                      kept->inverse + at->image * heads * padded + at->first, padded,
+                      vit_tape_panel(tape, kept->attended, dim, at->image, at->panel),
+                      probabilities);
+}
+
+static void body_panel(void *context, size_t index, int worker) {
+  const struct pass *pass = context;
+  struct vit_tape *tape = pass->tape;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_arch *arch = &w->model->arch;
+  const struct vit_block *block = &w->model->blocks[pass->block];
+  const struct vit_tape_block *kept = &tape->blocks[pass->block];
+  const struct vit_kernels *k = vit_kernels();
+  struct vit_place at = place_of(tape, index);
+  struct vit_scratch s = vit_scratch_of(w, worker);
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel;
+  size_t n = vit_tape_columns(tape, pass->block, &at);
+  attend(pass, &at, n, s);
+  if (n == 0) return;
+  const vit_real *x = vit_tape_panel(tape, kept->x, dim, at.image, at.panel);
+  const vit_real *attended = vit_tape_panel(tape, kept->attended, dim, at.image, at.panel);
+  vit_real *mid = vit_tape_panel(tape, kept->mid, dim, at.image, at.panel);
+  vit_real *pre = vit_tape_panel(tape, kept->pre, mlp, at.image, at.panel);
+  vit_real *out = pass->block + 1 < arch->depth ? tape->blocks[pass->block + 1].x : w->x;
+  struct vit_epilogue add = {
+      .bias = block->proj.bias, .row_scale = block->scale1, .residual = x, .ld_residual = ld};
+  k->gemm(dim, n, dim, block->proj.weight, dim, 1, attended, ld, mid, ld, &add);
+  k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
+                (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
+  struct vit_epilogue gelu = {.bias = block->fc1.bias, .pre = pre, .activation = VIT_GELU};
+  k->gemm(mlp, n, dim, block->fc1.weight, dim, 1, s.normed, ld, s.large, ld, &gelu);
+  add = (struct vit_epilogue){
+      .bias = block->fc2.bias, .row_scale = block->scale2, .residual = mid, .ld_residual = ld};
+  k->gemm(dim, n, mlp, block->fc2.weight, mlp, 1, s.large, ld,
+          vit_tape_panel(tape, out, dim, at.image, at.panel), ld, &add);
+}
+
+void vit_tape_block_forward(struct vit_tape *tape, size_t block) {
+  struct pass pass = {.tape = tape, .block = block};
+  size_t panels = tape->images * tape->workspace.panels;
+  lc_parallel_for(panels, enter_panel, &pass);
+  lc_parallel_for(panels, body_panel, &pass);
+}
+
+static void copy_cls_attention(struct vit_tape *tape) {
+  struct vit_workspace *w = &tape->workspace;
+  if (!w->trace.last_cls_attention) return;
+  const vit_real *full = w->trace.attention[w->model->arch.depth - 1];
+  for (size_t i = 0; i < tape->images * w->model->arch.num_heads; i++)
+    for (size_t t = 0; t < w->tokens; t++)
+      w->trace.last_cls_attention[i * w->tokens + t] = full[i * w->tokens * w->tokens + t];
+}
+
+static lc_status run(struct vit_tape *tape, struct pass *pass, struct vit_trace *trace,
+                     struct lc_error *err) {
+  struct vit_workspace *w = &tape->workspace;
+  const struct vit_arch *arch = &w->model->arch;
+  size_t outputs = arch->n_heads ? vit_arch_outputs(arch) : arch->embed_dim;
+  LC_TRY(vit_workspace_scratch(w, err));
+  lc_parallel_for(tape->images * w->panels, pass->images ? embed_panel : import_panel, pass);
+  for (size_t block = tape->start; block < arch->depth; block++)
+    vit_tape_block_forward(tape, block);
+  vit_cls_heads(w, 0, tape->images);
+  copy_cls_attention(tape);
+  w->trace.batch = tape->images;
+  LC_TRY(vit_check_finite(w->trace.logits, tape->images * outputs, "output of the model", err));
+  if (trace) *trace = w->trace;
+  return LC_OK;
+}
+
+lc_status vit_tape_forward(struct vit_tape *tape, const vit_real *images, size_t n,
+                           struct vit_trace *trace, struct lc_error *err) {
+  struct vit_workspace *w = &tape->workspace;
+  size_t pixels = VIT_CHANNELS * w->height * w->width;
+  tape->images = 0;
+  if (n == 0 || n > w->batch)
+    LC_FAIL(err, LC_ERR_USAGE, "forward pass over %zu images, expected 1 to %zu", n, w->batch);
+  LC_TRY(vit_check_finite(images, n * pixels, "input image", err));
+  tape->images = n;
+  tape->start = 0;
+  tape->pixels = images;
+  LC_TRY(vit_workspace_refresh(w, err));
+  struct pass pass = {.tape = tape, .images = images};
+  return run(tape, &pass, trace, err);
+}
+
+lc_status vit_tape_forward_from(struct vit_tape *tape, size_t block, const vit_real *tokens,
+                                size_t n, struct vit_trace *trace, struct lc_error *err) {
+  struct vit_workspace *w = &tape->workspace;
+  size_t values = n * w->tokens * w->model->arch.embed_dim;
+  tape->images = 0;
+  if (n == 0 || n > w->batch)
+    LC_FAIL(err, LC_ERR_USAGE, "forward pass over %zu images, expected 1 to %zu", n, w->batch);
+  if (block >= w->model->arch.depth)
+    LC_FAIL(err, LC_ERR_USAGE, "block %zu of a model with %zu", block, w->model->arch.depth);
+  LC_TRY(vit_check_finite(tokens, values, "input tokens", err));
+  tape->images = n;
+  tape->start = block;
+  tape->pixels = NULL;
+  struct pass pass = {.tape = tape, .tokens = tokens, .block = block};
+  return run(tape, &pass, trace, err);
+}
