@@ -1,100 +1,10 @@
 #include "cdam_cls.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
-/* Targets that go through the backward pass together; bounds the scratch memory. */
-#define TARGET_CHUNK 16
-
-/* Scratch of one engine. m: inputs in the call, g: m times targets of a chunk. */
-struct cdam_cls_rows {
-  float *query, *directions; /* [m, dim], [m, heads, dim]: q and u */
-  float *scores, *attention; /* [m, heads, tokens]: s and a */
-  float *means, *mixed;      /* [m, heads, dim], [m, dim]: attended tokens, o */
-  float *after, *normed2;    /* [m, dim]: x after attention, its norm2 */
-  float *hidden, *slope;     /* [m, mlp]: GELU and its derivative */
-  float *last, *embedding;   /* [m, dim]: block output, final norm */
-  float *relu;               /* [m, hidden of all heads]: 1 where the unit is on */
-  float *upstream, *branch;  /* [g, dim] */
-  float *wide;               /* [g, max(mlp, hidden)] */
-  float *values;             /* [m, chunk, heads, dim]: w */
-  float *reads;              /* [chunk * heads, tokens]: r */
-};
-
-int cdam_blas_begin(void) {
-  int threads = openblas_get_num_threads();
-  openblas_set_num_threads(1);
-  return threads;
-}
-
-void cdam_blas_end(int threads) {
-  openblas_set_num_threads(threads);
-}
-
-/* c [m, n] = a [m, k] (row stride lda) times b [k, n] (row stride n), all row-major. */
-static void multiply(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                     size_t ldb, float *c, size_t ldc) {
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)lda, b,
-              (int)ldb, 0, c, (int)ldc);
-}
-
-/* c [m, n] = a [m, k] times b [n, k] transposed. */
-static void multiply_t(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                       size_t ldb, float *c, size_t ldc) {
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)m, (int)n, (int)k, 1, a, (int)lda, b,
-              (int)ldb, 0, c, (int)ldc);
-}
-
-static void add_bias(float *rows, size_t m, size_t n, const float *bias) {
-  for (size_t i = 0; bias && i < m; i++)
-    for (size_t k = 0; k < n; k++) rows[i * n + k] += bias[k];
-}
-
-static void scale_columns(float *rows, size_t m, size_t n, const float *scale) {
-  for (size_t i = 0; scale && i < m; i++)
-    for (size_t k = 0; k < n; k++) rows[i * n + k] *= scale[k];
-}
-
-static void moments(const float *x, size_t dim, float eps, float *mean, float *rstd) {
-  float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-  for (size_t k = 0; k < dim; k++) sum += x[k];
-  *mean = sum / (float)dim;
-  const float centre = *mean;
-#pragma omp simd reduction(+ : squares)
-  for (size_t k = 0; k < dim; k++) {
-    float d = x[k] - centre;
-    squares += d * d;
-  }
-  *rstd = 1 / sqrtf(squares / (float)dim + eps);
-}
-
-void cdam_norm_rows(const float *x, size_t rows, size_t dim, const struct vit_norm *norm, float eps,
-                    float *out) {
-  for (size_t i = 0; i < rows; i++) {
-    const float *row = x + i * dim;
-    float mean, rstd, *o = out + i * dim;
-    moments(row, dim, eps, &mean, &rstd);
-    for (size_t k = 0; k < dim; k++)
-      o[k] = (row[k] - mean) * rstd * norm->weight[k] + norm->bias[k];
-  }
-}
-
-/* Gradient through a layer norm whose input row was x; g is replaced. */
-static void norm_backward(const float *x, size_t dim, const struct vit_norm *norm, float eps,
-                          float *g) {
-  float mean, rstd, along = 0, straight = 0;
-  moments(x, dim, eps, &mean, &rstd);
-  for (size_t k = 0; k < dim; k++) {
-    g[k] *= norm->weight[k];
-    straight += g[k];
-    along += g[k] * (x[k] - mean) * rstd;
-  }
-  straight /= (float)dim;
-  along /= (float)dim;
-  for (size_t k = 0; k < dim; k++) g[k] = rstd * (g[k] - straight - (x[k] - mean) * rstd * along);
-}
+#include "cdam_cls_rows.h"
+#include "cdam_vector.h"
 
 static size_t hidden_total(const struct vit_arch *arch, size_t *widest) {
   size_t total = 0;
@@ -105,32 +15,44 @@ static size_t hidden_total(const struct vit_arch *arch, size_t *widest) {
   return total;
 }
 
-static void take_rows(struct cdam_cls *e, struct lc_arena *arena) {
+static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) {
   const struct vit_arch *arch = &e->model->arch;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, m = e->group;
-  size_t chunk = e->n_targets < TARGET_CHUNK ? e->n_targets : TARGET_CHUNK, widest = arch->mlp_dim;
-  size_t hidden = hidden_total(arch, &widest);
+  size_t dim = arch->embed_dim, heads = arch->num_heads, mlp = arch->mlp_dim, ld = CDAM_GROUP;
+  size_t chunk = e->n_targets < CDAM_CHUNK ? e->n_targets : CDAM_CHUNK, widest = mlp;
+  size_t hidden = hidden_total(arch, &widest), wide = vit_pad(group * chunk);
   struct cdam_cls_rows *r = lc_arena_take(arena, 1, sizeof *r), unused;
+  e->rows = r;
   if (!r) r = &unused;
-  r->query = lc_arena_floats(arena, m * dim);
-  r->directions = lc_arena_floats(arena, m * heads * dim);
-  r->scores = lc_arena_floats(arena, m * heads * e->tokens);
-  r->attention = lc_arena_floats(arena, m * heads * e->tokens);
-  r->means = lc_arena_floats(arena, m * heads * dim);
-  r->mixed = lc_arena_floats(arena, m * dim);
-  r->after = lc_arena_floats(arena, m * dim);
-  r->normed2 = lc_arena_floats(arena, m * dim);
-  r->hidden = lc_arena_floats(arena, m * arch->mlp_dim);
-  r->slope = lc_arena_floats(arena, m * arch->mlp_dim);
-  r->last = lc_arena_floats(arena, m * dim);
-  r->embedding = lc_arena_floats(arena, m * dim);
-  r->relu = lc_arena_floats(arena, m * hidden);
-  r->upstream = lc_arena_floats(arena, m * chunk * dim);
-  r->branch = lc_arena_floats(arena, m * chunk * dim);
-  r->wide = lc_arena_floats(arena, m * chunk * widest);
-  r->values = lc_arena_floats(arena, m * chunk * heads * dim);
-  r->reads = lc_arena_floats(arena, chunk * heads * e->tokens);
-  e->rows = r == &unused ? NULL : r;
+  const struct {
+    float **at;
+    size_t count;
+  } parts[] = {{&e->normed, group * dim * e->ld_tokens},
+               {&e->cls, dim * ld},
+               {&r->first, dim * ld},
+               {&r->query, dim * ld},
+               {&r->folded, heads * dim * ld},
+               {&r->directions, heads * dim},
+               {&r->scores, group * heads * e->ld_tokens},
+               {&r->attention, group * heads * e->ld_tokens},
+               {&r->means, group * heads * dim},
+               {&r->mixed, dim * ld},
+               {&r->after, dim * ld},
+               {&r->normed2, dim * ld},
+               {&r->pre, mlp * ld},
+               {&r->active, mlp * ld},
+               {&r->last, dim * ld},
+               {&r->embedding, dim * ld},
+               {&r->relu, hidden * ld},
+               {&r->moments, 4 * ld},
+               {&r->upstream, dim * wide},
+               {&r->branch, dim * wide},
+               {&r->wide, widest * wide},
+               {&r->values, heads * dim * wide},
+               {&r->reading, chunk * heads * dim},
+               {&r->reads, chunk * heads * e->ld_tokens},
+               {&r->sum, e->ld_tokens}};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    *parts[i].at = lc_arena_floats(arena, parts[i].count);
 }
 
 lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
@@ -141,12 +63,12 @@ lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
   engine->targets = targets;
   engine->n_targets = n_targets;
   engine->tokens = tokens;
-  engine->group = group;
+  engine->ld_tokens = vit_pad(tokens);
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
-  take_rows(engine, &counting);
+  take_rows(engine, group, &counting);
   LC_TRY(lc_arena_init(&engine->arena, counting.peak, err));
-  take_rows(engine, &engine->arena);
+  take_rows(engine, group, &engine->arena);
   return LC_OK;
 }
 
@@ -155,189 +77,113 @@ void cdam_cls_free(struct cdam_cls *engine) {
   memset(engine, 0, sizeof *engine);
 }
 
-static void softmax(const float *scores, size_t n, float *out) {
-  float top = scores[0], total = 0;
-  for (size_t i = 1; i < n; i++) top = scores[i] > top ? scores[i] : top;
-  for (size_t i = 0; i < n; i++) total += out[i] = expf(scores[i] - top);
-  for (size_t i = 0; i < n; i++) out[i] /= total;
-}
-
 /* From the normed tokens to what the heads hand to the projection of the CLS row. */
-static void attend(struct cdam_cls *e, size_t m, const float *normed) {
+static void attend(struct cdam_cls *e, size_t n) {
+  const struct vit_kernels *kernels = vit_kernels();
   const struct vit_arch *arch = &e->model->arch;
   const struct vit_block *block = &e->model->blocks[arch->depth - 1];
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, width = dim / heads, tokens = e->tokens;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = dim / heads;
+  size_t ld = CDAM_GROUP, ldt = e->ld_tokens;
   const float *wk = block->qkv.weight + dim * dim, *wv = wk + dim * dim;
+  const float *bias = block->qkv.bias;
   float temperature = 1 / sqrtf((float)width);
 
-  multiply_t(m, dim, dim, normed, tokens * dim, block->qkv.weight, dim, r->query, dim);
-  add_bias(r->query, m, dim, block->qkv.bias);
-  for (size_t k = 0; k < m * dim; k++) r->query[k] *= temperature;
+  for (size_t k = 0; k < dim; k++)
+    for (size_t i = 0; i < n; i++) r->first[k * ld + i] = e->normed[(i * dim + k) * ldt];
+  struct vit_epilogue with_bias = {.bias = bias};
+  kernels->gemm(dim, ld, dim, block->qkv.weight, dim, 1, r->first, ld, r->query, ld, &with_bias);
+  for (size_t k = 0; k < dim * ld; k++) r->query[k] *= temperature;
   for (size_t h = 0; h < heads; h++)
-    multiply(m, dim, width, r->query + h * width, dim, wk + h * width * dim, dim,
-             r->directions + h * dim, heads * dim);
-  for (size_t i = 0; i < m; i++) {
-    const float *t = normed + i * tokens * dim;
-    float *scores = r->scores + i * heads * tokens, *attention = r->attention + i * heads * tokens;
-    multiply_t(heads, tokens, dim, r->directions + i * heads * dim, dim, t, dim, scores, tokens);
-    for (size_t h = 0; h < heads; h++) softmax(scores + h * tokens, tokens, attention + h * tokens);
-    multiply(heads, dim, tokens, attention, tokens, t, dim, r->means + i * heads * dim, dim);
+    kernels->gemm(dim, ld, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
+                  r->folded + h * dim * ld, ld, NULL);
+  for (size_t i = 0; i < n; i++) {
+    const float *tokens = e->normed + i * dim * ldt;
+    float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
+    float *means = r->means + i * heads * dim;
+    for (size_t k = 0; k < heads * dim; k++) r->directions[k] = r->folded[k * ld + i];
+    kernels->gemm(heads, ldt, dim, r->directions, dim, 1, tokens, ldt, scores, ldt, NULL);
+    for (size_t h = 0; h < heads; h++)
+      cdam_vector_softmax(scores + h * ldt, e->tokens, ldt, attention + h * ldt);
+    kernels->gemm_nt(heads, dim, ldt, attention, ldt, tokens, ldt, means, dim, false);
+    /* From here on scores hold a * s, which is all that the routed part needs. */
+    cdam_vector_multiply(attention, scores, heads * ldt, scores);
+    for (size_t k = 0; k < heads * dim; k++) r->folded[k * ld + i] = means[k];
   }
-  for (size_t h = 0; h < heads; h++)
-    multiply_t(m, width, dim, r->means + h * dim, heads * dim, wv + h * width * dim, dim,
-               r->mixed + h * width, dim);
-  if (block->qkv.bias) add_bias(r->mixed, m, dim, block->qkv.bias + 2 * dim);
-}
-
-/* The CLS row through the rest of the model, keeping what the way back needs. */
-static void cls_forward(struct cdam_cls *e, size_t m, const float *cls) {
-  const struct vit_model *model = e->model;
-  const struct vit_arch *arch = &model->arch;
-  const struct vit_block *block = &model->blocks[arch->depth - 1];
-  struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
-  multiply_t(m, dim, dim, r->mixed, dim, block->proj.weight, dim, r->after, dim);
-  add_bias(r->after, m, dim, block->proj.bias);
-  scale_columns(r->after, m, dim, block->scale1);
-  for (size_t k = 0; k < m * dim; k++) r->after[k] += cls[k];
-  cdam_norm_rows(r->after, m, dim, &block->norm2, arch->layer_norm_eps, r->normed2);
-  multiply_t(m, mlp, dim, r->normed2, dim, block->fc1.weight, dim, r->hidden, mlp);
-  add_bias(r->hidden, m, mlp, block->fc1.bias);
-  for (size_t k = 0; k < m * mlp; k++) {
-    float x = r->hidden[k], below = 0.5f + 0.5f * erff(x * 0.70710678f);
-    r->slope[k] = below + x * 0.39894228f * expf(-0.5f * x * x);
-    r->hidden[k] = x * below;
-  }
-  multiply_t(m, dim, mlp, r->hidden, mlp, block->fc2.weight, mlp, r->last, dim);
-  add_bias(r->last, m, dim, block->fc2.bias);
-  scale_columns(r->last, m, dim, block->scale2);
-  for (size_t k = 0; k < m * dim; k++) r->last[k] += r->after[k];
-  cdam_norm_rows(r->last, m, dim, &model->norm, arch->layer_norm_eps, r->embedding);
-
-  float *relu = r->relu;
-  for (size_t i = 0; i < arch->n_heads; i++) {
-    size_t hidden = arch->heads[i].hidden;
-    if (!hidden) continue;
-    multiply_t(m, hidden, dim, r->embedding, dim, model->heads[i].hidden.weight, dim, relu, hidden);
-    add_bias(relu, m, hidden, model->heads[i].hidden.bias);
-    for (size_t k = 0; k < m * hidden; k++) relu[k] = relu[k] > 0;
-    relu += m * hidden;
+  for (size_t h = 0; h < heads; h++) {
+    with_bias.bias = bias ? bias + 2 * dim + h * width : NULL;
+    kernels->gemm(width, ld, dim, wv + h * width * dim, dim, 1, r->folded + h * dim * ld, ld,
+                  r->mixed + h * width * ld, ld, &with_bias);
   }
 }
 
-/* Adds sign * d(output)/d(embedding) of m inputs to rows with a stride of `chunk` rows. */
-static void add_output_gradient(struct cdam_cls *e, size_t m, size_t output, float sign,
-                                float *rows, size_t stride) {
+/* Attention Grad-CAM of one target: df/da_hi = r_ih + b_v,h . g_h, averaged over the patches, times
+ * a_hi, averaged over the heads, negative sums dropped. column: of g in branch. */
+static void add_gradcam(const struct cdam_cls *e, size_t input, size_t column, size_t ldg,
+                        const float *reads, size_t reads_stride, float weight, float *map) {
   const struct vit_arch *arch = &e->model->arch;
-  size_t dim = arch->embed_dim, head = 0;
-  const float *relu = e->rows->relu;
-  for (; output >= arch->heads[head].outputs; head++) {
-    output -= arch->heads[head].outputs;
-    relu += m * arch->heads[head].hidden;
+  const float *bias = e->model->blocks[arch->depth - 1].qkv.bias;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = dim / heads, ldt = e->ld_tokens;
+  size_t skip = vit_arch_prefix(arch), patches = e->tokens - skip;
+  float *sum = e->rows->sum;
+  memset(sum, 0, patches * sizeof *sum);
+  for (size_t h = 0; h < heads; h++) {
+    double gradient = 0, constant = 0;
+    for (size_t i = skip; i < e->tokens; i++) gradient += (double)reads[h * reads_stride + i];
+    for (size_t k = h * width; bias && k < (h + 1) * width; k++)
+      constant += (double)bias[2 * dim + k] * (double)e->rows->branch[k * ldg + column];
+    float mean = (float)(gradient / (double)patches + constant) / (float)heads;
+    const float *attention = e->rows->attention + (input * heads + h) * ldt + skip;
+    for (size_t i = 0; i < patches; i++) sum[i] += mean * attention[i];
   }
-  size_t hidden = arch->heads[head].hidden;
-  const float *row = e->model->heads[head].output.weight + output * (hidden ? hidden : dim);
-  if (!hidden) {
-    for (size_t i = 0; i < m; i++)
-      for (size_t k = 0; k < dim; k++) rows[i * stride + k] += sign * row[k];
-    return;
-  }
-  float *gate = e->rows->wide;
-  for (size_t i = 0; i < m; i++)
-    for (size_t k = 0; k < hidden; k++) gate[i * hidden + k] = sign * row[k] * relu[i * hidden + k];
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)dim, (int)hidden, 1, gate,
-              (int)hidden, e->model->heads[head].hidden.weight, (int)dim, 1, rows, (int)stride);
+  for (size_t i = 0; i < patches; i++) map[i] += weight * (sum[i] > 0 ? sum[i] : 0);
 }
 
-/* d(target)/d(embedding), [m, chunk, dim]. */
-static void start_gradient(struct cdam_cls *e, size_t m, size_t first, size_t chunk) {
-  size_t dim = e->model->arch.embed_dim;
-  float *g = e->rows->upstream;
-  memset(g, 0, m * chunk * dim * sizeof *g);
+/* All heads' shares of one input's scores. reads: [head, target of the chunk, ld_tokens]. */
+static void add_scores(const struct cdam_cls *e, size_t input, size_t first, size_t chunk,
+                       size_t ldg, const struct cdam_cls_sum *sum) {
+  const struct cdam_cls_rows *r = e->rows;
+  const struct vit_arch *arch = &e->model->arch;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = e->ld_tokens;
+  size_t skip = vit_arch_prefix(arch), patches = e->tokens - skip;
   for (size_t t = 0; t < chunk; t++) {
-    const struct cdam_target *target = &e->targets[first + t];
-    float *rows = g + t * dim;
-    if (target->kind == CDAM_CONCEPT) {
-      for (size_t i = 0; i < m; i++)
-        memcpy(rows + i * chunk * dim, target->concept_vector, dim * sizeof *rows);
-      continue;
+    size_t at = input * sum->map_stride + (first + t) * patches;
+    for (size_t h = 0; h < heads; h++) {
+      const float *a = r->attention + (input * heads + h) * ldt + skip;
+      const float *k = r->scores + (input * heads + h) * ldt + skip;
+      const float *reads = r->reads + (h * chunk + t) * ldt + skip;
+      float mean = cdam_vector_dot(r->means + (input * heads + h) * dim,
+                                   r->reading + (h * chunk + t) * dim, dim);
+      if (sum->maps)
+        cdam_vector_add_scores(a, k, reads, patches, mean, sum->weight, sum->maps + at);
+      if (sum->routed)
+        cdam_vector_add_routed(k, reads, patches, mean, sum->weight, sum->routed + at);
+      if (sum->content) cdam_vector_add_content(a, reads, patches, sum->weight, sum->content + at);
     }
-    add_output_gradient(e, m, target->a, 1, rows, chunk * dim);
-    if (target->kind == CDAM_DIFFERENCE)
-      add_output_gradient(e, m, target->b, -1, rows, chunk * dim);
+    if (sum->gradcam)
+      add_gradcam(e, input, input * chunk + t, ldg, r->reads + t * ldt, chunk * ldt, sum->weight,
+                  sum->gradcam + at);
   }
 }
 
-/* From d/d(embedding) to w, the direction along which each token's content counts, per head. */
-static void cls_backward(struct cdam_cls *e, size_t m, size_t chunk) {
-  const struct vit_model *model = e->model;
-  const struct vit_arch *arch = &model->arch;
-  const struct vit_block *block = &model->blocks[arch->depth - 1];
-  struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, heads = arch->num_heads, width = dim / heads;
-  size_t g = m * chunk;
-  float eps = arch->layer_norm_eps;
-  for (size_t i = 0; i < g; i++)
-    norm_backward(r->last + i / chunk * dim, dim, &model->norm, eps, r->upstream + i * dim);
-  memcpy(r->branch, r->upstream, g * dim * sizeof(float));
-  scale_columns(r->branch, g, dim, block->scale2);
-  multiply(g, mlp, dim, r->branch, dim, block->fc2.weight, mlp, r->wide, mlp);
-  for (size_t i = 0; i < g; i++)
-    for (size_t k = 0; k < mlp; k++) r->wide[i * mlp + k] *= r->slope[i / chunk * mlp + k];
-  multiply(g, dim, mlp, r->wide, mlp, block->fc1.weight, dim, r->branch, dim);
-  for (size_t i = 0; i < g; i++) {
-    norm_backward(r->after + i / chunk * dim, dim, &block->norm2, eps, r->branch + i * dim);
-    for (size_t k = 0; k < dim; k++) r->upstream[i * dim + k] += r->branch[i * dim + k];
-  }
-  scale_columns(r->upstream, g, dim, block->scale1);
-  multiply(g, dim, dim, r->upstream, dim, block->proj.weight, dim, r->branch, dim);
-  const float *wv = block->qkv.weight + 2 * dim * dim;
-  for (size_t h = 0; h < heads; h++)
-    multiply(g, dim, width, r->branch + h * width, dim, wv + h * width * dim, dim,
-             r->values + h * dim, heads * dim);
-}
-
-/* One head's share of one target's scores; the first `skip` tokens are CLS and registers. */
-static void add_scores(const float *attention, const float *scores, const float *reads,
-                       size_t tokens, size_t skip, float weight, float *map, float *routed,
-                       float *content) {
-  float mean = 0;
-#pragma omp simd reduction(+ : mean)
-  for (size_t i = 0; i < tokens; i++) mean += attention[i] * reads[i];
-  for (size_t i = skip; i < tokens; i++) {
-    float through_keys = attention[i] * (reads[i] - mean) * scores[i];
-    float through_values = attention[i] * reads[i];
-    map[i - skip] += weight * (through_keys + through_values);
-    if (routed) routed[i - skip] += weight * through_keys;
-    if (content) content[i - skip] += weight * through_values;
-  }
-}
-
-void cdam_cls_run(struct cdam_cls *engine, size_t n, const float *normed, const float *cls,
-                  const struct cdam_cls_sum *sum) {
+void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *sum) {
   const struct vit_arch *arch = &engine->model->arch;
   struct cdam_cls_rows *r = engine->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, tokens = engine->tokens;
-  size_t skip = vit_arch_prefix(arch), patches = tokens - skip;
-  attend(engine, n, normed);
-  cls_forward(engine, n, cls);
-  for (size_t first = 0; first < engine->n_targets; first += TARGET_CHUNK) {
-    size_t chunk = engine->n_targets - first;
-    if (chunk > TARGET_CHUNK) chunk = TARGET_CHUNK;
-    start_gradient(engine, n, first, chunk);
-    cls_backward(engine, n, chunk);
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = engine->ld_tokens;
+  attend(engine, n);
+  cdam_cls_forward(engine);
+  for (size_t first = 0; first < engine->n_targets; first += CDAM_CHUNK) {
+    size_t chunk = engine->n_targets - first < CDAM_CHUNK ? engine->n_targets - first : CDAM_CHUNK;
+    size_t ldg = vit_pad(n * chunk);
+    cdam_cls_backward(engine, n, first, chunk);
     for (size_t i = 0; i < n; i++) {
-      multiply_t(chunk * heads, tokens, dim, r->values + i * chunk * heads * dim, dim,
-                 normed + i * tokens * dim, dim, r->reads, tokens);
-      for (size_t t = 0; t < chunk; t++) {
-        size_t at = i * sum->map_stride + (first + t) * patches;
-        for (size_t h = 0; h < heads; h++)
-          add_scores(r->attention + (i * heads + h) * tokens, r->scores + (i * heads + h) * tokens,
-                     r->reads + (t * heads + h) * tokens, tokens, skip, (float)sum->weight,
-                     sum->maps + at, sum->routed ? sum->routed + at : NULL,
-                     sum->content ? sum->content + at : NULL);
-      }
+      for (size_t h = 0; h < heads; h++)
+        for (size_t k = 0; k < dim; k++)
+          for (size_t t = 0; t < chunk; t++)
+            r->reading[(h * chunk + t) * dim + k] = r->values[(h * dim + k) * ldg + i * chunk + t];
+      vit_kernels()->gemm(heads * chunk, ldt, dim, r->reading, dim, 1,
+                          engine->normed + i * dim * ldt, ldt, r->reads, ldt, NULL);
+      add_scores(engine, i, first, chunk, ldg, sum);
     }
   }
 }

@@ -1,48 +1,48 @@
 /* CDAM in closed form for a group of inputs of the last block: the engine behind vanilla, Smooth
- * and Integrated CDAM; private to this room. docs/cdam.md derives the form.
+ * and Integrated CDAM and attention Grad-CAM; private to this room. docs/cdam.md derives the form.
  *
  * Keys and values of the patches are never formed. Only the CLS row goes through projection and
- * MLP. Thread-safety: one engine, one thread; it calls BLAS as often as it needs and expects one
- * BLAS thread (cdam_blas_begin). */
+ * MLP, as one column an input, and one an input and target on the way back. Matrices are
+ * feature-major and go through the kernels of vit_kernels.h, so that an input's scores do not
+ * depend on which others share its group. Thread-safety: one engine, one thread. */
 #ifndef CDAM_CLS_H
 #define CDAM_CLS_H
 
 #include "cdam_map.h"
 #include "lc_arena.h"
+#include "vit_kernels.h"
+
+#define CDAM_GROUP 16 /* inputs that go through the CLS row's products together, at most */
 
 struct cdam_cls {
   const struct vit_model *model;
   const struct cdam_target *targets;
-  size_t n_targets, tokens, group; /* group: most inputs a call */
+  size_t n_targets, tokens;
+  size_t ld_tokens; /* tokens, padded */
   struct lc_arena arena;
   struct cdam_cls_rows *rows; /* scratch, in the arena */
+
+  /* What the caller fills before a call, for each input of the group. */
+  float *normed; /* [group, dim, ld_tokens]: output of the last block's norm1, or what one puts in
+                    its place; padding columns must be finite */
+  float *cls;    /* [dim, CDAM_GROUP]: CLS of the block's input, for the residual branch */
 };
 
+/* group: most inputs a call, at most CDAM_GROUP. */
 LC_MUST_CHECK lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
                                       const struct cdam_target *targets, size_t n_targets,
                                       size_t tokens, size_t group, struct lc_error *err);
 void cdam_cls_free(struct cdam_cls *engine);
 
-/* Where one call adds its scores, [n, target, patch] each; content and routed may be NULL. */
+/* Where one call adds its scores, [n, target, patch] each; those not wanted are NULL. gradcam:
+ * attention Grad-CAM, whose gradients are at hand anyway. */
 struct cdam_cls_sum {
-  float *maps, *routed, *content;
-  double weight;     /* of each added score */
+  float *maps, *routed, *content, *gradcam;
+  float weight;      /* of each added score */
   size_t map_stride; /* from one input's maps to the next one's; 0: all inputs add to the same */
 };
 
-/* normed: [n, tokens, dim], output of the last block's norm1 (or what one puts in its place).
- * cls: [n, dim], the CLS row of the block's input, for the residual branch. n at most group. */
-void cdam_cls_run(struct cdam_cls *engine, size_t n, const float *normed, const float *cls,
-                  const struct cdam_cls_sum *sum);
-
-/* Layer normalisation of rows: out = (x - mean) / sqrt(var + eps) * weight + bias. In place
- * allowed.
- */
-void cdam_norm_rows(const float *x, size_t rows, size_t dim, const struct vit_norm *norm, float eps,
-                    float *out);
-
-/* Sets BLAS to one thread and returns what it was; loops over inputs are parallel instead. */
-int cdam_blas_begin(void);
-void cdam_blas_end(int threads);
+/* For the first n inputs of the group. */
+void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *sum);
 
 #endif

@@ -45,6 +45,7 @@ lc_status cdam_double_init(struct cdam_double *d, const struct vit_model *model,
   d->mlp = model->arch.mlp_dim;
   d->heads = model->arch.num_heads;
   d->block = model->arch.depth;
+  openblas_set_num_threads(1); /* same bits for any number of threads */
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
   take_all(d, &counting);

@@ -77,3 +77,13 @@ lc_status cdam_target_check(const struct cdam_target *targets, size_t n_targets,
   }
   return LC_OK;
 }
+
+double cdam_target_value(const struct cdam_target *target, const struct vit_model *model,
+                         const float *logits, const float *cls_embedding) {
+  if (target->kind == CDAM_OUTPUT) return (double)logits[target->a];
+  if (target->kind == CDAM_DIFFERENCE) return (double)logits[target->a] - (double)logits[target->b];
+  double sum = 0;
+  for (size_t k = 0; k < model->arch.embed_dim; k++)
+    sum += (double)cls_embedding[k] * (double)target->concept_vector[k];
+  return sum;
+}

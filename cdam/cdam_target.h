@@ -34,6 +34,10 @@ void cdam_target_all(struct cdam_target *targets, const struct vit_model *model)
 LC_MUST_CHECK lc_status cdam_target_check(const struct cdam_target *targets, size_t n_targets,
                                           const struct vit_model *model, struct lc_error *err);
 
+/* f for one image: its row of logits and its CLS embedding (vit_trace). */
+double cdam_target_value(const struct cdam_target *target, const struct vit_model *model,
+                         const float *logits, const float *cls_embedding);
+
 #ifdef __cplusplus
 }
 #endif

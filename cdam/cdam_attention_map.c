@@ -1,0 +1,22 @@
+/* Attention map (Caron et al., arXiv 2104.14294): attention of the CLS query to each patch in the
+ * last block, the mean of the heads or one head. Never negative; does not depend on the target. */
+#include "cdam_estimators.h"
+
+CDAM_RUN(attention_map) {
+  const struct vit_trace *trace = task->trace;
+  size_t heads = task->model->arch.num_heads, skip = trace->tokens - trace->patches;
+  int head = task->settings->head;
+  if (head < -1 || head >= (int)heads)
+    LC_FAIL(err, LC_ERR_USAGE, "attention map: head %d; expected 0 to %zu, or -1 for the mean",
+            head, heads - 1);
+  for (size_t image = 0; image < trace->batch; image++) {
+    float *map = cdam_maps_get(maps, image, 0);
+    for (size_t h = 0; h < heads; h++) {
+      if (head >= 0 && (size_t)head != h) continue;
+      const float *row = trace->last_cls_attention + (image * heads + h) * trace->tokens + skip;
+      float share = head >= 0 ? 1 : 1 / (float)heads;
+      for (size_t i = 0; i < trace->patches; i++) map[i] += share * row[i];
+    }
+  }
+  return LC_OK;
+}

@@ -1,0 +1,78 @@
+/* Occlusion with boxes (Zeiler, Fergus, ECCV 2014), by leaving tokens out instead of painting them
+ * grey: a box of `box` x `box` patches moves over the grid in steps of `stride`, the last one in
+ * each direction flush with the border.
+ *
+ *   score_i = mean over the boxes B that cover patch i of [ f(all) - f(all without B) ]
+ *
+ * Positive: f falls without the box, so it speaks for the target. */
+#include <stdlib.h>
+
+#include "cdam_estimators.h"
+#include "lc_arena.h"
+
+struct boxes {
+  size_t grid_height, grid_width, height, width, stride, down, across;
+};
+
+static size_t steps(size_t grid, size_t box, size_t stride) {
+  return (grid - box + stride - 1) / stride + 1;
+}
+
+static size_t corner(size_t step, size_t grid, size_t box, size_t stride) {
+  return step * stride < grid - box ? step * stride : grid - box;
+}
+
+static bool covers(const struct boxes *b, size_t box, size_t patch) {
+  size_t y = patch / b->grid_width, x = patch % b->grid_width;
+  size_t top = corner(box / b->across, b->grid_height, b->height, b->stride);
+  size_t left = corner(box % b->across, b->grid_width, b->width, b->stride);
+  return y >= top && y < top + b->height && x >= left && x < left + b->width;
+}
+
+static size_t outside(const void *context, size_t box, uint32_t *kept) {
+  const struct boxes *b = context;
+  size_t n = 0;
+  for (size_t i = 0; i < b->grid_height * b->grid_width; i++)
+    if (!covers(b, box, i)) kept[n++] = (uint32_t)i;
+  return n;
+}
+
+static void spread(const struct boxes *b, size_t n_boxes, const double *full, const double *without,
+                   size_t pairs, struct cdam_maps *maps) {
+  size_t patches = b->grid_height * b->grid_width;
+  for (size_t i = 0; i < patches; i++)
+    for (size_t k = 0; k < pairs; k++) {
+      double sum = 0, count = 0;
+      for (size_t box = 0; box < n_boxes; box++)
+        if (covers(b, box, i)) {
+          sum += full[k] - without[box * pairs + k];
+          count++;
+        }
+      maps->scores[k * patches + i] = (float)(count > 0 ? sum / count : 0);
+    }
+}
+
+CDAM_RUN(occlusion) {
+  struct boxes b = {.grid_height = task->trace->grid_height,
+                    .grid_width = task->trace->grid_width,
+                    .stride = task->settings->stride};
+  size_t box = task->settings->box;
+  if (box == 0 || b.stride == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "occlusion: expected a box and a stride of at least one patch");
+  b.height = box < b.grid_height ? box : b.grid_height;
+  b.width = box < b.grid_width ? box : b.grid_width;
+  if (b.height * b.width == task->trace->patches)
+    LC_FAIL(err, LC_ERR_UNSUPPORTED, "occlusion: a box of %zu covers all %zu patches", box,
+            task->trace->patches);
+  b.down = steps(b.grid_height, b.height, b.stride);
+  b.across = steps(b.grid_width, b.width, b.stride);
+  size_t n_boxes = b.down * b.across, pairs = task->trace->batch * task->n_targets;
+  double *full = NULL;
+  LC_TRY(lc_alloc(&full, pairs * (n_boxes + 1), sizeof *full, err));
+  cdam_full_values(task, full);
+  struct cdam_masked masked = {.task = task, .n_masks = n_boxes, .keep = outside, .context = &b};
+  lc_status status = cdam_masked_values(&masked, full + pairs, err);
+  if (status == LC_OK) spread(&b, n_boxes, full, full + pairs, pairs, maps);
+  free(full);
+  return status;
+}

@@ -1,0 +1,47 @@
+/* Partial LRP (Voita et al., ACL 2019; with the rules of cdam_lrp.h): the relevance of the last
+ * block's attention for the target,
+ *
+ *   score_i = mean over heads of max(R_h[CLS, i], 0)
+ *
+ * Never negative. */
+#include <stdlib.h>
+
+#include "cdam_estimators.h"
+#include "cdam_lrp.h"
+
+static void explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
+                    struct cdam_lrp *lrp, double *work, struct cdam_maps *maps) {
+  const struct vit_trace *trace = task->trace;
+  size_t n = d->n, skip = n - trace->patches;
+  const float *input = trace->last_input + image * n * d->dim;
+  for (size_t i = 0; i < n * d->dim; i++) work[i] = (double)input[i];
+  cdam_double_forward(d, task->model->arch.depth - 1, work);
+  for (size_t t = 0; t < task->n_targets; t++) {
+    cdam_lrp_start(lrp, d, &task->targets[t], work);
+    cdam_lrp_block(lrp, d, work, d->d_attention, true);
+    float *map = cdam_maps_get(maps, image, t);
+    for (size_t i = 0; i < trace->patches; i++) {
+      double sum = 0;
+      for (size_t h = 0; h < d->heads; h++) {
+        double r = d->d_attention[h * n * n + skip + i];
+        if (r > 0) sum += r;
+      }
+      map[i] = (float)(sum / (double)d->heads);
+    }
+  }
+}
+
+CDAM_RUN(partial_lrp) {
+  struct cdam_double d;
+  struct cdam_lrp lrp = {0};
+  double *work = NULL;
+  LC_TRY(cdam_double_init(&d, task->model, task->trace->tokens, err));
+  lc_status status = cdam_lrp_init(&lrp, &d, err);
+  if (status == LC_OK) status = lc_alloc(&work, d.n * d.dim, sizeof *work, err);
+  for (size_t i = 0; status == LC_OK && i < task->trace->batch; i++)
+    explain(task, i, &d, &lrp, work, maps);
+  free(work);
+  cdam_lrp_free(&lrp);
+  cdam_double_free(&d);
+  return status;
+}

@@ -1,0 +1,35 @@
+/* Token ablation: how much f falls when the token of one patch is left out of the sequence.
+ *
+ *   score_i = f(all tokens) - f(all tokens but i)
+ *
+ * The token is removed, not set to zero; the others keep their position encoding. Positive: without
+ * the patch f is lower, so the patch speaks for the target. One forward pass a patch. */
+#include <stdlib.h>
+
+#include "cdam_estimators.h"
+#include "lc_arena.h"
+
+static size_t all_but_one(const void *context, size_t mask, uint32_t *kept) {
+  size_t patches = *(const size_t *)context, n = 0;
+  for (size_t i = 0; i < patches; i++)
+    if (i != mask) kept[n++] = (uint32_t)i;
+  return n;
+}
+
+CDAM_RUN(token_ablation) {
+  size_t patches = task->trace->patches, pairs = task->trace->batch * task->n_targets;
+  if (patches < 2)
+    LC_FAIL(err, LC_ERR_UNSUPPORTED, "token ablation: one patch; nothing would be left");
+  double *full = NULL;
+  LC_TRY(lc_alloc(&full, pairs * (patches + 1), sizeof *full, err));
+  double *without = full + pairs;
+  cdam_full_values(task, full);
+  struct cdam_masked masked = {
+      .task = task, .n_masks = patches, .keep = all_but_one, .context = &patches};
+  lc_status status = cdam_masked_values(&masked, without, err);
+  for (size_t i = 0; i < patches && status == LC_OK; i++)
+    for (size_t k = 0; k < pairs; k++)
+      maps->scores[k * patches + i] = (float)(full[k] - without[i * pairs + k]);
+  free(full);
+  return status;
+}

@@ -1,0 +1,99 @@
+#include "cdam_vector.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#define LANES 16
+
+/* e^x for x at most 0 (or little above), to a few units in the last place: a power of two and the
+ * series on [-ln 2 / 2, ln 2 / 2] (coefficients: Moshier, Cephes 2.2, expf). */
+INLINE float exp_of(float x) {
+  x = x < -87.0F ? -87.0F : x;
+  float n = (float)(int32_t)(x * 1.44269504F - 0.5F);
+  float r = x - n * 0.693359375F + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  p = p * r * r + r + 1;
+  uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+  float power;
+  memcpy(&power, &bits, sizeof power);
+  return p * power;
+}
+
+CDAM_CLONES void cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
+                                     float *restrict attention) {
+  float top = scores[0], total = 0;
+  for (size_t i = 1; i < n; i++) top = scores[i] > top ? scores[i] : top;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) attention[i] = exp_of(scores[i] - top);
+#pragma omp simd reduction(+ : total)
+  for (size_t i = 0; i < n; i++) total += attention[i];
+  float share = 1 / total;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) attention[i] *= share;
+  for (size_t i = n; i < padded; i++) attention[i] = 0;
+}
+
+CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,
+                                        float *slope) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    float x = pre[i], z = x * x;
+    /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
+    float below = z > 1e-8F ? active[i] / x : 0.5F + 0.39894228F * x;
+    slope[i] = below + x * 0.39894228F * exp_of(-0.5F * z);
+  }
+}
+
+CDAM_CLONES void cdam_vector_multiply(const float *attention, const float *scores, size_t n,
+                                      float *keys) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) keys[i] = attention[i] * scores[i];
+}
+
+CDAM_CLONES void cdam_vector_add_scores(const float *restrict a, const float *restrict k,
+                                        const float *restrict r, size_t n, float mean, float weight,
+                                        float *restrict map) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) map[i] += weight * (k[i] * (r[i] - mean) + a[i] * r[i]);
+}
+
+CDAM_CLONES void cdam_vector_add_routed(const float *restrict k, const float *restrict r, size_t n,
+                                        float mean, float weight, float *restrict map) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) map[i] += weight * (k[i] * (r[i] - mean));
+}
+
+CDAM_CLONES void cdam_vector_add_content(const float *restrict a, const float *restrict r, size_t n,
+                                         float weight, float *restrict map) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) map[i] += weight * (a[i] * r[i]);
+}
+
+CDAM_CLONES void cdam_vector_scale(const float *restrict x, size_t n, float start, float share,
+                                   float *restrict out) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) out[i] = start + share * (x[i] - start);
+}
+
+CDAM_CLONES void cdam_vector_add(const float *x, const float *noise, size_t n, float factor,
+                                 float *out) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) out[i] = x[i] + factor * noise[i];
+}
+
+/* Sixteen sums side by side, whatever the width of the CPU's vectors. */
+CDAM_CLONES float cdam_vector_dot(const float *a, const float *b, size_t n) {
+  float sums[LANES] = {0}, total = 0;
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t k = 0; k < LANES; k++) sums[k] += a[i + k] * b[i + k];
+  for (; i < n; i++) total += a[i] * b[i];
+  for (size_t k = 0; k < LANES; k++) total += sums[k];
+  return total;
+}

@@ -1,0 +1,44 @@
+/* The loops of the closed form that are not matrix products, written so that the compiler makes
+ * vector code of them for several CPUs. Private to this room. Thread-safety: pure. */
+#ifndef CDAM_VECTOR_H
+#define CDAM_VECTOR_H
+
+#include <stddef.h>
+
+/* Picks the clone for the CPU at load time. The sanitizer's own start-up comes too late for that.
+ */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
+#define CDAM_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define CDAM_CLONES
+#endif
+
+/* attention[n] = softmax of scores[n]; from n to padded it is set to zero. */
+void cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention);
+
+/* slope[i] = d gelu(x)/dx at x = pre[i], given active[i] = gelu(pre[i]). slope may be
+ * pre. */
+void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n, float *slope);
+
+/* keys[i] = attention[i] * scores[i]; keys may be scores. */
+void cdam_vector_multiply(const float *attention, const float *scores, size_t n, float *keys);
+
+/* map[i] += weight * ((a[i] + k[i]) * r[i] - mean * k[i]): one head's share of CDAM with
+ * a attention, k = a * s, r reads and their attended mean. */
+void cdam_vector_add_scores(const float *a, const float *k, const float *r, size_t n, float mean,
+                            float weight, float *map);
+/* The two parts: map[i] += weight * k[i] * (r[i] - mean), and map[i] += weight * a[i] * r[i]. */
+void cdam_vector_add_routed(const float *k, const float *r, size_t n, float mean, float weight,
+                            float *map);
+void cdam_vector_add_content(const float *a, const float *r, size_t n, float weight, float *map);
+
+/* out[i] = start + share * (x[i] - start) */
+void cdam_vector_scale(const float *x, size_t n, float start, float share, float *out);
+/* out[i] = x[i] + factor * noise[i]; out may be noise. */
+void cdam_vector_add(const float *x, const float *noise, size_t n, float factor, float *out);
+
+/* Sum of a[i] * b[i] in a fixed order. */
+float cdam_vector_dot(const float *a, const float *b, size_t n);
+
+#endif
