@@ -10,6 +10,16 @@ data=$LUNGCDAM_SOURCE/../shared/data
 failures=0
 trap 'rm -rf "$work"' EXIT
 
+# The interpreter that has h5py, where one does: a newer python3 may hide Debian's.
+python3() {
+  local interpreter
+  for interpreter in python3 /usr/bin/python3; do
+    command "$interpreter" -c 'import h5py, numpy' 2>/dev/null && break
+    interpreter=python3
+  done
+  command "$interpreter" "$@"
+}
+
 fail() {
   echo "FAILED: $*" >&2
   failures=$((failures + 1))
