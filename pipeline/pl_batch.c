@@ -1,5 +1,6 @@
 #include "pl_batch.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,9 +51,15 @@ static lc_status choose(struct running *running, const struct ct_index *index,
   return ct_index_choose(index, NULL, &running->chosen[0], err); /* says why none can be used */
 }
 
+/* The series' UID; files of different orientation may share one and are series of their own. */
 static lc_status target_of(const struct running *running, const struct ct_series *series,
                            char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
   pl_output_name(name, series->series_instance_uid);
+  int same = 1;
+  for (size_t i = 0; i < running->n_chosen && running->chosen[i] != series; i++)
+    same += strcmp(running->chosen[i]->series_instance_uid, series->series_instance_uid) == 0;
+  size_t used = strlen(name);
+  if (same > 1) snprintf(name + used, 129 - used, "_%d", same);
   return lc_path_join(path, running->output.folder, name, err);
 }
 
@@ -166,7 +173,7 @@ lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
   memset(batch, 0, sizeof *batch);
   struct running running = {.batch = batch, .config = config, .existing = existing};
   struct lc_error own;
-  struct ct_index index;
+  struct ct_index index = {0};
   if (!err) err = &own;
   LC_TRY(scan(config, &index, err));
   lc_status status = choose(&running, &index, err);

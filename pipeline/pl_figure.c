@@ -7,6 +7,7 @@
 
 #include "lc_arena.h"
 #include "lc_text.h"
+#include "pl_summary.h"
 #include "pl_version.h"
 
 #define CAPTION_SIZE 192
@@ -64,7 +65,7 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
 }
 
 static void footer(const struct pl_provenance *provenance, char *out, size_t size) {
-  snprintf(out, size, "%s%sresearch use only. lungcdam %s, weights %.12s",
+  snprintf(out, size, "%s%sResearch use only. lungcdam %s, weights %.12s",
            pl_untrained_notice(provenance),
            provenance->trained ? "" : ": the numbers mean nothing. ", pl_version(),
            provenance->weights_sha256);
@@ -94,7 +95,7 @@ static void fill_panels(const struct pl_result *result, size_t nodule, size_t vi
     panels[p].map = cdam_maps_get(&result->maps, image, p - 1);
     panels[p].grid_height = result->maps.grid_height;
     panels[p].grid_width = result->maps.grid_width;
-    panels[p].title = result->targets[p - 1].name;
+    panels[p].title = pl_short_name(result->targets[p - 1].name);
     panels[p].caption = texts->captions[p - 1];
   }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "ct_annotation_set.h"
 #include "ct_volume.h"
 #include "lc_file.h"
 #include "lc_log.h"
@@ -103,25 +104,43 @@ static lc_status index_folder(struct pl_finder *finder, struct lc_error *err) {
   return status;
 }
 
-static void warn_several(const char *used, const char *other) {
-  lc_log(LC_LOG_WARNING, "%s: names the same series as %s, which is used; skipped", other, used);
+/* The XML files that name one series; their marks end up in result->annotation. */
+struct sources {
+  struct pl_list paths;
+};
+
+/* Takes over what annotation holds; marks that repeat earlier ones are merged with them. */
+static lc_status take(struct pl_result *result, struct sources *sources,
+                      struct ct_annotation *annotation, const char *path, struct lc_error *err) {
+  LC_TRY(pl_list_add(&sources->paths, path, err));
+  if (sources->paths.n == 1) {
+    result->annotation = *annotation;
+    memset(annotation, 0, sizeof *annotation);
+    return LC_OK;
+  }
+  size_t repeated = 0;
+  LC_TRY(ct_annotation_merge(&result->annotation, annotation, &repeated, err));
+  lc_log(LC_LOG_INFO, "%s: names the same series as %s: merged, %zu marks repeated", path,
+         sources->paths.items[0], repeated);
+  return LC_OK;
 }
 
 /* The XML of the series in the folder that nodules.source names. */
-static lc_status in_folder(struct pl_finder *finder, const struct ct_series *series,
-                           char path[LC_PATH_SIZE], struct lc_error *err) {
+static lc_status in_folder(struct pl_finder *finder, struct pl_result *result,
+                           struct sources *sources, struct lc_error *err) {
   LC_TRY(index_folder(finder, err));
-  path[0] = '\0';
+  const char *uid = result->series->series_instance_uid;
   for (size_t i = 0; i < finder->n_files; i++) {
-    if (strcmp(finder->files[i].series_instance_uid, series->series_instance_uid) != 0) continue;
-    if (path[0])
-      warn_several(path, finder->files[i].path);
-    else
-      lc_text_copy(path, LC_PATH_SIZE, finder->files[i].path);
+    if (strcmp(finder->files[i].series_instance_uid, uid) != 0) continue;
+    struct ct_annotation annotation;
+    LC_TRY(ct_annotation_read(&annotation, finder->files[i].path, err));
+    lc_status status = take(result, sources, &annotation, finder->files[i].path, err);
+    ct_annotation_free(&annotation);
+    LC_TRY(status);
   }
-  if (!path[0])
+  if (sources->paths.n == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu LIDC XML files is for series %s",
-            finder->config->nodules_source, finder->n_files, series->series_instance_uid);
+            finder->config->nodules_source, finder->n_files, uid);
   return LC_OK;
 }
 
@@ -138,50 +157,56 @@ static lc_status slice_folders(const struct ct_series *series, struct pl_list *f
   return LC_OK;
 }
 
-/* The first XML of this series among the files. Without one the error says the best reason: an XML
- * of another series, else a file that could not be read, else none at all. */
-static lc_status pick(const struct pl_list *files, const struct ct_series *series,
-                      char path[LC_PATH_SIZE], struct lc_error *err) {
-  char other[2][LC_PATH_SIZE] = {{0}};
-  struct lc_error why, first;
-  lc_status unreadable = LC_OK;
-  path[0] = '\0';
-  for (size_t i = 0; i < files->n; i++) {
-    struct ct_annotation annotation;
-    lc_status read = ct_annotation_read(&annotation, files->items[i], &why);
-    if (read != LC_OK) {
-      if (unreadable == LC_OK) first = why;
-      unreadable = unreadable == LC_OK ? read : unreadable;
-      continue;
-    }
-    if (strcmp(annotation.series_instance_uid, series->series_instance_uid) == 0) {
-      if (path[0])
-        warn_several(path, files->items[i]);
-      else
-        lc_text_copy(path, LC_PATH_SIZE, files->items[i]);
-    } else if (!annotation.is_chest_xray) {
-      lc_text_copy(other[0], LC_PATH_SIZE, files->items[i]);
-      lc_text_copy(other[1], LC_PATH_SIZE, annotation.series_instance_uid);
-    }
-    ct_annotation_free(&annotation);
+/* Why no XML beside the series could be used. */
+struct excuse {
+  char other_path[LC_PATH_SIZE]; /* an XML of another series */
+  char other_uid[CT_UID_SIZE];
+  lc_status unreadable; /* of the first file that could not be read */
+  struct lc_error why;
+};
+
+static lc_status try_file(struct pl_result *result, struct sources *sources, const char *path,
+                          struct excuse *excuse, struct lc_error *err) {
+  struct ct_annotation annotation;
+  struct lc_error why;
+  lc_status status = ct_annotation_read(&annotation, path, &why);
+  if (status != LC_OK) {
+    if (excuse->unreadable == LC_OK) excuse->why = why;
+    excuse->unreadable = excuse->unreadable == LC_OK ? status : excuse->unreadable;
+    return LC_OK;
   }
-  if (path[0]) return LC_OK;
-  if (other[0][0])
-    LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %.64s, expected series %s beside it",
-            other[0], other[1], series->series_instance_uid);
-  if (unreadable != LC_OK) LC_FAIL(err, unreadable, "%s", first.message);
+  if (strcmp(annotation.series_instance_uid, result->series->series_instance_uid) == 0) {
+    status = take(result, sources, &annotation, path, err);
+  } else if (!annotation.is_chest_xray) {
+    lc_text_copy(excuse->other_path, sizeof excuse->other_path, path);
+    lc_text_copy(excuse->other_uid, sizeof excuse->other_uid, annotation.series_instance_uid);
+  }
+  ct_annotation_free(&annotation);
+  return status;
+}
+
+/* The best reason first: an XML of another series, a file that could not be read, none at all. */
+static lc_status tell(const struct ct_series *series, const struct excuse *excuse,
+                      struct lc_error *err) {
+  if (excuse->other_path[0])
+    LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s",
+            excuse->other_path, excuse->other_uid, series->series_instance_uid);
+  if (excuse->unreadable != LC_OK) LC_FAIL(err, excuse->unreadable, "%s", excuse->why.message);
   LC_FAIL(err, LC_ERR_NO_NODULES,
           "%.600s: no LIDC XML beside series %s; name one, or a CSV, with --nodules",
           series->n_slices > 0 ? series->slices[0].path : "?", series->series_instance_uid);
 }
 
-static lc_status beside_series(const struct ct_series *series, char path[LC_PATH_SIZE],
+static lc_status beside_series(struct pl_result *result, struct sources *sources,
                                struct lc_error *err) {
   struct pl_list folders = {0}, files = {0};
-  lc_status status = slice_folders(series, &folders, err);
+  struct excuse excuse = {.unreadable = LC_OK};
+  lc_status status = slice_folders(result->series, &folders, err);
   for (size_t i = 0; status == LC_OK && i < folders.n; i++)
     status = xml_files(folders.items[i], true, &files, err);
-  if (status == LC_OK) status = pick(&files, series, path, err);
+  for (size_t i = 0; status == LC_OK && i < files.n; i++)
+    status = try_file(result, sources, files.items[i], &excuse, err);
+  if (status == LC_OK && sources->paths.n == 0) status = tell(result->series, &excuse, err);
   pl_list_free(&folders);
   pl_list_free(&files);
   return status;
@@ -209,10 +234,6 @@ static lc_status check_inside(const struct pl_result *result, const char *path,
 
 static lc_status from_xml(struct pl_finder *finder, struct pl_result *result, const char *path,
                           struct lc_error *err) {
-  LC_TRY(ct_annotation_read(&result->annotation, path, err));
-  if (result->annotation.is_chest_xray)
-    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected series %s", path,
-            result->series->series_instance_uid);
   size_t odd = ct_annotation_check(&result->annotation, result->series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING, "%s: %zu marks have outlines outside the series' images", path, odd);
@@ -223,15 +244,47 @@ static lc_status from_xml(struct pl_finder *finder, struct pl_result *result, co
                                err);
 }
 
-static lc_status from_path(struct pl_finder *finder, struct pl_result *result, const char *path,
-                           struct lc_error *err) {
-  LC_TRY(lc_hash_file_hex(path, result->nodule_source_sha256, err));
-  if (has_ending(path, ".csv")) {
+/* Of the file, or over the hashes of several in the order of their names. */
+static lc_status hash_sources(const struct pl_list *paths, char hex[LC_SHA256_HEX],
+                              struct lc_error *err) {
+  struct lc_text all = {0};
+  lc_status status = LC_OK;
+  for (size_t i = 0; status == LC_OK && i < paths->n; i++) {
+    status = lc_hash_file_hex(paths->items[i], hex, err);
+    lc_text_add(&all, "%s\n", hex);
+  }
+  if (status == LC_OK && paths->n > 1)
+    status = lc_hash_bytes_hex(lc_text_get(&all), all.length, hex, err);
+  lc_text_free(&all);
+  return status;
+}
+
+static lc_status find_xml(struct pl_finder *finder, struct pl_result *result,
+                          struct sources *sources, struct lc_error *err) {
+  const char *source = finder->config->nodules_source;
+  if (strcmp(source, "auto") == 0) return beside_series(result, sources, err);
+  if (lc_folder_exists(source)) return in_folder(finder, result, sources, err);
+  LC_TRY(ct_annotation_read(&result->annotation, source, err));
+  LC_TRY(pl_list_add(&sources->paths, source, err));
+  if (result->annotation.is_chest_xray)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected series %s", source,
+            result->series->series_instance_uid);
+  return LC_OK;
+}
+
+static lc_status find(struct pl_finder *finder, struct pl_result *result, struct sources *sources,
+                      struct lc_error *err) {
+  const char *source = finder->config->nodules_source, *path = source;
+  if (has_ending(source, ".csv") && !lc_folder_exists(source)) {
+    LC_TRY(pl_list_add(&sources->paths, source, err));
     result->nodule_source = "CSV";
-    LC_TRY(ct_nodules_from_csv(&result->nodules, path, result->series, err));
+    LC_TRY(ct_nodules_from_csv(&result->nodules, source, result->series, err));
   } else {
+    LC_TRY(find_xml(finder, result, sources, err));
+    if (sources->paths.n > 0) path = sources->paths.items[0];
     LC_TRY(from_xml(finder, result, path, err));
   }
+  LC_TRY(hash_sources(&sources->paths, result->nodule_source_sha256, err));
   if (result->nodules.n_nodules == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no nodule of 3 mm or more for series %s", path,
             result->series->series_instance_uid);
@@ -239,13 +292,8 @@ static lc_status from_path(struct pl_finder *finder, struct pl_result *result, c
 }
 
 lc_status pl_finder_find(struct pl_finder *finder, struct pl_result *result, struct lc_error *err) {
-  const char *source = finder->config->nodules_source;
-  char path[LC_PATH_SIZE];
-  if (strcmp(source, "auto") == 0)
-    LC_TRY(beside_series(result->series, path, err));
-  else if (lc_folder_exists(source))
-    LC_TRY(in_folder(finder, result->series, path, err));
-  else
-    lc_text_copy(path, sizeof path, source);
-  return from_path(finder, result, path, err);
+  struct sources sources = {0};
+  lc_status status = find(finder, result, &sources, err);
+  pl_list_free(&sources.paths);
+  return status;
 }

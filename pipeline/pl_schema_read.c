@@ -278,6 +278,8 @@ static lc_status read_yaml(struct reading *reading, const char *bytes, size_t co
                  reading->origin);
 done:
   free(reading->seen);
+  reading->seen = NULL;
+  reading->document = NULL;
   yaml_document_delete(&document);
   yaml_parser_delete(&parser);
   return status;

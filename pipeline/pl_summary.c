@@ -1,5 +1,6 @@
 #include "pl_summary.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,11 @@ static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
     {"weights_trained", NULL, false},
 };
 
+const char *pl_short_name(const char *name) {
+  const char *dot = strrchr(name, '.');
+  return dot && isalpha((unsigned char)dot[1]) ? dot + 1 : name;
+}
+
 void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch) {
   memset(summary, 0, sizeof *summary);
   size_t n = vit_arch_outputs(arch);
@@ -35,15 +41,13 @@ void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch) {
   for (size_t i = 0; i < n; i++) {
     char name[VIT_NAME_SIZE];
     vit_arch_output_name(arch, i, name);
-    const char *kind = vit_arch_output_is_logit(arch, i) ? "probability" : "predicted";
-    snprintf(summary->names[i][0], sizeof summary->names[i][0], "%s_%s", kind, name);
-    snprintf(summary->names[i][1], sizeof summary->names[i][1], "%s",
-             vit_arch_output_is_logit(arch, i) ? "P(" : "");
-    size_t used = strlen(summary->names[i][1]);
-    snprintf(summary->names[i][1] + used, sizeof summary->names[i][1] - used, "%s%s", name,
-             used > 0 ? ")" : "");
-    summary->columns[PL_SUMMARY_FIXED + i] = (struct pl_column){
-        summary->names[i][0], i < PL_SUMMARY_SHOWN ? summary->names[i][1] : NULL, true};
+    bool is_logit = vit_arch_output_is_logit(arch, i);
+    char *key = summary->names[i][0], *title = summary->names[i][1];
+    snprintf(key, sizeof summary->names[i][0], "%s_%s", is_logit ? "probability" : "predicted",
+             name);
+    snprintf(title, sizeof summary->names[i][1], is_logit ? "P(%s)" : "%s", pl_short_name(name));
+    summary->columns[PL_SUMMARY_FIXED + i] =
+        (struct pl_column){key, i < PL_SUMMARY_SHOWN ? title : NULL, true};
   }
   summary->n_outputs = n;
   pl_table_init(&summary->table, summary->columns, PL_SUMMARY_FIXED + n);

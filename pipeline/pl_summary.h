@@ -17,6 +17,9 @@ struct pl_summary {
   size_t n_outputs;
 };
 
+/* "spiculation" for "biomarkers.spiculation"; the whole name when only a number follows the dot. */
+const char *pl_short_name(const char *name);
+
 void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch);
 void pl_summary_add(struct pl_summary *summary, const struct pl_result *result);
 void pl_summary_free(struct pl_summary *summary);

@@ -171,12 +171,13 @@ static void put_csv_text(struct lc_text *out, const char *text) {
 }
 
 static void render_csv(const struct pl_table *table, struct lc_text *out) {
+  size_t columns = table->n_columns > 0 ? table->n_columns : 1;
   for (size_t c = 0; c < table->n_columns; c++)
-    if (table->columns[c].key) lc_text_add(out, "%s%s", c > 0 ? "," : "", table->columns[c].key);
+    lc_text_add(out, "%s%s", c > 0 ? "," : "", table->columns[c].key);
   lc_text_add(out, "\r\n");
   for (size_t i = 0; i < table->n_cells; i++) {
     const struct pl_cell *cell = &table->cells[i];
-    size_t c = i % table->n_columns;
+    size_t c = i % columns;
     if (c > 0) lc_text_add(out, ",");
     if (cell->kind == PL_CELL_NUMBER)
       put_number(out, cell);
@@ -184,7 +185,7 @@ static void render_csv(const struct pl_table *table, struct lc_text *out) {
       lc_text_add(out, "%s", cell->number != 0 ? "true" : "false");
     else if (cell->kind == PL_CELL_TEXT)
       put_csv_text(out, cell->text);
-    if (c + 1 == table->n_columns) lc_text_add(out, "\r\n");
+    if (c + 1 == columns) lc_text_add(out, "\r\n");
   }
 }
 
@@ -231,6 +232,7 @@ static void render_json(const struct pl_table *table, struct lc_text *out) {
 
 lc_status pl_table_render(const struct pl_table *table, enum pl_table_form form,
                           struct lc_text *out, struct lc_error *err) {
+  if (table->n_columns == 0) LC_FAIL(err, LC_ERR_INTERNAL, "a table without columns");
   if (!table->failed && table->n_cells % table->n_columns != 0)
     LC_FAIL(err, LC_ERR_INTERNAL, "a table of %zu columns got %zu cells", table->n_columns,
             table->n_cells);
