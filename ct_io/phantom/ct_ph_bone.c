@@ -86,8 +86,8 @@ lc_status ct_ph_build_bones(struct ct_ph_scene *scene, struct lc_error *err) {
 /* Distance to a box with rounded edges around the origin. */
 static float round_box(float x, float y, float z, float hx, float hy, float hz, float edge) {
   float a = fabsf(x) - hx + edge, b = fabsf(y) - hy + edge, c = fabsf(z) - hz + edge;
-  float ox = fmaxf(a, 0), oy = fmaxf(b, 0), oz = fmaxf(c, 0);
-  return sqrtf(ox * ox + oy * oy + oz * oz) + fminf(fmaxf(a, fmaxf(b, c)), 0) - edge;
+  float ox = ph_max(a, 0), oy = ph_max(b, 0), oz = ph_max(c, 0);
+  return sqrtf(ox * ox + oy * oy + oz * oz) + ph_min(ph_max(a, ph_max(b, c)), 0) - edge;
 }
 
 /* Body of a vertebra: kidney-shaped in section, waisted between its end plates. */
@@ -95,7 +95,7 @@ static float vertebra_body(float x, float y, float z, float wide, float deep, fl
   float waist = 1 - 0.10f * (1 - ph_clamp(z * z / (half * half), 0, 1));
   float hollow = y > 0 ? 3.2f * expf(-x * x / 60) : 0;
   float u = x / (wide * waist), v = (y + hollow) / (deep * waist);
-  float radial = (sqrtf(u * u + v * v) - 1) * fminf(wide, deep);
+  float radial = (sqrtf(u * u + v * v) - 1) * ph_min(wide, deep);
   return ph_smax(radial, fabsf(z) - half, 2.5f);
 }
 
@@ -134,13 +134,13 @@ void ct_ph_spine(const struct ct_ph_scene *scene, ct_ph_vec p, struct ct_ph_spin
   /* The spinous process of the vertebra above reaches down into this level. */
   float above = spinous_process(x, y - canal_y, z - height, height);
   float facet = round_box(ax - 12.5f, y - canal_y - 3, fabsf(z) - 0.42f * height, 4, 3.4f, 5, 2);
-  float arch = fminf(fminf(pedicle, roof), fminf(transverse, fminf(spinous, above)));
+  float arch = ph_min(ph_min(pedicle, roof), ph_min(transverse, ph_min(spinous, above)));
   arch = ph_smin(arch, facet, 1.5f);
   float ring = sqrtf(x * x + (y - canal_y) * (y - canal_y) * 1.15f);
   out->canal = ring - 8.2f;
   arch = ph_smax(arch, 8.4f - ring, 1);
   out->bone = ph_smin(body, arch, 2);
   float plate = fabsf(z) - (half - 0.9f);
-  out->marrow = fmaxf(fmaxf(body + 0.9f, plate), -1e3f);
-  out->marrow = fminf(out->marrow, arch + 1.5f);
+  out->marrow = ph_max(ph_max(body + 0.9f, plate), -1e3f);
+  out->marrow = ph_min(out->marrow, arch + 1.5f);
 }

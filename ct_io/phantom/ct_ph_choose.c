@@ -63,7 +63,7 @@ static void choose_scanner(struct ct_ph_scene *scene, struct lc_random *random,
   /* The field holds both lungs and the ribs around them; how much more differs, as in practice. */
   float needed = 2 * (138 + 22) * scene->scale[0];
   float field = ph_clamp(needed * between(random, 1.0, 1.2), 282, 435);
-  field = floorf(field / 5) * 5;
+  field = ph_floor(field / 5) * 5;
   scene->pixel_mm = field / (float)scene->matrix;
 
   float top = between(random, 98, 110) * scene->scale[2];
@@ -118,7 +118,7 @@ float ct_ph_texture_at(const struct ct_ph_scene *scene, ct_ph_vec p, float cell_
   float c[3] = {p.x / cell_mm, p.y / cell_mm, p.z / cell_mm}, f[3];
   int low[3], high[3];
   for (int a = 0; a < 3; a++) {
-    float whole = floorf(c[a]);
+    float whole = ph_floor(c[a]);
     f[a] = c[a] - whole;
     f[a] = f[a] * f[a] * (3 - 2 * f[a]);
     low[a] = (int)whole & (N - 1);

@@ -14,7 +14,7 @@ static float dome(float x, float y, float x0, float y0, float top, float toward_
   int medial = dx * toward_middle > 0;
   float ax = medial ? 78 : 74, ay = dy < 0 ? 92 : 97;
   float u = dx / ax, v = dy / ay, q2 = u * u + v * v, q = sqrtf(q2);
-  float back = q > 1e-4f ? fmaxf(0, v / q) : 0, side = medial || q < 1e-4f ? 0 : fabsf(u) / q;
+  float back = q > 1e-4f ? ph_max(0, v / q) : 0, side = medial || q < 1e-4f ? 0 : fabsf(u) / q;
   float drop = 52 + 48 * back * back + 36 * side * side;
   float z = q < 0.995f ? top - drop * (1 - sqrtf(1 - q2)) : top - drop * 0.9f - 130 * (q - 0.995f);
   return z;
@@ -50,6 +50,11 @@ static float mediastinum(const struct ct_ph_scene *scene, ct_ph_vec p,
   d = ph_smin(d, ph_ellipsoid(ph_sub(p, ph_vec(-20, -58, -128)), 30, 24, 20), 16);
   float tubes = 1e3f;
   for (int i = 0; i < n; i++) {
+    const struct ct_ph_segment *v = near[i];
+    /* Beyond this a tube changes nothing that anyone asks. */
+    float far = ph_max(v->ra, v->rb) + 30;
+    if (p.x < ph_min(v->a.x, v->b.x) - far || p.x > ph_max(v->a.x, v->b.x) + far) continue;
+    if (p.y < ph_min(v->a.y, v->b.y) - far || p.y > ph_max(v->a.y, v->b.y) + far) continue;
     float t = ph_capsule(near[i]->a, near[i]->b, near[i]->ra, near[i]->rb, p) - margin[i];
     if (t < tubes) tubes = t;
   }
@@ -88,8 +93,8 @@ static void gather(struct near_list *near, const struct ct_ph_segments *list, fl
                    float margin) {
   for (size_t i = 0; i < list->count && near->n < 512; i++) {
     const struct ct_ph_segment *s = &list->item[i];
-    float reach = fmaxf(s->ra, s->rb) + 22;
-    if (fminf(s->a.z, s->b.z) - reach > z || fmaxf(s->a.z, s->b.z) + reach < z) continue;
+    float reach = ph_max(s->ra, s->rb) + 22;
+    if (ph_min(s->a.z, s->b.z) - reach > z || ph_max(s->a.z, s->b.z) + reach < z) continue;
     near->margin[near->n] = margin;
     near->item[near->n++] = s;
   }

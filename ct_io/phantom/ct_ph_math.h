@@ -44,6 +44,18 @@ static inline ct_ph_vec ph_across(ct_ph_vec d) {
   return ph_unit(ph_cross(d, other));
 }
 
+/* Without the library's care for NaN and signed zero, so that they cost one instruction. */
+static inline float ph_min(float a, float b) {
+  return a < b ? a : b;
+}
+static inline float ph_max(float a, float b) {
+  return a > b ? a : b;
+}
+/* For |x| below 2^31. */
+static inline float ph_floor(float x) {
+  float whole = (float)(int)x;
+  return whole > x ? whole - 1 : whole;
+}
 static inline float ph_clamp(float x, float low, float high) {
   return x < low ? low : (x > high ? high : x);
 }

@@ -136,20 +136,6 @@ static const struct tube airway[] = {
     {3, {{38, 16, -29, 5}, {42, 24, -48, 4.6f}, {45, 30, -66, 4}}},
 };
 
-lc_status ct_ph_build_mediastinum(struct ct_ph_scene *scene, struct lc_error *err) {
-  for (size_t i = 0; i < sizeof arterial / sizeof *arterial; i++)
-    LC_TRY(add_tube(&scene->mediastinum[0], &arterial[i], err));
-  for (size_t i = 0; i < sizeof venous / sizeof *venous; i++)
-    LC_TRY(add_tube(&scene->mediastinum[1], &venous[i], err));
-  for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
-    LC_TRY(add_tube(&scene->mediastinum[2], &soft[i], err));
-  for (size_t i = 0; i < sizeof pulmonary_veins / sizeof *pulmonary_veins; i++)
-    LC_TRY(add_tube(&scene->mediastinum[3], &pulmonary_veins[i], err));
-  for (size_t i = 0; i < sizeof airway / sizeof *airway; i++)
-    LC_TRY(add_tube(&scene->airways, &airway[i], err));
-  return LC_OK;
-}
-
 /* Chambers as ellipsoids: centre, direction of the long axis, half axes. */
 struct chamber {
   ct_ph_vec centre, axis;
@@ -165,24 +151,38 @@ static const struct chamber chambers[] = {
 };
 enum { CHAMBERS = 4 };
 
-static float chamber_distance(const struct ct_ph_scene *scene, const struct chamber *c, ct_ph_vec p,
-                              float shrink) {
-  /* Hearts lie more upright or more flat: a turn about the front-to-back axis. */
-  ct_ph_vec pivot = ph_vec(5, 0, -60), q = ph_sub(p, pivot);
+static const ct_ph_vec heart_pivot = {5, 0, -60};
+
+/* Hearts lie more upright or more flat: a turn about the front-to-back axis through the pivot. */
+static ct_ph_vec turn_heart(const struct ct_ph_scene *scene, ct_ph_vec v) {
   float cosine = cosf(scene->heart_turn), sine = sinf(scene->heart_turn);
-  q = ph_mul(ph_vec(cosine * q.x - sine * q.z, q.y, sine * q.x + cosine * q.z), 1 / scene->heart);
-  q = ph_sub(ph_add(q, pivot), c->centre);
-  ct_ph_vec u = ph_unit(c->axis), w = ph_unit(ph_cross(u, ph_vec(0, 1, 0.3f)));
-  ct_ph_vec v = ph_cross(w, u);
-  ct_ph_vec local = ph_vec(ph_dot(q, u), ph_dot(q, v), ph_dot(q, w));
-  return ph_ellipsoid(local, c->length - shrink, c->width - shrink, c->depth - shrink) *
-         scene->heart;
+  return ph_vec(cosine * v.x + sine * v.z, v.y, cosine * v.z - sine * v.x);
+}
+
+static void place_heart(struct ct_ph_scene *scene) {
+  for (int i = 0; i < CHAMBERS; i++) {
+    ct_ph_vec u = ph_unit(chambers[i].axis);
+    ct_ph_vec w = ph_unit(ph_cross(u, ph_vec(0, 1, 0.3f)));
+    const ct_ph_vec frame[3] = {u, ph_cross(w, u), w};
+    for (int a = 0; a < 3; a++) scene->chamber_frame[i][a] = turn_heart(scene, frame[a]);
+    ct_ph_vec arm = turn_heart(scene, ph_sub(chambers[i].centre, heart_pivot));
+    scene->chamber_centre[i] = ph_along(heart_pivot, arm, scene->heart);
+  }
+}
+
+static float chamber_distance(const struct ct_ph_scene *scene, int i, ct_ph_vec p, float shrink) {
+  const struct chamber *c = &chambers[i];
+  const ct_ph_vec *frame = scene->chamber_frame[i];
+  ct_ph_vec q = ph_sub(p, scene->chamber_centre[i]);
+  ct_ph_vec local = ph_vec(ph_dot(q, frame[0]), ph_dot(q, frame[1]), ph_dot(q, frame[2]));
+  float size = scene->heart;
+  return ph_ellipsoid(local, size * c->length - shrink, size * c->width - shrink,
+                      size * c->depth - shrink);
 }
 
 float ct_ph_heart(const struct ct_ph_scene *scene, ct_ph_vec p) {
   float d = 1e3f;
-  for (int i = 0; i < CHAMBERS; i++)
-    d = ph_smin(d, chamber_distance(scene, &chambers[i], p, 0), 12);
+  for (int i = 0; i < CHAMBERS; i++) d = ph_smin(d, chamber_distance(scene, i, p, 0), 12);
   return d;
 }
 
@@ -190,10 +190,24 @@ float ct_ph_chamber(const struct ct_ph_scene *scene, ct_ph_vec p, int left) {
   float d = 1e3f;
   for (int i = 0; i < CHAMBERS; i++)
     if (chambers[i].left == left)
-      d = ph_smin(d, chamber_distance(scene, &chambers[i], p, chambers[i].wall_mm), 5);
+      d = ph_smin(d, chamber_distance(scene, i, p, chambers[i].wall_mm), 5);
   /* The septa keep right and left apart. */
   for (int i = 0; i < CHAMBERS; i++)
-    if (chambers[i].left != left)
-      d = ph_smax(d, -chamber_distance(scene, &chambers[i], p, -1.5f), 3);
+    if (chambers[i].left != left) d = ph_smax(d, -chamber_distance(scene, i, p, -1.5f), 3);
   return d;
+}
+
+lc_status ct_ph_build_mediastinum(struct ct_ph_scene *scene, struct lc_error *err) {
+  place_heart(scene);
+  for (size_t i = 0; i < sizeof arterial / sizeof *arterial; i++)
+    LC_TRY(add_tube(&scene->mediastinum[0], &arterial[i], err));
+  for (size_t i = 0; i < sizeof venous / sizeof *venous; i++)
+    LC_TRY(add_tube(&scene->mediastinum[1], &venous[i], err));
+  for (size_t i = 0; i < sizeof soft / sizeof *soft; i++)
+    LC_TRY(add_tube(&scene->mediastinum[2], &soft[i], err));
+  for (size_t i = 0; i < sizeof pulmonary_veins / sizeof *pulmonary_veins; i++)
+    LC_TRY(add_tube(&scene->mediastinum[3], &pulmonary_veins[i], err));
+  for (size_t i = 0; i < sizeof airway / sizeof *airway; i++)
+    LC_TRY(add_tube(&scene->airways, &airway[i], err));
+  return LC_OK;
 }

@@ -136,7 +136,7 @@ static void add_spicules(struct ct_ph_nodule *n, const struct ct_phantom_nodule 
                                                 (float)lc_random_between(random, 0.4, 1.3);
     float width = (0.5f + 0.055f * size) * (float)lc_random_between(random, 0.6, 1.2);
     n->spicule[i] = (struct ct_ph_segment){base, ph_along(base, course, length), width, 0.2f};
-    n->reach = fmaxf(n->reach, ph_length(ph_sub(n->spicule[i].b, n->centre)) + 1);
+    n->reach = ph_max(n->reach, ph_length(ph_sub(n->spicule[i].b, n->centre)) + 1);
   }
 }
 
@@ -148,8 +148,8 @@ static void shape(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t, ct_
     n->frame[a] = frame[a];
   }
   draw_surface(n, t, random);
-  n->edge_mm = 0.3f + (1 - (float)t->margin) * fminf(2.6f, 0.22f * (float)t->diameter_mm);
-  n->reach = n->axes[0] * (1.2f + n->lobe_height - fmaxf(0, n->level)) + n->edge_mm + 2;
+  n->edge_mm = 0.3f + (1 - (float)t->margin) * ph_min(2.6f, 0.22f * (float)t->diameter_mm);
+  n->reach = n->axes[0] * (1.2f + n->lobe_height - ph_max(0, n->level)) + n->edge_mm + 2;
   add_spicules(n, t, random);
   n->texture = t->texture;
   n->hu = (float)lc_random_between(random, 5, 55);

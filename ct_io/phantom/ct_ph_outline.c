@@ -48,7 +48,7 @@ static bool keep_largest(struct ct_ph_mask *m, int *stack) {
 }
 
 static void widen(const struct ct_ph_mask *m, uint8_t *wide) {
-  memset(wide, 0, (size_t)(m->width * m->height));
+  memset(wide, 0, (size_t)m->width * (size_t)m->height);
   for (int y = 1; y + 1 < m->height; y++)
     for (int x = 1; x + 1 < m->width; x++) {
       int at = y * m->width + x;
@@ -63,7 +63,7 @@ lc_status ct_ph_outline_trace(struct ct_ph_mask *m, int32_t (**xy)[2], size_t *n
   static const int step_x[8] = {-1, -1, 0, 1, 1, 1, 0, -1}, step_y[8] = {0, 1, 1, 1, 0, -1, -1, -1};
   *xy = NULL;
   *n_points = 0;
-  size_t n = (size_t)(m->width * m->height);
+  size_t n = (size_t)m->width * (size_t)m->height;
   int *stack;
   uint8_t *wide = NULL;
   LC_TRY(lc_alloc(&stack, n, sizeof *stack, err));

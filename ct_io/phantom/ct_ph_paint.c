@@ -8,15 +8,15 @@ struct ct_ph_box ct_ph_box_of(const struct ct_ph_section *s, float x0, float y0,
   for (int c = 0; c < 4; c++) {
     float x = (c & 1 ? x1 : x0) - s->x0, y = (c & 2 ? y1 : y0) - s->y0;
     float i = (x * s->yj - y * s->xj) / det, j = (y * s->xi - x * s->yi) / det;
-    low_i = fminf(low_i, i);
-    high_i = fmaxf(high_i, i);
-    low_j = fminf(low_j, j);
-    high_j = fmaxf(high_j, j);
+    low_i = ph_min(low_i, i);
+    high_i = ph_max(high_i, i);
+    low_j = ph_min(low_j, j);
+    high_j = ph_max(high_j, j);
   }
   float last = (float)s->n;
   struct ct_ph_box box = {
-      (int)ph_clamp(ceilf(low_i), 0, last), (int)ph_clamp(floorf(high_i) + 1, 0, last),
-      (int)ph_clamp(ceilf(low_j), 0, last), (int)ph_clamp(floorf(high_j) + 1, 0, last)};
+      (int)ph_clamp(ceilf(low_i), 0, last), (int)ph_clamp(ph_floor(high_i) + 1, 0, last),
+      (int)ph_clamp(ceilf(low_j), 0, last), (int)ph_clamp(ph_floor(high_j) + 1, 0, last)};
   return box;
 }
 
@@ -52,19 +52,19 @@ static bool clip(const struct ct_ph_section *s, struct ct_ph_segment *v, float r
 
 static struct ct_ph_box segment_box(const struct ct_ph_section *s, const struct ct_ph_segment *v,
                                     float reach) {
-  return ct_ph_box_of(s, fminf(v->a.x, v->b.x) - reach, fminf(v->a.y, v->b.y) - reach,
-                      fmaxf(v->a.x, v->b.x) + reach, fmaxf(v->a.y, v->b.y) + reach);
+  return ct_ph_box_of(s, ph_min(v->a.x, v->b.x) - reach, ph_min(v->a.y, v->b.y) - reach,
+                      ph_max(v->a.x, v->b.x) + reach, ph_max(v->a.y, v->b.y) + reach);
 }
 
 struct ct_ph_box ct_ph_cover_tubes(struct ct_ph_section *s, const struct ct_ph_segments *list,
                                    float grow_mm, float grow) {
   struct ct_ph_box touched = {0, 0, 0, 0};
-  float least = 0.5f * fmaxf(s->width, s->thickness);
+  float least = 0.5f * ph_max(s->width, s->thickness);
   for (size_t k = 0; k < list->count; k++) {
     struct ct_ph_segment v = list->item[k];
     v.ra += grow_mm + grow * v.ra;
     v.rb += grow_mm + grow * v.rb;
-    float reach = fmaxf(fmaxf(v.ra, v.rb), least) + 0.5f * s->width;
+    float reach = ph_max(ph_max(v.ra, v.rb), least) + 0.5f * s->width;
     if (!clip(s, &v, reach)) continue;
     struct ct_ph_box box = segment_box(s, &v, reach);
     for (int j = box.j0; j < box.j1; j++)
@@ -129,7 +129,7 @@ static void paint_ribs(struct ct_ph_section *s, const struct ct_ph_segments *lis
   const struct ct_ph_scene *scene = s->scene;
   for (size_t k = 0; k < list->count; k++) {
     struct ct_ph_segment v = list->item[k];
-    float height = fmaxf(v.ra, v.rb), reach = height + s->width;
+    float height = ph_max(v.ra, v.rb), reach = height + s->width;
     if (!clip(s, &v, reach)) continue;
     struct ct_ph_box box = segment_box(s, &v, reach);
     for (int j = box.j0; j < box.j1; j++)
@@ -140,7 +140,7 @@ static void paint_ribs(struct ct_ph_section *s, const struct ct_ph_segments *lis
         ct_ph_vec out = ph_unit(ph_vec(c.x, c.y, 0));
         float radial = ph_dot(d, out), rest = ph_dot(d, d) - radial * radial;
         float tall = ph_mix(v.ra, v.rb, t), thick = 0.56f * tall;
-        float q = sqrtf(fmaxf(0, rest) / (tall * tall) + radial * radial / (thick * thick));
+        float q = sqrtf(ph_max(0, rest) / (tall * tall) + radial * radial / (thick * thick));
         float distance = (q - 1) * ph_mix(thick, tall, rest / (rest + radial * radial + 1e-3f));
         if (distance > s->width) continue;
         float *at = &s->hu[j * s->n + i];
@@ -155,7 +155,7 @@ static void paint_ribs(struct ct_ph_section *s, const struct ct_ph_segments *lis
         float *work = &s->cover[j * s->n + i];
         if (cover > *work || distance < -1.5f) {
           ct_ph_blend(at, hu, distance < -1.5f ? 1 : cover);
-          *work = fmaxf(*work, cover);
+          *work = ph_max(*work, cover);
         }
       }
   }
@@ -187,7 +187,7 @@ static void paint_scapulae(struct ct_ph_section *s) {
   const struct ct_ph_scene *scene = s->scene;
   float t = (s->z + 58) / 122;
   if (t < 0 || t > 1.02f) return;
-  float half = 0.40f * fminf(1, 0.1f + 1.25f * t), middle = 1.03f - 0.10f * t;
+  float half = 0.40f * ph_min(1, 0.1f + 1.25f * t), middle = 1.03f - 0.10f * t;
   struct ct_ph_box box = ct_ph_box_of(s, -190, -40, 190, 150);
   for (int j = box.j0; j < box.j1; j++)
     for (int i = box.i0; i < box.i1; i++) {
@@ -196,7 +196,7 @@ static void paint_scapulae(struct ct_ph_section *s) {
       float place = ct_ph_pseudo_angle(p.x, p.y);
       int at = (int)place & (CT_PH_RING - 1);
       float cage = ph_mix(s->ring.cage[at], s->ring.cage[(at + 1) & (CT_PH_RING - 1)],
-                          place - floorf(place));
+                          place - ph_floor(place));
       float offset = (r - cage) * s->ring.slant[at];
       if (offset < 12 || offset > 40) continue;
       float angle = atan2f(fabsf(p.x), p.y), along = (fabsf(angle - middle) - half) * r;
@@ -220,16 +220,16 @@ static void paint_sternum(struct ct_ph_section *s) {
   float wide = z > -4 ? ph_mix(17, 30, ph_ramp(-4, 32, z))
                       : ph_mix(13, 20, ph_ramp(-4, -75, z)) * ph_ramp(-122, -92, z);
   float thick = z > -4 ? 6.5f : 5.2f, joint = fabsf(z + 4) - 1.5f;
-  float end = fmaxf(z - 44, fmaxf(-120 - z, -joint));
+  float end = ph_max(z - 44, ph_max(-120 - z, -joint));
   struct ct_ph_box box = ct_ph_box_of(s, -36, front - 12, 36, front + 12);
   for (int j = box.j0; j < box.j1; j++)
     for (int i = box.i0; i < box.i1; i++) {
       ct_ph_vec p = ct_ph_pixel(s, i, j);
       float bow = 0.004f * p.x * p.x;
       float a = fabsf(p.x) - wide + 4, b = fabsf(p.y - front - bow) - thick + 4;
-      float oa = fmaxf(a, 0), ob = fmaxf(b, 0);
-      float d = sqrtf(oa * oa + ob * ob) + fminf(fmaxf(a, b), 0) - 4;
-      d = fmaxf(d, end);
+      float oa = ph_max(a, 0), ob = ph_max(b, 0);
+      float d = sqrtf(oa * oa + ob * ob) + ph_min(ph_max(a, b), 0) - 4;
+      d = ph_max(d, end);
       if (d > s->width) continue;
       float hu = 600 * scene->bone_density;
       ct_ph_blend(&hu, marrow_hu(scene, p, 130), ph_cover(d + 1.3f, s->width));

@@ -116,7 +116,7 @@ static void fill_mask(struct reading *reading, const struct ct_ph_nodule *nodule
   const struct ct_ph_scene *s = reading->scene;
   struct ct_ph_mask *m = &reading->mask;
   float z = s->first.z + (float)slice * s->spacing_mm;
-  memset(m->inside, 0, (size_t)(m->width * m->height));
+  memset(m->inside, 0, (size_t)m->width * (size_t)m->height);
   for (int j = 2; j < m->height - 2; j++)
     for (int i = 2; i < m->width - 2; i++) {
       ct_ph_vec p = ph_vec(s->first.x + (float)(m->x0 + i) * s->pixel_mm,
@@ -125,7 +125,7 @@ static void fill_mask(struct reading *reading, const struct ct_ph_nodule *nodule
       for (int h = 0; h < 3; h++)
         wobble += hand->amplitude[h] * sinf((float)(h + 1) * angle + hand->phase[h] + 0.25f * z);
       float d = ct_ph_nodule_distance(nodule, p) - hand->offset - wobble;
-      if (d < 0 && ct_ph_lung_patient(s, p) < fmaxf(0, hand->offset))
+      if (d < 0 && ct_ph_lung_patient(s, p) < ph_max(0, hand->offset))
         m->inside[j * m->width + i] = 1;
     }
 }
@@ -136,10 +136,10 @@ static lc_status outline_nodule(struct reading *reading, size_t n, const struct 
   const struct ct_ph_nodule *nodule = &s->nodule[n];
   struct ct_ph_mask *m = &reading->mask;
   float reach = nodule->axes[0] * (1.2f + nodule->lobe_height) + 4;
-  m->x0 = (int)floorf((nodule->centre.x - reach - s->first.x) / s->pixel_mm) - 3;
-  m->y0 = (int)floorf((nodule->centre.y - reach - s->first.y) / s->pixel_mm) - 3;
+  m->x0 = (int)ph_floor((nodule->centre.x - reach - s->first.x) / s->pixel_mm) - 3;
+  m->y0 = (int)ph_floor((nodule->centre.y - reach - s->first.y) / s->pixel_mm) - 3;
   m->width = m->height = (int)(2 * reach / s->pixel_mm) + 8;
-  LC_TRY(lc_alloc(&m->inside, (size_t)(m->width * m->height), 1, reading->err));
+  LC_TRY(lc_alloc(&m->inside, (size_t)m->width * (size_t)m->height, 1, reading->err));
   lc_status status = LC_OK;
   for (size_t k = 0; k < s->n_slices && status == LC_OK; k++) {
     float z = s->first.z + (float)k * s->spacing_mm;
@@ -148,10 +148,7 @@ static lc_status outline_nodule(struct reading *reading, size_t n, const struct 
     int32_t(*xy)[2];
     size_t n_points;
     status = ct_ph_outline_trace(m, &xy, &n_points, reading->err);
-    if (status == LC_OK && n_points > 0) {
-      /* At the edge of the volume or the image an outline would leave it. */
-      status = add_outline(reading, mark, k, xy, n_points);
-    }
+    if (status == LC_OK && n_points > 0) status = add_outline(reading, mark, k, xy, n_points);
   }
   free(m->inside);
   m->inside = NULL;

@@ -19,7 +19,7 @@ static struct paint nodule_paint(const struct ct_ph_scene *scene, const struct c
   for (int i = 0; i < n->n_spicules; i++) {
     const struct ct_ph_segment *s = &n->spicule[i];
     float thin = ph_capsule(s->a, s->b, s->ra, s->rb, p);
-    body = fmaxf(body, ph_ramp(0.35f, -0.35f, thin));
+    body = ph_max(body, ph_ramp(0.35f, -0.35f, thin));
   }
   if (n->texture == CT_SOLID)
     paint.solid = body;
@@ -43,8 +43,8 @@ static struct paint nodule_paint(const struct ct_ph_scene *scene, const struct c
         ph_ramp(0.1f, 0.35f, ct_ph_texture_at(scene, p, 0.30f * radius + 0.6f) + share - 0.25f) *
         ph_ramp(0.4f, 1.2f, inside);
   else if (n->calcium == 2) /* laminated: a core and a shell */
-    calcium = fmaxf(ph_ramp(0.4f, -0.4f, from_centre - 0.3f * radius),
-                    ph_ramp(0.18f * radius, 0.08f * radius, fabsf(inside - 0.3f * radius)));
+    calcium = ph_max(ph_ramp(0.4f, -0.4f, from_centre - 0.3f * radius),
+                     ph_ramp(0.18f * radius, 0.08f * radius, fabsf(inside - 0.3f * radius)));
   else if (n->calcium == 4) /* non-central */
     calcium = ph_ramp(0.5f, -0.5f,
                       ph_length(ph_sub(p, ph_along(n->centre, n->frame[0], 0.5f * n->axes[0]))) -
@@ -60,14 +60,15 @@ static void paint_near(struct ct_ph_section *s, const struct ct_ph_nodule *n, bo
   const struct ct_ph_scene *scene = s->scene;
   if (fabsf(s->z_patient - n->centre.z) > n->reach) return;
   ct_ph_vec c = ct_ph_to_body(scene, n->centre);
-  float reach = n->reach / fminf(scene->scale[0], scene->scale[1]) + 2;
+  float reach = n->reach / ph_min(scene->scale[0], scene->scale[1]) + 2;
   struct ct_ph_box box = ct_ph_box_of(s, c.x - reach, c.y - reach, c.x + reach, c.y + reach);
   for (int j = box.j0; j < box.j1; j++)
     for (int i = box.i0; i < box.i1; i++) {
       float amount = 0, hu = 0, lung = 0;
       for (int sub = 0; sub < FINE * FINE; sub++) {
-        float di = ((float)(sub % FINE) + 0.5f) / FINE - 0.5f;
-        float dj = ((float)(sub / FINE) + 0.5f) / FINE - 0.5f;
+        int row = sub / FINE, column = sub % FINE;
+        float di = ((float)column + 0.5f) / FINE - 0.5f;
+        float dj = ((float)row + 0.5f) / FINE - 0.5f;
         ct_ph_vec p = ph_vec(scene->first.x + ((float)i + di) * scene->pixel_mm,
                              scene->first.y + ((float)j + dj) * scene->pixel_mm, s->z_patient);
         struct paint paint = nodule_paint(scene, n, p);
@@ -81,7 +82,7 @@ static void paint_near(struct ct_ph_section *s, const struct ct_ph_nodule *n, bo
       if (amount <= 0) continue;
       float value = hu / amount;
       if (glass) value += 45 * ct_ph_texture_at(scene, ph_vec((float)i, (float)j, s->z), 2.2f);
-      ct_ph_blend(&s->hu[j * s->n + i], value, amount / (FINE * FINE) * fminf(lung, 1));
+      ct_ph_blend(&s->hu[j * s->n + i], value, amount / (FINE * FINE) * ph_min(lung, 1));
     }
 }
 

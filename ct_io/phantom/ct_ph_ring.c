@@ -96,7 +96,7 @@ static float layer_offsets(const struct ct_ph_scene *scene, float angle, float z
     float thickness = layer_thickness(scene, &layers[i], angle, z);
     inner[i] = i + 1 < CT_PH_LAYERS ? layers[i].start : most + 1.5f;
     outer[i] = inner[i] + thickness;
-    most = fmaxf(most, 9.5f + (outer[i] - 9.5f) * ph_ramp(0, 7, thickness));
+    most = ph_max(most, 9.5f + (outer[i] - 9.5f) * ph_ramp(0, 7, thickness));
   }
   return most;
 }
@@ -118,7 +118,7 @@ static float skin_radius(const struct ct_ph_scene *scene, float z, float ux, flo
   float girdle = superellipse(
       ux, uy, CURVE(shoulder_side, z) + scene->fat_mm * 0.7f,
       (uy < 0 ? CURVE(shoulder_front, z) : CURVE(shoulder_back, z)) + scene->fat_mm * 0.6f, 2.25f);
-  return ph_mix(trunk, fmaxf(girdle, cage + 16), shoulder);
+  return ph_mix(trunk, ph_max(girdle, cage + 16), shoulder);
 }
 
 /* Cosine between the direction and the normal of r(angle), from the neighbours' points. */
@@ -129,7 +129,7 @@ static void slants(const float *radius, const float (*unit)[2], float *slant) {
     float ty = radius[b] * unit[b][1] - radius[a] * unit[a][1];
     float length = sqrtf(tx * tx + ty * ty);
     float cross = fabsf(unit[i][0] * ty - unit[i][1] * tx);
-    slant[i] = length > 0 ? fmaxf(0.3f, cross / length) : 1;
+    slant[i] = length > 0 ? ph_max(0.3f, cross / length) : 1;
   }
 }
 

@@ -10,7 +10,7 @@ static int gaussian(float sigma, float taps[MOST_TAPS]) {
   if (radius > MOST_TAPS / 2) radius = MOST_TAPS / 2;
   float sum = 0;
   for (int i = -radius; i <= radius; i++) {
-    float x = (float)i / fmaxf(sigma, 1e-3f);
+    float x = (float)i / ph_max(sigma, 1e-3f);
     taps[i + radius] = expf(-0.5f * x * x);
     sum += taps[i + radius];
   }
@@ -74,7 +74,7 @@ static float band_deviation(float fine, float coarse, float share) {
   for (int i = -rb; i <= rb; i++) bb += b[i + rb] * b[i + rb];
   for (int i = -ra; i <= ra; i++)
     if (i >= -rb && i <= rb) ab += a[i + ra] * b[i + rb];
-  return sqrtf(fmaxf(1e-6f, aa * aa - 2 * share * ab * ab + share * share * bb * bb));
+  return sqrtf(ph_max(1e-6f, aa * aa - 2 * share * ab * ab + share * share * bb * bb));
 }
 
 void ct_ph_add_scanner(const struct ct_ph_scene *scene, size_t k, float *hu, float *work) {
@@ -85,8 +85,8 @@ void ct_ph_add_scanner(const struct ct_ph_scene *scene, size_t k, float *hu, flo
   size_t plane = scene->matrix * scene->matrix;
   float pixel = scene->pixel_mm;
   float *a = work, *b = work + plane, *line = work + 2 * plane, *field = work + 3 * plane;
-  blur(hu, a, line, n, fmaxf(0.3f, spread_mm[kernel] / pixel * (pixel > 1 ? 0.7f : 1)));
-  blur(hu, b, line, n, fmaxf(0.5f, 1.15f / pixel));
+  blur(hu, a, line, n, ph_max(0.3f, spread_mm[kernel] / pixel * (pixel > 1 ? 0.7f : 1)));
+  blur(hu, b, line, n, ph_max(0.5f, 1.15f / pixel));
   for (size_t v = 0; v < plane; v++) hu[v] = a[v] + enhance[kernel] * (a[v] - b[v]);
 
   /* Slices that overlap share noise. */
@@ -95,7 +95,7 @@ void ct_ph_add_scanner(const struct ct_ph_scene *scene, size_t k, float *hu, flo
   float norm = 1 / sqrtf(1 + overlap * overlap);
   white(scene, k, norm, field);
   white(scene, k + 1, norm * overlap, field);
-  float fine = fmaxf(0.35f, noise_mm[kernel] / pixel), coarse = fmaxf(1.0f, 2.1f / pixel);
+  float fine = ph_max(0.35f, noise_mm[kernel] / pixel), coarse = ph_max(1.0f, 2.1f / pixel);
   const float share = 0.85f;
   blur(field, a, line, n, fine);
   blur(field, b, line, n, coarse);

@@ -90,6 +90,8 @@ struct ct_ph_scene {
   float fat_mm, muscle, breast_mm, wave_phase[4], wave_mm;
   float heart; /* size */
   float heart_turn, spine_bend;
+  ct_ph_vec chamber_frame[4][3]; /* axes of the heart's chambers, turned as the heart is */
+  ct_ph_vec chamber_centre[4];
   float hu_artery, hu_vein, hu_muscle, hu_liver, hu_lung, lung_gradient, emphysema;
   float bone_density;
   float texture[CT_PH_TEXTURE * CT_PH_TEXTURE * CT_PH_TEXTURE];
@@ -97,9 +99,9 @@ struct ct_ph_scene {
   struct ct_ph_grid grid;
   /* Arterial, venous, other soft tissue, pulmonary veins; body frame. */
   struct ct_ph_segments mediastinum[4];
-  struct ct_ph_segments airways;        /* lumen; walls follow from the radius */
-  struct ct_ph_segments vessels[2];     /* arteries and veins of the lungs */
-  struct ct_ph_segments ribs;           /* ra > 0 bone; radius is half the rib's height */
+  struct ct_ph_segments airways;    /* lumen; walls follow from the radius */
+  struct ct_ph_segments vessels[2]; /* arteries and veins of the lungs */
+  struct ct_ph_segments ribs;       /* ra > 0 bone; radius is half the rib's height */
   struct ct_ph_segments cartilage;
   struct ct_ph_segments long_bones; /* clavicles, scapular spine, humerus */
 

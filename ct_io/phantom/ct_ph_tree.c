@@ -152,13 +152,13 @@ static lc_status add_edge(struct grower *g, const struct node *from, const struc
 static lc_status add_tree(struct grower *g, const struct root *root, const ct_ph_vec *bronchus) {
   static const float airway_share = 0.74f, least_airway = 0.85f;
   struct node *first = &g->node[0];
-  first->radius = fminf(root->radius, leaf_radius * powf((float)g->n, 1 / branching_power));
+  first->radius = ph_min(root->radius, leaf_radius * powf((float)g->n, 1 / branching_power));
   if (bronchus) first->air = *bronchus;
   for (int i = 1; i < g->n; i++) {
     struct node *node = &g->node[i], *parent = &g->node[node->parent];
     float wanted = leaf_radius * powf((float)node->supplies, 1 / branching_power);
-    node->radius = fminf(parent->radius, wanted);
-    float start = parent->heir == i ? parent->radius : fminf(parent->radius, wanted * 1.08f);
+    node->radius = ph_min(parent->radius, wanted);
+    float start = parent->heir == i ? parent->radius : ph_min(parent->radius, wanted * 1.08f);
     LC_TRY(add_edge(g, parent, node, start));
     if (!bronchus) continue;
     float airway = node->radius * airway_share;

@@ -12,7 +12,7 @@ static float table_hu(const struct ct_ph_scene *scene, float x, float y, float w
   if (fabsf(x) > half + 4) return -1000;
   float upper = y - (back + 4 - rise);
   float share = 1 - (x / half) * (x / half);
-  float lower = y - (back + 9 - rise + 22 * fmaxf(0, share));
+  float lower = y - (back + 9 - rise + 22 * ph_max(0, share));
   float hu = -1000;
   if (upper > 0 && lower < 0) hu = -935;
   ct_ph_blend(&hu, -350, ph_cover(fabsf(upper) - 0.6f, width));
@@ -41,11 +41,12 @@ static float fat_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
  * set of scattered centres that drift with z (Worley's cellular basis). */
 static float bundle_border(const struct ct_ph_scene *scene, float u, float v, float z) {
   enum { N = CT_PH_TEXTURE };
-  float iu = floorf(u), iv = floorf(v), layer = floorf(z), drift = z - layer;
+  float iu = ph_floor(u), iv = ph_floor(v), layer = ph_floor(z), drift = z - layer;
   drift = drift * drift * (3 - 2 * drift);
   float first = 9, second = 9;
   for (int c = 0; c < 9; c++) {
-    float cu = iu + (float)(c % 3) - 1, cv = iv + (float)(c / 3) - 1;
+    int across = c % 3 - 1, down = c / 3 - 1;
+    float cu = iu + (float)across, cv = iv + (float)down;
     int at = ((int)cu & (N - 1)) * N + ((int)cv & (N - 1));
     const float *low = scene->texture + ((int)layer & (N - 1)) * N * N;
     const float *high = scene->texture + (((int)layer + 1) & (N - 1)) * N * N;
@@ -71,7 +72,7 @@ static float muscle_hu(const struct ct_ph_scene *scene, ct_ph_vec p, float cell_
                                (p.y + 1.5f * warp) / cell_mm, p.z / 55);
   float hu = scene->hu_muscle + 6 * fibre + 6 * coarse;
   gap *= 0.35f + 1.1f * fabsf(ct_ph_texture_at(scene, p, 21));
-  return border < gap ? hu - 95 * ph_ramp(gap, 0.3f * gap, border) : hu;
+  return border < gap ? hu - 75 * ph_ramp(gap, 0.3f * gap, border) : hu;
 }
 
 /* From the cage to the skin. offset: from the cage; depth: below the skin. */
@@ -84,7 +85,7 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
     float outer = ring_value(s->ring.outer[l], at, fraction);
     float inner = ring_value(s->ring.inner[l], at, fraction);
     if (outer - inner < 0.4f) continue;
-    muscle = fmaxf(muscle, ph_cover(fmaxf(inner - offset, offset - outer), w * 1.3f));
+    muscle = ph_max(muscle, ph_cover(ph_max(inner - offset, offset - outer), w * 1.3f));
   }
   /* Muscles of the shoulder girdle fill it, with fat between them. */
   if (s->ring.shoulder > 0.05f) {
@@ -92,7 +93,7 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
     float planes =
         0.7f * ct_ph_texture_at(scene, p, 21) + 0.7f * ct_ph_texture_at(scene, turned, 15);
     float girdle = 1.6f * s->ring.shoulder + planes - 0.95f;
-    muscle = fmaxf(muscle, ph_clamp(girdle * 4, 0, 1));
+    muscle = ph_max(muscle, ph_clamp(girdle * 4, 0, 1));
   }
   float fat = 2.2f + scene->fat_mm * 0.85f;
   muscle *= ph_cover(fat - depth, 2);
@@ -115,7 +116,7 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
 static float abdomen(const struct ct_ph_section *s, ct_ph_vec p, float below, float inside) {
   const struct ct_ph_scene *scene = s->scene;
   float w = s->width, hu = fat_hu(scene, p);
-  float limit = fmaxf(2.5f - below, inside + 3);
+  float limit = ph_max(2.5f - below, inside + 3);
   float liver = ph_ellipsoid(ph_sub(p, ph_vec(-66, -14, -178)), 88, 92, 104);
   liver = ph_smin(liver, ph_ellipsoid(ph_sub(p, ph_vec(-2, -50, -144)), 66, 40, 36), 14);
   float notch = ph_ellipsoid(ph_sub(p, ph_vec(12, 34, -170)), 40, 52, 90);
@@ -157,7 +158,7 @@ static float lung_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
   float fissure;
   ct_ph_lobe(p, &fissure);
   if (fissure < 1.1f) hu += 85 * (1 - fissure / 1.1f);
-  return fmaxf(hu, -985);
+  return ph_max(hu, -985);
 }
 
 static float bilinear(const float *plane, int nx, float x, float y) {
@@ -198,7 +199,7 @@ void ct_ph_paint_trunk(struct ct_ph_section *s) {
       float dy = p.y - s->ring.centre_y, r = sqrtf(p.x * p.x + dy * dy);
       float place = ct_ph_pseudo_angle(p.x, dy);
       int at = (int)place & (CT_PH_RING - 1);
-      float fraction = place - floorf(place);
+      float fraction = place - ph_floor(place);
       float skin = (r - ring_value(s->ring.skin, at, fraction)) * s->ring.skin_slant[at];
       float offset = (r - ring_value(s->ring.cage, at, fraction)) * s->ring.slant[at];
       float cover = ph_cover(skin, s->width), hu = -1000;
@@ -207,8 +208,8 @@ void ct_ph_paint_trunk(struct ct_ph_section *s) {
         float tissue =
             offset > 0 ? wall(s, p, offset, -skin, at, fraction) : inside_cage(s, p, offset);
         if (fabsf(offset) < 0.5f * s->width) {
-          float in = inside_cage(s, p, fminf(offset, 0)),
-                out = wall(s, p, fmaxf(offset, 0), -skin, at, fraction);
+          float in = inside_cage(s, p, ph_min(offset, 0)),
+                out = wall(s, p, ph_max(offset, 0), -skin, at, fraction);
           tissue = ph_mix(out, in, ph_cover(offset, s->width));
         }
         ct_ph_blend(&hu, tissue, cover);
