@@ -123,7 +123,7 @@ static bool sane_rescale(struct ct_group *group) {
   }
   if (group->n_rescale_absent)
     repair(series,
-           "%zu slices without RescaleSlope and RescaleIntercept: signed pixels taken as "
+           "%zu of the slices without RescaleSlope and RescaleIntercept: signed pixels taken as "
            "Hounsfield units",
            group->n_rescale_absent);
   return true;
@@ -145,6 +145,33 @@ static void drop_copies(struct ct_series *series) {
   if (copies)
     repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept", copies,
            copies > 1 ? "s" : "");
+}
+
+struct identity {
+  const char *sop;
+  int frame;
+};
+
+static int by_identity(const void *a, const void *b) {
+  const struct identity *x = a, *y = b;
+  int order = strcmp(x->sop, y->sop);
+  return order ? order : (x->frame > y->frame) - (x->frame < y->frame);
+}
+
+/* One SOPInstanceUID at several places: annotations cannot tell them apart, positions can. */
+static void note_shared_identities(struct ct_series *series) {
+  size_t n = series->n_slices, shared = 0;
+  struct identity *identities = malloc(n * sizeof *identities);
+  if (!identities) return;
+  for (size_t i = 0; i < n; i++)
+    identities[i] = (struct identity){series->slices[i].sop_instance_uid, series->slices[i].frame};
+  qsort(identities, n, sizeof *identities, by_identity);
+  for (size_t i = 1; i < n; i++)
+    shared += identities[i].sop[0] && by_identity(&identities[i - 1], &identities[i]) == 0;
+  free(identities);
+  if (shared)
+    repair(series, "SOPInstanceUID of %zu slice%s is another's too: told apart by position", shared,
+           shared > 1 ? "s" : "");
 }
 
 static bool resolve_repeats(struct ct_series *series) {
@@ -278,6 +305,7 @@ void ct_group_judge(struct ct_group *group) {
   if (!sane_plane(series) || !sane_rescale(group)) return;
   sort_slices(series);
   drop_copies(series);
+  note_shared_identities(series);
   if (!resolve_repeats(series) || !judge_spacing(series)) return;
   (void)judge_shear(group);
 }

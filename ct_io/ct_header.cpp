@@ -53,7 +53,7 @@ bool whole(DcmItem *item, const DcmTagKey &tag, long &value) {
 }
 
 template <size_t size>
-void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components = false) {
+void copy_bytes(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components) {
   OFString value;
   out[0] = '\0';
   if (!item) return;
@@ -64,10 +64,22 @@ void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_compo
   lc_text_copy(out, size, value.c_str());
 }
 
+// Codes and UIDs are plain ASCII; whatever else is there would only disturb a terminal.
+void make_printable(char *text) {
+  for (; *text; text++)
+    if (*text < ' ' || *text > '~') *text = '?';
+}
+
+template <size_t size>
+void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components = false) {
+  copy_bytes(item, tag, out, all_components);
+  make_printable(out);
+}
+
 // A text in the file's character set, in UTF-8. Bytes that cannot be converted become '?'.
 template <size_t size>
 void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, char (&out)[size]) {
-  copy(item, tag, out, true);
+  copy_bytes(item, tag, out, true);
   bool ascii = true;
   for (const char *c = out; *c; c++) ascii = ascii && static_cast<unsigned char>(*c) < 128;
   if (ascii) return;
@@ -122,13 +134,14 @@ bool padding(DcmItem *dataset, const DcmTagKey &tag, bool is_signed, long &value
   return true;
 }
 
-void read_pixel_description(DcmItem *dataset, ct_slice &slice) {
+void read_pixel_description(DcmItem *dataset, ct_slice &slice, bool &sign_given) {
   long value = 0;
   if (whole(dataset, DCM_BitsAllocated, value)) slice.bits_allocated = static_cast<int>(value);
   if (whole(dataset, DCM_BitsStored, value)) slice.bits_stored = static_cast<int>(value);
   slice.high_bit =
       whole(dataset, DCM_HighBit, value) ? static_cast<int>(value) : slice.bits_stored - 1;
-  slice.pixel_signed = whole(dataset, DCM_PixelRepresentation, value) && value == 1;
+  sign_given = whole(dataset, DCM_PixelRepresentation, value) && (value == 0 || value == 1);
+  slice.pixel_signed = sign_given && value == 1;
   if (padding(dataset, DCM_PixelPaddingValue, slice.pixel_signed, slice.padding_low)) {
     slice.padding_given = true;
     slice.padding_high = slice.padding_low;
@@ -232,6 +245,10 @@ void judge_file(DcmItem *dataset, ct_header &header) {
       slice.high_bit < slice.bits_stored - 1)
     set_unfit(header, "bits allocated %d, stored %d, high bit %d do not describe a CT pixel",
               slice.bits_allocated, slice.bits_stored, slice.high_bit);
+  if (!header.sign_given)
+    set_unfit(header, "%s", "PixelRepresentation is missing or neither 0 nor 1");
+  if (!ct_transfer_syntax_known(slice.transfer_syntax_uid))
+    set_unfit(header, "transfer syntax %s is not read here", slice.transfer_syntax_uid);
   const char *rescale = header.frames[0].rescale_type;
   if (rescale[0] && strcmp(rescale, "HU") != 0 && strcmp(rescale, "US") != 0 &&
       strcmp(rescale, "HU_MOD") != 0)
@@ -254,10 +271,6 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   return LC_OK;
 }
 
-bool is_htj2k(const char *syntax) {
-  return strncmp(syntax, "1.2.840.10008.1.2.4.20", 22) == 0;
-}
-
 lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_header &header,
                       const char *path, lc_error *err) {
   long n_frames = 1;
@@ -268,14 +281,13 @@ lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_heade
   ct_slice common = {};
   copy(dataset, DCM_SOPInstanceUID, common.sop_instance_uid);
   copy(dataset, DCM_SOPClassUID, common.sop_class_uid);
-  // The file's own word where DCMTK does not know the syntax (HTJ2K), else what was found to be
-  // true.
+  // The file's own word where DCMTK does not know the syntax, else what was found to be true.
+  bool unknown = declared_syntax[0] && DcmXfer(declared_syntax).getXfer() == EXS_Unknown;
   lc_text_copy(common.transfer_syntax_uid, sizeof common.transfer_syntax_uid,
-               is_htj2k(declared_syntax) ? declared_syntax
-                                         : DcmXfer(dataset->getOriginalXfer()).getXferID());
+               unknown ? declared_syntax : DcmXfer(dataset->getOriginalXfer()).getXferID());
   whole(dataset, DCM_InstanceNumber, common.instance_number);
   common.slope = 1;
-  read_pixel_description(dataset, common);
+  read_pixel_description(dataset, common, header.sign_given);
   for (long i = 0; i < n_frames; i++) {
     ct_frame &frame = header.frames[i];
     frame.slice = common;
@@ -305,7 +317,7 @@ lc_status read_dataset(DcmFileFormat &file, ct_header &header, const char *path,
   judge_file(dataset, header);
   if (ct_transfer_syntax_lossy(header.frames[0].slice.transfer_syntax_uid))
     header.series.lossy = true;
-  if (is_htj2k(declared_syntax)) return LC_OK;
+  if (DcmXfer(declared_syntax).getXfer() == EXS_Unknown && declared_syntax[0]) return LC_OK;
   return check_pixels_present(header, DcmXfer(dataset->getOriginalXfer()), path, err);
 }
 
@@ -322,16 +334,23 @@ ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
     return CT_FILE_OTHER;
   lc_status status = LC_OK;
   if (loaded.bad())
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: header cannot be read: %s", path,
-                     loaded.text());
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                     "%s: header cannot be read to its end: %s", path, loaded.text());
   else
     status = read_dataset(file, header, path, err);
   if (status != LC_OK) return CT_FILE_BROKEN;
-  if (!header.series.series_instance_uid[0]) {
-    (void)lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
-    return CT_FILE_BROKEN;
-  }
-  return CT_FILE_OBJECT;
+  OFString uid;
+  char shown[2 * CT_UID_SIZE];
+  copy(file.getDataset(), DCM_SeriesInstanceUID, shown);
+  (void)text(file.getDataset(), DCM_SeriesInstanceUID, uid);
+  if (uid.empty())
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
+  else if (uid.size() >= CT_UID_SIZE || uid.find_first_not_of("0123456789.") != OFString_npos)
+    // It names folders and files of results.
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                     "%s: SeriesInstanceUID %.80s, expected at most 64 digits and dots", path,
+                     uid.c_str());
+  return status == LC_OK ? CT_FILE_OBJECT : CT_FILE_BROKEN;
 }
 
 } // namespace

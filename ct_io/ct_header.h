@@ -30,7 +30,8 @@ struct ct_header {
   size_t n_frames;
   /* Why this file can never be a CT slice ("localizer", "modality MR"), or "". */
   char unfit[128];
-  bool is_image; /* has rows and columns */
+  bool is_image;   /* has rows and columns */
+  bool sign_given; /* PixelRepresentation is 0 or 1 */
   double tilt_degrees;
 };
 
@@ -45,6 +46,7 @@ typedef enum ct_file_kind {
 ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
 void ct_header_free(struct ct_header *header);
 
+bool ct_transfer_syntax_known(const char *uid);
 /* True for transfer syntaxes that lose information. */
 bool ct_transfer_syntax_lossy(const char *uid);
 

@@ -70,9 +70,12 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
   LC_TRY(ct_guard_check(slice.path, err));
   ct::start_dcmtk();
   DcmFileFormat file;
-  OFCondition loaded = file.loadFile(slice.path);
+  // What follows the pixels does not matter, and is often damaged.
+  OFCondition loaded =
+      file.loadFileUntilTag(slice.path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength,
+                            ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
   if (loaded.bad())
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read: %s", slice.path, loaded.text());
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read to its end: %s", slice.path, loaded.text());
   DcmDataset *dataset = file.getDataset();
   DcmElement *element = nullptr;
   if (dataset->findAndGetElement(DCM_PixelData, element).bad() || !element)
@@ -85,6 +88,11 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
   if (rows != series.rows || columns != series.columns)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %u x %u pixels, expected %d x %d (changed since the scan?)",
             slice.path, columns, rows, series.columns, series.rows);
+  // DCMTK insists on these two; a slice of one sample is what was accepted.
+  if (!dataset->tagExistsWithValue(DCM_SamplesPerPixel))
+    dataset->putAndInsertUint16(DCM_SamplesPerPixel, 1);
+  if (!dataset->tagExistsWithValue(DCM_PhotometricInterpretation))
+    dataset->putAndInsertString(DCM_PhotometricInterpretation, "MONOCHROME2");
   bool compressed = DcmXfer(dataset->getOriginalXfer()).isEncapsulated() ||
                     own_decoder(slice.transfer_syntax_uid) != decoder::none;
   return compressed ? read_compressed(dataset, pixels, series, slice, cells, err)

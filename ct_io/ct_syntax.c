@@ -40,6 +40,10 @@ const char *ct_transfer_syntax_name(const char *uid) {
   return syntax ? syntax->name : uid;
 }
 
+bool ct_transfer_syntax_known(const char *uid) {
+  return find(uid) != NULL;
+}
+
 bool ct_transfer_syntax_lossy(const char *uid) {
   const struct syntax *syntax = find(uid);
   return syntax && syntax->lossy;
