@@ -79,9 +79,9 @@ static void choose_scanner(struct ct_ph_scene *scene, struct lc_random *random,
   scene->exposure_mas = 5 * (8 + (double)lc_random_below(random, 45));
   scene->current_ma = 10 * (double)(int)(scene->exposure_mas / 5.0);
   static const float kernel_noise[] = {0.75f, 1, 2.1f};
-  float noise = 11 * sqrtf(120 / (float)scene->exposure_mas) * sqrtf(2.5f / scene->thickness_mm) *
-                kernel_noise[scene->kernel] * (float)(120 / scene->kvp) * scene->scale[0] *
-                scene->scale[0];
+  float noise = 13.5f * sqrtf(120 / (float)scene->exposure_mas) *
+                sqrtf(2.5f / scene->thickness_mm) * kernel_noise[scene->kernel] *
+                (float)(120 / scene->kvp) * scene->scale[0] * scene->scale[0];
   scene->noise_hu = ph_clamp(noise, 6, 48);
 }
 

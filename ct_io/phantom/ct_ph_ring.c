@@ -72,8 +72,8 @@ struct layer {
 };
 
 /* Pectoral, latissimus and serratus, muscles around the scapula, erector spinae, trapezius. */
-static const struct layer layers[CT_PH_LAYERS] = {{2.42f, 0.50f, -38, 100, 10.5f, 17},
-                                                  {1.42f, 0.52f, -140, 74, 10.5f, 12},
+static const struct layer layers[CT_PH_LAYERS] = {{2.42f, 0.50f, -34, 100, 10.5f, 16},
+                                                  {1.36f, 0.55f, -140, 74, 10.5f, 9},
                                                   {0.95f, 0.42f, -62, 112, 11.0f, 30},
                                                   {0.27f, 0.34f, -260, 160, 4.0f, 27},
                                                   {0.35f, 0.60f, -75, 160, 0, 7}};

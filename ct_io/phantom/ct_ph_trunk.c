@@ -80,7 +80,7 @@ static float wall(const struct ct_ph_section *s, ct_ph_vec p, float offset, floa
                   float fraction) {
   const struct ct_ph_scene *scene = s->scene;
   float w = s->width, hu = fat_hu(scene, p);
-  float muscle = ph_cover(offset - 9, w) * 0.94f;
+  float muscle = ph_cover(offset - 8.2f, w) * 0.94f;
   for (int l = 0; l < CT_PH_LAYERS; l++) {
     float outer = ring_value(s->ring.outer[l], at, fraction);
     float inner = ring_value(s->ring.inner[l], at, fraction);
@@ -148,8 +148,8 @@ static float abdomen(const struct ct_ph_section *s, ct_ph_vec p, float below, fl
 static float lung_hu(const struct ct_ph_scene *scene, ct_ph_vec p) {
   float fine = ct_ph_texture_at(scene, p, 2.6f), middle = ct_ph_texture_at(scene, p, 7);
   float coarse = ct_ph_texture_at(scene, p, 24);
-  float hu = scene->hu_lung + scene->lung_gradient * (p.y + 0.15f * -p.z) + 16 * fine + 9 * middle +
-             12 * coarse;
+  float hu = scene->hu_lung + scene->lung_gradient * (p.y + 0.15f * -p.z) + 26 * fine +
+             12 * middle + 12 * coarse;
   if (scene->emphysema > 0) {
     float hole = ct_ph_texture_at(scene, ph_vec(p.y, p.x, p.z), 8.5f) + 0.4f * coarse;
     float upper = ph_ramp(-120, 40, p.z);
