@@ -1,0 +1,65 @@
+#include "cdam_compactness.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "lc_arena.h"
+
+static double size_of(float score) {
+  return fabs((double)score);
+}
+
+double cdam_compact_share(const float *scores, size_t n, double threshold, cdam_maximum maximum) {
+  double largest = -INFINITY, total = 0;
+  for (size_t i = 0; i < n; i++) {
+    double value = maximum == CDAM_SIGNED_MAXIMUM ? (double)scores[i] : size_of(scores[i]);
+    largest = fmax(largest, value);
+    total += size_of(scores[i]);
+  }
+  if (n == 0 || !(total > 0)) return NAN;
+  size_t below = 0;
+  for (size_t i = 0; i < n; i++) below += size_of(scores[i]) < threshold * largest;
+  return (double)below / (double)n;
+}
+
+void cdam_compact_curve(const float *scores, size_t n, const double *thresholds,
+                        size_t n_thresholds, cdam_maximum maximum, double *shares) {
+  for (size_t i = 0; i < n_thresholds; i++)
+    shares[i] = cdam_compact_share(scores, n, thresholds[i], maximum);
+}
+
+static int compare_double(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+lc_status cdam_gini(const float *scores, size_t n, double *gini, struct lc_error *err) {
+  double *sorted = NULL, total = 0, weighted = 0;
+  LC_TRY(lc_alloc(&sorted, n + 1, sizeof *sorted, err));
+  for (size_t i = 0; i < n; i++) sorted[i] = size_of(scores[i]);
+  qsort(sorted, n, sizeof *sorted, compare_double);
+  for (size_t i = 0; i < n; i++) {
+    total += sorted[i];
+    weighted += (2 * (double)i + 1 - (double)n) * sorted[i];
+  }
+  *gini = total > 0 ? weighted / ((double)n * total) : NAN;
+  free(sorted);
+  return LC_OK;
+}
+
+double cdam_entropy(const float *scores, size_t n) {
+  double total = 0, entropy = 0;
+  for (size_t i = 0; i < n; i++) total += size_of(scores[i]);
+  if (!(total > 0)) return NAN;
+  for (size_t i = 0; i < n; i++) {
+    double share = size_of(scores[i]) / total;
+    if (share > 0) entropy -= share * log(share);
+  }
+  return entropy;
+}
+
+size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance) {
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) count += size_of(scores[i]) > tolerance;
+  return count;
+}

@@ -1,0 +1,123 @@
+#include "cdam_contest.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+
+#define REPLICATES 2000
+#define LEVEL 0.95
+
+/* Everything the bootstrap measures, in this order: n means, n mean ranks, n * n differences. */
+struct job {
+  const struct cdam_contest_table *table;
+  double *ranks; /* [item, contestant], NaN in items that do not define all */
+};
+
+/* Ranks within one item, 1 the best; ties get their mean rank. */
+static void rank_item(const struct cdam_contest_table *table, const double *values, double *ranks) {
+  size_t n = table->contestants;
+  bool all = true;
+  for (size_t i = 0; i < n; i++) all = all && !isnan(values[i]);
+  for (size_t i = 0; i < n; i++) {
+    double rank = 1;
+    for (size_t j = 0; j < n; j++) {
+      if (j == i) continue;
+      bool better = table->larger_is_better ? values[j] > values[i] : values[j] < values[i];
+      bool worse = table->larger_is_better ? values[j] < values[i] : values[j] > values[i];
+      rank += better ? 1 : worse ? 0 : 0.5;
+    }
+    ranks[i] = all ? rank : NAN;
+  }
+}
+
+/* Mean of a column over the drawn items, or of its difference from another column. */
+static double mean_of(const double *values, size_t columns, size_t column, size_t other,
+                      const size_t *indices, size_t n) {
+  double sum = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double *row = values + indices[i] * columns;
+    double value = row[column] - (other < columns ? row[other] : 0);
+    if (isnan(value)) continue;
+    sum += value;
+    count++;
+  }
+  return count > 0 ? sum / (double)count : NAN;
+}
+
+static void measure(void *context, const size_t *indices, size_t n, double *values, size_t count) {
+  const struct job *job = context;
+  size_t k = job->table->contestants;
+  (void)count;
+  for (size_t i = 0; i < k; i++) {
+    values[i] = mean_of(job->table->values, k, i, SIZE_MAX, indices, n);
+    values[k + i] = mean_of(job->ranks, k, i, SIZE_MAX, indices, n);
+    values[2 * k + i * k + i] = 0;
+    for (size_t j = 0; j < i; j++) {
+      double difference = mean_of(job->table->values, k, i, j, indices, n);
+      values[2 * k + i * k + j] = difference;
+      values[2 * k + j * k + i] = -difference;
+    }
+  }
+}
+
+/* 1: a is better than b, -1: worse, 0: not told apart. */
+static int verdict(const struct cdam_contest_table *table, const struct vit_interval *difference) {
+  int sign = difference->low > 0 ? 1 : difference->high < 0 ? -1 : 0;
+  return table->larger_is_better ? sign : -sign;
+}
+
+static void fill_ranks(const struct cdam_contest_table *table, struct cdam_contest *contest) {
+  size_t n = contest->contestants;
+  for (size_t i = 0; i < n; i++) {
+    contest->rank[i] = 1;
+    contest->last_rank[i] = n;
+    for (size_t j = 0; j < n; j++) {
+      int v = verdict(table, &contest->difference[i * n + j]);
+      if (v < 0) contest->rank[i]++;
+      if (v > 0) contest->last_rank[i]--;
+    }
+    contest->counts[i] = 0;
+    for (size_t item = 0; item < table->items; item++)
+      if (!isnan(table->values[item * n + i])) contest->counts[i]++;
+  }
+}
+
+void cdam_contest_free(struct cdam_contest *contest) {
+  free(contest->counts);
+  free(contest->mean);
+  *contest = (struct cdam_contest){0};
+}
+
+lc_status cdam_contest_run(const struct cdam_contest_table *table, size_t replicates, double level,
+                           uint64_t seed, struct cdam_contest *contest, struct lc_error *err) {
+  size_t n = table->contestants, count = 2 * n + n * n;
+  *contest = (struct cdam_contest){.contestants = n};
+  if (n == 0 || table->items == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "contest of %zu estimators on %zu items", n, table->items);
+  struct job job = {.table = table};
+  lc_status status = lc_alloc(&contest->mean, count, sizeof *contest->mean, err);
+  if (status == LC_OK) status = lc_alloc(&contest->counts, 3 * n, sizeof *contest->counts, err);
+  if (status == LC_OK) status = lc_alloc(&job.ranks, table->items * n, sizeof *job.ranks, err);
+  if (status == LC_OK) {
+    contest->mean_rank = contest->mean + n;
+    contest->difference = contest->mean + 2 * n;
+    contest->rank = contest->counts + n;
+    contest->last_rank = contest->counts + 2 * n;
+    for (size_t i = 0; i < table->items; i++)
+      rank_item(table, table->values + i * n, job.ranks + i * n);
+    struct vit_bootstrap bootstrap = {.groups = table->groups,
+                                      .n = table->items,
+                                      .n_groups = table->n_groups,
+                                      .replicates = replicates ? replicates : REPLICATES,
+                                      .seed = seed,
+                                      .level = level > 0 ? level : LEVEL};
+    status = vit_bootstrap_run(&bootstrap, measure, &job, contest->mean, count, err);
+  }
+  if (status == LC_OK) fill_ranks(table, contest);
+  free(job.ranks);
+  if (status != LC_OK) cdam_contest_free(contest);
+  return status;
+}

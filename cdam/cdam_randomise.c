@@ -1,0 +1,82 @@
+#include "cdam_randomise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+
+lc_status cdam_randomised_init(struct cdam_randomised *randomised, const struct vit_model *original,
+                               uint64_t seed, struct lc_error *err) {
+  *randomised = (struct cdam_randomised){.original = original, .stages = original->arch.depth + 2};
+  lc_status status = vit_model_init(&randomised->random, &original->arch, seed, err);
+  if (status == LC_OK)
+    status = lc_alloc(&randomised->model.blocks, original->arch.depth,
+                      sizeof *randomised->model.blocks, err);
+  if (status != LC_OK) {
+    cdam_randomised_free(randomised);
+    return status;
+  }
+  cdam_randomised_set(randomised, 0, true);
+  return LC_OK;
+}
+
+void cdam_randomised_free(struct cdam_randomised *randomised) {
+  free(randomised->model.blocks);
+  vit_model_free(&randomised->random);
+  *randomised = (struct cdam_randomised){0};
+}
+
+void cdam_randomised_set(struct cdam_randomised *randomised, size_t stage, bool cascading) {
+  const struct vit_model *original = randomised->original, *random = &randomised->random;
+  struct vit_model *model = &randomised->model;
+  struct vit_block *blocks = model->blocks;
+  size_t depth = original->arch.depth;
+  *model = *original;
+  model->blocks = blocks;
+  /* What the original owns is not this struct's to free or to hash. */
+  model->owned = NULL;
+  model->file = (struct vit_tensor_file){0};
+  model->weights_sha256[0] = '\0';
+  model->trained = false;
+  if (cascading || stage == 0) memcpy(model->heads, random->heads, sizeof model->heads);
+  for (size_t b = 0; b < depth; b++) {
+    size_t its = depth - b;
+    blocks[b] = (cascading ? its <= stage : its == stage) ? random->blocks[b] : original->blocks[b];
+  }
+  if (stage == depth + 1) {
+    model->cls_token = random->cls_token;
+    model->register_tokens = random->register_tokens;
+    model->position_encoding = random->position_encoding;
+    model->patch_embed = random->patch_embed;
+  }
+}
+
+void cdam_randomised_name(const struct cdam_randomised *randomised, size_t stage,
+                          char name[VIT_NAME_SIZE]) {
+  size_t depth = randomised->original->arch.depth;
+  if (stage == 0)
+    snprintf(name, VIT_NAME_SIZE, "heads");
+  else if (stage <= depth)
+    snprintf(name, VIT_NAME_SIZE, "block %zu", depth - stage);
+  else
+    snprintf(name, VIT_NAME_SIZE, "embedding");
+}
+
+lc_status cdam_randomise_curve(struct cdam_randomised *randomised, bool cascading,
+                               cdam_explain_with explain, void *context, const float *scores,
+                               size_t maps, size_t patches, struct cdam_similarity *curve,
+                               struct lc_error *err) {
+  float *again = NULL;
+  LC_TRY(lc_alloc(&again, maps * patches, sizeof *again, err));
+  lc_status status = LC_OK;
+  for (size_t stage = 0; stage < randomised->stages && status == LC_OK; stage++) {
+    cdam_randomised_set(randomised, stage, cascading);
+    status = explain(context, &randomised->model, again, err);
+    for (size_t m = 0; m < maps && status == LC_OK; m++)
+      status = cdam_similarity_of(again + m * patches, scores + m * patches, patches,
+                                  &curve[stage * maps + m], err);
+  }
+  free(again);
+  return status;
+}

@@ -1,0 +1,335 @@
+#include "cdam_removal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdam_impute.h"
+#include "lc_arena.h"
+#include "lc_parallel.h"
+#include "lc_random.h"
+
+#define BATCH 8
+
+static const char *const names[] = {"leave_out", "mean", "blur", "value", "imputed"};
+
+const char *cdam_removal_name(cdam_removal_kind kind) {
+  return names[kind];
+}
+
+lc_status cdam_removal_parse(const char *name, cdam_removal_kind *kind, struct lc_error *err) {
+  for (int i = 0; i <= (int)CDAM_FILL_IMPUTED; i++)
+    if (strcmp(name, names[i]) == 0) {
+      *kind = (cdam_removal_kind)i;
+      return LC_OK;
+    }
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "removal \"%s\": expected leave_out, mean, blur, value or imputed",
+          name);
+}
+
+static size_t pixels_of(const struct cdam_removal *removal) {
+  return removal->height * removal->width;
+}
+
+lc_status cdam_removal_init(struct cdam_removal *removal, const struct vit_model *model,
+                            const struct cdam_target *targets, size_t n_targets, size_t height,
+                            size_t width, const struct cdam_removal_settings *settings,
+                            struct lc_error *err) {
+  size_t patch = model->arch.patch_size;
+  *removal = (struct cdam_removal){
+      .model = model, .targets = targets, .n_targets = n_targets, .height = height, .width = width};
+  if (settings) removal->settings = *settings;
+  if (removal->settings.batch == 0) removal->settings.batch = BATCH;
+  if (removal->settings.blur_sigma <= 0) removal->settings.blur_sigma = 2 * (double)patch;
+  LC_TRY(cdam_target_check(targets, n_targets, model, err));
+  if (height == 0 || width == 0 || height % patch || width % patch)
+    LC_FAIL(err, LC_ERR_USAGE, "an image of %zu x %zu cannot be cut into patches of %zu x %zu",
+            height, width, patch, patch);
+  removal->patches = (height / patch) * (width / patch);
+  lc_status status = lc_alloc(&removal->whole, 2 * n_targets, sizeof *removal->whole, err);
+  if (status == LC_OK) removal->empty = removal->whole + n_targets;
+  if (status == LC_OK && removal->settings.kind != CDAM_LEAVE_OUT) {
+    size_t image = VIT_CHANNELS * pixels_of(removal);
+    status = lc_alloc(&removal->fill, image, sizeof *removal->fill, err);
+    if (status == LC_OK)
+      status = lc_alloc(&removal->images, removal->settings.batch * image, sizeof(float), err);
+    if (status == LC_OK)
+      status = vit_workspace_init(&removal->workspace, model, removal->settings.batch, height,
+                                  width, NULL, err);
+  }
+  if (status != LC_OK) cdam_removal_free(removal);
+  return status;
+}
+
+void cdam_removal_free(struct cdam_removal *removal) {
+  vit_workspace_free(&removal->workspace);
+  free(removal->fill);
+  free(removal->images);
+  free(removal->whole);
+  *removal = (struct cdam_removal){0};
+}
+
+static void fill_mean(const float *image, size_t pixels, float *fill) {
+  for (size_t c = 0; c < VIT_CHANNELS; c++, image += pixels, fill += pixels) {
+    double sum = 0;
+    for (size_t i = 0; i < pixels; i++) sum += (double)image[i];
+    for (size_t i = 0; i < pixels; i++) fill[i] = (float)(sum / (double)pixels);
+  }
+}
+
+/* One line of a Gaussian blur; weights run out at the border and are scaled to sum 1. */
+static void blur_line(const float *in, size_t n, size_t step, const double *weights, size_t reach,
+                      float *out) {
+  for (size_t i = 0; i < n; i++) {
+    double sum = 0, total = 0;
+    size_t from = i > reach ? i - reach : 0, to = i + reach < n ? i + reach : n - 1;
+    for (size_t j = from; j <= to; j++) {
+      double w = weights[j > i ? j - i : i - j];
+      sum += w * (double)in[j * step];
+      total += w;
+    }
+    out[i * step] = (float)(sum / total);
+  }
+}
+
+static lc_status fill_blur(const struct cdam_removal *removal, struct lc_error *err) {
+  double sigma = removal->settings.blur_sigma, *weights = NULL;
+  size_t reach = (size_t)(4 * sigma + 0.5), h = removal->height, w = removal->width;
+  float *half = NULL;
+  LC_TRY(lc_alloc(&weights, reach + 1, sizeof *weights, err));
+  lc_status status = lc_alloc(&half, h * w, sizeof *half, err);
+  for (size_t i = 0; i <= reach; i++) weights[i] = exp(-0.5 * (double)(i * i) / (sigma * sigma));
+  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+    const float *in = removal->image + c * h * w;
+    for (size_t y = 0; y < h; y++) blur_line(in + y * w, w, 1, weights, reach, half + y * w);
+    float *out = removal->fill + c * h * w;
+    for (size_t x = 0; x < w; x++) blur_line(half + x, h, w, weights, reach, out + x);
+  }
+  free(weights);
+  free(half);
+  return status;
+}
+
+lc_status cdam_removal_set_image(struct cdam_removal *removal, const float *image, uint64_t item,
+                                 struct lc_error *err) {
+  removal->image = image;
+  removal->item = item;
+  removal->knows_whole = removal->knows_empty = false;
+  if (removal->settings.kind == CDAM_FILL_MEAN) fill_mean(image, pixels_of(removal), removal->fill);
+  if (removal->settings.kind == CDAM_FILL_VALUE)
+    for (size_t i = 0; i < VIT_CHANNELS * pixels_of(removal); i++)
+      removal->fill[i] = removal->settings.value;
+  if (removal->settings.kind == CDAM_FILL_BLUR) return fill_blur(removal, err);
+  return LC_OK;
+}
+
+static bool stays(const struct cdam_removal *removal, const uint8_t *kept, size_t pixel) {
+  size_t patch = removal->model->arch.patch_size;
+  size_t row = pixel / removal->width / patch, column = pixel % removal->width / patch;
+  return kept[row * (removal->width / patch) + column];
+}
+
+/* Each channel is solved on its own; the noise is drawn anew for each, but the same for all, so
+ * that grey stays grey. */
+static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept, float *out,
+                        struct lc_error *err) {
+  size_t pixels = pixels_of(removal);
+  uint8_t *missing = NULL;
+  LC_TRY(lc_alloc(&missing, pixels, sizeof *missing, err));
+  for (size_t i = 0; i < pixels; i++) missing[i] = !stays(removal, kept, i);
+  lc_status status = LC_OK;
+  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+    const float *image = removal->image + c * pixels;
+    float *filled = out + c * pixels;
+    bool grey = c > 0 && memcmp(image, removal->image, pixels * sizeof *image) == 0;
+    if (grey) {
+      memcpy(filled, out, pixels * sizeof *filled);
+      continue;
+    }
+    memcpy(filled, image, pixels * sizeof *filled);
+    status = cdam_impute(filled, missing, removal->height, removal->width, err);
+    struct lc_random random;
+    lc_random_init(&random, removal->settings.seed, "impute-noise", removal->item);
+    for (size_t i = 0; i < pixels; i++) {
+      double noise = removal->settings.noise * lc_random_normal(&random);
+      if (missing[i]) filled[i] += (float)noise;
+    }
+  }
+  free(missing);
+  return status;
+}
+
+lc_status cdam_removal_picture(const struct cdam_removal *removal, const uint8_t *kept, float *out,
+                               struct lc_error *err) {
+  size_t pixels = pixels_of(removal);
+  if (removal->settings.kind == CDAM_FILL_IMPUTED) return impute(removal, kept, out, err);
+  for (size_t c = 0; c < VIT_CHANNELS; c++)
+    for (size_t i = 0; i < pixels; i++) {
+      size_t at = c * pixels + i;
+      out[at] = stays(removal, kept, i) ? removal->image[at]
+                : removal->fill         ? removal->fill[at]
+                                        : 0;
+    }
+  return LC_OK;
+}
+
+/* Values of the targets of one image of a trace. */
+static void read_targets(const struct cdam_removal *removal, const struct vit_trace *trace,
+                         size_t image, double *values) {
+  size_t outputs = vit_arch_outputs(&removal->model->arch);
+  size_t dim = removal->model->arch.embed_dim;
+  for (size_t t = 0; t < removal->n_targets; t++) {
+    const struct cdam_target *target = &removal->targets[t];
+    const float *logits = trace->logits + image * outputs, *cls = trace->cls_embedding;
+    values[t] = 0;
+    if (target->kind == CDAM_CONCEPT)
+      for (size_t d = 0; d < dim; d++)
+        values[t] += (double)cls[image * dim + d] * (double)target->concept_vector[d];
+    if (target->kind != CDAM_CONCEPT) values[t] = (double)logits[target->a];
+    if (target->kind == CDAM_DIFFERENCE) values[t] -= (double)logits[target->b];
+  }
+}
+
+/* What loops over variants share; a failure is kept until the loop is over. */
+struct job {
+  struct cdam_removal *removal;
+  const uint8_t *kept; /* [n, patches] */
+  const size_t *open;  /* variants that must be run */
+  double *values;
+  size_t first; /* of a batch */
+  lc_status *status;
+  struct lc_error *errors;
+  uint32_t *lists; /* [worker, patches] */
+};
+
+static lc_status leave_out(const struct job *job, size_t variant, int worker,
+                           struct lc_error *err) {
+  const struct cdam_removal *removal = job->removal;
+  const uint8_t *kept = job->kept + variant * removal->patches;
+  struct vit_request request = {.kept = job->lists + (size_t)worker * removal->patches};
+  uint32_t *list = job->lists + (size_t)worker * removal->patches;
+  for (size_t p = 0; p < removal->patches; p++)
+    if (kept[p]) list[request.n_kept++] = (uint32_t)p;
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  LC_TRY(vit_workspace_init(&workspace, removal->model, 1, removal->height, removal->width,
+                            &request, err));
+  lc_status status = vit_forward(&workspace, removal->image, 1, &trace, err);
+  if (status == LC_OK) read_targets(removal, &trace, 0, job->values + variant * removal->n_targets);
+  vit_workspace_free(&workspace);
+  return status;
+}
+
+static void leave_out_body(void *context, size_t i, int worker) {
+  struct job *job = context;
+  if (job->status[worker] == LC_OK)
+    job->status[worker] = leave_out(job, job->open[i], worker, &job->errors[worker]);
+}
+
+static void picture_body(void *context, size_t i, int worker) {
+  struct job *job = context;
+  struct cdam_removal *removal = job->removal;
+  size_t variant = job->open[job->first + i];
+  if (job->status[worker] == LC_OK)
+    job->status[worker] = cdam_removal_picture(
+        removal, job->kept + variant * removal->patches,
+        removal->images + i * VIT_CHANNELS * pixels_of(removal), &job->errors[worker]);
+}
+
+static lc_status first_failure(const struct job *job, struct lc_error *err) {
+  for (int w = 0; w < lc_threads(); w++)
+    if (job->status[w] != LC_OK) {
+      if (err) *err = job->errors[w];
+      return job->status[w];
+    }
+  return LC_OK;
+}
+
+static lc_status replace(struct job *job, size_t n, struct lc_error *err) {
+  struct cdam_removal *removal = job->removal;
+  for (job->first = 0; job->first < n; job->first += removal->settings.batch) {
+    size_t left = n - job->first;
+    size_t images = left < removal->settings.batch ? left : removal->settings.batch;
+    lc_parallel_for(images, picture_body, job);
+    LC_TRY(first_failure(job, err));
+    struct vit_trace trace;
+    LC_TRY(vit_forward(&removal->workspace, removal->images, images, &trace, err));
+    for (size_t i = 0; i < images; i++)
+      read_targets(removal, &trace, i,
+                   job->values + job->open[job->first + i] * removal->n_targets);
+  }
+  return LC_OK;
+}
+
+/* Answers what is known already; the others are listed in open. Of variants that ask for the whole
+ * or the empty image only the first is run. */
+static size_t find_open(const struct cdam_removal *removal, const uint8_t *kept, size_t n,
+                        size_t *open, size_t *whole, size_t *empty) {
+  size_t count = 0;
+  *whole = *empty = SIZE_MAX;
+  for (size_t v = 0; v < n; v++) {
+    size_t stay = 0;
+    for (size_t p = 0; p < removal->patches; p++) stay += kept[v * removal->patches + p] != 0;
+    bool is_whole = stay == removal->patches, is_empty = stay == 0;
+    if ((is_whole && (removal->knows_whole || *whole != SIZE_MAX)) ||
+        (is_empty && (removal->knows_empty || *empty != SIZE_MAX)))
+      continue;
+    if (is_whole) *whole = v;
+    if (is_empty) *empty = v;
+    open[count++] = v;
+  }
+  return count;
+}
+
+static void copy_known(const struct cdam_removal *removal, const uint8_t *kept, size_t n,
+                       double *values) {
+  size_t size = removal->n_targets * sizeof *values;
+  for (size_t v = 0; v < n; v++) {
+    size_t stay = 0;
+    for (size_t p = 0; p < removal->patches; p++) stay += kept[v * removal->patches + p] != 0;
+    if (stay == removal->patches) memcpy(values + v * removal->n_targets, removal->whole, size);
+    if (stay == 0) memcpy(values + v * removal->n_targets, removal->empty, size);
+  }
+}
+
+static lc_status evaluate(void *context, const uint8_t *kept, size_t n, double *values,
+                          struct lc_error *err) {
+  struct cdam_removal *removal = context;
+  size_t workers = (size_t)lc_threads(), whole, empty, *open = NULL;
+  struct job job = {.removal = removal, .kept = kept, .values = values};
+  if (!removal->image) LC_FAIL(err, LC_ERR_USAGE, "removal: no image was set");
+  LC_TRY(lc_alloc(&open, n + 1, sizeof *open, err));
+  job.open = open;
+  lc_status status = lc_alloc(&job.status, workers, sizeof *job.status, err);
+  if (status == LC_OK) status = lc_alloc(&job.errors, workers, sizeof *job.errors, err);
+  if (status == LC_OK)
+    status = lc_alloc(&job.lists, workers * removal->patches, sizeof *job.lists, err);
+  if (status == LC_OK) {
+    size_t count = find_open(removal, kept, n, open, &whole, &empty);
+    if (removal->settings.kind == CDAM_LEAVE_OUT) {
+      lc_parallel_for(count, leave_out_body, &job);
+      status = first_failure(&job, err);
+    } else {
+      status = replace(&job, count, err);
+    }
+  }
+  if (status == LC_OK) {
+    size_t size = removal->n_targets * sizeof *values;
+    if (whole != SIZE_MAX) memcpy(removal->whole, values + whole * removal->n_targets, size);
+    if (empty != SIZE_MAX) memcpy(removal->empty, values + empty * removal->n_targets, size);
+    removal->knows_whole = removal->knows_whole || whole != SIZE_MAX;
+    removal->knows_empty = removal->knows_empty || empty != SIZE_MAX;
+    copy_known(removal, kept, n, values);
+  }
+  free(open);
+  free(job.status);
+  free(job.errors);
+  free(job.lists);
+  return status;
+}
+
+struct cdam_evaluator cdam_removal_evaluator(struct cdam_removal *removal) {
+  return (struct cdam_evaluator){.patches = removal->patches,
+                                 .targets = removal->n_targets,
+                                 .context = removal,
+                                 .evaluate = evaluate};
+}

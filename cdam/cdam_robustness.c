@@ -1,0 +1,88 @@
+#include "cdam_robustness.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "cdam_similarity.h"
+#include "lc_arena.h"
+#include "lc_random.h"
+#include "vit_arch.h"
+
+#define RADIUS 0.02
+#define SAMPLES 10
+
+/* One image around the given one, and how far it is away. */
+static double move(const float *image, size_t pixels, double radius, struct lc_random *random,
+                   float *out) {
+  double distance = 0;
+  for (size_t i = 0; i < pixels; i++) {
+    float step = (float)lc_random_between(random, -radius, radius);
+    for (size_t c = 0; c < VIT_CHANNELS; c++) {
+      size_t at = c * pixels + i;
+      out[at] = image[at] + step;
+      double off = (double)out[at] - (double)image[at];
+      distance += off * off;
+    }
+  }
+  return sqrt(distance);
+}
+
+static double distance_of(const float *a, const float *b, size_t n) {
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) {
+    double off = (double)a[i] - (b ? (double)b[i] : 0);
+    sum += off * off;
+  }
+  return sqrt(sum);
+}
+
+lc_status cdam_robustness_compare(const float *scores, const float *moved, const double *distances,
+                                  size_t samples, size_t patches, struct cdam_robustness *result,
+                                  struct lc_error *err) {
+  double length = distance_of(scores, NULL, patches);
+  *result = (struct cdam_robustness){NAN, NAN, NAN, NAN};
+  if (!(length > 0)) return LC_OK;
+  *result = (struct cdam_robustness){0};
+  for (size_t s = 0; s < samples; s++) {
+    const float *map = moved + s * patches;
+    struct cdam_similarity similarity;
+    double change = distance_of(map, scores, patches);
+    LC_TRY(cdam_similarity_of(map, scores, patches, &similarity, err));
+    result->max_sensitivity = fmax(result->max_sensitivity, change / length);
+    result->mean_sensitivity += change / length / (double)samples;
+    result->lipschitz = fmax(result->lipschitz, change / distances[s]);
+    result->pearson += similarity.pearson / (double)samples;
+  }
+  return LC_OK;
+}
+
+lc_status cdam_robustness_of(const struct cdam_explainer *explainer, const float *image,
+                             const float *scores, const struct cdam_robustness_settings *settings,
+                             const struct cdam_draws *draws, struct cdam_robustness *result,
+                             struct lc_error *err) {
+  struct cdam_robustness_settings s = settings ? *settings : (struct cdam_robustness_settings){0};
+  if (s.samples == 0) s.samples = SAMPLES;
+  if (s.radius == 0) s.radius = RADIUS;
+  if (!(s.radius > 0)) LC_FAIL(err, LC_ERR_USAGE, "robustness within a radius of %g", s.radius);
+  size_t pixels = explainer->height * explainer->width;
+  float *images = NULL, *moved = NULL;
+  double *distances = NULL;
+  lc_status status = lc_alloc(&images, s.samples * VIT_CHANNELS * pixels, sizeof *images, err);
+  if (status == LC_OK)
+    status = lc_alloc(&moved, s.samples * explainer->patches, sizeof *moved, err);
+  if (status == LC_OK) status = lc_alloc(&distances, s.samples, sizeof *distances, err);
+  if (status == LC_OK) {
+    struct lc_random random;
+    lc_random_init(&random, draws->seed, "judge-robustness", draws->item);
+    for (size_t i = 0; i < s.samples; i++)
+      distances[i] = move(image, pixels, s.radius, &random, images + i * VIT_CHANNELS * pixels);
+    status = explainer->explain(explainer->context, images, s.samples, moved, err);
+  }
+  if (status == LC_OK)
+    status = cdam_robustness_compare(scores, moved, distances, s.samples, explainer->patches,
+                                     result, err);
+  free(images);
+  free(moved);
+  free(distances);
+  return status;
+}

@@ -1,0 +1,116 @@
+#include "cdam_similarity.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "lc_arena.h"
+#include "vit_metrics.h"
+
+double cdam_pearson(const double *a, const double *b, size_t n) {
+  double mean_a = 0, mean_b = 0, aa = 0, bb = 0, ab = 0;
+  for (size_t i = 0; i < n; i++) {
+    mean_a += a[i];
+    mean_b += b[i];
+  }
+  mean_a /= (double)n;
+  mean_b /= (double)n;
+  for (size_t i = 0; i < n; i++) {
+    double x = a[i] - mean_a, y = b[i] - mean_b;
+    aa += x * x;
+    bb += y * y;
+    ab += x * y;
+  }
+  if (n < 2 || !(aa > 0) || !(bb > 0)) return NAN;
+  return fmax(-1, fmin(1, ab / (sqrt(aa) * sqrt(bb))));
+}
+
+static double cosine_of(const float *a, const float *b, size_t n) {
+  double aa = 0, bb = 0, ab = 0;
+  for (size_t i = 0; i < n; i++) {
+    aa += (double)a[i] * (double)a[i];
+    bb += (double)b[i] * (double)b[i];
+    ab += (double)a[i] * (double)b[i];
+  }
+  return aa > 0 && bb > 0 ? ab / (sqrt(aa) * sqrt(bb)) : NAN;
+}
+
+lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
+                             struct cdam_similarity *similarity, struct lc_error *err) {
+  *similarity = (struct cdam_similarity){NAN, NAN, NAN, cosine_of(a, b, n)};
+  if (n == 0) return LC_OK;
+  double *x = NULL;
+  LC_TRY(lc_alloc(&x, 2 * n, sizeof *x, err));
+  double *y = x + n;
+  for (size_t i = 0; i < n; i++) {
+    x[i] = (double)a[i];
+    y[i] = (double)b[i];
+  }
+  similarity->pearson = cdam_pearson(x, y, n);
+  struct vit_regression regression;
+  lc_status status = vit_regress(x, y, n, &regression, err);
+  similarity->spearman = regression.spearman;
+  for (size_t i = 0; i < 2 * n; i++) x[i] = fabs(x[i]);
+  if (status == LC_OK) status = vit_regress(x, y, n, &regression, err);
+  similarity->spearman_absolute = regression.spearman;
+  free(x);
+  return status;
+}
+
+lc_status cdam_similarity_matrix(const float *scores, size_t targets, size_t patches,
+                                 struct cdam_similarity *pairs, struct lc_error *err) {
+  for (size_t i = 0; i < targets; i++)
+    for (size_t j = i; j < targets; j++) {
+      LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches,
+                                &pairs[i * targets + j], err));
+      pairs[j * targets + i] = pairs[i * targets + j];
+    }
+  return LC_OK;
+}
+
+lc_status cdam_target_agreement(const double *values, size_t images, size_t targets,
+                                double *agreement, struct lc_error *err) {
+  double *columns = NULL;
+  LC_TRY(lc_alloc(&columns, targets * images + 1, sizeof *columns, err));
+  for (size_t t = 0; t < targets; t++)
+    for (size_t i = 0; i < images; i++) columns[t * images + i] = values[i * targets + t];
+  for (size_t s = 0; s < targets; s++)
+    for (size_t t = 0; t < targets; t++)
+      agreement[s * targets + t] = cdam_pearson(columns + s * images, columns + t * images, images);
+  free(columns);
+  return LC_OK;
+}
+
+/* Sum over patches of the variance over runs, and the squared length of the mean map. */
+static void spread(const float *scores, size_t runs, size_t patches, double *variance,
+                   double *length) {
+  *variance = *length = 0;
+  for (size_t p = 0; p < patches; p++) {
+    double mean = 0, sum = 0;
+    for (size_t r = 0; r < runs; r++) mean += (double)scores[r * patches + p];
+    mean /= (double)runs;
+    for (size_t r = 0; r < runs; r++) {
+      double off = (double)scores[r * patches + p] - mean;
+      sum += off * off;
+    }
+    *variance += sum / (double)(runs - 1);
+    *length += mean * mean;
+  }
+}
+
+lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches,
+                                struct cdam_repeatability *result, struct lc_error *err) {
+  if (runs < 2) LC_FAIL(err, LC_ERR_USAGE, "repeatability of %zu runs, expected two or more", runs);
+  *result = (struct cdam_repeatability){0, INFINITY, 0};
+  for (size_t i = 0; i < runs; i++)
+    for (size_t j = i + 1; j < runs; j++) {
+      struct cdam_similarity pair;
+      LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches, &pair, err));
+      result->pearson += pair.pearson;
+      if (!(pair.pearson >= result->least_pearson)) result->least_pearson = pair.pearson;
+    }
+  result->pearson /= 0.5 * (double)runs * (double)(runs - 1);
+  double variance, length;
+  spread(scores, runs, patches, &variance, &length);
+  result->deviation = length > 0 ? sqrt(variance / length) : NAN;
+  return LC_OK;
+}
