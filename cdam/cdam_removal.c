@@ -177,16 +177,10 @@ static void read_targets(const struct cdam_removal *removal, const struct vit_tr
                          size_t image, double *values) {
   size_t outputs = vit_arch_outputs(&removal->model->arch);
   size_t dim = removal->model->arch.embed_dim;
-  for (size_t t = 0; t < removal->n_targets; t++) {
-    const struct cdam_target *target = &removal->targets[t];
-    const float *logits = trace->logits + image * outputs, *cls = trace->cls_embedding;
-    values[t] = 0;
-    if (target->kind == CDAM_CONCEPT)
-      for (size_t d = 0; d < dim; d++)
-        values[t] += (double)cls[image * dim + d] * (double)target->concept_vector[d];
-    if (target->kind != CDAM_CONCEPT) values[t] = (double)logits[target->a];
-    if (target->kind == CDAM_DIFFERENCE) values[t] -= (double)logits[target->b];
-  }
+  for (size_t t = 0; t < removal->n_targets; t++)
+    values[t] =
+        cdam_target_value(&removal->targets[t], removal->model, trace->logits + image * outputs,
+                          trace->cls_embedding + image * dim);
 }
 
 /* What loops over variants share; a failure is kept until the loop is over. */
