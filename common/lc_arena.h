@@ -45,8 +45,8 @@ static inline void lc_arena_release(struct lc_arena *arena, size_t mark) {
   arena->used = mark;
 }
 
-/* malloc of count * size with an overflow check; calloc-like (zeroed) and 64-byte aligned.
- * Free with free(). */
+/* malloc of count * size with an overflow check; calloc-like (zeroed) and 64-byte aligned. Blocks
+ * of 4 MiB and more ask for huge pages. Free with free(). */
 LC_MUST_CHECK lc_status lc_alloc(void *pointer_to_pointer, size_t count, size_t size,
                                  struct lc_error *err);
 
