@@ -63,6 +63,7 @@ lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
   engine->targets = targets;
   engine->n_targets = n_targets;
   engine->tokens = tokens;
+  engine->width = model->arch.embed_dim / model->arch.num_heads;
   engine->ld_tokens = vit_pad(tokens);
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
@@ -123,7 +124,7 @@ static void add_gradcam(const struct cdam_cls *e, size_t input, size_t column, s
                         const float *reads, size_t reads_stride, float weight, float *map) {
   const struct vit_arch *arch = &e->model->arch;
   const float *bias = e->model->blocks[arch->depth - 1].qkv.bias;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, width = dim / heads, ldt = e->ld_tokens;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ldt = e->ld_tokens;
   size_t skip = vit_arch_prefix(arch), patches = e->tokens - skip;
   float *sum = e->rows->sum;
   memset(sum, 0, patches * sizeof *sum);

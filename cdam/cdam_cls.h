@@ -18,6 +18,7 @@ struct cdam_cls {
   const struct vit_model *model;
   const struct cdam_target *targets;
   size_t n_targets, tokens;
+  size_t width;     /* of an attention head */
   size_t ld_tokens; /* tokens, padded */
   struct lc_arena arena;
   struct cdam_cls_rows *rows; /* scratch, in the arena */

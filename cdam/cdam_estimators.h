@@ -21,6 +21,10 @@ CDAM_RUN(transformer_attribution);
 CDAM_RUN(token_ablation);
 CDAM_RUN(occlusion);
 CDAM_RUN(rise);
+CDAM_RUN(relevance_propagation);
+CDAM_RUN(input_x_gradient);
+CDAM_RUN(integrated_gradients);
+CDAM_RUN(smoothgrad);
 
 /* Values of targets for sequences with patches left out. */
 struct cdam_masked {

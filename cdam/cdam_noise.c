@@ -48,6 +48,7 @@ static inline __attribute__((always_inline)) void turn(float turns, float *sine,
 }
 
 /* Two mixes of a round; the words trade places by the order of the arguments. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names of words. */
 #define MIX(a, b, r1, c, d, r2)                                                                    \
   do {                                                                                             \
     a += b;                                                                                        \
@@ -55,6 +56,8 @@ static inline __attribute__((always_inline)) void turn(float turns, float *sine,
     c += d;                                                                                        \
     d = (d << (r2) | d >> (32 - (r2))) ^ c;                                                        \
   } while (0)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Four rounds and the key after them. s: number of the key's turn. */
 #define FOUR_ROUNDS(first, second, third, fourth, s)                                               \

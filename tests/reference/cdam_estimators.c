@@ -65,9 +65,16 @@ static const char *const models[] = {"vit_p8_d32_l3", "vit_p8_d48_l4"};
 
 static void test_plain_estimators(void **state) {
   (void)state;
-  static const char *const names[] = {"cdam",           "integrated_cdam",   "attention_map",
-                                      "token_ablation", "attention_gradcam", "attention_rollout",
-                                      "partial_lrp"};
+  static const char *const names[] = {"cdam",
+                                      "integrated_cdam",
+                                      "attention_map",
+                                      "token_ablation",
+                                      "attention_gradcam",
+                                      "attention_rollout",
+                                      "partial_lrp",
+                                      "relevance_propagation",
+                                      "input_x_gradient",
+                                      "integrated_gradients"};
   for (int m = 0; m < 2; m++) {
     struct fixture f;
     open_fixture(&f, models[m]);
@@ -87,6 +94,11 @@ static void test_given_noise(void **state) {
         .noise = noise, .noise_samples = count / (f.trace.tokens * f.r.model.arch.embed_dim)};
     f.task.settings = &settings;
     check(&f, "smooth_cdam");
+    free(noise);
+    noise = reference_tensor(&f.r, "smoothgrad_noise", &count);
+    settings = (struct cdam_settings){
+        .noise = noise, .noise_samples = count / (VIT_CHANNELS * f.task.height * f.task.width)};
+    check(&f, "smoothgrad");
     free(noise);
     close_fixture(&f);
   }

@@ -1,0 +1,49 @@
+/* Gradients of targets through all blocks, a few images at a time; private to this room. */
+#ifndef CDAM_GRADIENT_H
+#define CDAM_GRADIENT_H
+
+#include "cdam_estimator.h"
+#include "vit_backward.h"
+
+struct cdam_gradient {
+  struct vit_tape tape;
+  size_t batch;            /* images of one pass, at most */
+  float *d_logits, *d_cls; /* [batch, outputs], [batch, dim] */
+  const struct cdam_task *task;
+  size_t images; /* of the last forward pass */
+};
+
+/* What is wanted: pixels or the attention of all blocks. batch is chosen so that what a pass keeps
+ * stays under half a gigabyte, or one image, and is at most `most`. */
+LC_MUST_CHECK lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *task,
+                                           bool pixels, size_t most, struct lc_error *err);
+void cdam_gradient_free(struct cdam_gradient *g);
+
+/* images [n, 3, height, width] must stay until the backward passes are done. */
+LC_MUST_CHECK lc_status cdam_gradient_forward(struct cdam_gradient *g, const float *images,
+                                              size_t n, struct vit_trace *trace,
+                                              struct lc_error *err);
+/* Gradient of one target, for each image of the last forward pass. */
+LC_MUST_CHECK lc_status cdam_gradient_backward(struct cdam_gradient *g,
+                                               const struct cdam_target *target,
+                                               struct vit_gradients *gradients,
+                                               struct lc_error *err);
+
+/* For each image of the task and each target: sum over `count` variants of the image of the pixel
+ * gradient, [3, height, width], handed to `use`, which writes the map. */
+struct cdam_pixel_pass {
+  const struct cdam_task *task;
+  size_t count;
+  /* Writes variant k of an image. NULL: the image itself. */
+  void (*make)(const struct cdam_task *task, const float *image, size_t k, float *out);
+  void (*use)(const struct cdam_task *task, const float *image, const double *gradient_sum,
+              float *map);
+};
+LC_MUST_CHECK lc_status cdam_pixel_run(const struct cdam_pixel_pass *pass, struct cdam_maps *maps,
+                                       struct lc_error *err);
+
+/* map[h, w] = mean over channels of factor[c, h, w] * g[c, h, w] * scale; factor NULL is one. */
+void cdam_channel_mean(const float *factor, const double *g, size_t plane, double scale,
+                       float *map);
+
+#endif

@@ -1,0 +1,43 @@
+/* SmoothGrad (Smilkov et al., arXiv 1706.03825):
+ *
+ *   score of a pixel = mean over channels and samples of df/dx at x + e
+ *
+ * e normal with standard deviation level * (max x - min x). Signed; on pixels. The same noise is
+ * drawn for every image. */
+#include "cdam_estimators.h"
+#include "cdam_gradient.h"
+#include "cdam_noise.h"
+#include "cdam_vector.h"
+
+static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
+  const struct cdam_settings *s = task->settings;
+  size_t size = VIT_CHANNELS * task->height * task->width;
+  if (s->noise) {
+    cdam_vector_add(image, s->noise + k * size, size, 1, out);
+    return;
+  }
+  float low = image[0], high = image[0];
+  for (size_t i = 1; i < size; i++) {
+    low = image[i] < low ? image[i] : low;
+    high = image[i] > high ? image[i] : high;
+  }
+  cdam_noise_fill(s->seed, "smoothgrad", k, out, size);
+  cdam_vector_add(image, out, size, (float)s->level * (high - low), out);
+}
+
+static size_t samples_of(const struct cdam_settings *s) {
+  return s->noise ? s->noise_samples : s->samples;
+}
+
+static void use(const struct cdam_task *task, const float *image, const double *sum, float *map) {
+  (void)image;
+  cdam_channel_mean(NULL, sum, task->height * task->width, 1 / (double)samples_of(task->settings),
+                    map);
+}
+
+CDAM_RUN(smoothgrad) {
+  size_t samples = samples_of(task->settings);
+  if (samples == 0) LC_FAIL(err, LC_ERR_USAGE, "SmoothGrad: expected at least one sample");
+  struct cdam_pixel_pass pass = {.task = task, .count = samples, .make = make, .use = use};
+  return cdam_pixel_run(&pass, maps, err);
+}

@@ -1,0 +1,179 @@
+/* Measures what explanations add to a forward pass: ViT-S/8 at 224, nine targets (one logit and
+ * eight values of a Linear-ReLU-Linear head), one image.
+ *
+ *   lungcdam_bench_explain [--threads N] [--rounds R] [--only ESTIMATOR] [--slow] [--json FILE]
+ *
+ * Each row: best wall and processor time of R rounds, both also in forward passes. Processor time
+ * sums all threads; other programs disturb it less. --slow adds what takes minutes: token ablation,
+ * occlusion and RISE, and CDAM by a full backward pass in double. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cdam_estimator.h"
+#include "lc_parallel.h"
+#include "lc_random.h"
+
+#define SIZE 224
+
+static struct lc_error err;
+
+static void must(lc_status status) {
+  if (status == LC_OK) return;
+  fprintf(stderr, "lungcdam_bench_explain: %s\n", err.message);
+  exit(1);
+}
+
+static double now(clockid_t clock) {
+  struct timespec t;
+  clock_gettime(clock, &t);
+  return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
+}
+
+struct bench {
+  struct vit_model model;
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  struct cdam_target targets[9];
+  struct cdam_task task;
+  float *image;
+  double forward_wall, forward_cpu;
+  int rounds;
+  FILE *json;
+};
+
+struct row {
+  const char *label, *estimator;
+  size_t targets; /* 0: the forward pass itself */
+  bool slow, general;
+};
+
+static const struct row rows[] = {
+    {"forward pass", NULL, 0, false, false},
+    {"cdam, 9 targets", "cdam", 9, false, false},
+    {"cdam, 1 target", "cdam", 1, false, false},
+    {"smooth_cdam, 50 samples, 9 targets", "smooth_cdam", 9, false, false},
+    {"smooth_cdam, 50 samples, 1 target", "smooth_cdam", 1, false, false},
+    {"integrated_cdam, 50 steps, 9 targets", "integrated_cdam", 9, false, false},
+    {"attention_gradcam, 9 targets", "attention_gradcam", 9, false, false},
+    {"relevance_propagation, 1 target", "relevance_propagation", 1, false, false},
+    {"input_x_gradient, 1 target", "input_x_gradient", 1, false, false},
+    {"partial_lrp, 1 target", "partial_lrp", 1, false, false},
+    {"cdam_general, 1 target", NULL, 1, true, true},
+    {"token_ablation, 9 targets", "token_ablation", 9, true, false},
+    {"occlusion, 9 targets", "occlusion", 9, true, false},
+    {"rise, 500 masks, 9 targets", "rise", 9, true, false},
+};
+
+static void run(struct bench *b, const struct row *row) {
+  if (row->targets == 0) {
+    must(vit_forward(&b->workspace, b->image, 1, &b->trace, &err));
+    return;
+  }
+  struct cdam_maps maps = {0};
+  const struct cdam_estimator *estimator;
+  b->task.n_targets = row->targets;
+  if (row->general) {
+    must(cdam_maps_init(&maps, 1, 1, SIZE / 8, SIZE / 8, &err));
+    must(cdam_general(&b->model, &b->trace, b->targets, 1, &maps, &err));
+  } else {
+    must(cdam_estimator_find(row->estimator, &estimator, &err));
+    must(cdam_estimate(estimator, &b->task, &maps, &err));
+  }
+  cdam_maps_free(&maps);
+}
+
+static void measure(struct bench *b, const struct row *row) {
+  double wall = INFINITY, cpu = INFINITY;
+  int rounds = row->slow ? 1 : b->rounds;
+  for (int i = 0; i < rounds + !row->slow; i++) {
+    double w = now(CLOCK_MONOTONIC), c = now(CLOCK_PROCESS_CPUTIME_ID);
+    run(b, row);
+    w = now(CLOCK_MONOTONIC) - w;
+    c = now(CLOCK_PROCESS_CPUTIME_ID) - c;
+    if (i == 0 && !row->slow) continue;
+    wall = fmin(wall, w);
+    cpu = fmin(cpu, c);
+  }
+  if (row->targets == 0) {
+    b->forward_wall = wall;
+    b->forward_cpu = cpu;
+  }
+  printf("%-40s %10.2f ms %10.2f ms cpu %9.4f passes %9.4f passes cpu\n", row->label, wall, cpu,
+         wall / b->forward_wall, cpu / b->forward_cpu);
+  fflush(stdout);
+  if (b->json)
+    fprintf(b->json, "%s\n  {\"name\": \"%s\", \"wall_ms\": %.3f, \"cpu_ms\": %.3f}",
+            row->targets ? "," : "", row->label, wall, cpu);
+}
+
+static void set_up(struct bench *b) {
+  struct vit_arch arch;
+  must(vit_arch_named(&arch, "vit_small_patch8", &err));
+  must(vit_arch_add_head(&arch, "malignancy", 0, 1, true, &err));
+  must(vit_arch_add_head(&arch, "biomarkers", 384, 8, false, &err));
+  must(vit_model_init(&b->model, &arch, 1, &err));
+  size_t pixels = VIT_CHANNELS * SIZE * SIZE;
+  b->image = malloc(pixels * sizeof *b->image);
+  if (!b->image) exit(1);
+  struct lc_random random;
+  lc_random_init(&random, 1, "bench", 0);
+  for (size_t i = 0; i < pixels; i++) b->image[i] = (float)lc_random_normal(&random);
+  struct vit_request request = {.last_input = true};
+  must(vit_workspace_init(&b->workspace, &b->model, 1, SIZE, SIZE, &request, &err));
+  cdam_target_all(b->targets, &b->model);
+  b->task = (struct cdam_task){.model = &b->model,
+                               .images = b->image,
+                               .height = SIZE,
+                               .width = SIZE,
+                               .trace = &b->trace,
+                               .targets = b->targets};
+}
+
+int main(int argc, char **argv) {
+  struct bench b = {.rounds = 5};
+  int threads = 0;
+  bool slow = false;
+  const char *only = NULL, *json = NULL;
+  for (int i = 1; i < argc; i++) {
+    const char *value = i + 1 < argc ? argv[i + 1] : "";
+    if (strcmp(argv[i], "--slow") == 0) {
+      slow = true;
+      continue;
+    }
+    if (strcmp(argv[i], "--threads") == 0)
+      threads = (int)strtol(value, NULL, 10);
+    else if (strcmp(argv[i], "--rounds") == 0)
+      b.rounds = (int)strtol(value, NULL, 10);
+    else if (strcmp(argv[i], "--only") == 0)
+      only = value;
+    else if (strcmp(argv[i], "--json") == 0)
+      json = value;
+    else {
+      fprintf(stderr, "usage: lungcdam_bench_explain [--threads N] [--rounds R] [--only ESTIMATOR] "
+                      "[--slow] [--json FILE]\n");
+      return 2;
+    }
+    i++;
+  }
+  lc_threads_set(threads);
+  if (b.rounds < 1) b.rounds = 1;
+  b.json = json ? fopen(json, "w") : NULL;
+  set_up(&b);
+  if (b.json) fprintf(b.json, "{\"threads\": %d, \"rows\": [", lc_threads());
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    if (rows[i].slow && !slow && !only) continue;
+    if (i > 0 && only && (!rows[i].estimator || strcmp(only, rows[i].estimator) != 0)) continue;
+    measure(&b, &rows[i]);
+  }
+  if (b.json) {
+    fprintf(b.json, "\n]}\n");
+    fclose(b.json);
+  }
+  vit_workspace_free(&b.workspace);
+  vit_model_free(&b.model);
+  free(b.image);
+  return 0;
+}
