@@ -105,18 +105,19 @@ static lc_status collect(struct ct_annotation_set *set, struct reading *reading,
   }
   set->n_ct_files = set->n_annotations;
   set->n_files = set->n_ct_files + set->n_chest_xrays;
-  if (set->n_annotations)
-    qsort(set->annotations, set->n_annotations, sizeof *set->annotations, by_series);
-  size_t kept = 0;
-  for (size_t i = 0; i < set->n_annotations; i++) {
-    struct ct_annotation *last = kept ? &set->annotations[kept - 1] : NULL;
-    struct ct_annotation *next = &set->annotations[i];
+  if (!set->annotations || set->n_annotations == 0) return LC_OK;
+  qsort(set->annotations, set->n_annotations, sizeof *set->annotations, by_series);
+  struct ct_annotation *all = set->annotations;
+  size_t kept = 0, n_read = set->n_annotations;
+  for (size_t i = 0; i < n_read; i++) {
+    struct ct_annotation *last = kept ? &all[kept - 1] : NULL;
+    struct ct_annotation *next = &all[i];
     if (last && strcmp(last->series_instance_uid, next->series_instance_uid) == 0) {
       LC_TRY(ct_annotation_merge(last, next, &set->n_repeated, err));
       lc_log(LC_LOG_INFO, "%s: names the series of %s: merged", next->path, last->path);
       ct_annotation_free(next);
     } else if (kept++ != i) {
-      set->annotations[kept - 1] = *next;
+      all[kept - 1] = *next;
       memset(next, 0, sizeof *next);
     }
   }

@@ -106,13 +106,13 @@ lc_status ct_folds_by_group(const char *const *group, const int *stratum, size_t
   size_t(*have)[CT_MAX_STRATA] = NULL, n_bunches = 0;
   LC_TRY(sorted_items(&items, group, stratum, n, n_folds, by_name, err));
   lc_status status = lc_alloc(&bunches, n, sizeof *bunches, err);
-  if (status == LC_OK) n_bunches = find_bunches(items, n, bunches);
+  if (items && bunches) n_bunches = find_bunches(items, n, bunches);
   if (status == LC_OK && n_bunches < (size_t)n_folds)
     status = lc_fail(err, LC_ERR_USAGE, __FILE__, __LINE__, "%zu groups cannot fill %d folds",
                      n_bunches, n_folds);
   if (status == LC_OK) status = lc_alloc(&order, n_bunches, sizeof *order, err);
   if (status == LC_OK) status = lc_alloc(&have, (size_t)n_folds, sizeof *have, err);
-  if (status == LC_OK) {
+  if (status == LC_OK && items && bunches && have && order) {
     struct lc_random random;
     lc_random_init(&random, seed, "folds-by-group", 0);
     lc_random_permutation(&random, order, (uint32_t)n_bunches);
@@ -133,7 +133,7 @@ lc_status ct_folds_by_item(const char *const *identity, const int *stratum, size
   LC_TRY(sorted_items(&items, identity, stratum, n, n_folds, by_stratum, err));
   lc_status status = lc_alloc(&order, n, sizeof *order, err);
   size_t dealt = 0;
-  for (size_t start = 0, end; start < n && status == LC_OK; start = end) {
+  for (size_t start = 0, end; start < n && order && items; start = end) {
     for (end = start; end < n && items[end].stratum == items[start].stratum;) end++;
     struct lc_random random;
     lc_random_init(&random, seed, "folds-by-item", (uint64_t)items[start].stratum);

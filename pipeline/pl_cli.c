@@ -17,6 +17,7 @@
 
 const struct pl_command pl_commands[] = {
     {"series", "list the DICOM series in folders and say which can be used", cmd_series},
+    {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules},
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
     {"config", "show and check a configuration", cmd_config},
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},

@@ -1,0 +1,367 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_volume.h"
+#include "lc_arena.h"
+#include "lc_text.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_signal.h"
+#include "pl_survey.h"
+#include "pl_table.h"
+
+enum {
+  KEY_LUNA = 0x2000,
+  KEY_GROUPING,
+  KEY_TOLERANCE,
+  KEY_LEVEL,
+  KEY_COUNTS,
+  KEY_PATIENTS,
+  KEY_XML
+};
+
+struct arguments {
+  const char *const *paths;
+  size_t n_paths;
+  enum pl_table_form form;
+  const char *luna, *patients;
+  struct ct_grouping grouping;
+  double level;
+  bool counts, xml_only;
+};
+
+static const struct argp_option options[] = {
+    {"json", 'j', NULL, 0, "Write a JSON array instead of a table", 0},
+    {"csv", 'c', NULL, 0, "Write CSV instead of a table", 0},
+    {"xml-only", KEY_XML, NULL, 0, "Do not look for DICOM; geometry as far as XML tells it", 0},
+    {"grouping", KEY_GROUPING, "RULE", 0,
+     "voxels (default: pylidc's rule, distances in voxel indices) or mm", 0},
+    {"tolerance", KEY_TOLERANCE, "X", 0,
+     "Largest distance of marks of one nodule (default: the slice thickness in mm)", 0},
+    {"level", KEY_LEVEL, "X", 0, "Share of marks that makes the consensus (default 0.5)", 0},
+    {"luna", KEY_LUNA, "CSV", 0, "Match LUNA16's annotations.csv (needs DICOM)", 0},
+    {"patients", KEY_PATIENTS, "CSV", 0,
+     "TCIA's table of series, for the patients of series without DICOM", 0},
+    {"counts", KEY_COUNTS, NULL, 0,
+     "Only counts: files, series, patients, marks, nodules and faults, beside those published", 0},
+    {0}};
+
+static double positive(struct argp_state *state, const char *name, const char *arg, double most) {
+  double value = 0;
+  if (!lc_text_to_double(arg, &value) || !(value > 0 && value <= most))
+    argp_error(state, "--%s is '%s', expected a number above 0 and up to %g", name, arg, most);
+  return value;
+}
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  switch (key) {
+  case 'j':
+    arguments->form = PL_TABLE_JSON;
+    return 0;
+  case 'c':
+    arguments->form = PL_TABLE_CSV;
+    return 0;
+  case KEY_XML:
+    arguments->xml_only = true;
+    return 0;
+  case KEY_LUNA:
+    arguments->luna = arg;
+    return 0;
+  case KEY_PATIENTS:
+    arguments->patients = arg;
+    return 0;
+  case KEY_COUNTS:
+    arguments->counts = true;
+    return 0;
+  case KEY_TOLERANCE:
+    arguments->grouping.tolerance_mm = positive(state, "tolerance", arg, 1000);
+    return 0;
+  case KEY_LEVEL:
+    arguments->level = positive(state, "level", arg, 1);
+    return 0;
+  case KEY_GROUPING:
+    if (strcmp(arg, "voxels") != 0 && strcmp(arg, "mm") != 0)
+      argp_error(state, "--grouping is '%s', expected voxels or mm", arg);
+    arguments->grouping.in_millimetres = strcmp(arg, "mm") == 0;
+    return 0;
+  case ARGP_KEY_ARGS:
+    arguments->paths = (const char *const *)state->argv + state->next;
+    arguments->n_paths = (size_t)(state->argc - state->next);
+    return 0;
+  case ARGP_KEY_NO_ARGS:
+    argp_error(state, "which folder?");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "DIR...",
+    .doc = "List the nodules of 3 mm and more that the readers of LIDC-IDRI marked: one line for "
+           "each physical nodule, from XML alone or with its DICOM.\v"
+           "Examples:\n"
+           "  lungcdam nodules LIDC-IDRI\n"
+           "  lungcdam nodules --csv tcia-lidc-xml > nodules.csv\n"
+           "  lungcdam nodules --counts --patients LIDC-IDRI_MetaData.csv tcia-lidc-xml\n"
+           "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001",
+    .children = children};
+
+static const struct pl_column columns[] = {
+    {"PatientID", "PATIENT", false},
+    {"SeriesInstanceUID", NULL, false},
+    {"nodule", "NODULE", false},
+    {"readers", "READERS", true},
+    {"marks", NULL, true},
+    {"column", NULL, true},
+    {"row", NULL, true},
+    {"slice", NULL, true},
+    {"x_mm", "X mm", true},
+    {"y_mm", "Y mm", true},
+    {"z_mm", "Z mm", true},
+    {"diameter_mm", "DIAM mm", true},
+    {"volume_mm3", "VOLUME mm3", true},
+    {"subtlety", NULL, true},
+    {"internalStructure", NULL, true},
+    {"calcification", NULL, true},
+    {"sphericity", NULL, true},
+    {"margin", NULL, true},
+    {"lobulation", NULL, true},
+    {"spiculation", NULL, true},
+    {"texture", NULL, true},
+    {"malignancy", "MALIGNANCY", true},
+    {"malignancy_median", "MEDIAN", true},
+    {"label", "LABEL", false},
+    {"luna_diameter_mm", NULL, true},
+    {"luna_distance_mm", NULL, true},
+    {"faults", "FAULTS", false},
+    {"geometry", "GEOMETRY", false},
+    {"annotation", NULL, false},
+};
+
+struct totals {
+  size_t series, nodules, marks, unplaced, small, non_nodules, too_large, luna, luna_found;
+  size_t faults[7];
+  const char **patients, **with_nodule; /* one entry a series */
+  size_t n_patients, n_with_nodule;
+};
+
+/* LUNA16's point for a nodule, or NULL. */
+static const struct ct_nodule *luna_point(const struct ct_nodule_list *points, const long *matches,
+                                          size_t nodule) {
+  for (size_t p = 0; p < points->n_nodules; p++)
+    if (matches[p] == (long)nodule) return &points->nodules[p];
+  return NULL;
+}
+
+static void put_place(struct pl_table *table, const struct pl_annotated_series *annotated,
+                      const struct ct_nodule *nodule) {
+  double ijk[3];
+  ct_series_to_index(annotated->series, nodule->centre_mm, ijk);
+  pl_table_number(table, ijk[0], 1);
+  pl_table_number(table, ijk[1], 1);
+  pl_table_number(table, annotated->has_dicom ? ijk[2] : NAN, 1);
+  pl_table_number(table, annotated->has_dicom ? nodule->centre_mm[0] : NAN, 1);
+  pl_table_number(table, annotated->has_dicom ? nodule->centre_mm[1] : NAN, 1);
+  pl_table_number(table, nodule->centre_mm[2], 1);
+}
+
+static double distance(const double a[3], const double b[3]) {
+  return sqrt((a[0] - b[0]) * (a[0] - b[0]) + (a[1] - b[1]) * (a[1] - b[1]) +
+              (a[2] - b[2]) * (a[2] - b[2]));
+}
+
+static lc_status put_nodule(struct pl_table *table, const struct pl_survey *survey,
+                            const struct pl_annotated_series *annotated, size_t which,
+                            const struct ct_nodule *luna, double level, struct lc_error *err) {
+  const struct ct_nodule *nodule = &annotated->nodules.nodules[which];
+  struct ct_consensus consensus = {0};
+  unsigned faults = 0;
+  char words[160];
+  if (annotated->has_dicom)
+    LC_TRY(ct_nodule_consensus(&consensus, nodule, annotated->series, level, err));
+  pl_table_text(table, pl_survey_patient(survey, annotated->series->series_instance_uid));
+  pl_table_text(table, annotated->series->series_instance_uid);
+  pl_table_text(table, nodule->id);
+  pl_table_integer(table, nodule->n_readers);
+  pl_table_integer(table, (long long)nodule->n_marks);
+  put_place(table, annotated, nodule);
+  pl_table_number(table, annotated->has_dicom ? nodule->diameter_mm : NAN, 1);
+  pl_table_number(table, annotated->has_dicom ? consensus.volume_mm3 : NAN, 0);
+  for (int r = 0; r < CT_RATING_COUNT; r++) pl_table_number(table, nodule->mean_rating[r], 2);
+  pl_table_number(table, nodule->median_rating[CT_MALIGNANCY], 1);
+  pl_table_text(table, pl_malignancy_label(nodule->median_rating[CT_MALIGNANCY]));
+  pl_table_number(table, luna ? luna->diameter_mm : NAN, 1);
+  pl_table_number(table, luna ? distance(luna->centre_mm, nodule->centre_mm) : NAN, 1);
+  for (size_t m = 0; m < nodule->n_marks; m++) faults |= nodule->marks[m]->faults;
+  pl_fault_words(words, faults);
+  pl_table_text(table, words);
+  pl_table_text(table, annotated->has_dicom ? "DICOM" : "XML alone");
+  pl_table_text(table, annotated->annotation->path);
+  ct_consensus_free(&consensus);
+  return LC_OK;
+}
+
+static lc_status read_luna(const struct arguments *arguments,
+                           const struct pl_annotated_series *annotated,
+                           struct ct_nodule_list *points, long **matches, struct lc_error *err) {
+  memset(points, 0, sizeof *points);
+  *matches = NULL;
+  if (!arguments->luna || !annotated->has_dicom) return LC_OK;
+  LC_TRY(ct_nodules_from_csv(points, arguments->luna, annotated->series, err));
+  lc_status status = lc_alloc(matches, points->n_nodules, sizeof **matches, err);
+  if (status == LC_OK)
+    ct_nodules_match(&annotated->nodules, points, *matches);
+  else
+    ct_nodule_list_free(points);
+  return status;
+}
+
+static void count(struct totals *totals, const struct pl_survey *survey,
+                  const struct pl_annotated_series *annotated, const struct ct_nodule_list *points,
+                  const long *matches) {
+  const struct ct_annotation *annotation = annotated->annotation;
+  const char *patient = pl_survey_patient(survey, annotation->series_instance_uid);
+  totals->series++;
+  totals->nodules += annotated->nodules.n_nodules;
+  totals->unplaced += annotated->nodules.n_marks_unplaced;
+  totals->too_large += annotated->nodules.group_too_large;
+  totals->luna += points->n_nodules;
+  for (size_t p = 0; p < points->n_nodules; p++) totals->luna_found += matches[p] >= 0;
+  for (size_t m = 0; m < annotation->n_marks; m++) {
+    totals->marks += annotation->marks[m].kind == CT_MARK_NODULE;
+    totals->small += annotation->marks[m].kind == CT_MARK_SMALL;
+    totals->non_nodules += annotation->marks[m].kind == CT_MARK_NON_NODULE;
+    for (int f = 0; f < 7; f++) totals->faults[f] += annotation->marks[m].faults >> f & 1;
+  }
+  if (!patient[0]) return;
+  totals->patients[totals->n_patients++] = patient;
+  if (annotated->nodules.n_nodules) totals->with_nodule[totals->n_with_nodule++] = patient;
+}
+
+static int by_text(const void *a, const void *b) {
+  return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static size_t distinct(const char **names, size_t n) {
+  size_t found = n > 0;
+  if (n) qsort((void *)names, n, sizeof *names, by_text);
+  for (size_t i = 1; i < n; i++) found += strcmp(names[i], names[i - 1]) != 0;
+  return found;
+}
+
+static void put_count(struct pl_table *table, const char *what, size_t found, long published) {
+  pl_table_text(table, what);
+  pl_table_integer(table, (long long)found);
+  if (published < 0)
+    pl_table_missing(table);
+  else
+    pl_table_integer(table, published);
+}
+
+static lc_status print_counts(const struct pl_survey *survey, struct totals *totals,
+                              enum pl_table_form form, struct lc_error *err) {
+  static const struct pl_column count_columns[] = {
+      {"count", "COUNT", false}, {"found", "FOUND", true}, {"published", "LIDC-IDRI", true}};
+  struct pl_table table;
+  pl_table_init(&table, count_columns, 3);
+  put_count(&table, "annotation files", survey->marks.n_files, 1318);
+  put_count(&table, "of CT", survey->marks.n_ct_files, -1);
+  put_count(&table, "of chest X-ray", survey->marks.n_chest_xrays, -1);
+  put_count(&table, "unreadable", survey->marks.n_problems, -1);
+  put_count(&table, "CT series", totals->series, 1018);
+  if (totals->n_patients) {
+    put_count(&table, "patients", distinct(totals->patients, totals->n_patients), 1010);
+    put_count(&table, "patients with a nodule of 3 mm or more",
+              distinct(totals->with_nodule, totals->n_with_nodule), 875);
+  }
+  put_count(&table, "marks of nodules of 3 mm or more", totals->marks, 6859);
+  put_count(&table, "nodules (clusters of marks)", totals->nodules, 2651);
+  put_count(&table, "series with a cluster of more than four marks", totals->too_large, 14);
+  put_count(&table, "marks of nodules under 3 mm", totals->small, -1);
+  put_count(&table, "marks of non-nodules", totals->non_nodules, -1);
+  put_count(&table, "marks merged as repeats", survey->marks.n_repeated, -1);
+  put_count(&table, "marks on no slice of the series", totals->unplaced, -1);
+  for (unsigned f = 0; f < 6; f++) {
+    char words[160], what[200];
+    pl_fault_words(words, 1u << f);
+    snprintf(what, sizeof what, "marks with fault %s", words);
+    put_count(&table, what, totals->faults[f], -1);
+  }
+  if (totals->luna) {
+    put_count(&table, "LUNA16 nodules of these series", totals->luna, -1);
+    put_count(&table, "matched", totals->luna_found, -1);
+  }
+  lc_status status = pl_table_print(&table, form, stdout, err);
+  pl_table_free(&table);
+  return status;
+}
+
+static lc_status list_series(const struct arguments *arguments, const struct pl_survey *survey,
+                             size_t which, struct pl_table *table, struct totals *totals,
+                             struct lc_error *err) {
+  struct pl_annotated_series annotated;
+  struct ct_nodule_list points;
+  long *matches;
+  LC_TRY(pl_signal_check(err));
+  LC_TRY(pl_annotated_series_open(&annotated, survey, which, &arguments->grouping, err));
+  if (annotated.nodules.group_too_large)
+    lc_log(LC_LOG_WARNING, "%s: a cluster of more than four marks remains",
+           annotated.annotation->path);
+  lc_status status = read_luna(arguments, &annotated, &points, &matches, err);
+  if (status == LC_OK) count(totals, survey, &annotated, &points, matches);
+  for (size_t i = 0; i < annotated.nodules.n_nodules && status == LC_OK; i++)
+    status = put_nodule(table, survey, &annotated, i, luna_point(&points, matches, i),
+                        arguments->level, err);
+  free(matches);
+  ct_nodule_list_free(&points);
+  pl_annotated_series_free(&annotated);
+  return status;
+}
+
+static lc_status list_all(const struct arguments *arguments, const struct pl_survey *survey,
+                          struct lc_error *err) {
+  struct totals totals = {0};
+  struct pl_table table;
+  size_t n = survey->marks.n_annotations;
+  pl_table_init(&table, columns, sizeof columns / sizeof *columns);
+  lc_status status = lc_alloc(&totals.patients, n, sizeof(char *), err);
+  if (status == LC_OK) status = lc_alloc(&totals.with_nodule, n, sizeof(char *), err);
+  for (size_t i = 0; i < n && status == LC_OK; i++)
+    status = list_series(arguments, survey, i, &table, &totals, err);
+  if (status == LC_OK)
+    status = arguments->counts ? print_counts(survey, &totals, arguments->form, err)
+                               : pl_table_print(&table, arguments->form, stdout, err);
+  if (status == LC_OK && !arguments->counts)
+    lc_log(LC_LOG_INFO, "%zu nodules of %zu marks in %zu series; %zu chest X-ray files left out",
+           totals.nodules, totals.marks, totals.series, survey->marks.n_chest_xrays);
+  free((void *)totals.patients);
+  free((void *)totals.with_nodule);
+  pl_table_free(&table);
+  return status;
+}
+
+lc_status cmd_nodules(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {.level = 0.5};
+  struct pl_survey survey;
+  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(
+      pl_survey_open(&survey, arguments.paths, arguments.n_paths, NULL, !arguments.xml_only, err));
+  lc_status status = LC_OK;
+  if (survey.marks.n_annotations == 0)
+    status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "%s: no annotation of a CT series",
+                     arguments.paths[0]);
+  if (status == LC_OK && arguments.patients)
+    status = pl_survey_read_patients(&survey, arguments.patients, err);
+  if (status == LC_OK) status = list_all(&arguments, &survey, err);
+  pl_survey_free(&survey);
+  return status;
+}

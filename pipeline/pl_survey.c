@@ -1,0 +1,181 @@
+#include "pl_survey.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_file.h"
+#include "lc_log.h"
+#include "lc_text.h"
+#include "pl_progress.h"
+
+static lc_status read_marks(struct pl_survey *survey, const char *const *paths, size_t n_paths,
+                            const char *marks_path, struct lc_error *err) {
+  struct pl_progress progress;
+  pl_progress_start(&progress, "reading annotations", "files", 0);
+  lc_status status =
+      marks_path ? ct_annotation_set_scan(&survey->marks, &marks_path, 1, &progress.progress, err)
+                 : ct_annotation_set_scan(&survey->marks, paths, n_paths, &progress.progress, err);
+  pl_progress_end(&progress);
+  return status;
+}
+
+static lc_status read_dicom(struct pl_survey *survey, const char *const *paths, size_t n_paths,
+                            struct lc_error *err) {
+  struct pl_progress progress;
+  pl_progress_start(&progress, "reading headers", "files", 0);
+  lc_status status = ct_index_scan(&survey->index, paths, n_paths, &progress.progress, err);
+  pl_progress_end(&progress);
+  return status;
+}
+
+lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, size_t n_paths,
+                         const char *marks_path, bool want_dicom, struct lc_error *err) {
+  memset(survey, 0, sizeof *survey);
+  for (size_t i = 0; i < n_paths; i++)
+    if (!lc_file_exists(paths[i]) && !lc_folder_exists(paths[i]))
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such folder or file", paths[i]);
+  lc_status marks = read_marks(survey, paths, n_paths, marks_path, err);
+  if (marks != LC_OK && (marks != LC_ERR_NOT_FOUND || marks_path || !want_dicom)) return marks;
+  if (!want_dicom) return LC_OK;
+  lc_status dicom = read_dicom(survey, paths, n_paths, marks == LC_OK ? NULL : err);
+  if (dicom == LC_OK || (marks == LC_OK && (dicom == LC_ERR_NO_DICOM || dicom == LC_ERR_FORMAT)))
+    return LC_OK;
+  pl_survey_free(survey);
+  return dicom;
+}
+
+void pl_survey_free(struct pl_survey *survey) {
+  ct_index_free(&survey->index);
+  ct_annotation_set_free(&survey->marks);
+  free(survey->patients);
+  memset(survey, 0, sizeof *survey);
+}
+
+/* Cuts a line into at most `most` fields at commas; a field in quotes may hold commas. */
+static size_t cut(char *line, char **fields, size_t most) {
+  size_t n = 0;
+  line[strcspn(line, "\r\n")] = '\0';
+  while (n < most) {
+    bool quoted = *line == '"';
+    char *closing = quoted ? strchr(line + 1, '"') : NULL;
+    char *end = strchr(closing ? closing : line, ',');
+    if (end) *end = '\0';
+    if (closing) *closing = '\0';
+    fields[n++] = closing ? line + 1 : line;
+    if (!end) break;
+    line = end + 1;
+  }
+  return n;
+}
+
+static int by_uid(const void *a, const void *b) {
+  return strcmp(((const struct pl_patient *)a)->series_instance_uid,
+                ((const struct pl_patient *)b)->series_instance_uid);
+}
+
+static lc_status fill_patients(struct pl_survey *survey, const char *path, char *text,
+                               struct lc_error *err) {
+  enum { MOST = 64 };
+  char *fields[MOST], *next = text;
+  size_t lines = 1, patient = SIZE_MAX, series = SIZE_MAX;
+  for (const char *c = text; *c; c++) lines += *c == '\n';
+  LC_TRY(lc_alloc(&survey->patients, lines, sizeof *survey->patients, err));
+  for (size_t line = 0; next && *next; line++) {
+    char *start = next, *end = strchr(next, '\n');
+    next = end ? end + 1 : NULL;
+    if (end) *end = '\0';
+    size_t n = cut(start, fields, MOST);
+    for (size_t f = 0; line == 0 && f < n; f++) {
+      if (strcmp(fields[f], "Patient Id") == 0) patient = f;
+      if (strcmp(fields[f], "Series UID") == 0) series = f;
+    }
+    if (patient == SIZE_MAX || series == SIZE_MAX)
+      LC_FAIL(err, LC_ERR_FORMAT, "%s:1: no columns \"Patient Id\" and \"Series UID\"", path);
+    if (line == 0 || n <= patient || n <= series) continue;
+    struct pl_patient *entry = &survey->patients[survey->n_patients++];
+    lc_text_copy(entry->series_instance_uid, sizeof entry->series_instance_uid, fields[series]);
+    lc_text_copy(entry->patient_id, sizeof entry->patient_id, fields[patient]);
+  }
+  qsort(survey->patients, survey->n_patients, sizeof *survey->patients, by_uid);
+  return LC_OK;
+}
+
+lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
+                                  struct lc_error *err) {
+  char *text;
+  size_t count;
+  LC_TRY(lc_file_read(path, (size_t)64 << 20, &text, &count, err));
+  lc_status status = fill_patients(survey, path, text, err);
+  free(text);
+  return status;
+}
+
+const char *pl_survey_patient(const struct pl_survey *survey, const char *series_uid) {
+  struct pl_patient wanted;
+  for (size_t i = 0; i < survey->index.n_series; i++)
+    if (strcmp(survey->index.series[i].series_instance_uid, series_uid) == 0)
+      return survey->index.series[i].patient_id;
+  lc_text_copy(wanted.series_instance_uid, sizeof wanted.series_instance_uid, series_uid);
+  const struct pl_patient *found =
+      survey->n_patients
+          ? bsearch(&wanted, survey->patients, survey->n_patients, sizeof *survey->patients, by_uid)
+          : NULL;
+  return found ? found->patient_id : "";
+}
+
+const struct ct_series *pl_survey_series(const struct pl_survey *survey, const char *series_uid) {
+  const struct ct_series *series = NULL;
+  struct lc_error err;
+  if (survey->index.n_series == 0) return NULL;
+  lc_status status = ct_index_choose(&survey->index, series_uid, &series, &err);
+  if (status == LC_OK) return series;
+  if (status != LC_ERR_NOT_FOUND) lc_log(LC_LOG_WARNING, "%s", err.message);
+  return NULL;
+}
+
+lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
+                                   const struct pl_survey *survey, size_t which,
+                                   const struct ct_grouping *grouping, struct lc_error *err) {
+  memset(annotated, 0, sizeof *annotated);
+  struct ct_annotation *annotation = &survey->marks.annotations[which];
+  annotated->annotation = annotation;
+  annotated->series = pl_survey_series(survey, annotation->series_instance_uid);
+  annotated->has_dicom = annotated->series != NULL;
+  if (!annotated->has_dicom) {
+    LC_TRY(ct_series_from_annotation(&annotated->implied, annotation, err));
+    annotated->series = &annotated->implied;
+  } else {
+    (void)ct_annotation_check(annotation, annotated->series);
+  }
+  for (size_t m = 0; m < annotation->n_marks; m++)
+    annotated->n_faulty += annotation->marks[m].faults != 0;
+  lc_status status =
+      ct_nodules_from_marks(&annotated->nodules, annotation, annotated->series, grouping, err);
+  if (status != LC_OK) pl_annotated_series_free(annotated);
+  return status;
+}
+
+void pl_annotated_series_free(struct pl_annotated_series *annotated) {
+  ct_nodule_list_free(&annotated->nodules);
+  ct_series_release(&annotated->implied);
+  memset(annotated, 0, sizeof *annotated);
+}
+
+void pl_fault_words(char out[160], unsigned faults) {
+  static const char *const words[] = {"rating-zero",  "no-ratings",    "few-points",
+                                      "open-outline", "unknown-slice", "outside-image",
+                                      "repeated"};
+  size_t used = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (faults >> i & 1)
+      used += (size_t)snprintf(out + used, 160 - used, "%s%s", used ? " " : "", words[i]);
+}
+
+const char *pl_malignancy_label(double median) {
+  if (isnan(median)) return "unrated";
+  return median > 3 ? "malignant" : median < 3 ? "benign" : "indeterminate";
+}

@@ -1,0 +1,64 @@
+/* What lies in some folders for work on nodules: annotations, CT series, or both, brought together
+ * by series UID.
+ *
+ * Thread-safety: a finished survey may be read by many threads. */
+#ifndef PL_SURVEY_H
+#define PL_SURVEY_H
+
+#include "ct_annotation_set.h"
+#include "ct_series.h"
+
+struct pl_patient {
+  char series_instance_uid[CT_UID_SIZE];
+  char patient_id[64];
+};
+
+struct pl_survey {
+  struct ct_index index; /* empty without DICOM */
+  struct ct_annotation_set marks;
+  struct pl_patient *patients; /* from the table of series, sorted by UID */
+  size_t n_patients;
+};
+
+/* Reads both kinds of files below the paths; marks_path (or NULL) names where else annotations are.
+ * LC_ERR_NOT_FOUND when there is neither annotation nor DICOM. want_dicom: false leaves DICOM
+ * alone.
+ */
+LC_MUST_CHECK lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths,
+                                       size_t n_paths, const char *marks_path, bool want_dicom,
+                                       struct lc_error *err);
+void pl_survey_free(struct pl_survey *survey);
+
+/* TCIA's table of series: a CSV with the columns "Patient Id" and "Series UID". */
+LC_MUST_CHECK lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
+                                                struct lc_error *err);
+/* Patient of a series by DICOM or by that table; "" when unknown. */
+const char *pl_survey_patient(const struct pl_survey *survey, const char *series_uid);
+
+/* The usable series with this UID, or NULL; a refused one is logged. */
+const struct ct_series *pl_survey_series(const struct pl_survey *survey, const char *series_uid);
+
+/* One annotated series with its nodules. */
+struct pl_annotated_series {
+  const struct ct_annotation *annotation;
+  const struct ct_series *series; /* of the survey, or &implied */
+  struct ct_series implied;       /* from XML alone */
+  bool has_dicom;
+  struct ct_nodule_list nodules;
+  size_t n_faulty; /* marks with any fault */
+};
+
+/* Annotation `which` of the survey. */
+LC_MUST_CHECK lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
+                                                 const struct pl_survey *survey, size_t which,
+                                                 const struct ct_grouping *grouping,
+                                                 struct lc_error *err);
+void pl_annotated_series_free(struct pl_annotated_series *annotated);
+
+/* Words for a set of faults, separated by blanks; "" for none. */
+void pl_fault_words(char out[160], unsigned faults);
+
+/* "malignant" (median above 3), "benign" (below 3), "indeterminate" (3), "unrated". */
+const char *pl_malignancy_label(double median);
+
+#endif
