@@ -21,6 +21,8 @@ const struct pl_command pl_commands[] = {
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
     {"config", "show and check a configuration", cmd_config},
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},
+    {"train", "train a model on nodule crops and measure it", cmd_train},
+    {"evaluate", "measure a model on nodule crops", cmd_evaluate},
     {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights},
     {NULL, NULL, NULL},
 };

@@ -1,0 +1,164 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "lc_file.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_progress.h"
+#include "pl_training.h"
+
+struct arguments {
+  struct pl_recipe_overrides overrides;
+  const char *weights, *split, *predictions;
+  bool json;
+};
+
+static const struct argp_option options[] = {
+    {"weights", 'w', "FILE", 0, "Model to measure (safetensors)", 1},
+    {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
+    {"split", 's', "NAME", 0, "Split to measure on; without it data.validate of the recipe", 1},
+    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
+    {"json", 'j', NULL, 0, "Write everything as JSON", 2},
+    {"predictions", 'p', "FILE", 0, "Write one line a nodule as CSV", 2},
+    {0}};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  struct lc_error err;
+  switch (key) {
+  case 'w':
+    arguments->weights = arg;
+    return 0;
+  case 'd':
+    arguments->overrides.crops = arg;
+    return 0;
+  case 's':
+    arguments->split = arg;
+    return 0;
+  case 'S':
+    if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
+      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return 0;
+  case 'j':
+    arguments->json = true;
+    return 0;
+  case 'p':
+    arguments->predictions = arg;
+    return 0;
+  case ARGP_KEY_ARG:
+    if (arguments->overrides.file) argp_error(state, "more than one recipe: %s", arg);
+    arguments->overrides.file = arg;
+    return 0;
+  case ARGP_KEY_END:
+    if (!arguments->weights) argp_error(state, "--weights FILE is needed");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[RECIPE.yaml]",
+    .doc =
+        "Measure a model on nodule crops. The recipe says how the crops are prepared; give the "
+        "one that the model was trained by (recipe.yaml in the folder of its run).\v"
+        "Examples:\n"
+        "  lungcdam evaluate run1/recipe.yaml --weights run1/model.safetensors --crops crops.h5\n"
+        "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 --json",
+    .children = children};
+
+static lc_status write_predictions(const struct arguments *arguments,
+                                   const struct pl_examples *examples,
+                                   const struct pl_predictions *predictions, struct lc_error *err) {
+  struct lc_text csv = {0};
+  if (!arguments->predictions) return LC_OK;
+  pl_predictions_csv(examples, predictions, &csv);
+  lc_status status =
+      csv.failed ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory")
+                 : lc_file_write(arguments->predictions, lc_text_get(&csv), csv.length, err);
+  lc_text_free(&csv);
+  return status;
+}
+
+static lc_status print(const struct pl_evaluation *evaluation, const struct arguments *arguments,
+                       bool trained, struct lc_error *err) {
+  struct lc_text text = {0};
+  if (arguments->json)
+    pl_evaluation_json(evaluation, &text);
+  else
+    pl_evaluation_print(evaluation, &text);
+  if (!arguments->json && !trained)
+    lc_text_add(&text, "UNTRAINED WEIGHTS: these numbers mean nothing\n");
+  lc_status status = LC_OK;
+  if (text.failed)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
+  else
+    fputs(lc_text_get(&text), stdout);
+  lc_text_free(&text);
+  return status;
+}
+
+static lc_status measure(const struct pl_recipe *recipe, const struct arguments *arguments,
+                         const struct pl_examples *examples, const struct vit_model *model,
+                         struct lc_error *err) {
+  struct pl_predictions predictions = {0};
+  struct pl_evaluation evaluation;
+  struct pl_progress progress;
+  lc_status status;
+  if (examples->malignancy == SIZE_MAX && examples->biomarkers == SIZE_MAX)
+    LC_FAIL(err, LC_ERR_MISMATCH,
+            "%s: has no head \"malignancy\" or \"biomarkers\", so that there is nothing to measure",
+            arguments->weights);
+  pl_progress_start(&progress, "measuring", "images",
+                    examples->n * (recipe->test_symmetries ? 8 : 1));
+  status =
+      pl_predict(model, examples, recipe->test_symmetries, &progress.progress, &predictions, err);
+  pl_progress_end(&progress);
+  LC_TRY_GOTO(status, done);
+  LC_TRY_GOTO(pl_evaluate(examples, &predictions, (size_t)recipe->test_bootstrap,
+                          (uint64_t)recipe->train_seed, &evaluation, err),
+              done);
+  LC_TRY_GOTO(write_predictions(arguments, examples, &predictions, err), done);
+  LC_TRY_GOTO(print(&evaluation, arguments, model->trained, err), done);
+done:
+  pl_predictions_free(&predictions);
+  return status;
+}
+
+static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments *arguments,
+                          struct lc_error *err) {
+  struct vit_model model = {0};
+  struct pl_crops crops = {0};
+  struct pl_examples examples = {0};
+  const struct pl_label_scale scale = pl_label_scale_none();
+  lc_status status;
+  LC_TRY_GOTO(pl_recipe_check_run(recipe, err), done);
+  LC_TRY_GOTO(vit_model_load(&model, arguments->weights, NULL, err), done);
+  LC_TRY_GOTO(pl_crops_read(&crops, recipe->data_crops, err), done);
+  LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch,
+                               arguments->split ? arguments->split : recipe->data_validate, &scale,
+                               err),
+              done);
+  LC_TRY_GOTO(measure(recipe, arguments, &examples, &model, err), done);
+done:
+  pl_examples_free(&examples);
+  pl_crops_free(&crops);
+  vit_model_free(&model);
+  return status;
+}
+
+lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {0};
+  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  struct pl_recipe recipe;
+  lc_status status = pl_recipe_make(&recipe, &arguments.overrides, err);
+  pl_list_free(&arguments.overrides.keys);
+  LC_TRY(status);
+  status = evaluate(&recipe, &arguments, err);
+  pl_recipe_free(&recipe);
+  return status;
+}

@@ -1,0 +1,265 @@
+#include "pl_training.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lc_file.h"
+#include "lc_log.h"
+#include "pl_progress.h"
+#include "pl_runlog.h"
+#include "pl_signal.h"
+#include "vit_checkpoint.h"
+
+/* Everything of one run. */
+struct training {
+  const struct pl_recipe *recipe;
+  struct pl_crops crops;
+  struct vit_arch arch;
+  struct pl_examples learn, measure;
+  struct vit_samples samples;
+  struct vit_model model;
+  struct vit_train train;
+  struct pl_runlog steps, epochs;
+  struct pl_progress progress;
+  double loss, seconds, started; /* of the present epoch */
+  size_t seen;
+};
+
+static double now_s(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static bool should_stop(void *context) {
+  (void)context;
+  return pl_signal_check(NULL) != LC_OK;
+}
+
+static lc_status on_step(void *context, const struct vit_train_report *report,
+                         struct lc_error *err) {
+  struct training *t = context;
+  t->loss += report->loss.total * (double)report->samples;
+  t->seen += report->samples;
+  snprintf(t->progress.label, sizeof t->progress.label, "epoch %llu, loss %.4f, rate %.2g",
+           (unsigned long long)report->epoch + 1, report->loss.total, report->rate);
+  lc_progress_step(&t->progress.progress, report->samples);
+  size_t n_tasks = t->train.loss.n_tasks;
+  return pl_runlog_add(&t->steps, err, "%llu,%llu,%.9g,%.9g,%.9g,%.9g,%.9g",
+                       (unsigned long long)report->step, (unsigned long long)report->epoch,
+                       report->rate, report->loss.total, report->loss.tasks[0],
+                       n_tasks > 1 ? report->loss.tasks[1] : NAN, report->gradient_norm);
+}
+
+static double score_of(const struct pl_recipe *recipe, const struct pl_evaluation *e) {
+  switch ((enum pl_score)recipe->train_score) {
+  case PL_SCORE_R2:
+    return e->mean_r2.value;
+  case PL_SCORE_SUM:
+    return e->auroc.value + e->mean_r2.value;
+  case PL_SCORE_AUROC:
+    break;
+  }
+  return e->auroc.value;
+}
+
+static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t epoch,
+                          double *score, struct lc_error *err) {
+  struct training *t = context;
+  struct vit_model model;
+  struct pl_predictions predictions = {0};
+  struct pl_evaluation e;
+  double seconds = now_s() - t->started;
+  LC_TRY(vit_train_result(train, &model, err));
+  lc_status status = pl_predict(&model, &t->measure, false, NULL, &predictions, err);
+  if (status == LC_OK) status = pl_evaluate(&t->measure, &predictions, 0, 0, &e, err);
+  pl_predictions_free(&predictions);
+  vit_model_free(&model);
+  LC_TRY(status);
+  *score = score_of(t->recipe, &e);
+  LC_TRY(pl_runlog_add(&t->epochs, err, "%llu,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g",
+                       (unsigned long long)epoch, t->loss / (double)t->seen,
+                       vit_schedule_rate(&train->settings.schedule, train->step - 1), e.auroc.value,
+                       e.brier.value, e.mean_r2.value, (double)t->seen / seconds));
+  t->loss = 0;
+  t->seen = 0;
+  t->started = now_s();
+  return LC_OK;
+}
+
+static lc_status write_recipe(const struct training *t, struct lc_error *err) {
+  struct lc_text text = {0};
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, t->recipe->output_folder, "recipe.yaml", err));
+  pl_schema_print(&pl_recipe_schema, t->recipe, PL_PRINT_CANONICAL, &text);
+  lc_status status = text.failed
+                         ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: no memory", path)
+                         : lc_file_write(path, lc_text_get(&text), text.length, err);
+  lc_text_free(&text);
+  return status;
+}
+
+/* A folder that holds a run is one with a recipe. */
+static lc_status prepare_folder(const struct pl_recipe *recipe, enum pl_existing existing,
+                                struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  const char *folder = recipe->output_folder;
+  LC_TRY(lc_path_join(path, folder, "recipe.yaml", err));
+  bool run = lc_file_exists(path);
+  if (existing == PL_EXISTING_REFUSE && lc_folder_exists(folder))
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it, --resume goes on", folder);
+  if (existing == PL_EXISTING_OVERWRITE && lc_folder_exists(folder) && !run)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: is not the folder of a training; it is left alone", folder);
+  if (existing == PL_EXISTING_OVERWRITE) LC_TRY(lc_folder_remove(folder, err));
+  return lc_folder_make(folder, err);
+}
+
+static lc_status prepare_data(struct training *t, struct lc_error *err) {
+  const struct pl_recipe *r = t->recipe;
+  LC_TRY(pl_recipe_arch(r, &t->arch, err));
+  LC_TRY(pl_crops_read(&t->crops, r->data_crops, err));
+  LC_TRY(pl_examples_init(&t->learn, &t->crops, r, &t->arch, r->data_train, NULL, err));
+  LC_TRY(pl_examples_init(&t->measure, &t->crops, r, &t->arch, r->data_validate, &t->learn.scale,
+                          err));
+  LC_TRY(pl_examples_disjoint(&t->learn, &t->measure, err));
+  pl_recipe_augment(r, &t->learn.augment);
+  LC_TRY(vit_augment_check(&t->learn.augment, err));
+  t->samples = pl_examples_samples(&t->learn);
+  return LC_OK;
+}
+
+static lc_status prepare_train(struct training *t, struct lc_error *err) {
+  const struct pl_recipe *r = t->recipe;
+  size_t n = t->learn.n, batch = (size_t)r->train_batch;
+  struct vit_train_settings settings = {.batch = batch,
+                                        .whole_batches = r->train_whole_batches,
+                                        .epochs = (uint64_t)r->train_epochs,
+                                        .seed = (uint64_t)r->train_seed,
+                                        .part = (size_t)r->train_part,
+                                        .recompute = r->train_recompute,
+                                        .frozen = (const char *const *)r->model_frozen.items,
+                                        .n_frozen = r->model_frozen.n};
+  pl_recipe_optim(r, &settings.optim);
+  uint64_t steps = r->train_whole_batches ? n / batch : (n + batch - 1) / batch;
+  pl_recipe_schedule(r, steps, &settings.schedule);
+  LC_TRY(pl_training_model(r, &t->arch, &t->model, err));
+  LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
+  for (size_t k = 0; k < t->train.loss.n_tasks; k++) {
+    struct vit_loss_task *task = &t->train.loss.tasks[k];
+    task->weight = task->kind == VIT_LOSS_BCE ? r->tasks_malignancy : r->tasks_biomarkers;
+  }
+  return LC_OK;
+}
+
+static lc_status train_all(struct training *t, bool resume, struct lc_error *err) {
+  const struct pl_recipe *r = t->recipe;
+  bool found = false;
+  if (resume) LC_TRY(vit_checkpoint_resume(&t->train, r->output_folder, &found, err));
+  if (found)
+    lc_log(LC_LOG_INFO, "going on from step %llu of %llu", (unsigned long long)t->train.step,
+           (unsigned long long)vit_train_steps(&t->train));
+  LC_TRY(write_recipe(t, err)); /* now that it is known to be that of the run */
+  uint64_t step = t->train.step;
+  LC_TRY(pl_runlog_open(&t->steps, r->output_folder, "steps.csv",
+                        t->train.loss.n_tasks > 1
+                            ? "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm"
+                            : "step,epoch,rate,loss,task_loss,other_loss,gradient_norm",
+                        step, err));
+  LC_TRY(pl_runlog_open(&t->epochs, r->output_folder, "epochs.csv",
+                        "epoch,loss,rate,auroc,brier,mean_r2,nodules_per_s",
+                        step / t->train.steps_per_epoch, err));
+  const struct vit_train_run run = {.folder = r->output_folder,
+                                    .checkpoint_steps = (uint64_t)r->checkpoint_steps,
+                                    .keep = (size_t)r->checkpoint_keep,
+                                    .patience = (uint64_t)r->train_patience,
+                                    .context = t,
+                                    .should_stop = should_stop,
+                                    .on_step = on_step,
+                                    .evaluate = on_epoch};
+  uint64_t left = vit_train_steps(&t->train) - step;
+  pl_progress_start(&t->progress, "training", "nodules", left * t->train.settings.batch);
+  t->started = now_s();
+  lc_status status = vit_train_run(&t->train, &run, err);
+  pl_progress_end(&t->progress);
+  return status;
+}
+
+static lc_status write_text(const char *folder, const char *name, const struct lc_text *text,
+                            struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, folder, name, err));
+  if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  return lc_file_write(path, lc_text_get(text), text->length, err);
+}
+
+static lc_status write_evaluation(const struct training *t, const struct pl_evaluation *e,
+                                  const struct pl_predictions *predictions, struct lc_error *err) {
+  struct lc_text json = {0}, csv = {0};
+  const char *folder = t->recipe->output_folder;
+  pl_evaluation_json(e, &json);
+  pl_predictions_csv(&t->measure, predictions, &csv);
+  lc_status status = write_text(folder, "evaluation.json", &json, err);
+  if (status == LC_OK) status = write_text(folder, "predictions.csv", &csv, err);
+  lc_text_free(&json);
+  lc_text_free(&csv);
+  return status;
+}
+
+/* The model that is kept, in the units of the ratings. */
+static lc_status result(struct training *t, struct vit_model *model, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  if (t->recipe->train_kept == PL_KEPT_BEST && t->train.has_best) {
+    LC_TRY(lc_path_join(path, t->recipe->output_folder, "best.safetensors", err));
+    LC_TRY(vit_model_load(model, path, &t->arch, err));
+  } else {
+    LC_TRY(vit_train_result(&t->train, model, err));
+  }
+  lc_status status = pl_training_fold(model, &t->learn.scale, err);
+  if (status == LC_OK)
+    status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
+  if (status == LC_OK)
+    status = vit_model_save(model, path, "trained by lungcdam; research use only", err);
+  if (status != LC_OK) vit_model_free(model);
+  return status;
+}
+
+static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
+                        struct lc_error *err) {
+  struct vit_model model;
+  struct pl_predictions predictions = {0};
+  LC_TRY(result(t, &model, err));
+  t->measure.scale = pl_label_scale_none();
+  lc_status status;
+  LC_TRY_GOTO(pl_predict(&model, &t->measure, t->recipe->test_symmetries, NULL, &predictions, err),
+              done);
+  LC_TRY_GOTO(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
+                          (uint64_t)t->recipe->train_seed, evaluation, err),
+              done);
+  LC_TRY_GOTO(write_evaluation(t, evaluation, &predictions, err), done);
+done:
+  pl_predictions_free(&predictions);
+  vit_model_free(&model);
+  return status;
+}
+
+lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing existing,
+                          struct pl_evaluation *evaluation, struct lc_error *err) {
+  struct training t = {.recipe = recipe};
+  lc_status status;
+  LC_TRY_GOTO(prepare_data(&t, err), done);
+  LC_TRY_GOTO(prepare_train(&t, err), done);
+  LC_TRY_GOTO(prepare_folder(recipe, existing, err), done);
+  LC_TRY_GOTO(train_all(&t, existing == PL_EXISTING_RESUME, err), done);
+  LC_TRY_GOTO(finish(&t, evaluation, err), done);
+done:
+  pl_runlog_close(&t.steps);
+  pl_runlog_close(&t.epochs);
+  vit_train_free(&t.train);
+  vit_model_free(&t.model);
+  pl_examples_free(&t.learn);
+  pl_examples_free(&t.measure);
+  pl_crops_free(&t.crops);
+  return status;
+}

@@ -1,0 +1,32 @@
+/* A training from a recipe: data, model, the run with its logs and checkpoints, and its result.
+ *
+ * The run folder holds recipe.yaml, steps.csv, epochs.csv, checkpoints/, best.safetensors, and at
+ * the end model.safetensors, evaluation.json and predictions.csv (docs/training.md). */
+#ifndef PL_TRAINING_H
+#define PL_TRAINING_H
+
+#include "pl_evaluate.h"
+#include "pl_output.h"
+#include "pl_recipe.h"
+
+/* Trains and measures. LC_ERR_INTERRUPTED after a signal: the run can be resumed. LC_ERR_EXISTS
+ * when the folder holds a run and neither overwrite nor resume was asked for. */
+LC_MUST_CHECK lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing existing,
+                                        struct pl_evaluation *evaluation, struct lc_error *err);
+
+/* New weights for `arch`: seeded, or from recipe->model_weights where a parameter of that name and
+ * size is there. A backbone parameter that is missing or of another size is LC_ERR_TENSOR; a
+ * position encoding for another grid is interpolated; heads that the file lacks stay seeded. */
+LC_MUST_CHECK lc_status pl_training_model(const struct pl_recipe *recipe,
+                                          const struct vit_arch *arch, struct vit_model *model,
+                                          struct lc_error *err);
+
+/* Makes a model that predicts z-scores of biomarkers predict ratings (and mm): the last layer takes
+ * the scale in. */
+LC_MUST_CHECK lc_status pl_training_fold(struct vit_model *model,
+                                         const struct pl_label_scale *scale, struct lc_error *err);
+
+/* Scale of a model that predicts ratings. */
+struct pl_label_scale pl_label_scale_none(void);
+
+#endif

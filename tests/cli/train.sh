@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Training from the command line on real nodules: a few steps of a tiny model, stopped, killed and
+# resumed to the same bytes, and measured.
+# shellcheck source=tests/cli/lib/common.bash
+source "$LUNGCDAM_SOURCE/tests/cli/lib/common.bash"
+need_data
+
+crops=$data/lidc_nodule_crops.h5
+recipe=$LUNGCDAM_SOURCE/configs/recipes/lidc_axial.yaml
+tiny=(--crops "$crops" --set model.dim=16 --set model.depth=2 --set model.heads=2
+  --set model.mlp_dim=32 --set data.pixels=32 --set data.spacing_mm=1.25 --set train.epochs=3
+  --set schedule.warmup_epochs=1 --set test.bootstrap=50 --set checkpoint.steps=5
+  --set optimizer.ema_decay=0.9)
+
+expect 0 "rate: 0.0005" train "$recipe" --print
+expect 3 "data.crops" train "$recipe" -o "$work/none"
+expect 3 "train.batch" train "$recipe" --crops "$crops" --set train.btach=3 -o "$work/none"
+expect 4 "no such file" train "$recipe" --crops "$work/absent.h5" -o "$work/none"
+expect 3 "2011 samples" train "$recipe" "${tiny[@]}" --set train.batch=3000 -o "$work/none"
+nothing_in "$work/none"
+
+expect 0 "mean R2" train "$recipe" "${tiny[@]}" -o "$work/whole"
+for name in recipe.yaml steps.csv epochs.csv model.safetensors best.safetensors evaluation.json \
+  predictions.csv; do
+  [ -s "$work/whole/$name" ] || fail "$name is missing"
+done
+[ "$(wc -l <"$work/whole/steps.csv")" -eq 94 ] || fail "steps.csv: expected 93 steps and a header"
+[ "$(wc -l <"$work/whole/predictions.csv")" -eq 216 ] || fail "predictions.csv: expected 215 nodules"
+expect 16 "--resume" train "$recipe" "${tiny[@]}" -o "$work/whole"
+
+# Interrupted twice and killed, then resumed: the same weights and logs.
+for signal in TERM KILL INT; do
+  "$program" train "$recipe" "${tiny[@]}" -o "$work/parts" --resume >"$work/out" 2>"$work/err" &
+  pid=$!
+  for _ in $(seq 200); do
+    sleep 0.05
+    compgen -G "$work/parts/checkpoints/step-*" >/dev/null && break
+  done
+  kill -s "$signal" "$pid" 2>/dev/null
+  got=0
+  wait "$pid" || got=$?
+  case $signal in
+  KILL) [ "$got" -eq 137 ] || [ "$got" -eq 0 ] || fail "killed run ended with $got" ;;
+  *) [ "$got" -eq 19 ] || [ "$got" -eq 0 ] || fail "interrupted run ended with $got" ;;
+  esac
+done
+expect 10 "another run" train "$recipe" "${tiny[@]}" --set train.batch=32 -o "$work/parts" --resume
+expect 0 "mean R2" train "$recipe" "${tiny[@]}" -o "$work/parts" --resume --threads 1
+for name in model.safetensors best.safetensors steps.csv evaluation.json predictions.csv recipe.yaml; do
+  cmp -s "$work/whole/$name" "$work/parts/$name" || fail "$name differs after resuming"
+done
+
+# What was trained is measured alike by the other command.
+expect 0 "" evaluate "$work/whole/recipe.yaml" -w "$work/whole/model.safetensors" -d "$crops" --json \
+  --predictions "$work/predictions.csv"
+cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate and train measure differently"
+cmp -s "$work/predictions.csv" "$work/whole/predictions.csv" || fail "predictions differ"
+expect 4 "train, validate" evaluate "$recipe" -w "$work/whole/model.safetensors" -d "$crops" --split x
+
+# A finished model is where another training starts; its backbone may stay as it is.
+expect 0 "mean R2" train "$recipe" "${tiny[@]}" --set train.epochs=1 --set schedule.warmup_epochs=0 \
+  --set "model.weights=$work/whole/model.safetensors" --set "model.frozen=[embedding, blocks, norm]" \
+  -o "$work/tuned"
+expect 13 "blocks.2.norm1.weight" train "$recipe" "${tiny[@]}" --set model.depth=3 \
+  --set "model.weights=$work/whole/model.safetensors" -o "$work/none"
+
+finish
