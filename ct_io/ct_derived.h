@@ -49,6 +49,12 @@ struct ct_reference {
   char series_instance_uid[CT_UID_SIZE];
 };
 
+/* Looks into the header of every slice for what may identify the patient: PatientIdentityRemoved is
+ * not YES, or BurnedInAnnotation is YES, so that pixels taken from it may show a name.
+ * LC_ERR_UNSUPPORTED names the file and the attribute; other errors as the writers'. */
+LC_MUST_CHECK lc_status ct_source_check_anonymised(const struct ct_series *source,
+                                                   struct lc_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -67,7 +67,6 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
   put(to, DCM_SOPClassUID, sop_class_uid);
   put(to, DCM_SOPInstanceUID, about.sop_instance_uid);
   put(to, DCM_InstanceNumber, std::to_string(about.instance_number));
-  copy_if_present(to, from, DCM_BodyPartExamined);
   return object;
 }
 
@@ -77,6 +76,7 @@ std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_cla
   copy_frame_of_reference(object->to(), object->from(), *about.source);
   put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
   copy_times(object->to(), object->from());
+  copy_if_present(object->to(), object->from(), DCM_BodyPartExamined);
   return object;
 }
 
@@ -184,3 +184,26 @@ void put_dimensions(DcmItem &to, const ct_derived &about,
 }
 
 } // namespace ct_out
+
+lc_status ct_source_check_anonymised(const struct ct_series *source, struct lc_error *err) {
+  return ct_out::border(source->series_instance_uid, err, [&] {
+    for (size_t i = 0; i < source->n_slices; i++) {
+      const ct_slice &slice = source->slices[i];
+      if (i > 0 && strcmp(slice.path, source->slices[i - 1].path) == 0) continue;
+      auto file = ct_out::load_header(slice);
+      OFString removed, burned;
+      file->getDataset()->findAndGetOFString(DCM_PatientIdentityRemoved, removed);
+      file->getDataset()->findAndGetOFString(DCM_BurnedInAnnotation, burned);
+      if (removed != "YES")
+        throw ct_out::OutFailure(LC_ERR_UNSUPPORTED,
+                                 std::string(slice.path) + ": PatientIdentityRemoved is \"" +
+                                     removed + "\", expected YES of an anonymised series",
+                                 true);
+      if (burned == "YES")
+        throw ct_out::OutFailure(LC_ERR_UNSUPPORTED,
+                                 std::string(slice.path) +
+                                     ": BurnedInAnnotation is YES: its pixels may name the patient",
+                                 true);
+    }
+  });
+}

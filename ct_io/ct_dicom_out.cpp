@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 
 #include "dcmtk/dcmdata/dcostrma.h"
@@ -229,6 +230,7 @@ void check(const OFCondition &condition, const DcmTagKey &tag) {
 }
 
 std::string decimal_string(double value) {
+  if (!std::isfinite(value)) throw OutFailure(LC_ERR_NUMERIC, "a number is not finite");
   char text[64];
   for (int digits = 17; digits > 0; digits--) {
     auto end = digits == 17 ? std::to_chars(text, text + sizeof text, value)

@@ -53,7 +53,7 @@ template <class Work> lc_status border(const char *path, lc_error *err, Work &&w
 }
 
 /* Shortest decimal text that reads back as the same number, within the 16 characters of a DS;
- * where that does not fit, the nearest that does. */
+ * where that does not fit, the nearest that does. LC_ERR_NUMERIC for NaN and infinity. */
 std::string decimal_string(double value);
 /* Values of a multi-valued DS joined by backslashes. */
 std::string decimal_strings(std::initializer_list<double> values);

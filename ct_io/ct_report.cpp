@@ -140,6 +140,15 @@ void build(TID1500_MeasurementReport &tree, const ct_report &report, const Texts
   check(tree.addQualitativeEvaluation(comment_concept, disclaimer), "comment");
 }
 
+/* What the content tree refers to is evidence of the other kind. */
+bool is_content(const ct_report &report, const ct_reference &object) {
+  for (size_t i = 0; i < report.n_findings; i++)
+    if (report.findings[i].segmentation &&
+        strcmp(report.findings[i].segmentation->sop_instance_uid, object.sop_instance_uid) == 0)
+      return true;
+  return false;
+}
+
 void add_evidence(DSRDocument &document, const ct_report &report) {
   const ct_derived &about = report.about;
   const ct_series &source = *about.source;
@@ -156,10 +165,11 @@ void add_evidence(DSRDocument &document, const ct_report &report) {
                             segmentation->sop_class_uid, segmentation->sop_instance_uid),
             "evidence");
   for (size_t i = 0; i < report.n_evidence; i++)
-    check(document.getPertinentOtherEvidence().addItem(
-              source.study_instance_uid, report.evidence[i].series_instance_uid,
-              report.evidence[i].sop_class_uid, report.evidence[i].sop_instance_uid),
-          "evidence");
+    if (!is_content(report, report.evidence[i]))
+      check(document.getPertinentOtherEvidence().addItem(
+                source.study_instance_uid, report.evidence[i].series_instance_uid,
+                report.evidence[i].sop_class_uid, report.evidence[i].sop_instance_uid),
+            "evidence");
 }
 
 bool uses_scheme(const ct_report &report, const char *scheme) {

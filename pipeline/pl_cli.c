@@ -19,6 +19,7 @@ const struct pl_command pl_commands[] = {
     {"series", "list the DICOM series in folders and say which can be used", cmd_series},
     {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules},
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
+    {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
     {"config", "show and check a configuration", cmd_config},
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},
     {"train", "train a model on nodule crops and measure it", cmd_train},

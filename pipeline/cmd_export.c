@@ -1,0 +1,346 @@
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_derived.h"
+#include "ct_uid.h"
+#include "lc_log.h"
+#include "lc_text.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_export.h"
+#include "pl_nodules.h"
+#include "pl_output.h"
+#include "pl_progress.h"
+#include "pl_signal.h"
+#include "pl_store.h"
+#include "pl_table.h"
+
+struct arguments {
+  struct pl_list inputs, results;
+  const char *nodules, *output;
+  struct pl_export_options options;
+  bool overwrite;
+  enum pl_table_form form;
+};
+
+enum { KEY_ROOT = 0x2000, KEY_NUMBER, KEY_DESCRIPTION, KEY_ANONYMISED, KEY_RELEVANCE };
+
+static const struct argp_option options[] = {
+    {"input", 'i', "PATH", 0, "Folder with the source series; may be repeated", 1},
+    {"nodules", 'n', "FILE", 0, "LIDC XML or CSV of the run, when it did not lie by the series", 1},
+    {"objects", 'O', "KINDS", 0,
+     "Comma-separated kinds of object, or all (default): slices, maps, segmentation, relevance, "
+     "report, presentation",
+     2},
+    {"output", 'o', "DIR", 0, "Folder of the objects; one folder a series is made in it", 3},
+    {"overwrite", 'f', NULL, 0, "Replace what exists", 3},
+    {"uid-root", KEY_ROOT, "ROOT", 0, "Your root for the UIDs made; without it 2.25", 4},
+    {"series-number", KEY_NUMBER, "N", 0,
+     "Series number of the slices; each further kind has 100 more (default 9200)", 4},
+    {"description", KEY_DESCRIPTION, "TEXT", 0,
+     "Start of the series descriptions (default lungcdam)", 4},
+    {"relevance", KEY_RELEVANCE, "SHARE", 0,
+     "Share of a map's largest score that counts as relevant (default 0.5)", 4},
+    {"anonymised", KEY_ANONYMISED, NULL, 0,
+     "Refuse a source that does not say that its patient's identity is removed, or that has "
+     "annotation burned into its pixels",
+     4},
+    {"json", 'j', NULL, 0, "List what was written as JSON", 5},
+    {"csv", 'c', NULL, 0, "List what was written as CSV", 5},
+    {0}};
+
+static void choose_kinds(struct arguments *arguments, const char *list, struct argp_state *state) {
+  struct pl_export_options *chosen = &arguments->options;
+  memset(chosen->kinds, 0, sizeof chosen->kinds);
+  for (const char *word = list; *word;) {
+    size_t length = strcspn(word, ",");
+    bool all = length == 3 && strncmp(word, "all", 3) == 0, found = all;
+    for (int k = 0; k < PL_EXPORT_KINDS; k++)
+      if (all ||
+          (strlen(pl_export_names[k]) == length && strncmp(word, pl_export_names[k], length) == 0))
+        found = chosen->kinds[k] = true;
+    if (!found)
+      argp_error(state,
+                 "--objects: '%.*s' is no kind of object; there are slices, maps, "
+                 "segmentation, relevance, report, presentation",
+                 (int)length, word);
+    word += length + (word[length] == ',');
+  }
+}
+
+static void keep(struct pl_list *list, const char *text, struct argp_state *state) {
+  struct lc_error err;
+  if (pl_list_add(list, text, &err) != LC_OK)
+    argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+}
+
+static error_t parse_number(int key, const char *arg, struct argp_state *state) {
+  struct pl_export_options *chosen = &((struct arguments *)state->input)->options;
+  long long number;
+  if (key == KEY_NUMBER) {
+    if (!lc_text_to_long(arg, &number) || number < 0 || number > 1000000000)
+      argp_error(state, "--series-number is '%s', expected a whole number from 0 to 10^9", arg);
+    else
+      chosen->series_number = (int)number;
+  } else if (!lc_text_to_double(arg, &chosen->relevance) || chosen->relevance < 0 ||
+             chosen->relevance > 1) {
+    argp_error(state, "--relevance is '%s', expected a number from 0 to 1", arg);
+  }
+  return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  switch (key) {
+  case 'i':
+    keep(&arguments->inputs, arg, state);
+    return 0;
+  case 'n':
+    arguments->nodules = arg;
+    return 0;
+  case 'O':
+    choose_kinds(arguments, arg, state);
+    return 0;
+  case 'o':
+    arguments->output = arg;
+    return 0;
+  case 'f':
+    arguments->overwrite = true;
+    return 0;
+  case KEY_ROOT:
+    if (!ct_uid_valid(arg)) argp_error(state, "--uid-root is '%s', expected digits and dots", arg);
+    arguments->options.uid_root = arg;
+    return 0;
+  case KEY_DESCRIPTION:
+    arguments->options.description = arg;
+    return 0;
+  case KEY_ANONYMISED:
+    arguments->options.anonymised = true;
+    return 0;
+  case KEY_NUMBER:
+  case KEY_RELEVANCE:
+    return parse_number(key, arg, state);
+  case 'j':
+    arguments->form = PL_TABLE_JSON;
+    return 0;
+  case 'c':
+    arguments->form = PL_TABLE_CSV;
+    return 0;
+  case ARGP_KEY_ARG:
+    keep(&arguments->results, arg, state);
+    return 0;
+  case ARGP_KEY_END:
+    if (arguments->results.n == 0) argp_error(state, "which results?");
+    if (arguments->inputs.n == 0) argp_error(state, "--input: where is the source series?");
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "RESULTS...",
+    .doc = "Make DICOM objects from results: maps over CT slices of original size, parametric "
+           "maps, segmentations, a measurement report, and outlines for the viewer. RESULTS is "
+           "the folder of one series, or an output folder of 'lungcdam run'.\v"
+           "Examples:\n"
+           "  lungcdam export -i LIDC-IDRI/LIDC-IDRI-0001 -o dicom results\n"
+           "  lungcdam export -i /data/ct -O report,maps --uid-root 1.2.826.0.1.3680043.10.99 "
+           "results\n"
+           "\n"
+           "Everything written says 'research use only'. The same results give the same objects, "
+           "byte for byte.",
+    .children = children};
+
+static const struct pl_column columns[] = {
+    {"SeriesInstanceUID", "SERIES", false},
+    {"kind", "KIND", false},
+    {"objects", "OBJECTS", true},
+    {"folder", "FOLDER", false},
+};
+
+/* One command on its way. */
+struct exporting {
+  const struct arguments *arguments;
+  struct ct_index index;
+  struct pl_output output;
+  struct pl_table table;
+  size_t done;
+};
+
+static void list_written(struct exporting *e, const struct pl_stored *stored,
+                         const struct pl_export_count *count, const char *folder) {
+  for (int k = 0; k < PL_EXPORT_KINDS; k++) {
+    if (!e->arguments->options.kinds[k]) continue;
+    pl_table_text(&e->table, stored->series_instance_uid);
+    pl_table_text(&e->table, pl_export_names[k]);
+    pl_table_integer(&e->table, (long long)count->written[k]);
+    pl_table_text(&e->table, folder);
+  }
+}
+
+/* Window, colours and opacity as in the figures of the run. */
+static struct pl_export_options options_of(const struct arguments *arguments,
+                                           const struct pl_config *config) {
+  struct pl_export_options chosen = arguments->options;
+  chosen.window_low_hu = config->figure_window_low_hu;
+  chosen.window_high_hu = config->figure_window_high_hu;
+  chosen.opacity = config->figure_opacity;
+  chosen.colours = (cdam_colours)config->figure_colours;
+  return chosen;
+}
+
+static lc_status publish(struct exporting *e, const struct pl_config *config,
+                         const struct pl_stored *stored, const struct pl_result *result,
+                         struct lc_error *err) {
+  char name[129];
+  struct pl_draft draft;
+  struct pl_export_count count;
+  struct pl_export_options chosen = options_of(e->arguments, config);
+  pl_output_name(name, stored->series_instance_uid);
+  LC_TRY(pl_draft_begin(&draft, &e->output, name, err));
+  lc_status status =
+      pl_export_write(stored, result->series, &result->nodules, &chosen, draft.folder, &count, err);
+  if (status == LC_OK) status = pl_draft_publish(&draft, e->arguments->overwrite, err);
+  if (status == LC_OK) list_written(e, stored, &count, draft.target);
+  pl_draft_discard(&draft);
+  return status;
+}
+
+/* The nodules as the run found them: its configuration, and the same annotation. */
+static lc_status with_nodules(struct exporting *e, const char *folder,
+                              const struct pl_stored *stored, const struct ct_series *series,
+                              struct lc_error *err) {
+  char file[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(file, folder, "configuration.yaml", err));
+  struct pl_overrides overrides = {.file = file};
+  /* pl_config_make reads these, it does not change them. */
+  if (e->arguments->nodules) overrides.nodules = (char *)(uintptr_t)e->arguments->nodules;
+  struct pl_config config;
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  struct pl_finder finder;
+  pl_finder_init(&finder, &config);
+  struct pl_result result = {.series = series};
+  lc_status status = pl_finder_find(&finder, &result, err);
+  if (status == LC_OK && strcmp(result.nodule_source_sha256, stored->nodule_source_sha256) != 0)
+    status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
+                     "%s: made from another annotation file than the one found now (SHA-256 %.12s, "
+                     "expected %.12s); name the right one with --nodules",
+                     stored->path, result.nodule_source_sha256, stored->nodule_source_sha256);
+  if (status == LC_OK) status = publish(e, &config, stored, &result, err);
+  pl_result_free(&result);
+  pl_finder_free(&finder);
+  pl_config_free(&config);
+  return status;
+}
+
+static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  struct pl_stored stored;
+  const struct ct_series *series;
+  LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
+  LC_TRY(pl_stored_read(&stored, path, err));
+  lc_status status = ct_index_choose(&e->index, stored.series_instance_uid, &series, err);
+  if (status == LC_OK) status = with_nodules(e, folder, &stored, series, err);
+  pl_stored_free(&stored);
+  if (status == LC_OK) e->done++;
+  return status;
+}
+
+static int not_hidden(const struct dirent *entry) {
+  return entry->d_name[0] != '.';
+}
+
+/* Adds the folders of series that a path means. */
+static lc_status find_results(const char *path, struct pl_list *folders, struct lc_error *err) {
+  char inside[LC_PATH_SIZE], store[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(store, path, PL_STORE_FILE, err));
+  if (lc_file_exists(store)) return pl_list_add(folders, path, err);
+  struct dirent **entries;
+  int n = scandir(path, &entries, not_hidden, alphasort);
+  if (n < 0) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such folder of results", path);
+  lc_status status = LC_OK;
+  size_t before = folders->n;
+  for (int i = 0; i < n; i++) {
+    if (status == LC_OK) status = lc_path_join(inside, path, entries[i]->d_name, err);
+    if (status == LC_OK) status = lc_path_join(store, inside, PL_STORE_FILE, err);
+    if (status == LC_OK && lc_file_exists(store)) status = pl_list_add(folders, inside, err);
+    free(entries[i]);
+  }
+  free(entries);
+  if (status == LC_OK && folders->n == before)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: holds no result (%s) of a series", path, PL_STORE_FILE);
+  return status;
+}
+
+static bool ends_all(lc_status status) {
+  return status == LC_ERR_INTERRUPTED || status == LC_ERR_NO_SPACE ||
+         status == LC_ERR_NOT_WRITABLE || status == LC_ERR_MEMORY || status == LC_ERR_INTERNAL;
+}
+
+static lc_status export_all(struct exporting *e, const struct pl_list *folders,
+                            struct lc_error *err) {
+  size_t failed = 0;
+  struct pl_progress progress;
+  pl_progress_start(&progress, "exporting", "series", folders->n);
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < folders->n && status == LC_OK; i++) {
+    status = pl_signal_check(err);
+    if (status == LC_OK) status = export_folder(e, folders->items[i], err);
+    lc_progress_step(&progress.progress, 1);
+    if (status == LC_OK || folders->n == 1 || ends_all(status)) continue;
+    lc_log(LC_LOG_ERROR, "%s (%s)", err->message, lc_status_name(status));
+    failed++;
+    status = LC_OK;
+  }
+  pl_progress_end(&progress);
+  if (status != LC_OK || failed == 0) return status;
+  LC_FAIL(err, LC_ERR_PARTIAL, "%zu of %zu series failed; the objects of the others are complete",
+          failed, folders->n);
+}
+
+static lc_status work(struct exporting *e, struct lc_error *err) {
+  const struct arguments *arguments = e->arguments;
+  struct pl_list folders = {0};
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < arguments->results.n && status == LC_OK; i++)
+    status = find_results(arguments->results.items[i], &folders, err);
+  if (status == LC_OK)
+    status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
+                           arguments->inputs.n, NULL, err);
+  if (status == LC_OK) status = pl_output_open(&e->output, arguments->output, err);
+  if (status == LC_OK) {
+    status = export_all(e, &folders, err);
+    pl_output_close(&e->output);
+  }
+  if (e->done > 0 && (status == LC_OK || status == LC_ERR_PARTIAL)) {
+    lc_status printed = pl_table_print(&e->table, arguments->form, stdout, NULL);
+    if (printed != LC_OK && status == LC_OK)
+      status = lc_fail(err, printed, __FILE__, __LINE__, "standard output cannot be written");
+  }
+  pl_list_free(&folders);
+  return status;
+}
+
+lc_status cmd_export(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {
+      .output = "lungcdam-dicom",
+      .options = {.series_number = CT_NUMBER_FRAMES, .description = "lungcdam", .relevance = 0.5}};
+  for (int k = 0; k < PL_EXPORT_KINDS; k++) arguments.options.kinds[k] = true;
+  lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
+  struct exporting e = {.arguments = &arguments};
+  struct lc_error own;
+  pl_table_init(&e.table, columns, sizeof columns / sizeof *columns);
+  if (status == LC_OK) status = work(&e, err ? err : &own);
+  pl_table_free(&e.table);
+  ct_index_free(&e.index);
+  pl_list_free(&arguments.inputs);
+  pl_list_free(&arguments.results);
+  return status;
+}

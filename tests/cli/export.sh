@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# DICOM objects from results: every kind validates, twice the same, and nothing for the wrong patient.
+set -u
+# shellcheck source=tests/cli/lib/common.bash
+source "$(dirname "$0")/lib/common.bash"
+# shellcheck source=tests/cli/lib/make.bash
+source "$(dirname "$0")/lib/make.bash"
+
+make_inputs 1
+mv "$work/phantom" "$work/in"
+"$program" weights init -f vit_tiny_patch16 -o "$work/w.safetensors" \
+  -H malignancy -H biomarkers:outputs=8:regression >/dev/null 2>&1 || fail "weights"
+"$program" run -i "$work/in" -w "$work/w.safetensors" -o "$work/results" >/dev/null 2>&1 || fail "run"
+folder=$(dirname "$work"/results/*/results.h5)
+uid=$(basename "$folder")
+
+expect 0 "presentation" export -i "$work/in" -o "$work/dicom" "$work/results"
+expect 16 "exists" export -i "$work/in" -o "$work/dicom" "$work/results"
+expect 0 "" export -f -i "$work/in" -o "$work/dicom" "$work/results"
+expect 0 "" export -i "$work/in" -o "$work/again" "$folder"
+diff -r "$work/dicom" "$work/again" >&2 || fail "a second export differs"
+for kind in slices maps segmentation relevance report presentation; do
+  compgen -G "$work/dicom/$uid/$kind*.dcm" >/dev/null || fail "no object of kind $kind"
+done
+if command -v dciodvfy >/dev/null && command -v dcmdump >/dev/null; then
+  for file in "$work/dicom/$uid"/*.dcm; do
+    dciodvfy "$file" 2>&1 | grep -q '^Error' && fail "$file: $(dciodvfy "$file" 2>&1 | grep '^Error')"
+    dcmdump "$file" | grep -q 'UNTRAINED' || fail "$file does not say that the weights are untrained"
+  done
+  # all objects join the patient's study, and no two share an instance
+  [ "$(dcmdump +L +P StudyInstanceUID "$work/dicom/$uid"/*.dcm | grep ' UI ' | sed 's/^ *//' |
+    sort -u | wc -l)" -eq 1 ] || fail "objects of several studies"
+  instances=$(for f in "$work/dicom/$uid"/*.dcm; do dcmdump +P MediaStorageSOPInstanceUID "$f"; done)
+  [ "$(sort -u <<<"$instances" | wc -l)" -eq "$(wc -l <<<"$instances")" ] || fail "an instance twice"
+  expect 0 "" export -i "$work/in" -o "$work/rooted" -O report --uid-root 1.2.826.0.1.99 \
+    --series-number 300 --description "Our lab" "$work/results"
+  dump=$(dcmdump +L "$work/rooted/$uid/report.dcm")
+  grep -q '(0008,0018) UI \[1\.2\.826\.0\.1\.99\.' <<<"$dump" || fail "the UID root is not used"
+  grep -q '\[Our lab report UNTRAINED (research use only)\]' <<<"$dump" || fail "description"
+  grep -q 'IS \[700\]' <<<"$dump" || fail "series number"
+else
+  echo "not judged: dciodvfy and dcmdump are not installed" >&2
+fi
+
+# what must not happen
+expect 2 "'pictures' is no kind of object" export -i "$work/in" -O maps,pictures "$work/results"
+expect 2 "which results?" export -i "$work/in"
+expect 2 "where is the source series?" export "$work/results"
+expect 2 "expected digits and dots" export -i "$work/in" --uid-root 1..2 "$work/results"
+expect 4 "holds no result" export -i "$work/in" -o "$work/no" "$work/in"
+expect 9 "PatientIdentityRemoved" export --anonymised -i "$work/in" -o "$work/no" "$work/results"
+one_line
+nothing_in "$work/no"
+"$program" phantom -o "$work/other" --matrix 64 --seed 4 >/dev/null 2>&1 || fail "phantom"
+expect 4 "$uid" export -i "$work/other" -o "$work/no" "$work/results"
+nothing_in "$work/no"
+
+# the same series with a slice taken away, and another annotation beside it
+cp -r "$work/in" "$work/short"
+rm "$(find "$work/short" -name '000001.dcm')"
+expect 10 "other slices" export -i "$work/short" -o "$work/no" "$work/results"
+nothing_in "$work/no"
+cp -r "$work/in" "$work/edited"
+sed -i 's/<malignancy>./<malignancy>3/' "$(find "$work/edited" -name '*.xml')"
+expect 10 "another annotation" export -i "$work/edited" -o "$work/no" "$work/results"
+nothing_in "$work/no"
+
+# a store that is broken, or none
+cp -r "$folder" "$work/broken"
+for size in 0 100 4000; do
+  truncate -s "$size" "$work/broken/results.h5"
+  expect 8 "results.h5" export -i "$work/in" -o "$work/no" "$work/broken"
+  one_line
+  nothing_in "$work/no"
+  cp "$folder/results.h5" "$work/broken/results.h5"
+done
+if [ "$(id -u)" -ne 0 ]; then
+  mkdir "$work/readonly"
+  chmod a-w "$work/readonly"
+  expect 14 "" export -i "$work/in" -o "$work/readonly/x" "$work/results"
+fi
+finish
