@@ -59,6 +59,10 @@ lc_status vit_kernels_select(const char *name, struct lc_error *err) {
   return status;
 }
 
+void vit_kernels_install(const struct vit_kernels *set) {
+  atomic_store(&chosen, set);
+}
+
 const struct vit_kernels *vit_kernels(void) {
   const struct vit_kernels *set = atomic_load(&chosen);
   if (set) return set;

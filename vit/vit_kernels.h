@@ -109,6 +109,8 @@ const struct vit_kernels *vit_kernels(void);
 /* Chooses by name, "auto" for the fastest; for start-up and tests, not while a pass runs.
  * LC_ERR_NOT_FOUND lists what this CPU can run. */
 LC_MUST_CHECK lc_status vit_kernels_select(const char *name, struct lc_error *err);
+/* Uses a table that is not among the sets: a wrapper that measures, say. It must stay. */
+void vit_kernels_install(const struct vit_kernels *set);
 /* Names of the sets that this CPU can run, fastest first, ended by NULL. */
 const char *const *vit_kernels_names(void);
 
