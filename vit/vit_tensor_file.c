@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lc_arena.h"
-#include "lc_text.h"
+#include "vit_tensor_pth.h"
 
 #define HEADER_LIMIT ((uint64_t)100 << 20)
 /* Deeper than any header (object, tensor, list) and far from jansson's own stack limit of 2048. */
@@ -218,6 +218,15 @@ static lc_status open_file(struct vit_tensor_file *file, const char *path, struc
   if (!file->path) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
   LC_TRY(map_file(file, path, err));
   const unsigned char *bytes = file->mapping;
+  if (memcmp(bytes, "PK\003\004", 4) == 0) {
+    munmap(file->mapping, file->mapping_size);
+    file->mapping = NULL;
+    return vit_tensor_pth_open(file, err);
+  }
+  if (bytes[0] == 0x80 && bytes[1] == 2 && bytes[2] == 0x8A)
+    LC_FAIL(err, LC_ERR_UNSUPPORTED,
+            "%s: written by torch.save in its format before PyTorch 1.6: load and save it again",
+            path);
   uint64_t length = read_u64(bytes);
   if (length > HEADER_LIMIT)
     LC_FAIL(err, LC_ERR_FORMAT,

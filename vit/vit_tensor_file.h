@@ -1,10 +1,11 @@
-/* Files of named tensors: safetensors (an 8-byte little-endian header length, a JSON header, raw
- * data; https://github.com/huggingface/safetensors, format section of its README).
+/* Files of named tensors. Written: safetensors. Read: safetensors and PyTorch's own.
  *
- * Reading maps the file, so that processes share it, and copies nothing (but for files of old
- * writers whose data does not start on a multiple of 8). Everything in the header is checked before
- * it is used: length at most 100 MiB, depth, types, offsets in range, aligned to the element, no
- * overlap, no hole, counts that do not overflow.
+ * safetensors (an 8-byte little-endian header length, a JSON header, raw
+ * data; https://github.com/huggingface/safetensors, format section of its README): reading maps the
+ * file, so that processes share it, and copies nothing (but for files of old writers whose data
+ * does not start on a multiple of 8). Everything in the header is checked before it is used: length
+ * at most 100 MiB, depth, types, offsets in range, aligned to the element, no overlap, no hole,
+ * counts that do not overflow.
  *
  * Thread-safety: an open file may be read by many threads. */
 #ifndef VIT_TENSOR_FILE_H
@@ -55,7 +56,12 @@ struct vit_tensor_file {
 size_t vit_dtype_size(vit_dtype dtype);
 const char *vit_dtype_name(vit_dtype dtype); /* "F32" */
 
-/* LC_ERR_TRUNCATED when data ends before the header says; LC_ERR_FORMAT otherwise. */
+/* Opens a safetensors file, or a file that torch.save wrote (.pth, .pt, .ckpt: a zip archive with a
+ * pickle), told apart by their first bytes. The latter is copied to memory; its tensors are those
+ * below dictionaries with text keys, whose keys joined by dots are the name
+ * ("state_dict.head.bias"). LC_ERR_TRUNCATED when data ends before the header says;
+ * LC_ERR_UNSUPPORTED names what the pickle refers to beyond tensors and containers (nothing is ever
+ * called); LC_ERR_FORMAT otherwise. */
 LC_MUST_CHECK lc_status vit_tensor_file_open(struct vit_tensor_file *file, const char *path,
                                              struct lc_error *err);
 void vit_tensor_file_close(struct vit_tensor_file *file);

@@ -1,0 +1,210 @@
+/* PyTorch files: what torch.save wrote is read to the same tensors as its safetensors twin
+ * (tests/reference/make_torch_file.py); a pickle that would run code, and archives that lie, are
+ * refused. */
+#include <zip.h>
+
+#include "lc_file.h"
+#include "vit_test.h"
+
+static char folder[256], path[512];
+
+static int make_folder(void **state) {
+  (void)state;
+  lc_test_folder(folder);
+  snprintf(path, sizeof path, "%s/bad.pth", folder);
+  return 0;
+}
+
+static int remove_folder(void **state) {
+  (void)state;
+  return lc_folder_remove(folder, NULL) == LC_OK ? 0 : 1;
+}
+
+static void same_as_twin(void **state) {
+  (void)state;
+  struct vit_model from_torch, twin;
+  const char *pth = LC_TEST_REFERENCE_DIR "/torch_small.pth";
+  assert_ok(vit_model_load(&from_torch, pth, NULL, &test_err));
+  assert_ok(vit_model_load(&twin, vit_test_path("torch_small", ""), NULL, &test_err));
+  assert_memory_equal(&from_torch.arch, &twin.arch, sizeof twin.arch);
+  assert_int_equal(twin.arch.heads[0].outputs, 3);
+  char a[512], b[512];
+  snprintf(a, sizeof a, "%s/a.safetensors", folder);
+  snprintf(b, sizeof b, "%s/b.safetensors", folder);
+  assert_ok(vit_model_save(&from_torch, a, NULL, &test_err));
+  assert_ok(vit_model_save(&twin, b, NULL, &test_err));
+  char *left = NULL, *right = NULL;
+  size_t n = 0, m = 0;
+  assert_ok(lc_file_read(a, 1 << 20, &left, &n, &test_err));
+  assert_ok(lc_file_read(b, 1 << 20, &right, &m, &test_err));
+  assert_int_equal(n, m);
+  assert_memory_equal(left, right, n);
+  free(left);
+  free(right);
+  vit_model_free(&from_torch);
+  vit_model_free(&twin);
+}
+
+/* An archive with one pickle, a storage "0" of 8 bytes, and a byte order. */
+static void write_archive(const char *pickle, size_t size, const char *order, int method) {
+  int code = 0;
+  static const unsigned char zeros[8];
+  remove(path);
+  zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_EXCL, &code);
+  assert_non_null(zip);
+  const struct {
+    const char *name;
+    const void *bytes;
+    size_t size;
+  } members[] = {{"m/data.pkl", pickle, size},
+                 {"m/data/0", zeros, sizeof zeros},
+                 {"m/byteorder", order, strlen(order)}};
+  for (size_t i = 0; i < 3; i++) {
+    zip_source_t *source = zip_source_buffer(zip, members[i].bytes, members[i].size, 0);
+    zip_int64_t index = zip_file_add(zip, members[i].name, source, 0);
+    assert_true(index >= 0);
+    assert_int_equal(zip_set_file_compression(zip, (zip_uint64_t)index, method, 0), 0);
+  }
+  assert_int_equal(zip_close(zip), 0);
+}
+
+static void refuse(const char *pickle, size_t size, lc_status status, const char *text) {
+  struct vit_tensor_file file;
+  write_archive(pickle, size, "little", ZIP_CM_STORE);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), status, text);
+  assert_non_null(strstr(test_err.message, "bad.pth"));
+}
+
+#define REFUSE(pickle, status, text) refuse(pickle, sizeof(pickle) - 1, status, text)
+/* ("storage", FloatStorage, "0", "cpu", N) as a persistent id */
+#define STORAGE(n)                                                                                 \
+  "(U\x07storagectorch\nFloatStorage\nU\x01"                                                       \
+  "0"                                                                                              \
+  "U\x03"                                                                                          \
+  "cpuK" n "tQ"
+#define TENSOR(storage, offset, shape, stride)                                                     \
+  "ctorch._utils\n_rebuild_tensor_v2\n(" storage "K" offset shape stride "\x89"                    \
+  "}tR"
+#define DICTIONARY(value) "\x80\x02}U\x01w" value "s."
+
+/* os.system("...") in the ways a pickle can say it. */
+static void code(void **state) {
+  (void)state;
+  char mark[512], pickle[1024];
+  snprintf(mark, sizeof mark, "%s/ran", folder);
+  int n = snprintf(pickle, sizeof pickle,
+                   "\x80\x02"
+                   "cposix\nsystem\n(U%ctouch %stR.",
+                   (int)strlen(mark) + 6, mark);
+  refuse(pickle, (size_t)n, LC_ERR_UNSUPPORTED, "posix.system");
+  REFUSE("\x80\x02"
+         "c__builtin__\neval\n(U\x03"
+         "1+1tR.",
+         LC_ERR_UNSUPPORTED, "__builtin__.eval");
+  REFUSE("\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02ls\x85R.", LC_ERR_UNSUPPORTED, "os.system");
+  REFUSE("\x80\x02(ios\nsystem\n.", LC_ERR_UNSUPPORTED, "opcode 0x69");
+  REFUSE("\x80\x02(cos\nsystem\nU\x02lso.", LC_ERR_UNSUPPORTED, "os.system");
+  REFUSE("\x80\x02"
+         "ctorch\nload\n.",
+         LC_ERR_UNSUPPORTED, "torch.load");
+  REFUSE("\x80\x02\x82\x01.", LC_ERR_UNSUPPORTED, "opcode 0x82");
+  REFUSE("\x80\x02"
+         "ctorch\nFloatStorage\n)R.",
+         LC_ERR_FORMAT, "storage type");
+  assert_false(lc_file_exists(mark));
+}
+
+static void tensors(void **state) {
+  (void)state;
+  struct vit_tensor_file file;
+  const char good[] = DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "K\x02\x85", "K\x01\x85"));
+  write_archive(good, sizeof good - 1, "little", ZIP_CM_STORE);
+  assert_ok(vit_tensor_file_open(&file, path, &test_err));
+  assert_int_equal(vit_tensor_file_find(&file, "w")->count, 2);
+  vit_tensor_file_close(&file);
+  write_archive(good, sizeof good - 1, "big", ZIP_CM_STORE);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_UNSUPPORTED, "big-endian");
+  write_archive(good, sizeof good - 1, "little", ZIP_CM_DEFLATE);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_UNSUPPORTED, "compressed");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\x01", "K\x02\x85", "K\x01\x85")), LC_ERR_FORMAT,
+         "outside its storage");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "K\x02\x85", "K\x7f\x85")), LC_ERR_FORMAT,
+         "outside its storage");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "K\xff\x85", "K\0\x85")), LC_ERR_UNSUPPORTED,
+         "more elements");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\0",
+                           "\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x8a\x08\xff\xff\xff\xff\xff"
+                           "\xff\xff\x7f\x86",
+                           "K\x01K\x01\x86")),
+         LC_ERR_FORMAT, "outside its storage");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "J\xff\xff\xff\xff\x85", "K\x01\x85")),
+         LC_ERR_FORMAT, "negative");
+  REFUSE(DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "K\x02\x85", ")")), LC_ERR_FORMAT, "parts");
+  REFUSE(DICTIONARY(TENSOR("N", "\0", "K\x02\x85", "K\x01\x85")), LC_ERR_FORMAT, "parts");
+  REFUSE(DICTIONARY(TENSOR("(U\x07storagectorch\nFloatStorage\nU\x04"
+                           "../0U\x03"
+                           "cpuK\x02tQ",
+                           "\0", "K\x02\x85", "K\x01\x85")),
+         LC_ERR_FORMAT, "impossible name");
+  REFUSE(DICTIONARY(TENSOR("(U\x07storagectorch\nFloatStorage\nU\x01"
+                           "9U\x03"
+                           "cpuK\x02tQ",
+                           "\0", "K\x02\x85", "K\x01\x85")),
+         LC_ERR_TRUNCATED, "data/9 is missing");
+}
+
+static void broken(void **state) {
+  (void)state;
+  REFUSE("", LC_ERR_TRUNCATED, "byte 0");
+  REFUSE("\x80\x02}U\x03w", LC_ERR_TRUNCATED, "within an object");
+  REFUSE("\x80\x02X\xff\xff\xff\xff.", LC_ERR_FORMAT, "longer than the file");
+  REFUSE("\x80\x02.", LC_ERR_FORMAT, "stack is empty");
+  REFUSE("\x80\x02u.", LC_ERR_FORMAT, "no mark");
+  REFUSE("\x80\x02(.", LC_ERR_FORMAT, "stack is empty");
+  REFUSE("\x80\x02\x87.", LC_ERR_FORMAT, "too short");
+  REFUSE("\x80\x02h\x05.", LC_ERR_FORMAT, "memo");
+  REFUSE("\x80\x02}(U\x01wu.", LC_ERR_FORMAT, "without its value");
+  REFUSE("\x80\x02K\x01Q.", LC_ERR_FORMAT, "no storage");
+  REFUSE("\x80\x02}r\xff\xff\xff\xff.", LC_ERR_FORMAT, "memo too large");
+  struct vit_tensor_file file;
+  /* A dictionary that holds itself has no tensors, and ends. */
+  const char cycle[] = "\x80\x02}q\0U\x01wh\0s.";
+  write_archive(cycle, sizeof cycle - 1, "little", ZIP_CM_STORE);
+  assert_ok(vit_tensor_file_open(&file, path, &test_err));
+  assert_int_equal(file.n_tensors, 0);
+  vit_tensor_file_close(&file);
+}
+
+/* The committed file cut off anywhere, or with any one byte of its directory or pickle changed, is
+ * read or refused, never worse. */
+static void cut_and_changed(void **state) {
+  (void)state;
+  char *bytes = NULL;
+  size_t count = 0;
+  struct vit_tensor_file file;
+  assert_ok(
+      lc_file_read(LC_TEST_REFERENCE_DIR "/torch_small.pth", 1 << 20, &bytes, &count, &test_err));
+  for (size_t keep = 8; keep < count; keep += 997) {
+    assert_ok(lc_file_write(path, bytes, keep, &test_err));
+    assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_TRUNCATED, "bad.pth");
+  }
+  for (size_t at = 0; at < count; at += at < 8192 ? 61 : 509) {
+    char kept = bytes[at];
+    bytes[at] = (char)(bytes[at] ^ 0x55);
+    assert_ok(lc_file_write(path, bytes, count, &test_err));
+    if (vit_tensor_file_open(&file, path, &test_err) == LC_OK) vit_tensor_file_close(&file);
+    bytes[at] = kept;
+  }
+  free(bytes);
+  assert_ok(lc_file_write(path, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46", 8, &test_err));
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_UNSUPPORTED, "1.6");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(same_as_twin),    cmocka_unit_test(code),
+      cmocka_unit_test(tensors),         cmocka_unit_test(broken),
+      cmocka_unit_test(cut_and_changed),
+  };
+  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
