@@ -49,6 +49,48 @@ struct vit_entry *vit_entries_find(const struct vit_entries *entries, const char
   return found ? &entries->list[low] : NULL;
 }
 
+/* Equal but for axes of size 1, which wrappers add and drop. */
+static bool same_shape(const struct vit_tensor *tensor, const struct vit_parameter *p) {
+  size_t i = 0, k = 0;
+  while (i < tensor->rank || k < p->rank) {
+    if (i < tensor->rank && tensor->shape[i] == 1)
+      i++;
+    else if (k < p->rank && p->shape[k] == 1)
+      k++;
+    else if (i >= tensor->rank || k >= p->rank || tensor->shape[i++] != p->shape[k++])
+      return false;
+  }
+  return true;
+}
+
+static void shape_text(const size_t *shape, size_t rank, struct lc_text *text) {
+  lc_text_add(text, "[");
+  for (size_t i = 0; i < rank; i++) lc_text_add(text, "%s%zu", i ? ", " : "", shape[i]);
+  lc_text_add(text, "]");
+}
+
+static lc_status other_shape(const struct vit_tensor *tensor, const struct vit_parameter *p,
+                             struct lc_error *err) {
+  struct lc_text has = {0}, wants = {0};
+  shape_text(tensor->shape, tensor->rank, &has);
+  shape_text(p->shape, p->rank, &wants);
+  lc_status status =
+      lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__, "tensor \"%s\" has shape %s, expected %s",
+              tensor->name, lc_text_get(&has), lc_text_get(&wants));
+  lc_text_free(&has);
+  lc_text_free(&wants);
+  return status;
+}
+
+lc_status vit_entry_fits(const struct vit_entry *entry, const struct vit_parameter *p,
+                         struct lc_error *err) {
+  if (!same_shape(entry->tensor, p)) return other_shape(entry->tensor, p, err);
+  if (entry->tensor->dtype > VIT_F64)
+    LC_FAIL(err, LC_ERR_TENSOR, "tensor \"%s\" holds %s, expected floating point numbers",
+            entry->tensor->name, vit_dtype_name(entry->tensor->dtype));
+  return LC_OK;
+}
+
 /* Size of one axis of a tensor that must exist; axes counted from the last when negative. */
 static lc_status axis_of(const struct vit_entries *entries, const struct vit_tensor_file *file,
                          const char *name, int axis, size_t *size, struct lc_error *err) {

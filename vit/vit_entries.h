@@ -23,6 +23,11 @@ void vit_entries_free(struct vit_entries *entries);
 /* NULL when absent. */
 struct vit_entry *vit_entries_find(const struct vit_entries *entries, const char *name);
 
+/* LC_ERR_TENSOR, without the file's name, when the tensor cannot be that parameter: another shape
+ * (but for axes of size 1), or no floating point numbers. */
+LC_MUST_CHECK lc_status vit_entry_fits(const struct vit_entry *entry,
+                                       const struct vit_parameter *parameter, struct lc_error *err);
+
 /* The model's shape from the tensors, then from metadata where that says more. Renames heads to
  * "heads.NAME.*". */
 LC_MUST_CHECK lc_status vit_entries_arch(struct vit_entries *entries,

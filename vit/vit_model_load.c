@@ -4,42 +4,8 @@
 
 #include "lc_arena.h"
 #include "lc_parallel.h"
-#include "lc_text.h"
 #include "vit_entries.h"
 #include "vit_model.h"
-
-/* Equal but for axes of size 1, which wrappers add and drop. */
-static bool same_shape(const struct vit_tensor *tensor, const struct vit_parameter *p) {
-  size_t i = 0, k = 0;
-  while (i < tensor->rank || k < p->rank) {
-    if (i < tensor->rank && tensor->shape[i] == 1)
-      i++;
-    else if (k < p->rank && p->shape[k] == 1)
-      k++;
-    else if (i >= tensor->rank || k >= p->rank || tensor->shape[i++] != p->shape[k++])
-      return false;
-  }
-  return true;
-}
-
-static void shape_text(const size_t *shape, size_t rank, struct lc_text *text) {
-  lc_text_add(text, "[");
-  for (size_t i = 0; i < rank; i++) lc_text_add(text, "%s%zu", i ? ", " : "", shape[i]);
-  lc_text_add(text, "]");
-}
-
-static lc_status other_shape(const char *path, const struct vit_tensor *tensor,
-                             const struct vit_parameter *p, struct lc_error *err) {
-  struct lc_text has = {0}, wants = {0};
-  shape_text(tensor->shape, tensor->rank, &has);
-  shape_text(p->shape, p->rank, &wants);
-  lc_status status =
-      lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__, "%s: tensor \"%s\" has shape %s, expected %s",
-              path, tensor->name, lc_text_get(&has), lc_text_get(&wants));
-  lc_text_free(&has);
-  lc_text_free(&wants);
-  return status;
-}
 
 /* The tensor of each parameter, all checked: found[n]. */
 static lc_status match(struct vit_entries *entries, const struct vit_tensor_file *file,
@@ -49,10 +15,11 @@ static lc_status match(struct vit_entries *entries, const struct vit_tensor_file
     const struct vit_parameter *p = &parameters->list[i];
     struct vit_entry *entry = vit_entries_find(entries, p->name);
     if (!entry) LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" is missing", file->path, p->name);
-    if (!same_shape(entry->tensor, p)) return other_shape(file->path, entry->tensor, p, err);
-    if (entry->tensor->dtype > VIT_F64)
-      LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" holds %s, expected floating point numbers",
-              file->path, entry->tensor->name, vit_dtype_name(entry->tensor->dtype));
+    lc_status status = vit_entry_fits(entry, p, err);
+    if (status != LC_OK) {
+      lc_error_prefix(err, "%s", file->path);
+      return status;
+    }
     entry->used = true;
     found[i] = entry->tensor;
   }

@@ -1,6 +1,7 @@
 /* Architectures, seeded weights, and files written and read back. */
 #include "lc_file.h"
 #include "vit_parameter.h"
+#include "vit_report.h"
 #include "vit_test.h"
 
 static char folder[256], path[512];
@@ -206,6 +207,88 @@ static void other_files(void **state) {
   vit_tensor_file_close(&source);
 }
 
+/* Canonical names as torchvision writes them. */
+static void torchvision_name(const char *name, char out[128]) {
+  static const struct {
+    const char *from, *to;
+  } parts[] = {{"norm1.", "ln_1."},
+               {"norm2.", "ln_2."},
+               {"attn.qkv.", "self_attention.in_proj_"},
+               {"attn.proj.", "self_attention.out_proj."},
+               {"mlp.fc1.", "mlp.0."},
+               {"mlp.fc2.", "mlp.3."}};
+  static const struct {
+    const char *from, *to;
+  } whole[] = {{"cls_token", "class_token"},
+               {"pos_embed", "encoder.pos_embedding"},
+               {"patch_embed.proj.weight", "conv_proj.weight"},
+               {"patch_embed.proj.bias", "conv_proj.bias"},
+               {"norm.weight", "encoder.ln.weight"},
+               {"norm.bias", "encoder.ln.bias"},
+               {"head.weight", "heads.head.weight"},
+               {"head.bias", "heads.head.bias"}};
+  for (size_t i = 0; i < 8; i++)
+    if (strcmp(name, whole[i].from) == 0) snprintf(out, 128, "%s", whole[i].to);
+  for (size_t i = 0; i < 6; i++) {
+    const char *at = strstr(name, parts[i].from);
+    if (strncmp(name, "blocks.", 7) != 0 || !at) continue;
+    snprintf(out, 128, "encoder.layers.encoder_layer_%c.%s%s", name[7], parts[i].to,
+             at + strlen(parts[i].from));
+  }
+}
+
+/* A file with torchvision's names is the same model; a tensor too many, one too few and one of
+ * another shape are listed. */
+static void converting(void **state) {
+  (void)state;
+  struct vit_tensor_file source;
+  struct vit_model model, twin;
+  struct vit_report report;
+  char out[520];
+  snprintf(out, sizeof out, "%s/converted.safetensors", folder);
+  assert_ok(vit_tensor_file_open(&source, vit_test_path("vit_p8_d32_l3", "weights"), &test_err));
+  size_t n = source.n_tensors;
+  struct vit_tensor *tensors = calloc(n + 1, sizeof *tensors);
+  char(*names)[128] = calloc(n, sizeof *names);
+  assert_true(tensors && names);
+  memcpy(tensors, source.tensors, n * sizeof *tensors);
+  for (size_t i = 0; i < n; i++) {
+    torchvision_name(source.tensors[i].name, names[i]);
+    tensors[i].name = names[i];
+  }
+  char extra[] = "extra.weight";
+  tensors[n] = tensors[0];
+  tensors[n].name = extra;
+  const char *metadata[] = {"num_heads", "4"};
+  assert_ok(vit_tensor_file_write(path, tensors, n + 1, metadata, 1, &test_err));
+  assert_ok(vit_model_convert(path, out, NULL, NULL, &report, &test_err));
+  assert_int_equal(report.n_missing + report.n_misfits, 0);
+  assert_int_equal(report.n_unused, 1);
+  assert_string_equal(report.unused[0], "extra.weight");
+  assert_int_equal(report.n_parameters, n);
+  vit_report_free(&report);
+  assert_ok(vit_model_load(&model, out, NULL, &test_err));
+  assert_ok(vit_model_load(&twin, source.path, NULL, &test_err));
+  assert_memory_equal(model.blocks[2].fc2.weight, twin.blocks[2].fc2.weight, 128 * 32 * 4);
+  assert_memory_equal(model.heads[0].output.weight, twin.heads[0].output.weight, 3 * 32 * 4);
+  assert_string_equal(vit_tensor_file_metadata(&model.file, "note"),
+                      "converted from model.safetensors");
+  struct vit_arch other = twin.arch;
+  other.layer_scale = true;
+  other.mlp_dim = 96;
+  assert_fails(vit_model_convert(path, out, &other, NULL, &report, &test_err), LC_ERR_TENSOR,
+               "blocks.0.ls1.gamma");
+  assert_int_equal(report.n_missing, 6);
+  assert_int_equal(report.n_misfits, 9);
+  assert_non_null(strstr(report.misfits[0], "has shape [128, 32], expected [96, 32]"));
+  vit_report_free(&report);
+  vit_model_free(&model);
+  vit_model_free(&twin);
+  free(names);
+  free(tensors);
+  vit_tensor_file_close(&source);
+}
+
 /* Bit patterns of IEEE 754 binary16 with their values. */
 static void half_precision(void **state) {
   (void)state;
@@ -222,9 +305,10 @@ static void half_precision(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(published_sizes), cmocka_unit_test(outputs), cmocka_unit_test(bad_shapes),
-      cmocka_unit_test(save_and_load),   cmocka_unit_test(seeds),   cmocka_unit_test(other_files),
-      cmocka_unit_test(half_precision),
+      cmocka_unit_test(published_sizes), cmocka_unit_test(outputs),
+      cmocka_unit_test(bad_shapes),      cmocka_unit_test(save_and_load),
+      cmocka_unit_test(seeds),           cmocka_unit_test(other_files),
+      cmocka_unit_test(half_precision),  cmocka_unit_test(converting),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
