@@ -31,6 +31,7 @@ file(GLOB recipes configs/*.yaml)
 if(recipes)
   install(FILES ${recipes} DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam/configs)
 endif()
+install(DIRECTORY configs/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam/configs)
 
 configure_file(cmake/lungcdam.pc.in lungcdam.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/lungcdam.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -138,7 +138,7 @@ static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments
   lc_status status;
   LC_TRY_GOTO(pl_recipe_check_run(recipe, err), done);
   LC_TRY_GOTO(vit_model_load(&model, arguments->weights, NULL, err), done);
-  LC_TRY_GOTO(pl_crops_read(&crops, recipe->data_crops, err), done);
+  LC_TRY_GOTO(pl_recipe_crops(recipe, &crops, err), done);
   LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch,
                                arguments->split ? arguments->split : recipe->data_validate, &scale,
                                err),

@@ -8,6 +8,7 @@
 
 #include "lc_arena.h"
 #include "lc_file.h"
+#include "lc_random.h"
 #include "lc_text.h"
 
 #define MOST_CROPS 10000000
@@ -220,5 +221,30 @@ lc_status pl_crops_split(const struct pl_crops *crops, const char *split, uint32
                              "%s: no nodule is in split \"%s\", expected one of: %s", crops->path,
                              split, lc_text_get(&splits));
   lc_text_free(&splits);
+  return status;
+}
+
+lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit, uint32_t folds,
+                        uint32_t fold, uint64_t seed, struct lc_error *err) {
+  bool patients = unit == PL_FOLD_PATIENT;
+  size_t units = patients ? crops->n_groups : crops->n;
+  if (folds < 2 || folds > units || fold >= folds)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: fold %u of %u cannot be made of %zu %s", crops->path, fold,
+            folds, units, patients ? "patients" : "nodules");
+  uint32_t *order = NULL, *place = NULL;
+  lc_status status = lc_alloc(&order, units, sizeof *order, err);
+  if (status == LC_OK) status = lc_alloc(&place, units, sizeof *place, err);
+  if (status == LC_OK) {
+    struct lc_random random;
+    lc_random_init(&random, seed, "folds", 0);
+    lc_random_permutation(&random, order, (uint32_t)units);
+    for (uint32_t i = 0; i < units; i++) place[order[i]] = i;
+    for (size_t i = 0; i < crops->n; i++) {
+      uint32_t at = place[patients ? crops->crops[i].group : i];
+      lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE, at % folds == fold ? "validate" : "train");
+    }
+  }
+  free(order);
+  free(place);
   return status;
 }

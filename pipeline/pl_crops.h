@@ -46,4 +46,16 @@ void pl_crops_free(struct pl_crops *crops);
 LC_MUST_CHECK lc_status pl_crops_split(const struct pl_crops *crops, const char *split,
                                        uint32_t **rows, size_t *n, struct lc_error *err);
 
+/* What stays together when nodules are dealt into folds. By nodule, a patient's nodules can lie on
+ * both sides, which flatters a model; it is there because published numbers were made so. */
+enum pl_fold_unit { PL_FOLD_PATIENT = 0, PL_FOLD_NODULE };
+
+/* Replaces the splits of the file: fold `fold` of `folds` becomes "validate", the others "train".
+ * Units are dealt in an order drawn from the seed, so that the folds of one seed are disjoint,
+ * cover everything, and differ by at most one unit in size. LC_ERR_CONFIG when there are fewer
+ * units than folds or fold is not below folds. */
+LC_MUST_CHECK lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit,
+                                      uint32_t folds, uint32_t fold, uint64_t seed,
+                                      struct lc_error *err);
+
 #endif

@@ -8,6 +8,16 @@
 #include "ct_volume.h"
 #include "lc_arena.h"
 
+lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
+  LC_TRY(pl_crops_read(crops, r->data_crops, err));
+  if (r->data_split == PL_SPLIT_FILE) return LC_OK;
+  lc_status status = pl_crops_fold(
+      crops, r->data_split == PL_SPLIT_PATIENT ? PL_FOLD_PATIENT : PL_FOLD_NODULE,
+      (uint32_t)r->data_folds, (uint32_t)r->data_fold, (uint64_t)r->data_fold_seed, err);
+  if (status != LC_OK) pl_crops_free(crops);
+  return status;
+}
+
 int pl_crop_label(const struct pl_crop *crop) {
   if (!isfinite(crop->malignancy) || crop->malignancy == 3) return -1;
   return crop->malignancy > 3;

@@ -40,6 +40,10 @@ LC_MUST_CHECK lc_status pl_examples_image(const struct pl_examples *examples, si
                                           const struct vit_augment_draw *draw, float *image,
                                           struct lc_error *err);
 
+/* Reads the crops of a recipe and deals them into folds when it says so. */
+LC_MUST_CHECK lc_status pl_recipe_crops(const struct pl_recipe *recipe, struct pl_crops *crops,
+                                        struct lc_error *err);
+
 /* 1 malignant (mean rating above 3), 0 benign, -1 undecided. */
 int pl_crop_label(const struct pl_crop *crop);
 

@@ -7,6 +7,8 @@
 
 static const char *const zscore_words[] = {
     [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", NULL};
+static const char *const split_words[] = {
+    [PL_SPLIT_FILE] = "file", [PL_SPLIT_PATIENT] = "patient", [PL_SPLIT_NODULE] = "nodule", NULL};
 static const char *const kept_words[] = {[PL_KEPT_LAST] = "last", [PL_KEPT_BEST] = "best", NULL};
 static const char *const score_words[] = {
     [PL_SCORE_AUROC] = "auroc", [PL_SCORE_R2] = "r2", [PL_SCORE_SUM] = "auroc+r2", NULL};
@@ -24,6 +26,13 @@ static const char *const schedule_words[] = {[VIT_SCHEDULE_CONSTANT] = "constant
 static const struct pl_key keys[] = {
     {"data.crops", PL_TEXT, AT(data_crops), "", 0, 0, NULL, PLACE,
      "HDF5 file of nodule crops (docs/training.md)."},
+    {"data.split", PL_CHOICE, AT(data_split), "file", 0, 0, split_words, KEPT,
+     "Splits of the file, or folds by patient, or (published numbers only) by nodule."},
+    {"data.folds", PL_INTEGER, AT(data_folds), "5", 2, 1000, NULL, KEPT, "Number of folds."},
+    {"data.fold", PL_INTEGER, AT(data_fold), "0", 0, 999, NULL, KEPT,
+     "The fold to measure on, from 0; the others are learned from."},
+    {"data.fold_seed", PL_INTEGER, AT(data_fold_seed), "1", 0, 9e15, NULL, KEPT,
+     "Seed of the dealing into folds."},
     {"data.train", PL_TEXT, AT(data_train), "train", 0, 0, NULL, KEPT, "Split to learn from."},
     {"data.validate", PL_TEXT, AT(data_validate), "validate", 0, 0, NULL, KEPT,
      "Split to measure on; its patients must not be in the other."},

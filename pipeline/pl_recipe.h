@@ -16,12 +16,15 @@
 enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED };
 /* Which weights a finished run keeps. */
 enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
+/* Where splits come from: the file, or folds by pl_crops_fold. */
+enum pl_split { PL_SPLIT_FILE = 0, PL_SPLIT_PATIENT, PL_SPLIT_NODULE };
 enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
 
 struct pl_recipe {
   char *data_crops, *data_train, *data_validate;
   double data_spacing_mm, data_hu_low, data_hu_high, data_mean, data_deviation;
-  long long data_pixels;
+  long long data_pixels, data_folds, data_fold, data_fold_seed;
+  int data_split;
   int data_zscore;
   bool data_repeat_edge;
 

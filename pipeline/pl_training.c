@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -89,14 +90,41 @@ static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t
   return LC_OK;
 }
 
-static lc_status write_recipe(const struct training *t, struct lc_error *err) {
+/* The first line in which two texts differ, in `a`. */
+static void first_difference(const char *a, const char *b, char line[128]) {
+  size_t start = 0, i = 0;
+  for (; a[i] && a[i] == b[i]; i++)
+    if (a[i] == '\n') start = i + 1;
+  snprintf(line, 128, "%.*s", (int)strcspn(a + start, "\n"), a + start);
+}
+
+static lc_status same_recipe(const char *path, const char *text, struct lc_error *err) {
+  char *stored = NULL, line[128];
+  size_t count;
+  LC_TRY(lc_file_read(path, (size_t)1 << 20, &stored, &count, err));
+  lc_status status = LC_OK;
+  if (strcmp(stored, text) != 0) {
+    first_difference(stored, text, line);
+    status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
+                     "%s: the run has another recipe, where it says \"%s\"", path, line);
+  }
+  free(stored);
+  return status;
+}
+
+/* Writes the recipe of a new run; a run that goes on must have the same. */
+static lc_status settle_recipe(const struct pl_recipe *recipe, struct lc_error *err) {
   struct lc_text text = {0};
   char path[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(path, t->recipe->output_folder, "recipe.yaml", err));
-  pl_schema_print(&pl_recipe_schema, t->recipe, PL_PRINT_CANONICAL, &text);
-  lc_status status = text.failed
-                         ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: no memory", path)
-                         : lc_file_write(path, lc_text_get(&text), text.length, err);
+  LC_TRY(lc_path_join(path, recipe->output_folder, "recipe.yaml", err));
+  pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_CANONICAL, &text);
+  lc_status status = LC_OK;
+  if (text.failed)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: no memory", path);
+  else if (lc_file_exists(path))
+    status = same_recipe(path, lc_text_get(&text), err);
+  else
+    status = lc_file_write(path, lc_text_get(&text), text.length, err);
   lc_text_free(&text);
   return status;
 }
@@ -119,11 +147,15 @@ static lc_status prepare_folder(const struct pl_recipe *recipe, enum pl_existing
 static lc_status prepare_data(struct training *t, struct lc_error *err) {
   const struct pl_recipe *r = t->recipe;
   LC_TRY(pl_recipe_arch(r, &t->arch, err));
-  LC_TRY(pl_crops_read(&t->crops, r->data_crops, err));
+  LC_TRY(pl_recipe_crops(r, &t->crops, err));
   LC_TRY(pl_examples_init(&t->learn, &t->crops, r, &t->arch, r->data_train, NULL, err));
   LC_TRY(pl_examples_init(&t->measure, &t->crops, r, &t->arch, r->data_validate, &t->learn.scale,
                           err));
-  LC_TRY(pl_examples_disjoint(&t->learn, &t->measure, err));
+  if (r->data_split != PL_SPLIT_NODULE)
+    LC_TRY(pl_examples_disjoint(&t->learn, &t->measure, err));
+  else
+    lc_log(LC_LOG_WARNING,
+           "data.split is nodule: patients are on both sides, the measures flatter");
   pl_recipe_augment(r, &t->learn.augment);
   LC_TRY(vit_augment_check(&t->learn.augment, err));
   t->samples = pl_examples_samples(&t->learn);
@@ -160,7 +192,6 @@ static lc_status train_all(struct training *t, bool resume, struct lc_error *err
   if (found)
     lc_log(LC_LOG_INFO, "going on from step %llu of %llu", (unsigned long long)t->train.step,
            (unsigned long long)vit_train_steps(&t->train));
-  LC_TRY(write_recipe(t, err)); /* now that it is known to be that of the run */
   uint64_t step = t->train.step;
   LC_TRY(pl_runlog_open(&t->steps, r->output_folder, "steps.csv",
                         t->train.loss.n_tasks > 1
@@ -251,6 +282,7 @@ lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing exist
   LC_TRY_GOTO(prepare_data(&t, err), done);
   LC_TRY_GOTO(prepare_train(&t, err), done);
   LC_TRY_GOTO(prepare_folder(recipe, existing, err), done);
+  LC_TRY_GOTO(settle_recipe(recipe, err), done);
   LC_TRY_GOTO(train_all(&t, existing == PL_EXISTING_RESUME, err), done);
   LC_TRY_GOTO(finish(&t, evaluation, err), done);
 done:

@@ -44,11 +44,16 @@ for signal in TERM KILL INT; do
   *) [ "$got" -eq 19 ] || [ "$got" -eq 0 ] || fail "interrupted run ended with $got" ;;
   esac
 done
-expect 10 "another run" train "$recipe" "${tiny[@]}" --set train.batch=32 -o "$work/parts" --resume
+expect 10 'another recipe, where it says "  batch: 64"' train "$recipe" "${tiny[@]}" --set train.batch=32 -o "$work/parts" --resume
 expect 0 "mean R2" train "$recipe" "${tiny[@]}" -o "$work/parts" --resume --threads 1
 for name in model.safetensors best.safetensors steps.csv evaluation.json predictions.csv recipe.yaml; do
   cmp -s "$work/whole/$name" "$work/parts/$name" || fail "$name differs after resuming"
 done
+
+# Folds by patient, and by nodule with a warning.
+expect 0 "mean R2" train "$recipe" "${tiny[@]}" --set train.epochs=1 --set schedule.warmup_epochs=0 \
+  --set data.split=nodule --set data.fold=4 -o "$work/fold"
+grep -q "warning: data.split is nodule" "$work/err" || fail "no warning about folds by nodule"
 
 # What was trained is measured alike by the other command.
 expect 0 "" evaluate "$work/whole/recipe.yaml" -w "$work/whole/model.safetensors" -d "$crops" --json \

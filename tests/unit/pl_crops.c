@@ -193,6 +193,38 @@ static void splits_share_no_patient(void **state) {
   world_free(&w);
 }
 
+/* Folds by patient are disjoint, cover everything and part no patient; by nodule they may. */
+static void folds_part_no_patient(void **state) {
+  (void)state;
+  struct world w;
+  world_init(&w);
+  for (int unit = PL_FOLD_PATIENT; unit <= PL_FOLD_NODULE; unit++) {
+    size_t times[N] = {0}, most = 0, least = N;
+    uint32_t folds = unit == PL_FOLD_PATIENT ? 4 : 3;
+    for (uint32_t fold = 0; fold < folds; fold++) {
+      assert_ok(pl_crops_fold(&w.crops, (enum pl_fold_unit)unit, folds, fold, 9, &test_err));
+      size_t size = 0;
+      for (size_t i = 0; i < N; i++) {
+        bool here = strcmp(w.crops.crops[i].split, "validate") == 0;
+        times[i] += here;
+        size += here;
+        for (size_t k = 0; k < i && unit == PL_FOLD_PATIENT; k++)
+          if (w.crops.crops[i].group == w.crops.crops[k].group)
+            assert_string_equal(w.crops.crops[i].split, w.crops.crops[k].split);
+      }
+      most = size > most ? size : most;
+      least = size < least ? size : least;
+    }
+    for (size_t i = 0; i < N; i++) assert_int_equal(times[i], 1);
+    if (unit == PL_FOLD_NODULE) assert_true(most == 2 && least == 2);
+  }
+  assert_fails(pl_crops_fold(&w.crops, PL_FOLD_PATIENT, 5, 0, 9, &test_err), LC_ERR_CONFIG,
+               "4 patients");
+  assert_fails(pl_crops_fold(&w.crops, PL_FOLD_PATIENT, 3, 3, 9, &test_err), LC_ERR_CONFIG,
+               "fold 3 of 3");
+  world_free(&w);
+}
+
 /* Perfect biomarkers, and logits in the wrong order, measured by hand. */
 static void measures_are_those_of_the_predictions(void **state) {
   (void)state;
@@ -234,6 +266,7 @@ int main(void) {
       cmocka_unit_test(labels_and_masks),
       cmocka_unit_test(images_are_resampled_and_normalised),
       cmocka_unit_test(splits_share_no_patient),
+      cmocka_unit_test(folds_part_no_patient),
       cmocka_unit_test(measures_are_those_of_the_predictions),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
