@@ -18,8 +18,8 @@ lc_status lc_alloc(void *pointer_to_pointer, size_t count, size_t size, struct l
     LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu elements of %zu bytes", count, size);
   size_t rounded = round_up(bytes ? bytes : 1);
   bool huge = rounded >= HUGE_FROM;
-  memory = aligned_alloc(huge ? HUGE_PAGE : LC_ARENA_ALIGN, rounded);
-  if (!memory) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu bytes", bytes);
+  if (posix_memalign(&memory, huge ? HUGE_PAGE : LC_ARENA_ALIGN, rounded) != 0)
+    LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu bytes", bytes);
   /* Only a hint: fewer page faults, and fewer misses where a matrix is read down its columns. */
   if (huge) (void)madvise(memory, rounded / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
   memset(memory, 0, rounded);
