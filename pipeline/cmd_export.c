@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_derived.h"
 #include "ct_uid.h"
 #include "lc_log.h"
 #include "lc_text.h"
@@ -36,13 +35,14 @@ static const struct argp_option options[] = {
      2},
     {"output", 'o', "DIR", 0, "Folder of the objects; one folder a series is made in it", 3},
     {"overwrite", 'f', NULL, 0, "Replace what exists", 3},
-    {"uid-root", KEY_ROOT, "ROOT", 0, "Your root for the UIDs made; without it 2.25", 4},
+    {"uid-root", KEY_ROOT, "ROOT", 0, "Your root for the UIDs made; without it the run's, or 2.25",
+     4},
     {"series-number", KEY_NUMBER, "N", 0,
-     "Series number of the slices; each further kind has 100 more (default 9200)", 4},
+     "Series number of the slices; each further kind has 100 more (as in the run: 9200)", 4},
     {"description", KEY_DESCRIPTION, "TEXT", 0,
      "Start of the series descriptions (default lungcdam)", 4},
     {"relevance", KEY_RELEVANCE, "SHARE", 0,
-     "Share of a map's largest score that counts as relevant (default 0.5)", 4},
+     "Share of a map's largest score that counts as relevant (as in the run: 0.5)", 4},
     {"anonymised", KEY_ANONYMISED, NULL, 0,
      "Refuse a source that does not say that its patient's identity is removed, or that has "
      "annotation burned into its pixels",
@@ -185,14 +185,17 @@ static void list_written(struct exporting *e, const struct pl_stored *stored,
   }
 }
 
-/* Window, colours and opacity as in the figures of the run. */
+/* What the command line does not say is as in the run. */
 static struct pl_export_options options_of(const struct arguments *arguments,
                                            const struct pl_config *config) {
-  struct pl_export_options chosen = arguments->options;
-  chosen.window_low_hu = config->figure_window_low_hu;
-  chosen.window_high_hu = config->figure_window_high_hu;
-  chosen.opacity = config->figure_opacity;
-  chosen.colours = (cdam_colours)config->figure_colours;
+  struct pl_export_options chosen, given = arguments->options;
+  pl_export_options_of(&chosen, config);
+  memcpy(chosen.kinds, given.kinds, sizeof chosen.kinds);
+  chosen.anonymised = given.anonymised;
+  if (given.uid_root) chosen.uid_root = given.uid_root;
+  if (given.description) chosen.description = given.description;
+  if (given.series_number >= 0) chosen.series_number = given.series_number;
+  if (given.relevance >= 0) chosen.relevance = given.relevance;
   return chosen;
 }
 
@@ -329,9 +332,8 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
 }
 
 lc_status cmd_export(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {
-      .output = "lungcdam-dicom",
-      .options = {.series_number = CT_NUMBER_FRAMES, .description = "lungcdam", .relevance = 0.5}};
+  struct arguments arguments = {.output = "lungcdam-dicom",
+                                .options = {.series_number = -1, .relevance = -1}};
   for (int k = 0; k < PL_EXPORT_KINDS; k++) arguments.options.kinds[k] = true;
   lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
   struct exporting e = {.arguments = &arguments};

@@ -10,6 +10,7 @@
 #include "ct_volume.h"
 #include "lc_arena.h"
 #include "lc_file.h"
+#include "pl_export.h"
 #include "pl_figure.h"
 #include "pl_progress.h"
 #include "pl_signal.h"
@@ -159,6 +160,24 @@ static lc_status write_texts(const struct writing *writing, struct lc_error *err
   return status;
 }
 
+/* From the store, so that they are what 'lungcdam export' would make of it. */
+static lc_status write_objects(const struct writing *writing, const char *store,
+                               struct lc_error *err) {
+  if (writing->config->export_objects.n == 0) return LC_OK;
+  char folder[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(folder, writing->folder, "objects", err));
+  LC_TRY(lc_folder_make(folder, err));
+  struct pl_export_options options;
+  struct pl_export_count count;
+  struct pl_stored stored;
+  pl_export_options_of(&options, writing->config);
+  LC_TRY(pl_stored_read(&stored, store, err));
+  lc_status status = pl_export_write(&stored, writing->result->series, &writing->result->nodules,
+                                     &options, folder, &count, err);
+  pl_stored_free(&stored);
+  return status;
+}
+
 lc_status pl_artifacts_write(const struct pl_config *config, const struct pl_result *result,
                              const struct pl_provenance *provenance, const char *folder,
                              struct lc_error *err) {
@@ -177,5 +196,6 @@ lc_status pl_artifacts_write(const struct pl_config *config, const struct pl_res
   LC_TRY(write_texts(&writing, err));
   char path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
-  return pl_store_write(result, provenance, (enum pl_cube_type)config->store_cube_type, path, err);
+  LC_TRY(pl_store_write(result, provenance, (enum pl_cube_type)config->store_cube_type, path, err));
+  return write_objects(&writing, path, err);
 }

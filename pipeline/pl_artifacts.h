@@ -5,6 +5,7 @@
  *   nodules.csv                      one row a nodule
  *   figures/NODULE_VIEW.png          pl_figure.h
  *   captures/NODULE_VIEW.dcm         the same pictures as DICOM secondary captures
+ *   objects/KIND[_NODULE][_TARGET].dcm  further DICOM objects, when export.objects asks for them
  *
  * Thread-safety: one thread a folder. */
 #ifndef PL_ARTIFACTS_H

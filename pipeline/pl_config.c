@@ -16,6 +16,8 @@ static const char *const colour_words[] = {
     [CDAM_BLUE_ORANGE] = "blue-orange", [CDAM_RED_BLUE] = "red-blue", NULL};
 static const char *const enlarge_words[] = {
     [CDAM_BILINEAR] = "bilinear", [CDAM_NEAREST] = "nearest", NULL};
+static const char *const object_words[] = {"slices", "maps",         "segmentation", "relevance",
+                                           "report", "presentation", "all",          NULL};
 static const char *const cube_words[] = {
     [PL_CUBE_FLOAT32] = "float32", [PL_CUBE_INT16] = "int16", NULL};
 
@@ -94,6 +96,13 @@ static const struct pl_key keys[] = {
      "Root of the new UIDs; empty: 2.25."},
     {"capture.series_number", PL_INTEGER, AT(capture_series_number), "9100", 1, 2147483647, NULL,
      KEPT, "SeriesNumber of the new series."},
+
+    {"export.objects", PL_LIST, AT(export_objects), "[]", 0, 0, object_words, KEPT,
+     "Kinds of DICOM object written beside the captures; 'all' for every kind."},
+    {"export.series_number", PL_INTEGER, AT(export_series_number), "9200", 1, 1000000000, NULL,
+     KEPT, "SeriesNumber of the first kind; each further kind has 100 more."},
+    {"export.relevance", PL_REAL, AT(export_relevance), "0.5", 0, 1, NULL, KEPT,
+     "Share of a map's largest score that counts as relevant."},
 
     {"store.cube_type", PL_CHOICE, AT(store_cube_type), "float32", 0, 0, cube_words, KEPT,
      "Number type of the stored HU; int16 is rounded to the nearest."},

@@ -49,6 +49,10 @@ struct pl_config {
   char *capture_uid_root;
   long long capture_series_number;
 
+  struct pl_list export_objects; /* names of pl_export.h, or "all" */
+  long long export_series_number;
+  double export_relevance;
+
   int store_cube_type; /* enum pl_cube_type */
 
   char *output_folder;

@@ -17,6 +17,22 @@
 const char *const pl_export_names[PL_EXPORT_KINDS] = {"slices",    "maps",   "segmentation",
                                                       "relevance", "report", "presentation"};
 
+void pl_export_options_of(struct pl_export_options *options, const struct pl_config *config) {
+  bool all = pl_list_has(&config->export_objects, "all");
+  *options = (struct pl_export_options){
+      .uid_root = *config->capture_uid_root ? config->capture_uid_root : NULL,
+      .series_number = (int)config->export_series_number,
+      .description = "lungcdam",
+      .relevance = config->export_relevance,
+      .window_low_hu = config->figure_window_low_hu,
+      .window_high_hu = config->figure_window_high_hu,
+      .opacity = config->figure_opacity,
+      .colours = (cdam_colours)config->figure_colours,
+  };
+  for (int k = 0; k < PL_EXPORT_KINDS; k++)
+    options->kinds[k] = all || pl_list_has(&config->export_objects, pl_export_names[k]);
+}
+
 static lc_status make_uid(const struct pl_exporting *e, const char *role, size_t nodule,
                           size_t target, const char *key, char uid[CT_UID_SIZE],
                           struct lc_error *err) {

@@ -15,6 +15,7 @@
 
 #include "cdam_render.h"
 #include "ct_nodule.h"
+#include "pl_config.h"
 #include "pl_stored.h"
 
 enum pl_export_kind {
@@ -40,6 +41,10 @@ struct pl_export_options {
   double window_low_hu, window_high_hu, opacity;
   cdam_colours colours;
 };
+
+/* As a run configuration says: kinds, series number, relevance and UID root of its own, window,
+ * colours and opacity of the figures. The texts are borrowed. */
+void pl_export_options_of(struct pl_export_options *options, const struct pl_config *config);
 
 struct pl_export_count {
   size_t written[PL_EXPORT_KINDS]; /* objects of each kind */

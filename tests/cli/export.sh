@@ -19,6 +19,10 @@ expect 16 "exists" export -i "$work/in" -o "$work/dicom" "$work/results"
 expect 0 "" export -f -i "$work/in" -o "$work/dicom" "$work/results"
 expect 0 "" export -i "$work/in" -o "$work/again" "$folder"
 diff -r "$work/dicom" "$work/again" >&2 || fail "a second export differs"
+"$program" run -f -i "$work/in" -w "$work/w.safetensors" -o "$work/both" \
+  --set export.objects=all >/dev/null 2>&1 || fail "run with export.objects"
+[ "$(ls "$work/both/$uid/objects")" = "$(ls "$work/dicom/$uid")" ] || fail "a run writes other objects"
+expect 3 "export.objects" config --set 'export.objects=[pictures]'
 for kind in slices maps segmentation relevance report presentation; do
   compgen -G "$work/dicom/$uid/$kind*.dcm" >/dev/null || fail "no object of kind $kind"
 done
