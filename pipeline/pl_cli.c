@@ -18,6 +18,7 @@
 const struct pl_command pl_commands[] = {
     {"series", "list the DICOM series in folders and say which can be used", cmd_series},
     {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules},
+    {"prepare", "make a nodule data set from CT series or crops", cmd_prepare},
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
     {"config", "show and check a configuration", cmd_config},

@@ -137,7 +137,7 @@ static void write_dataset(struct pl_h5 *h5, const char *path, size_t rank, const
   if (set < 0) {
     fail(h5, "create dataset", path);
   } else {
-    if (H5Dwrite(set, given, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
+    if (data && H5Dwrite(set, given, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0)
       fail(h5, "write dataset", path);
     if (H5Dclose(set) < 0) fail(h5, "close dataset", path);
   }
@@ -151,6 +151,27 @@ void pl_h5_array(struct pl_h5 *h5, const struct pl_h5_array *array) {
                 memory_type(array->type), array->data);
   pl_h5_attribute_text(h5, array->path, "units", array->unit);
   pl_h5_attribute_text(h5, array->path, "description", array->doc);
+}
+
+void pl_h5_rows(struct pl_h5 *h5, const char *path, enum pl_h5_type type, size_t first,
+                size_t count, const void *data) {
+  if (h5->failed) return;
+  hid_t set = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  if (set < 0) {
+    fail(h5, "open dataset", path);
+    return;
+  }
+  hid_t space = H5Dget_space(set);
+  hsize_t dims[PL_H5_MAX_RANK], start[PL_H5_MAX_RANK] = {first};
+  int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+  dims[0] = count;
+  hid_t given = rank > 0 ? H5Screate_simple(rank, dims, NULL) : -1;
+  if (given < 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL) < 0 ||
+      H5Dwrite(set, memory_type(type), given, space, H5P_DEFAULT, data) < 0)
+    fail(h5, "write rows of", path);
+  if (given >= 0) H5Sclose(given);
+  H5Sclose(space);
+  if (H5Dclose(set) < 0) fail(h5, "close dataset", path);
 }
 
 void pl_h5_texts(struct pl_h5 *h5, const char *path, size_t rank, const size_t *dims, size_t width,

@@ -31,7 +31,7 @@ struct pl_h5_array {
   enum pl_h5_type type;
   size_t rank;
   size_t dims[PL_H5_MAX_RANK];
-  const void *data;
+  const void *data; /* NULL: rows follow with pl_h5_rows */
   const char *unit; /* "HU", "mm", "1" */
   const char *doc;
 };
@@ -39,6 +39,9 @@ struct pl_h5_array {
 void pl_h5_start(struct pl_h5 *h5);
 
 void pl_h5_array(struct pl_h5 *h5, const struct pl_h5_array *array);
+/* Writes samples [first, first + count) of an array made without data. */
+void pl_h5_rows(struct pl_h5 *h5, const char *path, enum pl_h5_type type, size_t first,
+                size_t count, const void *data);
 /* Texts of `width` bytes each (zero-padded): [dims...]. */
 void pl_h5_texts(struct pl_h5 *h5, const char *path, size_t rank, const size_t *dims, size_t width,
                  const char *texts, const char *doc);
