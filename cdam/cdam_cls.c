@@ -26,7 +26,9 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
   const struct {
     float **at;
     size_t count;
-  } parts[] = {{&e->normed, group * dim * e->ld_tokens},
+  } parts[] = {{&e->normed, (e->shared ? 1 : group) * dim * e->ld_tokens},
+               {&e->factor, e->shared ? group * e->ld_tokens : 0},
+               {&e->offset, e->shared ? group * dim : 0},
                {&e->cls, dim * ld},
                {&r->first, dim * ld},
                {&r->query, dim * ld},
@@ -50,21 +52,38 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
                {&r->values, heads * dim * wide},
                {&r->reading, chunk * heads * dim},
                {&r->reads, chunk * heads * e->ld_tokens},
-               {&r->sum, e->ld_tokens}};
+               {&r->sum, e->ld_tokens},
+               {&r->weighted, e->shared ? heads * e->ld_tokens : 0}};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     *parts[i].at = lc_arena_floats(arena, parts[i].count);
 }
 
+/* The width of a panel, 96 to 192 columns, that pads least; the wider of two. */
+static size_t choose_panel(size_t tokens) {
+  size_t best = vit_pad(tokens), least = SIZE_MAX;
+  if (tokens <= 192) return best;
+  for (size_t panel = 96; panel <= 192; panel += 2 * VIT_LANES) {
+    size_t padded = (tokens + panel - 1) / panel * panel;
+    if (padded > least) continue;
+    least = padded;
+    best = panel;
+  }
+  return best;
+}
+
 lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
                         const struct cdam_target *targets, size_t n_targets, size_t tokens,
-                        size_t group, struct lc_error *err) {
+                        size_t group, bool shared, struct lc_error *err) {
   memset(engine, 0, sizeof *engine);
   engine->model = model;
   engine->targets = targets;
   engine->n_targets = n_targets;
   engine->tokens = tokens;
   engine->width = model->arch.embed_dim / model->arch.num_heads;
-  engine->ld_tokens = vit_pad(tokens);
+  engine->panel = choose_panel(tokens);
+  engine->panels = (tokens + engine->panel - 1) / engine->panel;
+  engine->ld_tokens = engine->panel * engine->panels;
+  engine->shared = shared;
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
   take_rows(engine, group, &counting);
@@ -78,20 +97,59 @@ void cdam_cls_free(struct cdam_cls *engine) {
   memset(engine, 0, sizeof *engine);
 }
 
+static const float *tokens_of(const struct cdam_cls *e, size_t input) {
+  return e->normed + (e->shared ? 0 : input * e->model->arch.embed_dim * e->ld_tokens);
+}
+
+/* rows [m, dim] against all tokens of an input: out [m, ld_tokens]. */
+static void read_tokens(const struct cdam_cls *e, size_t input, size_t m, const float *rows,
+                        float *out) {
+  size_t dim = e->model->arch.embed_dim, ldt = e->ld_tokens;
+  const float *tokens = tokens_of(e, input);
+  for (size_t p = 0; p < e->panels; p++)
+    vit_kernels()->gemm(m, e->panel, dim, rows, dim, 1, tokens + p * dim * e->panel, e->panel,
+                        out + p * e->panel, ldt, NULL);
+  if (!e->shared) return;
+  const float *offset = e->offset + input * dim;
+  for (size_t r = 0; r < m; r++)
+    cdam_vector_affine(e->factor + input * ldt, cdam_vector_dot(rows + r * dim, offset, dim), ldt,
+                       out + r * ldt);
+}
+
+/* weights [m, ld_tokens], each row summing to one: out [m, dim] gets the weighted sums of tokens.
+ */
+static void mean_tokens(struct cdam_cls *e, size_t input, size_t m, const float *weights,
+                        float *out) {
+  size_t dim = e->model->arch.embed_dim, ldt = e->ld_tokens;
+  const float *tokens = tokens_of(e, input), *factor = e->factor + input * ldt;
+  for (size_t r = 0; r < m && e->shared; r++)
+    cdam_vector_multiply(weights + r * ldt, factor, ldt, e->rows->weighted + r * ldt);
+  if (e->shared) weights = e->rows->weighted;
+  for (size_t p = 0; p < e->panels; p++)
+    vit_kernels()->gemm_nt(m, dim, e->panel, weights + p * e->panel, ldt,
+                           tokens + p * dim * e->panel, e->panel, out, dim, p > 0);
+  for (size_t r = 0; r < m && e->shared; r++)
+    cdam_vector_add(out + r * dim, e->offset + input * dim, dim, 1, out + r * dim);
+}
+
 /* From the normed tokens to what the heads hand to the projection of the CLS row. */
 static void attend(struct cdam_cls *e, size_t n) {
   const struct vit_kernels *kernels = vit_kernels();
   const struct vit_arch *arch = &e->model->arch;
   const struct vit_block *block = &e->model->blocks[arch->depth - 1];
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, width = dim / heads;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width;
   size_t ld = CDAM_GROUP, ldt = e->ld_tokens;
   const float *wk = block->qkv.weight + dim * dim, *wv = wk + dim * dim;
   const float *bias = block->qkv.bias;
   float temperature = 1 / sqrtf((float)width);
 
-  for (size_t k = 0; k < dim; k++)
-    for (size_t i = 0; i < n; i++) r->first[k * ld + i] = e->normed[(i * dim + k) * ldt];
+  for (size_t i = 0; i < n; i++)
+    for (size_t k = 0; k < dim; k++) {
+      float first = tokens_of(e, i)[k * e->panel];
+      r->first[k * ld + i] =
+          e->shared ? e->factor[i * ldt] * first + e->offset[i * dim + k] : first;
+    }
   struct vit_epilogue with_bias = {.bias = bias};
   kernels->gemm(dim, ld, dim, block->qkv.weight, dim, 1, r->first, ld, r->query, ld, &with_bias);
   for (size_t k = 0; k < dim * ld; k++) r->query[k] *= temperature;
@@ -99,14 +157,13 @@ static void attend(struct cdam_cls *e, size_t n) {
     kernels->gemm(dim, ld, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
                   r->folded + h * dim * ld, ld, NULL);
   for (size_t i = 0; i < n; i++) {
-    const float *tokens = e->normed + i * dim * ldt;
     float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
     float *means = r->means + i * heads * dim;
     for (size_t k = 0; k < heads * dim; k++) r->directions[k] = r->folded[k * ld + i];
-    kernels->gemm(heads, ldt, dim, r->directions, dim, 1, tokens, ldt, scores, ldt, NULL);
+    read_tokens(e, i, heads, r->directions, scores);
     for (size_t h = 0; h < heads; h++)
       cdam_vector_softmax(scores + h * ldt, e->tokens, ldt, attention + h * ldt);
-    kernels->gemm_nt(heads, dim, ldt, attention, ldt, tokens, ldt, means, dim, false);
+    mean_tokens(e, i, heads, attention, means);
     /* From here on scores hold a * s, which is all that the routed part needs. */
     cdam_vector_multiply(attention, scores, heads * ldt, scores);
     for (size_t k = 0; k < heads * dim; k++) r->folded[k * ld + i] = means[k];
@@ -170,7 +227,7 @@ static void add_scores(const struct cdam_cls *e, size_t input, size_t first, siz
 void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *sum) {
   const struct vit_arch *arch = &engine->model->arch;
   struct cdam_cls_rows *r = engine->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = engine->ld_tokens;
+  size_t dim = arch->embed_dim, heads = arch->num_heads;
   attend(engine, n);
   cdam_cls_forward(engine);
   for (size_t first = 0; first < engine->n_targets; first += CDAM_CHUNK) {
@@ -182,8 +239,7 @@ void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *
         for (size_t k = 0; k < dim; k++)
           for (size_t t = 0; t < chunk; t++)
             r->reading[(h * chunk + t) * dim + k] = r->values[(h * dim + k) * ldg + i * chunk + t];
-      vit_kernels()->gemm(heads * chunk, ldt, dim, r->reading, dim, 1,
-                          engine->normed + i * dim * ldt, ldt, r->reads, ldt, NULL);
+      read_tokens(engine, i, heads * chunk, r->reading, r->reads);
       add_scores(engine, i, first, chunk, ldg, sum);
     }
   }

@@ -27,6 +27,7 @@ struct cdam_cls_rows {
   float *reading;           /* [heads, chunk, dim]: w of one input */
   float *reads;             /* [heads, chunk, ld_tokens]: r of one input */
   float *sum;               /* [ld_tokens] */
+  float *weighted;          /* [heads, ld_tokens]: attention times factor of one input */
 };
 
 /* The CLS row through the rest of the model, keeping what the way back needs. */

@@ -10,6 +10,7 @@
 
 #include "cdam_estimators.h"
 #include "cdam_gradient.h"
+#include "cdam_vector.h"
 #include "lc_arena.h"
 #include "lc_parallel.h"
 
@@ -35,10 +36,7 @@ static void carry_stripe(void *context, size_t index, int worker) {
     for (size_t h = 0; h < s->heads; h++) {
       const float *a = s->attention + (h * n + i) * n + first;
       const float *g = s->gradient + (h * n + i) * n + first;
-      for (size_t k = 0; k < count; k++) {
-        float e = a[k] * g[k];
-        sum[k] += e > 0 ? e : 0;
-      }
+      cdam_vector_add_positive(a, g, count, sum);
     }
     for (size_t k = 0; k < count; k++) total[k] += s->row[i] * (double)sum[k];
   }

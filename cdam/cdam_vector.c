@@ -75,10 +75,19 @@ CDAM_CLONES void cdam_vector_add_content(const float *restrict a, const float *r
   for (size_t i = 0; i < n; i++) map[i] += weight * (a[i] * r[i]);
 }
 
-CDAM_CLONES void cdam_vector_scale(const float *restrict x, size_t n, float start, float share,
-                                   float *restrict out) {
+CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant, size_t n,
+                                    float *restrict x) {
 #pragma omp simd
-  for (size_t i = 0; i < n; i++) out[i] = start + share * (x[i] - start);
+  for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
+}
+
+CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,
+                                          size_t n, float *restrict sum) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    float e = a[i] * b[i];
+    sum[i] += e > 0 ? e : 0;
+  }
 }
 
 CDAM_CLONES void cdam_vector_add(const float *x, const float *noise, size_t n, float factor,

@@ -33,8 +33,10 @@ void cdam_vector_add_routed(const float *k, const float *r, size_t n, float mean
                             float *map);
 void cdam_vector_add_content(const float *a, const float *r, size_t n, float weight, float *map);
 
-/* out[i] = start + share * (x[i] - start) */
-void cdam_vector_scale(const float *x, size_t n, float start, float share, float *out);
+/* x[i] = factor[i] * x[i] + constant */
+void cdam_vector_affine(const float *factor, float constant, size_t n, float *x);
+/* sum[i] += max(0, a[i] * b[i]) */
+void cdam_vector_add_positive(const float *a, const float *b, size_t n, float *sum);
 /* out[i] = x[i] + factor * noise[i]; out may be noise. */
 void cdam_vector_add(const float *x, const float *noise, size_t n, float factor, float *out);
 

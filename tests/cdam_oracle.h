@@ -10,8 +10,8 @@
 #include "lc_test.h"
 #include "vit_forward.h"
 
-static void oracle_norm(const double *x, size_t dim, const struct vit_norm *w, double eps,
-                        double *out) {
+static inline void oracle_norm(const double *x, size_t dim, const struct vit_norm *w, double eps,
+                               double *out) {
   double mean = 0, var = 0;
   for (size_t k = 0; k < dim; k++) mean += x[k] / (double)dim;
   for (size_t k = 0; k < dim; k++) var += (x[k] - mean) * (x[k] - mean) / (double)dim;
@@ -19,15 +19,16 @@ static void oracle_norm(const double *x, size_t dim, const struct vit_norm *w, d
     out[k] = (x[k] - mean) / sqrt(var + eps) * (double)w->weight[k] + (double)w->bias[k];
 }
 
-static double oracle_unit(const struct vit_linear *w, size_t row, const double *x, size_t dim) {
+static inline double oracle_unit(const struct vit_linear *w, size_t row, const double *x,
+                                 size_t dim) {
   double sum = w->bias ? (double)w->bias[row] : 0;
   for (size_t k = 0; k < dim; k++) sum += (double)w->weight[row * dim + k] * x[k];
   return sum;
 }
 
 /* The attention of one head for the CLS query, and its output. */
-static void oracle_head(const struct vit_block *b, const double *t, size_t tokens, size_t dim,
-                        size_t width, size_t h, double *out) {
+static inline void oracle_head(const struct vit_block *b, const double *t, size_t tokens,
+                               size_t dim, size_t width, size_t h, double *out) {
   double *score = calloc(tokens, sizeof *score), total = 0, top = -INFINITY;
   for (size_t i = 0; i < tokens; i++) {
     for (size_t c = h * width; c < (h + 1) * width; c++)
@@ -44,7 +45,8 @@ static void oracle_head(const struct vit_block *b, const double *t, size_t token
   free(score);
 }
 
-static double oracle_output(const struct vit_model *m, size_t output, const double *embedding) {
+static inline double oracle_output(const struct vit_model *m, size_t output,
+                                   const double *embedding) {
   size_t head = 0, dim = m->arch.embed_dim;
   while (output >= m->arch.heads[head].outputs) output -= m->arch.heads[head++].outputs;
   size_t hidden = m->arch.heads[head].hidden;
@@ -58,8 +60,8 @@ static double oracle_output(const struct vit_model *m, size_t output, const doub
 }
 
 /* f(T): normed tokens t [tokens, dim] and the CLS row of the block's input to the target. */
-static double oracle_target(const struct vit_model *m, const struct cdam_target *target,
-                            const double *t, const float *cls, size_t tokens) {
+static inline double oracle_target(const struct vit_model *m, const struct cdam_target *target,
+                                   const double *t, const float *cls, size_t tokens) {
   const struct vit_arch *arch = &m->arch;
   const struct vit_block *b = &m->blocks[arch->depth - 1];
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, width = dim / arch->num_heads;
@@ -89,8 +91,8 @@ static double oracle_target(const struct vit_model *m, const struct cdam_target 
 }
 
 /* CDAM of one image by central differences: how f changes when token i grows by a factor. */
-static void oracle_cdam(const struct vit_model *m, const struct cdam_target *target,
-                        const float *input, size_t tokens, double *map) {
+static inline void oracle_cdam(const struct vit_model *m, const struct cdam_target *target,
+                               const float *input, size_t tokens, double *map) {
   size_t dim = m->arch.embed_dim, skip = vit_arch_prefix(&m->arch);
   double *t = malloc(tokens * dim * sizeof *t), *row = malloc(2 * dim * sizeof *row);
   for (size_t i = 0; i < tokens; i++) {

@@ -1,0 +1,468 @@
+/* What must hold for the estimators on any model: completeness, zero targets, same bits for any
+ * number of threads and any batch, agreement of methods where they mean the same, and refusals. */
+#include "lc_test.h"
+
+#include <math.h>
+
+#include "cdam_estimator.h"
+#include "cdam_noise.h"
+#include "cdam_oracle.h"
+#include "lc_parallel.h"
+
+enum { ROWS = 3, COLUMNS = 4, PATCH = 8, IMAGES = 3, PIXELS = 3 * ROWS * PATCH * COLUMNS * PATCH };
+
+struct fixture {
+  struct vit_model model;
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  struct cdam_target targets[3];
+  struct cdam_task task;
+  float images[IMAGES * PIXELS];
+};
+
+static void open_fixture(struct fixture *f, size_t images, size_t registers) {
+  memset(f, 0, sizeof *f);
+  struct vit_arch arch = {.image_height = ROWS * PATCH,
+                          .image_width = COLUMNS * PATCH,
+                          .grid_height = ROWS,
+                          .grid_width = COLUMNS,
+                          .patch_size = PATCH,
+                          .embed_dim = 24,
+                          .depth = 3,
+                          .num_heads = 3,
+                          .mlp_dim = 48,
+                          .num_registers = registers,
+                          .layer_scale = registers > 0,
+                          .position_on_cls = true,
+                          .layer_norm_eps = 1e-6F};
+  assert_ok(vit_arch_add_head(&arch, "malignancy", 0, 1, true, &test_err));
+  assert_ok(vit_arch_add_head(&arch, "biomarkers", 7, 2, false, &test_err));
+  oracle_model(&f->model, &arch);
+  oracle_fill(f->images, sizeof f->images / sizeof *f->images, "images", 0, 1);
+  struct vit_request request = {
+      .last_input = true, .all_inputs = true, .last_cls_attention = true, .all_attention = true};
+  assert_ok(vit_workspace_init(&f->workspace, &f->model, images, ROWS * PATCH, COLUMNS * PATCH,
+                               &request, &test_err));
+  assert_ok(vit_forward(&f->workspace, f->images, images, &f->trace, &test_err));
+  cdam_target_all(f->targets, &f->model);
+  f->task = (struct cdam_task){.model = &f->model,
+                               .images = f->images,
+                               .height = ROWS * PATCH,
+                               .width = COLUMNS * PATCH,
+                               .trace = &f->trace,
+                               .targets = f->targets,
+                               .n_targets = 3};
+}
+
+static void close_fixture(struct fixture *f) {
+  vit_workspace_free(&f->workspace);
+  vit_model_free(&f->model);
+}
+
+static const struct cdam_estimator *find(const char *name) {
+  const struct cdam_estimator *estimator;
+  assert_ok(cdam_estimator_find(name, &estimator, &test_err));
+  return estimator;
+}
+
+static struct cdam_maps estimate(const struct fixture *f, const char *name,
+                                 const struct cdam_settings *settings) {
+  struct cdam_task task = f->task;
+  struct cdam_maps maps;
+  task.settings = settings;
+  assert_ok(cdam_estimate(find(name), &task, &maps, &test_err));
+  return maps;
+}
+
+static size_t image_size(const struct cdam_maps *maps) {
+  return maps->targets * maps->grid_height * maps->grid_width;
+}
+
+static void assert_close(const float *a, const float *b, size_t n, double tolerance) {
+  double largest, difference = lc_test_difference(a, b, n, &largest);
+  if (!(difference <= tolerance * largest)) fail_msg("differs by %g of %g", difference, largest);
+}
+
+static void test_noise(void **state) {
+  (void)state;
+  /* Known answers of the Random123 distribution: threefry4x32, 20 rounds. */
+  const uint32_t zero[4] = {0}, ones[4] = {~0u, ~0u, ~0u, ~0u};
+  const uint32_t of_zero[4] = {0x9c6ca96a, 0xe17eae66, 0xfc10ecd4, 0x5256a7d8};
+  const uint32_t of_ones[4] = {0x2a881696, 0x57012287, 0xf6c7446e, 0xa16a6732};
+  uint32_t out[4];
+  cdam_threefry20(zero, zero, out);
+  assert_memory_equal(out, of_zero, sizeof out);
+  cdam_threefry20(ones, ones, out);
+  assert_memory_equal(out, of_ones, sizeof out);
+
+  enum { N = 200000 };
+  float *a = malloc(N * sizeof *a), *b = malloc(N * sizeof *b);
+  cdam_noise_fill(1, "a", 0, a, N);
+  double moments[5] = {0}, neighbours = 0, others = 0;
+  size_t beyond = 0;
+  cdam_noise_fill(1, "a", 1, b, N);
+  for (size_t i = 0; i < N; i++) {
+    double x = (double)a[i], power = 1;
+    for (int k = 0; k < 5; k++, power *= x) moments[k] += power / N;
+    if (i) neighbours += x * (double)a[i - 1] / N;
+    others += x * (double)b[i] / N;
+    beyond += fabs(x) > 1.959964;
+  }
+  assert_true(fabs(moments[1]) < 0.01 && fabs(moments[2] - 1) < 0.015);
+  assert_true(fabs(moments[3]) < 0.03 && fabs(moments[4] - 3) < 0.1);
+  assert_true(fabs(neighbours) < 0.01 && fabs(others) < 0.01);
+  assert_true(fabs((double)beyond / N - 0.05) < 0.002);
+  cdam_noise_fill(1, "a", 0, b, 777); /* a shorter draw is the start of a longer one */
+  assert_memory_equal(a, b, 777 * sizeof *a);
+  free(a);
+  free(b);
+}
+
+/* The same bits for one, two and three threads, and for an image alone and in a batch. */
+static void test_same_bits(void **state) {
+  (void)state;
+  struct fixture batch, alone;
+  open_fixture(&batch, IMAGES, 0);
+  open_fixture(&alone, 1, 0);
+  size_t count;
+  const struct cdam_estimator *estimators = cdam_estimators(&count);
+  for (size_t i = 0; i < count; i++) {
+    struct cdam_settings settings = estimators[i].defaults;
+    if (settings.samples > 20) settings.samples = 20;
+    lc_threads_set(1);
+    struct cdam_maps first = estimate(&batch, estimators[i].name, &settings);
+    struct cdam_maps single = estimate(&alone, estimators[i].name, &settings);
+    if (memcmp(first.scores, single.scores, image_size(&single) * sizeof(float)) != 0)
+      fail_msg("%s: an image's map depends on its batch", estimators[i].name);
+    for (int threads = 2; threads <= 3; threads++) {
+      lc_threads_set(threads);
+      struct cdam_maps again = estimate(&batch, estimators[i].name, &settings);
+      if (memcmp(first.scores, again.scores, IMAGES * image_size(&first) * sizeof(float)) != 0)
+        fail_msg("%s: other bits for %d threads", estimators[i].name, threads);
+      cdam_maps_free(&again);
+    }
+    cdam_maps_free(&first);
+    cdam_maps_free(&single);
+  }
+  lc_threads_set(0);
+  close_fixture(&batch);
+  close_fixture(&alone);
+}
+
+static void test_zero_weights_give_zero_maps(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 2);
+  static const float zero[64];
+  f.model.heads[0].output = (struct vit_linear){zero, zero};
+  assert_ok(vit_forward(&f.workspace, f.images, 1, &f.trace, &test_err));
+  f.targets[1] = (struct cdam_target){.kind = CDAM_CONCEPT, .concept_vector = zero};
+  size_t count;
+  const struct cdam_estimator *estimators = cdam_estimators(&count);
+  for (size_t i = 0; i < count; i++) {
+    if (!estimators[i].target_dependent) continue;
+    struct cdam_settings settings = estimators[i].defaults;
+    if (settings.samples > 10) settings.samples = 10;
+    struct cdam_maps maps = estimate(&f, estimators[i].name, &settings);
+    size_t size = maps.grid_height * maps.grid_width;
+    double other = 0;
+    for (size_t k = 0; k < size; k++) {
+      if (maps.scores[k] != 0 || maps.scores[size + k] != 0)
+        fail_msg("%s: a target of zero weight has a score", estimators[i].name);
+      other = fmax(other, fabs((double)maps.scores[2 * size + k]));
+    }
+    if (other == 0) fail_msg("%s: no score for a target that has weights", estimators[i].name);
+    cdam_maps_free(&maps);
+  }
+  close_fixture(&f);
+}
+
+/* Integrated gradients: channels times the sum of a map is f(x) - f(baseline). */
+static void test_completeness(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  static const double baselines[] = {0, -0.7};
+  for (int k = 0; k < 2; k++) {
+    struct cdam_settings settings = {.samples = 400, .baseline = baselines[k]};
+    struct cdam_maps maps = estimate(&f, "integrated_gradients", &settings), patches;
+    assert_int_equal(maps.grid_height, ROWS * PATCH);
+    assert_ok(cdam_maps_to_patches(&maps, PATCH, &patches, &test_err));
+    struct vit_workspace workspace;
+    struct vit_trace trace;
+    float flat[PIXELS];
+    for (size_t i = 0; i < PIXELS; i++) flat[i] = (float)baselines[k];
+    assert_ok(
+        vit_workspace_init(&workspace, &f.model, 1, f.task.height, f.task.width, NULL, &test_err));
+    assert_ok(vit_forward(&workspace, flat, 1, &trace, &test_err));
+    for (size_t t = 0; t < 3; t++) {
+      double change = (double)f.trace.logits[t] - (double)trace.logits[t], sum = 0;
+      for (size_t i = 0; i < ROWS * COLUMNS; i++)
+        sum += (double)cdam_maps_get(&patches, 0, t)[i] * VIT_CHANNELS;
+      if (!(fabs(sum - change) < 0.02 * fabs(change) + 0.005))
+        fail_msg("target %zu: scores add up to %g, the output changes by %g", t, sum, change);
+    }
+    vit_workspace_free(&workspace);
+    cdam_maps_free(&maps);
+    cdam_maps_free(&patches);
+  }
+  close_fixture(&f);
+}
+
+/* The mean of plain CDAM over inputs that are made by hand. */
+static void test_integrated_is_a_mean(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 2);
+  size_t count = f.trace.tokens * f.model.arch.embed_dim;
+  float *input = malloc(count * sizeof *input);
+  memcpy(input, f.trace.last_input, count * sizeof *input);
+  for (int k = 0; k < 2; k++) {
+    struct cdam_settings settings = {.samples = 7, .baseline = k ? 0.4 : 0};
+    struct cdam_maps whole = estimate(&f, "integrated_cdam", &settings);
+    float *mean = calloc(image_size(&whole), sizeof *mean);
+    for (int step = 1; step < 7; step++) {
+      for (size_t i = 0; i < count; i++)
+        f.trace.last_input[i] =
+            (float)(settings.baseline + step / 7.0 * ((double)input[i] - settings.baseline));
+      struct cdam_maps one = estimate(&f, "cdam", NULL);
+      for (size_t i = 0; i < image_size(&one); i++) mean[i] += one.scores[i] / 6;
+      cdam_maps_free(&one);
+    }
+    memcpy(f.trace.last_input, input, count * sizeof *input);
+    assert_close(whole.scores, mean, image_size(&whole), 1e-4);
+    free(mean);
+    cdam_maps_free(&whole);
+  }
+  free(input);
+  close_fixture(&f);
+}
+
+/* CDAM at tokens of one's own: how f changes when token i grows, by central differences. */
+static void differences_at(const struct fixture *f, const double *tokens, size_t target,
+                           double share, double *map) {
+  size_t n = f->trace.tokens, dim = f->model.arch.embed_dim, skip = n - f->trace.patches;
+  double *t = malloc(n * dim * sizeof *t);
+  memcpy(t, tokens, n * dim * sizeof *t);
+  for (size_t i = skip; i < n; i++) {
+    double side[2];
+    for (int s = 0; s < 2; s++) {
+      for (size_t k = 0; k < dim; k++) t[i * dim + k] = tokens[i * dim + k] * (s ? 1.0001 : 0.9999);
+      side[s] = oracle_target(&f->model, &f->targets[target], t, f->trace.last_input, n);
+    }
+    memcpy(t + i * dim, tokens + i * dim, dim * sizeof *t);
+    map[i - skip] += share * (side[1] - side[0]) / 0.0002;
+  }
+  free(t);
+}
+
+/* Noise and scaling on the normed tokens leave the residual branch alone. */
+static void test_on_normed_tokens(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  size_t n = f.trace.tokens, dim = f.model.arch.embed_dim, patches = f.trace.patches;
+  double *normed = malloc(n * dim * sizeof *normed), *moved = malloc(n * dim * sizeof *moved);
+  double *row = malloc(dim * sizeof *row);
+  float *noise = malloc(2 * n * dim * sizeof *noise);
+  for (size_t i = 0; i < n; i++) {
+    for (size_t k = 0; k < dim; k++) row[k] = (double)f.trace.last_input[i * dim + k];
+    oracle_norm(row, dim, &f.model.blocks[2].norm1, 1e-6, normed + i * dim);
+  }
+  oracle_fill(noise, 2 * n * dim, "noise", 0, 0.2);
+  for (int kind = 0; kind < 2; kind++) {
+    double expected[ROWS * COLUMNS] = {0};
+    for (int s = 0; s < 2; s++) {
+      for (size_t i = 0; i < n * dim; i++)
+        moved[i] = kind ? 0.3 + (s + 1) / 3.0 * (normed[i] - 0.3)
+                        : normed[i] + (double)noise[(size_t)s * n * dim + i];
+      differences_at(&f, moved, 1, 0.5, expected);
+    }
+    struct cdam_settings settings = {.place = CDAM_AT_NORMED_TOKENS, .samples = 3, .baseline = 0.3};
+    if (!kind) {
+      settings.noise = noise;
+      settings.noise_samples = 2;
+    }
+    struct cdam_maps maps = estimate(&f, kind ? "integrated_cdam" : "smooth_cdam", &settings);
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < patches; i++) {
+      worst = fmax(worst, fabs((double)cdam_maps_get(&maps, 0, 1)[i] - expected[i]));
+      largest = fmax(largest, fabs(expected[i]));
+    }
+    assert_true(worst <= 1e-4 * largest);
+    cdam_maps_free(&maps);
+  }
+  free(normed);
+  free(moved);
+  free(row);
+  free(noise);
+  close_fixture(&f);
+}
+
+static void test_noise_of_level_zero_changes_nothing(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 2, 2);
+  struct cdam_maps plain = estimate(&f, "cdam", NULL);
+  for (int place = 0; place < 2; place++) {
+    struct cdam_settings settings = {.samples = 19,
+                                     .place = place ? CDAM_AT_NORMED_TOKENS : CDAM_AT_LAST_INPUT};
+    struct cdam_maps smooth = estimate(&f, "smooth_cdam", &settings);
+    assert_close(smooth.scores, plain.scores, 2 * image_size(&plain), 1e-5);
+    cdam_maps_free(&smooth);
+    settings.level = 0.1;
+    smooth = estimate(&f, "smooth_cdam", &settings);
+    settings.seed = 1;
+    struct cdam_maps seeded = estimate(&f, "smooth_cdam", &settings);
+    double largest;
+    assert_true(lc_test_difference(smooth.scores, plain.scores, image_size(&plain), &largest) >
+                1e-3 * largest);
+    assert_true(lc_test_difference(smooth.scores, seeded.scores, image_size(&plain), &largest) >
+                1e-4 * largest);
+    cdam_maps_free(&smooth);
+    cdam_maps_free(&seeded);
+  }
+  cdam_maps_free(&plain);
+  close_fixture(&f);
+}
+
+/* A box of one patch in steps of one is token ablation. */
+static void test_smallest_box_is_ablation(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 2, 0);
+  struct cdam_maps ablation = estimate(&f, "token_ablation", NULL);
+  struct cdam_maps boxes =
+      estimate(&f, "occlusion", &(struct cdam_settings){.box = 1, .stride = 1});
+  assert_memory_equal(boxes.scores, ablation.scores, 2 * image_size(&boxes) * sizeof(float));
+  cdam_maps_free(&boxes);
+  /* A box as high as the grid covers whole columns, whose patches then share their score. */
+  boxes = estimate(&f, "occlusion", &(struct cdam_settings){.box = ROWS, .stride = 1});
+  for (size_t i = COLUMNS; i < ROWS * COLUMNS; i++)
+    assert_true(boxes.scores[i] == boxes.scores[i % COLUMNS]);
+  assert_true(boxes.scores[0] != boxes.scores[COLUMNS - 1]);
+  cdam_maps_free(&boxes);
+  cdam_maps_free(&ablation);
+  close_fixture(&f);
+}
+
+static void test_attention(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 2);
+  struct cdam_maps mean = estimate(&f, "attention_map", NULL);
+  float sum[ROWS * COLUMNS] = {0};
+  for (int head = 0; head < 3; head++) {
+    struct cdam_maps one = estimate(&f, "attention_map", &(struct cdam_settings){.head = head});
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) sum[i] += one.scores[i] / 3;
+    cdam_maps_free(&one);
+  }
+  assert_close(sum, mean.scores, ROWS * COLUMNS, 1e-6);
+  struct cdam_task task = f.task;
+  struct cdam_maps maps;
+  task.settings = &(struct cdam_settings){.head = 3};
+  assert_fails(cdam_estimate(find("attention_map"), &task, &maps, &test_err), LC_ERR_USAGE,
+               "head 3");
+  /* A rollout's row is a distribution over all tokens. */
+  struct cdam_maps rollout = estimate(&f, "attention_rollout", NULL);
+  double total = 0;
+  for (size_t i = 0; i < ROWS * COLUMNS; i++) {
+    assert_true(rollout.scores[i] > 0);
+    total += (double)rollout.scores[i];
+  }
+  assert_true(total > 0.05 && total < 1 - 1.0 / 8); /* CLS keeps at least (1/2)^depth */
+  cdam_maps_free(&rollout);
+  cdam_maps_free(&mean);
+  close_fixture(&f);
+}
+
+/* What is linear in the target gives for a difference the difference of the maps. */
+static void test_differences_of_targets(void **state) {
+  (void)state;
+  static const char *const linear[] = {"cdam",           "smooth_cdam",         "integrated_cdam",
+                                       "token_ablation", "occlusion",           "rise",
+                                       "smoothgrad",     "integrated_gradients"};
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  f.targets[2] = (struct cdam_target){.kind = CDAM_DIFFERENCE, .a = 0, .b = 1};
+  for (size_t k = 0; k < sizeof linear / sizeof *linear; k++) {
+    struct cdam_settings settings = find(linear[k])->defaults;
+    if (settings.samples > 10) settings.samples = 10;
+    if (settings.box) settings.box = 2;
+    struct cdam_maps maps = estimate(&f, linear[k], &settings);
+    size_t size = maps.grid_height * maps.grid_width;
+    double worst = 0, largest = 0;
+    for (size_t i = 0; i < size; i++) {
+      double d = (double)maps.scores[i] - (double)maps.scores[size + i];
+      worst = fmax(worst, fabs(d - (double)maps.scores[2 * size + i]));
+      largest = fmax(largest, fabs(d));
+    }
+    if (!(worst <= 1e-4 * largest)) fail_msg("%s: %g of %g", linear[k], worst, largest);
+    cdam_maps_free(&maps);
+  }
+  close_fixture(&f);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  const struct cdam_estimator *estimator;
+  assert_fails(cdam_estimator_find("smoth_cdam", &estimator, &test_err), LC_ERR_NOT_FOUND,
+               "smooth_cdam");
+  assert_fails(cdam_estimator_find("zzzzzzzzzz", &estimator, &test_err), LC_ERR_NOT_FOUND,
+               "attention_rollout");
+  struct cdam_maps maps;
+  struct cdam_task task = f.task;
+  struct vit_trace bare = f.trace;
+  bare.last_input = NULL;
+  bare.attention = NULL;
+  task.trace = &bare;
+  assert_fails(cdam_estimate(find("cdam"), &task, &maps, &test_err), LC_ERR_USAGE,
+               "input of the last block");
+  assert_null(maps.scores);
+  assert_fails(cdam_estimate(find("attention_rollout"), &task, &maps, &test_err), LC_ERR_USAGE,
+               "attention of every block");
+  task = f.task;
+  task.images = NULL;
+  assert_fails(cdam_estimate(find("rise"), &task, &maps, &test_err), LC_ERR_USAGE, "images");
+  task = f.task;
+  static const struct {
+    const char *name, *text;
+    struct cdam_settings settings;
+  } wrong[] = {{"smooth_cdam", "noise level", {.samples = 3, .level = -1}},
+               {"smooth_cdam", "one sample", {.level = 0.1}},
+               {"integrated_cdam", "two steps", {.samples = 1}},
+               {"integrated_cdam", "baseline", {.samples = 9, .baseline = NAN}},
+               {"integrated_gradients", "one step", {.samples = 0}},
+               {"occlusion", "stride", {.box = 1}},
+               {"rise", "probability", {.samples = 5, .cells = 3, .keep = 1}}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    task.settings = &wrong[i].settings;
+    assert_fails(cdam_estimate(find(wrong[i].name), &task, &maps, &test_err), LC_ERR_USAGE,
+                 wrong[i].text);
+  }
+  task.settings = &(struct cdam_settings){.box = 9, .stride = 1};
+  assert_fails(cdam_estimate(find("occlusion"), &task, &maps, &test_err), LC_ERR_UNSUPPORTED,
+               "covers all");
+  bare = f.trace;
+  bare.patches = 5;
+  task.trace = &bare;
+  assert_fails(cdam_estimate(find("cdam"), &task, &maps, &test_err), LC_ERR_UNSUPPORTED, "5 of 12");
+  close_fixture(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_noise),
+                                     cmocka_unit_test(test_same_bits),
+                                     cmocka_unit_test(test_zero_weights_give_zero_maps),
+                                     cmocka_unit_test(test_completeness),
+                                     cmocka_unit_test(test_integrated_is_a_mean),
+                                     cmocka_unit_test(test_on_normed_tokens),
+                                     cmocka_unit_test(test_noise_of_level_zero_changes_nothing),
+                                     cmocka_unit_test(test_smallest_box_is_ablation),
+                                     cmocka_unit_test(test_attention),
+                                     cmocka_unit_test(test_differences_of_targets),
+                                     cmocka_unit_test(test_refusals)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
