@@ -26,11 +26,16 @@ expect 3 "export.objects" config --set 'export.objects=[pictures]'
 for kind in slices maps segmentation relevance report presentation; do
   compgen -G "$work/dicom/$uid/$kind*.dcm" >/dev/null || fail "no object of kind $kind"
 done
-if command -v dciodvfy >/dev/null && command -v dcmdump >/dev/null; then
+if command -v dciodvfy >/dev/null && command -v dcentvfy >/dev/null && command -v dcmdump >/dev/null; then
   for file in "$work/dicom/$uid"/*.dcm; do
     dciodvfy "$file" 2>&1 | grep -q '^Error' && fail "$file: $(dciodvfy "$file" 2>&1 | grep '^Error')"
     dcmdump "$file" | grep -q 'UNTRAINED' || fail "$file does not say that the weights are untrained"
   done
+  # what belongs to patient and study is the same in the source and in every object
+  sources=$(find "$work/in" -name '00001*.dcm')
+  # shellcheck disable=SC2086
+  dcentvfy "$work/dicom/$uid"/*.dcm "$folder"/captures/*.dcm $sources 2>&1 | grep '^Error' >&2 &&
+    fail "dcentvfy"
   # all objects join the patient's study, and no two share an instance
   [ "$(dcmdump +L +P StudyInstanceUID "$work/dicom/$uid"/*.dcm | grep ' UI ' | sed 's/^ *//' |
     sort -u | wc -l)" -eq 1 ] || fail "objects of several studies"
