@@ -164,7 +164,8 @@ static void check_report(struct example *e) {
   struct ct_finding finding = {.tracking_id = "nodule-1",
                                .tracking_uid = "2.25.6001",
                                .measurements = measurements,
-                               .n_measurements = 2};
+                               .n_measurements = 2,
+                               .comment = "5\302\260 \342\206\222 x"};
   struct ct_report report = {.about = e->about,
                              .model_name = "vit_small_patch8",
                              .model_version = "0123456789abcdef",
@@ -174,6 +175,8 @@ static void check_report(struct example *e) {
   assert_ok(ct_report_write(&report, path, &test_err));
   assert_valid_dicom(path, "ComprehensiveSR");
   assert_int_equal(dicom_count(path, e->series->slices[e->slice].sop_instance_uid), 2);
+  /* Both sources are in ISO_IR 100, which has the degree sign and lacks the arrow. */
+  assert_int_equal(dicom_count(path, "UT [5\260 ? x]"), 1);
 }
 
 static void check_presentation(struct example *e) {

@@ -25,13 +25,14 @@ static struct ct_report make(struct ct_finding *findings) {
                                 "head.3"};
   for (size_t i = 0; i < 10; i++)
     measurements[i] = ct_measurement_named(names[i], 0.8125 + (double)i);
-  findings[0] = (struct ct_finding){.tracking_id = "nodule-1",
-                                    .tracking_uid = "2.25.6001",
-                                    .measurements = measurements,
-                                    .n_measurements = 10,
-                                    .comment = "Averaged over three views",
-                                    .segmentation = &segmentation,
-                                    .segment_number = 2};
+  findings[0] =
+      (struct ct_finding){.tracking_id = "nodule-1",
+                          .tracking_uid = "2.25.6001",
+                          .measurements = measurements,
+                          .n_measurements = 10,
+                          .comment = "Averaged over three views, \303\251tude \342\206\222",
+                          .segmentation = &segmentation,
+                          .segment_number = 2};
   findings[1] = (struct ct_finding){.tracking_id = "nodule-2",
                                     .tracking_uid = "2.25.6002",
                                     .measurements = measurements,
@@ -89,7 +90,7 @@ static void test_read_back(void **state) {
       "TEXT:(111001,DCM,\"Algorithm Name\")=\"vit_small_patch8\"",
       "TEXT:(111003,DCM,\"Algorithm Version\")=\"0123456789abcdef, untrained\"",
       "\"Research use only. Not for diagnosis.\"",
-      "\"Averaged over three views\"",
+      "\"Averaged over three views, \303\251tude \342\206\222\"",
   };
   for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
     if (!strstr(text, expected[i])) fail_msg("no %s in:\n%s", expected[i], text);
