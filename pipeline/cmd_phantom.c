@@ -16,6 +16,7 @@
 struct arguments {
   const char *output;
   long long seed, patients, matrix;
+  double spacing_mm;
   enum pl_existing existing;
 };
 
@@ -24,6 +25,7 @@ static const struct argp_option options[] = {
     {"seed", 's', "S", 0, "Seed, 0 by default; the same seed gives the same bytes", 0},
     {"patients", 'n', "N", 0, "Number of patients, 1 by default", 0},
     {"matrix", 'm', "PIXELS", 0, "Rows and columns of a slice, 512 by default", 0},
+    {"slice-spacing", 'z', "MM", 0, "Distance of the slices; without it the seed chooses", 0},
     {"overwrite", 'f', NULL, 0, "Replace patients that exist", 0},
     {"resume", 'r', NULL, 0, "Keep patients made from the same options", 0},
     {0}};
@@ -49,6 +51,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'm':
     number(state, "matrix", arg, 64, 1024, &arguments->matrix);
+    return 0;
+  case 'z':
+    if (!lc_text_to_double(arg, &arguments->spacing_mm) || arguments->spacing_mm < 0.5 ||
+        arguments->spacing_mm > 10)
+      argp_error(state, "--slice-spacing is '%s', expected a number from 0.5 to 10", arg);
     return 0;
   case 'f':
     arguments->existing = PL_EXISTING_OVERWRITE;
@@ -112,7 +119,8 @@ static lc_status write_patient(const struct ct_phantom *phantom,
 static struct ct_phantom_options options_of(const struct arguments *arguments, long long patient) {
   return (struct ct_phantom_options){.seed = (uint64_t)arguments->seed,
                                      .patient = (uint64_t)patient,
-                                     .matrix = (size_t)arguments->matrix};
+                                     .matrix = (size_t)arguments->matrix,
+                                     .slice_spacing_mm = arguments->spacing_mm};
 }
 
 /* What is there already: found tells whether, and same whether it is what would be made. */

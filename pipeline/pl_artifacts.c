@@ -10,6 +10,7 @@
 #include "ct_volume.h"
 #include "lc_arena.h"
 #include "lc_file.h"
+#include "lc_parallel.h"
 #include "pl_export.h"
 #include "pl_figure.h"
 #include "pl_progress.h"
@@ -122,6 +123,45 @@ static lc_status write_picture(const struct writing *writing, size_t nodule, siz
   return status;
 }
 
+/* Pictures of all nodules and views, side by side on the threads there are. */
+struct drawing {
+  const struct writing *writing;
+  struct lc_progress *progress;
+  lc_status *status; /* [image] */
+  struct lc_error *error;
+};
+
+static void draw_one(void *context, size_t i, int worker) {
+  (void)worker;
+  struct drawing *drawing = (struct drawing *)context;
+  size_t views = drawing->writing->result->n_views;
+  struct lc_error *err = &drawing->error[i];
+  drawing->status[i] = pl_signal_check(err);
+  if (drawing->status[i] == LC_OK)
+    drawing->status[i] = write_picture(drawing->writing, i / views, i % views, err);
+  lc_progress_step(drawing->progress, 1);
+}
+
+static lc_status draw_all(const struct writing *writing, struct lc_error *err) {
+  size_t n = writing->result->nodules.n_nodules * writing->result->n_views;
+  struct pl_progress progress;
+  struct drawing drawing = {.writing = writing, .progress = &progress.progress};
+  lc_status status = LC_OK;
+  LC_TRY_GOTO(lc_alloc(&drawing.status, n, sizeof *drawing.status, err), done);
+  LC_TRY_GOTO(lc_alloc(&drawing.error, n, sizeof *drawing.error, err), done);
+  pl_progress_start(&progress, "drawing", "pictures", n);
+  lc_parallel_for(n, draw_one, &drawing);
+  pl_progress_end(&progress);
+  for (size_t i = 0; status == LC_OK && i < n; i++) {
+    status = drawing.status[i];
+    if (status != LC_OK && err) *err = drawing.error[i];
+  }
+done:
+  free(drawing.status);
+  free(drawing.error);
+  return status;
+}
+
 static lc_status write_pictures(const struct writing *writing, struct lc_error *err) {
   const struct pl_config *config = writing->config;
   if (!config->figure_write && !config->capture_write) return LC_OK;
@@ -130,17 +170,7 @@ static lc_status write_pictures(const struct writing *writing, struct lc_error *
   if (config->figure_write) LC_TRY(lc_folder_make(folder, err));
   LC_TRY(lc_path_join(folder, writing->folder, "captures", err));
   if (config->capture_write) LC_TRY(lc_folder_make(folder, err));
-  size_t n = writing->result->nodules.n_nodules, views = writing->result->n_views;
-  struct pl_progress progress;
-  pl_progress_start(&progress, "drawing", "pictures", n * views);
-  lc_status status = LC_OK;
-  for (size_t i = 0; status == LC_OK && i < n * views; i++) {
-    status = pl_signal_check(err);
-    if (status == LC_OK) status = write_picture(writing, i / views, i % views, err);
-    if (status == LC_OK) lc_progress_step(&progress.progress, 1);
-  }
-  pl_progress_end(&progress);
-  return status;
+  return draw_all(writing, err);
 }
 
 static lc_status write_texts(const struct writing *writing, struct lc_error *err) {

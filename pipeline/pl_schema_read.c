@@ -9,6 +9,7 @@
 
 #define FILE_LIMIT ((size_t)1 << 20)
 #define NAME_LIMIT 256
+#define DEPTH_LIMIT 64
 
 /* Where a value stands, for messages. */
 struct reading {
@@ -285,13 +286,27 @@ done:
   return status;
 }
 
+/* libyaml takes quadratic time for brackets within brackets, and no configuration needs many. */
+static lc_status check_depth(const char *path, const char *bytes, size_t count,
+                             struct lc_error *err) {
+  int depth = 0;
+  for (size_t i = 0; i < count; i++) {
+    depth += bytes[i] == '[' || bytes[i] == '{';
+    depth -= bytes[i] == ']' || bytes[i] == '}';
+    if (depth > DEPTH_LIMIT)
+      LC_FAIL(err, LC_ERR_CONFIG, "%.600s: brackets nested more than %d deep", path, DEPTH_LIMIT);
+  }
+  return LC_OK;
+}
+
 lc_status pl_schema_read(const struct pl_schema *schema, void *object, const char *path,
                          struct lc_error *err) {
   char *bytes;
   size_t count;
   LC_TRY(lc_file_read(path, FILE_LIMIT, &bytes, &count, err));
   struct reading reading = {.schema = schema, .object = object, .origin = path, .has_lines = true};
-  lc_status status = read_yaml(&reading, bytes, count, NULL, err);
+  lc_status status = check_depth(path, bytes, count, err);
+  if (status == LC_OK) status = read_yaml(&reading, bytes, count, NULL, err);
   free(bytes);
   return status;
 }

@@ -3,7 +3,7 @@
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"
-small=(--log-level error phantom --matrix 96)
+small=(--log-level error phantom --matrix 96 --slice-spacing 4)
 
 expect 0 "PHANTOM-4-0001" "${small[@]}" -o "$work/a" --seed 4 --patients 2
 expect 0 "" --threads 1 "${small[@]}" -o "$work/b" --seed 4 --patients 2
@@ -22,6 +22,7 @@ expect 0 "PHANTOM-4-0002" series "$work/a"
 [ "$(grep -c ' CT .* axial .* usable ' "$work/out")" -eq 2 ] || fail "not two usable series"
 expect 2 "needs --output" phantom
 expect 2 "expected a whole number from 1" phantom -o "$work/d" --patients 0
+expect 2 "expected a number from 0.5 to 10" phantom -o "$work/d" --slice-spacing 0
 expect 14 "a/PHANTOM" "${small[@]}" -o "$work/a/PHANTOM-4-0001/truth.h5/x"
 
 h5dump -H "$work/a/PHANTOM-4-0001/truth.h5" >"$work/out" || fail "h5dump cannot read the truth"
