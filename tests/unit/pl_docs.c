@@ -1,4 +1,6 @@
 /* What the documentation says of the program is so. */
+#include <dirent.h>
+
 #include "lc_file.h"
 #include "lc_test.h"
 #include "lc_text.h"
@@ -27,15 +29,29 @@ static void exit_codes_are_those_of_the_document(void **state) {
   free(text);
 }
 
+/* Somewhere in docs/ stands how each command is called. */
 static void every_command_is_documented(void **state) {
   (void)state;
-  char *text = doc("docs/cli.md");
-  for (const struct pl_command *command = pl_commands; command->name; command++) {
-    char title[64];
-    snprintf(title, sizeof title, "\n## %s\n", command->name);
-    if (!strstr(text, title)) fail_msg("docs/cli.md has no section for %s", command->name);
+  struct lc_text all = {0};
+  struct dirent *entry;
+  DIR *stream = opendir(LC_TEST_SOURCE_DIR "/docs");
+  assert_non_null(stream);
+  while ((entry = readdir(stream)) != NULL) {
+    char name[300];
+    const char *dot = strrchr(entry->d_name, '.');
+    if (!dot || strcmp(dot, ".md") != 0) continue;
+    snprintf(name, sizeof name, "docs/%s", entry->d_name);
+    char *text = doc(name);
+    lc_text_add(&all, "%s", text);
+    free(text);
   }
-  free(text);
+  closedir(stream);
+  for (const struct pl_command *command = pl_commands; command->name; command++) {
+    char call[64];
+    snprintf(call, sizeof call, "lungcdam %s ", command->name);
+    if (!strstr(lc_text_get(&all), call)) fail_msg("docs/ does not say how to call %s", call);
+  }
+  lc_text_free(&all);
 }
 
 /* Keys that are not hashed are named in the document, because users rely on it. */
