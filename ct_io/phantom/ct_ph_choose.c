@@ -112,23 +112,3 @@ ct_ph_vec ct_ph_to_patient(const struct ct_ph_scene *scene, ct_ph_vec body) {
   return ph_vec(scene->turn_cos * x - scene->turn_sin * y,
                 scene->turn_sin * x + scene->turn_cos * y, body.z * scene->scale[2]);
 }
-
-float ct_ph_texture_at(const struct ct_ph_scene *scene, ct_ph_vec p, float cell_mm) {
-  enum { N = CT_PH_TEXTURE };
-  float c[3] = {p.x / cell_mm, p.y / cell_mm, p.z / cell_mm}, f[3];
-  int low[3], high[3];
-  for (int a = 0; a < 3; a++) {
-    float whole = ph_floor(c[a]);
-    f[a] = c[a] - whole;
-    f[a] = f[a] * f[a] * (3 - 2 * f[a]);
-    low[a] = (int)whole & (N - 1);
-    high[a] = (low[a] + 1) & (N - 1);
-  }
-  const float *t = scene->texture;
-  const float *z0 = t + (size_t)low[2] * N * N, *z1 = t + (size_t)high[2] * N * N;
-  int ll = low[1] * N + low[0], lh = low[1] * N + high[0];
-  int hl = high[1] * N + low[0], hh = high[1] * N + high[0];
-  float a = ph_mix(ph_mix(z0[ll], z0[lh], f[0]), ph_mix(z0[hl], z0[hh], f[0]), f[1]);
-  float b = ph_mix(ph_mix(z1[ll], z1[lh], f[0]), ph_mix(z1[hl], z1[hh], f[0]), f[1]);
-  return ph_mix(a, b, f[2]);
-}
