@@ -70,13 +70,18 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
   return object;
 }
 
+void put_body_part(DcmItem &to, DcmItem &from) {
+  copy_if_present(to, from, DCM_BodyPartExamined);
+  if (!to.tagExistsWithValue(DCM_BodyPartExamined)) put(to, DCM_Laterality, "");
+}
+
 std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
                                     const char *modality) {
   auto object = begin_object(about, sop_class_uid, modality);
   copy_frame_of_reference(object->to(), object->from(), *about.source);
   put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
   copy_times(object->to(), object->from());
-  copy_if_present(object->to(), object->from(), DCM_BodyPartExamined);
+  put_body_part(object->to(), object->from());
   return object;
 }
 

@@ -25,6 +25,9 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
 std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
                                     const char *modality);
 
+/* Body Part Examined as in the source; where it has none, an empty Laterality, which the standard
+ * asks for unless the part is known not to come in pairs. */
+void put_body_part(DcmItem &to, DcmItem &from);
 /* Image Comments, with "Research use only." in front unless it is said. */
 void put_comments(DcmItem &to, const ct_derived &about);
 /* Derivation Description and codes: `first` (113085 spatial resampling for most), and 130402 for an

@@ -71,9 +71,7 @@ void put_identification(DcmItem &to, DcmItem &from, const ct_presentation &prese
   put(to, DCM_PresentationCreationDate, ct_out::first_date(from));
   put(to, DCM_PresentationCreationTime, ct_out::first_time(from));
   ct_out::put_content_identification(to, presentation.about);
-  ct_out::copy_if_present(to, from, DCM_BodyPartExamined);
-  /* Asked for unless the body part is known not to come in pairs. */
-  if (!to.tagExistsWithValue(DCM_BodyPartExamined)) put(to, DCM_Laterality, "");
+  ct_out::put_body_part(to, from);
 }
 
 void put_pair(DcmItem &item, const DcmTagKey &tag, Sint32 column, Sint32 row) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <mutex>
+#include <set>
 
 #include <dcmtk/dcmsr/cmr/tid1500.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
@@ -118,10 +119,14 @@ void add_observer(TID1500_MeasurementReport &tree, const ct_report &report, cons
 /* The source slices with what TID 1602 says of them; what all share is said once. */
 void add_library(TID1500_MeasurementReport &tree, const ct_derived &about) {
   TID1600_ImageLibrary &library = tree.getImageLibrary();
+  std::set<std::string> listed;
   check(library.createNewImageLibrary(), "image library");
   check(library.addImageGroup(), "image library");
   for (size_t i = 0; i < about.n_source_slices; i++) {
-    auto header = ct_out::load_header(about.source->slices[about.source_slices[i]]);
+    const ct_slice &slice = about.source->slices[about.source_slices[i]];
+    /* Frames of one object are one entry. */
+    if (!listed.insert(slice.sop_instance_uid).second) continue;
+    auto header = ct_out::load_header(slice);
     check(library.addImageEntry(*header->getDataset(), TID1600_ImageLibrary::withAllDescriptors,
                                 TID1600_ImageLibrary::ConceptNameList(), OFFalse),
           "image library entry");

@@ -191,6 +191,8 @@ lc_status ct_segmentation_write(const struct ct_segmentation *segmentation, cons
     const ct_derived &about = segmentation->about;
     auto object = ct_out::begin_image(about, UID_SegmentationStorage, "SEG");
     DcmItem &to = object->to(), &from = object->from();
+    /* The segments say what they lie in; the series' side may then not even be empty. */
+    to.findAndDeleteElement(DCM_Laterality);
     ct_out::put_content_time(to, from);
     ct_out::put_enhanced_equipment(to);
     put_image(to, *segmentation, frames);

@@ -91,6 +91,17 @@ static void test_siemens(void **state) {
   check_series(LC_TEST_DATA_DIR "/other_vendors/siemens_sensation10_8mm");
 }
 
+/* A frame of a file with two, whose second lies first along the normal (rows run to the right, so
+ * that the normal points to the feet); and no body part is named. */
+static void test_enhanced_ct(void **state) {
+  (void)state;
+  const char *where = LC_TEST_DATA_DIR "/dicom_hard_cases/multiframe_ct/eCT_Supplemental.dcm";
+  check_series(where);
+  char source[LC_PATH_SIZE];
+  const char *path = capture_of(where, source, "nodule-1 axial");
+  assert_string_equal(dicom_value(path, "ReferencedFrameNumber"), "2");
+}
+
 static void test_lossy_history_is_carried_on(void **state) {
   (void)state;
   need_program("dcmdump");
@@ -130,6 +141,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_lidc_idri_0001),
       cmocka_unit_test(test_siemens),
+      cmocka_unit_test(test_enhanced_ct),
       cmocka_unit_test(test_lossy_history_is_carried_on),
       cmocka_unit_test(test_texts_fit_the_character_set),
   };

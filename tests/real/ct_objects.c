@@ -35,7 +35,8 @@ struct example {
   struct ct_index index;
   const struct ct_series *series;
   struct ct_cube cube;
-  size_t slice; /* the CT slice next to the cube's centre */
+  size_t slice;      /* the CT slice next to the cube's centre */
+  size_t sources[2]; /* that one, and a neighbour */
   struct ct_derived about;
 };
 
@@ -49,6 +50,8 @@ static struct example open_example(const char *name, const char *where) {
                             (double)(e.series->n_slices - 1) / 2};
   ct_series_to_patient(e.series, middle, e.cube.centre_mm);
   e.slice = ct_series_nearest_slice(e.series, e.cube.centre_mm);
+  e.sources[0] = e.slice;
+  e.sources[1] = e.slice > 0 ? e.slice - 1 : 1;
   return e;
 }
 
@@ -64,8 +67,8 @@ static const char *path_of(const struct example *e, const char *name) {
 static void describe(struct example *e, int series_number, const char *role) {
   e->about = (struct ct_derived){
       .source = e->series,
-      .source_slices = &e->slice,
-      .n_source_slices = 1,
+      .source_slices = e->sources,
+      .n_source_slices = 2,
       .series_number = series_number,
       .instance_number = 1,
       .series_description = "lungcdam CDAM malignancy (research use only)",
@@ -126,8 +129,8 @@ static void check_parametric_map(struct example *e) {
     frames[view] =
         (struct ct_map_frame){.values = values,
                               .plane = ct_plane_of_cube(&e->cube, (ct_view)view, 16, 28, 28),
-                              .source_slices = &e->slice,
-                              .n_source_slices = 1};
+                              .source_slices = e->sources,
+                              .n_source_slices = 2};
   struct ct_parametric_map map = {.about = e->about,
                                   .frames = frames,
                                   .n_frames = CT_VIEW_COUNT,
@@ -196,6 +199,7 @@ static void each_example(void (*check)(struct example *)) {
   const char *examples[][2] = {
       {"lidc", LC_TEST_DATA_DIR "/LIDC-IDRI/LIDC-IDRI-0001"},
       {"siemens", LC_TEST_DATA_DIR "/other_vendors/siemens_sensation10_8mm"},
+      {"enhanced", LC_TEST_DATA_DIR "/dicom_hard_cases/multiframe_ct/eCT_Supplemental.dcm"},
   };
   for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
     struct example e = open_example(examples[i][0], examples[i][1]);
