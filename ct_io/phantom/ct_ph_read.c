@@ -34,25 +34,29 @@ static struct habit draw_habit(struct lc_random *random) {
   return habit;
 }
 
-static lc_status new_mark(struct reading *reading, int session, ct_mark_kind kind,
-                          struct ct_mark **mark) {
+/* NULL, with the error said, when memory ran out. */
+static struct ct_mark *new_mark(struct reading *reading, int session, ct_mark_kind kind) {
   struct ct_annotation *a = &reading->phantom->annotation;
   if (a->n_marks == reading->mark_capacity) {
     size_t capacity = reading->mark_capacity ? 2 * reading->mark_capacity : 16;
     struct ct_mark *grown = realloc(a->marks, capacity * sizeof *grown);
-    if (!grown) LC_FAIL(reading->err, LC_ERR_MEMORY, "phantom: no memory for the readers' marks");
+    if (!grown) {
+      lc_fail(reading->err, LC_ERR_MEMORY, __FILE__, __LINE__,
+              "phantom: no memory for the readers' marks");
+      return NULL;
+    }
     a->marks = grown;
     reading->mark_capacity = capacity;
   }
-  *mark = &a->marks[a->n_marks++];
-  memset(*mark, 0, sizeof **mark);
-  (*mark)->kind = kind;
-  (*mark)->session = session;
-  snprintf((*mark)->reader, sizeof(*mark)->reader, "simulated-%d", session + 1);
+  struct ct_mark *mark = &a->marks[a->n_marks++];
+  memset(mark, 0, sizeof *mark);
+  mark->kind = kind;
+  mark->session = session;
+  snprintf(mark->reader, sizeof mark->reader, "simulated-%d", session + 1);
   int number = ++reading->numbered[session];
-  snprintf((*mark)->nodule_id, sizeof(*mark)->nodule_id,
+  snprintf(mark->nodule_id, sizeof mark->nodule_id,
            kind == CT_MARK_NON_NODULE ? "Non-nodule %03d" : "Nodule %03d", number);
-  return LC_OK;
+  return mark;
 }
 
 /* Takes points over; frees them when there is no memory for the outline. */
@@ -80,9 +84,9 @@ static lc_status add_outline(struct reading *reading, struct ct_mark *mark, size
 static lc_status add_point_mark(struct reading *reading, int session, ct_mark_kind kind,
                                 ct_ph_vec p) {
   const struct ct_ph_scene *s = reading->scene;
-  struct ct_mark *mark;
-  LC_TRY(new_mark(reading, session, kind, &mark));
-  int32_t(*xy)[2];
+  struct ct_mark *mark = new_mark(reading, session, kind);
+  if (!mark) return LC_ERR_MEMORY;
+  int32_t(*xy)[2] = NULL;
   LC_TRY(lc_alloc(&xy, 1, sizeof *xy, reading->err));
   float last = (float)(s->matrix - 1), last_slice = (float)(s->n_slices - 1);
   xy[0][0] = (int32_t)lrintf(ph_clamp((p.x - s->first.x) / s->pixel_mm, 0, last));
@@ -145,8 +149,8 @@ static lc_status outline_nodule(struct reading *reading, size_t n, const struct 
     float z = s->first.z + (float)k * s->spacing_mm;
     if (fabsf(z - nodule->centre.z) > reach) continue;
     fill_mask(reading, nodule, hand, k);
-    int32_t(*xy)[2];
-    size_t n_points;
+    int32_t(*xy)[2] = NULL;
+    size_t n_points = 0;
     status = ct_ph_outline_trace(m, &xy, &n_points, reading->err);
     if (status == LC_OK && n_points > 0) status = add_outline(reading, mark, k, xy, n_points);
   }
@@ -192,8 +196,8 @@ static lc_status read_nodule(struct reading *reading, size_t n, bool noticed_at_
   if (seen_mm < 3.3)
     return add_point_mark(reading, session, CT_MARK_SMALL, reading->scene->nodule[n].centre);
   struct hand hand = draw_hand(&reading->scene->nodule[n], habit, &random);
-  struct ct_mark *mark;
-  LC_TRY(new_mark(reading, session, CT_MARK_NODULE, &mark));
+  struct ct_mark *mark = new_mark(reading, session, CT_MARK_NODULE);
+  if (!mark) return LC_ERR_MEMORY;
   LC_TRY(outline_nodule(reading, n, &hand, mark));
   if (mark->n_outlines == 0) { /* thinner than the gap between slices */
     reading->phantom->annotation.n_marks--;

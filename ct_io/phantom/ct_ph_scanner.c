@@ -7,8 +7,10 @@ enum { MOST_TAPS = 25 };
 
 static int gaussian(float sigma, float taps[MOST_TAPS]) {
   int radius = (int)ceilf(3 * sigma);
+  if (radius < 1) radius = 1;
   if (radius > MOST_TAPS / 2) radius = MOST_TAPS / 2;
   float sum = 0;
+  memset(taps, 0, MOST_TAPS * sizeof *taps);
   for (int i = -radius; i <= radius; i++) {
     float x = (float)i / ph_max(sigma, 1e-3f);
     taps[i + radius] = expf(-0.5f * x * x);
