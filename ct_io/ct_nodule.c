@@ -217,6 +217,8 @@ static lc_status number_nodules(struct ct_nodule_list *list, const struct ct_ser
   for (size_t i = 0; i < list->n_nodules; i++) {
     placed[i].nodule = list->nodules[i];
     ct_series_to_index(series, list->nodules[i].centre_mm, placed[i].ijk);
+    /* To a thousandth: rounding on the way through millimetres must not decide the order. */
+    for (int c = 0; c < 3; c++) placed[i].ijk[c] = round(1000 * placed[i].ijk[c]);
   }
   if (list->n_nodules) qsort(placed, list->n_nodules, sizeof *placed, by_place);
   for (size_t i = 0; i < list->n_nodules; i++) {

@@ -9,8 +9,8 @@
 #include "lc_arena.h"
 #include "lc_hash.h"
 
-/* Most slices decoded at once: nodules that lie close share them, memory stays bounded. */
-enum { MOST_SLICES = 128 };
+/* Most bytes of slices decoded at once: nodules that lie close share them, memory stays bounded. */
+static const size_t most_bytes = (size_t)64 << 20;
 
 static void hash_marks(struct lc_hash *hash, const struct ct_annotation *annotation) {
   for (size_t m = 0; m < annotation->n_marks; m++) {
@@ -162,12 +162,14 @@ static lc_status cut_nodule(const struct pl_part *part, const struct pl_preparat
 }
 
 /* Slabs [start, end) that one decoding serves: they overlap and stay within the limit. */
-static size_t end_of_run(const struct slab *slabs, size_t n, size_t start, size_t *count) {
+static size_t end_of_run(const struct ct_series *series, const struct slab *slabs, size_t n,
+                         size_t start, size_t *count) {
+  size_t slice_bytes = (size_t)series->rows * (size_t)series->columns * sizeof(int16_t);
   size_t end = start + 1, last = slabs[start].first + slabs[start].count;
   while (end < n && slabs[end].first < last) {
     size_t reach = slabs[end].first + slabs[end].count;
     if (reach < last) reach = last;
-    if (reach - slabs[start].first > MOST_SLICES) break;
+    if ((reach - slabs[start].first) * slice_bytes > most_bytes) break;
     last = reach;
     end++;
   }
@@ -242,7 +244,7 @@ lc_status pl_part_cut(const struct pl_part *part, const struct pl_preparation *h
   if (n && slabs) qsort(slabs, n, sizeof *slabs, by_first);
   for (size_t start = 0, end; start < n && status == LC_OK; start = end) {
     size_t count;
-    end = end_of_run(slabs, n, start, &count);
+    end = end_of_run(part->series, slabs, n, start, &count);
     status = cut_run(part, how, slabs + start, end - start, count, dataset, cut, left_out, err);
   }
   if (status == LC_OK)
