@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -42,12 +43,17 @@ std::string first_value(DcmItem &from, std::initializer_list<DcmTagKey> tags,
   return otherwise;
 }
 
-std::string uid_named(const ct_derived &about, const char *role) {
+std::string uid_of(const char *uid_from, const char *role) {
   char uid[CT_UID_SIZE];
-  const char *parts[] = {about.sop_instance_uid, role};
+  const char *parts[] = {uid_from, role};
   lc_error err = {};
   check(ct_uid_make(uid, nullptr, parts, 2, &err), err);
   return uid;
+}
+
+/* A series without a frame of reference gets one for all that is derived from it. */
+std::string frame_of_series(const ct_series &series) {
+  return uid_of(series.series_instance_uid, "frame of reference");
 }
 
 } // namespace
@@ -71,14 +77,53 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_cl
 }
 
 void put_body_part(DcmItem &to, DcmItem &from) {
+  /* The defined terms of PS3.16 annex L for the trunk and head that do not come in pairs. */
+  static const char *const unpaired[] = {"ABDOMEN",
+                                         "ABDOMENPELVIS",
+                                         "AORTA",
+                                         "BRAIN",
+                                         "CHEST",
+                                         "CHESTABDOMEN",
+                                         "CHESTABDPELVIS",
+                                         "CSPINE",
+                                         "ESOPHAGUS",
+                                         "HEAD",
+                                         "HEADNECK",
+                                         "HEART",
+                                         "LIVER",
+                                         "LSPINE",
+                                         "MEDIASTINUM",
+                                         "NECK",
+                                         "NECKCHEST",
+                                         "NECKCHESTABDOMEN",
+                                         "NECKCHESTABDPELV",
+                                         "PANCREAS",
+                                         "PELVIS",
+                                         "SKULL",
+                                         "SPINE",
+                                         "SPLEEN",
+                                         "STERNUM",
+                                         "TRACHEA",
+                                         "TSPINE",
+                                         "WHOLEBODY"};
   copy_if_present(to, from, DCM_BodyPartExamined);
-  if (!to.tagExistsWithValue(DCM_BodyPartExamined)) put(to, DCM_Laterality, "");
+  copy_if_present(to, from, DCM_Laterality);
+  OFString part;
+  to.findAndGetOFString(DCM_BodyPartExamined, part);
+  bool known = std::any_of(std::begin(unpaired), std::end(unpaired),
+                           [&](const char *name) { return part == name; });
+  if (!known && !to.tagExists(DCM_Laterality)) put(to, DCM_Laterality, "");
 }
 
 std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
                                     const char *modality) {
   auto object = begin_object(about, sop_class_uid, modality);
   copy_frame_of_reference(object->to(), object->from(), *about.source);
+  bool must_have = strcmp(sop_class_uid, UID_SecondaryCaptureImageStorage) != 0;
+  if (must_have && !object->to().tagExistsWithValue(DCM_FrameOfReferenceUID)) {
+    put(object->to(), DCM_FrameOfReferenceUID, frame_of_series(*about.source));
+    put(object->to(), DCM_PositionReferenceIndicator, "");
+  }
   put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
   copy_times(object->to(), object->from());
   put_body_part(object->to(), object->from());
@@ -175,7 +220,7 @@ void put_frame_in_stack(DcmItem &groups, uint32_t stack, uint32_t position) {
 
 void put_dimensions(DcmItem &to, const ct_derived &about,
                     std::initializer_list<Dimension> dimensions) {
-  std::string uid = uid_named(about, "dimension organization");
+  std::string uid = uid_of(about.sop_instance_uid, "dimension organization");
   put(add_item(to, DCM_DimensionOrganizationSequence), DCM_DimensionOrganizationUID, uid);
   for (const Dimension &dimension : dimensions) {
     DcmItem &item = add_item(to, DCM_DimensionIndexSequence);

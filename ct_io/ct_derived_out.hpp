@@ -21,12 +21,13 @@ struct Object {
  * equipment and SOP common attributes. */
 std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_class_uid,
                                      const char *modality);
-/* The same for an image: frame of reference, common instance reference and times too. */
+/* The same for an image: frame of reference (one made from the series where the source has none and
+ * the object must have one), common instance reference, body part and times too. */
 std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
                                     const char *modality);
 
-/* Body Part Examined as in the source; where it has none, an empty Laterality, which the standard
- * asks for unless the part is known not to come in pairs. */
+/* Body Part Examined and Laterality as in the source; an empty Laterality where it gives none and
+ * the part is not known to be single, as the standard asks. */
 void put_body_part(DcmItem &to, DcmItem &from);
 /* Image Comments, with "Research use only." in front unless it is said. */
 void put_comments(DcmItem &to, const ct_derived &about);

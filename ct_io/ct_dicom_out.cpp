@@ -189,6 +189,21 @@ const DcmTagKey required_in_patient_and_study[] = {
     DCM_AccessionNumber,
 };
 
+bool is_required(const DcmTagKey &tag) {
+  return tag == DCM_StudyInstanceUID || std::find(std::begin(required_in_patient_and_study),
+                                                  std::end(required_in_patient_and_study),
+                                                  tag) != std::end(required_in_patient_and_study);
+}
+
+/* An optional value that breaks the rules of its VR ("0Y" for an age) would make the new object
+ * invalid too; an empty character set is none. */
+bool is_well_formed(DcmItem &from, const DcmTagKey &tag) {
+  DcmElement *element = nullptr;
+  if (from.findAndGetElement(tag, element).bad() || !element) return true;
+  if (tag == DCM_SpecificCharacterSet) return !element->isEmpty();
+  return element->checkValue().good();
+}
+
 /* Defined terms of PS3.3 C.7.6.1.1.5.1 for the transfer syntaxes that lose. */
 const char *lossy_method(const char *transfer_syntax) {
   static const struct {
@@ -363,7 +378,8 @@ void copy_if_present(DcmItem &to, DcmItem &from, const DcmTagKey &tag) {
 }
 
 void copy_patient_and_study(DcmItem &to, DcmItem &from, const ct_series &series) {
-  for (const DcmTagKey &tag : patient_and_study) copy_if_present(to, from, tag);
+  for (const DcmTagKey &tag : patient_and_study)
+    if (is_required(tag) || is_well_formed(from, tag)) copy_if_present(to, from, tag);
   for (const DcmTagKey &tag : required_in_patient_and_study)
     if (!to.tagExists(tag)) check(to.insertEmptyElement(tag), tag);
   if (!to.tagExistsWithValue(DCM_StudyInstanceUID))

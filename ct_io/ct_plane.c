@@ -6,7 +6,9 @@
 struct ct_plane ct_plane_of_slice(const struct ct_series *series, size_t k) {
   struct ct_plane plane = {.rows = (size_t)series->rows,
                            .columns = (size_t)series->columns,
-                           .thickness_mm = series->slice_thickness_mm};
+                           .thickness_mm = series->slice_thickness_mm > 0
+                                               ? series->slice_thickness_mm
+                                               : series->slice_spacing_mm};
   memcpy(plane.position_mm, series->slices[k].position_mm, sizeof plane.position_mm);
   memcpy(plane.orientation, series->orientation, sizeof plane.orientation);
   memcpy(plane.pixel_spacing_mm, series->pixel_spacing_mm, sizeof plane.pixel_spacing_mm);

@@ -22,7 +22,7 @@ struct ct_plane {
   double thickness_mm;        /* along the normal; 0 when unknown */
 };
 
-/* Where slice k of a series lies. */
+/* Where slice k of a series lies. Its thickness is the series' slice spacing when none is given. */
 struct ct_plane ct_plane_of_slice(const struct ct_series *series, size_t k);
 
 /* Where a map of rows x columns cells lies that covers one slice of a cube (ct_cube_slice: the same

@@ -127,9 +127,13 @@ void add_library(TID1500_MeasurementReport &tree, const ct_derived &about) {
     /* Frames of one object are one entry. */
     if (!listed.insert(slice.sop_instance_uid).second) continue;
     auto header = ct_out::load_header(slice);
-    check(library.addImageEntry(*header->getDataset(), TID1600_ImageLibrary::withAllDescriptors,
-                                TID1600_ImageLibrary::ConceptNameList(), OFFalse),
-          "image library entry");
+    /* Some headers hold what the descriptors of TID 1602 do not accept. */
+    TID1600_ImageLibrary::ConceptNameList none;
+    DcmItem &dataset = *header->getDataset();
+    if (library.addImageEntry(dataset, TID1600_ImageLibrary::withAllDescriptors, none, OFFalse)
+            .bad())
+      check(library.addImageEntry(dataset, TID1600_ImageLibrary::withoutDescriptors, none, OFFalse),
+            "image library entry");
   }
   check(library.moveCommonImageDescriptorsToImageGroups(), "image library");
 }
