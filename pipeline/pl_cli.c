@@ -22,6 +22,7 @@ const struct pl_command pl_commands[] = {
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
     {"config", "show and check a configuration", cmd_config},
+    {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge},
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},
     {"train", "train a model on nodule crops and measure it", cmd_train},
     {"evaluate", "measure a model on nodule crops", cmd_evaluate},

@@ -1,0 +1,189 @@
+/* What is fixed before the first item: model, data, who is judged, by what. */
+#include "pl_judge.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ct_volume.h"
+#include "lc_arena.h"
+#include "lc_hash.h"
+#include "lc_random.h"
+
+#define KEY_VERSION "judge 1"
+#define DIAMETER 5 /* of pl_biomarker_names */
+
+static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
+  const struct pl_judge_config *config = judge->config;
+  struct pl_recipe_overrides overrides = {.file =
+                                              *config->data_recipe ? config->data_recipe : NULL};
+  if (!*config->data_crops)
+    LC_FAIL(err, LC_ERR_CONFIG, "data.crops is empty, expected an HDF5 file (or --crops FILE)");
+  if (!*config->model_weights)
+    LC_FAIL(err, LC_ERR_CONFIG, "model.weights is empty, expected a weight file (or --weights)");
+  LC_TRY(pl_recipe_make(&judge->recipe, &overrides, err));
+  LC_TRY(vit_model_load(&judge->model, config->model_weights, NULL, err));
+  LC_TRY(vit_model_hash(&judge->model, err));
+  size_t pixels = (size_t)judge->recipe.data_pixels, patch = judge->model.arch.patch_size;
+  if (pixels % patch != 0)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "data.pixels of the recipe is %zu, expected a multiple of the model's patch (%zu)",
+            pixels, patch);
+  judge->pixels = pixels;
+  judge->grid = pixels / patch;
+  judge->patches = judge->grid * judge->grid;
+  LC_TRY(pl_crops_read(&judge->crops, config->data_crops, err));
+  struct pl_label_scale scale; /* labels are not used */
+  for (size_t b = 0; b < PL_BIOMARKERS; b++) {
+    scale.mean[b] = 0;
+    scale.deviation[b] = 1;
+  }
+  return pl_examples_init(&judge->examples, &judge->crops, &judge->recipe, &judge->model.arch,
+                          config->data_split, &scale, err);
+}
+
+static int compare_u32(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static lc_status choose_items(struct pl_judge *judge, struct lc_error *err) {
+  size_t all = judge->examples.n, wanted = (size_t)judge->config->data_items;
+  struct lc_random random;
+  LC_TRY(lc_alloc(&judge->items, all, sizeof *judge->items, err));
+  lc_random_init(&random, (uint64_t)judge->config->seed, "judge-items", 0);
+  lc_random_permutation(&random, judge->items, (uint32_t)all);
+  judge->n_items = wanted > 0 && wanted < all ? wanted : all;
+  qsort(judge->items, judge->n_items, sizeof *judge->items, compare_u32);
+  return LC_OK;
+}
+
+/* The judged one, then those it is compared with. */
+static lc_status choose_targets(struct pl_judge *judge, struct lc_error *err) {
+  const struct pl_list *compared = &judge->config->target_compared;
+  size_t outputs = vit_arch_outputs(&judge->model.arch);
+  LC_TRY(lc_alloc(&judge->targets, 1 + outputs + compared->n, sizeof *judge->targets, err));
+  LC_TRY(cdam_target_parse(&judge->targets[0], &judge->model, judge->config->target_judged, err));
+  judge->n_targets = 1;
+  for (size_t i = 0; i < compared->n; i++)
+    LC_TRY(cdam_target_parse(&judge->targets[judge->n_targets++], &judge->model, compared->items[i],
+                             err));
+  if (compared->n > 0) return LC_OK;
+  const struct cdam_target *judged = &judge->targets[0];
+  for (size_t o = 0; o < outputs; o++) {
+    char name[VIT_NAME_SIZE];
+    vit_arch_output_name(&judge->model.arch, o, name);
+    if (judged->kind == CDAM_OUTPUT && judged->a == o) continue;
+    LC_TRY(cdam_target_parse(&judge->targets[judge->n_targets++], &judge->model, name, err));
+  }
+  return LC_OK;
+}
+
+static void add_contestant(struct pl_judge *judge, const struct cdam_estimator *estimator) {
+  struct pl_judge_contestant *c = &judge->contestants[judge->n_contestants++];
+  *c = (struct pl_judge_contestant){.name = estimator ? estimator->name : "random",
+                                    .title = estimator ? estimator->title : "Random (control)",
+                                    .estimator = estimator};
+  if (!estimator) return;
+  c->settings = estimator->defaults;
+  if (c->settings.samples > 0 && judge->config->estimators_samples > 0)
+    c->settings.samples = (size_t)judge->config->estimators_samples;
+}
+
+static lc_status choose_contestants(struct pl_judge *judge, struct lc_error *err) {
+  const struct pl_list *names = &judge->config->estimators_names;
+  size_t all;
+  const struct cdam_estimator *table = cdam_estimators(&all);
+  LC_TRY(lc_alloc(&judge->contestants, all + names->n + 1, sizeof *judge->contestants, err));
+  for (size_t i = 0; i < names->n; i++) {
+    const struct cdam_estimator *estimator;
+    LC_TRY(cdam_estimator_find(names->items[i], &estimator, err));
+    add_contestant(judge, estimator);
+  }
+  for (size_t i = 0; i < all && names->n == 0; i++) add_contestant(judge, &table[i]);
+  if (judge->config->estimators_random) add_contestant(judge, NULL);
+  return LC_OK;
+}
+
+/* All that decides the numbers of an item: settings, recipe, weights, crops. */
+static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
+  struct lc_text text = {0};
+  char crops[LC_SHA256_HEX];
+  LC_TRY(lc_hash_file_hex(judge->config->data_crops, crops, err));
+  lc_text_add(&text, "%s\nweights %s\ncrops %s\n", KEY_VERSION, judge->model.weights_sha256, crops);
+  pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &text);
+  pl_schema_print(&pl_recipe_schema, &judge->recipe, PL_PRINT_CANONICAL, &text);
+  lc_status status = text.failed
+                         ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory")
+                         : lc_hash_bytes_hex(lc_text_get(&text), text.length, judge->key, err);
+  lc_text_free(&text);
+  return status;
+}
+
+static lc_status init(struct pl_judge *judge, struct lc_error *err) {
+  const struct pl_judge_config *config = judge->config;
+  size_t number[64];
+  if (config->sets_shares.n > 64 || config->sets_boxes.n > 64)
+    LC_FAIL(err, LC_ERR_CONFIG, "sets.shares and sets.boxes: expected at most 64 numbers");
+  LC_TRY(open_data(judge, err));
+  LC_TRY(pl_judge_numbers(&config->sets_shares, "sets.shares", 1, 99, number, err));
+  LC_TRY(
+      pl_judge_numbers(&config->sets_boxes, "sets.boxes", 1, (long long)judge->grid, number, err));
+  LC_TRY(choose_items(judge, err));
+  LC_TRY(choose_targets(judge, err));
+  LC_TRY(choose_contestants(judge, err));
+  LC_TRY(pl_judge_list_measures(judge, err));
+  judge->points = (size_t)config->curves_steps + 1;
+  if (config->randomise_measure) {
+    LC_TRY(lc_alloc(&judge->randomised, 1, sizeof *judge->randomised, err));
+    LC_TRY(cdam_randomised_init(judge->randomised, &judge->model, (uint64_t)config->seed, err));
+    judge->stages = judge->randomised->stages;
+  }
+  return make_key(judge, err);
+}
+
+lc_status pl_judge_init(struct pl_judge *judge, const struct pl_judge_config *config,
+                        struct lc_error *err) {
+  *judge = (struct pl_judge){.config = config};
+  lc_status status = init(judge, err);
+  if (status != LC_OK) pl_judge_free(judge);
+  return status;
+}
+
+void pl_judge_free(struct pl_judge *judge) {
+  if (judge->randomised) cdam_randomised_free(judge->randomised);
+  free(judge->randomised);
+  free(judge->measures);
+  free(judge->contestants);
+  free(judge->targets);
+  free(judge->items);
+  pl_examples_free(&judge->examples);
+  pl_crops_free(&judge->crops);
+  vit_model_free(&judge->model);
+  pl_recipe_free(&judge->recipe);
+  *judge = (struct pl_judge){0};
+}
+
+void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
+  const struct pl_crops *crops = &judge->crops;
+  size_t row = judge->examples.rows[judge->items[item]];
+  struct vit_augment_draw draw;
+  vit_augment_none(&draw);
+  const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
+                                            .size = crops->size,
+                                            .step = judge->recipe.data_spacing_mm /
+                                                    crops->crops[row].spacing_mm,
+                                            .repeat_edge = judge->recipe.data_repeat_edge,
+                                            .outside_hu = CT_AIR_HU};
+  vit_augment_apply(&draw, &source, hu, judge->pixels);
+}
+
+void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask) {
+  size_t row = judge->examples.rows[judge->items[item]], n = judge->pixels;
+  double radius = judge->crops.crops[row].biomarkers[DIAMETER] / 2 / judge->recipe.data_spacing_mm;
+  double middle = 0.5 * (double)(n - 1);
+  for (size_t y = 0; y < n; y++)
+    for (size_t x = 0; x < n; x++)
+      mask[y * n + x] = hypot((double)y - middle, (double)x - middle) <= radius; /* NaN: nowhere */
+}

@@ -1,0 +1,179 @@
+/* Judging explanations: a data set of images, estimators and measures to tables with intervals.
+ *
+ * An item is one image; what is computed for it is one small file in OUTPUT/items, written whole,
+ * so that a run can stop and go on anywhere. Draws depend on seed and item, never on order.
+ * docs/judging.md explains settings and outputs. Thread-safety: one run, one thread; inside,
+ * lc_threads(). */
+#ifndef PL_JUDGE_H
+#define PL_JUDGE_H
+
+#include "cdam_contest.h"
+#include "cdam_estimator.h"
+#include "cdam_randomise.h"
+#include "cdam_removal.h"
+#include "pl_examples.h"
+#include "pl_output.h"
+
+#define PL_MEASURE_NAME 48
+#define PL_JUDGE_THRESHOLDS 21 /* 0, 0.05 .. 1 of the compactness curves */
+
+struct pl_judge_config {
+  char *data_crops, *data_recipe, *data_split;
+  long long data_items;
+  char *model_weights;
+  char *target_judged;
+  struct pl_list target_compared;
+  struct pl_list estimators_names;
+  bool estimators_random;
+  long long estimators_samples;
+  int missing_kind;
+  double missing_value, missing_blur_sigma;
+  long long curves_steps, curves_random_orders;
+  long long sets_count;
+  struct pl_list sets_shares, sets_boxes;
+  bool sets_tokens;
+  bool road_measure;
+  double road_noise;
+  long long robustness_samples;
+  double robustness_radius;
+  bool randomise_measure;
+  long long repeat_runs;
+  long long bootstrap_replicates;
+  double bootstrap_level;
+  long long report_pictures;
+  long long seed;
+  char *output_folder;
+};
+
+extern const struct pl_schema pl_judge_schema;
+
+/* What the command line says on top of a configuration file; any may be NULL. */
+struct pl_judge_overrides {
+  char *file;
+  struct pl_list keys; /* "key=value" */
+  char *crops, *recipe, *weights, *output;
+};
+LC_MUST_CHECK lc_status pl_judge_config_make(struct pl_judge_config *config,
+                                             const struct pl_judge_overrides *overrides,
+                                             struct lc_error *err);
+void pl_judge_config_free(struct pl_judge_config *config);
+
+struct pl_judge_measure {
+  char name[PL_MEASURE_NAME]; /* "deletion", "box_2" */
+  const char *group;          /* "correctness" */
+  bool larger_is_better;
+  const char *doc; /* one line; docs/measures.md says more */
+};
+
+/* One who is judged: an estimator, or the control that draws its map. */
+struct pl_judge_contestant {
+  const char *name, *title;
+  const struct cdam_estimator *estimator; /* NULL: the control */
+  struct cdam_settings settings;
+};
+
+/* Everything that is fixed before the first item. */
+struct pl_judge {
+  const struct pl_judge_config *config;
+  struct pl_recipe recipe; /* how images are made */
+  struct vit_model model;
+  struct pl_crops crops;
+  struct pl_examples examples;
+  uint32_t *items; /* [n_items] of examples */
+  size_t n_items;
+  size_t pixels, grid, patches; /* square */
+  struct cdam_target *targets;  /* [n_targets]; the first is the judged one */
+  size_t n_targets;
+  struct pl_judge_contestant *contestants;
+  size_t n_contestants;
+  struct pl_judge_measure *measures;
+  size_t n_measures, points, stages;
+  struct cdam_randomised *randomised; /* or NULL */
+  char key[65];                       /* SHA-256 of all that decides an item's numbers */
+};
+
+LC_MUST_CHECK lc_status pl_judge_init(struct pl_judge *judge, const struct pl_judge_config *config,
+                                      struct lc_error *err);
+void pl_judge_free(struct pl_judge *judge);
+
+/* The list of measures that a configuration asks for; called by pl_judge_init. */
+LC_MUST_CHECK lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err);
+/* Whole numbers of a list of texts: "2", "4"; values [n]. */
+LC_MUST_CHECK lc_status pl_judge_numbers(const struct pl_list *list, const char *key, long long low,
+                                         long long high, size_t *values, struct lc_error *err);
+
+/* What was found for one item. */
+struct pl_verdict {
+  double *values;     /* [contestant, measure], NaN where not defined */
+  double *outputs;    /* [target] what the model says */
+  double *most;       /* [contestant, point] */
+  double *least;      /* [contestant, point] */
+  double *random;     /* [point] */
+  double *compact;    /* [contestant, 2, threshold]: signed and absolute maximum */
+  double *randomised; /* [contestant, stage] Spearman of |scores| */
+  double *share;      /* [point] */
+  float *maps;        /* [contestant, target, patch] */
+};
+LC_MUST_CHECK lc_status pl_verdict_init(struct pl_verdict *verdict, const struct pl_judge *judge,
+                                        struct lc_error *err);
+void pl_verdict_free(struct pl_verdict *verdict);
+
+/* HU of an item as the network sees it, [pixels, pixels], and the disc of the nodule's diameter in
+ * the same pixels (the crops hold no outlines). */
+void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu);
+void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask);
+
+/* Judges all contestants on one item. */
+LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,
+                                      struct pl_verdict *verdict, struct lc_error *err);
+/* A wish for maps. */
+struct pl_judge_ask {
+  const struct vit_model *model;
+  const float *image;  /* [3, pixels, pixels] */
+  size_t n_targets;    /* the first of the judge's */
+  size_t first, count; /* contestants */
+  uint64_t item, turn; /* tell draws of the control apart */
+  uint64_t run;        /* tells draws of estimators apart */
+};
+/* scores: [count, n_targets, patches]; outputs: [n_targets] what the model says, or NULL. */
+LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,
+                                         const struct pl_judge_ask *ask, float *scores,
+                                         double *outputs, struct lc_error *err);
+/* True for the control and for estimators that draw noise or masks. */
+bool pl_judge_draws(const struct pl_judge_contestant *contestant);
+
+/* One file an item. pl_verdict_read: found is false when there is none with the judge's key. */
+LC_MUST_CHECK lc_status pl_verdict_write(const struct pl_judge *judge, size_t item,
+                                         const struct pl_verdict *verdict, const char *path,
+                                         struct lc_error *err);
+LC_MUST_CHECK lc_status pl_verdict_read(const struct pl_judge *judge, size_t item, const char *path,
+                                        struct pl_verdict *verdict, bool *found,
+                                        struct lc_error *err);
+
+/* All items together. */
+struct pl_judged {
+  const struct pl_judge *judge;
+  struct pl_verdict *verdicts;   /* [item] */
+  struct cdam_contest *contests; /* [measure] */
+  size_t n_groups;
+  uint32_t *groups; /* [item] patients of the items, 0 .. n_groups - 1 */
+};
+LC_MUST_CHECK lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err);
+void pl_judged_free(struct pl_judged *judged);
+
+/* Writes summary.csv, differences.csv, items.csv, judge.h5 and report.html to the folder. */
+LC_MUST_CHECK lc_status pl_judged_write(const struct pl_judged *judged, const char *folder,
+                                        struct lc_error *err);
+/* The summary for people. */
+LC_MUST_CHECK lc_status pl_judged_print(const struct pl_judged *judged, struct lc_text *out,
+                                        struct lc_error *err);
+LC_MUST_CHECK lc_status pl_judged_html(const struct pl_judged *judged, const char *folder,
+                                       struct lc_text *out, struct lc_error *err);
+
+/* The whole command. LC_ERR_EXISTS when the folder holds a run and neither overwrite nor resume was
+ * asked for; LC_ERR_INTERRUPTED after a signal: the run can be resumed. summary may be NULL. */
+LC_MUST_CHECK lc_status pl_judge_run(const struct pl_judge_config *config,
+                                     enum pl_existing existing, struct lc_text *summary,
+                                     struct lc_error *err);
+
+#endif

@@ -1,0 +1,88 @@
+/* Maps of all contestants for one image. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_random.h"
+#include "pl_judge.h"
+
+bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
+  const struct cdam_settings *s = &contestant->settings;
+  return !contestant->estimator || (s->samples > 0 && (s->level > 0 || s->cells > 0));
+}
+
+/* Seeds of different items and runs do not meet. */
+static uint64_t seed_of(const struct pl_judge *judge, const struct pl_judge_ask *ask) {
+  return (uint64_t)judge->config->seed + 1000003 * (ask->item + 1) + 999999937 * ask->run;
+}
+
+static void draw_control(const struct pl_judge *judge, const struct pl_judge_ask *ask,
+                         float *scores) {
+  struct lc_random random;
+  lc_random_init(&random, seed_of(judge, ask), "judge-control", ask->turn);
+  for (size_t i = 0; i < ask->n_targets * judge->patches; i++)
+    scores[i] = (float)lc_random_normal(&random);
+}
+
+/* To the patch grid, and one map for every target. */
+static lc_status take_maps(const struct pl_judge *judge, const struct pl_judge_ask *ask,
+                           const struct cdam_estimator *estimator, struct cdam_maps *maps,
+                           float *scores, struct lc_error *err) {
+  if (estimator->on_pixels) {
+    struct cdam_maps patches;
+    LC_TRY(cdam_maps_to_patches(maps, judge->model.arch.patch_size, &patches, err));
+    cdam_maps_free(maps);
+    *maps = patches;
+  }
+  for (size_t t = 0; t < ask->n_targets; t++)
+    memcpy(scores + t * judge->patches, cdam_maps_get(maps, 0, estimator->target_dependent ? t : 0),
+           judge->patches * sizeof *scores);
+  return LC_OK;
+}
+
+static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_ask *ask,
+                          const struct vit_trace *trace, float *scores, struct lc_error *err) {
+  for (size_t c = 0; c < ask->count; c++) {
+    const struct pl_judge_contestant *contestant = &judge->contestants[ask->first + c];
+    float *out = scores + c * ask->n_targets * judge->patches;
+    if (!contestant->estimator) {
+      draw_control(judge, ask, out);
+      continue;
+    }
+    struct cdam_settings settings = contestant->settings;
+    settings.seed = seed_of(judge, ask);
+    struct cdam_task task = {.model = ask->model,
+                             .images = ask->image,
+                             .height = judge->pixels,
+                             .width = judge->pixels,
+                             .trace = trace,
+                             .targets = judge->targets,
+                             .n_targets = ask->n_targets,
+                             .settings = &settings};
+    struct cdam_maps maps;
+    LC_TRY(cdam_estimate(contestant->estimator, &task, &maps, err));
+    lc_status status = take_maps(judge, ask, contestant->estimator, &maps, out, err);
+    cdam_maps_free(&maps);
+    LC_TRY(status);
+  }
+  return LC_OK;
+}
+
+lc_status pl_judge_explain(const struct pl_judge *judge, const struct pl_judge_ask *ask,
+                           float *scores, double *outputs, struct lc_error *err) {
+  struct vit_request request = {0};
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  for (size_t c = 0; c < ask->count; c++)
+    if (judge->contestants[ask->first + c].estimator)
+      cdam_estimator_request(judge->contestants[ask->first + c].estimator, &request);
+  LC_TRY(
+      vit_workspace_init(&workspace, ask->model, 1, judge->pixels, judge->pixels, &request, err));
+  lc_status status = vit_forward(&workspace, ask->image, 1, &trace, err);
+  for (size_t t = 0; outputs && t < ask->n_targets && status == LC_OK; t++)
+    outputs[t] =
+        cdam_target_value(&judge->targets[t], ask->model, trace.logits, trace.cls_embedding);
+  if (status == LC_OK) status = estimate(judge, ask, &trace, scores, err);
+  vit_workspace_free(&workspace);
+  return status;
+}

@@ -1,0 +1,318 @@
+/* The report: one HTML file that needs nothing else. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdam_render.h"
+#include "lc_arena.h"
+#include "pl_judge.h"
+#include "pl_judge_chart.h"
+#include "pl_version.h"
+
+#define MOST_PICTURE_BYTES (64U << 20)
+
+static const char style[] =
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1280px;padding:0 "
+    "1em;color:#1a1a1a}"
+    "table{border-collapse:collapse;font-size:13px;margin:.6em 0 1.6em}"
+    "th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}"
+    "th:first-child,td:first-child{text-align:left}td.b{font-weight:600;background:#e8f2fa}"
+    "td small{color:#666}.o{overflow-x:auto}.n{background:#fff3cd;padding:.6em 1em;font-weight:600}"
+    "svg text{font:11px system-ui,sans-serif;fill:#333}svg .t{font-size:14px;font-weight:600}"
+    "svg .g{stroke:#e3e3e3}svg{max-width:100%;margin:.5em 1em .5em 0}"
+    "pre{background:#f5f5f5;padding:1em;overflow-x:auto;font-size:12px}img{max-width:100%}";
+
+static void write_head(const struct pl_judged *judged, struct lc_text *out) {
+  const struct pl_judge *judge = judged->judge;
+  lc_text_add(out,
+              "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Judging "
+              "explanations</title><style>%s</style></head><body>\n<h1>Judging explanations</h1>\n",
+              style);
+  lc_text_add(out,
+              "<p class=\"n\">Research use only.%s</p>\n<p>%zu nodules of %zu patients, split "
+              "\"",
+              judge->model.trained ? "" : " Untrained weights: these numbers mean nothing.",
+              judge->n_items, judged->n_groups);
+  pl_html_escape(out, judge->config->data_split);
+  lc_text_add(out, "\"; target \"");
+  pl_html_escape(out, judge->targets[0].name);
+  lc_text_add(out,
+              "\"; %zu estimators. Cells: mean over nodules, the %g %% interval from a bootstrap "
+              "over patients, and the rank. An estimator is better than another when the interval "
+              "of their paired difference leaves out zero; ranks from the same number on are ties. "
+              "Shaded: rank 1. Intervals are not corrected for the number of comparisons.</p>\n",
+              judge->n_contestants, 100 * judge->config->bootstrap_level);
+}
+
+static void write_cell(const struct cdam_contest *contest, size_t c, struct lc_text *out) {
+  const struct vit_interval *mean = &contest->mean[c];
+  if (contest->counts[c] == 0) {
+    lc_text_add(out, "<td>-</td>");
+    return;
+  }
+  lc_text_add(out, "<td%s>%.3g <small>[%.3g, %.3g]</small> %zu",
+              contest->rank[c] == 1 ? " class=\"b\"" : "", mean->value, mean->low, mean->high,
+              contest->rank[c]);
+  if (contest->last_rank[c] != contest->rank[c]) lc_text_add(out, "-%zu", contest->last_rank[c]);
+  lc_text_add(out, "</td>");
+}
+
+static void write_group(const struct pl_judged *judged, const char *group, struct lc_text *out) {
+  const struct pl_judge *judge = judged->judge;
+  lc_text_add(out, "<h2>%c%s</h2>\n<div class=\"o\"><table><tr><th>estimator</th>",
+              group[0] - 'a' + 'A', group + 1);
+  for (size_t m = 0; m < judge->n_measures; m++)
+    if (strcmp(judge->measures[m].group, group) == 0)
+      lc_text_add(out, "<th title=\"%s\">%s %s</th>", judge->measures[m].doc,
+                  judge->measures[m].name,
+                  judge->measures[m].larger_is_better ? "&uarr;" : "&darr;");
+  lc_text_add(out, "</tr>\n");
+  for (size_t c = 0; c < judge->n_contestants; c++) {
+    lc_text_add(out, "<tr><td>");
+    pl_html_escape(out, judge->contestants[c].title);
+    lc_text_add(out, "</td>");
+    for (size_t m = 0; m < judge->n_measures; m++)
+      if (strcmp(judge->measures[m].group, group) == 0) write_cell(&judged->contests[m], c, out);
+    lc_text_add(out, "</tr>\n");
+  }
+  lc_text_add(out, "</table></div>\n<ul>");
+  for (size_t m = 0; m < judge->n_measures; m++)
+    if (strcmp(judge->measures[m].group, group) == 0)
+      lc_text_add(out, "<li><b>%s</b> (%s is better): %s</li>\n", judge->measures[m].name,
+                  judge->measures[m].larger_is_better ? "larger" : "smaller",
+                  judge->measures[m].doc);
+  lc_text_add(out, "</ul>\n");
+}
+
+/* Mean over items of what `at` finds, NaN left out. */
+typedef double (*finding)(const struct pl_judge *judge, const struct pl_verdict *verdict, size_t c,
+                          size_t i);
+
+static double most_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+                      size_t i) {
+  return c < judge->n_contestants ? v->most[c * judge->points + i] : v->random[i];
+}
+
+static double least_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+                       size_t i) {
+  return c < judge->n_contestants ? v->least[c * judge->points + i] : v->random[i];
+}
+
+static double compact_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+                         size_t i) {
+  (void)judge;
+  return v->compact[(2 * c + 1) * PL_JUDGE_THRESHOLDS + i];
+}
+
+static double randomised_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+                            size_t i) {
+  return v->randomised[c * judge->stages + i];
+}
+
+struct curve {
+  const char *title, *x_label, *y_label;
+  finding at;
+  size_t n_points;
+  const double *x;
+  const char *const *words;
+  size_t extra; /* lines beyond the contestants: the random order */
+};
+
+static lc_status write_curve(const struct pl_judged *judged, const struct curve *curve,
+                             struct lc_text *out, struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t n = judge->n_contestants + curve->extra;
+  double *means = NULL;
+  struct pl_chart_line *lines = NULL;
+  lc_status status = lc_alloc(&means, n * curve->n_points, sizeof *means, err);
+  if (status == LC_OK) status = lc_alloc(&lines, n, sizeof *lines, err);
+  for (size_t c = 0; c < n && status == LC_OK; c++) {
+    for (size_t p = 0; p < curve->n_points; p++) {
+      double sum = 0;
+      size_t count = 0;
+      for (size_t i = 0; i < judge->n_items; i++) {
+        double value = curve->at(judge, &judged->verdicts[i], c, p);
+        if (isnan(value)) continue;
+        sum += value;
+        count++;
+      }
+      means[c * curve->n_points + p] = count > 0 ? sum / (double)count : NAN;
+    }
+    lines[c] = (struct pl_chart_line){c < judge->n_contestants ? judge->contestants[c].title
+                                                               : "(random order)",
+                                      means + c * curve->n_points};
+  }
+  struct pl_chart chart = {curve->title, curve->x_label, curve->y_label, curve->n_points,
+                           curve->x,     curve->words,   lines,          n};
+  if (status == LC_OK) pl_chart_svg(&chart, out);
+  free(means);
+  free(lines);
+  return status;
+}
+
+static lc_status write_stages(const struct pl_judged *judged, struct lc_text *out,
+                              struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  char(*names)[VIT_NAME_SIZE] = NULL;
+  const char **words = NULL;
+  double *x = NULL;
+  if (!judge->randomised) return LC_OK;
+  lc_status status = lc_alloc(&names, judge->stages, sizeof *names, err);
+  if (status == LC_OK) status = lc_alloc(&words, judge->stages, sizeof *words, err);
+  if (status == LC_OK) status = lc_alloc(&x, judge->stages, sizeof *x, err);
+  for (size_t s = 0; s < judge->stages && status == LC_OK; s++) {
+    cdam_randomised_name(judge->randomised, s, names[s]);
+    words[s] = names[s];
+    x[s] = (double)s;
+  }
+  struct curve curve = {"Weights randomised from the top",
+                        "randomised down to",
+                        "Spearman of |scores| with the original",
+                        randomised_at,
+                        judge->stages,
+                        x,
+                        words,
+                        0};
+  if (status == LC_OK) status = write_curve(judged, &curve, out, err);
+  free(names);
+  free(words);
+  free(x);
+  return status;
+}
+
+static lc_status write_curves(const struct pl_judged *judged, struct lc_text *out,
+                              struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  double thresholds[PL_JUDGE_THRESHOLDS];
+  for (size_t i = 0; i < PL_JUDGE_THRESHOLDS; i++)
+    thresholds[i] = (double)i / (PL_JUDGE_THRESHOLDS - 1);
+  const double *share = judged->verdicts[0].share;
+  const struct curve curves[] = {
+      {"Deletion: most important first", "share of patches removed", "target", most_at,
+       judge->points, share, NULL, 1},
+      {"Least important first (insertion, read backwards)", "share of patches removed", "target",
+       least_at, judge->points, share, NULL, 1},
+      {"Compactness", "threshold, share of the largest |score|", "share of patches below",
+       compact_at, PL_JUDGE_THRESHOLDS, thresholds, NULL, 0}};
+  lc_text_add(out, "<h2>Curves</h2>\n<p>Means over nodules.</p>\n");
+  for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
+    LC_TRY(write_curve(judged, &curves[i], out, err));
+  return write_stages(judged, out, err);
+}
+
+static void add_base64(struct lc_text *out, const unsigned char *bytes, size_t n) {
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  for (size_t i = 0; i < n; i += 3) {
+    unsigned word = (unsigned)bytes[i] << 16;
+    if (i + 1 < n) word |= (unsigned)bytes[i + 1] << 8;
+    if (i + 2 < n) word |= bytes[i + 2];
+    char four[4] = {digits[word >> 18], digits[word >> 12 & 63],
+                    i + 1 < n ? digits[word >> 6 & 63] : '=', i + 2 < n ? digits[word & 63] : '='};
+    lc_text_add_bytes(out, four, 4);
+  }
+}
+
+/* One panel a contestant, each on its own scale. */
+static lc_status draw_item(const struct pl_judged *judged, size_t item, const char *path,
+                           struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t n = judge->n_contestants, pixels = judge->pixels, patches = judge->patches;
+  struct cdam_panel *panels = NULL;
+  float *hu = NULL, *maps = NULL;
+  uint8_t *mask = NULL;
+  lc_status status = lc_alloc(&panels, n, sizeof *panels, err);
+  if (status == LC_OK) status = lc_alloc(&hu, pixels * pixels, sizeof *hu, err);
+  if (status == LC_OK) status = lc_alloc(&mask, pixels * pixels, sizeof *mask, err);
+  if (status == LC_OK) status = lc_alloc(&maps, n * patches, sizeof *maps, err);
+  if (status == LC_OK) {
+    pl_judge_hu(judge, item, hu);
+    pl_judge_mask(judge, item, mask);
+  }
+  for (size_t c = 0; c < n && status == LC_OK; c++) {
+    const float *scores = judged->verdicts[item].maps + c * judge->n_targets * patches;
+    float largest = 0;
+    for (size_t p = 0; p < patches; p++) largest = fmaxf(largest, fabsf(scores[p]));
+    for (size_t p = 0; p < patches; p++)
+      maps[c * patches + p] = largest > 0 ? scores[p] / largest : 0;
+    panels[c] = (struct cdam_panel){.hu = hu,
+                                    .rows = pixels,
+                                    .columns = pixels,
+                                    .map = maps + c * patches,
+                                    .grid_height = judge->grid,
+                                    .grid_width = judge->grid,
+                                    .mask = mask,
+                                    .title = judge->contestants[c].title,
+                                    .pixel_mm = judge->recipe.data_spacing_mm};
+  }
+  struct cdam_figure figure = {
+      .panels = panels,
+      .n_panels = n,
+      .n_columns = n < 5 ? n : 5,
+      .panel_pixels = 192,
+      .scale = 1,
+      .footer = judge->model.trained ? "research use only" : "research use only; untrained weights",
+      .scale_label = "score / largest |score|",
+      .mask_label = "disc of the nodule's diameter",
+      .theme = CDAM_LIGHT};
+  if (status == LC_OK) status = cdam_figure_write(&figure, path, err);
+  free(panels);
+  free(hu);
+  free(mask);
+  free(maps);
+  return status;
+}
+
+static lc_status write_picture(const struct pl_judged *judged, size_t item, const char *folder,
+                               struct lc_text *out, struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[judge->items[item]]];
+  char path[LC_PATH_SIZE], name[64], *bytes = NULL;
+  size_t count;
+  snprintf(name, sizeof name, "maps_%05u.png", judge->items[item]);
+  LC_TRY(lc_path_join(path, folder, name, err));
+  LC_TRY(draw_item(judged, item, path, err));
+  LC_TRY(lc_file_read(path, MOST_PICTURE_BYTES, &bytes, &count, err));
+  lc_text_add(out, "<h3>");
+  pl_html_escape(out, crop->patient);
+  lc_text_add(out,
+              ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n<img "
+              "alt=\"maps\" src=\"data:image/png;base64,",
+              crop->nodule, judged->verdicts[item].outputs[0], crop->malignancy);
+  add_base64(out, (const unsigned char *)bytes, count);
+  lc_text_add(out, "\">\n");
+  free(bytes);
+  return LC_OK;
+}
+
+static void write_foot(const struct pl_judged *judged, struct lc_text *out) {
+  struct lc_text settings = {0};
+  pl_schema_print(&pl_judge_schema, judged->judge->config, PL_PRINT_CANONICAL, &settings);
+  lc_text_add(out, "<h2>Settings</h2>\n<p>lungcdam %s; weights SHA-256 %s</p>\n<pre>", pl_version(),
+              judged->judge->model.weights_sha256);
+  pl_html_escape(out, lc_text_get(&settings));
+  lc_text_add(out, "</pre>\n<h2>How to cite</h2>\n<p>CDAM: Brocki, Binda, Chung, "
+                   "Class-Discriminative Attention Maps for Vision Transformers, arXiv 2312.02364. "
+                   "LIDC-IDRI: Armato et al., Med Phys 38:915, 2011. The measures' sources are in "
+                   "docs/measures.md.</p>\n</body></html>\n");
+  lc_text_free(&settings);
+}
+
+lc_status pl_judged_html(const struct pl_judged *judged, const char *folder, struct lc_text *out,
+                         struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t pictures = (size_t)judge->config->report_pictures;
+  write_head(judged, out);
+  for (size_t m = 0; m < judge->n_measures; m++) { /* each group where it first occurs */
+    bool seen = false;
+    for (size_t k = 0; k < m; k++)
+      seen = seen || strcmp(judge->measures[k].group, judge->measures[m].group) == 0;
+    if (!seen) write_group(judged, judge->measures[m].group, out);
+  }
+  LC_TRY(write_curves(judged, out, err));
+  if (pictures > 0) lc_text_add(out, "<h2>Maps</h2>\n");
+  for (size_t i = 0; i < pictures && i < judge->n_items; i++)
+    LC_TRY(write_picture(judged, i, folder, out, err));
+  write_foot(judged, out);
+  return LC_OK;
+}

@@ -1,0 +1,271 @@
+/* Items together: contests by measure, tables, one HDF5 file. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "pl_h5.h"
+#include "pl_judge.h"
+#include "pl_table.h"
+
+static const struct pl_crop *crop_of(const struct pl_judge *judge, size_t item) {
+  return &judge->crops.crops[judge->examples.rows[judge->items[item]]];
+}
+
+/* Patients of the items numbered without gaps, so that the bootstrap draws no empty ones. */
+static lc_status number_groups(struct pl_judged *judged, struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  uint32_t *numbers = NULL;
+  LC_TRY(lc_alloc(&judged->groups, judge->n_items, sizeof *judged->groups, err));
+  LC_TRY(lc_alloc(&numbers, judge->crops.n_groups, sizeof *numbers, err));
+  for (size_t i = 0; i < judge->n_items; i++) {
+    uint32_t *number = &numbers[crop_of(judge, i)->group];
+    if (*number == 0) *number = (uint32_t)++judged->n_groups;
+    judged->groups[i] = *number - 1;
+  }
+  free(numbers);
+  return LC_OK;
+}
+
+static lc_status run_contest(struct pl_judged *judged, size_t measure, double *values,
+                             struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t n = judge->n_contestants;
+  for (size_t i = 0; i < judge->n_items; i++)
+    for (size_t c = 0; c < n; c++)
+      values[i * n + c] = judged->verdicts[i].values[c * judge->n_measures + measure];
+  struct cdam_contest_table table = {.items = judge->n_items,
+                                     .contestants = n,
+                                     .values = values,
+                                     .groups = judged->groups,
+                                     .n_groups = judged->n_groups,
+                                     .larger_is_better = judge->measures[measure].larger_is_better};
+  return cdam_contest_run(&table, (size_t)judge->config->bootstrap_replicates,
+                          judge->config->bootstrap_level, (uint64_t)judge->config->seed,
+                          &judged->contests[measure], err);
+}
+
+lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  double *values = NULL;
+  LC_TRY(number_groups(judged, err));
+  LC_TRY(lc_alloc(&judged->contests, judge->n_measures, sizeof *judged->contests, err));
+  LC_TRY(lc_alloc(&values, judge->n_items * judge->n_contestants, sizeof *values, err));
+  lc_status status = LC_OK;
+  for (size_t m = 0; m < judge->n_measures && status == LC_OK; m++)
+    status = run_contest(judged, m, values, err);
+  free(values);
+  return status;
+}
+
+void pl_judged_free(struct pl_judged *judged) {
+  for (size_t i = 0; judged->verdicts && i < judged->judge->n_items; i++)
+    pl_verdict_free(&judged->verdicts[i]);
+  for (size_t m = 0; judged->contests && m < judged->judge->n_measures; m++)
+    cdam_contest_free(&judged->contests[m]);
+  free(judged->verdicts);
+  free(judged->contests);
+  free(judged->groups);
+  memset(judged, 0, sizeof *judged);
+}
+
+static lc_status write_table(const struct pl_table *table, const char *folder, const char *name,
+                             struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  struct lc_text text = {0};
+  LC_TRY(lc_path_join(path, folder, name, err));
+  lc_status status = pl_table_render(table, PL_TABLE_CSV, &text, err);
+  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&text), text.length, err);
+  lc_text_free(&text);
+  return status;
+}
+
+static const struct pl_column summary_columns[] = {
+    {"measure", "MEASURE", false},  {"group", NULL, false},
+    {"better", "BETTER", false},    {"estimator", "ESTIMATOR", false},
+    {"items", "ITEMS", true},       {"mean", "MEAN", true},
+    {"low", "LOW", true},           {"high", "HIGH", true},
+    {"mean_rank", NULL, true},      {"mean_rank_low", NULL, true},
+    {"mean_rank_high", NULL, true}, {"rank", "RANK", true},
+    {"last_rank", "TO", true}};
+
+static void add_summary(struct pl_table *table, const struct pl_judged *judged, size_t m,
+                        size_t c) {
+  const struct pl_judge_measure *measure = &judged->judge->measures[m];
+  const struct cdam_contest *contest = &judged->contests[m];
+  pl_table_text(table, measure->name);
+  pl_table_text(table, measure->group);
+  pl_table_text(table, measure->larger_is_better ? "larger" : "smaller");
+  pl_table_text(table, judged->judge->contestants[c].name);
+  pl_table_integer(table, (long long)contest->counts[c]);
+  pl_table_number(table, contest->mean[c].value, 4);
+  pl_table_number(table, contest->mean[c].low, 4);
+  pl_table_number(table, contest->mean[c].high, 4);
+  pl_table_number(table, contest->mean_rank[c].value, 2);
+  pl_table_number(table, contest->mean_rank[c].low, 2);
+  pl_table_number(table, contest->mean_rank[c].high, 2);
+  if (contest->counts[c] > 0) {
+    pl_table_integer(table, (long long)contest->rank[c]);
+    pl_table_integer(table, (long long)contest->last_rank[c]);
+  } else {
+    pl_table_missing(table);
+    pl_table_missing(table);
+  }
+}
+
+static void fill_summary(struct pl_table *table, const struct pl_judged *judged) {
+  pl_table_init(table, summary_columns, sizeof summary_columns / sizeof *summary_columns);
+  for (size_t m = 0; m < judged->judge->n_measures; m++)
+    for (size_t c = 0; c < judged->judge->n_contestants; c++) add_summary(table, judged, m, c);
+}
+
+lc_status pl_judged_print(const struct pl_judged *judged, struct lc_text *out,
+                          struct lc_error *err) {
+  struct pl_table table;
+  fill_summary(&table, judged);
+  lc_status status = pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
+  pl_table_free(&table);
+  return status;
+}
+
+static lc_status write_summary(const struct pl_judged *judged, const char *folder,
+                               struct lc_error *err) {
+  struct pl_table table;
+  fill_summary(&table, judged);
+  lc_status status = write_table(&table, folder, "summary.csv", err);
+  pl_table_free(&table);
+  return status;
+}
+
+static lc_status write_differences(const struct pl_judged *judged, const char *folder,
+                                   struct lc_error *err) {
+  static const struct pl_column columns[] = {{"measure", "", false}, {"a", "", false},
+                                             {"b", "", false},       {"a_minus_b", "", true},
+                                             {"low", "", true},      {"high", "", true}};
+  const struct pl_judge *judge = judged->judge;
+  struct pl_table table;
+  pl_table_init(&table, columns, 6);
+  for (size_t m = 0; m < judge->n_measures; m++)
+    for (size_t a = 0; a < judge->n_contestants; a++)
+      for (size_t b = a + 1; b < judge->n_contestants; b++) {
+        const struct vit_interval *d =
+            &judged->contests[m].difference[a * judge->n_contestants + b];
+        pl_table_text(&table, judge->measures[m].name);
+        pl_table_text(&table, judge->contestants[a].name);
+        pl_table_text(&table, judge->contestants[b].name);
+        pl_table_number(&table, d->value, 4);
+        pl_table_number(&table, d->low, 4);
+        pl_table_number(&table, d->high, 4);
+      }
+  lc_status status = write_table(&table, folder, "differences.csv", err);
+  pl_table_free(&table);
+  return status;
+}
+
+/* One line an item and contestant, a column a measure. */
+static lc_status write_items(const struct pl_judged *judged, const char *folder,
+                             struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t n = 4 + judge->n_measures;
+  struct pl_column *columns = NULL;
+  LC_TRY(lc_alloc(&columns, n, sizeof *columns, err));
+  columns[0] = (struct pl_column){"PatientID", "", false};
+  columns[1] = (struct pl_column){"nodule", "", true};
+  columns[2] = (struct pl_column){"output", "", true};
+  columns[3] = (struct pl_column){"estimator", "", false};
+  for (size_t m = 0; m < judge->n_measures; m++)
+    columns[4 + m] = (struct pl_column){judge->measures[m].name, "", true};
+  struct pl_table table;
+  pl_table_init(&table, columns, n);
+  for (size_t i = 0; i < judge->n_items; i++)
+    for (size_t c = 0; c < judge->n_contestants; c++) {
+      pl_table_text(&table, crop_of(judge, i)->patient);
+      pl_table_integer(&table, crop_of(judge, i)->nodule);
+      pl_table_number(&table, judged->verdicts[i].outputs[0], 4);
+      pl_table_text(&table, judge->contestants[c].name);
+      for (size_t m = 0; m < judge->n_measures; m++)
+        pl_table_number(&table, judged->verdicts[i].values[c * judge->n_measures + m], 4);
+    }
+  lc_status status = write_table(&table, folder, "items.csv", err);
+  pl_table_free(&table);
+  free(columns);
+  return status;
+}
+
+/* Fixed-length texts of n names. */
+static void add_names(struct pl_h5 *h5, const char *path,
+                      const char *(*name_of)(const void *, size_t), const void *context, size_t n,
+                      const char *doc) {
+  char *texts = calloc(n, PL_MEASURE_NAME + 32);
+  size_t width = PL_MEASURE_NAME + 32;
+  for (size_t i = 0; texts && i < n; i++)
+    lc_text_copy(texts + i * width, width, name_of(context, i));
+  if (texts) pl_h5_texts(h5, path, 1, &n, width, texts, doc);
+  free(texts);
+}
+
+static const char *measure_name(const void *context, size_t i) {
+  return ((const struct pl_judge *)context)->measures[i].name;
+}
+
+static const char *contestant_name(const void *context, size_t i) {
+  return ((const struct pl_judge *)context)->contestants[i].name;
+}
+
+static const char *patient_name(const void *context, size_t i) {
+  return crop_of(context, i)->patient;
+}
+
+static lc_status write_h5(const struct pl_judged *judged, const char *folder,
+                          struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t row = judge->n_contestants * judge->n_measures;
+  char path[LC_PATH_SIZE];
+  double *values = NULL;
+  struct lc_text settings = {0};
+  struct pl_h5 h5;
+  LC_TRY(lc_path_join(path, folder, "judge.h5", err));
+  LC_TRY(lc_alloc(&values, judge->n_items * row, sizeof *values, err));
+  for (size_t i = 0; i < judge->n_items; i++)
+    memcpy(values + i * row, judged->verdicts[i].values, row * sizeof *values);
+  pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &settings);
+  pl_h5_start(&h5);
+  pl_h5_attribute_text(&h5, "/", "key", judge->key);
+  pl_h5_attribute_text(&h5, "/", "weights_sha256", judge->model.weights_sha256);
+  pl_h5_attribute_text(&h5, "/", "configuration", lc_text_get(&settings));
+  pl_h5_attribute_text(&h5, "/", "use", "research use only");
+  add_names(&h5, "measure", measure_name, judge, judge->n_measures, "measures (docs/measures.md)");
+  add_names(&h5, "estimator", contestant_name, judge, judge->n_contestants, "estimators");
+  add_names(&h5, "PatientID", patient_name, judge, judge->n_items, "patient of each item");
+  struct pl_h5_array array = {
+      .path = "values",
+      .type = PL_H5_F64,
+      .rank = 3,
+      .dims = {judge->n_items, judge->n_contestants, judge->n_measures},
+      .data = values,
+      .unit = "1",
+      .doc = "item, estimator, measure; NaN: not defined. Maps and curves are in items/"};
+  pl_h5_array(&h5, &array);
+  lc_status status = pl_h5_finish(&h5, path, err);
+  lc_text_free(&settings);
+  free(values);
+  return status;
+}
+
+lc_status pl_judged_write(const struct pl_judged *judged, const char *folder,
+                          struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  struct lc_text html = {0};
+  LC_TRY(write_summary(judged, folder, err));
+  LC_TRY(write_differences(judged, folder, err));
+  LC_TRY(write_items(judged, folder, err));
+  LC_TRY(write_h5(judged, folder, err));
+  LC_TRY(lc_path_join(path, folder, "report.html", err));
+  lc_status status = pl_judged_html(judged, folder, &html, err);
+  if (status == LC_OK && html.failed)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
+  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&html), html.length, err);
+  lc_text_free(&html);
+  return status;
+}

@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Judging explanations on real nodules from the command line: settings, refusals, and a run that is
+# interrupted and killed, and gives the same tables when it is resumed.
+set -u
+# shellcheck source=tests/cli/lib/common.bash
+source "$(dirname "$0")/lib/common.bash"
+need_data
+
+cat > "$work/model.yaml" <<'YAML'
+base: vit_tiny_patch16
+name: small
+image_height: 64
+image_width: 64
+patch_size: 16
+embed_dim: 16
+depth: 2
+num_heads: 2
+heads: ["malignancy", "biomarkers:outputs=8:regression"]
+YAML
+"$program" weights init "$work/model.yaml" -o "$work/w.safetensors" >/dev/null || fail "weights"
+run=(judge --weights "$work/w.safetensors" --crops "$data/lidc_nodule_crops.h5"
+  --set "data.items=6" --set "sets.count=20" --set "estimators.samples=10"
+  --set "bootstrap.replicates=50" --set "report.pictures=1")
+
+expect 0 "kind: leave_out" judge --print
+expect 3 "the nearest valid key is 'curves.steps'" judge --set curves.stps=3
+expect 3 "data.crops is empty" judge --weights "$work/w.safetensors" -o "$work/none"
+expect 3 "model.weights is empty" judge --crops "$data/lidc_nodule_crops.h5" -o "$work/none"
+expect 4 "did you mean" "${run[@]}" --set "estimators.names=[cadm]" -o "$work/none"
+expect 4 "no nodule is in split" "${run[@]}" --set data.split=nowhere -o "$work/none"
+nothing_in "$work/none"
+
+expect 0 "research use only" "${run[@]}" -o "$work/whole"
+for name in summary.csv differences.csv items.csv judge.h5 report.html; do
+  [ -s "$work/whole/$name" ] || fail "$name is missing"
+done
+[ "$(find "$work/whole/items" -name '*.h5' | wc -l)" -eq 6 ] || fail "expected 6 items"
+expect 16 "--resume" "${run[@]}" -o "$work/whole"
+
+for signal in TERM KILL INT; do
+  "$program" "${run[@]}" -o "$work/parts" --resume >/dev/null 2>"$work/err" &
+  process=$!
+  had=$(find "$work/parts/items" -name '[0-9]*.h5' 2>/dev/null | wc -l)
+  for _ in $(seq 400); do
+    sleep 0.05
+    [ "$(find "$work/parts/items" -name '[0-9]*.h5' 2>/dev/null | wc -l)" -gt "$had" ] && break
+  done
+  kill -s "$signal" "$process" 2>/dev/null
+  got=0
+  wait "$process" 2>/dev/null || got=$?
+  case $got in # a run may have ended before the signal
+    0 | 19 | 130 | 137 | 143) ;;
+    *) fail "stopped by $signal: exit code $got: $(tail -n 2 "$work/err")" ;;
+  esac
+done
+expect 0 "" "${run[@]}" -o "$work/parts" --resume
+for name in summary.csv differences.csv items.csv judge.h5 report.html; do
+  cmp -s "$work/whole/$name" "$work/parts/$name" || fail "$name differs after resuming"
+done
+[ -z "$(find "$work/parts" -name '.*.partial')" ] || fail "temporary files are left"
+finish
