@@ -43,8 +43,8 @@ struct ct_presentation {
 };
 
 /* The readers' outlines of a nodule on the slices of the series, one layer a reading session
- * ("READER 1" and so on), exclusions too, each line closed. Outlines on slices that the series lacks are
- * left out. free with ct_drawn_outlines_free. */
+ * ("READER 1" and so on), exclusions too, each line closed. Outlines on slices that the series
+ * lacks are left out. free with ct_drawn_outlines_free. */
 LC_MUST_CHECK lc_status ct_drawn_outlines_of(struct ct_drawn_outline **outlines, size_t *n_outlines,
                                              const struct ct_nodule *nodule,
                                              const struct ct_series *series, struct lc_error *err);
