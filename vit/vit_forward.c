@@ -5,6 +5,8 @@
  * because other panels still read the keys and values of this block. */
 #include "vit_forward.h"
 
+#include <string.h>
+
 #include "lc_parallel.h"
 #include "vit_layers.h"
 
@@ -75,8 +77,9 @@ static void block_panel(void *context, size_t index, int worker) {
           &gelu);
   add.bias = block->fc2.bias;
   add.row_scale = block->scale2;
-  k->gemm(dim, at.columns, arch->mlp_dim, block->fc2.weight, arch->mlp_dim, 1, s.large, ld, x, ld,
-          &add);
+  k->gemm(dim, at.columns, arch->mlp_dim, block->fc2.weight, arch->mlp_dim, 1, s.large, ld,
+          s.attended, ld, &add);
+  memcpy(x, s.attended, dim * ld * sizeof *x);
   if (pass->block + 1 < arch->depth) enter_block(pass, &at, pass->block + 1, x, s);
 }
 

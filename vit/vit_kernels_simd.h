@@ -69,10 +69,23 @@ INLINE void finish_row(const float *t, size_t n, size_t row, float *c, float *pr
 /* Vectors of the largest tile. */
 #define MAX_TILE 24
 
+/* One term of the sums: R weights times V vectors. */
+INLINE void step(const int R, const int V, const float *a, size_t a_row, const float *b, vf *sum) {
+  vf x[3];
+#pragma GCC unroll 4
+  for (int v = 0; v < V; v++) x[v] = vload(b + (size_t)v * LANES);
+#pragma GCC unroll 32
+  for (int i = 0; i < R; i++) {
+    vf w = vset(a[(size_t)i * a_row]);
+#pragma GCC unroll 4
+    for (int v = 0; v < V; v++) sum[i * V + v] = vfma(w, x[v], sum[i * V + v]);
+  }
+}
+
 /* One register tile: R rows, V vectors of columns. `row` is the first row in the whole matrix. */
 INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_row, size_t a_col,
                  const float *b, size_t ldb, float *c, size_t ldc, size_t row, size_t column,
-                 const struct vit_epilogue *e) {
+                 const struct vit_epilogue *e, const float *ahead) {
   vf sum[MAX_TILE];
 #pragma GCC unroll 32
   for (int i = 0; i < R; i++)
@@ -80,16 +93,21 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
     for (int v = 0; v < V; v++)
       sum[i * V + v] =
           e && e->accumulate ? vload(c + (size_t)i * ldc + (size_t)v * LANES) : vset(0.0F);
-  for (size_t p = 0; p < k; p++) {
-    vf x[3];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; v++) x[v] = vload(b + (size_t)v * LANES);
+  size_t p = 0;
+  /* Weights come from far and in short runs, one a row: those of the next rows are asked for while
+   * these are used, a cache line a row every 16 steps. */
+  if (a_col == 1 && ahead)
+    for (; p + 16 <= k; p += 16) {
 #pragma GCC unroll 32
-    for (int i = 0; i < R; i++) {
-      vf w = vset(a[(size_t)i * a_row]);
-#pragma GCC unroll 4
-      for (int v = 0; v < V; v++) sum[i * V + v] = vfma(w, x[v], sum[i * V + v]);
+      for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
+      for (int q = 0; q < 16; q++) {
+        step(R, V, a, a_row, b, sum);
+        a += a_col;
+        b += ldb;
+      }
     }
+  for (; p < k; p++) {
+    step(R, V, a, a_row, b, sum);
     a += a_col;
     b += ldb;
   }
@@ -113,16 +131,16 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
 
 #define TILE_ARGS                                                                                  \
   size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t ldb, float *c,      \
-      size_t ldc, size_t row, size_t column, const struct vit_epilogue *e
+      size_t ldc, size_t row, size_t column, const struct vit_epilogue *e, const float *ahead
 /* Two versions a shape, so that the unit stride of the weights is known to the compiler. */
 #define TILE(R, V)                                                                                 \
   static __attribute__((noinline)) void tile_##R##_##V##_k(TILE_ARGS) {                            \
     (void)a_col;                                                                                   \
-    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e);                                    \
+    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead);                             \
   }                                                                                                \
   static __attribute__((noinline)) void tile_##R##_##V##_m(TILE_ARGS) {                            \
     (void)a_row;                                                                                   \
-    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e);                                    \
+    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead);                             \
   }
 typedef void (*tile_function)(TILE_ARGS);
 
@@ -173,28 +191,56 @@ INLINE size_t next_vectors(size_t left) {
 #endif
 }
 
-static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
-                 const float *b, size_t ldb, float *c, size_t ldc, const struct vit_epilogue *e) {
+/* All rows and columns over a part of the sum. */
+static void gemm_part(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t ldb, float *c, size_t ldc,
+                      const struct vit_epilogue *e) {
   bool by_m = a_row == 1 && a_col != 1;
-  if (!by_m && a_col != 1) {
-    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
-    return;
-  }
   /* Rows outside: their weights stay in the first-level cache for all tiles of columns. */
   for (size_t i = 0; i < m;) {
     size_t rows = m - i >= 12 ? 12 : m - i;
     for (size_t j = 0; j < n;) {
       size_t vectors = next_vectors((n - j) / LANES);
+      const float *ahead = j == 0 && i + 24 <= m ? a + (i + 12) * a_row : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
         while (shape->rows > rows - r) shape++;
         (by_m ? shape->by_m : shape->by_k)(k, a + (i + r) * a_row, a_row, a_col, b + j, ldb,
-                                           c + (i + r) * ldc + j, ldc, i + r, j, e);
+                                           c + (i + r) * ldc + j, ldc, i + r, j, e, ahead);
         r += shape->rows;
       }
       j += vectors * LANES;
     }
     i += rows;
+  }
+}
+
+/* Terms of a long sum that are done for all rows before the next: their activations stay in the
+ * second-level cache. The partial sums wait in c, which changes no bit. */
+#define TERMS 768
+
+static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                 const float *b, size_t ldb, float *c, size_t ldc, const struct vit_epilogue *e) {
+  if (a_row != 1 && a_col != 1) {
+    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
+    return;
+  }
+  /* c cannot hold partial sums where it is the residual too. */
+  if (k <= TERMS + TERMS / 2 || (e && e->residual == c)) {
+    gemm_part(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
+    return;
+  }
+  struct vit_epilogue part = {.accumulate = e && e->accumulate};
+  for (size_t done = 0; done < k; done += TERMS) {
+    size_t terms = k - done < TERMS ? k - done : TERMS;
+    bool last = done + terms == k;
+    if (last && e) {
+      bool accumulate = part.accumulate;
+      part = *e;
+      part.accumulate = accumulate;
+    }
+    gemm_part(m, n, terms, a + done * a_col, a_row, a_col, b + done * ldb, ldb, c, ldc, &part);
+    part.accumulate = true;
   }
 }
 
