@@ -125,9 +125,9 @@ static lc_status grow(struct machine *m, struct value ***array, size_t *capacity
   if (needed <= *capacity) return LC_OK;
   size_t wanted = *capacity ? *capacity : 64;
   while (wanted < needed) wanted *= 2;
-  struct value **grown = realloc((void *)*array, wanted * sizeof *grown);
+  struct value **grown = realloc((void *)*array, wanted * sizeof(void *));
   if (!grown) LC_FAIL(m->err, LC_ERR_MEMORY, "%s: out of memory", m->path);
-  memset((void *)(grown + *capacity), 0, (wanted - *capacity) * sizeof *grown);
+  memset((void *)(grown + *capacity), 0, (wanted - *capacity) * sizeof(void *));
   *array = grown;
   *capacity = wanted;
   return LC_OK;

@@ -207,6 +207,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=5, help="runs of one side in a round")
     parser.add_argument("--only", help="a part of a case's name")
+    parser.add_argument("--peer", default="", help="a part of a peer's name")
     parser.add_argument("--json")
     options = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
@@ -214,11 +215,11 @@ def main():
     for arch, batch in WORKS:
         case = f"{arch}:{batch}"
         for kind in (Ort, Torch):
-            if not options.only or options.only in case:
+            if (options.only or "") in case and options.peer in kind.name:
                 rows.append(compare(options.bench, lambda: kind(arch, batch, options.threads), case, options,
                                     options.repeats))
     case = "train:vit_small_patch8:8"
-    if not options.only or options.only in case:
+    if (options.only or "") in case and options.peer in Torch.name:
         rows.append(compare(options.bench, lambda: Torch("vit_small_patch8", 8, options.threads, True), case, options,
                             1))
     if options.json:

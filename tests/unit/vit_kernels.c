@@ -1,0 +1,223 @@
+/* Every kernel set against the plain one, on sizes that leave remainders, and what the header
+ * promises: splitting a product changes no bit, softmax survives large scores, GELU is the exact
+ * one. */
+#include "vit_kernels.h"
+
+#include "lc_random.h"
+#include <math.h>
+
+#include "lc_test.h"
+
+enum { ROWS = 77, COLUMNS = 112, TERMS = 1937, LD = 128 };
+
+static float *numbers(size_t n, const char *purpose, double scale) {
+  float *out = aligned_alloc(64, (n * sizeof *out + 63) / 64 * 64);
+  struct lc_random random;
+  assert_non_null(out);
+  lc_random_init(&random, 9, purpose, 0);
+  for (size_t i = 0; i < n; i++) out[i] = (float)(scale * lc_random_normal(&random));
+  return out;
+}
+
+static void for_each_set(void (*check)(const struct vit_kernels *set,
+                                       const struct vit_kernels *plain)) {
+  const struct vit_kernels *plain = NULL;
+  assert_ok(vit_kernels_select("plain", &test_err));
+  plain = vit_kernels();
+  for (const char *const *name = vit_kernels_names(); *name; name++) {
+    assert_ok(vit_kernels_select(*name, &test_err));
+    assert_string_equal(vit_kernels()->name, *name);
+    check(vit_kernels(), plain);
+  }
+  assert_ok(vit_kernels_select("auto", &test_err));
+}
+
+static void assert_alike(const float *a, const float *b, size_t rows, size_t n, size_t ld,
+                         double tolerance, const char *what) {
+  double worst = 0, top = 0;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < n; c++) {
+      double d = fabs((double)a[r * ld + c] - (double)b[r * ld + c]);
+      if (!(d <= worst)) worst = d;
+      if (fabs((double)b[r * ld + c]) > top) top = fabs((double)b[r * ld + c]);
+    }
+  if (!(worst <= tolerance * top)) fail_msg("%s: %g of %g", what, worst, top);
+}
+
+static void check_products(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  float *a = numbers((size_t)ROWS * TERMS, "a", 1), *b = numbers((size_t)TERMS * LD, "b", 1);
+  float *c = numbers((size_t)ROWS * LD, "c", 1), *d = numbers((size_t)ROWS * LD, "c", 1);
+  float *pre = numbers((size_t)ROWS * LD, "p", 1), *pre2 = numbers((size_t)ROWS * LD, "p", 1);
+  float *bias = numbers(ROWS, "bias", 1), *scale = numbers(ROWS, "scale", 1);
+  const size_t terms[] = {1, 15, 16, 64, 200, 1153, TERMS}, rows[] = {1, 5, 12, 24, ROWS};
+  for (size_t t = 0; t < 7; t++)
+    for (size_t m = 0; m < 5; m++)
+      for (size_t n = 16; n <= COLUMNS; n += 32)
+        for (int kind = 0; kind < 4; kind++) {
+          /* Row-major and column-major first operands, with and without all that may follow. */
+          size_t a_row = kind & 1 ? 1 : TERMS, a_col = kind & 1 ? ROWS : 1;
+          memcpy(c, d, (size_t)ROWS * LD * sizeof *c);
+          float *e = numbers((size_t)ROWS * LD, "c", 1);
+          struct vit_epilogue one = {.accumulate = true,
+                                     .bias = bias,
+                                     .pre = pre,
+                                     .activation = VIT_GELU,
+                                     .row_scale = scale,
+                                     .residual = b,
+                                     .ld_residual = LD};
+          struct vit_epilogue two = one;
+          two.pre = pre2;
+          set->gemm(rows[m], n, terms[t], a, a_row, a_col, b, LD, c, LD, kind & 2 ? &one : NULL);
+          plain->gemm(rows[m], n, terms[t], a, a_row, a_col, b, LD, e, LD, kind & 2 ? &two : NULL);
+          assert_alike(c, e, rows[m], n, LD, 2e-5, set->name);
+          if (kind & 2) assert_alike(pre, pre2, rows[m], n, LD, 2e-5, "before the activation");
+          free(e);
+        }
+  free(a), free(b), free(c), free(d), free(pre), free(pre2), free(bias), free(scale);
+}
+
+static void products(void **state) {
+  (void)state;
+  for_each_set(check_products);
+}
+
+static void check_splitting(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  (void)plain;
+  if (set->fixed_panel > 0) return;
+  float *a = numbers((size_t)ROWS * TERMS, "a", 1), *b = numbers((size_t)TERMS * LD, "b", 1);
+  float *c = numbers((size_t)ROWS * LD, "c", 1), *d = numbers((size_t)ROWS * LD, "c", 1);
+  const struct vit_epilogue add = {.accumulate = true};
+  set->gemm(ROWS, COLUMNS, TERMS, a, TERMS, 1, b, LD, c, LD, &add);
+  for (size_t r = 0; r < ROWS; r += 7)
+    for (size_t n = 0; n < COLUMNS; n += 16)
+      for (size_t k = 0; k < TERMS; k += 300)
+        set->gemm(7, 16, TERMS - k < 300 ? TERMS - k : 300, a + r * TERMS + k, TERMS, 1,
+                  b + k * LD + n, LD, d + r * LD + n, LD, &add);
+  for (size_t r = 0; r < ROWS; r++)
+    assert_memory_equal(c + r * LD, d + r * LD, COLUMNS * sizeof *c);
+  free(a), free(b), free(c), free(d);
+}
+
+static void splitting(void **state) {
+  (void)state;
+  for_each_set(check_splitting);
+}
+
+static void check_softmax(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  (void)plain;
+  enum { KEYS = 3001, N = 32 };
+  float *s = numbers((size_t)KEYS * N, "scores", 3000), *first = malloc(KEYS * N * sizeof *first);
+  float top[N], inverse[N];
+  assert_non_null(first);
+  s[5 * N + 7] = 3e38F;
+  for (size_t r = 0; r < KEYS; r++) s[r * N + 9] = -3e38F;
+  for (size_t r = 0; r < KEYS; r++) s[r * N + 11] = (float)r / 1000;
+  memcpy(first, s, KEYS * N * sizeof *first);
+  set->softmax(KEYS, N, s, N, 0.125F, top, inverse);
+  for (size_t c = 0; c < N; c++) {
+    double sum = 0, kept = 0;
+    for (size_t r = 0; r < KEYS; r++)
+      sum += exp(0.125 * ((double)first[r * N + c] - (double)top[c]));
+    for (size_t r = 0; r < KEYS; r++) {
+      double exact = exp(0.125 * ((double)first[r * N + c] - (double)top[c])) / sum;
+      double got = (double)s[r * N + c] * (double)inverse[c];
+      assert_true(fabs(got - exact) <= 2e-6 * exact + 1e-30);
+      kept += got;
+    }
+    assert_true(fabs(kept - 1) < 1e-5);
+  }
+  assert_true(s[5 * N + 7] * inverse[7] == 1);
+  assert_true(fabs((double)inverse[9] * KEYS - 1) < 1e-5);
+  free(first);
+  free(s);
+}
+
+static void large_scores(void **state) {
+  (void)state;
+  for_each_set(check_softmax);
+}
+
+/* GELU as it follows a product, and its slope, against erf in double precision. */
+static void check_gelu(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  (void)plain;
+  enum { N = 4096 };
+  static float x[N], y[N], d[N], value[N];
+  const float one = 1;
+  for (size_t i = 0; i < N; i++) {
+    x[i] = (float)((double)i / 200 - 10);
+    d[i] = 1;
+  }
+  const struct vit_epilogue gelu = {.activation = VIT_GELU};
+  set->gemm(1, N, 1, &one, 1, 1, x, N, y, N, &gelu);
+  set->gelu_backward(1, N, x, d, value, N);
+  for (size_t i = 0; i < N; i++) {
+    double v = (double)x[i], cdf = (1 + erf(v / sqrt(2))) / 2;
+    double slope = cdf + v * exp(-v * v / 2) / sqrt(2 * 3.14159265358979323846);
+    assert_true(fabs((double)y[i] - v * cdf) <= 3e-7 * (1 + fabs(v)));
+    assert_true(fabs((double)value[i] - v * cdf) <= 3e-7 * (1 + fabs(v)));
+    assert_true(fabs((double)d[i] - slope) <= 3e-7 * (1 + fabs(v)));
+  }
+}
+
+static void exact_gelu(void **state) {
+  (void)state;
+  for_each_set(check_gelu);
+}
+
+static void check_rest(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  float *x = numbers((size_t)ROWS * LD, "x", 2), *y = numbers((size_t)ROWS * LD, "y", 1);
+  float *out = numbers((size_t)LD * LD, "o", 1), *other = numbers((size_t)LD * LD, "o", 1);
+  float *w = numbers(ROWS, "w", 1), *bias = numbers(ROWS, "bias", 1);
+  float mean[2][LD], rstd[2][LD], dots[2][LD];
+  for (size_t rows = 1; rows <= ROWS; rows += 38) {
+    set->layer_norm(rows, COLUMNS, x, LD, w, bias, 1e-6F, out, LD, mean[0], rstd[0]);
+    plain->layer_norm(rows, COLUMNS, x, LD, w, bias, 1e-6F, other, LD, mean[1], rstd[1]);
+    assert_alike(out, other, rows, COLUMNS, LD, 1e-5, "layer_norm");
+    assert_alike(mean[0], mean[1], 1, COLUMNS, LD, 1e-5, "mean");
+    memcpy(out, x, (size_t)ROWS * LD * sizeof *x);
+    memcpy(other, x, (size_t)ROWS * LD * sizeof *x);
+    set->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], out);
+    plain->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], other);
+    assert_alike(out, other, rows, COLUMNS, LD, 1e-5, "layer_norm_backward");
+    set->column_dots(rows, COLUMNS, x, y, LD, dots[0]);
+    plain->column_dots(rows, COLUMNS, x, y, LD, dots[1]);
+    assert_alike(dots[0], dots[1], 1, COLUMNS, LD, 1e-5, "column_dots");
+    memset(out, 0, (size_t)LD * LD * sizeof *out);
+    memset(other, 0, (size_t)LD * LD * sizeof *out);
+    set->add_rows(rows, COLUMNS, x, LD, out);
+    set->add_norm_rows(rows, COLUMNS, y, x, LD, mean[1], rstd[1], out);
+    set->add_products(rows, COLUMNS, y, x, LD, out);
+    plain->add_rows(rows, COLUMNS, x, LD, other);
+    plain->add_norm_rows(rows, COLUMNS, y, x, LD, mean[1], rstd[1], other);
+    plain->add_products(rows, COLUMNS, y, x, LD, other);
+    assert_alike(out, other, rows, VIT_LANES, VIT_LANES, 1e-5, "sums");
+    for (size_t columns = 1; columns < LD; columns += 45) {
+      set->transpose(rows, columns, x, LD, out, LD);
+      plain->transpose(rows, columns, x, LD, other, LD);
+      for (size_t c = 0; c < columns; c++)
+        assert_memory_equal(out + c * LD, other + c * LD, rows * sizeof *out);
+    }
+    set->gemm_nt(rows, 3, 101, x, LD, y, LD, out, 3, false);
+    plain->gemm_nt(rows, 3, 101, x, LD, y, LD, other, 3, false);
+    assert_alike(out, other, rows, 3, 3, 1e-5, "gemm_nt");
+  }
+  free(x), free(y), free(out), free(other), free(w), free(bias);
+}
+
+static void the_rest(void **state) {
+  (void)state;
+  for_each_set(check_rest);
+}
+
+static void choosing(void **state) {
+  (void)state;
+  assert_fails(vit_kernels_select("cuda", &test_err), LC_ERR_NOT_FOUND, "plain");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(products),   cmocka_unit_test(splitting), cmocka_unit_test(large_scores),
+      cmocka_unit_test(exact_gelu), cmocka_unit_test(the_rest),  cmocka_unit_test(choosing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
