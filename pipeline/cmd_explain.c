@@ -1,0 +1,324 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "lc_file.h"
+#include "lc_text.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_explain_crops.h"
+#include "pl_output.h"
+#include "pl_progress.h"
+
+#define MAPS_FILE "maps.h5"
+
+struct arguments {
+  const char *weights, *tensor, *split, *estimators, *targets, *maps_out, *output;
+  struct pl_recipe_overrides overrides;
+  struct pl_explain_figures figures;
+  struct pl_explain_settings settings;
+  long long first, count;
+  bool overwrite, no_figures;
+};
+
+enum {
+  KEY_SPLIT = 0x2000,
+  KEY_FIRST,
+  KEY_COUNT,
+  KEY_SAMPLES,
+  KEY_LEVEL,
+  KEY_BASELINE,
+  KEY_SEED,
+  KEY_PLACE,
+  KEY_HEAD,
+  KEY_FIGURES,
+  KEY_COLOURS,
+  KEY_ENLARGE,
+  KEY_LIGHT,
+  KEY_MAPS_OUT
+};
+
+static const struct argp_option options[] = {
+    {NULL, 0, NULL, 0, "Input:", 1},
+    {"weights", 'w', "FILE", 0, "Model (safetensors)", 1},
+    {"tensor", 't', "FILE", 0,
+     "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
+     "concept_vector are used when they are there",
+     1},
+    {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
+    {"split", KEY_SPLIT, "NAME", 0, "Split of the crops; without it data.validate", 1},
+    {"first", KEY_FIRST, "N", 0, "Number of the first nodule, 0 by default", 1},
+    {"count", KEY_COUNT, "N", 0, "How many nodules, 20 by default", 1},
+    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
+    {NULL, 0, NULL, 0, "What to compute:", 2},
+    {"estimators", 'e', "LIST", 0, "Names with commas, or all; cdam by default", 2},
+    {"targets", 'T', "LIST", 0,
+     "Outputs, or differences a-b, with commas, or all; all outputs by default", 2},
+    {"samples", KEY_SAMPLES, "N", 0, "Noisy copies, steps, or masks", 2},
+    {"level", KEY_LEVEL, "L", 0, "Noise as a share of the range", 2},
+    {"baseline", KEY_BASELINE, "B", 0, "Where integrated methods start", 2},
+    {"seed", KEY_SEED, "S", 0, "Seed of noise and masks", 2},
+    {"place", KEY_PLACE, "WHERE", 0,
+     "input (of the last block, default) or normed: where noise and scaling of CDAM act", 2},
+    {"head", KEY_HEAD, "H", 0, "Head of the attention map; -1: mean", 2},
+    {NULL, 0, NULL, 0, "Output:", 3},
+    {"output", 'o', "DIR", 0, "Folder for maps.h5 and figures", 3},
+    {"maps-out", KEY_MAPS_OUT, "FILE", 0, "Logits and maps as safetensors", 3},
+    {"figures", KEY_FIGURES, "FORMAT", 0, "png (default), svg, pdf or none", 3},
+    {"colours", KEY_COLOURS, "MAP", 0, "blue-orange (default) or red-blue", 3},
+    {"enlarge", KEY_ENLARGE, "HOW", 0, "bilinear (default) or nearest", 3},
+    {"light", KEY_LIGHT, NULL, 0, "Figures on white, for paper", 3},
+    {"overwrite", 'f', NULL, 0, "Replace outputs that exist", 3},
+    {0}};
+
+static long long whole(const struct argp_state *state, const char *option, const char *arg,
+                       long long low) {
+  long long value = 0;
+  if (!lc_text_to_long(arg, &value) || value < low)
+    argp_error(state, "%s is '%s', expected a whole number of %lld or more", option, arg, low);
+  return value;
+}
+
+static double number(const struct argp_state *state, const char *option, const char *arg) {
+  double value = 0;
+  if (!lc_text_to_double(arg, &value))
+    argp_error(state, "%s is '%s', expected a number", option, arg);
+  return value;
+}
+
+/* 0 or 1: which of two words it is. */
+static int one_of(const struct argp_state *state, const char *option, const char *arg,
+                  const char *first, const char *second) {
+  if (strcmp(arg, second) == 0) return 1;
+  if (strcmp(arg, first) != 0)
+    argp_error(state, "%s is '%s', expected %s or %s", option, arg, first, second);
+  return 0;
+}
+
+static error_t parse_settings(int key, const char *arg, const struct argp_state *state,
+                              struct pl_explain_settings *s) {
+  switch (key) {
+  case KEY_SAMPLES:
+    s->has_samples = true;
+    s->values.samples = (size_t)whole(state, "--samples", arg, 1);
+    return 0;
+  case KEY_LEVEL:
+    s->has_level = true;
+    s->values.level = number(state, "--level", arg);
+    return 0;
+  case KEY_BASELINE:
+    s->has_baseline = true;
+    s->values.baseline = number(state, "--baseline", arg);
+    return 0;
+  case KEY_SEED:
+    s->has_seed = true;
+    s->values.seed = (uint64_t)whole(state, "--seed", arg, 0);
+    return 0;
+  case KEY_PLACE:
+    s->has_place = true;
+    s->values.place = one_of(state, "--place", arg, "input", "normed") ? CDAM_AT_NORMED_TOKENS
+                                                                       : CDAM_AT_LAST_INPUT;
+    return 0;
+  case KEY_HEAD:
+    s->has_head = true;
+    s->values.head = (int)whole(state, "--head", arg, -1);
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static error_t parse_figures(int key, const char *arg, const struct argp_state *state,
+                             struct arguments *arguments) {
+  switch (key) {
+  case KEY_FIGURES:
+    arguments->no_figures = strcmp(arg, "none") == 0;
+    if (!arguments->no_figures && strcmp(arg, "png") != 0 && strcmp(arg, "svg") != 0 &&
+        strcmp(arg, "pdf") != 0)
+      argp_error(state, "--figures is '%s', expected png, svg, pdf or none", arg);
+    arguments->figures.format = arg;
+    return 0;
+  case KEY_COLOURS:
+    arguments->figures.colours = one_of(state, "--colours", arg, "blue-orange", "red-blue")
+                                     ? CDAM_RED_BLUE
+                                     : CDAM_BLUE_ORANGE;
+    return 0;
+  case KEY_ENLARGE:
+    arguments->figures.enlarge =
+        one_of(state, "--enlarge", arg, "bilinear", "nearest") ? CDAM_NEAREST : CDAM_BILINEAR;
+    return 0;
+  case KEY_LIGHT:
+    arguments->figures.theme = CDAM_LIGHT;
+    return 0;
+  default:
+    return parse_settings(key, arg, state, &arguments->settings);
+  }
+}
+
+static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
+  if (!arguments->weights) argp_error(state, "--weights FILE is needed");
+  if (!arguments->tensor == !arguments->overrides.crops)
+    argp_error(state, "give either --tensor FILE or --crops FILE");
+  if (arguments->tensor && (arguments->overrides.file || arguments->overrides.keys.n))
+    argp_error(state, "a recipe prepares crops, not tensors");
+  if (!arguments->output && !arguments->maps_out)
+    argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  struct lc_error err;
+  switch (key) {
+  case 'w':
+    arguments->weights = arg;
+    return 0;
+  case 't':
+    arguments->tensor = arg;
+    return 0;
+  case 'd':
+    arguments->overrides.crops = arg;
+    return 0;
+  case KEY_SPLIT:
+    arguments->split = arg;
+    return 0;
+  case KEY_FIRST:
+    arguments->first = whole(state, "--first", arg, 0);
+    return 0;
+  case KEY_COUNT:
+    arguments->count = whole(state, "--count", arg, 1);
+    return 0;
+  case 'S':
+    if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
+      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return 0;
+  case 'e':
+    arguments->estimators = arg;
+    return 0;
+  case 'T':
+    arguments->targets = arg;
+    return 0;
+  case 'o':
+    arguments->output = arg;
+    return 0;
+  case KEY_MAPS_OUT:
+    arguments->maps_out = arg;
+    return 0;
+  case 'f':
+    arguments->overwrite = true;
+    return 0;
+  case ARGP_KEY_ARG:
+    if (arguments->overrides.file) argp_error(state, "more than one recipe: %s", arg);
+    arguments->overrides.file = arg;
+    return 0;
+  case ARGP_KEY_END:
+    check_arguments(state, arguments);
+    return 0;
+  default:
+    return parse_figures(key, arg, state, arguments);
+  }
+}
+
+static char *help(int key, const char *text, void *input) {
+  (void)input;
+  if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text; /* argp's own convention */
+  size_t count;
+  const struct cdam_estimator *table = cdam_estimators(&count);
+  struct lc_text more = {0};
+  lc_text_add(&more, "Estimators:");
+  for (size_t i = 0; i < count; i++) lc_text_add(&more, "%s %s", i ? "," : "", table[i].name);
+  lc_text_add(&more, ".\n\n%s", text);
+  return more.data;
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[RECIPE.yaml]",
+    .doc =
+        "Explain a model's outputs on prepared images or nodule crops: maps of importance by one "
+        "or several estimators, as HDF5 and figures, or as safetensors.\v"
+        "Examples:\n"
+        "  lungcdam explain -w model.safetensors --crops crops.h5 run1/recipe.yaml -o maps\n"
+        "  lungcdam explain -w model.safetensors --tensor images.safetensors \\\n"
+        "      -e cdam,smooth_cdam,attention_map -T malignancy --maps-out maps.safetensors\n"
+        "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
+        "      -T malignancy --count 3 --figures pdf --light -o compare",
+    .children = children,
+    .help_filter = help};
+
+static lc_status prepare(struct pl_explain *explain, const struct arguments *arguments,
+                         struct lc_error *err) {
+  LC_TRY(vit_model_load(&explain->model, arguments->weights, NULL, err));
+  LC_TRY(vit_model_hash(&explain->model, err));
+  explain->settings = arguments->settings;
+  if (arguments->tensor)
+    LC_TRY(pl_explain_read_tensors(explain, arguments->tensor, err));
+  else
+    LC_TRY(pl_explain_read_crops(explain, &arguments->overrides, arguments->split,
+                                 (size_t)arguments->first, (size_t)arguments->count, err));
+  return pl_explain_choose(explain, arguments->estimators, arguments->targets, err);
+}
+
+/* The folder appears in one step, or not at all. */
+static lc_status write_folder(const struct pl_explain *explain, const struct arguments *arguments,
+                              struct lc_error *err) {
+  char parent[LC_PATH_SIZE], name[129], path[LC_PATH_SIZE];
+  struct pl_output output;
+  struct pl_draft draft;
+  lc_text_copy(parent, sizeof parent, arguments->output);
+  size_t length = strlen(parent);
+  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
+  char *slash = strrchr(parent, '/');
+  pl_output_name(name, slash ? slash + 1 : parent);
+  if (!slash)
+    lc_text_copy(parent, sizeof parent, ".");
+  else
+    slash[slash == parent] = '\0';
+  LC_TRY(pl_output_open(&output, parent, err));
+  lc_status status = pl_draft_begin(&draft, &output, name, err);
+  if (status == LC_OK) {
+    status = lc_path_join(path, draft.folder, MAPS_FILE, err);
+    if (status == LC_OK) status = pl_explain_write_h5(explain, path, err);
+    if (status == LC_OK && !arguments->no_figures)
+      status = pl_explain_write_figures(explain, &arguments->figures, draft.folder, err);
+    if (status == LC_OK) status = pl_draft_publish(&draft, arguments->overwrite, err);
+    pl_draft_discard(&draft);
+  }
+  pl_output_close(&output);
+  return status;
+}
+
+static lc_status refuse_existing(const struct arguments *arguments, struct lc_error *err) {
+  const char *const outputs[] = {arguments->output, arguments->maps_out};
+  for (int i = 0; i < 2; i++)
+    if (outputs[i] && !arguments->overwrite && lc_file_exists(outputs[i]))
+      LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", outputs[i]);
+  return LC_OK;
+}
+
+lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {
+      .estimators = "cdam", .targets = "all", .count = 20, .figures = {.format = "png"}};
+  struct pl_explain *explain = NULL;
+  struct pl_progress progress;
+  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  lc_status status = refuse_existing(&arguments, err);
+  if (status == LC_OK) status = pl_explain_new(&explain, err);
+  if (status == LC_OK) status = prepare(explain, &arguments, err);
+  if (status == LC_OK) {
+    pl_progress_start(&progress, "explaining", "maps", explain->input.n * explain->n_estimators);
+    status = pl_explain_run(explain, &progress.progress, err);
+    pl_progress_end(&progress);
+  }
+  if (status == LC_OK && arguments.maps_out)
+    status = pl_explain_write_tensors(explain, arguments.maps_out, err);
+  if (status == LC_OK && arguments.output) status = write_folder(explain, &arguments, err);
+  if (status == LC_OK)
+    printf("%zu image%s, %zu target%s, %zu estimator%s%s\n", explain->input.n,
+           explain->input.n == 1 ? "" : "s", explain->n_targets, explain->n_targets == 1 ? "" : "s",
+           explain->n_estimators, explain->n_estimators == 1 ? "" : "s",
+           explain->model.trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing");
+  pl_explain_free(explain);
+  return status;
+}

@@ -1,0 +1,250 @@
+#include "pl_explain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+
+#define BATCH 8
+
+/* A tensor of the given rank as floats: free(*out). */
+static lc_status read_one(const struct vit_tensor_file *file, const char *name, size_t rank,
+                          const struct vit_tensor **tensor, float **out, struct lc_error *err) {
+  *tensor = vit_tensor_file_find(file, name);
+  if (!*tensor) LC_FAIL(err, LC_ERR_TENSOR, "%s: no tensor \"%s\"", file->path, name);
+  if ((*tensor)->rank != rank)
+    LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" has %zu dimensions, expected %zu", file->path,
+            name, (*tensor)->rank, rank);
+  if ((*tensor)->count == 0)
+    LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" is empty", file->path, name);
+  LC_TRY(lc_alloc(out, (*tensor)->count, sizeof **out, err));
+  return vit_tensor_to_float(*tensor, *out, err);
+}
+
+static lc_status read_images(struct pl_explain *explain, const struct vit_tensor_file *file,
+                             struct lc_error *err) {
+  struct pl_explain_input *input = &explain->input;
+  const struct vit_tensor *tensor;
+  LC_TRY(read_one(file, "input", 4, &tensor, &input->images, err));
+  size_t patch = explain->model.arch.patch_size;
+  if (tensor->shape[1] != VIT_CHANNELS || tensor->shape[2] % patch || tensor->shape[3] % patch)
+    LC_FAIL(err, LC_ERR_TENSOR,
+            "%s: \"input\" is [%zu, %zu, %zu, %zu], expected [n, 3, height, width] in multiples "
+            "of the patch size %zu",
+            file->path, tensor->shape[0], tensor->shape[1], tensor->shape[2], tensor->shape[3],
+            patch);
+  input->n = tensor->shape[0];
+  input->height = tensor->shape[2];
+  input->width = tensor->shape[3];
+  LC_TRY(lc_alloc(&input->names, input->n, sizeof *input->names, err));
+  for (size_t i = 0; i < input->n; i++)
+    snprintf(input->names[i], sizeof input->names[i], "image-%03zu", i);
+  return LC_OK;
+}
+
+static lc_status read_noise(struct pl_explain *explain, const struct vit_tensor_file *file,
+                            struct lc_error *err) {
+  struct pl_explain_input *input = &explain->input;
+  const struct vit_arch *arch = &explain->model.arch;
+  size_t tokens =
+      vit_arch_prefix(arch) + input->height / arch->patch_size * (input->width / arch->patch_size);
+  const struct vit_tensor *tensor;
+  if (vit_tensor_file_find(file, "smooth_noise")) {
+    LC_TRY(read_one(file, "smooth_noise", 3, &tensor, &input->smooth_noise, err));
+    input->n_smooth_noise = tensor->shape[0];
+    if (tensor->shape[1] != tokens || tensor->shape[2] != arch->embed_dim)
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: \"smooth_noise\" is [n, %zu, %zu], expected [n, %zu, %zu]",
+              file->path, tensor->shape[1], tensor->shape[2], tokens, arch->embed_dim);
+  }
+  if (vit_tensor_file_find(file, "smoothgrad_noise")) {
+    LC_TRY(read_one(file, "smoothgrad_noise", 4, &tensor, &input->smoothgrad_noise, err));
+    input->n_smoothgrad_noise = tensor->shape[0];
+    if (tensor->shape[1] != VIT_CHANNELS || tensor->shape[2] != input->height ||
+        tensor->shape[3] != input->width)
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: \"smoothgrad_noise\" is not of the images' shape",
+              file->path);
+  }
+  return LC_OK;
+}
+
+lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
+                                  struct lc_error *err) {
+  struct vit_tensor_file file;
+  const struct vit_tensor *tensor;
+  LC_TRY(vit_tensor_file_open(&file, path, err));
+  lc_status status = read_images(explain, &file, err);
+  if (status == LC_OK) status = read_noise(explain, &file, err);
+  if (status == LC_OK && vit_tensor_file_find(&file, "concept_vector")) {
+    status = read_one(&file, "concept_vector", 1, &tensor, &explain->input.concept_vector, err);
+    if (status == LC_OK && tensor->count != explain->model.arch.embed_dim)
+      status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
+                       "%s: \"concept_vector\" has %zu values, expected %zu", path, tensor->count,
+                       explain->model.arch.embed_dim);
+  }
+  vit_tensor_file_close(&file);
+  return status;
+}
+
+static lc_status choose_targets(struct pl_explain *explain, const char *list,
+                                struct lc_error *err) {
+  size_t outputs = vit_arch_outputs(&explain->model.arch), n = 1;
+  bool all = strcmp(list, "all") == 0;
+  for (const char *c = list; *c; c++) n += *c == ',';
+  if (all) n = outputs;
+  explain->has_concept = explain->input.concept_vector != NULL;
+  LC_TRY(lc_alloc(&explain->targets, n + 1, sizeof *explain->targets, err));
+  if (all) {
+    cdam_target_all(explain->targets, &explain->model);
+    explain->n_targets = outputs;
+  }
+  while (!all && explain->n_targets < n) {
+    char word[2 * VIT_NAME_SIZE];
+    size_t length = strcspn(list, ",");
+    snprintf(word, sizeof word, "%.*s", (int)length, list);
+    LC_TRY(cdam_target_parse(&explain->targets[explain->n_targets++], &explain->model, word, err));
+    list += length + (list[length] == ',');
+  }
+  if (explain->has_concept)
+    explain->targets[explain->n_targets++] = (struct cdam_target){
+        .kind = CDAM_CONCEPT, .name = "concept", .concept_vector = explain->input.concept_vector};
+  if (explain->n_targets == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "the model has no prediction head and no concept was given");
+  return LC_OK;
+}
+
+lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators, const char *targets,
+                            struct lc_error *err) {
+  size_t count;
+  const struct cdam_estimator *table = cdam_estimators(&count);
+  explain->n_estimators = 0;
+  for (size_t i = 0; strcmp(estimators, "all") == 0 && i < count; i++)
+    explain->estimators[explain->n_estimators++] = &table[i];
+  while (explain->n_estimators == 0 || *estimators == ',') {
+    char word[64];
+    if (*estimators == ',') estimators++;
+    size_t length = strcspn(estimators, ",");
+    snprintf(word, sizeof word, "%.*s", (int)length, estimators);
+    if (explain->n_estimators == PL_EXPLAIN_MOST)
+      LC_FAIL(err, LC_ERR_USAGE, "more than %d estimators", PL_EXPLAIN_MOST);
+    LC_TRY(cdam_estimator_find(word, &explain->estimators[explain->n_estimators], err));
+    for (size_t i = 0; i < explain->n_estimators; i++)
+      if (explain->estimators[i] == explain->estimators[explain->n_estimators])
+        LC_FAIL(err, LC_ERR_USAGE, "estimator \"%s\" is given twice", word);
+    explain->n_estimators++;
+    estimators += length;
+  }
+  return choose_targets(explain, targets, err);
+}
+
+static void effective_settings(struct pl_explain *explain, size_t index) {
+  const struct cdam_estimator *estimator = explain->estimators[index];
+  const struct pl_explain_settings *given = &explain->settings;
+  struct cdam_settings *s = &explain->effective[index];
+  *s = estimator->defaults;
+  if (given->has_samples && s->samples) s->samples = given->values.samples;
+  if (given->has_level && s->level > 0) s->level = given->values.level;
+  if (given->has_baseline) s->baseline = given->values.baseline;
+  if (given->has_seed) s->seed = given->values.seed;
+  if (given->has_place) s->place = given->values.place;
+  if (given->has_head && strcmp(estimator->name, "attention_map") == 0)
+    s->head = given->values.head;
+  if (strcmp(estimator->name, "smooth_cdam") == 0) {
+    s->noise = explain->input.smooth_noise;
+    s->noise_samples = explain->input.n_smooth_noise;
+  }
+  if (strcmp(estimator->name, "smoothgrad") == 0) {
+    s->noise = explain->input.smoothgrad_noise;
+    s->noise_samples = explain->input.n_smoothgrad_noise;
+  }
+}
+
+/* Maps of one batch to their place among all. */
+static lc_status keep(struct pl_explain *explain, size_t index, size_t first,
+                      const struct cdam_maps *maps, struct lc_error *err) {
+  struct cdam_maps *all = &explain->maps[index];
+  if (!all->scores)
+    LC_TRY(cdam_maps_init(all, explain->input.n, maps->targets, maps->grid_height, maps->grid_width,
+                          err));
+  size_t size = maps->targets * maps->grid_height * maps->grid_width;
+  memcpy(all->scores + first * size, maps->scores, maps->images * size * sizeof(float));
+  return LC_OK;
+}
+
+static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *workspace,
+                           size_t first, size_t n, struct lc_progress *progress,
+                           struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  size_t size = VIT_CHANNELS * input->height * input->width, dim = explain->model.arch.embed_dim;
+  struct vit_trace trace;
+  const float *images = input->images + first * size;
+  LC_TRY(vit_forward(workspace, images, n, &trace, err));
+  explain->grid_height = trace.grid_height;
+  explain->grid_width = trace.grid_width;
+  if (explain->n_outputs)
+    memcpy(explain->logits + first * explain->n_outputs, trace.logits,
+           n * explain->n_outputs * sizeof(float));
+  memcpy(explain->cls_embedding + first * dim, trace.cls_embedding, n * dim * sizeof(float));
+  struct cdam_task task = {.model = &explain->model,
+                           .images = images,
+                           .height = input->height,
+                           .width = input->width,
+                           .trace = &trace,
+                           .targets = explain->targets,
+                           .n_targets = explain->n_targets};
+  for (size_t i = 0; i < explain->n_estimators; i++) {
+    struct cdam_maps maps;
+    task.settings = &explain->effective[i];
+    LC_TRY(cdam_estimate(explain->estimators[i], &task, &maps, err));
+    lc_status status = keep(explain, i, first, &maps, err);
+    cdam_maps_free(&maps);
+    LC_TRY(status);
+    lc_progress_step(progress, n);
+  }
+  return LC_OK;
+}
+
+lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,
+                         struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  struct vit_request request = {0};
+  struct vit_workspace workspace;
+  explain->n_outputs = vit_arch_outputs(&explain->model.arch);
+  for (size_t i = 0; i < explain->n_estimators; i++) {
+    cdam_estimator_request(explain->estimators[i], &request);
+    effective_settings(explain, i);
+  }
+  LC_TRY(lc_alloc(&explain->logits, input->n * explain->n_outputs + 1, sizeof(float), err));
+  LC_TRY(lc_alloc(&explain->cls_embedding, input->n * explain->model.arch.embed_dim, sizeof(float),
+                  err));
+  /* The attention of all blocks is large: then one image at a time. */
+  size_t batch = request.all_attention ? 1 : BATCH;
+  if (batch > input->n) batch = input->n;
+  LC_TRY(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
+                            &request, err));
+  lc_status status = LC_OK;
+  for (size_t first = 0; first < input->n && status == LC_OK; first += batch)
+    status = run_batch(explain, &workspace, first,
+                       input->n - first < batch ? input->n - first : batch, progress, err);
+  vit_workspace_free(&workspace);
+  return status;
+}
+
+lc_status pl_explain_new(struct pl_explain **explain, struct lc_error *err) {
+  return lc_alloc(explain, 1, sizeof **explain, err);
+}
+
+void pl_explain_free(struct pl_explain *explain) {
+  if (!explain) return;
+  vit_model_free(&explain->model);
+  free(explain->targets);
+  free(explain->input.images);
+  free(explain->input.names);
+  free(explain->input.concept_vector);
+  free(explain->input.smooth_noise);
+  free(explain->input.smoothgrad_noise);
+  free(explain->logits);
+  free(explain->cls_embedding);
+  for (size_t i = 0; i < explain->n_estimators; i++) cdam_maps_free(&explain->maps[i]);
+  free(explain);
+}

@@ -1,0 +1,80 @@
+/* Explanations of prepared images: estimators and targets, maps to safetensors, HDF5 and figures.
+ * It joins the rooms and computes nothing itself.
+ *
+ * Thread-safety: one job, one thread; inside, the rooms use lc_threads(). */
+#ifndef PL_EXPLAIN_H
+#define PL_EXPLAIN_H
+
+#include "cdam_estimator.h"
+#include "cdam_render.h"
+#include "lc_text.h"
+
+#define PL_EXPLAIN_MOST 32 /* estimators of one job */
+
+/* Settings that were given; the others are the estimators' own. */
+struct pl_explain_settings {
+  bool has_samples, has_level, has_baseline, has_seed, has_place, has_head;
+  struct cdam_settings values;
+};
+
+/* Images that go through a model, and where they came from. */
+struct pl_explain_input {
+  size_t n, height, width;
+  float *images;                          /* [n, 3, height, width] */
+  char (*names)[128];                     /* [n] */
+  float *concept_vector;                  /* [dim], or NULL */
+  float *smooth_noise, *smoothgrad_noise; /* given noise, or NULL */
+  size_t n_smooth_noise, n_smoothgrad_noise;
+};
+
+struct pl_explain {
+  struct vit_model model;
+  const struct cdam_estimator *estimators[PL_EXPLAIN_MOST];
+  size_t n_estimators;
+  struct cdam_target *targets; /* outputs and differences, then the concept when there is one */
+  size_t n_targets;
+  bool has_concept;
+  struct pl_explain_settings settings;
+  struct pl_explain_input input;
+
+  size_t n_outputs, grid_height, grid_width;
+  float *logits, *cls_embedding;                   /* [n, outputs], [n, dim] */
+  struct cdam_maps maps[PL_EXPLAIN_MOST];          /* of all images */
+  struct cdam_settings effective[PL_EXPLAIN_MOST]; /* what each estimator ran with */
+};
+
+/* Reads `input` [n, 3, h, w] and, when they are there, `concept_vector`, `smooth_noise` [sample,
+ * token, dim] and `smoothgrad_noise` [sample, 3, h, w] from a safetensors file. Call after the
+ * model is loaded: shapes are held against it. */
+LC_MUST_CHECK lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
+                                                struct lc_error *err);
+/* Comma-separated lists; "all" for every estimator or every output. */
+LC_MUST_CHECK lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators,
+                                          const char *targets, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,
+                                       struct lc_error *err);
+/* A zeroed job, and its end; NULL is tolerated. */
+LC_MUST_CHECK lc_status pl_explain_new(struct pl_explain **explain, struct lc_error *err);
+void pl_explain_free(struct pl_explain *explain);
+
+/* `logits`, `cls_embedding`, and NAME [n, target, patch] (pixels: [n, target, h, w]; without
+ * targets: [n, patch]) for each estimator; with a concept, concept_NAME [n, patch]. */
+LC_MUST_CHECK lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char *path,
+                                                 struct lc_error *err);
+/* docs/explain.md gives the layout. */
+LC_MUST_CHECK lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,
+                                            struct lc_error *err);
+
+struct pl_explain_figures {
+  const char *format; /* "png", "svg" or "pdf" */
+  cdam_colours colours;
+  cdam_enlarge enlarge;
+  cdam_theme theme;
+};
+/* One figure for each image and estimator (the image, then its targets), and with several
+ * estimators one for each image and target, every estimator on its own scale brought to 1. */
+LC_MUST_CHECK lc_status pl_explain_write_figures(const struct pl_explain *explain,
+                                                 const struct pl_explain_figures *figures,
+                                                 const char *folder, struct lc_error *err);
+
+#endif

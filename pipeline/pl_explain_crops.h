@@ -1,0 +1,17 @@
+/* Nodule crops as images to explain, prepared as in training (pl_examples.h).
+ *
+ * Thread-safety: HDF5 is used from one thread at a time. */
+#ifndef PL_EXPLAIN_CROPS_H
+#define PL_EXPLAIN_CROPS_H
+
+#include "pl_explain.h"
+#include "pl_recipe.h"
+
+/* n nodules of a split (NULL: the recipe's data.validate) from number `first` on; fewer when the
+ * split ends. The model is loaded. */
+LC_MUST_CHECK lc_status pl_explain_read_crops(struct pl_explain *explain,
+                                              const struct pl_recipe_overrides *overrides,
+                                              const char *split, size_t first, size_t n,
+                                              struct lc_error *err);
+
+#endif

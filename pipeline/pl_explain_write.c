@@ -1,0 +1,340 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_file.h"
+#include "pl_explain.h"
+#include "pl_h5.h"
+#include "pl_summary.h"
+#include "pl_version.h"
+
+/* Tensors on their way to a safetensors file; those with `owned` data are freed. */
+struct bundle {
+  struct vit_tensor tensors[2 * PL_EXPLAIN_MOST + 2];
+  float *owned[2 * PL_EXPLAIN_MOST + 2];
+  char names[2 * PL_EXPLAIN_MOST + 2][VIT_NAME_SIZE];
+  size_t n;
+};
+
+static void add(struct bundle *bundle, const char *prefix, const char *name, const float *data,
+                size_t rank, const size_t *shape) {
+  struct vit_tensor *tensor = &bundle->tensors[bundle->n];
+  snprintf(bundle->names[bundle->n], VIT_NAME_SIZE, "%s%s", prefix, name);
+  *tensor = (struct vit_tensor){
+      .name = bundle->names[bundle->n], .dtype = VIT_F32, .rank = rank, .count = 1, .data = data};
+  for (size_t i = 0; i < rank; i++) tensor->count *= tensor->shape[i] = shape[i];
+  bundle->n++;
+}
+
+/* Targets [first, first + n) of all images, next to each other. */
+static lc_status take(struct bundle *bundle, const struct cdam_maps *maps, size_t first, size_t n,
+                      const float **out, struct lc_error *err) {
+  size_t size = maps->grid_height * maps->grid_width;
+  float *data = NULL;
+  LC_TRY(lc_alloc(&data, maps->images * n * size, sizeof *data, err));
+  for (size_t i = 0; i < maps->images; i++)
+    memcpy(data + i * n * size, cdam_maps_get(maps, i, first), n * size * sizeof *data);
+  bundle->owned[bundle->n] = data;
+  *out = data;
+  return LC_OK;
+}
+
+static lc_status add_maps(const struct pl_explain *explain, size_t index, struct bundle *bundle,
+                          struct lc_error *err) {
+  const struct cdam_estimator *estimator = explain->estimators[index];
+  const struct cdam_maps *maps = &explain->maps[index];
+  size_t patches = maps->grid_height * maps->grid_width;
+  size_t n = maps->targets - (explain->has_concept && estimator->target_dependent);
+  const float *data;
+  if (!estimator->target_dependent) {
+    add(bundle, "", estimator->name, maps->scores, 2, (size_t[]){maps->images, patches});
+    return LC_OK;
+  }
+  if (n > 0) {
+    LC_TRY(take(bundle, maps, 0, n, &data, err));
+    if (estimator->on_pixels)
+      add(bundle, "", estimator->name, data, 4,
+          (size_t[]){maps->images, n, maps->grid_height, maps->grid_width});
+    else
+      add(bundle, "", estimator->name, data, 3, (size_t[]){maps->images, n, patches});
+  }
+  if (!explain->has_concept) return LC_OK;
+  LC_TRY(take(bundle, maps, n, 1, &data, err));
+  if (estimator->on_pixels)
+    add(bundle, "concept_", estimator->name, data, 3,
+        (size_t[]){maps->images, maps->grid_height, maps->grid_width});
+  else
+    add(bundle, "concept_", estimator->name, data, 2, (size_t[]){maps->images, patches});
+  return LC_OK;
+}
+
+lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char *path,
+                                   struct lc_error *err) {
+  struct bundle *bundle = NULL;
+  struct lc_text targets = {0};
+  LC_TRY(lc_alloc(&bundle, 1, sizeof *bundle, err));
+  size_t n = explain->input.n;
+  if (explain->n_outputs)
+    add(bundle, "", "logits", explain->logits, 2, (size_t[]){n, explain->n_outputs});
+  add(bundle, "", "cls_embedding", explain->cls_embedding, 2,
+      (size_t[]){n, explain->model.arch.embed_dim});
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
+    status = add_maps(explain, i, bundle, err);
+  for (size_t t = 0; t + explain->has_concept < explain->n_targets; t++)
+    lc_text_add(&targets, "%s%s", t ? "," : "", explain->targets[t].name);
+  char grid[64];
+  snprintf(grid, sizeof grid, "%zu,%zu", explain->grid_height, explain->grid_width);
+  const char *metadata[] = {"program",
+                            "lungcdam",
+                            "program_version",
+                            pl_version(),
+                            "weights_sha256",
+                            explain->model.weights_sha256,
+                            "targets",
+                            lc_text_get(&targets),
+                            "grid",
+                            grid,
+                            "notice",
+                            explain->model.trained ? "research use only"
+                                                   : "UNTRAINED WEIGHTS, research use only"};
+  if (status == LC_OK)
+    status = vit_tensor_file_write(path, bundle->tensors, bundle->n, metadata,
+                                   sizeof metadata / sizeof *metadata / 2, err);
+  for (size_t i = 0; i < bundle->n; i++) free(bundle->owned[i]);
+  free(bundle);
+  lc_text_free(&targets);
+  return status;
+}
+
+static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t index) {
+  const struct cdam_estimator *estimator = explain->estimators[index];
+  const struct cdam_maps *maps = &explain->maps[index];
+  const struct cdam_settings *s = &explain->effective[index];
+  char path[96];
+  snprintf(path, sizeof path, "maps/%s", estimator->name);
+  struct pl_h5_array array = {
+      .path = path,
+      .type = PL_H5_F32,
+      .rank = 4,
+      .dims = {maps->images, maps->targets, maps->grid_height, maps->grid_width},
+      .data = maps->scores,
+      .unit = "1",
+      .doc = estimator->on_pixels ? "scores [image, target, pixel row, pixel column]"
+                                  : "scores [image, target, patch row, patch column]"};
+  pl_h5_array(h5, &array);
+  pl_h5_attach(h5, path, 0, "images");
+  if (estimator->target_dependent) pl_h5_attach(h5, path, 1, "targets");
+  pl_h5_attribute_text(h5, path, "title", estimator->title);
+  pl_h5_attribute_text(h5, path, "source", estimator->source);
+  pl_h5_attribute_integer(h5, path, "signed", estimator->is_signed);
+  pl_h5_attribute_integer(h5, path, "target_dependent", estimator->target_dependent);
+  pl_h5_attribute_integer(h5, path, "samples", (int64_t)(s->noise ? s->noise_samples : s->samples));
+  pl_h5_attribute_real(h5, path, "level", s->level);
+  pl_h5_attribute_real(h5, path, "baseline", s->baseline);
+  pl_h5_attribute_integer(h5, path, "seed", (int64_t)s->seed);
+  pl_h5_attribute_integer(h5, path, "noise_given", s->noise != NULL);
+  pl_h5_attribute_text(h5, path, "place", s->place == CDAM_AT_NORMED_TOKENS ? "normed" : "input");
+  pl_h5_attribute_integer(h5, path, "head", s->head);
+  pl_h5_attribute_integer(h5, path, "box", (int64_t)s->box);
+  pl_h5_attribute_integer(h5, path, "stride", (int64_t)s->stride);
+  pl_h5_attribute_integer(h5, path, "cells", (int64_t)s->cells);
+  pl_h5_attribute_real(h5, path, "keep", s->keep);
+}
+
+lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,
+                              struct lc_error *err) {
+  char *targets = NULL;
+  LC_TRY(lc_alloc(&targets, explain->n_targets, VIT_NAME_SIZE, err));
+  for (size_t t = 0; t < explain->n_targets; t++)
+    memcpy(targets + t * VIT_NAME_SIZE, explain->targets[t].name, VIT_NAME_SIZE);
+  struct pl_h5 h5;
+  pl_h5_start(&h5);
+  pl_h5_attribute_text(&h5, "/", "content", "lungcdam explanations of prepared images");
+  pl_h5_attribute_integer(&h5, "/", "schema_version", 1);
+  pl_h5_attribute_text(&h5, "/", "program", "lungcdam");
+  pl_h5_attribute_text(&h5, "/", "program_version", pl_version());
+  pl_h5_attribute_text(&h5, "/", "program_commit", pl_commit());
+  pl_h5_attribute_text(&h5, "/", "notice",
+                       explain->model.trained ? "research use only"
+                                              : "UNTRAINED WEIGHTS: the numbers mean nothing; "
+                                                "research use only");
+  pl_h5_attribute_text(&h5, "/", "weights_sha256", explain->model.weights_sha256);
+  pl_h5_texts(&h5, "images", 1, &explain->input.n, sizeof *explain->input.names,
+              (const char *)explain->input.names, "name of each image");
+  pl_h5_scale(&h5, "images");
+  pl_h5_texts(&h5, "targets", 1, &explain->n_targets, VIT_NAME_SIZE, targets,
+              "what each map explains");
+  pl_h5_scale(&h5, "targets");
+  if (explain->n_outputs)
+    pl_h5_array(&h5, &(struct pl_h5_array){.path = "logits",
+                                           .type = PL_H5_F32,
+                                           .rank = 2,
+                                           .dims = {explain->input.n, explain->n_outputs},
+                                           .data = explain->logits,
+                                           .unit = "1",
+                                           .doc = "outputs of the model [image, output]"});
+  for (size_t i = 0; i < explain->n_estimators; i++) h5_map(&h5, explain, i);
+  free(targets);
+  return pl_h5_finish(&h5, path, err);
+}
+
+/* A figure's panels and the texts they point to. */
+struct sheet {
+  struct cdam_panel panels[1 + VIT_MAX_OUTPUTS + 1];
+  char captions[1 + VIT_MAX_OUTPUTS + 1][96];
+  char heading[256];
+  float *scaled; /* maps brought to a largest score of 1 */
+  size_t n;
+};
+
+static void value_caption(const struct pl_explain *explain, size_t image, size_t target, char *out,
+                          size_t size) {
+  const struct cdam_target *t = &explain->targets[target];
+  double value = cdam_target_value(t, &explain->model, explain->logits + image * explain->n_outputs,
+                                   explain->cls_embedding + image * explain->model.arch.embed_dim);
+  if (t->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&explain->model.arch, t->a))
+    snprintf(out, size, "probability %.3f", 1 / (1 + exp(-value)));
+  else
+    snprintf(out, size, "%s %.3f", t->kind == CDAM_CONCEPT ? "similarity" : "output", value);
+}
+
+/* The grey image alone, as the model sees it. */
+static void start_sheet(const struct pl_explain *explain, size_t image, struct sheet *sheet,
+                        struct cdam_figure *figure) {
+  const struct pl_explain_input *input = &explain->input;
+  size_t plane = input->height * input->width;
+  const float *grey = input->images + image * VIT_CHANNELS * plane;
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < plane; i++) {
+    low = fmin(low, (double)grey[i]);
+    high = fmax(high, (double)grey[i]);
+  }
+  figure->window_low_hu = low;
+  figure->window_high_hu = high > low ? high : low + 1;
+  sheet->n = 0;
+  sheet->panels[sheet->n++] = (struct cdam_panel){
+      .hu = grey, .rows = input->height, .columns = input->width, .title = "image"};
+}
+
+static double largest(const float *scores, size_t n) {
+  double top = 0;
+  for (size_t i = 0; i < n; i++) top = fmax(top, fabs((double)scores[i]));
+  return top;
+}
+
+static void add_panel(struct sheet *sheet, const struct cdam_maps *maps, const float *map,
+                      const char *title) {
+  sheet->panels[sheet->n] = sheet->panels[0];
+  sheet->panels[sheet->n].map = map;
+  sheet->panels[sheet->n].grid_height = maps->grid_height;
+  sheet->panels[sheet->n].grid_width = maps->grid_width;
+  sheet->panels[sheet->n].title = title;
+  sheet->panels[sheet->n].caption = sheet->captions[sheet->n];
+  sheet->n++;
+}
+
+static lc_status write_sheet(const struct pl_explain_figures *wishes, const struct sheet *sheet,
+                             struct cdam_figure *figure, const char *folder, const char *image,
+                             const char *what, struct lc_error *err) {
+  char name[256], path[LC_PATH_SIZE];
+  snprintf(name, sizeof name, "%s-%s.%s", image, what, wishes->format);
+  for (char *c = name; *c; c++)
+    if (*c == '/' || *c == ' ') *c = '_';
+  LC_TRY(lc_path_join(path, folder, name, err));
+  figure->panels = sheet->panels;
+  figure->n_panels = sheet->n;
+  figure->n_columns = sheet->n < 5 ? sheet->n : 5;
+  figure->panel_pixels = sheet->n > 3 ? 288 : 448;
+  figure->colours = wishes->colours;
+  figure->enlarge = wishes->enlarge;
+  figure->theme = wishes->theme;
+  return cdam_figure_write(figure, path, err);
+}
+
+/* "spiculation" for "biomarkers.spiculation"; a difference keeps both names whole. */
+static const char *target_title(const struct cdam_target *target) {
+  return target->kind == CDAM_DIFFERENCE ? target->name : pl_short_name(target->name);
+}
+
+/* The image and one estimator's maps for all targets, on one scale. */
+static lc_status write_estimator(const struct pl_explain *explain,
+                                 const struct pl_explain_figures *wishes, size_t image,
+                                 size_t index, struct sheet *sheet, struct cdam_figure *figure,
+                                 const char *folder, struct lc_error *err) {
+  const struct cdam_estimator *estimator = explain->estimators[index];
+  const struct cdam_maps *maps = &explain->maps[index];
+  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s", explain->input.names[image],
+           estimator->title);
+  figure->heading = sheet->heading;
+  figure->scale = 0;
+  figure->scale_label = "score";
+  figure->unsigned_maps = !estimator->is_signed;
+  start_sheet(explain, image, sheet, figure);
+  for (size_t t = 0; t < maps->targets; t++) {
+    bool named = estimator->target_dependent;
+    sheet->captions[sheet->n][0] = '\0';
+    if (named) value_caption(explain, image, t, sheet->captions[sheet->n], 96);
+    add_panel(sheet, maps, cdam_maps_get(maps, image, t),
+              named ? target_title(&explain->targets[t]) : estimator->title);
+  }
+  return write_sheet(wishes, sheet, figure, folder, explain->input.names[image], estimator->name,
+                     err);
+}
+
+/* The image and all estimators' maps for one target, each brought to a largest score of 1. */
+static lc_status write_target(const struct pl_explain *explain,
+                              const struct pl_explain_figures *wishes, size_t image, size_t target,
+                              struct sheet *sheet, struct cdam_figure *figure, const char *folder,
+                              struct lc_error *err) {
+  char value[96];
+  float *scaled = sheet->scaled;
+  value_caption(explain, image, target, value, sizeof value);
+  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s, %s", explain->input.names[image],
+           explain->targets[target].name, value);
+  figure->heading = sheet->heading;
+  figure->scale = 1;
+  figure->scale_label = "score / largest score of the map";
+  figure->unsigned_maps = false;
+  start_sheet(explain, image, sheet, figure);
+  for (size_t i = 0; i < explain->n_estimators; i++) {
+    const struct cdam_maps *maps = &explain->maps[i];
+    size_t size = maps->grid_height * maps->grid_width;
+    const float *map =
+        cdam_maps_get(maps, image, explain->estimators[i]->target_dependent ? target : 0);
+    double top = largest(map, size);
+    for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
+    snprintf(sheet->captions[sheet->n], 96, "largest score %.3g", top);
+    add_panel(sheet, maps, scaled, explain->estimators[i]->title);
+    scaled += size;
+  }
+  return write_sheet(wishes, sheet, figure, folder, explain->input.names[image],
+                     explain->targets[target].name, err);
+}
+
+lc_status pl_explain_write_figures(const struct pl_explain *explain,
+                                   const struct pl_explain_figures *figures, const char *folder,
+                                   struct lc_error *err) {
+  struct sheet *sheet = NULL;
+  char footer[256];
+  size_t total = 0;
+  snprintf(footer, sizeof footer, "%sResearch use only. lungcdam %s, weights %.12s",
+           explain->model.trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ",
+           pl_version(), explain->model.weights_sha256);
+  for (size_t i = 0; i < explain->n_estimators; i++)
+    total += explain->maps[i].grid_height * explain->maps[i].grid_width;
+  LC_TRY(lc_alloc(&sheet, 1, sizeof *sheet, err));
+  lc_status status = lc_alloc(&sheet->scaled, total, sizeof *sheet->scaled, err);
+  for (size_t image = 0; image < explain->input.n && status == LC_OK; image++) {
+    struct cdam_figure figure = {.footer = footer};
+    for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
+      status = write_estimator(explain, figures, image, i, sheet, &figure, folder, err);
+    for (size_t t = 0; t < explain->n_targets && explain->n_estimators > 1 && status == LC_OK; t++)
+      status = write_target(explain, figures, image, t, sheet, &figure, folder, err);
+  }
+  free(sheet->scaled);
+  free(sheet);
+  return status;
+}
