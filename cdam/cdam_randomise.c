@@ -6,19 +6,29 @@
 
 #include "lc_arena.h"
 
+static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
+  lc_status status = lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
+                              sizeof *randomised->model.blocks, err);
+  if (status == LC_OK)
+    cdam_randomised_set(randomised, 0, true);
+  else
+    cdam_randomised_free(randomised);
+  return status;
+}
+
 lc_status cdam_randomised_init(struct cdam_randomised *randomised, const struct vit_model *original,
                                uint64_t seed, struct lc_error *err) {
   *randomised = (struct cdam_randomised){.original = original, .stages = original->arch.depth + 2};
-  lc_status status = vit_model_init(&randomised->random, &original->arch, seed, err);
-  if (status == LC_OK)
-    status = lc_alloc(&randomised->model.blocks, original->arch.depth,
-                      sizeof *randomised->model.blocks, err);
-  if (status != LC_OK) {
-    cdam_randomised_free(randomised);
-    return status;
-  }
-  cdam_randomised_set(randomised, 0, true);
-  return LC_OK;
+  LC_TRY(vit_model_init(&randomised->random, &original->arch, seed, err));
+  randomised->weights = &randomised->random;
+  return mix(randomised, err);
+}
+
+lc_status cdam_randomised_share(struct cdam_randomised *randomised,
+                                const struct cdam_randomised *owner, struct lc_error *err) {
+  *randomised = (struct cdam_randomised){
+      .original = owner->original, .weights = owner->weights, .stages = owner->stages};
+  return mix(randomised, err);
 }
 
 void cdam_randomised_free(struct cdam_randomised *randomised) {
@@ -28,7 +38,7 @@ void cdam_randomised_free(struct cdam_randomised *randomised) {
 }
 
 void cdam_randomised_set(struct cdam_randomised *randomised, size_t stage, bool cascading) {
-  const struct vit_model *original = randomised->original, *random = &randomised->random;
+  const struct vit_model *original = randomised->original, *random = randomised->weights;
   struct vit_model *model = &randomised->model;
   struct vit_block *blocks = model->blocks;
   size_t depth = original->arch.depth;

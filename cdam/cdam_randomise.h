@@ -18,7 +18,8 @@ extern "C" {
 
 struct cdam_randomised {
   const struct vit_model *original; /* borrowed */
-  struct vit_model random;          /* seeded weights of the same shape */
+  struct vit_model random;          /* seeded weights of the same shape; empty when shared */
+  const struct vit_model *weights;  /* where random weights come from */
   struct vit_model model;           /* the mixture; do not free */
   size_t stages;                    /* depth + 2 */
 };
@@ -26,6 +27,10 @@ struct cdam_randomised {
 LC_MUST_CHECK lc_status cdam_randomised_init(struct cdam_randomised *randomised,
                                              const struct vit_model *original, uint64_t seed,
                                              struct lc_error *err);
+/* Another mixture with the random weights of `owner`, which outlives it: one a thread. */
+LC_MUST_CHECK lc_status cdam_randomised_share(struct cdam_randomised *randomised,
+                                              const struct cdam_randomised *owner,
+                                              struct lc_error *err);
 void cdam_randomised_free(struct cdam_randomised *randomised);
 
 /* Makes randomised->model the original with stages 0 to `stage` randomised (cascading), or only

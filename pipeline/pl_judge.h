@@ -123,7 +123,7 @@ void pl_verdict_free(struct pl_verdict *verdict);
 void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu);
 void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask);
 
-/* Judges all contestants on one item. */
+/* Judges all contestants on one item. Different items may be judged by different threads. */
 LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,
                                       struct pl_verdict *verdict, struct lc_error *err);
 /* A wish for maps. */

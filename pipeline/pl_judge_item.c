@@ -341,10 +341,15 @@ static lc_status judge_randomised(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
   size_t n = judge->n_contestants, stages = judge->stages;
   struct cdam_similarity *curve = NULL;
+  struct cdam_randomised randomised;
   if (!judge->randomised) return LC_OK;
   LC_TRY(lc_alloc(&curve, stages * n, sizeof *curve, err));
-  lc_status status = cdam_randomise_curve(judge->randomised, true, explain_with, work, work->scores,
-                                          n, judge->patches, curve, err);
+  lc_status status = cdam_randomised_share(&randomised, judge->randomised, err);
+  if (status == LC_OK) {
+    status = cdam_randomise_curve(&randomised, true, explain_with, work, work->scores, n,
+                                  judge->patches, curve, err);
+    cdam_randomised_free(&randomised);
+  }
   for (size_t c = 0; c < n && status == LC_OK; c++) {
     for (size_t s = 0; s < stages; s++)
       work->verdict->randomised[c * stages + s] = curve[s * n + c].spearman_absolute;

@@ -5,6 +5,7 @@
 
 #include "lc_arena.h"
 #include "lc_log.h"
+#include "lc_parallel.h"
 #include "pl_judge.h"
 #include "pl_progress.h"
 #include "pl_signal.h"
@@ -29,40 +30,103 @@ static lc_status check_existing(const char *folder, enum pl_existing existing,
   return LC_OK;
 }
 
-static lc_status one_item(const struct pl_judge *judge, size_t item, const char *folder,
-                          struct pl_verdict *verdict, bool *kept, struct lc_error *err) {
-  char path[LC_PATH_SIZE], name[32];
+/* Above this a thread's memory, not its time, is what is short: items go one by one, each with all
+ * threads. */
+#define PATCHES_SIDE_BY_SIDE 256
+
+/* Items that are judged side by side; files are read and written by one thread. */
+struct round {
+  struct pl_judged *judged;
+  size_t n, *items;
+  lc_status *status;
+  struct lc_error *errors;
+};
+
+static void judge_body(void *context, size_t i, int worker) {
+  struct round *round = context;
+  (void)worker;
+  size_t item = round->items[i];
+  round->status[i] =
+      pl_judge_item(round->judged->judge, item, &round->judged->verdicts[item], &round->errors[i]);
+}
+
+static lc_status path_of(const struct pl_judge *judge, size_t item, const char *folder,
+                         char path[LC_PATH_SIZE], struct lc_error *err) {
+  char name[32];
   snprintf(name, sizeof name, "%06u.h5", judge->items[item]);
-  LC_TRY(lc_path_join(path, folder, name, err));
-  LC_TRY(pl_verdict_init(verdict, judge, err));
-  LC_TRY(pl_verdict_read(judge, item, path, verdict, kept, err));
-  if (*kept) return LC_OK;
+  return lc_path_join(path, folder, name, err);
+}
+
+/* What is done is written even when another item of the round failed. */
+static lc_status run_round(struct round *round, const char *folder, struct lc_progress *progress,
+                           struct lc_error *err) {
+  const struct pl_judge *judge = round->judged->judge;
+  lc_status failed = LC_OK;
   LC_TRY(pl_signal_check(err));
-  LC_TRY(pl_judge_item(judge, item, verdict, err));
-  return pl_verdict_write(judge, item, verdict, path, err);
+  lc_parallel_for(round->n, judge_body, round);
+  for (size_t i = 0; i < round->n; i++) {
+    char path[LC_PATH_SIZE];
+    if (round->status[i] != LC_OK) {
+      if (failed == LC_OK && err) *err = round->errors[i];
+      if (failed == LC_OK) failed = round->status[i];
+      continue;
+    }
+    LC_TRY(path_of(judge, round->items[i], folder, path, err));
+    LC_TRY(pl_verdict_write(judge, round->items[i], &round->judged->verdicts[round->items[i]], path,
+                            err));
+    lc_progress_step(progress, 1);
+  }
+  round->n = 0;
+  return failed;
+}
+
+/* Reads what was judged before; the others are judged in rounds. */
+static lc_status go_through(struct round *round, size_t side_by_side, const char *folder,
+                            struct lc_progress *progress, struct lc_error *err) {
+  const struct pl_judge *judge = round->judged->judge;
+  size_t n_kept = 0;
+  for (size_t i = 0; i < judge->n_items; i++) {
+    char path[LC_PATH_SIZE];
+    bool kept = false;
+    LC_TRY(path_of(judge, i, folder, path, err));
+    LC_TRY(pl_verdict_init(&round->judged->verdicts[i], judge, err));
+    LC_TRY(pl_verdict_read(judge, i, path, &round->judged->verdicts[i], &kept, err));
+    if (kept) {
+      n_kept++;
+      lc_progress_step(progress, 1);
+      continue;
+    }
+    round->items[round->n++] = i;
+    if (round->n == side_by_side) LC_TRY(run_round(round, folder, progress, err));
+  }
+  if (round->n > 0) LC_TRY(run_round(round, folder, progress, err));
+  if (n_kept > 0)
+    lc_log(LC_LOG_INFO, "%zu of %zu nodules were judged before", n_kept, judge->n_items);
+  return LC_OK;
 }
 
 static lc_status all_items(struct pl_judged *judged, const char *folder, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   struct pl_progress progress;
-  char items[LC_PATH_SIZE];
-  size_t n_kept = 0;
   struct pl_output opened; /* removes what a killed run left */
+  char items[LC_PATH_SIZE];
+  size_t side = judge->patches <= PATCHES_SIDE_BY_SIDE ? (size_t)lc_threads() : 1;
+  struct round round = {.judged = judged};
   LC_TRY(lc_path_join(items, folder, "items", err));
   LC_TRY(pl_output_open(&opened, items, err));
-  LC_TRY(lc_alloc(&judged->verdicts, judge->n_items, sizeof *judged->verdicts, err));
-  pl_progress_start(&progress, "judging", "nodules", judge->n_items);
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < judge->n_items && status == LC_OK; i++) {
-    bool kept = false;
-    status = one_item(judge, i, items, &judged->verdicts[i], &kept, err);
-    n_kept += kept;
-    if (status == LC_OK) lc_progress_step(&progress.progress, 1);
+  lc_status status = lc_alloc(&judged->verdicts, judge->n_items, sizeof *judged->verdicts, err);
+  if (status == LC_OK) status = lc_alloc(&round.items, side, sizeof *round.items, err);
+  if (status == LC_OK) status = lc_alloc(&round.status, side, sizeof *round.status, err);
+  if (status == LC_OK) status = lc_alloc(&round.errors, side, sizeof *round.errors, err);
+  if (status == LC_OK) {
+    pl_progress_start(&progress, "judging", "nodules", judge->n_items);
+    status = go_through(&round, side, items, &progress.progress, err);
+    pl_progress_end(&progress);
   }
-  pl_progress_end(&progress);
+  free(round.items);
+  free(round.status);
+  free(round.errors);
   pl_output_close(&opened);
-  if (n_kept > 0)
-    lc_log(LC_LOG_INFO, "%zu of %zu nodules were judged before", n_kept, judge->n_items);
   return status;
 }
 
