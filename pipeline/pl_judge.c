@@ -165,9 +165,9 @@ void pl_judge_free(struct pl_judge *judge) {
   *judge = (struct pl_judge){0};
 }
 
-void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
+void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu) {
   const struct pl_crops *crops = &judge->crops;
-  size_t row = judge->examples.rows[judge->items[item]];
+  size_t row = judge->examples.rows[example];
   struct vit_augment_draw draw;
   vit_augment_none(&draw);
   const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
@@ -179,10 +179,18 @@ void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
   vit_augment_apply(&draw, &source, hu, judge->pixels);
 }
 
+double pl_judge_radius(const struct pl_judge *judge, size_t example) {
+  size_t row = judge->examples.rows[example];
+  return judge->crops.crops[row].biomarkers[DIAMETER] / 2 / judge->recipe.data_spacing_mm;
+}
+
+void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
+  pl_judge_example_hu(judge, judge->items[item], hu);
+}
+
 void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask) {
-  size_t row = judge->examples.rows[judge->items[item]], n = judge->pixels;
-  double radius = judge->crops.crops[row].biomarkers[DIAMETER] / 2 / judge->recipe.data_spacing_mm;
-  double middle = 0.5 * (double)(n - 1);
+  size_t n = judge->pixels;
+  double radius = pl_judge_radius(judge, judge->items[item]), middle = 0.5 * (double)(n - 1);
   for (size_t y = 0; y < n; y++)
     for (size_t x = 0; x < n; x++)
       mask[y * n + x] = hypot((double)y - middle, (double)x - middle) <= radius; /* NaN: nowhere */

@@ -36,7 +36,7 @@ struct pl_judge_config {
   double road_noise;
   long long robustness_samples;
   double robustness_radius;
-  bool randomise_measure;
+  bool randomise_measure, pairs_measure;
   long long repeat_runs;
   long long bootstrap_replicates;
   double bootstrap_level;
@@ -122,6 +122,23 @@ void pl_verdict_free(struct pl_verdict *verdict);
  * the same pixels (the crops hold no outlines). */
 void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu);
 void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask);
+/* The same HU, and the disc's radius in pixels, of any example of the split. */
+void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu);
+double pl_judge_radius(const struct pl_judge *judge, size_t example);
+
+/* An image of two nodules side by side, the item's and one whose readers say otherwise about the
+ * judged target, drawn from the split by seed and item; which one is left is drawn too. */
+struct pl_judge_pair {
+  float *image;       /* [3, pixels, pixels] */
+  double *high, *low; /* [patch] disc of the nodule with the higher and the lower rating; each
+                         adds up to 1, so that size does not matter */
+};
+/* True when readers rate what is judged: malignancy or a biomarker. */
+bool pl_judge_rated(const struct pl_judge *judge);
+/* Fills *pair, whose memory is the caller's; found is false when the split has no such partner. */
+LC_MUST_CHECK lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item,
+                                           struct pl_judge_pair *pair, bool *found,
+                                           struct lc_error *err);
 
 /* Judges all contestants on one item. Different items may be judged by different threads. */
 LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,

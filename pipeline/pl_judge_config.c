@@ -56,6 +56,9 @@ static const struct pl_key keys[] = {
     {"sets.tokens", PL_BOOL, AT(sets_tokens), "true", 0, 0, NULL, KEPT,
      "Leave out every patch alone (correlation with token ablation)."},
 
+    {"pairs.measure", PL_BOOL, AT(pairs_measure), "true", 0, 0, NULL, KEPT,
+     "Explain images of two nodules whose ratings differ."},
+
     {"road.measure", PL_BOOL, AT(road_measure), "true", 0, 0, NULL, KEPT,
      "Curves with imputed pixels too."},
     {"road.noise", PL_REAL, AT(road_noise), "0.01", 0, 10, NULL, KEPT,

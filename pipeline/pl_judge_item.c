@@ -283,6 +283,47 @@ static lc_status judge_classes(struct work *work, struct lc_error *err) {
   return LC_OK;
 }
 
+/* Positive scores, and mean scores, on two nodules of one image. */
+static void compare_pair(struct work *work, size_t c, const struct pl_judge_pair *pair) {
+  const float *map = work->again + c * work->judge->patches;
+  double high = 0, low = 0;
+  for (size_t p = 0; p < work->judge->patches; p++) {
+    high += (double)map[p] * pair->high[p];
+    low += (double)map[p] * pair->low[p];
+  }
+  put(work, c, "pair_share",
+      cdam_mass_between(map, pair->high, pair->low, work->judge->patches, CDAM_POSITIVE));
+  put(work, c, "pair_order", high > low ? 1 : high < low ? 0 : 0.5);
+}
+
+static lc_status judge_pair(struct work *work, struct lc_error *err) {
+  const struct pl_judge *judge = work->judge;
+  struct pl_judge_pair pair = {0};
+  bool found = false;
+  if (!judge->config->pairs_measure || !pl_judge_rated(judge)) return LC_OK;
+  lc_status status =
+      lc_alloc(&pair.image, 3 * judge->pixels * judge->pixels, sizeof *pair.image, err);
+  if (status == LC_OK) status = lc_alloc(&pair.high, 2 * judge->patches, sizeof *pair.high, err);
+  if (status == LC_OK) {
+    pair.low = pair.high + judge->patches;
+    status = pl_judge_pair_make(judge, work->item, &pair, &found, err);
+  }
+  if (status == LC_OK && found) {
+    struct pl_judge_ask ask = {.model = &judge->model,
+                               .image = pair.image,
+                               .n_targets = 1,
+                               .count = judge->n_contestants,
+                               .item = work->draws.item,
+                               .turn = ++work->turn};
+    status = pl_judge_explain(judge, &ask, work->again, NULL, err);
+  }
+  for (size_t c = 0; c < judge->n_contestants && status == LC_OK && found; c++)
+    compare_pair(work, c, &pair);
+  free(pair.image);
+  free(pair.high);
+  return status;
+}
+
 /* One contestant that explains again, for cdam_robustness_of. */
 struct again {
   struct work *work;
@@ -399,8 +440,8 @@ lc_status pl_judge_item(const struct pl_judge *judge, size_t item, struct pl_ver
                       .draws = {(uint64_t)judge->config->seed, judge->items[item]},
                       .verdict = verdict};
   lc_status (*const steps[])(struct work *, struct lc_error *) = {
-      explain,       judge_correctness, judge_compactness, judge_localisation,
-      judge_classes, judge_robustness,  judge_randomised,  judge_repeats};
+      explain,    judge_correctness, judge_compactness, judge_localisation, judge_classes,
+      judge_pair, judge_robustness,  judge_randomised,  judge_repeats};
   for (size_t i = 0; i < judge->n_contestants * judge->n_measures; i++) verdict->values[i] = NAN;
   lc_status status = work_init(&work, err);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && status == LC_OK; i++)

@@ -53,6 +53,11 @@ static const struct listed classes[] = {
     {"class_pearson", "class sensitivity", SMALLER,
      "mean correlation with the maps of the other targets"},
     {"class_cosine", "class sensitivity", SMALLER, "mean cosine with them"}};
+static const struct listed pairs[] = {
+    {"pair_share", "class sensitivity", LARGER,
+     "two nodules: share of positive scores on the one rated higher, by area; chance is 0.5"},
+    {"pair_order", "class sensitivity", LARGER,
+     "two nodules: the one rated higher has the higher mean score; chance is 0.5"}};
 static const struct listed robustness[] = {
     {"max_sensitivity", "robustness", SMALLER, "largest relative change of the map"},
     {"mean_sensitivity", "robustness", SMALLER, "mean relative change of the map"},
@@ -101,6 +106,7 @@ lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err) {
     add_sets(judge, "box", config->sets_boxes.items[i]);
   if (config->road_measure) ADD(road);
   if (judge->n_targets > 1) ADD(classes);
+  if (config->pairs_measure && pl_judge_rated(judge)) ADD(pairs);
   if (config->robustness_samples > 0) ADD(robustness);
   if (config->randomise_measure) ADD(randomised);
   if (config->repeat_runs > 1) ADD(repeated);

@@ -36,6 +36,7 @@ static void write_crops(const char *path) {
   static short hu[N][SIZE][SIZE];
   const int ids[N] = {1, 2, 1, 1, 2, 1};
   float ones[N], diameter[N];
+  const float malignancy[N] = {5, 1, 1, 5, 2, 3};
   struct lc_random random;
   lc_random_init(&random, 1, "test", 0);
   for (int i = 0; i < N; i++) {
@@ -50,7 +51,7 @@ static void write_crops(const char *path) {
   hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
   H5LTmake_dataset_short(file, "hu", 3, dims, &hu[0][0][0]);
   H5LTmake_dataset_int(file, "nodule_id", 1, dims, ids);
-  H5LTmake_dataset_float(file, "malignancy_1_to_5", 1, dims, ones);
+  H5LTmake_dataset_float(file, "malignancy_1_to_5", 1, dims, malignancy);
   H5LTmake_dataset_float(file, "pixel_spacing_mm", 1, dims, ones);
   H5LTmake_dataset_float(file, "equivalent_diameter_px", 1, dims, diameter);
   H5Gclose(H5Gcreate2(file, "ratings", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
@@ -189,6 +190,56 @@ static void known_answers(void **state) {
   world_free(&w);
 }
 
+/* Two nodules side by side: each on its half, the higher rated one known. */
+static void pairs_by_hand(void **state) {
+  (void)state;
+  struct world w;
+  struct pl_judge judge;
+  float image[3 * 24 * 24];
+  double high[36], low[36];
+  struct pl_judge_pair pair = {image, high, low};
+  size_t left = 0;
+  world_init(&w);
+  assert_ok(pl_judge_init(&judge, &w.config, &test_err));
+  assert_true(pl_judge_rated(&judge));
+  for (size_t i = 0; i < judge.n_items; i++) {
+    bool found;
+    double sum[2] = {0}, place[2] = {0}, bright[2] = {0};
+    assert_ok(pl_judge_pair_make(&judge, i, &pair, &found, &test_err));
+    assert_true(found);
+    for (size_t p = 0; p < 36; p++) {
+      sum[0] += high[p];
+      sum[1] += low[p];
+      place[0] += high[p] * ((double)(p % 6) + 0.5);
+      place[1] += low[p] * ((double)(p % 6) + 0.5);
+      assert_true(high[p] * low[p] == 0);
+    }
+    assert_near(sum[0], 1, 1e-9);
+    assert_near(sum[1], 1, 1e-9);
+    /* Quarter and three quarters of six columns of patches. */
+    assert_near(fmin(place[0], place[1]), 1.5, 1e-6);
+    assert_near(fmax(place[0], place[1]), 4.5, 1e-6);
+    left += place[0] < place[1];
+    for (size_t y = 11; y < 13; y++)
+      for (size_t x = 0; x < 2; x++) {
+        bright[0] += (double)image[y * 24 + 5 + x] / 4;
+        bright[1] += (double)image[y * 24 + 17 + x] / 4;
+      }
+    assert_true(bright[0] > 1 && bright[1] > 1); /* both balls are there */
+  }
+  assert_true(left > 0 && left < judge.n_items);
+  pl_judge_free(&judge);
+  /* Who is not rated has no pairs. */
+  struct pl_judge_config other = w.config;
+  other.target_judged = (char *)"other";
+  assert_ok(pl_judge_init(&judge, &other, &test_err));
+  assert_false(pl_judge_rated(&judge));
+  for (size_t m = 0; m < judge.n_measures; m++)
+    assert_null(strstr(judge.measures[m].name, "pair_"));
+  pl_judge_free(&judge);
+  world_free(&w);
+}
+
 /* Stopped after some items, or with other items lying there, a resumed run gives the same bytes;
  * so do other numbers of threads. */
 static void resumed_runs_are_the_same(void **state) {
@@ -294,9 +345,11 @@ static void charts_by_hand(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_answers), cmocka_unit_test(resumed_runs_are_the_same),
-      cmocka_unit_test(reports_need_nothing_else), cmocka_unit_test(wrong_settings_are_refused),
-      cmocka_unit_test(charts_by_hand)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                     cmocka_unit_test(pairs_by_hand),
+                                     cmocka_unit_test(resumed_runs_are_the_same),
+                                     cmocka_unit_test(reports_need_nothing_else),
+                                     cmocka_unit_test(wrong_settings_are_refused),
+                                     cmocka_unit_test(charts_by_hand)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,111 @@
+/* Images that hold two nodules: does the map for a target lie on the nodule that has it? */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdam_localisation.h"
+#include "lc_arena.h"
+#include "lc_random.h"
+#include "pl_judge.h"
+
+#define LEAST_RATING 2.0 /* difference of the readers' means */
+#define LEAST_MM 5.0     /* the same for the diameter */
+#define DRAWS 256        /* partners that are looked at */
+
+/* What the readers say about the judged target, NaN when they are not asked. */
+static double rating_of(const struct pl_judge *judge, size_t example, double *least) {
+  const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[example]];
+  const struct cdam_target *target = &judge->targets[0];
+  const char *dot = strrchr(target->name, '.'), *name = dot ? dot + 1 : target->name;
+  *least = LEAST_RATING;
+  if (target->kind != CDAM_OUTPUT) return NAN;
+  if (strcmp(name, "malignancy") == 0) return crop->malignancy;
+  for (size_t b = 0; b < PL_BIOMARKERS; b++)
+    if (strcmp(name, pl_biomarker_names[b]) == 0) {
+      if (strcmp(name, "diameter") == 0) *least = LEAST_MM;
+      return crop->biomarkers[b];
+    }
+  return NAN;
+}
+
+bool pl_judge_rated(const struct pl_judge *judge) {
+  double least;
+  for (size_t i = 0; i < judge->examples.n; i++)
+    if (!isnan(rating_of(judge, i, &least))) return true;
+  return false;
+}
+
+/* The middle half of a nodule's columns to one half of the image, and its disc there. */
+static void place(const struct pl_judge *judge, size_t example, bool right, float *whole, float *hu,
+                  uint8_t *mask) {
+  size_t n = judge->pixels, half = n / 2, from = (n - half) / 2, to = right ? n - half : 0;
+  double radius = pl_judge_radius(judge, example), middle = 0.5 * (double)(n - 1);
+  pl_judge_example_hu(judge, example, whole);
+  memset(mask, 0, n * n);
+  for (size_t y = 0; y < n; y++)
+    for (size_t x = 0; x < half; x++) {
+      hu[y * n + to + x] = whole[y * n + from + x];
+      mask[y * n + to + x] = hypot((double)y - middle, (double)(from + x) - middle) <= radius;
+    }
+}
+
+/* Coverage that adds up to 1; false for an empty mask. */
+static bool cover(const struct pl_judge *judge, const uint8_t *mask, double *coverage) {
+  double sum = 0;
+  cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, coverage);
+  for (size_t p = 0; p < judge->patches; p++) sum += coverage[p];
+  for (size_t p = 0; p < judge->patches && sum > 0; p++) coverage[p] /= sum;
+  return sum > 0;
+}
+
+/* Normalised as any image is: a crop of its own, already at the network's spacing. */
+static lc_status normalise(const struct pl_judge *judge, float *hu, float *image,
+                           struct lc_error *err) {
+  uint32_t row = 0;
+  struct pl_crop crop = {.spacing_mm = judge->recipe.data_spacing_mm};
+  struct pl_crops crops = {.n = 1, .size = judge->pixels, .hu = hu, .crops = &crop};
+  struct pl_examples examples = judge->examples;
+  struct vit_augment_draw none;
+  vit_augment_none(&none);
+  examples.crops = &crops;
+  examples.rows = &row;
+  examples.n = 1;
+  return pl_examples_image(&examples, 0, &none, image, err);
+}
+
+/* A partner whose rating differs enough, or SIZE_MAX. */
+static size_t find_partner(const struct pl_judge *judge, size_t example, struct lc_random *random) {
+  double least, own = rating_of(judge, example, &least);
+  for (int i = 0; i < DRAWS; i++) {
+    size_t other = lc_random_below(random, (uint32_t)judge->examples.n);
+    if (fabs(rating_of(judge, other, &least) - own) >= least) return other;
+  }
+  return SIZE_MAX;
+}
+
+lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item, struct pl_judge_pair *pair,
+                             bool *found, struct lc_error *err) {
+  size_t example = judge->items[item], pixels = judge->pixels * judge->pixels;
+  struct lc_random random;
+  lc_random_init(&random, (uint64_t)judge->config->seed, "judge-pair", example);
+  size_t other = find_partner(judge, example, &random);
+  bool right = lc_random_below(&random, 2) == 1;
+  *found = false;
+  if (other == SIZE_MAX) return LC_OK;
+  double least;
+  bool higher = rating_of(judge, example, &least) > rating_of(judge, other, &least);
+  float *hu = NULL;
+  uint8_t *mask = NULL;
+  lc_status status = lc_alloc(&hu, 2 * pixels, sizeof *hu, err);
+  if (status == LC_OK) status = lc_alloc(&mask, pixels, sizeof *mask, err);
+  if (status == LC_OK) {
+    place(judge, example, right, hu + pixels, hu, mask);
+    *found = cover(judge, mask, higher ? pair->high : pair->low);
+    place(judge, other, !right, hu + pixels, hu, mask);
+    *found = cover(judge, mask, higher ? pair->low : pair->high) && *found;
+    status = normalise(judge, hu, pair->image, err);
+  }
+  free(hu);
+  free(mask);
+  return status;
+}
