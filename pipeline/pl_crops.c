@@ -173,6 +173,13 @@ lc_status pl_crops_read(struct pl_crops *crops, const char *path, struct lc_erro
   memset(crops, 0, sizeof *crops);
   if (!lc_file_exists(path)) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", path);
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  if (pl_crops_is_dataset(path)) {
+    crops->path = strdup(path);
+    status = pl_crops_from_dataset(crops, path, err);
+    if (status == LC_OK) status = number_patients(crops, err);
+    if (status != LC_OK) pl_crops_free(crops);
+    return status;
+  }
   reader.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (reader.file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
   crops->path = strdup(path);

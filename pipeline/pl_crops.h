@@ -3,7 +3,9 @@
  * The HDF5 file holds, for n nodules: hu [n, size, size] (axial slice of largest extent, native
  * in-plane spacing, centred on the nodule), pixel_spacing_mm, malignancy_1_to_5,
  * equivalent_diameter_px, ratings/NAME, patient_id, nodule_id and split. docs/training.md lists
- * them. Thread-safety: what was read may be used by many threads. */
+ * them. A nodule data set (docs/dataset.md) is taken as well: the middle axial slice of each cube,
+ * malignancy the median of the readers, and, where it names no split, patient fold 0 as "validate"
+ * and the others as "train". Thread-safety: what was read may be used by many threads. */
 #ifndef PL_CROPS_H
 #define PL_CROPS_H
 
@@ -41,6 +43,11 @@ struct pl_crops {
 LC_MUST_CHECK lc_status pl_crops_read(struct pl_crops *crops, const char *path,
                                       struct lc_error *err);
 void pl_crops_free(struct pl_crops *crops);
+
+/* The second kind of file; fills hu and crops but for the groups. */
+bool pl_crops_is_dataset(const char *path);
+LC_MUST_CHECK lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path,
+                                              struct lc_error *err);
 
 /* Rows of one split, in the order of the file: free(*rows). LC_ERR_NOT_FOUND lists the splits. */
 LC_MUST_CHECK lc_status pl_crops_split(const struct pl_crops *crops, const char *split,

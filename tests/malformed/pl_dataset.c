@@ -6,6 +6,7 @@
 
 #include "lc_file.h"
 #include "pl_crop_set.h"
+#include "pl_crops.h"
 #include "pl_dataset.h"
 
 enum { N = 7, EDGE = 8 };
@@ -69,6 +70,30 @@ static void test_what_is_written_comes_back(void **state) {
   assert_ok(pl_dataset_read(&read, path, false, &test_err));
   assert_null(read.hu);
   pl_dataset_free(&read);
+  pl_dataset_free(&made);
+}
+
+/* Training reads the same file: middle slices, labels by the median, fold 0 to validate. */
+static void test_as_crops(void **state) {
+  (void)state;
+  struct pl_dataset made;
+  struct pl_crops crops;
+  make(&made);
+  assert_ok(pl_dataset_fold(&made, 2, 3, &test_err));
+  put(&made);
+  assert_ok(pl_crops_read(&crops, path, &test_err));
+  assert_int_equal(crops.n, N);
+  assert_int_equal(crops.size, EDGE);
+  assert_int_equal(crops.n_groups, (N + 1) / 2);
+  for (size_t i = 0; i < N; i++) {
+    assert_true(crops.hu[i * EDGE * EDGE] == (float)(100 * i + EDGE / 2 * EDGE * EDGE));
+    assert_true(crops.crops[i].spacing_mm == 1.25);
+    assert_int_equal(crops.crops[i].nodule, i);
+    assert_string_equal(crops.crops[i].split,
+                        made.samples[i].fold_patient == 0 ? "validate" : "train");
+  }
+  assert_true(isnan(crops.crops[0].malignancy) && crops.crops[4].malignancy == 4);
+  pl_crops_free(&crops);
   pl_dataset_free(&made);
 }
 
@@ -140,6 +165,7 @@ static void test_cuts(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_is_written_comes_back),
+      cmocka_unit_test(test_as_crops),
       cmocka_unit_test(test_damage_is_named),
       cmocka_unit_test(test_other_files),
       cmocka_unit_test(test_cuts),
