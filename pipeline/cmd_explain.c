@@ -5,6 +5,7 @@
 #include "lc_text.h"
 #include "pl_cli.h"
 #include "pl_commands.h"
+#include "pl_concept.h"
 #include "pl_explain_crops.h"
 #include "pl_output.h"
 #include "pl_progress.h"
@@ -12,7 +13,7 @@
 #define MAPS_FILE "maps.h5"
 
 struct arguments {
-  const char *weights, *tensor, *split, *estimators, *targets, *maps_out, *output;
+  const char *weights, *tensor, *concept, *split, *estimators, *targets, *maps_out, *output;
   struct pl_recipe_overrides overrides;
   struct pl_explain_figures figures;
   struct pl_explain_settings settings;
@@ -53,6 +54,7 @@ static const struct argp_option options[] = {
     {"estimators", 'e', "LIST", 0, "Names with commas, or all; cdam by default", 2},
     {"targets", 'T', "LIST", 0,
      "Outputs, or differences a-b, with commas, or all; all outputs by default", 2},
+    {"concept", 'c', "FILE", 0, "One more target: a concept made by lungcdam concept create", 2},
     {"samples", KEY_SAMPLES, "N", 0, "Noisy copies, steps, or masks", 2},
     {"level", KEY_LEVEL, "L", 0, "Noise as a share of the range", 2},
     {"baseline", KEY_BASELINE, "B", 0, "Where integrated methods start", 2},
@@ -190,6 +192,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
       argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
     return 0;
+  case 'c':
+    arguments->concept = arg;
+    return 0;
   case 'e':
     arguments->estimators = arg;
     return 0;
@@ -257,6 +262,11 @@ static lc_status prepare(struct pl_explain *explain, const struct arguments *arg
   else
     LC_TRY(pl_explain_read_crops(explain, &arguments->overrides, arguments->split,
                                  (size_t)arguments->first, (size_t)arguments->count, err));
+  if (arguments->concept && explain->input.concept_vector)
+    LC_FAIL(err, LC_ERR_USAGE, "%s: the tensor file already holds a concept", arguments->concept);
+  if (arguments->concept)
+    LC_TRY(pl_concept_read(&explain->model, arguments->concept, explain->input.concept_name,
+                           &explain->input.concept_vector, err));
   return pl_explain_choose(explain, arguments->estimators, arguments->targets, err);
 }
 

@@ -20,6 +20,7 @@ const struct pl_command pl_commands[] = {
     {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules},
     {"prepare", "make a nodule data set from CT series or crops", cmd_prepare},
     {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
+    {"concept", "make a concept vector from nodules that satisfy a rule", cmd_concept},
     {"explain", "explain prepared images or nodule crops by one or several estimators",
      cmd_explain},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},

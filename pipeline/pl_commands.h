@@ -8,6 +8,7 @@ LC_MUST_CHECK lc_status cmd_series(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_nodules(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_prepare(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_run(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_concept(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_explain(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_train(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err);

@@ -23,6 +23,7 @@ struct pl_explain_input {
   float *images;                          /* [n, 3, height, width] */
   char (*names)[128];                     /* [n] */
   float *concept_vector;                  /* [dim], or NULL */
+  char concept_name[VIT_NAME_SIZE];       /* "": "concept" */
   float *smooth_noise, *smoothgrad_noise; /* given noise, or NULL */
   size_t n_smooth_noise, n_smoothgrad_noise;
 };

@@ -70,5 +70,20 @@ if [ -e "$data/lidc_nodule_crops.h5" ]; then
   expect 0 "UNTRAINED WEIGHTS" explain -w "$work/w.safetensors" -d "$data/lidc_nodule_crops.h5" \
     --set data.pixels=64 --first 3 --count 2 --figures svg --light -o "$work/crops"
   [ "$(find "$work/crops" -name 'LIDC-IDRI-*-cdam.svg' | wc -l)" -eq 2 ] || fail "not two figures"
+
+  create=(concept create --name spiculated -w "$work/w.safetensors" -d "$data/lidc_nodule_crops.h5"
+    --set data.pixels=64 --split validate)
+  expect 0 "nodules against" "${create[@]}" --where 'spiculation>=4' --against 'spiculation<2' \
+    -o "$work/concept.safetensors"
+  expect 16 "exists" "${create[@]}" --where 'spiculation>=4' -o "$work/concept.safetensors"
+  expect 2 "spiculation>=4" "${create[@]}" --where 'spikes>=4' -o "$work/none.safetensors"
+  expect 20 "none of" "${create[@]}" --where 'spiculation>5' -o "$work/none.safetensors"
+  expect 0 "2 targets" explain -w "$work/w.safetensors" -d "$data/lidc_nodule_crops.h5" \
+    --set data.pixels=64 --count 1 -T malignancy -c "$work/concept.safetensors" -o "$work/with"
+  expect 2 "already holds a concept" explain -w "$model" -t "$images" \
+    -c "$work/concept.safetensors" -o "$work/none"
+  expect 0 "" weights init "$work/model.yaml" -o "$work/other.safetensors" --seed 9
+  expect 10 "made with weights" explain -w "$work/other.safetensors" \
+    -d "$data/lidc_nodule_crops.h5" --set data.pixels=64 -c "$work/concept.safetensors" -o "$work/none"
 fi
 finish

@@ -1,0 +1,35 @@
+/* Concepts: the mean CLS embedding of the nodules that satisfy a rule on ratings, or the difference
+ * of two such means (Brocki, Binda, Chung, arXiv 2312.02364). A concept is the target f = CLS
+ * embedding . concept of any estimator.
+ *
+ * Stored as safetensors: concept_vector [dim]; metadata name, rule, against, members,
+ * against_members (names with commas), weights_sha256. Thread-safety: distinct objects, distinct
+ * threads. */
+#ifndef PL_CONCEPT_H
+#define PL_CONCEPT_H
+
+#include "pl_recipe.h"
+#include "vit_model.h"
+
+struct pl_concept_request {
+  const char *name;
+  const char *rule;    /* "spiculation>=4": a rating or malignancy, one of >= <= > <, a number */
+  const char *against; /* a rule, or NULL */
+  const char *split;   /* NULL: data.train of the recipe */
+};
+
+/* Makes a concept from nodule crops and writes it. members, against: how many nodules there were.
+ * LC_ERR_USAGE for a rule that cannot be read, LC_ERR_NO_NODULES when none satisfies it. */
+LC_MUST_CHECK lc_status pl_concept_create(struct vit_model *model,
+                                          const struct pl_recipe_overrides *overrides,
+                                          const struct pl_concept_request *request,
+                                          const char *path, size_t *members, size_t *against,
+                                          struct lc_error *err);
+
+/* The vector of a concept file: free(*vector). LC_ERR_MISMATCH when it was made with other weights.
+ */
+LC_MUST_CHECK lc_status pl_concept_read(const struct vit_model *model, const char *path,
+                                        char name[VIT_NAME_SIZE], float **vector,
+                                        struct lc_error *err);
+
+#endif
