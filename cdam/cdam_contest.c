@@ -63,6 +63,29 @@ static void measure(void *context, const size_t *indices, size_t n, double *valu
   }
 }
 
+/* One patient says nothing about others: without a second one that defines a value (or both of a
+ * difference) there is no interval. */
+static bool one_patient(const struct cdam_contest_table *table, size_t a, size_t b) {
+  size_t n = table->contestants, first = SIZE_MAX;
+  for (size_t i = 0; i < table->items; i++) {
+    if (isnan(table->values[i * n + a]) || isnan(table->values[i * n + b])) continue;
+    if (first == SIZE_MAX) first = i;
+    if (table->groups[i] != table->groups[first]) return false;
+  }
+  return true;
+}
+
+static void drop_single(const struct cdam_contest_table *table, struct cdam_contest *contest) {
+  size_t n = contest->contestants;
+  for (size_t a = 0; a < n; a++)
+    for (size_t b = 0; b < n; b++) {
+      if (!one_patient(table, a, b)) continue;
+      struct vit_interval *d = &contest->difference[a * n + b], *mean = &contest->mean[a];
+      d->low = d->high = NAN;
+      if (a == b) mean->low = mean->high = NAN;
+    }
+}
+
 /* 1: a is better than b, -1: worse, 0: not told apart. */
 static int verdict(const struct cdam_contest_table *table, const struct vit_interval *difference) {
   int sign = difference->low > 0 ? 1 : difference->high < 0 ? -1 : 0;
@@ -116,7 +139,10 @@ lc_status cdam_contest_run(const struct cdam_contest_table *table, size_t replic
                                       .level = level > 0 ? level : LEVEL};
     status = vit_bootstrap_run(&bootstrap, measure, &job, contest->mean, count, err);
   }
-  if (status == LC_OK) fill_ranks(table, contest);
+  if (status == LC_OK) {
+    drop_single(table, contest);
+    fill_ranks(table, contest);
+  }
   free(job.ranks);
   if (status != LC_OK) cdam_contest_free(contest);
   return status;

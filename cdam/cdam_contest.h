@@ -33,7 +33,8 @@ struct cdam_contest {
 
 /* a is better than b when the interval of their paired difference leaves out 0, in the measure's
  * direction. Contestants that no interval tells apart have overlapping ranges rank to last_rank:
- * equal numbers are ties. Intervals are not corrected for the number of comparisons.
+ * equal numbers are ties. What only one patient defines has no interval (NaN) and
+ * decides nothing. Intervals are not corrected for the number of comparisons.
  *
  * replicates 0: 2000; level 0: 0.95. Free with cdam_contest_free. LC_ERR_USAGE without items. */
 LC_MUST_CHECK lc_status cdam_contest_run(const struct cdam_contest_table *table, size_t replicates,

@@ -51,9 +51,9 @@ static void write_cell(const struct cdam_contest *contest, size_t c, struct lc_t
     lc_text_add(out, "<td>-</td>");
     return;
   }
-  lc_text_add(out, "<td%s>%.3g <small>[%.3g, %.3g]</small> %zu",
-              contest->rank[c] == 1 ? " class=\"b\"" : "", mean->value, mean->low, mean->high,
-              contest->rank[c]);
+  lc_text_add(out, "<td%s>%.3g", contest->rank[c] == 1 ? " class=\"b\"" : "", mean->value);
+  if (!isnan(mean->low)) lc_text_add(out, " <small>[%.3g, %.3g]</small>", mean->low, mean->high);
+  lc_text_add(out, " %zu", contest->rank[c]);
   if (contest->last_rank[c] != contest->rank[c]) lc_text_add(out, "-%zu", contest->last_rank[c]);
   lc_text_add(out, "</td>");
 }

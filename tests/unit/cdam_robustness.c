@@ -207,6 +207,23 @@ static void contest_by_hand(void **state) {
   assert_fails(cdam_contest_run(&table, 0, 0, 1, &contest, &test_err), LC_ERR_USAGE, "0 items");
 }
 
+/* A contestant that only one patient defines is told apart from nobody, however large it is. */
+static void one_patient_decides_nothing(void **state) {
+  (void)state;
+  const double values[4 * 2] = {100, 1, 90, 2, NAN, 3, NAN, 2};
+  const uint32_t groups[4] = {0, 0, 1, 2};
+  struct cdam_contest_table table = {4, 2, values, groups, 3, true};
+  struct cdam_contest contest;
+  assert_ok(cdam_contest_run(&table, 200, 0.95, 3, &contest, &test_err));
+  assert_near(contest.mean[0].value, 95, 1e-12);
+  assert_true(isnan(contest.mean[0].low) && isnan(contest.difference[1].low));
+  assert_near(contest.difference[1].value, 93.5, 1e-12);
+  assert_true(contest.mean[1].low < contest.mean[1].high);
+  assert_int_equal(contest.rank[1], 1);
+  assert_int_equal(contest.last_rank[0], 2);
+  cdam_contest_free(&contest);
+}
+
 /* Differences are seen through the differences of items; threads change nothing. */
 static void contest_finds_the_better(void **state) {
   (void)state;
@@ -243,6 +260,6 @@ int main(void) {
       cmocka_unit_test(sensitivity_by_hand),           cmocka_unit_test(steady_maps_rank_first),
       cmocka_unit_test(stages_randomise_from_the_top), cmocka_unit_test(imputation_by_hand),
       cmocka_unit_test(imputation_keeps_planes),       cmocka_unit_test(contest_by_hand),
-      cmocka_unit_test(contest_finds_the_better)};
+      cmocka_unit_test(one_patient_decides_nothing),   cmocka_unit_test(contest_finds_the_better)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
