@@ -99,21 +99,27 @@ static const struct argp argp = {
         "      --against 'spiculation<2' -w model.safetensors -d crops.h5 -o contrast.safetensors",
     .children = children};
 
-lc_status cmd_concept(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
+static lc_status create(const struct arguments *arguments, struct lc_error *err) {
   struct vit_model model;
   size_t members, against;
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
-  if (lc_file_exists(arguments.output) && !arguments.overwrite)
-    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments.output);
-  LC_TRY(vit_model_load(&model, arguments.weights, NULL, err));
-  lc_status status = pl_concept_create(&model, &arguments.overrides, &arguments.request,
-                                       arguments.output, &members, &against, err);
+  if (lc_file_exists(arguments->output) && !arguments->overwrite)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
+  LC_TRY(vit_model_load(&model, arguments->weights, NULL, err));
+  lc_status status = pl_concept_create(&model, &arguments->overrides, &arguments->request,
+                                       arguments->output, &members, &against, err);
   if (status == LC_OK) {
-    printf("%s: %s, %zu nodules", arguments.output, arguments.request.name, members);
+    printf("%s: %s, %zu nodules", arguments->output, arguments->request.name, members);
     if (against) printf(" against %zu", against);
     printf("%s\n", model.trained ? "" : "; UNTRAINED WEIGHTS: it means nothing");
   }
   vit_model_free(&model);
+  return status;
+}
+
+lc_status cmd_concept(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {0};
+  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  lc_status status = create(&arguments, err);
+  pl_list_free(&arguments.overrides.keys);
   return status;
 }

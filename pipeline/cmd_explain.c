@@ -330,5 +330,6 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
            explain->n_estimators, explain->n_estimators == 1 ? "" : "s",
            explain->model.trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing");
   pl_explain_free(explain);
+  pl_list_free(&arguments.overrides.keys);
   return status;
 }
