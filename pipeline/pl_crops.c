@@ -199,6 +199,7 @@ done:
 void pl_crops_free(struct pl_crops *crops) {
   free(crops->path);
   free(crops->hu);
+  free(crops->mask);
   free(crops->crops);
   memset(crops, 0, sizeof *crops);
 }

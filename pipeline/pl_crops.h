@@ -34,7 +34,8 @@ struct pl_crop {
 struct pl_crops {
   char *path;
   size_t n, size, n_groups;
-  float *hu;             /* [n, size, size] */
+  float *hu;     /* [n, size, size] */
+  uint8_t *mask; /* likewise, 1 inside the readers' consensus; NULL when the file has none */
   struct pl_crop *crops; /* [n] */
 };
 

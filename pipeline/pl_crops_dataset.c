@@ -49,10 +49,14 @@ lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path, struct
   crops->n = dataset.n;
   crops->size = dataset.edge;
   lc_status status = lc_alloc(&crops->hu, dataset.n * area, sizeof *crops->hu, err);
+  if (status == LC_OK && dataset.mask)
+    status = lc_alloc(&crops->mask, dataset.n * area, sizeof *crops->mask, err);
   if (status == LC_OK) status = lc_alloc(&crops->crops, dataset.n, sizeof *crops->crops, err);
   for (size_t i = 0; i < dataset.n && status == LC_OK; i++) {
     for (size_t v = 0; v < area; v++)
       crops->hu[i * area + v] = (float)dataset.hu[i * voxels + middle + v];
+    if (crops->mask && dataset.mask)
+      memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
     describe(&crops->crops[i], &dataset.samples[i], dataset.spacing_mm);
   }
   pl_dataset_free(&dataset);

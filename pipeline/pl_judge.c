@@ -11,7 +11,7 @@
 #include "lc_hash.h"
 #include "lc_random.h"
 
-#define KEY_VERSION "judge 1"
+#define KEY_VERSION "judge 2"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
@@ -165,33 +165,59 @@ void pl_judge_free(struct pl_judge *judge) {
   *judge = (struct pl_judge){0};
 }
 
-void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu) {
-  const struct pl_crops *crops = &judge->crops;
-  size_t row = judge->examples.rows[example];
+/* A square of the data's values as the network sees it. */
+static void resample(const struct pl_judge *judge, size_t row, const float *values,
+                     bool repeat_edge, double outside, float *out) {
   struct vit_augment_draw draw;
   vit_augment_none(&draw);
-  const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
-                                            .size = crops->size,
+  const struct vit_augment_source source = {.hu = values,
+                                            .size = judge->crops.size,
                                             .step = judge->recipe.data_spacing_mm /
-                                                    crops->crops[row].spacing_mm,
-                                            .repeat_edge = judge->recipe.data_repeat_edge,
-                                            .outside_hu = CT_AIR_HU};
-  vit_augment_apply(&draw, &source, hu, judge->pixels);
+                                                    judge->crops.crops[row].spacing_mm,
+                                            .repeat_edge = repeat_edge,
+                                            .outside_hu = outside};
+  vit_augment_apply(&draw, &source, out, judge->pixels);
 }
 
-double pl_judge_radius(const struct pl_judge *judge, size_t example) {
-  size_t row = judge->examples.rows[example];
-  return judge->crops.crops[row].biomarkers[DIAMETER] / 2 / judge->recipe.data_spacing_mm;
+void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu) {
+  size_t row = judge->examples.rows[example], area = judge->crops.size * judge->crops.size;
+  resample(judge, row, judge->crops.hu + row * area, judge->recipe.data_repeat_edge, CT_AIR_HU, hu);
+}
+
+/* The disc of the nodule's diameter around the middle. */
+static void fill_disc(const struct pl_judge *judge, size_t row, uint8_t *mask) {
+  size_t n = judge->pixels;
+  double radius = judge->crops.crops[row].biomarkers[DIAMETER] / 2 / judge->recipe.data_spacing_mm;
+  double middle = 0.5 * (double)(n - 1);
+  for (size_t y = 0; y < n; y++)
+    for (size_t x = 0; x < n; x++)
+      mask[y * n + x] = hypot((double)y - middle, (double)x - middle) <= radius; /* NaN: nowhere */
+}
+
+lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example, uint8_t *mask,
+                                struct lc_error *err) {
+  size_t row = judge->examples.rows[example], area = judge->crops.size * judge->crops.size;
+  size_t pixels = judge->pixels * judge->pixels, inside = 0;
+  const uint8_t *outlined = judge->crops.mask ? judge->crops.mask + row * area : NULL;
+  for (size_t i = 0; outlined && i < area; i++) inside += outlined[i];
+  if (inside == 0) {
+    fill_disc(judge, row, mask);
+    return LC_OK;
+  }
+  float *values = NULL;
+  LC_TRY(lc_alloc(&values, area + pixels, sizeof *values, err));
+  for (size_t i = 0; i < area; i++) values[i] = outlined[i] ? 1 : 0;
+  resample(judge, row, values, false, 0, values + area);
+  for (size_t i = 0; i < pixels; i++) mask[i] = values[area + i] >= 0.5F;
+  free(values);
+  return LC_OK;
 }
 
 void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
   pl_judge_example_hu(judge, judge->items[item], hu);
 }
 
-void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask) {
-  size_t n = judge->pixels;
-  double radius = pl_judge_radius(judge, judge->items[item]), middle = 0.5 * (double)(n - 1);
-  for (size_t y = 0; y < n; y++)
-    for (size_t x = 0; x < n; x++)
-      mask[y * n + x] = hypot((double)y - middle, (double)x - middle) <= radius; /* NaN: nowhere */
+lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,
+                        struct lc_error *err) {
+  return pl_judge_example_mask(judge, judge->items[item], mask, err);
 }

@@ -118,19 +118,21 @@ LC_MUST_CHECK lc_status pl_verdict_init(struct pl_verdict *verdict, const struct
                                         struct lc_error *err);
 void pl_verdict_free(struct pl_verdict *verdict);
 
-/* HU of an item as the network sees it, [pixels, pixels], and the disc of the nodule's diameter in
- * the same pixels (the crops hold no outlines). */
+/* HU of an item as the network sees it, [pixels, pixels], and where the nodule is in the same
+ * pixels: the readers' consensus, or without outlines the disc of the nodule's diameter. */
 void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu);
-void pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask);
-/* The same HU, and the disc's radius in pixels, of any example of the split. */
+LC_MUST_CHECK lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,
+                                      struct lc_error *err);
+/* The same of any example of the split. */
 void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu);
-double pl_judge_radius(const struct pl_judge *judge, size_t example);
+LC_MUST_CHECK lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example,
+                                              uint8_t *mask, struct lc_error *err);
 
 /* An image of two nodules side by side, the item's and one whose readers say otherwise about the
  * judged target, drawn from the split by seed and item; which one is left is drawn too. */
 struct pl_judge_pair {
   float *image;       /* [3, pixels, pixels] */
-  double *high, *low; /* [patch] disc of the nodule with the higher and the lower rating; each
+  double *high, *low; /* [patch] place of the nodule with the higher and the lower rating; each
                          adds up to 1, so that size does not matter */
 };
 /* True when readers rate what is judged: malignancy or a biomarker. */

@@ -227,7 +227,7 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
   if (status == LC_OK) status = lc_alloc(&maps, n * patches, sizeof *maps, err);
   if (status == LC_OK) {
     pl_judge_hu(judge, item, hu);
-    pl_judge_mask(judge, item, mask);
+    status = pl_judge_mask(judge, item, mask, err);
   }
   for (size_t c = 0; c < n && status == LC_OK; c++) {
     const float *scores = judged->verdicts[item].maps + c * judge->n_targets * patches;
@@ -253,7 +253,7 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
       .scale = 1,
       .footer = judge->model.trained ? "research use only" : "research use only; untrained weights",
       .scale_label = "score / largest |score|",
-      .mask_label = "disc of the nodule's diameter",
+      .mask_label = judge->crops.mask ? "readers' consensus" : "disc of the nodule's diameter",
       .theme = CDAM_LIGHT};
   if (status == LC_OK) status = cdam_figure_write(&figure, path, err);
   free(panels);

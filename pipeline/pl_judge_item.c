@@ -247,7 +247,7 @@ static lc_status judge_compactness(struct work *work, struct lc_error *err) {
 
 static lc_status judge_localisation(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
-  pl_judge_mask(judge, work->item, work->mask);
+  LC_TRY(pl_judge_mask(judge, work->item, work->mask, err));
   cdam_coverage(work->mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
   for (size_t c = 0; c < judge->n_contestants; c++) {
     struct cdam_localisation r;

@@ -35,18 +35,24 @@ bool pl_judge_rated(const struct pl_judge *judge) {
   return false;
 }
 
-/* The middle half of a nodule's columns to one half of the image, and its disc there. */
-static void place(const struct pl_judge *judge, size_t example, bool right, float *whole, float *hu,
-                  uint8_t *mask) {
+/* What one nodule brings, [pixels, pixels] each, and the image that both go to. */
+struct halves {
+  float *whole, *hu;
+  uint8_t *whole_mask, *mask;
+};
+
+/* The middle half of a nodule's columns to one half of the image, and its mask there. */
+static lc_status place(const struct pl_judge *judge, size_t example, bool right,
+                       const struct halves *h, struct lc_error *err) {
   size_t n = judge->pixels, half = n / 2, from = (n - half) / 2, to = right ? n - half : 0;
-  double radius = pl_judge_radius(judge, example), middle = 0.5 * (double)(n - 1);
-  pl_judge_example_hu(judge, example, whole);
-  memset(mask, 0, n * n);
-  for (size_t y = 0; y < n; y++)
-    for (size_t x = 0; x < half; x++) {
-      hu[y * n + to + x] = whole[y * n + from + x];
-      mask[y * n + to + x] = hypot((double)y - middle, (double)(from + x) - middle) <= radius;
-    }
+  pl_judge_example_hu(judge, example, h->whole);
+  LC_TRY(pl_judge_example_mask(judge, example, h->whole_mask, err));
+  memset(h->mask, 0, n * n);
+  for (size_t y = 0; y < n; y++) {
+    memcpy(h->hu + y * n + to, h->whole + y * n + from, half * sizeof *h->hu);
+    memcpy(h->mask + y * n + to, h->whole_mask + y * n + from, half);
+  }
+  return LC_OK;
 }
 
 /* Coverage that adds up to 1; false for an empty mask. */
@@ -94,18 +100,23 @@ lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item, struct p
   if (other == SIZE_MAX) return LC_OK;
   double least;
   bool higher = rating_of(judge, example, &least) > rating_of(judge, other, &least);
-  float *hu = NULL;
-  uint8_t *mask = NULL;
-  lc_status status = lc_alloc(&hu, 2 * pixels, sizeof *hu, err);
-  if (status == LC_OK) status = lc_alloc(&mask, pixels, sizeof *mask, err);
+  struct halves h = {0};
+  lc_status status = lc_alloc(&h.hu, 2 * pixels, sizeof *h.hu, err);
+  if (status == LC_OK) status = lc_alloc(&h.mask, 2 * pixels, sizeof *h.mask, err);
   if (status == LC_OK) {
-    place(judge, example, right, hu + pixels, hu, mask);
-    *found = cover(judge, mask, higher ? pair->high : pair->low);
-    place(judge, other, !right, hu + pixels, hu, mask);
-    *found = cover(judge, mask, higher ? pair->low : pair->high) && *found;
-    status = normalise(judge, hu, pair->image, err);
+    h.whole = h.hu + pixels;
+    h.whole_mask = h.mask + pixels;
+    status = place(judge, example, right, &h, err);
   }
-  free(hu);
-  free(mask);
+  if (status == LC_OK) {
+    *found = cover(judge, h.mask, higher ? pair->high : pair->low);
+    status = place(judge, other, !right, &h, err);
+  }
+  if (status == LC_OK) {
+    *found = cover(judge, h.mask, higher ? pair->low : pair->high) && *found;
+    status = normalise(judge, h.hu, pair->image, err);
+  }
+  free(h.hu);
+  free(h.mask);
   return status;
 }

@@ -87,6 +87,8 @@ static void test_as_crops(void **state) {
   assert_int_equal(crops.n_groups, (N + 1) / 2);
   for (size_t i = 0; i < N; i++) {
     assert_true(crops.hu[i * EDGE * EDGE] == (float)(100 * i + EDGE / 2 * EDGE * EDGE));
+    assert_memory_equal(crops.mask + i * EDGE * EDGE,
+                        made.mask + (i * EDGE + EDGE / 2) * EDGE * EDGE, EDGE * EDGE);
     assert_true(crops.crops[i].spacing_mm == 1.25);
     assert_int_equal(crops.crops[i].nodule, i);
     assert_string_equal(crops.crops[i].split,
