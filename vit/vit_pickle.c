@@ -105,15 +105,16 @@ struct machine {
   struct lc_error *err;
 };
 
-#define BAD(m, ...)                                                                                \
-  return lc_fail((m)->err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: pickle: byte %zu: %s",          \
-                 (m)->path, (m)->at, __VA_ARGS__)
+/* The status is said in the return itself, so that static analysis sees that the caller stops. */
+#define STOP(m, status, ...)                                                                       \
+  return (lc_fail((m)->err, (status), __FILE__, __LINE__, __VA_ARGS__), (status))
+#define BAD(m, what) STOP(m, LC_ERR_FORMAT, "%s: pickle: byte %zu: %s", (m)->path, (m)->at, (what))
 
 static lc_status new_value(struct machine *m, enum kind kind, struct value **out) {
   *out = NULL;
   if (++m->n_values > MAX_VALUES) BAD(m, "too many objects");
   struct value *v = calloc(1, sizeof *v);
-  if (!v) LC_FAIL(m->err, LC_ERR_MEMORY, "%s: out of memory", m->path);
+  if (!v) STOP(m, LC_ERR_MEMORY, "%s: out of memory", m->path);
   v->kind = kind;
   v->next = m->all;
   m->all = v;
@@ -126,7 +127,7 @@ static lc_status grow(struct machine *m, struct value ***array, size_t *capacity
   size_t wanted = *capacity ? *capacity : 64;
   while (wanted < needed) wanted *= 2;
   struct value **grown = realloc((void *)*array, wanted * sizeof(void *));
-  if (!grown) LC_FAIL(m->err, LC_ERR_MEMORY, "%s: out of memory", m->path);
+  if (!grown) STOP(m, LC_ERR_MEMORY, "%s: out of memory", m->path);
   memset((void *)(grown + *capacity), 0, (wanted - *capacity) * sizeof(void *));
   *array = grown;
   *capacity = wanted;
@@ -180,8 +181,7 @@ static bool is_sequence(const struct value *v) {
 
 static lc_status need(struct machine *m, size_t count) {
   if (count > m->size - m->at)
-    LC_FAIL(m->err, LC_ERR_TRUNCATED, "%s: pickle ends at byte %zu within an object", m->path,
-            m->size);
+    STOP(m, LC_ERR_TRUNCATED, "%s: pickle ends at byte %zu within an object", m->path, m->size);
   return LC_OK;
 }
 
@@ -241,10 +241,10 @@ static lc_status push_name(struct machine *m, const char *module, size_t module_
     v->as.name = &known[i];
     return LC_OK;
   }
-  LC_FAIL(m->err, LC_ERR_UNSUPPORTED,
-          "%s: the pickle refers to %.*s.%.*s, which is not part of a plain weight file: refused",
-          m->path, (int)(module_length < 80 ? module_length : 80), module,
-          (int)(name_length < 80 ? name_length : 80), name);
+  STOP(m, LC_ERR_UNSUPPORTED,
+       "%s: the pickle refers to %.*s.%.*s, which is not part of a plain weight file: refused",
+       m->path, (int)(module_length < 80 ? module_length : 80), module,
+       (int)(name_length < 80 ? name_length : 80), name);
 }
 
 /* GLOBAL: two lines of text. */
@@ -254,7 +254,7 @@ static lc_status read_global(struct machine *m) {
   for (int i = 0; i < 2; i++) {
     line[i] = (const char *)m->bytes + m->at;
     const char *end = memchr(line[i], '\n', m->size - m->at);
-    if (!end) LC_FAIL(m->err, LC_ERR_TRUNCATED, "%s: pickle ends within a name", m->path);
+    if (!end) STOP(m, LC_ERR_TRUNCATED, "%s: pickle ends within a name", m->path);
     length[i] = (size_t)(end - line[i]);
     m->at += length[i] + 1;
   }
@@ -510,8 +510,8 @@ static lc_status opcode(struct machine *m, unsigned char op) {
   case 'b': /* BUILD: attributes of a container are of no use here */
     return pop_state(m);
   default:
-    LC_FAIL(m->err, LC_ERR_UNSUPPORTED, "%s: pickle: opcode 0x%02X at byte %zu is not accepted",
-            m->path, op, m->at - 1);
+    STOP(m, LC_ERR_UNSUPPORTED, "%s: pickle: opcode 0x%02X at byte %zu is not accepted", m->path,
+         op, m->at - 1);
   }
 }
 
@@ -542,7 +542,7 @@ static lc_status add_tensor(struct machine *m, struct vit_pickle *pickle, size_t
   if (pickle->n == *capacity) {
     size_t wanted = *capacity ? 2 * *capacity : 256;
     struct vit_pickle_tensor *grown = realloc(pickle->tensors, wanted * sizeof *grown);
-    if (!grown) LC_FAIL(m->err, LC_ERR_MEMORY, "%s: out of memory", m->path);
+    if (!grown) STOP(m, LC_ERR_MEMORY, "%s: out of memory", m->path);
     pickle->tensors = grown;
     *capacity = wanted;
   }
@@ -554,7 +554,7 @@ static lc_status add_tensor(struct machine *m, struct vit_pickle *pickle, size_t
   t->name = strdup(name);
   t->storage =
       strndup(storage->as.storage.key->as.text.bytes, storage->as.storage.key->as.text.length);
-  if (!t->name || !t->storage) LC_FAIL(m->err, LC_ERR_MEMORY, "%s: out of memory", m->path);
+  if (!t->name || !t->storage) STOP(m, LC_ERR_MEMORY, "%s: out of memory", m->path);
   LC_TRY(sizes(m, v->as.tensor.shape, t->shape));
   return sizes(m, v->as.tensor.stride, t->stride);
 }

@@ -20,7 +20,7 @@ static void want_block(struct vit_tape *tape, size_t number) {
   struct vit_block_wants *wants = &tape->work->wants[number];
   const struct vit_block *d = tape->d_model.blocks ? &tape->d_model.blocks[number] : NULL;
   *wants = (struct vit_block_wants){0};
-  if (tape->d_parameters) {
+  if (tape->d_parameters && d) {
     const struct vit_linear *linears[] = {&d->qkv, &d->proj, &d->fc1, &d->fc2};
     for (int i = 0; i < 4; i++) {
       wants->weight[i] = want(tape, linears[i]->weight);

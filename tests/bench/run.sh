@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Measures speed: ./run bench. Text on the terminal, JSON in build/bench.
+#
+#   tests/bench/run.sh BUILD_FOLDER [argument of lungcdam_bench ...]
+#
+# The comparison with ONNX Runtime and PyTorch runs where Python has them; PYTHON names another interpreter:
+#   python3 -m venv /tmp/peers && /tmp/peers/bin/pip install onnxruntime onnx numpy torch
+#   PYTHON=/tmp/peers/bin/python ./run bench
+set -eu
+build=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+out=build/bench
+python=${PYTHON:-python3}
+mkdir -p "$out"
+cmake --build "$build" --target lungcdam_bench lungcdam_bench_explain >/dev/null
+"$build/tests/lungcdam_bench" --json "$out/vit.json" "$@"
+if "$python" -c 'import numpy, onnx, onnxruntime' 2>/dev/null; then
+  "$python" "$here/vit_peers.py" "$build/tests/lungcdam_bench" --json "$out/vit_peers.json"
+else
+  echo "no comparison: $python has no numpy, onnx and onnxruntime (see the head of tests/bench/run.sh)"
+fi
+"$build/tests/lungcdam_bench_explain" --json "$out/explain.json"
