@@ -229,7 +229,7 @@ void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *
   struct cdam_cls_rows *r = engine->rows;
   size_t dim = arch->embed_dim, heads = arch->num_heads;
   attend(engine, n);
-  cdam_cls_forward(engine);
+  cdam_cls_forward(engine, n);
   for (size_t first = 0; first < engine->n_targets; first += CDAM_CHUNK) {
     size_t chunk = engine->n_targets - first < CDAM_CHUNK ? engine->n_targets - first : CDAM_CHUNK;
     size_t ldg = vit_pad(n * chunk);

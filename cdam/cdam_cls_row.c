@@ -6,7 +6,7 @@
 
 #define LD ((size_t)CDAM_GROUP)
 
-void cdam_cls_forward(struct cdam_cls *e) {
+void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   const struct vit_kernels *kernels = vit_kernels();
   const struct vit_model *model = e->model;
   const struct vit_arch *arch = &model->arch;
@@ -26,7 +26,10 @@ void cdam_cls_forward(struct cdam_cls *e) {
   kernels->layer_norm(dim, LD, r->last, LD, model->norm.weight, model->norm.bias,
                       arch->layer_norm_eps, r->embedding, LD, r->moments + 2 * LD,
                       r->moments + 3 * LD);
-  cdam_vector_gelu_slope(r->pre, r->active, mlp * LD, r->pre);
+  /* Few inputs: their columns only. */
+  for (size_t k = 0; k < mlp && n <= 4; k++)
+    cdam_vector_gelu_slope(r->pre + k * LD, r->active + k * LD, n, r->pre + k * LD);
+  if (n > 4) cdam_vector_gelu_slope(r->pre, r->active, mlp * LD, r->pre);
   float *relu = r->relu;
   for (size_t i = 0; i < arch->n_heads; i++) {
     size_t hidden = arch->heads[i].hidden;

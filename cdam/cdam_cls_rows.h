@@ -30,8 +30,8 @@ struct cdam_cls_rows {
   float *weighted;          /* [heads, ld_tokens]: attention times factor of one input */
 };
 
-/* The CLS row through the rest of the model, keeping what the way back needs. */
-void cdam_cls_forward(struct cdam_cls *engine);
+/* The CLS row of n inputs through the rest of the model, keeping what the way back needs. */
+void cdam_cls_forward(struct cdam_cls *engine, size_t n);
 /* From the targets first ... first + chunk - 1 to w, along which each token's content counts. */
 void cdam_cls_backward(struct cdam_cls *engine, size_t n, size_t first, size_t chunk);
 
