@@ -78,6 +78,7 @@ static void add_pair(struct pairs *pairs, const char *key, const char *fmt, ...)
   lc_text_copy(pairs->text[pairs->n], sizeof pairs->text[0], key);
   va_list arguments;
   va_start(arguments, fmt);
+  /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is begun on the line before. */
   vsnprintf(pairs->text[pairs->n + 1], sizeof pairs->text[0], fmt, arguments);
   va_end(arguments);
   for (size_t i = pairs->n; i < pairs->n + 2; i++) pairs->pointer[i] = pairs->text[i];
