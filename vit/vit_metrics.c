@@ -31,6 +31,7 @@ static lc_status sort_scores(const double *scores, size_t n, struct ranked **sor
 
 /* Ranks from 1, ties at their mean: ranks[index]. */
 static void mean_ranks(const struct ranked *sorted, size_t n, double *ranks) {
+  if (!sorted) return;
   for (size_t start = 0, end; start < n; start = end) {
     for (end = start + 1; end < n && sorted[end].score == sorted[start].score;) end++;
     double rank = 0.5 * (double)(start + 1 + end);
