@@ -8,9 +8,10 @@
 #include "pl_model_file.h"
 #include "pl_weights_show.h"
 #include "vit_model.h"
+#include "vit_report.h"
 
 struct arguments {
-  const char *verb, *subject, *output;
+  const char *verb, *subject, *output, *architecture;
   const char *heads[VIT_MAX_HEADS];
   size_t n_heads;
   long long seed;
@@ -18,7 +19,7 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "For init:", 1},
+    {NULL, 0, NULL, 0, "For init and convert:", 1},
     {"output", 'o', "FILE", 0, "Weight file to write (safetensors)", 1},
     {"seed", 's', "S", 0, "Seed of the random numbers, 0 by default", 1},
     {"head", 'H', "SPEC", 0,
@@ -26,9 +27,16 @@ static const struct argp_option options[] = {
      "malignancy, one logit",
      1},
     {"overwrite", 'f', NULL, 0, "Replace FILE when it exists", 1},
+    {"arch", 'a', "ARCH", 0,
+     "For convert: the shape that the file must have; without it, the shape that it tells itself",
+     1},
     {NULL, 0, NULL, 0, "For show:", 2},
     {"json", 'j', NULL, 0, "Write JSON instead of text", 2},
     {0}};
+
+static bool known_verb(const char *verb) {
+  return strcmp(verb, "init") == 0 || strcmp(verb, "convert") == 0 || strcmp(verb, "show") == 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct arguments *arguments = (struct arguments *)state->input;
@@ -46,6 +54,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     else
       arguments->heads[arguments->n_heads++] = arg;
     return 0;
+  case 'a':
+    arguments->architecture = arg;
+    return 0;
   case 'f':
     arguments->overwrite = true;
     return 0;
@@ -61,13 +72,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       argp_error(state, "too many arguments: %s", arg);
     return 0;
   case ARGP_KEY_END:
-    if (!arguments->verb ||
-        (strcmp(arguments->verb, "init") != 0 && strcmp(arguments->verb, "show") != 0))
-      argp_error(state, "expected 'init ARCH' or 'show FILE'");
+    if (!arguments->verb || !known_verb(arguments->verb))
+      argp_error(state, "expected 'init ARCH', 'convert FILE' or 'show FILE'");
     else if (!arguments->subject)
       argp_error(state, "%s of what?", arguments->verb);
-    else if (arguments->verb[0] == 'i' && !arguments->output)
-      argp_error(state, "init needs --output FILE");
+    else if (arguments->verb[0] != 's' && !arguments->output)
+      argp_error(state, "%s needs --output FILE", arguments->verb);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -90,15 +100,18 @@ static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "init ARCH\nshow FILE",
-    .doc = "Make seeded initial weights, or show what a weight file holds. Seeded weights are "
-           "untrained, and every output made with them says so.\v"
-           "Examples:\n"
-           "  lungcdam weights init vit_small_patch8 -o w.safetensors --seed 1\n"
-           "  lungcdam weights init vit_tiny_patch16 -o w.safetensors \\\n"
-           "      --head malignancy --head biomarkers:outputs=8:hidden=192:regression\n"
-           "  lungcdam weights show w.safetensors\n"
-           "  lungcdam weights show --json w.safetensors | jq .architecture",
+    .args_doc = "init ARCH\nconvert FILE\nshow FILE",
+    .doc =
+        "Make seeded initial weights, convert a weight file (PyTorch's .pth, .pt and .ckpt, or "
+        "safetensors in any precision) to float32 safetensors, or show what a file holds. Seeded "
+        "weights are untrained, and every output made with them says so.\v"
+        "Examples:\n"
+        "  lungcdam weights init vit_small_patch8 -o w.safetensors --seed 1\n"
+        "  lungcdam weights init vit_tiny_patch16 -o w.safetensors \\\n"
+        "      --head malignancy --head biomarkers:outputs=8:hidden=192:regression\n"
+        "  lungcdam weights convert dino_deitsmall8_pretrain.pth -o s8.safetensors\n"
+        "  lungcdam weights show w.safetensors\n"
+        "  lungcdam weights show --json w.safetensors | jq .architecture",
     .children = children,
     .help_filter = help};
 
@@ -130,9 +143,31 @@ static lc_status init(const struct arguments *arguments, struct lc_error *err) {
   return status;
 }
 
+static void list(const char *what, char **names, size_t n) {
+  for (size_t i = 0; i < n; i++) printf("  %s: %s\n", what, names[i]);
+}
+
+static lc_status convert(const struct arguments *arguments, struct lc_error *err) {
+  if (lc_file_exists(arguments->output) && !arguments->overwrite)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
+  struct vit_arch arch;
+  if (arguments->architecture) LC_TRY(pl_model_architecture(&arch, arguments->architecture, err));
+  struct vit_report report = {0};
+  lc_status status = vit_model_convert(arguments->subject, arguments->output,
+                                       arguments->architecture ? &arch : NULL, NULL, &report, err);
+  if (status == LC_OK)
+    printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, arguments->subject);
+  list("missing", report.missing, report.n_missing);
+  list("unused", report.unused, report.n_unused);
+  list("does not fit", report.misfits, report.n_misfits);
+  vit_report_free(&report);
+  return status;
+}
+
 lc_status cmd_weights(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   if (arguments.verb[0] == 'i') return init(&arguments, err);
+  if (arguments.verb[0] == 'c') return convert(&arguments, err);
   return pl_weights_show(arguments.subject, arguments.json, stdout, err);
 }

@@ -13,7 +13,7 @@ cmp -s "$work/a.safetensors" "$work/b.safetensors" && fail "another seed gives t
 expect 4 "vit_small_patch8" weights init vit_smal_patch8 -o "$work/c.safetensors"
 expect 2 "outputs=N" weights init vit_tiny_patch16 -o "$work/c.safetensors" --head "a:output=3"
 expect 2 "init needs --output" weights init vit_tiny_patch16
-expect 2 "expected 'init ARCH' or 'show FILE'" weights make vit_tiny_patch16
+expect 2 "expected 'init ARCH', 'convert FILE' or 'show FILE'" weights make vit_tiny_patch16
 expect 2 "show of what" weights show
 expect 14 "no-folder" weights init vit_tiny_patch16 -o "$work/no-folder/w.safetensors"
 [ ! -e "$work/c.safetensors" ] || fail "a refused file was written"
@@ -52,6 +52,14 @@ expect 3 "bad.yaml:1: unknown key 'dept', the nearest valid key is 'depth'" \
 for file in "$LUNGCDAM_SOURCE"/tests/reference/*.weights.safetensors; do
   expect 0 "model " weights show "$file"
 done
+# PyTorch's own file becomes safetensors with canonical names; what it is not is refused
+torch=$LUNGCDAM_SOURCE/tests/reference/torch_small.pth
+expect 0 "unused: student.module" weights convert "$torch" -o "$work/converted.safetensors"
+expect 0 "blocks.0.attn.qkv.weight" weights show "$work/converted.safetensors"
+expect 16 "--overwrite" weights convert "$torch" -o "$work/converted.safetensors"
+expect 13 "" weights convert "$torch" --arch vit_tiny_patch16 -o "$work/other.safetensors"
+expect 8 "README.md" weights convert "$LUNGCDAM_SOURCE/README.md" -o "$work/other.safetensors"
+[[ ! -e $work/other.safetensors ]] || fail "a failed conversion left a file"
 head -c 5000 "$work/a.safetensors" >"$work/short.safetensors"
 expect 12 "short.safetensors" weights show "$work/short.safetensors"
 finish
