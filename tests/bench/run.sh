@@ -21,3 +21,9 @@ else
   echo "no comparison: $python has no numpy, onnx and onnxruntime (see the head of tests/bench/run.sh)"
 fi
 "$build/tests/lungcdam_bench_explain" --json "$out/explain.json"
+if "$python" -c 'import numpy, pydicom, scipy' 2>/dev/null; then
+  cmake --build "$build" --target lungcdam >/dev/null
+  "$python" "$here/ct_peers.py" "$build/pipeline/lungcdam"
+else
+  echo "no comparison of the data side: $python has no numpy, pydicom and scipy"
+fi
