@@ -222,29 +222,31 @@ static void set_security(struct request *request, const struct ct_web_peer *peer
   }
 }
 
-static void set_body(struct request *request, const struct ct_web_peer *peer, struct body *body,
-                     const char *boundary) {
-  char text[256];
+static void set_answer(struct request *request, const struct ct_web_peer *peer, uint64_t bytes) {
   const uint64_t a_second = 64 * 1024;
-  snprintf(text, sizeof text,
-           "Content-Type: multipart/related; type=\"application/dicom\"; boundary=%s", boundary);
-  add_header(request, text);
   add_header(request, "Accept: application/dicom+json");
-  set_long(request, CURLOPT_POST, 1);
   set_long(request, CURLOPT_NOSIGNAL, 1);
   set_long(request, CURLOPT_CONNECTTIMEOUT, peer->connect_s);
   set_long(request, CURLOPT_TIMEOUT,
-           peer->connect_s + peer->answer_s + (long)(body->total / a_second));
-  if (curl_easy_setopt(request->curl, CURLOPT_HTTPHEADER, request->headers) != CURLE_OK ||
-      curl_easy_setopt(request->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->total) !=
+           (long)peer->connect_s + peer->answer_s + (long)(bytes / a_second));
+  if (curl_easy_setopt(request->curl, CURLOPT_WRITEFUNCTION, take) != CURLE_OK ||
+      curl_easy_setopt(request->curl, CURLOPT_WRITEDATA, (void *)&request->answer) != CURLE_OK ||
+      curl_easy_setopt(request->curl, CURLOPT_ERRORBUFFER, request->error) != CURLE_OK)
+    request->failed = true;
+}
+
+static void set_body(struct request *request, struct body *body, const char *boundary) {
+  char text[256];
+  snprintf(text, sizeof text,
+           "Content-Type: multipart/related; type=\"application/dicom\"; boundary=%s", boundary);
+  add_header(request, text);
+  set_long(request, CURLOPT_POST, 1);
+  if (curl_easy_setopt(request->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->total) !=
           CURLE_OK ||
       curl_easy_setopt(request->curl, CURLOPT_READFUNCTION, give) != CURLE_OK ||
       curl_easy_setopt(request->curl, CURLOPT_READDATA, (void *)body) != CURLE_OK ||
       curl_easy_setopt(request->curl, CURLOPT_SEEKFUNCTION, rewind_body) != CURLE_OK ||
-      curl_easy_setopt(request->curl, CURLOPT_SEEKDATA, (void *)body) != CURLE_OK ||
-      curl_easy_setopt(request->curl, CURLOPT_WRITEFUNCTION, take) != CURLE_OK ||
-      curl_easy_setopt(request->curl, CURLOPT_WRITEDATA, (void *)&request->answer) != CURLE_OK ||
-      curl_easy_setopt(request->curl, CURLOPT_ERRORBUFFER, request->error) != CURLE_OK)
+      curl_easy_setopt(request->curl, CURLOPT_SEEKDATA, (void *)body) != CURLE_OK)
     request->failed = true;
 }
 
@@ -258,17 +260,26 @@ static lc_status prepare(struct request *request, const struct ct_web_peer *peer
   pthread_once(&curl_once, start_curl);
   size_t length = strlen(peer->url);
   while (length > 0 && peer->url[length - 1] == '/') length--;
-  if (snprintf(request->url, sizeof request->url, "%.*s/studies", (int)length, peer->url) >=
-      (int)sizeof request->url)
+  if (snprintf(request->url, sizeof request->url, "%.*s/studies%s", (int)length, peer->url,
+               body ? "" : "?limit=1") >= (int)sizeof request->url)
     LC_FAIL(err, LC_ERR_CONFIG, "a url of more than %zu bytes", sizeof request->url - 16);
   request->curl = curl_easy_init();
   if (!request->curl) LC_FAIL(err, LC_ERR_MEMORY, "%s: libcurl does not start", request->url);
   set_text(request, CURLOPT_URL, request->url);
   set_security(request, peer);
-  set_body(request, peer, body, boundary);
+  set_answer(request, peer, body ? body->total : 0);
+  if (body) set_body(request, body, boundary);
+  if (curl_easy_setopt(request->curl, CURLOPT_HTTPHEADER, request->headers) != CURLE_OK)
+    request->failed = true;
   if (request->failed)
     LC_FAIL(err, LC_ERR_INTERNAL, "%s: libcurl refuses its options", request->url);
   return LC_OK;
+}
+
+static void free_request(struct request *request) {
+  if (request->curl) curl_easy_cleanup(request->curl);
+  curl_slist_free_all(request->headers);
+  lc_text_free(&request->answer);
 }
 
 static lc_status transfer_failed(const struct request *request, CURLcode code,
@@ -360,6 +371,26 @@ static lc_status perform(struct request *request, const struct ct_web_peer *peer
   LC_FAIL(err, LC_ERR_NETWORK, "%s: HTTP %ld: %.300s", request->url, http_status, why.message);
 }
 
+lc_status ct_web_echo(const struct ct_web_peer *peer, ct_net_failure *failure,
+                      struct lc_error *err) {
+  *failure = CT_NET_NONE;
+  LC_TRY(ct_web_peer_check(peer, err));
+  struct request request = {0};
+  lc_status status = prepare(&request, peer, NULL, NULL, err);
+  if (status == LC_OK) {
+    long http_status = 0;
+    CURLcode code = curl_easy_perform(request.curl);
+    curl_easy_getinfo(request.curl, CURLINFO_RESPONSE_CODE, &http_status);
+    if (code != CURLE_OK && http_status == 0)
+      status = transfer_failed(&request, code, peer, failure, err);
+    else if (http_status != 200 && http_status != 204)
+      status = not_taken(&request, http_status, failure, err);
+    if (status == LC_ERR_UNSUPPORTED) status = LC_ERR_NETWORK;
+  }
+  free_request(&request);
+  return status;
+}
+
 lc_status ct_stow_send(const struct ct_web_peer *peer, const char *const *paths,
                        const struct ct_object *objects, size_t n, struct ct_store_answer *answers,
                        ct_net_failure *failure, struct lc_error *err) {
@@ -374,9 +405,7 @@ lc_status ct_stow_send(const struct ct_web_peer *peer, const char *const *paths,
   if (status == LC_OK) status = make_body(&body, boundary, paths, objects, n, err);
   if (status == LC_OK) status = prepare(&request, peer, &body, boundary, err);
   if (status == LC_OK) status = perform(&request, peer, &body, objects, n, answers, failure, err);
-  if (request.curl) curl_easy_cleanup(request.curl);
-  curl_slist_free_all(request.headers);
-  lc_text_free(&request.answer);
+  free_request(&request);
   free_body(&body);
   return status;
 }

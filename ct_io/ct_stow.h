@@ -40,6 +40,11 @@ LC_MUST_CHECK lc_status ct_stow_send(const struct ct_web_peer *peer, const char 
                                      struct ct_store_answer *answers, ct_net_failure *failure,
                                      struct lc_error *err);
 
+/* Asks the server for at most one study (QIDO-RS): it is there, speaks DICOMweb and knows us.
+ * LC_ERR_NETWORK otherwise. */
+LC_MUST_CHECK lc_status ct_web_echo(const struct ct_web_peer *peer, ct_net_failure *failure,
+                                    struct lc_error *err);
+
 /* Reads the answer of a server, a Store Instances Response Module in DICOM JSON (PS3.18 annexes F
  * and I; status 200, 202 or 409), into answers. LC_ERR_FORMAT when it is not one. */
 LC_MUST_CHECK lc_status ct_stow_read_answer(const char *json, size_t length, long http_status,

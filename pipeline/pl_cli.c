@@ -24,6 +24,7 @@ const struct pl_command pl_commands[] = {
     {"explain", "explain prepared images or nodule crops by one or several estimators",
      cmd_explain},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
+    {"send", "send DICOM objects to archives, and see that they arrive", cmd_send},
     {"config", "show and check a configuration", cmd_config},
     {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge},
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},
