@@ -54,7 +54,8 @@ std::string seconds(int count) {
 
 Requestor::Requestor(const ct_peer &peer)
     : connect_s_(peer.connect_s), association_s_(peer.association_s), dimse_s_(peer.dimse_s),
-      tls_(peer.tls) {
+      tls_(peer.tls),
+      without_certificate_(peer.tls && !(peer.tls_certificate && *peer.tls_certificate)) {
   lc_error err;
   ct_out::check(ct_peer_check(&peer, &err), err);
   char text[CT_PEER_NAME_SIZE];
@@ -110,8 +111,7 @@ void Requestor::fail_to_open(const OFCondition &condition) {
                              (tls_ && seen_.count == 0 ? "TLS and " : "") +
                              "the association got no answer within " + seconds(association_s_));
   if (seen_.handshake_failed || condition.module() == OFM_dcmtls || is(condition, DULC_TLSERROR))
-    fail(CT_NET_TLS,
-         "TLS failed: " + (seen_.handshake_failed ? seen_.handshake_error : plain(condition)));
+    fail(CT_NET_TLS, tls_failure(condition));
   if (is(condition, DULC_TCPINITERROR) || is(condition, DULC_UNKNOWNHOST) ||
       is(condition, DULC_REQUESTASSOCIATIONFAILED))
     fail(CT_NET_CONNECT, "cannot connect: " + plain(condition));
@@ -119,8 +119,19 @@ void Requestor::fail_to_open(const OFCondition &condition) {
     fail(CT_NET_NO_CONTEXT, "the peer accepted none of the proposed kinds of object and transfer "
                             "syntaxes");
   if (ended_by_peer(condition))
-    fail(CT_NET_ABORTED, "the peer closed the connection while the association was negotiated");
+    fail(CT_NET_ABORTED,
+         std::string("the peer closed the connection while the association was negotiated") +
+             (without_certificate_ ? "; perhaps it wants a TLS certificate of ours" : ""));
   fail(CT_NET_PROTOCOL, "no association: " + plain(condition));
+}
+
+std::string Requestor::tls_failure(const OFCondition &condition) const {
+  std::string text = seen_.handshake_failed ? seen_.handshake_error : plain(condition);
+  if (text.find("verify failed") != std::string::npos)
+    text += " (no known authority signed it, it is out of date, or it is for another host)";
+  else if (text.find("SYSCALL") != std::string::npos)
+    text += " (the peer hung up: perhaps it does not speak TLS)";
+  return "TLS failed: " + text;
 }
 
 void Requestor::check(const OFCondition &condition, const char *doing) {

@@ -53,12 +53,13 @@ public:
 
 private:
   [[noreturn]] void fail_to_open(const OFCondition &condition);
+  std::string tls_failure(const OFCondition &condition) const;
   Watchdog watchdog_;
   Seen seen_;
   std::unique_ptr<DcmTransportLayer> layer_; // DcmSCU does not own it
   std::string name_;
   int connect_s_, association_s_, dimse_s_;
-  bool tls_, broken_ = false;
+  bool tls_, without_certificate_, broken_ = false;
 };
 
 // Runs work() for an association. Failures become a status; NetFailure also sets the kind.
