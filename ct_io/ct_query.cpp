@@ -16,10 +16,6 @@ namespace {
 
 using ct_net::Requestor;
 
-bool given(const char *text) {
-  return text && *text;
-}
-
 // The requestor that hears answers one by one, each within its bound.
 class Retriever : public Requestor {
 public:

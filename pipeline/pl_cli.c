@@ -25,3 +25,154 @@ const struct pl_command pl_commands[] = {
      cmd_explain},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
     {"send", "send DICOM objects to archives, and see that they arrive", cmd_send},
+    {"serve", "receive series over the DICOM network and work on each", cmd_serve},
+    {"config", "show and check a configuration", cmd_config},
+    {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge},
+    {"phantom", "make synthetic patients with known nodules", cmd_phantom},
+    {"train", "train a model on nodule crops and measure it", cmd_train},
+    {"evaluate", "measure a model on nodule crops", cmd_evaluate},
+    {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights},
+    {NULL, NULL, NULL},
+};
+
+enum { KEY_LOG_LEVEL = 0x1000, KEY_THREADS };
+
+static const struct argp_option global_options[] = {
+    {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or silent", -2},
+    {"threads", KEY_THREADS, "N", 0, "Threads to use; 0: all (default). Never changes results", -2},
+    {0}};
+
+static error_t parse_global(int key, char *arg, struct argp_state *state) {
+  lc_log_level level;
+  long long threads;
+  switch (key) {
+  case KEY_LOG_LEVEL:
+    if (!lc_log_level_parse(arg, &level))
+      argp_error(state, "--log-level is '%s', expected debug, info, warning, error or silent", arg);
+    else
+      lc_log_set_level(level);
+    return 0;
+  case KEY_THREADS:
+    if (!lc_text_to_long(arg, &threads) || threads < 0 || threads > 4096)
+      argp_error(state, "--threads is '%s', expected a whole number from 0 to 4096", arg);
+    else
+      lc_threads_set((int)threads);
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+const struct argp pl_global_argp = {.options = global_options, .parser = parse_global};
+
+/* Where the command's name stands in argv; 0 when there is none. */
+struct chosen {
+  int index;
+};
+
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
+static error_t parse_program(int key, char *arg, struct argp_state *state) {
+  (void)arg;
+  struct chosen *chosen = (struct chosen *)state->input;
+  switch (key) {
+  case ARGP_KEY_ARG:
+    chosen->index = state->next - 1;
+    state->next = state->argc; /* the rest belongs to the command */
+    return 0;
+  case ARGP_KEY_NO_ARGS:
+    argp_usage(state);
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static char *program_help(int key, const char *text, void *input) {
+  (void)input;
+  if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text; /* argp's own convention */
+  struct lc_text help = {0};
+  lc_text_add(&help, "Commands:\n");
+  for (const struct pl_command *command = pl_commands; command->name; command++)
+    lc_text_add(&help, "  %-10s %s\n", command->name, command->summary);
+  lc_text_add(&help, "\n'lungcdam COMMAND --help' explains a command and gives examples.\n"
+                     "Exit codes are numbered; docs/exit-codes.md lists them: 0 success, 2 usage,"
+                     " 3 configuration.\n\n"
+                     "Everything this program makes is for research use only.");
+  return help.data;
+}
+
+static const struct argp_child global_children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp program_argp = {
+    .parser = parse_program,
+    .args_doc = "COMMAND [ARGUMENTS...]",
+    .doc = "lungcdam takes lung CT from DICOM to an explained prediction: nodules, a vision "
+           "transformer, class-discriminative attention maps, overlays for the PACS.\v",
+    .children = global_children,
+    .help_filter = program_help};
+
+lc_status pl_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
+                       struct lc_error *err) {
+  error_t failed = argp_parse(argp, argc, argv, 0, NULL, input);
+  if (failed) LC_FAIL(err, LC_ERR_MEMORY, "reading the command line: %s", strerror(failed));
+  return LC_OK;
+}
+
+static const struct pl_command *find_command(const char *name) {
+  for (const struct pl_command *command = pl_commands; command->name; command++)
+    if (strcmp(command->name, name) == 0) return command;
+  return NULL;
+}
+
+static int unknown_command(const char *name) {
+  const char *names[64];
+  size_t n = 0;
+  for (; pl_commands[n].name && n < 64; n++) names[n] = pl_commands[n].name;
+  const char *nearest = lc_text_nearest(name, names, n);
+  if (nearest)
+    fprintf(stderr, "lungcdam: unknown command '%s', the nearest is '%s'\n", name, nearest);
+  else
+    fprintf(stderr, "lungcdam: unknown command '%s'; 'lungcdam --help' lists them\n", name);
+  return LC_ERR_USAGE;
+}
+
+static int report(lc_status status, const struct lc_error *err) {
+  if (status == LC_OK) return LC_OK;
+  struct lc_text line = {0};
+  pl_text_safe(&line, err->message[0] ? err->message : lc_status_name(status));
+  fprintf(stderr, "lungcdam: %s\n", lc_text_get(&line));
+  lc_text_free(&line);
+  return (int)status;
+}
+
+static int run_command(const struct pl_command *command, int argc, char **argv) {
+  char name[64];
+  snprintf(name, sizeof name, "lungcdam %s", command->name);
+  argv[0] = name;
+  struct lc_error err = {{0}};
+  lc_status status = command->run(argc, argv, &err);
+  errno = 0;
+  if (status == LC_OK && (fflush(stdout) != 0 || ferror(stdout)))
+    status = lc_file_write_error("standard output", errno ? errno : EIO, &err);
+  return report(status, &err);
+}
+
+static void print_version(FILE *out, struct argp_state *state) {
+  (void)state;
+  fprintf(out, "lungcdam %s (%s), research use only\n", pl_version(), pl_commit());
+}
+
+int pl_cli_main(int argc, char **argv) {
+  argp_err_exit_status = LC_ERR_USAGE;
+  argp_program_version_hook = print_version;
+  pl_log_start();
+  pl_signal_start();
+  struct chosen chosen = {0};
+  char name[] = "lungcdam";
+  if (argc > 0) argv[0] = name;
+  error_t failed = argp_parse(&program_argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
+  if (failed || chosen.index == 0) return LC_ERR_USAGE;
+  const struct pl_command *command = find_command(argv[chosen.index]);
+  if (!command) return unknown_command(argv[chosen.index]);
+  return run_command(command, argc - chosen.index, argv + chosen.index);
+}
