@@ -104,10 +104,9 @@ void put(DcmItem &item, const DcmTagKey &tag, const char *value) {
   if (value)
     for (const char *c = value; *c; c++)
       if (static_cast<unsigned char>(*c) < ' ' || *c == '\\')
-        throw ct_out::OutFailure(LC_ERR_USAGE,
-                                 std::string("a key with a backslash or control character: ") +
-                                     value,
-                                 true);
+        throw ct_out::OutFailure(
+            LC_ERR_USAGE, std::string("a key with a backslash or control character: ") + value,
+            true);
   ct_out::check(item.putAndInsertString(tag, value ? value : ""), tag);
 }
 
@@ -147,8 +146,7 @@ std::unique_ptr<DcmDataset> retrieve_keys(const ct_query &query) {
   auto keys = std::make_unique<DcmDataset>();
   put(*keys, DCM_QueryRetrieveLevel, level_name(query.level));
   put(*keys, DCM_StudyInstanceUID, query.study_instance_uid);
-  if (query.level >= CT_LEVEL_SERIES)
-    put(*keys, DCM_SeriesInstanceUID, query.series_instance_uid);
+  if (query.level >= CT_LEVEL_SERIES) put(*keys, DCM_SeriesInstanceUID, query.series_instance_uid);
   if (query.level < CT_LEVEL_IMAGE) return keys;
   OFString list;
   for (size_t i = 0; i < query.n_sop_instance_uids; i++) {
@@ -168,8 +166,8 @@ template <size_t size> void take(DcmItem &item, const DcmTagKey &tag, char (&out
 }
 
 void make_ascii(ct_match &match) {
-  for (char *text : {match.patient_id, match.patient_name, match.study_description,
-                     match.series_description})
+  for (char *text :
+       {match.patient_id, match.patient_name, match.study_description, match.series_description})
     for (; *text; text++)
       if (static_cast<unsigned char>(*text) > 126) *text = '?';
 }
@@ -196,7 +194,8 @@ void read_match(DcmDataset &answer, ct_match &match) {
   if (!count[0]) take(answer, DCM_NumberOfStudyRelatedInstances, count);
   OFString word(count);
   size_t first = word.find_first_not_of(' ');
-  match.n_instances = first != OFString_npos && lc_text_to_long(count + first, &number) ? number : -1;
+  match.n_instances =
+      first != OFString_npos && lc_text_to_long(count + first, &number) ? number : -1;
 }
 
 void add(ct_matches &matches, const ct_match &match) {
@@ -222,9 +221,8 @@ template <class Response> struct Responses {
 [[noreturn]] void refuse(const Requestor &r, const char *doing, unsigned status, const char *why) {
   char code[16];
   snprintf(code, sizeof code, "0x%04X", status);
-  throw ct_out::OutFailure(LC_ERR_NETWORK,
-                           r.name() + ": " + doing + " was refused with status " + code + why,
-                           true);
+  throw ct_out::OutFailure(
+      LC_ERR_NETWORK, r.name() + ": " + doing + " was refused with status " + code + why, true);
 }
 
 const char *status_words(unsigned status) {
@@ -238,8 +236,7 @@ const char *status_words(unsigned status) {
 }
 
 void find(Retriever &r, const ct_query &query, ct_matches &matches) {
-  T_ASC_PresentationContextID id =
-      r.context(find_model(), UID_LittleEndianExplicitTransferSyntax);
+  T_ASC_PresentationContextID id = r.context(find_model(), UID_LittleEndianExplicitTransferSyntax);
   if (!id) id = r.context(find_model(), UID_LittleEndianImplicitTransferSyntax);
   std::unique_ptr<DcmDataset> keys = find_keys(query);
   Responses<QRResponse> responses;
@@ -248,8 +245,9 @@ void find(Retriever &r, const ct_query &query, ct_matches &matches) {
   r.check(id ? OFCondition(EC_Normal) : OFCondition(DIMSE_NOVALIDPRESENTATIONCONTEXTID), "C-FIND");
   r.check(r.sendFINDRequest(id, keys.get(), &responses.list), "C-FIND");
   if (r.answers > CT_MOST_MATCHES)
-    throw ct_out::OutFailure(LC_ERR_MEMORY, r.name() + ": C-FIND matches more than " +
-                                                std::to_string(CT_MOST_MATCHES) + "; ask for less",
+    throw ct_out::OutFailure(LC_ERR_MEMORY,
+                             r.name() + ": C-FIND matches more than " +
+                                 std::to_string(CT_MOST_MATCHES) + "; ask for less",
                              true);
   for (QRResponse *response : responses.list) {
     if (DICOM_PENDING_STATUS(response->m_status) && response->m_dataset) {
@@ -302,7 +300,8 @@ void open(ct_association &association, const ct_peer &peer, ct_retrieval retriev
     contexts.push_back({UID_GETStudyRootQueryRetrieveInformationModel, plain, 2, false});
     for (int i = 0; i < numberOfDcmLongSCUStorageSOPClassUIDs && contexts.size() < CT_MAX_CONTEXTS;
          i++)
-      contexts.push_back({dcmLongSCUStorageSOPClassUIDs[i], syntaxes.data(), syntaxes.size(), true});
+      contexts.push_back(
+          {dcmLongSCUStorageSOPClassUIDs[i], syntaxes.data(), syntaxes.size(), true});
   }
   auto made = std::make_unique<Retriever>(peer, retrieval, store);
   made->open(contexts.data(), contexts.size());

@@ -25,6 +25,7 @@ const struct pl_command pl_commands[] = {
      cmd_explain},
     {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
     {"send", "send DICOM objects to archives, and see that they arrive", cmd_send},
+    {"fetch", "fetch studies from a DICOM archive into a folder", cmd_fetch},
     {"serve", "receive series over the DICOM network and work on each", cmd_serve},
     {"config", "show and check a configuration", cmd_config},
     {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge},

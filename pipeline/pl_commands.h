@@ -17,6 +17,7 @@ LC_MUST_CHECK lc_status cmd_send(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_weights(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_phantom(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_judge(int argc, char **argv, struct lc_error *err);
+LC_MUST_CHECK lc_status cmd_fetch(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_serve(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_config(int argc, char **argv, struct lc_error *err);
 

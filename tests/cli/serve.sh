@@ -92,16 +92,14 @@ stop
 serve killed "${job[@]}" --nodules "$work/phantom" -o "$work/killed" --quiet 3
 dcmsend --create-report-file "$work/report" 127.0.0.1 "$port" "${first[@]}" 2>/dev/null &
 sender=$!
-until_true 60 test -n "$(find "$work/killed.spool/receiving" -name '*.dcm' | head -n 1)"
-sleep 0.3
+until_true 60 has_objects killed receiving || fail "nothing came before the kill"
 kill -9 "$server"
 wait "$server" "$sender" 2>/dev/null
 confirmed=$(grep -c '^Status Code *: *0x0000' "$work/report" 2>/dev/null)
 [ "$(in_spool killed receiving)" -ge "${confirmed:-0}" ] || fail "a confirmed object is lost"
 serve killed "${job[@]}" --nodules "$work/phantom" -o "$work/killed" --quiet 3
 dcmsend 127.0.0.1 "$port" "${first[@]}" "${second[@]}" || fail "dcmsend after the kill"
-until_true 60 test -n "$(ls -A "$work/killed.spool/work")"
-sleep 0.2
+until_true 60 has_objects killed work || fail "no job before the kill"
 kill -9 "$server"
 wait "$server" 2>/dev/null
 serve killed "${job[@]}" --nodules "$work/phantom" -o "$work/killed" --quiet 1
@@ -118,7 +116,7 @@ for place in receiving work quarantine incoming; do nothing_in "$work/killed.spo
 # SIGTERM in the middle of a job: the series is finished first.
 serve polite "${job[@]}" --nodules "$work/phantom" -o "$work/polite" --quiet 0.5
 dcmsend 127.0.0.1 "$port" "${first[@]}" || fail "dcmsend"
-until_true 60 test -n "$(ls -A "$work/polite.spool/work")"
+until_true 60 has_objects polite work || fail "no job before the stop"
 stop
 same_as_run "$work/polite" "$uid1"
 

@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154
 server='' port='' log=''
+# DCMTK's programs answer in several small writes; without this each waits for an acknowledgement.
+export TCP_NODELAY=1
 # What this test starts in the background ends with it.
 trap 'for child in $(jobs -p); do kill -9 "$child" 2>/dev/null; done; rm -rf "$work"' EXIT
 
@@ -46,3 +48,4 @@ stop() {
 
 # in_spool NAME PLACE: number of objects there.
 in_spool() { find "$work/$1.spool/$2" -name '*.dcm' 2>/dev/null | wc -l; }
+has_objects() { [ "$(in_spool "$@")" -gt 0 ]; }
