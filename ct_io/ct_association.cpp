@@ -141,7 +141,7 @@ void Requestor::check(const OFCondition &condition, const char *doing) {
       is(condition, DIMSEC_NODATAAVAILABLE))
     fail(CT_NET_TIMEOUT, what + ": no answer within " + seconds(dimse_s_));
   if (is(condition, DULC_PEERABORTEDASSOCIATION))
-    fail(CT_NET_ABORTED, what + ": the peer aborted the association");
+    fail(CT_NET_ABORTED, what + ": the peer aborted or closed the association");
   if (ended_by_peer(condition) || is(condition, DIMSEC_READPDVFAILED) ||
       is(condition, DIMSEC_SENDFAILED) || is(condition, DIMSEC_RECEIVEFAILED))
     fail(CT_NET_ABORTED, what + ": the peer ended the association");

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <cstring>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -80,6 +81,10 @@ public:
                     Seen &seen)
       : DcmTransportConnection(socket), inner_(inner), watchdog_(watchdog), seen_(seen) {
     watchdog_.guard(static_cast<int>(socket));
+    // A message leaves in several small writes, and its answer is waited for: Nagle's algorithm
+    // (RFC 896) would hold back the last of them until the peer's delayed acknowledgement.
+    int on = 1;
+    setsockopt(static_cast<int>(socket), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   ~WatchedConnection() override { watchdog_.forget(); }
 
