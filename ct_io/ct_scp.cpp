@@ -5,6 +5,7 @@
 #include "ct_header.h"
 #include "lc_text.h"
 
+#include <dcmtk/dcmdata/dcdict.h>
 #include <dcmtk/dcmdata/dcmetinf.h>
 #include <dcmtk/dcmdata/dcostrmb.h>
 #include <dcmtk/dcmnet/assoc.h>
@@ -419,6 +420,9 @@ lc_status ct_scp_check(const struct ct_scp_options *options, struct lc_error *er
   if (self.tls && (!self.tls_certificate || !*self.tls_certificate))
     LC_FAIL(err, LC_ERR_CONFIG, "TLS needs a certificate and its key");
   return ct_out::border("TLS", err, [&] {
+    // Read here once, and not in each child.
+    if (!dcmDataDict.isDictionaryLoaded())
+      throw ct_out::OutFailure(LC_ERR_INTERNAL, "DCMTK finds no data dictionary");
     ct_net::Watchdog watchdog;
     ct_net::Seen seen;
     ct_net::make_layer(self, true, watchdog, seen);

@@ -5,11 +5,13 @@
 #include "pl_commands.h"
 #include "pl_progress.h"
 #include "pl_serve.h"
+#include "pl_serve_send.h"
 
 struct arguments {
   struct pl_overrides overrides;
   struct pl_serve_options serve;
-  struct pl_list callers;
+  struct pl_list callers, to;
+  const char *destinations;
 };
 
 enum {
@@ -26,6 +28,9 @@ enum {
   KEY_TIMEOUT,
   KEY_OBJECT_TIMEOUT,
   KEY_COMMITMENT,
+  KEY_DESTINATIONS,
+  KEY_TO,
+  KEY_OUTBOX,
   KEY_CERTIFICATE,
   KEY_KEY,
   KEY_CA,
@@ -56,10 +61,19 @@ static const struct argp_option options[] = {
      "Series that may come in or wait at once (default 64); then new ones are refused", 4},
     {"keep", KEY_KEEP, "HOURS", 0,
      "How long a series that is done is kept for slices that come late (default 24)", 4},
-    {"tls-cert", KEY_CERTIFICATE, "FILE", 0, "TLS with this certificate (PEM)", 5},
-    {"tls-key", KEY_KEY, "FILE", 0, "Its key (PEM, without pass phrase)", 5},
-    {"tls-ca", KEY_CA, "FILE", 0, "Authorities that sign the certificates of callers (PEM)", 5},
-    {"tls-any-caller", KEY_ANY_CERTIFICATE, NULL, 0, "Take callers without a certificate", 5},
+    {"to", KEY_TO, "NAME", 0,
+     "Send the results there: AE_TITLE@HOST:PORT, an https URL, or a destination of the file; may "
+     "be repeated",
+     5},
+    {"destinations", KEY_DESTINATIONS, "FILE", 0,
+     "YAML file of destinations, as for 'lungcdam send'; results go to each of them, or to those "
+     "that --to names",
+     5},
+    {"outbox", KEY_OUTBOX, "DIR", 0, "Folder of results on their way (default SPOOL/outbox)", 5},
+    {"tls-cert", KEY_CERTIFICATE, "FILE", 0, "TLS with this certificate (PEM)", 6},
+    {"tls-key", KEY_KEY, "FILE", 0, "Its key (PEM, without pass phrase)", 6},
+    {"tls-ca", KEY_CA, "FILE", 0, "Authorities that sign the certificates of callers (PEM)", 6},
+    {"tls-any-caller", KEY_ANY_CERTIFICATE, NULL, 0, "Take callers without a certificate", 6},
     {0}};
 
 /* A number in a range, or a usage error. */
@@ -166,6 +180,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case KEY_COMMITMENT:
     serve->receive.commitment = true;
     return 0;
+  case KEY_TO:
+    if (pl_list_add(&arguments->to, arg, &err) != LC_OK)
+      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return 0;
+  case KEY_DESTINATIONS:
+    arguments->destinations = arg;
+    return 0;
+  case KEY_OUTBOX:
+    serve->outbox = arg;
+    return 0;
   default:
     return parse_tls(key, arg, state);
   }
@@ -180,11 +204,13 @@ static const struct argp argp = {
     .args_doc = "[CONFIG.yaml]",
     .doc =
         "Receive series over the DICOM network (C-STORE), work on each when it is complete as "
-        "'lungcdam run' does, and keep what cannot be worked on in quarantine with the reason. "
+        "'lungcdam run' does, send the results on, and keep what cannot be worked on in quarantine "
+        "with the reason. "
         "SIGTERM stops after the series that is being worked on; after a crash the next start goes "
         "on.\v"
         "Examples:\n"
         "  lungcdam serve -w w.safetensors -n luna16.csv -o results --spool /var/spool/lungcdam\n"
+        "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
         "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
         "\n"
         "The options of the job are those of 'lungcdam run'; --input and --series have no place "
@@ -207,6 +233,24 @@ static void set_defaults(struct arguments *arguments) {
   serve->receive.memory_bytes = (long long)1 << 30;
 }
 
+static lc_status with_destinations(struct arguments *arguments, struct lc_error *err) {
+  struct pl_serve_options *serve = &arguments->serve;
+  struct pl_destinations destinations;
+  char outbox[LC_PATH_SIZE];
+  LC_TRY(pl_serve_send_choose(&destinations, arguments->destinations, &arguments->to, err));
+  lc_status status = lc_path_join(outbox, serve->spool, "outbox", err);
+  if (status == LC_OK) {
+    if (!serve->outbox) serve->outbox = outbox;
+    serve->destinations = &destinations;
+    serve->receive.scp.callers = (const char *const *)arguments->callers.items;
+    serve->receive.scp.n_callers = arguments->callers.n;
+    pl_log_stamp();
+    status = pl_serve(serve, err);
+  }
+  pl_destinations_free(&destinations);
+  return status;
+}
+
 lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   struct pl_config config;
@@ -219,12 +263,10 @@ lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
   pl_overrides_free(&arguments.overrides);
   if (status == LC_OK) {
     arguments.serve.config = &config;
-    arguments.serve.receive.scp.callers = (const char *const *)arguments.callers.items;
-    arguments.serve.receive.scp.n_callers = arguments.callers.n;
-    pl_log_stamp();
-    status = pl_serve(&arguments.serve, err);
+    status = with_destinations(&arguments, err);
     pl_config_free(&config);
   }
   pl_list_free(&arguments.callers);
+  pl_list_free(&arguments.to);
   return status;
 }

@@ -34,6 +34,7 @@ struct server {
   const struct pl_serve_options *options;
   struct pl_spool spool;
   struct pl_serve_series series;
+  struct pl_serve_sending sending;
   int listening;
   struct slot *slots;
   size_t n_refusing;
@@ -144,7 +145,9 @@ static void association_ended(struct server *server, size_t slot, int wait_statu
 static void reap(struct server *server) {
   int wait_status;
   for (pid_t child; (child = waitpid(-1, &wait_status, WNOHANG)) > 0;) {
-    if (pl_serve_series_ended(&server->series, child, wait_status)) continue;
+    if (pl_serve_series_ended(&server->series, child, wait_status) ||
+        pl_serve_send_ended(&server->sending, child, wait_status))
+      continue;
     size_t slot = 0, n = (size_t)server->options->max_associations;
     while (slot < n && server->slots[slot].child != child) slot++;
     if (slot < n)
@@ -160,25 +163,27 @@ static size_t n_open(const struct server *server) {
   return n;
 }
 
-static void signal_associations(const struct server *server, int number) {
+static void signal_peers(const struct server *server, int number) {
   for (int i = 0; i < server->options->max_associations; i++)
     if (server->slots[i].child) kill(server->slots[i].child, number);
+  if (server->sending.child > 0) kill(server->sending.child, number);
 }
 
-/* Objects on their way get their answer, the present series its results. */
+/* Objects on their way get their answer, the present series its results; what could not be sent
+ * stays in the outbox. */
 static void stop(struct server *server) {
   close(server->listening);
   server->listening = -1;
   lc_log(LC_LOG_INFO, "stopping%s",
          pl_serve_series_busy(&server->series) ? " after the series that is being worked on" : "");
-  signal_associations(server, SIGTERM);
+  signal_peers(server, SIGTERM);
   double until = now_s(CLOCK_MONOTONIC) + STOP_S;
   bool killed = false;
-  while (n_open(server) > 0 || pl_serve_series_busy(&server->series)) {
+  while (n_open(server) > 0 || pl_serve_series_busy(&server->series) || server->sending.child > 0) {
     poll(NULL, 0, 50);
     reap(server);
     if (killed || now_s(CLOCK_MONOTONIC) < until) continue;
-    signal_associations(server, SIGKILL);
+    signal_peers(server, SIGKILL);
     killed = true;
   }
   lc_log(LC_LOG_INFO, "stopped");
@@ -191,6 +196,7 @@ static void watch(struct server *server) {
     if (poll(&wait, 1, children ? 100 : 500) > 0) accept_all(server);
     reap(server);
     pl_serve_series_step(&server->series);
+    pl_serve_send_step(&server->sending);
   }
   stop(server);
 }
@@ -220,7 +226,9 @@ lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err)
   LC_TRY(check(options, err));
   LC_TRY(pl_spool_open(&server.spool, options->spool, &options->limits, n, err));
   signal(SIGPIPE, SIG_IGN);
-  pl_serve_series_start(&server.series, &server.spool, options);
+  server.sending = (struct pl_serve_sending){
+      .outbox = options->outbox, .destinations = options->destinations, .pending = true};
+  pl_serve_series_start(&server.series, &server.spool, &server.sending, options);
   lc_status status = lc_alloc(&server.slots, n, sizeof *server.slots, err);
   if (status == LC_OK) status = start_listening(&server, err);
   if (status == LC_OK) watch(&server);

@@ -11,6 +11,7 @@
 #define PL_SERVE_H
 
 #include "pl_config.h"
+#include "pl_destination.h"
 #include "pl_receive.h"
 
 struct pl_serve_options {
@@ -21,7 +22,9 @@ struct pl_serve_options {
   double quiet_s; /* a series to which nothing was added for so long is complete */
   struct pl_receive_options receive;
   struct pl_spool_limits limits;
-  const struct pl_config *config; /* of the job; input.* does not matter */
+  const struct pl_config *config;             /* of the job; input.* does not matter */
+  const struct pl_destinations *destinations; /* where results go; none: they stay */
+  const char *outbox;                         /* folder of what is on its way there */
 };
 
 /* Serves until SIGTERM or SIGINT, then finishes the series that is being worked on: LC_OK.

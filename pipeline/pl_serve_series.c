@@ -23,8 +23,10 @@ static double now_s(clockid_t clock) {
 }
 
 void pl_serve_series_start(struct pl_serve_series *series, struct pl_spool *spool,
+                           struct pl_serve_sending *sending,
                            const struct pl_serve_options *options) {
   memset(series, 0, sizeof *series);
+  series->sending = sending;
   series->options = options;
   series->spool = spool;
   series->began = now_s(CLOCK_REALTIME);
@@ -98,12 +100,19 @@ static void hold(struct pl_serve_series *series, const struct pl_serve_outcome *
          outcome->message, lc_status_name(outcome->status));
 }
 
+/* The folder of a series' results. */
+static void result_of(const struct pl_serve_series *series, const struct pl_serve_outcome *outcome,
+                      char path[LC_PATH_SIZE]) {
+  char name[129];
+  pl_output_name(name, outcome->series_instance_uid);
+  if (lc_path_join(path, series->options->config->output_folder, name, NULL) != LC_OK)
+    path[0] = '\0';
+}
+
 static void done(struct pl_serve_series *series, const char *name,
                  const struct pl_serve_outcome *outcome) {
-  char folder[129], result[LC_PATH_SIZE];
-  pl_output_name(folder, outcome->series_instance_uid);
-  if (lc_path_join(result, series->options->config->output_folder, folder, NULL) != LC_OK)
-    result[0] = '\0';
+  char result[LC_PATH_SIZE];
+  result_of(series, outcome, result);
   if (outcome->status != LC_OK) {
     if (finish(series, name, outcome, PL_SPOOL_WORK, PL_SPOOL_DONE, "without nodules", NULL) ==
         LC_OK)
@@ -111,6 +120,7 @@ static void done(struct pl_serve_series *series, const char *name,
              outcome->n_objects, outcome->message);
     return;
   }
+  series->sending->pending = true;
   const char *word = outcome->n_kept ? "kept" : "done";
   if (finish(series, name, outcome, PL_SPOOL_WORK, PL_SPOOL_DONE, word, result) == LC_OK)
     lc_log(LC_LOG_INFO, "series %s: %zu objects, %s: %s", outcome->series_instance_uid,
@@ -149,6 +159,14 @@ static void work(void *context, struct pl_serve_outcome *outcome) {
   char folder[LC_PATH_SIZE];
   pl_spool_path(series->spool, PL_SPOOL_WORK, series->running, folder);
   pl_serve_job(series->options->config, folder, outcome);
+  if (outcome->status != LC_OK || series->options->destinations->n == 0) return;
+  struct lc_error err;
+  char result[LC_PATH_SIZE];
+  result_of(series, outcome, result);
+  outcome->status = pl_serve_send_queue(series->sending, result, &err);
+  if (outcome->status == LC_OK) return;
+  memcpy(outcome->message, err.message, sizeof outcome->message);
+  outcome->is_environment = true;
 }
 
 static void start_next(struct pl_serve_series *series) {

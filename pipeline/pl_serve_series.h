@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "pl_serve.h"
+#include "pl_serve_send.h"
 
 struct pl_serve_series {
   const struct pl_serve_options *options;
@@ -15,11 +16,13 @@ struct pl_serve_series {
   char tried[PL_SPOOL_NAME];   /* the series that `attempts` counts for */
   int attempts;
   pid_t child;
-  int descriptor;                     /* where the job's outcome comes from */
+  int descriptor; /* where the job's outcome comes from */
+  struct pl_serve_sending *sending;
   double hold_until, looked, expired; /* monotonic seconds */
 };
 
 void pl_serve_series_start(struct pl_serve_series *series, struct pl_spool *spool,
+                           struct pl_serve_sending *sending,
                            const struct pl_serve_options *options);
 /* Looks for what is complete, and starts the next job when none runs. Call it often. */
 void pl_serve_series_step(struct pl_serve_series *series);

@@ -113,12 +113,26 @@ for uid in "$uid1" "$uid2"; do
 done
 for place in receiving work quarantine incoming; do nothing_in "$work/killed.spool/$place"; done
 
-# SIGTERM in the middle of a job: the series is finished first.
-serve polite "${job[@]}" --nodules "$work/phantom" -o "$work/polite" --quiet 0.5
+# SIGTERM in the middle of a job: the series is finished first. Its results wait for an archive that is
+# not there yet, and arrive when it is.
+archive=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+polite=("${job[@]}" --nodules "$work/phantom" -o "$work/polite" --quiet 0.5
+  --to "ARCHIVE@localhost:$archive")
+serve polite "${polite[@]}"
 dcmsend 127.0.0.1 "$port" "${first[@]}" || fail "dcmsend"
 until_true 60 has_objects polite work || fail "no job before the stop"
 stop
 same_as_run "$work/polite" "$uid1"
+captures=$(find "$work/polite/$uid1/captures" -name '*.dcm' | wc -l)
+[ "$captures" -gt 0 ] || fail "no captures"
+"$program" send -b "$work/polite.spool/outbox" --status --json >"$work/out"
+grep -q "\"queued\": $captures" "$work/out" || fail "not queued: $(cat "$work/out")"
+mkdir "$work/archive"
+storescp -od "$work/archive" "$archive" &
+serve polite "${polite[@]}"
+arrived() { [ "$(find "$work/archive" -type f | wc -l)" -eq "$captures" ]; }
+until_true 60 arrived || fail "the results did not arrive: $(tail -n 5 "$log")"
+stop
 
 # What cannot work is said before anything is received.
 expect 3 "weight file cannot be read" serve --spool "$work/no" -w "$work/none" -p 0
