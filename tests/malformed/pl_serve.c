@@ -299,20 +299,20 @@ static void hostile_names(void **state) {
     const char *uid;
     size_t n;
     bool harmless; /* may be stored: under another name */
-  } hostile[] = {{"../../x", 0},
-                 {"/tmp/lungcdam-hostile", 0},
+  } hostile[] = {{"../../x", 0, false},
+                 {"/tmp/lungcdam-hostile", 0, false},
                  {"..", 0, true},
                  {"1.2\0/../../x", 12, true},
-                 {"\0", 1},
-                 {"1.2.3/../../../../x", 0},
-                 {"%s%n%s%n", 0},
-                 {"1.2.\xff\xfe", 0},
+                 {"\0", 1, false},
+                 {"1.2.3/../../../../x", 0, false},
+                 {"%s%n%s%n", 0, false},
+                 {"1.2.\xff\xfe", 0, false},
                  {"1.2\n3", 0, true},
-                 {"1.2.3;rm -rf x", 0},
+                 {"1.2.3;rm -rf x", 0, false},
                  {"\xe2\x80\xae"
                   "1.2.3",
-                  0},
-                 {longest, 0}};
+                  0, false},
+                 {longest, 0, false}};
   size_t before = count_in("receiving", true);
   for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++)
     for (int where = 0; where < 4; where++) {
