@@ -26,7 +26,7 @@ need_tool() {
 }
 
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  command python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -43,7 +43,7 @@ is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # start COMMAND...: in the background; its number is in $started_process.
 start() {
-  "$@" >>"$work/peers.log" 2>&1 &
+  command "$@" >>"$work/peers.log" 2>&1 &
   started_process=$!
   started+=("$started_process")
 }
@@ -74,6 +74,14 @@ start_peer() {
   peer_port=$(cat "$work/$name.port")
 }
 
+# start_tls_proxy CERTIFICATE KEY TARGET: its port is in $peer_port.
+start_tls_proxy() {
+  rm -f "$work/proxy.port"
+  start python3 "$LUNGCDAM_SOURCE/tests/cli/lib/tls_proxy.py" "$work/proxy.port" "$1" "$2" "$3"
+  wait_for 20 test -s "$work/proxy.port" || fail "tls_proxy.py does not start"
+  peer_port=$(cat "$work/proxy.port")
+}
+
 # count NAME STATE: how many objects of the outbox NAME are in that state.
 count() {
   "$program" send -b "$work/$1" --list --json | grep -c "\"state\": \"$2\""
@@ -82,7 +90,7 @@ count() {
 # same_objects SENT RECEIVED: each object of one folder lies in the other once, with an equal data
 # set. Both are folders of DICOM files with any names.
 same_objects() {
-  python3 - "$1" "$2" <<'PYTHON' || fail "$2 does not hold what was sent"
+  command python3 - "$1" "$2" <<'PYTHON' || fail "$2 does not hold what was sent"
 import os, subprocess, sys, collections
 
 def data_sets(folder):
