@@ -126,3 +126,19 @@ if set(received) - set(sent):
 sys.exit(bad > 0 or set(received) != set(sent) or not sent)
 PYTHON
 }
+
+# make_objects N FOLDER: small CT slices, each with a SOP Instance UID of its own.
+make_objects() {
+  "$program" --log-level error phantom -o "$work/seed-patient" --seed 5 --patients 1 --matrix 64 \
+    --slice-spacing 10 >/dev/null || fail "phantom"
+  mkdir -p "$2"
+  command python3 - "$(find "$work/seed-patient" -name '*.dcm' | sort | head -n 1)" "$1" "$2" <<'PYTHON'
+import re, sys
+data = open(sys.argv[1], "rb").read()
+# Media Storage SOP Instance UID (0002,0003) of the meta header; the data set repeats it.
+uid = re.search(rb"\x02\x00\x03\x00UI..([0-9.]+)", data, re.S).group(1)
+for i in range(int(sys.argv[2])):
+    with open("%s/%05d.dcm" % (sys.argv[3], i), "wb") as out:
+        out.write(data.replace(uid, uid[:-5] + b"%05d" % i))
+PYTHON
+}
