@@ -74,6 +74,17 @@ start_peer() {
   peer_port=$(cat "$work/$name.port")
 }
 
+# start_web NAME ANSWER...: web_peer.py; its port is in $peer_port, its log in $work/NAME.log.
+start_web() {
+  local name=$1
+  shift
+  rm -f "$work/$name.port"
+  start python3 "$LUNGCDAM_SOURCE/tests/cli/lib/web_peer.py" "$work/$name.port" \
+    "$work/$name.log" "$@"
+  wait_for 20 test -s "$work/$name.port" || fail "web_peer.py does not start"
+  peer_port=$(cat "$work/$name.port")
+}
+
 # start_tls_proxy CERTIFICATE KEY TARGET: its port is in $peer_port.
 start_tls_proxy() {
   rm -f "$work/proxy.port"
