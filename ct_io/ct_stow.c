@@ -82,8 +82,10 @@ static void part_name(char boundary[40], const struct ct_object *objects, size_t
   snprintf(boundary, 40, "lungcdam%.31s", *status == LC_OK ? hex : "");
 }
 
+/* The parts are bare application/dicom: the transfer syntax stands in the files, and servers (among
+ * them Orthanc's plugin 1.7) refuse the optional parameter that repeats it. */
 static lc_status make_body(struct body *body, const char *boundary, const char *const *paths,
-                           const struct ct_object *objects, size_t n, struct lc_error *err) {
+                           size_t n, struct lc_error *err) {
   body->n_parts = n + 1;
   body->unreadable = n + 1;
   LC_TRY(lc_alloc(&body->parts, n + 1, sizeof *body->parts, err));
@@ -98,9 +100,8 @@ static lc_status make_body(struct body *body, const char *boundary, const char *
       if (stat(paths[i], &info) != 0)
         LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", paths[i], strerror(errno));
       part->bytes = (uint64_t)info.st_size;
-      snprintf(part->head, sizeof part->head,
-               "%s--%s\r\nContent-Type: application/dicom; transfer-syntax=%s\r\n\r\n", before,
-               boundary, objects[i].transfer_syntax_uid);
+      snprintf(part->head, sizeof part->head, "%s--%s\r\nContent-Type: application/dicom\r\n\r\n",
+               before, boundary);
     }
     body->total += strlen(part->head) + part->bytes;
   }
@@ -359,13 +360,9 @@ static lc_status perform(struct request *request, const struct ct_web_peer *peer
     return transfer_failed(request, code, peer, failure, err);
   if (http_status != 200 && http_status != 202 && http_status != 409)
     return not_taken(request, http_status, failure, err);
-  if (http_status == 200 && request->answer.length == 0) { /* PS3.18 10.5.3.1: all are stored */
-    for (size_t i = 0; i < n; i++) ct_store_judge(0, &answers[i]);
-    return LC_OK;
-  }
   struct lc_error why = {{0}};
-  if (ct_stow_read_answer(lc_text_get(&request->answer), request->answer.length, http_status,
-                          objects, n, answers, &why) == LC_OK)
+  if (ct_stow_read_answer(lc_text_get(&request->answer), request->answer.length, objects, n,
+                          answers, &why) == LC_OK)
     return LC_OK;
   *failure = CT_NET_PROTOCOL;
   LC_FAIL(err, LC_ERR_NETWORK, "%s: HTTP %ld: %.300s", request->url, http_status, why.message);
@@ -402,7 +399,7 @@ lc_status ct_stow_send(const struct ct_web_peer *peer, const char *const *paths,
   struct body body = {0};
   struct request request = {0};
   part_name(boundary, objects, n, err, &status);
-  if (status == LC_OK) status = make_body(&body, boundary, paths, objects, n, err);
+  if (status == LC_OK) status = make_body(&body, boundary, paths, n, err);
   if (status == LC_OK) status = prepare(&request, peer, &body, boundary, err);
   if (status == LC_OK) status = perform(&request, peer, &body, objects, n, answers, failure, err);
   free_request(&request);

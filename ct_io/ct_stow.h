@@ -46,8 +46,9 @@ LC_MUST_CHECK lc_status ct_web_echo(const struct ct_web_peer *peer, ct_net_failu
                                     struct lc_error *err);
 
 /* Reads the answer of a server, a Store Instances Response Module in DICOM JSON (PS3.18 annexes F
- * and I; status 200, 202 or 409), into answers. LC_ERR_FORMAT when it is not one. */
-LC_MUST_CHECK lc_status ct_stow_read_answer(const char *json, size_t length, long http_status,
+ * and I), into answers; what it does not name is to be sent again. LC_ERR_FORMAT when it is not
+ * one. */
+LC_MUST_CHECK lc_status ct_stow_read_answer(const char *json, size_t length,
                                             const struct ct_object *objects, size_t n,
                                             struct ct_store_answer *answers, struct lc_error *err);
 

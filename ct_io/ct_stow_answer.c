@@ -32,7 +32,9 @@ static bool get_code(const json_t *item, const char *tag, uint16_t *code) {
   return true;
 }
 
-static void read_one(const json_t *root, long http_status, const struct ct_object *object,
+/* Status 200 alone proves nothing: there are servers that send it with an empty answer when they
+ * stored nothing. Stored is what the answer names. */
+static void read_one(const json_t *root, const struct ct_object *object,
                      struct ct_store_answer *answer) {
   const json_t *stored = values(root, stored_sequence), *failed = values(root, failed_sequence);
   const json_t *item = find_item(failed, object->sop_instance_uid);
@@ -43,9 +45,9 @@ static void read_one(const json_t *root, long http_status, const struct ct_objec
     return;
   }
   item = find_item(stored, object->sop_instance_uid);
-  if (item || (http_status == 200 && !stored && !failed)) {
+  if (item) {
     ct_store_judge(0, answer);
-    if (item && get_code(item, warning_reason, &code) && code != 0) {
+    if (get_code(item, warning_reason, &code) && code != 0) {
       ct_store_judge(code, answer);
       answer->verdict = CT_STORE_STORED;
       answer->warning = true;
@@ -55,9 +57,8 @@ static void read_one(const json_t *root, long http_status, const struct ct_objec
   ct_store_answer_set(answer, CT_STORE_RETRY, "the server's answer does not name it");
 }
 
-lc_status ct_stow_read_answer(const char *json, size_t length, long http_status,
-                              const struct ct_object *objects, size_t n,
-                              struct ct_store_answer *answers, struct lc_error *err) {
+lc_status ct_stow_read_answer(const char *json, size_t length, const struct ct_object *objects,
+                              size_t n, struct ct_store_answer *answers, struct lc_error *err) {
   json_error_t where;
   json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &where);
   /* Some servers put the one data set into an array, as query results have it. */
@@ -67,7 +68,7 @@ lc_status ct_stow_read_answer(const char *json, size_t length, long http_status,
     LC_FAIL(err, LC_ERR_FORMAT, "the server's answer is not DICOM JSON: %.100s",
             root ? "no object" : where.text);
   }
-  for (size_t i = 0; i < n; i++) read_one(module, http_status, &objects[i], &answers[i]);
+  for (size_t i = 0; i < n; i++) read_one(module, &objects[i], &answers[i]);
   json_decref(root);
   return LC_OK;
 }

@@ -26,7 +26,7 @@ need_tool() {
 }
 
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  command python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds.
@@ -43,7 +43,7 @@ is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # start COMMAND...: in the background; its number is in $started_process.
 start() {
-  "$@" >>"$work/peers.log" 2>&1 &
+  command "$@" >>"$work/peers.log" 2>&1 &
   started_process=$!
   started+=("$started_process")
 }
@@ -74,6 +74,25 @@ start_peer() {
   peer_port=$(cat "$work/$name.port")
 }
 
+# start_web NAME ANSWER...: web_peer.py; its port is in $peer_port, its log in $work/NAME.log.
+start_web() {
+  local name=$1
+  shift
+  rm -f "$work/$name.port"
+  start python3 "$LUNGCDAM_SOURCE/tests/cli/lib/web_peer.py" "$work/$name.port" \
+    "$work/$name.log" "$@"
+  wait_for 20 test -s "$work/$name.port" || fail "web_peer.py does not start"
+  peer_port=$(cat "$work/$name.port")
+}
+
+# start_tls_proxy CERTIFICATE KEY TARGET: its port is in $peer_port.
+start_tls_proxy() {
+  rm -f "$work/proxy.port"
+  start python3 "$LUNGCDAM_SOURCE/tests/cli/lib/tls_proxy.py" "$work/proxy.port" "$1" "$2" "$3"
+  wait_for 20 test -s "$work/proxy.port" || fail "tls_proxy.py does not start"
+  peer_port=$(cat "$work/proxy.port")
+}
+
 # count NAME STATE: how many objects of the outbox NAME are in that state.
 count() {
   "$program" send -b "$work/$1" --list --json | grep -c "\"state\": \"$2\""
@@ -82,7 +101,7 @@ count() {
 # same_objects SENT RECEIVED: each object of one folder lies in the other once, with an equal data
 # set. Both are folders of DICOM files with any names.
 same_objects() {
-  python3 - "$1" "$2" <<'PYTHON' || fail "$2 does not hold what was sent"
+  command python3 - "$1" "$2" <<'PYTHON' || fail "$2 does not hold what was sent"
 import os, subprocess, sys, collections
 
 def data_sets(folder):
@@ -116,5 +135,21 @@ for uid, dumps in sent.items():
 if set(received) - set(sent):
     print(len(set(received) - set(sent)), "strangers", file=sys.stderr)
 sys.exit(bad > 0 or set(received) != set(sent) or not sent)
+PYTHON
+}
+
+# make_objects N FOLDER: small CT slices, each with a SOP Instance UID of its own.
+make_objects() {
+  "$program" --log-level error phantom -o "$work/seed-patient" --seed 5 --patients 1 --matrix 64 \
+    --slice-spacing 10 >/dev/null || fail "phantom"
+  mkdir -p "$2"
+  command python3 - "$(find "$work/seed-patient" -name '*.dcm' | sort | head -n 1)" "$1" "$2" <<'PYTHON'
+import re, sys
+data = open(sys.argv[1], "rb").read()
+# Media Storage SOP Instance UID (0002,0003) of the meta header; the data set repeats it.
+uid = re.search(rb"\x02\x00\x03\x00UI..([0-9.]+)", data, re.S).group(1)
+for i in range(int(sys.argv[2])):
+    with open("%s/%05d.dcm" % (sys.argv[3], i), "wb") as out:
+        out.write(data.replace(uid, uid[:-5] + b"%05d" % i))
 PYTHON
 }
