@@ -172,6 +172,7 @@ static void signal_peers(const struct server *server, int number) {
 /* Objects on their way get their answer, the present series its results; what could not be sent
  * stays in the outbox. */
 static void stop(struct server *server) {
+  shutdown(server->listening, SHUT_RDWR); /* children have it open too */
   close(server->listening);
   server->listening = -1;
   lc_log(LC_LOG_INFO, "stopping%s",

@@ -41,7 +41,7 @@ same_as_run "$work/mixed" "$uid2"
 storescu 127.0.0.1 "$port" "${second[@]}" || fail "storescu"
 logged "series $uid2: ${#second[@]} objects, results kept"
 same_as_run "$work/mixed" "$uid2"
-[ "$(in_spool mixed done)" -eq $((${#first[@]} + ${#second[@]})) ] || fail "objects in done/"
+[ "$(in_spool mixed "done")" -eq $((${#first[@]} + ${#second[@]})) ] || fail "objects in done/"
 grep -q '"outcome": "kept"' "$work"/mixed.spool/done/*/outcome.json || fail "no outcome.json"
 
 # Without the slices around the nodule the series cannot be worked on; with them, later, it can.
@@ -83,7 +83,7 @@ storescu -aet GOOD -aec LUNG 127.0.0.1 "$port" "${first[@]:0:9}" || fail "stores
 storescu -v -aet GOOD -aec LUNG 127.0.0.1 "$port" "${second[0]}" >"$work/out" 2>&1
 grep -q 'Refused: OutOfResources' "$work/out" || fail "a series too many: $(tail -n 3 "$work/out")"
 logged "series $uid1: 9 objects, no nodules"
-[ "$(in_spool marks done)" -eq 9 ] || fail "a series without nodules is not kept"
+[ "$(in_spool marks "done")" -eq 9 ] || fail "a series without nodules is not kept"
 nothing_in "$work/marks.spool/quarantine"
 [ ! -e "$work/marked/$uid1" ] || fail "results without nodules"
 stop
@@ -130,8 +130,7 @@ grep -q "\"queued\": $captures" "$work/out" || fail "not queued: $(cat "$work/ou
 mkdir "$work/archive"
 storescp -od "$work/archive" "$archive" &
 serve polite "${polite[@]}"
-arrived() { [ "$(find "$work/archive" -type f | wc -l)" -eq "$captures" ]; }
-until_true 60 arrived || fail "the results did not arrive: $(tail -n 5 "$log")"
+until_true 60 has_files "$work/archive" "$captures" || fail "the results did not arrive: $(tail -n 5 "$log")"
 stop
 
 # What cannot work is said before anything is received.

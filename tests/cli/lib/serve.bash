@@ -1,6 +1,6 @@
 # A server on a free port of the loopback, and what a test asks of it. Source after common.bash.
 # shellcheck shell=bash
-# shellcheck disable=SC2154
+# shellcheck disable=SC2154,SC2034
 server='' port='' log=''
 # DCMTK's programs answer in several small writes; without this each waits for an acknowledgement.
 export TCP_NODELAY=1
@@ -49,3 +49,4 @@ stop() {
 # in_spool NAME PLACE: number of objects there.
 in_spool() { find "$work/$1.spool/$2" -name '*.dcm' 2>/dev/null | wc -l; }
 has_objects() { [ "$(in_spool "$@")" -gt 0 ]; }
+has_files() { [ "$(find "$1" -type f | wc -l)" -eq "$2" ]; }
