@@ -259,9 +259,8 @@ void Acceptor::store(T_ASC_PresentationContextID id, const T_DIMSE_C_StoreRQ &re
     begun = answer == CT_STORE_OK;
   }
   try {
-    if (begun && store_.room(store_.context, 4096) != CT_STORE_OK)
-      answer = CT_STORE_NO_RESOURCES;
-    else if (begun && !write_meta(descriptor, object, summary_.calling))
+    if (begun && (store_.room(store_.context, 4096) != CT_STORE_OK ||
+                  !write_meta(descriptor, object, summary_.calling)))
       answer = CT_STORE_NO_RESOURCES;
     answer = receive(id, descriptor, answer);
   } catch (...) {

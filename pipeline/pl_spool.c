@@ -61,7 +61,7 @@ lc_status pl_spool_series_name(char name[PL_SPOOL_NAME], const struct ct_identit
 lc_status pl_spool_file_name(char name[PL_SPOOL_FILE_NAME], const char *sop_instance_uid,
                              struct lc_error *err) {
   LC_TRY(hash_name(name, PL_SPOOL_FILE_NAME - 5, sop_instance_uid, NULL, err));
-  strcat(name, ".dcm");
+  memcpy(name + PL_SPOOL_FILE_NAME - 5, ".dcm", 5);
   return LC_OK;
 }
 
