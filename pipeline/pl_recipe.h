@@ -19,6 +19,8 @@ enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
 /* Where splits come from: the file, or folds by pl_crops_fold. */
 enum pl_split { PL_SPLIT_FILE = 0, PL_SPLIT_PATIENT, PL_SPLIT_NODULE };
 enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
+/* Format of the pictures of a measurement. */
+enum pl_pictures { PL_PICTURES_PNG = 0, PL_PICTURES_SVG, PL_PICTURES_PDF, PL_PICTURES_NONE };
 
 struct pl_recipe {
   char *data_crops, *data_train, *data_validate;
@@ -55,6 +57,8 @@ struct pl_recipe {
 
   bool test_symmetries;
   long long test_bootstrap;
+  double test_threshold;
+  int test_pictures;
 
   long long checkpoint_steps, checkpoint_keep;
 

@@ -59,11 +59,11 @@ static double score_of(const struct pl_recipe *recipe, const struct pl_evaluatio
   case PL_SCORE_R2:
     return e->mean_r2.value;
   case PL_SCORE_SUM:
-    return e->auroc.value + e->mean_r2.value;
+    return e->malignancy[PL_AUROC].value + e->mean_r2.value;
   case PL_SCORE_AUROC:
     break;
   }
-  return e->auroc.value;
+  return e->malignancy[PL_AUROC].value;
 }
 
 static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t epoch,
@@ -82,8 +82,9 @@ static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t
   *score = score_of(t->recipe, &e);
   LC_TRY(pl_runlog_add(&t->epochs, err, "%llu,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g",
                        (unsigned long long)epoch, t->loss / (double)t->seen,
-                       vit_schedule_rate(&train->settings.schedule, train->step - 1), e.auroc.value,
-                       e.brier.value, e.mean_r2.value, (double)t->seen / seconds));
+                       vit_schedule_rate(&train->settings.schedule, train->step - 1),
+                       e.malignancy[PL_AUROC].value, e.malignancy[PL_BRIER].value, e.mean_r2.value,
+                       (double)t->seen / seconds));
   t->loss = 0;
   t->seen = 0;
   t->started = now_s();
