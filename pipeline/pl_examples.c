@@ -23,6 +23,15 @@ int pl_crop_label(const struct pl_crop *crop) {
   return crop->malignancy > 3;
 }
 
+/* What the malignancy output is taught for this nodule; NaN: nothing. */
+static double taught(const struct pl_crop *crop, enum pl_grading grading) {
+  int label = pl_crop_label(crop);
+  if (!isfinite(crop->malignancy)) return NAN;
+  if (grading == PL_GRADING_GRADED) return (crop->malignancy - 1) / 4;
+  if (label < 0) return grading == PL_GRADING_HALF ? 0.5 : NAN;
+  return label;
+}
+
 static void find_tasks(struct pl_examples *examples, const struct vit_arch *arch) {
   examples->outputs = vit_arch_outputs(arch);
   examples->malignancy = examples->biomarkers = SIZE_MAX;
@@ -128,8 +137,8 @@ static lc_status load(void *context, uint64_t epoch, size_t index, const struct 
   struct vit_augment_draw draw;
   vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
   LC_TRY(pl_examples_image(examples, index, &draw, sample->image, err));
-  int label = pl_crop_label(crop);
-  if (examples->malignancy != SIZE_MAX && label >= 0) {
+  double label = taught(crop, (enum pl_grading)examples->recipe->tasks_grading);
+  if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;
     sample->present[examples->malignancy] = 1;
   }

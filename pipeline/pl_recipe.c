@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pl_prepared.h"
+
 static const char *const zscore_words[] = {
     [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", NULL};
 static const char *const split_words[] = {
@@ -23,6 +25,11 @@ static const char *const schedule_words[] = {[VIT_SCHEDULE_CONSTANT] = "constant
                                              [VIT_SCHEDULE_COSINE] = "cosine",
                                              [VIT_SCHEDULE_TRIANGULAR2] = "triangular2",
                                              NULL};
+
+static const char *const grading_words[] = {[PL_GRADING_BINARY] = "binary",
+                                            [PL_GRADING_HALF] = "half",
+                                            [PL_GRADING_GRADED] = "graded",
+                                            NULL};
 
 #define AT(field) offsetof(struct pl_recipe, field)
 #define PLACE true
@@ -78,6 +85,8 @@ static const struct pl_key keys[] = {
      "head."},
     {"tasks.biomarkers", PL_REAL, AT(tasks_biomarkers), "1", 0, 1000, NULL, KEPT,
      "Weight of Huber's loss on the eight z-scored biomarkers; 0: no such head."},
+    {"tasks.grading", PL_CHOICE, AT(tasks_grading), "binary", 0, 0, grading_words, KEPT,
+     "Malignancy taught: above or below 3; the same and 3 as 0.5; or (rating - 1) / 4."},
 
     {"train.batch", PL_INTEGER, AT(train_batch), "64", 1, 4096, NULL, KEPT, "Nodules a step."},
     {"train.part", PL_INTEGER, AT(train_part), "0", 0, 4096, NULL, KEPT,
@@ -196,6 +205,7 @@ static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
 static lc_status apply(struct pl_recipe *recipe, const struct pl_recipe_overrides *overrides,
                        struct lc_error *err) {
   LC_TRY(pl_schema_init(&pl_recipe_schema, recipe, err));
+  LC_TRY(pl_prepared_apply(&pl_recipe_schema, recipe, "recipe.", overrides->weights, err));
   if (overrides->file) LC_TRY(pl_schema_read(&pl_recipe_schema, recipe, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
     LC_TRY(set_pair(recipe, overrides->keys.items[i], err));
