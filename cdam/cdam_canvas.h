@@ -1,7 +1,8 @@
 /* A drawing on its way to a file or to memory: PNG, SVG or PDF through cairo.
  *
- * Same drawing, same bytes: no dates, and the numbers that cairo gives to the parts of an SVG do not
- * depend on what the process drew before. Thread-safety: distinct drawings, distinct threads. */
+ * Same drawing, same bytes: no dates, and the numbers that cairo gives to the parts of an SVG do
+ * not depend on what the process drew before. Thread-safety: distinct drawings, distinct threads.
+ */
 #ifndef CDAM_CANVAS_H
 #define CDAM_CANVAS_H
 

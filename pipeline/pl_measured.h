@@ -1,4 +1,5 @@
-/* The files of a measurement: what a model said about a split, how good that is, and pictures of it.
+/* The files of a measurement: what a model said about a split, how good that is, and pictures of
+ * it.
  *
  *   evaluation.txt, evaluation.json   the table, and everything as JSON
  *   evaluation.h5                     predictions, truth, curves, measures (docs/training.md)

@@ -50,7 +50,8 @@ static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struc
 static void write_axes(struct pl_h5 *h5, const struct pl_evaluation *e) {
   static const char limits[3][NAME_WIDTH] = {"value", "low", "high"};
   char malignancy[PL_MALIGNANCY_MEASURES][NAME_WIDTH] = {{0}};
-  char names[PL_BIOMARKERS][NAME_WIDTH] = {{0}}, measures[PL_BIOMARKER_MEASURES][NAME_WIDTH] = {{0}};
+  char names[PL_BIOMARKERS][NAME_WIDTH] = {{0}},
+       measures[PL_BIOMARKER_MEASURES][NAME_WIDTH] = {{0}};
   size_t three = 3, n_malignancy = PL_MALIGNANCY_MEASURES, n_names = PL_BIOMARKERS;
   size_t n_measures = PL_BIOMARKER_MEASURES;
   for (size_t i = 0; i < n_malignancy; i++)
@@ -185,7 +186,8 @@ static void write_measures(struct pl_h5 *h5, const struct pl_evaluation *e) {
                 "[biomarker, biomarker_measure, interval]");
   pl_h5_attach(h5, "measures/biomarkers", 0, "axes/biomarker");
   pl_h5_attach(h5, "measures/biomarkers", 1, "axes/biomarker_measure");
-  put_intervals(h5, "measures/mean_r2", 0, NULL, &e->mean_r2, "mean R2 of the biomarkers [interval]");
+  put_intervals(h5, "measures/mean_r2", 0, NULL, &e->mean_r2,
+                "mean R2 of the biomarkers [interval]");
 }
 
 static void write_bins(struct pl_h5 *h5, const struct pl_evaluation *e) {

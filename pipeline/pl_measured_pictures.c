@@ -76,8 +76,8 @@ static lc_status picture_roc(const struct pl_measured *m, const struct pl_column
       {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
       {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
   const struct pl_plot_panel panel = {.title = "Malignancy: ROC curve",
-                                      .x = {.label = "1 - specificity", .low = 0, .high = 1},
-                                      .y = {.label = "sensitivity", .low = 0, .high = 1},
+                                      .x = {.label = "1 - specificity", .low = -0.02, .high = 1.02},
+                                      .y = {.label = "sensitivity", .low = -0.02, .high = 1.02},
                                       .width = SIDE,
                                       .height = SIDE,
                                       .square = true,
@@ -119,8 +119,8 @@ static lc_status picture_precision(const struct pl_measured *m, const struct pl_
       {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
   const struct pl_plot_panel panel = {
       .title = "Malignancy: precision and recall",
-      .x = {.label = "recall (sensitivity)", .low = 0, .high = 1},
-      .y = {.label = "precision (positive predictive value)", .low = 0, .high = 1},
+      .x = {.label = "recall (sensitivity)", .low = -0.02, .high = 1.02},
+      .y = {.label = "precision (positive predictive value)", .low = -0.02, .high = 1.02},
       .width = SIDE,
       .height = SIDE,
       .square = true,
@@ -165,16 +165,16 @@ static lc_status picture_calibration(const struct pl_measured *m, const char *fo
                                       .numbers = true};
   const struct pl_plot_panel panels[] = {
       {.title = "Malignancy: calibration",
-       .x = {.label = "predicted probability, mean of the bin", .low = 0, .high = 1},
-       .y = {.label = "share of malignant nodules", .low = 0, .high = 1},
+       .x = {.label = "predicted probability, mean of the bin", .low = -0.02, .high = 1.02},
+       .y = {.label = "share of malignant nodules", .low = -0.02, .high = 1.02},
        .width = SIDE,
-       .height = SIDE,
+       .height = SIDE + 2, /* the inside is as wide as that of the panel below */
        .square = true,
        .series = curve,
        .n_series = 3,
        .note = lc_text_get(&note)},
       {.title = "Nodules in each bin",
-       .x = {.label = "predicted probability", .low = 0, .high = 1},
+       .x = {.label = "predicted probability", .low = -0.02, .high = 1.02},
        .y = {.label = "nodules", .low = 0, .high = 1.2 * most},
        .width = SIDE,
        .height = 210,
@@ -191,7 +191,7 @@ struct scatter {
   struct pl_columns columns;
   struct pl_plot_series series[2];
   double ends[2];
-  char note[96], title[48];
+  char subtitle[96], title[48];
 };
 
 static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scatter *s,
@@ -210,28 +210,25 @@ static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scat
   s->ends[0] = low - room;
   s->ends[1] = high + room;
   if (isnan(r2->low))
-    snprintf(s->note, sizeof s->note, "R\u00b2 %.2f", r2->value);
+    snprintf(s->subtitle, sizeof s->subtitle, "R\u00b2 %.2f", r2->value);
   else
-    snprintf(s->note, sizeof s->note, "R\u00b2 %.2f (%.2f to %.2f)", r2->value, r2->low, r2->high);
+    snprintf(s->subtitle, sizeof s->subtitle, "R\u00b2 %.2f (%.2f to %.2f)", r2->value, r2->low,
+             r2->high);
   bool mm = strcmp(pl_biomarker_names[b], "diameter") == 0;
   snprintf(s->title, sizeof s->title, "%s%s", pl_biomarker_names[b], mm ? ", mm" : "");
-  s->series[0] = (struct pl_plot_series){.kind = PL_PLOT_LINE,
-                                         .n = 2,
-                                         .x = s->ends,
-                                         .y = s->ends,
-                                         .colour = PL_PLOT_GREY,
-                                         .dash = 1};
-  s->series[1] = (struct pl_plot_series){
-      .kind = PL_PLOT_POINTS, .n = c->n, .x = c->truth, .y = c->predicted};
+  s->series[0] = (struct pl_plot_series){
+      .kind = PL_PLOT_LINE, .n = 2, .x = s->ends, .y = s->ends, .colour = PL_PLOT_GREY, .dash = 1};
+  s->series[1] =
+      (struct pl_plot_series){.kind = PL_PLOT_POINTS, .n = c->n, .x = c->truth, .y = c->predicted};
   *panel = (struct pl_plot_panel){.title = s->title,
+                                  .subtitle = s->subtitle,
                                   .x = {"readers", s->ends[0], s->ends[1], NULL, 0, false},
                                   .y = {"model", s->ends[0], s->ends[1], NULL, 0, false},
                                   .width = SMALL_SIDE,
-                                  .height = SMALL_SIDE,
+                                  .height = SMALL_SIDE + 17, /* as the subtitle */
                                   .square = true,
                                   .series = s->series,
-                                  .n_series = 2,
-                                  .note = s->note};
+                                  .n_series = 2};
   return LC_OK;
 }
 

@@ -17,6 +17,7 @@
 #define RIGHT 20.0
 #define TOP 34.0
 #define TOP_WITHOUT_TITLE 14.0
+#define SUBTITLE 17.0
 #define BOTTOM 54.0
 #define LEGEND_KEY 52.0 /* line and room around a legend's text */
 #define WORD_SLOPE 0.6  /* share of a word's length that it needs under the axis */
@@ -61,8 +62,8 @@ static void measure_panel(cairo_t *cr, struct page *page, size_t i) {
   const struct pl_plot_panel *panel = &page->plot->panels[i];
   for (size_t s = 0; panel->legend == PL_PLOT_LEGEND_RIGHT && s < panel->n_series; s++)
     if (panel->series[s].label)
-      page->legends[i] = fmax(page->legends[i], LEGEND_KEY + text_width(cr, PL_PLOT_SMALL,
-                                                                        panel->series[s].label));
+      page->legends[i] = fmax(page->legends[i],
+                              LEGEND_KEY + text_width(cr, PL_PLOT_SMALL, panel->series[s].label));
   for (size_t w = 0; w < panel->x.n_words; w++)
     page->words[i] =
         fmax(page->words[i], WORD_SLOPE * text_width(cr, PL_PLOT_SMALL, panel->x.words[w]));
@@ -122,7 +123,7 @@ static struct pl_plot_place place_of(const struct page *page, size_t i) {
   struct pl_plot_place place = {.panel_x = x, .panel_top = top};
   place.left = x + LEFT;
   place.right = x + panel->width - RIGHT;
-  place.top = top - (panel->title ? TOP : TOP_WITHOUT_TITLE);
+  place.top = top - (panel->title ? TOP : TOP_WITHOUT_TITLE) - (panel->subtitle ? SUBTITLE : 0);
   place.bottom = top - panel->height + (panel->x.label ? BOTTOM : BOTTOM - 20);
   pl_plot_ranges(panel, &place);
   if (panel->square) {
@@ -135,7 +136,7 @@ static struct pl_plot_place place_of(const struct page *page, size_t i) {
 
 static void set_colours(void) {
   /* Okabe and Ito, Color Universal Design, 2008 */
-  static const int colours[PL_PLOT_COLOURS][3] = {{0, 114, 178},  {213, 94, 0},  {0, 158, 115},
+  static const int colours[PL_PLOT_COLOURS][3] = {{0, 114, 178},   {213, 94, 0},  {0, 158, 115},
                                                   {204, 121, 167}, {230, 159, 0}, {86, 180, 233},
                                                   {0, 0, 0}};
   plscmap0n(PL_INK_COUNT);

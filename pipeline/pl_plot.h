@@ -48,7 +48,7 @@ enum pl_plot_legend {
 };
 
 struct pl_plot_panel {
-  const char *title;
+  const char *title, *subtitle; /* subtitle: a line of smaller text, or NULL */
   struct pl_plot_axis x, y;
   double width, height; /* of the panel with its labels, in CSS pixels; the legend at the right and
                            words under the axis come on top */

@@ -167,8 +167,8 @@ static void draw_numbers(const struct pl_plot_panel *panel, const struct pl_plot
       double x = (series->x[i] - place->x0) / (place->x1 - place->x0);
       double y = (series->y[i] - place->y0) / (place->y1 - place->y0);
       pl_plot_text(place->left + x * (place->right - place->left),
-                   place->bottom + y * (place->top - place->bottom) + 9, 0, 0.5, PL_PLOT_SMALL, false,
-                   PL_INK_TEXT, text);
+                   place->bottom + y * (place->top - place->bottom) + 9, 0, 0.5, PL_PLOT_SMALL,
+                   false, PL_INK_TEXT, text);
     }
 }
 
@@ -197,8 +197,7 @@ static void draw_series(const struct pl_plot_panel *panel, const struct pl_plot_
   for (size_t s = 0; s < panel->n_series; s++) {
     const struct pl_plot_series *series = &panel->series[s];
     if (series->kind == PL_PLOT_LINE || series->kind == PL_PLOT_STEP) draw_line(series);
-    if (series->kind == PL_PLOT_POINTS || series->kind == PL_PLOT_RINGS)
-      draw_points(series, place);
+    if (series->kind == PL_PLOT_POINTS || series->kind == PL_PLOT_RINGS) draw_points(series, place);
   }
 }
 
@@ -279,15 +278,18 @@ static void draw_labels(const struct pl_plot_panel *panel, const struct pl_plot_
   double middle = (place->left + place->right) / 2;
   double words = 0;
   for (size_t w = 0; w < panel->x.n_words; w++) {
-    double x = place->left + (place->right - place->left) * ((double)w - place->x0) /
-                                 (place->x1 - place->x0);
+    double x = place->left +
+               (place->right - place->left) * ((double)w - place->x0) / (place->x1 - place->x0);
     words = fmax(words, (double)strlen(panel->x.words[w]));
     pl_plot_text(x + 3, place->bottom - 10, WORDS_DEGREES, 1, PL_PLOT_SMALL, false, PL_INK_TEXT,
                  panel->x.words[w]);
   }
   if (panel->title)
-    pl_plot_text(place->left, place->top + 14, 0, 0, PL_PLOT_TITLE, true, PL_INK_TEXT,
-                 panel->title);
+    pl_plot_text(place->left, place->top + (panel->subtitle ? 31 : 14), 0, 0, PL_PLOT_TITLE, true,
+                 PL_INK_TEXT, panel->title);
+  if (panel->subtitle)
+    pl_plot_text(place->left, place->top + 12, 0, 0, PL_PLOT_SMALL, false, PL_INK_TEXT,
+                 panel->subtitle);
   if (panel->x.label)
     pl_plot_text(middle, place->bottom - 38 - (words > 0 ? words * PL_PLOT_SMALL * 0.3 - 10 : 0), 0,
                  0.5, PL_PLOT_LABEL, false, PL_INK_TEXT, panel->x.label);
