@@ -17,9 +17,10 @@ enum {
   PL_INK_COUNT = PL_INK_FAINT + PL_PLOT_COLOURS
 };
 
-#define PL_PLOT_MM (25.4 / 72) /* PLplot's millimetres of one pixel: its cairo device has 72 dpi   \
-                                */
-#define PL_PLOT_TITLE 14.0     /* sizes of text */
+#define PL_PLOT_MM                                                                                 \
+  (25.4 / 72)              /* PLplot's millimetres of one pixel: its cairo device has 72 dpi       \
+                            */
+#define PL_PLOT_TITLE 14.0 /* sizes of text */
 #define PL_PLOT_LABEL 13.0
 #define PL_PLOT_SMALL 11.5
 
