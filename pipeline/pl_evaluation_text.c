@@ -6,6 +6,10 @@
 
 static void print_interval(struct lc_text *out, const char *name, const struct vit_interval *i,
                            const char *how) {
+  if (isnan(i->value)) {
+    lc_text_add(out, "  %-18s not defined\n", name);
+    return;
+  }
   lc_text_add(out, "  %-18s %8.4f", name, i->value);
   if (!isnan(i->low)) lc_text_add(out, "   (95 %% %.4f to %.4f, %s)", i->low, i->high, how);
   lc_text_add(out, "\n");

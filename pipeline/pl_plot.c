@@ -145,6 +145,7 @@ static void set_colours(void) {
   plscol0(PL_INK_FRAME, 110, 110, 110);
   plscol0(PL_INK_GRID, 230, 230, 230);
   plscol0(PL_INK_GREY, 150, 150, 150);
+  plscol0(PL_INK_PALE, 200, 200, 200);
   for (int i = 0; i < PL_PLOT_COLOURS; i++) {
     const int *c = colours[i];
     plscol0(PL_INK_FIRST + i, c[0], c[1], c[2]);

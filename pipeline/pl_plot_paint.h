@@ -11,6 +11,7 @@ enum {
   PL_INK_FRAME,
   PL_INK_GRID,
   PL_INK_GREY,
+  PL_INK_PALE,
   PL_INK_FIRST,                                  /* the colours, opaque */
   PL_INK_CLEAR = PL_INK_FIRST + PL_PLOT_COLOURS, /* the same for points that overlap */
   PL_INK_FAINT = PL_INK_CLEAR + PL_PLOT_COLOURS, /* the same for areas */

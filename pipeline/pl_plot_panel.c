@@ -89,7 +89,7 @@ void pl_plot_ranges(const struct pl_plot_panel *panel, struct pl_plot_place *pla
 }
 
 static int ink_of(const struct pl_plot_series *series, int map) {
-  if (series->colour == PL_PLOT_GREY) return map == PL_INK_FIRST ? PL_INK_GREY : PL_INK_GRID;
+  if (series->colour == PL_PLOT_GREY) return series->dash ? PL_INK_GREY : PL_INK_PALE;
   return map + series->colour % PL_PLOT_COLOURS;
 }
 

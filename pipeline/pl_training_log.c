@@ -19,18 +19,17 @@
 /* What each column means, for HDF5. */
 static const struct {
   const char *name, *unit, *doc;
-} columns[] = {
-    {"step", "1", "number of the step, from 0"},
-    {"epoch", "1", "number of the epoch, from 0"},
-    {"rate", "1", "learning rate; of an epoch, at its last step"},
-    {"loss", "1", "weighted loss of the batch; of an epoch, its mean over nodules"},
-    {"malignancy_loss", "1", "binary cross-entropy, unweighted"},
-    {"biomarkers_loss", "1", "Huber loss of the z-scores, unweighted"},
-    {"gradient_norm", "1", "global norm before clipping"},
-    {"samples", "1", "nodules in the batch"},
-    {"auroc", "1", "malignancy, on the split to measure on, one view"},
-    {"brier", "1", "malignancy, likewise"},
-    {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
+} columns[] = {{"step", "1", "number of the step, from 0"},
+               {"epoch", "1", "number of the epoch, from 0"},
+               {"rate", "1", "learning rate; of an epoch, at its last step"},
+               {"loss", "1", "weighted loss of the batch; of an epoch, its mean over nodules"},
+               {"malignancy_loss", "1", "binary cross-entropy, unweighted"},
+               {"biomarkers_loss", "1", "Huber loss of the z-scores, unweighted"},
+               {"gradient_norm", "1", "global norm before clipping"},
+               {"samples", "1", "nodules in the batch"},
+               {"auroc", "1", "malignancy, on the split to measure on, one view"},
+               {"brier", "1", "malignancy, likewise"},
+               {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
 
 static void tell_missing(const char *file, const char *folder, uint64_t expected) {
   struct pl_runlog_table table;
@@ -50,10 +49,10 @@ lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_reci
   uint64_t epochs = train->step / train->steps_per_epoch;
   memset(log, 0, sizeof *log);
   log->recipe = recipe;
-  LC_TRY(pl_runlog_open(
-      &log->steps, folder, STEPS_FILE,
-      "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm,samples", train->step,
-      err));
+  LC_TRY(
+      pl_runlog_open(&log->steps, folder, STEPS_FILE,
+                     "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm,samples",
+                     train->step, err));
   LC_TRY(pl_runlog_open(&log->epochs, folder, EPOCHS_FILE, "epoch,loss,rate,auroc,brier,mean_r2",
                         epochs, err));
   LC_TRY(pl_runlog_open(&log->speed, folder, SPEED_FILE, "epoch,nodules,seconds,nodules_per_s",
@@ -174,14 +173,21 @@ static lc_status draw(const struct pl_training_log *log, const struct pl_runlog_
   double *at_step = work, *rates = work + m, *at_epoch = work + 2 * m;
   const double *step_epochs = pl_runlog_column(steps, "epoch");
   const double *step_rates = pl_runlog_column(steps, "rate");
-  char notice[128];
+  char notice[128], auroc_title[96], r2_title[96];
   if (n == 0 || m == 0 || !step_epochs || !step_rates) return LC_OK;
   double per_epoch = (double)m / (step_epochs[m - 1] + 1);
   for (size_t i = 0; i < m; i++) at_step[i] = ((double)i + 1) / per_epoch;
   for (size_t i = 0; i < m; i++) rates[i] = 1e3 * step_rates[i];
   for (size_t i = 0; i < n; i++) at_epoch[i] = (double)i + 1;
+  snprintf(auroc_title, sizeof auroc_title, "Malignancy: AUROC on split \"%s\"",
+           log->recipe->data_validate);
+  snprintf(r2_title, sizeof r2_title, "Biomarkers: mean R\u00b2 on split \"%s\"",
+           log->recipe->data_validate);
   const struct pl_plot_series loss[] = {
-      {.n = m, .x = at_step, .y = pl_runlog_column(steps, "loss"), .colour = PL_PLOT_GREY,
+      {.n = m,
+       .x = at_step,
+       .y = pl_runlog_column(steps, "loss"),
+       .colour = PL_PLOT_GREY,
        .label = "step"},
       {.n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "loss"), .label = "mean of the epoch"}};
   const struct pl_plot_series auroc = {
@@ -189,18 +195,36 @@ static lc_status draw(const struct pl_training_log *log, const struct pl_runlog_
   const struct pl_plot_series r2 = {
       .n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "mean_r2"), .colour = 2};
   const struct pl_plot_series rate = {.n = m, .x = at_step, .y = rates, .colour = 3};
-  const struct pl_plot_panel panels[] = {
-      {.title = "Loss on what is learnt from", .x = {.label = "epoch"}, .y = {.label = "loss"},
-       .width = 480, .height = 340, .series = loss, .n_series = 2, .legend = PL_PLOT_LEGEND_UPPER},
-      {.title = "Malignancy: AUROC on the other patients", .x = {.label = "epoch"},
-       .y = {.label = "AUROC"}, .width = 480, .height = 340, .series = &auroc, .n_series = 1},
-      {.title = "Biomarkers: mean R\u00b2 on the other patients", .x = {.label = "epoch"},
-       .y = {.label = "mean R\u00b2"}, .width = 480, .height = 340, .series = &r2, .n_series = 1},
-      {.title = "Learning rate", .x = {.label = "epoch"}, .y = {.label = "rate / 0.001"},
-       .width = 480, .height = 340, .series = &rate, .n_series = 1}};
-  const struct pl_plot plot = {
-      .panels = panels, .n_panels = 4, .n_columns = 2, .notice = notice};
-  (void)log;
+  const struct pl_plot_panel panels[] = {{.title = "Training loss",
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "loss"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = loss,
+                                          .n_series = 2,
+                                          .legend = PL_PLOT_LEGEND_UPPER},
+                                         {.title = auroc_title,
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "AUROC"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &auroc,
+                                          .n_series = 1},
+                                         {.title = r2_title,
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "mean R\u00b2"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &r2,
+                                          .n_series = 1},
+                                         {.title = "Learning rate",
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "rate / 0.001"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &rate,
+                                          .n_series = 1}};
+  const struct pl_plot plot = {.panels = panels, .n_panels = 4, .n_columns = 2, .notice = notice};
   pl_pictures_notice(true, notice, sizeof notice);
   return pl_plot_write(&plot, path, err);
 }

@@ -36,8 +36,7 @@ LC_MUST_CHECK lc_status pl_training_log_epoch(struct pl_training_log *log, uint6
                                               const struct pl_evaluation *evaluation,
                                               size_t nodules, double seconds, struct lc_error *err);
 /* Writes log.h5 from what the two CSV files hold. */
-LC_MUST_CHECK lc_status pl_training_log_h5(const struct pl_training_log *log,
-                                           struct lc_error *err);
+LC_MUST_CHECK lc_status pl_training_log_h5(const struct pl_training_log *log, struct lc_error *err);
 /* Draws the learning curves, if the recipe wants pictures. */
 LC_MUST_CHECK lc_status pl_training_log_picture(const struct pl_training_log *log,
                                                 struct lc_error *err);
