@@ -21,7 +21,7 @@ LC_MUST_CHECK lc_status pl_prepared_apply(const struct pl_schema *schema, void *
  */
 struct pl_prepared {
   struct lc_text texts[48];
-  const char *pairs[48]; 
+  const char *pairs[48];
   size_t n; /* pairs */
 };
 
