@@ -85,8 +85,13 @@ static const struct pl_key keys[] = {
      "head."},
     {"tasks.biomarkers", PL_REAL, AT(tasks_biomarkers), "1", 0, 1000, NULL, KEPT,
      "Weight of Huber's loss on the eight z-scored biomarkers; 0: no such head."},
+    {"tasks.huber_delta", PL_REAL, AT(tasks_huber_delta), "1", 0.01, 1000, NULL, KEPT,
+     "Deviations from which Huber's loss grows linearly; large: squared error."},
     {"tasks.grading", PL_CHOICE, AT(tasks_grading), "binary", 0, 0, grading_words, KEPT,
-     "Malignancy taught: above or below 3; the same and 3 as 0.5; or (rating - 1) / 4."},
+     "Malignancy taught: above or below 3; the same and 3 as 0.5; or a logistic curve of the "
+     "rating."},
+    {"tasks.steepness", PL_REAL, AT(tasks_steepness), "1.5", 0.01, 100, NULL, KEPT,
+     "Logit a rating point of the curve for 'graded', which is 0.5 at 3."},
 
     {"train.batch", PL_INTEGER, AT(train_batch), "64", 1, 4096, NULL, KEPT, "Nodules a step."},
     {"train.part", PL_INTEGER, AT(train_part), "0", 0, 4096, NULL, KEPT,
@@ -155,6 +160,8 @@ static const struct pl_key keys[] = {
      "Standard deviation of the logarithm of a factor of HU + 1000."},
     {"augment.noise_hu", PL_REAL, AT(augment_noise_hu), "20", 0, 4096, NULL, KEPT,
      "White noise of a standard deviation up to this."},
+    {"augment.mixup", PL_REAL, AT(augment_mixup), "0", 0, 2, NULL, KEPT,
+     "Mixes images and labels of two nodules by a share from Beta(a, a); 0: no."},
 
     {"test.symmetries", PL_BOOL, AT(test_symmetries), "true", 0, 0, NULL, KEPT,
      "Average over the eight rotations and flips when measuring at the end."},

@@ -22,7 +22,7 @@ enum pl_split { PL_SPLIT_FILE = 0, PL_SPLIT_PATIENT, PL_SPLIT_NODULE };
 enum pl_grading {
   PL_GRADING_BINARY = 0, /* 0 below 3, 1 above, 3 left out */
   PL_GRADING_HALF,       /* the same, and 3 is taught as 0.5 */
-  PL_GRADING_GRADED      /* (rating - 1) / 4 */
+  PL_GRADING_GRADED      /* 1 / (1 + exp(-steepness (rating - 3))) */
 };
 enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
 /* Format of the pictures of a measurement. */
@@ -41,8 +41,9 @@ struct pl_recipe {
       model_seed;
   struct pl_list model_frozen;
 
-  double tasks_malignancy, tasks_biomarkers;
+  double tasks_malignancy, tasks_biomarkers, tasks_huber_delta;
   int tasks_grading;
+  double tasks_steepness;
 
   long long train_batch, train_part, train_epochs, train_seed;
   bool train_whole_batches, train_recompute;
@@ -60,7 +61,7 @@ struct pl_recipe {
 
   bool augment_quarter_turns, augment_flips;
   double augment_rotation_deg, augment_shift_px, augment_scale, augment_offset_hu, augment_gain,
-      augment_noise_hu;
+      augment_noise_hu, augment_mixup;
 
   bool test_symmetries;
   long long test_bootstrap;

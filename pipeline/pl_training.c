@@ -177,6 +177,7 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) {
     struct vit_loss_task *task = &t->train.loss.tasks[k];
     task->weight = task->kind == VIT_LOSS_BCE ? r->tasks_malignancy : r->tasks_biomarkers;
+    if (task->kind == VIT_LOSS_HUBER) task->delta = r->tasks_huber_delta;
   }
   return LC_OK;
 }
