@@ -222,8 +222,8 @@ static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scat
       (struct pl_plot_series){.kind = PL_PLOT_POINTS, .n = c->n, .x = c->truth, .y = c->predicted};
   *panel = (struct pl_plot_panel){.title = s->title,
                                   .subtitle = s->subtitle,
-                                  .x = {"readers", s->ends[0], s->ends[1], NULL, 0, false},
-                                  .y = {"model", s->ends[0], s->ends[1], NULL, 0, false},
+                                  .x = {.label = "readers", .low = s->ends[0], .high = s->ends[1]},
+                                  .y = {.label = "model", .low = s->ends[0], .high = s->ends[1]},
                                   .width = SMALL_SIDE,
                                   .height = SMALL_SIDE + 17, /* as the subtitle */
                                   .square = true,

@@ -37,7 +37,6 @@ struct pl_plot_axis {
   double low, high;         /* both 0: from the data, with a little room */
   const char *const *words; /* [n_words] at 0, 1, 2 .. instead of numbers; x only */
   size_t n_words;
-  bool hidden_numbers; /* tick marks alone */
 };
 
 enum pl_plot_legend {

@@ -172,22 +172,18 @@ static void draw_numbers(const struct pl_plot_panel *panel, const struct pl_plot
     }
 }
 
-static void draw_axes(const struct pl_plot_panel *panel, const struct pl_plot_place *place) {
-  char x[16], y[16];
+static void draw_axes(const struct pl_plot_panel *panel) {
   bool words = panel->x.n_words > 0;
   pl_plot_size(PL_PLOT_SMALL, false);
   plsmaj(4 * PL_PLOT_MM, 1);
   plsmin(0, 1);
+  plsxax(6, 0);
+  plsyax(6, 0);
   plwidth(1);
   plcol0(PL_INK_GRID);
   plbox(words ? "" : "g", 0, 0, "g", 0, 0);
   plcol0(PL_INK_FRAME);
-  snprintf(x, sizeof x, "bc%s", words ? "" : panel->x.hidden_numbers ? "t" : "nt");
-  snprintf(y, sizeof y, "bc%s", panel->y.hidden_numbers ? "t" : "ntv");
-  plsxax(6, 0);
-  plsyax(6, 0);
-  plbox(x, 0, 1, y, 0, 1);
-  (void)place;
+  plbox(words ? "bc" : "bcnt", 0, 1, "bcntv", 0, 1);
 }
 
 static void draw_series(const struct pl_plot_panel *panel, const struct pl_plot_place *place) {
@@ -309,7 +305,7 @@ void pl_plot_panel_draw(const struct pl_plot_panel *panel, const struct pl_plot_
   plsvpa(place->left * PL_PLOT_MM, place->right * PL_PLOT_MM, place->bottom * PL_PLOT_MM,
          place->top * PL_PLOT_MM);
   plwind(place->x0, place->x1, place->y0, place->y1);
-  draw_axes(panel, place);
+  draw_axes(panel);
   draw_series(panel, place);
   pl_plot_page(page_width, page_height);
   draw_labels(panel, place);

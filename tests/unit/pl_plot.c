@@ -73,12 +73,19 @@ static void things_are_where_they_belong(void **state) {
   assert_int_equal(colour_at(image, 0.9, 0.75), 0xffffff);
   assert_int_not_equal(colour_at(image, 0.505, 0.5), 0xffffff); /* the points */
   cairo_surface_destroy(image);
+  const double levels[2] = {0.25, 0.75};
+  const struct pl_plot_series steps = {.kind = PL_PLOT_STEP, .n = 2, .x = two, .y = levels};
+  panel = panel_of(&steps, 1);
+  image = drawn(&plot);
+  assert_int_equal(colour_at(image, 0.85, 0.25), 0x0072b2); /* level until the next point */
+  cairo_surface_destroy(image);
 }
 
 static void bytes_do_not_depend_on_what_was_drawn_before(void **state) {
   (void)state;
   static const char *const starts[] = {"\x89PNG\r\n\x1a\n", "<?xml", "%PDF-"};
-  const struct pl_plot_series series = {.n = 2, .x = two, .y = two, .label = "a < b # c", .dash = 1};
+  const struct pl_plot_series series = {
+      .n = 2, .x = two, .y = two, .label = "a < b # c", .dash = 1};
   struct pl_plot_panel panel = panel_of(&series, 1);
   panel.legend = PL_PLOT_LEGEND_RIGHT;
   const struct pl_plot plot = plot_of(&panel);
@@ -143,8 +150,8 @@ static void hostile_plots_are_refused(void **state) {
 
 static int setup(void **state) {
   (void)state;
-  snprintf(folder, sizeof folder, "/tmp/lungcdam-plot-XXXXXX");
-  return mkdtemp(folder) ? 0 : -1;
+  lc_test_folder(folder);
+  return 0;
 }
 
 static int teardown(void **state) {

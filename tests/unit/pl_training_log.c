@@ -160,8 +160,8 @@ static void damaged_logs_are_named(void **state) {
 
 static int setup(void **state) {
   (void)state;
-  snprintf(folder, sizeof folder, "/tmp/lungcdam-log-XXXXXX");
-  return mkdtemp(folder) ? 0 : -1;
+  lc_test_folder(folder);
+  return 0;
 }
 
 static int teardown(void **state) {
