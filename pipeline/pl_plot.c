@@ -196,7 +196,9 @@ static lc_status draw(void *context, cairo_t *cr, cdam_format format, struct lc_
   plsexit(on_exit_wish);
   plsabort(on_abort);
   if (setjmp(plplot.back) != 0) LC_FAIL(err, LC_ERR_INTERNAL, "PLplot: %s", plplot.message);
-  if (!has_device())
+  bool found = has_device();
+  if (plplot.failed) LC_FAIL(err, LC_ERR_INTERNAL, "PLplot: %s", plplot.message);
+  if (!found)
     LC_FAIL(err, LC_ERR_NOT_FOUND,
             "PLplot has no device \"extcairo\"; install plplot-driver-cairo (Debian)");
   draw_page(page, cr);
