@@ -6,9 +6,10 @@
 #include "vit_tensor_file.h"
 
 /* What says how images are made, in a recipe and in the configuration of a run. */
-static const char *const recipe_keys[] = {
-    "data.spacing_mm", "data.pixels", "data.repeat_edge", "data.hu_low",     "data.hu_high",
-    "data.zscore",     "data.mean",   "data.deviation",   "test.symmetries", NULL};
+static const char *const recipe_keys[] = {"data.spacing_mm", "data.pixels",     "data.repeat_edge",
+                                          "data.hu_low",     "data.hu_high",    "data.zscore",
+                                          "data.mean",       "data.deviation",  "data.images",
+                                          "data.views",      "test.symmetries", NULL};
 static const char *const run_groups[] = {"cube.", "preprocess.", NULL};
 
 static bool is_listed(const char *const *list, const char *key) {
@@ -66,18 +67,32 @@ static void add_as(struct pl_prepared *prepared, const struct pl_recipe *recipe,
   lc_text_free(&value);
 }
 
+/* What the network sees of the volume: the whole slice of a cube, or pixels about the middle. */
+static void add_extent(struct pl_prepared *prepared, const struct pl_recipe *recipe,
+                       const struct pl_crops *crops) {
+  if (recipe->data_images == PL_IMAGES_CROP) {
+    add_as(prepared, recipe, "data.pixels", "cube.edge");
+    add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");
+    return;
+  }
+  char text[40];
+  snprintf(text, sizeof text, "%zu", crops->size);
+  add(prepared, "run.", "cube.edge", text);
+  snprintf(text, sizeof text, "%.17g", crops->crops[0].spacing_mm);
+  add(prepared, "run.", "cube.spacing_mm", text);
+}
+
 lc_status pl_prepared_describe(struct pl_prepared *prepared, const struct pl_recipe *recipe,
-                               struct lc_error *err) {
+                               const struct pl_crops *crops, struct lc_error *err) {
   memset(prepared, 0, sizeof *prepared);
   for (size_t i = 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
-  add_as(prepared, recipe, "data.pixels", "cube.edge");
-  add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");
+  add_extent(prepared, recipe, crops);
   add_as(prepared, recipe, "data.hu_low", "preprocess.hu_low");
   add_as(prepared, recipe, "data.hu_high", "preprocess.hu_high");
   add_as(prepared, recipe, "data.zscore", "preprocess.zscore");
   add_as(prepared, recipe, "data.mean", "preprocess.mean");
   add_as(prepared, recipe, "data.deviation", "preprocess.deviation");
-  add(prepared, "run.", "preprocess.views", "[axial]");
+  add_as(prepared, recipe, "data.views", "preprocess.views");
   for (size_t i = 0; i < 2 * prepared->n; i++) {
     if (prepared->texts[i].failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for metadata");
     prepared->pairs[i] = lc_text_get(&prepared->texts[i]);
