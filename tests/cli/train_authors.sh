@@ -104,6 +104,8 @@ expect 0 "" train "$malignancy" "${long[@]}" -o "$work/killed" --resume --thread
 for name in model.safetensors best.safetensors steps.csv evaluation.json predictions.csv; do
   cmp -s "$work/whole/$name" "$work/killed/$name" || fail "$name differs after kills"
 done
+expect 0 "" evaluate "$work/whole/recipe.yaml" -w "$work/whole/model.safetensors" -d "$work/set.h5" --json
+cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate and train measure differently"
 expect 0 "" train "$malignancy" "${long[@]}" --set train.dropout=0 -o "$work/other"
 cmp -s "$work/whole/model.safetensors" "$work/other/model.safetensors" && fail "dropout does nothing"
 
