@@ -57,6 +57,20 @@ malignancy=$recipes/authors_vits8_malignancy.yaml
 expect 0 "malignancy.auroc" train "$malignancy" "${tiny[@]}" --set data.split=stored-nodule \
   --all-folds -o "$work/leaky"
 grep -q "patients are on both sides" "$work/err" || fail "no warning about folds by nodule"
+# Interrupted, it goes on where it was.
+leaky=("${tiny[@]}" --set data.split=stored-nodule --all-folds)
+"$program" --log-level error train "$malignancy" "${leaky[@]}" -o "$work/parts" >/dev/null 2>&1 &
+process=$!
+for _ in $(seq 400); do
+  compgen -G "$work/parts/fold-*/checkpoints/step-*" >/dev/null && break
+  sleep 0.02
+done
+kill -TERM "$process" 2>/dev/null
+got=0
+wait "$process" || got=$?
+[ "$got" -eq 19 ] || [ "$got" -eq 0 ] || fail "interrupted folds ended with $got"
+expect 0 "2 folds" train "$malignancy" "${leaky[@]}" -o "$work/parts" --resume
+cmp -s "$work/leaky/folds.json" "$work/parts/folds.json" || fail "folds differ after an interruption"
 expect 16 "--resume" train "$malignancy" "${tiny[@]}" --all-folds -o "$work/leaky"
 expect 3 "data.split is file" train "$malignancy" "${tiny[@]}" --set data.split=file --all-folds \
   -o "$work/none"
