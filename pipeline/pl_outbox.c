@@ -35,6 +35,11 @@ static lc_status open_lock(const struct pl_outbox *outbox, const char *name, int
 
 static lc_status prepare(struct pl_outbox *outbox, bool create, struct lc_error *err) {
   static const char *const folders[] = {"destinations", "entries", "objects", "damaged"};
+  if (create && !lc_folder_exists(outbox->folder)) {
+    LC_TRY(lc_folder_make(outbox->folder, err));
+    /* Patients' data for nobody but us, until someone decides otherwise. */
+    if (chmod(outbox->folder, 0700) != 0) return lc_file_write_error(outbox->folder, errno, err);
+  }
   for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
     char path[LC_PATH_SIZE];
     LC_TRY(lc_path_join(path, outbox->folder, folders[i], err));

@@ -336,9 +336,8 @@ lc_status pl_outbox_set_standing(struct pl_outbox *outbox, const char *destinati
   lc_text_copy(text, sizeof text, standing->text);
   for (char *c = text; *c; c++)
     if ((unsigned char)*c >= 0x80) *c = '?'; /* a cut could have left half a character */
-  json_t *root =
-      json_pack("{s:I, s:I, s:s}", "failures", (json_int_t)standing->failures, "not_before_ms",
-                (json_int_t)standing->not_before_ms, "text", text);
+  json_t *root = json_pack("{s:I, s:I, s:s}", "failures", (json_int_t)standing->failures,
+                           "not_before_ms", (json_int_t)standing->not_before_ms, "text", text);
   char *dump = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
   json_decref(root);
   if (!dump) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lc_arena.h"
 #include "lc_log.h"
 #include "pl_sending.h"
 #include "pl_signal.h"
@@ -25,18 +26,16 @@ static void free_batch(struct batch *batch) {
   free(batch->paths);
   free(batch->names);
   free(batch->answers);
+  memset(batch, 0, sizeof *batch);
 }
 
+/* Whatever it returns, free_batch ends it. */
 static lc_status make_batch(struct batch *batch, size_t n, struct lc_error *err) {
-  batch->entries = calloc(n, sizeof(struct pl_entry *));
-  batch->objects = calloc(n, sizeof *batch->objects);
-  batch->paths = calloc(n, sizeof *batch->paths);
-  batch->names = calloc(n, sizeof(const char *));
-  batch->answers = calloc(n, sizeof *batch->answers);
-  if (batch->entries && batch->objects && batch->paths && batch->names && batch->answers)
-    return LC_OK;
-  free_batch(batch);
-  LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate a request of %zu objects", n);
+  LC_TRY(lc_alloc(&batch->entries, n, sizeof(struct pl_entry *), err));
+  LC_TRY(lc_alloc(&batch->objects, n, sizeof *batch->objects, err));
+  LC_TRY(lc_alloc(&batch->paths, n, sizeof *batch->paths, err));
+  LC_TRY(lc_alloc(&batch->names, n, sizeof(const char *), err));
+  return lc_alloc(&batch->answers, n, sizeof *batch->answers, err);
 }
 
 /* Adds an entry whose bytes are good; others are refused. */
@@ -125,10 +124,8 @@ lc_status pl_send_web(struct pl_route *route, struct pl_entry *entries, size_t n
   }
   struct batch batch = {0};
   lc_status status = make_batch(&batch, most, err);
-  if (status == LC_OK) {
-    status = send_all(route, entries, n, &batch, most, &peer, err);
-    free_batch(&batch);
-  }
+  if (status == LC_OK) status = send_all(route, entries, n, &batch, most, &peer, err);
+  free_batch(&batch);
   pl_secret_free(&secret);
   return status;
 }

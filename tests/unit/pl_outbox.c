@@ -2,6 +2,8 @@
  * grow as documented. */
 #include "pl_outbox_test.h"
 
+#include <sys/stat.h>
+
 static void settle(const char *destination, enum pl_state state) {
   struct pl_entry entry = outbox_entry(destination);
   entry.state = state;
@@ -86,6 +88,9 @@ static void one_process_sends(void **state) {
 static void folders_that_are_none(void **state) {
   (void)state;
   struct pl_outbox other;
+  struct stat info;
+  assert_int_equal(stat(outbox_path("outbox"), &info), 0);
+  assert_int_equal(info.st_mode & 0777, 0700); /* patients' data */
   assert_fails(pl_outbox_open(&other, outbox_path("nowhere"), false, &test_err), LC_ERR_NOT_FOUND,
                "no outbox");
   enum pl_added added;
