@@ -234,18 +234,18 @@ static void set_defaults(struct arguments *arguments) {
 }
 
 static lc_status with_destinations(struct arguments *arguments, struct lc_error *err) {
-  struct pl_serve_options *serve = &arguments->serve;
+  struct pl_serve_options serve = arguments->serve;
   struct pl_destinations destinations;
   char outbox[LC_PATH_SIZE];
   LC_TRY(pl_serve_send_choose(&destinations, arguments->destinations, &arguments->to, err));
-  lc_status status = lc_path_join(outbox, serve->spool, "outbox", err);
+  lc_status status = lc_path_join(outbox, serve.spool, "outbox", err);
   if (status == LC_OK) {
-    if (!serve->outbox) serve->outbox = outbox;
-    serve->destinations = &destinations;
-    serve->receive.scp.callers = (const char *const *)arguments->callers.items;
-    serve->receive.scp.n_callers = arguments->callers.n;
+    if (!serve.outbox) serve.outbox = outbox;
+    serve.destinations = &destinations;
+    serve.receive.scp.callers = (const char *const *)arguments->callers.items;
+    serve.receive.scp.n_callers = arguments->callers.n;
     pl_log_stamp();
-    status = pl_serve(serve, err);
+    status = pl_serve(&serve, err);
   }
   pl_destinations_free(&destinations);
   return status;
