@@ -146,3 +146,9 @@ void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *
   extend_key(key, k);
   fill(k, random.counter[2], out, n);
 }
+
+void cdam_noise_add(uint64_t seed, const char *purpose, uint64_t index, const float *x,
+                    float factor, float *out, size_t n) {
+  cdam_noise_fill(seed, purpose, index, out, n);
+  cdam_vector_add(x, out, n, factor, out);
+}

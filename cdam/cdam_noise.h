@@ -14,6 +14,10 @@
 /* out[n]: independent standard normals. */
 void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *out, size_t n);
 
+/* out[n] = x[n] + factor * the same draw; out may be x. */
+void cdam_noise_add(uint64_t seed, const char *purpose, uint64_t index, const float *x,
+                    float factor, float *out, size_t n);
+
 /* The generator with all its 20 rounds, for the test against the published vectors. */
 void cdam_threefry20(const uint32_t counter[4], const uint32_t key[4], uint32_t out[4]);
 
