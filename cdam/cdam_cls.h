@@ -30,7 +30,8 @@ struct cdam_cls {
   struct lc_arena arena;
   struct cdam_cls_rows *rows; /* scratch, in the arena */
 
-  /* What the caller fills before a call, for each input of the group. */
+  /* What the caller fills before a call, for each input of the group; tokens of their own when
+   * they are asked for. */
   float *cls;  /* [dim, ld]: CLS of the block's input, for the residual branch */
   bool shared; /* all inputs have the same tokens but for a factor and an offset */
 
@@ -38,6 +39,9 @@ struct cdam_cls {
    * and bias of norm, or tokens_i itself where norm is NULL. Folding the norm into the products
    * spares a pass over the tokens. */
   float *tokens; /* [group, panels, dim, panel] */
+  void (*fill)(void *context, size_t input, size_t panel); /* fills one panel of one input: tokens,
+                                                              mean, rstd, and cls with panel 0 */
+  void *context;
   const struct vit_norm *norm;
   float *mean, *rstd; /* [group, layout.ld] */
 

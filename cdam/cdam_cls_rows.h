@@ -13,7 +13,9 @@ struct cdam_cls_rows {
   float *folded;             /* [heads, dim, ld]: u, then the attended tokens */
   float *directions;         /* [ld, heads, dim]: u of each input */
   float *scores, *attention; /* [m, heads, ld_tokens]: s, then a s; a */
-  float *means;              /* [heads, dim]: attended tokens of one input */
+  float *means;              /* [panels, heads, dim]: attended tokens of one input, by panel */
+  float *tops, *sums;        /* [panels, heads]: of the softmax of one input, by panel */
+  float *along;              /* [2, chunk * heads or heads]: see cdam_cls_tokens.c */
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when
                                 shared: attention times a factor of each token */
   float *shift;              /* [dim, ld], and turned [ld, dim]: W_v offset of shared tokens */

@@ -5,60 +5,92 @@
 #include "cdam_cls_rows.h"
 #include "cdam_vector.h"
 
-/* rows [m, dim] against all tokens of `tokens`: out [m, ld_tokens]. */
-static void against(const struct cdam_cls *e, const float *tokens, size_t m, const float *rows,
-                    float *out) {
-  size_t dim = e->model->arch.embed_dim, panel = e->layout.panel;
-  for (size_t p = 0; p < e->layout.panels; p++)
-    vit_kernels()->gemm(m, panel, dim, rows, dim, 1, tokens + p * dim * panel, panel,
-                        out + p * panel, e->layout.ld, NULL);
+static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
+  return e->tokens +
+         (input * e->layout.panels + panel) * e->model->arch.embed_dim * e->layout.panel;
 }
 
-static const float *tokens_of(const struct cdam_cls *e, size_t input) {
-  return e->tokens + input * e->model->arch.embed_dim * e->layout.ld;
-}
+/* Rows that read an input's normed tokens: with the norm folded into them, a token's reading is
+ * rstd * (token . row - along * mean) + constant. */
+struct reader {
+  size_t m;
+  float *rows; /* [m, dim]: the caller's, multiplied by the norm's weight */
+  float *along, *constant;
+};
 
-/* The same with an input's normed tokens: rows are multiplied by the norm's weight in place. */
-static void against_normed(const struct cdam_cls *e, size_t input, size_t m, float *rows,
-                           float *out) {
-  size_t dim = e->model->arch.embed_dim, ldt = e->layout.ld;
-  float constant[CDAM_CHUNK * 64], along[CDAM_CHUNK * 64];
-  size_t most = sizeof constant / sizeof *constant;
-  for (size_t first = 0; first < m; first += most) {
-    size_t count = m - first < most ? m - first : most;
-    float *some = rows + first * dim, *to = out + first * ldt;
-    for (size_t r = 0; r < count && e->norm; r++) {
-      constant[r] = cdam_vector_dot(some + r * dim, e->norm->bias, dim);
-      cdam_vector_multiply(some + r * dim, e->norm->weight, dim, some + r * dim);
-      along[r] = cdam_vector_sum(some + r * dim, dim);
-    }
-    against(e, tokens_of(e, input), count, some, to);
-    for (size_t r = 0; r < count && e->norm; r++)
-      cdam_vector_norm(e->mean + input * ldt, e->rstd + input * ldt, along[r], constant[r], ldt,
-                       to + r * ldt);
+static struct reader make_reader(const struct cdam_cls *e, size_t m, float *rows) {
+  size_t dim = e->model->arch.embed_dim;
+  struct reader r = {m, rows, e->rows->along, e->rows->along + m};
+  for (size_t k = 0; k < m && e->norm; k++) {
+    float *row = rows + k * dim;
+    r.constant[k] = cdam_vector_dot(row, e->norm->bias, dim);
+    cdam_vector_multiply(row, e->norm->weight, dim, row);
+    r.along[k] = cdam_vector_sum(row, dim);
   }
+  return r;
 }
 
-/* Attended tokens of an input: means [heads, dim] = sums of its normed tokens under its
- * attention. */
-static void attended_tokens(const struct cdam_cls *e, size_t input) {
+/* One panel's readings, out [m, ld_tokens] at the panel's first token. */
+static void read_panel(const struct cdam_cls *e, const struct reader *r, size_t input, size_t panel,
+                       float *out) {
+  size_t dim = e->model->arch.embed_dim, n = e->layout.panel, ldt = e->layout.ld;
+  vit_kernels()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, NULL);
+  size_t at = input * ldt + panel * n;
+  for (size_t k = 0; k < r->m && e->norm; k++)
+    cdam_vector_norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);
+}
+
+/* Scores of one panel, and of its tokens alone: softmax, its maximum and sum, and the mean under it
+ * (before the norm's weight and bias). */
+static void attend_panel(const struct cdam_cls *e, const struct reader *u, size_t input,
+                         size_t panel) {
   const struct cdam_cls_rows *r = e->rows;
-  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads;
-  size_t panel = e->layout.panel, ldt = e->layout.ld;
-  const float *weights = r->attention + input * heads * ldt;
-  if (e->norm) {
-    for (size_t h = 0; h < heads; h++)
-      cdam_vector_multiply(weights + h * ldt, e->rstd + input * ldt, ldt, r->weighted + h * ldt);
-    weights = r->weighted;
+  size_t dim = e->model->arch.embed_dim, heads = u->m, n = e->layout.panel, ldt = e->layout.ld;
+  size_t first = panel * n, left = e->layout.tokens - first, used = left < n ? left : n;
+  float *scores = r->scores + input * heads * ldt + first;
+  float *attention = r->attention + input * heads * ldt + first;
+  float *means = r->means + panel * heads * dim;
+  read_panel(e, u, input, panel, scores);
+  for (size_t h = 0; h < heads; h++) {
+    size_t at = panel * heads + h;
+    float *weighted = r->weighted + h * ldt + first;
+    r->tops[at] = cdam_vector_softmax(scores + h * ldt, used, n, attention + h * ldt, r->sums + at);
+    if (e->norm)
+      cdam_vector_multiply(attention + h * ldt, e->rstd + input * ldt + first, n, weighted);
+    else
+      memcpy(weighted, attention + h * ldt, n * sizeof *weighted);
   }
-  for (size_t p = 0; p < e->layout.panels; p++)
-    vit_kernels()->gemm_nt(heads, dim, panel, weights + p * panel, ldt,
-                           tokens_of(e, input) + p * dim * panel, panel, r->means, dim, p > 0);
+  vit_kernels()->gemm_nt(heads, dim, n, r->weighted + first, ldt, panel_of(e, input, panel), n,
+                         means, dim, false);
   for (size_t h = 0; h < heads && e->norm; h++) {
-    float mean = cdam_vector_dot(weights + h * ldt, e->mean + input * ldt, ldt);
-    float *to = r->means + h * dim;
-    for (size_t k = 0; k < dim; k++)
-      to[k] = (to[k] - mean) * e->norm->weight[k] + e->norm->bias[k];
+    float mean =
+        cdam_vector_dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
+    for (size_t k = 0; k < dim; k++) means[h * dim + k] -= mean;
+  }
+}
+
+/* Panels' softmaxes to the one over all tokens: attention is scaled, the first panel's means become
+ * the attended tokens [heads, dim]. */
+static void join_panels(const struct cdam_cls *e, size_t input, size_t heads) {
+  const struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, n = e->layout.panel, panels = e->layout.panels;
+  for (size_t h = 0; h < heads; h++) {
+    float *attention = r->attention + (input * heads + h) * e->layout.ld, top = r->tops[h];
+    float *mean = r->means + h * dim, total = 0;
+    for (size_t p = 1; p < panels; p++)
+      if (r->tops[p * heads + h] > top) top = r->tops[p * heads + h];
+    for (size_t p = 0; p < panels; p++)
+      total += r->sums[p * heads + h] *= expf(r->tops[p * heads + h] - top);
+    for (size_t p = 0; p < panels; p++) {
+      float share = r->sums[p * heads + h] / total;
+      cdam_vector_scale(attention + p * n, n, share);
+      if (p == 0)
+        cdam_vector_scale(mean, dim, share);
+      else
+        cdam_vector_add(mean, mean + p * heads * dim, dim, share, mean);
+    }
+    for (size_t k = 0; k < dim && e->norm; k++)
+      mean[k] = mean[k] * e->norm->weight[k] + e->norm->bias[k];
   }
 }
 
@@ -72,20 +104,13 @@ static void first_tokens(const struct cdam_cls *e, size_t n) {
         *to = e->factor[i * ldt] * e->common[k * panel] + e->offset[k * e->ld + i];
         continue;
       }
-      *to = tokens_of(e, i)[k * panel];
+      *to = panel_of(e, i, 0)[k * panel];
       if (!e->norm) continue;
       *to = (*to - e->mean[i * ldt]) * e->rstd[i * ldt] * e->norm->weight[k] + e->norm->bias[k];
     }
 }
 
-static void softmax_rows(const struct cdam_cls *e, size_t rows, float *scores, float *attention) {
-  size_t ldt = e->layout.ld;
-  for (size_t h = 0; h < rows; h++)
-    cdam_vector_softmax(scores + h * ldt, e->layout.tokens, ldt, attention + h * ldt);
-  /* From here on scores hold a * s, which is all that the routed part needs. */
-  cdam_vector_multiply(attention, scores, rows * ldt, scores);
-}
-
+/* A panel is asked for, read and averaged while it lies in cache. */
 static void attend_own(struct cdam_cls *e, size_t n) {
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
@@ -93,15 +118,28 @@ static void attend_own(struct cdam_cls *e, size_t n) {
   const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
   for (size_t i = 0; i < n; i++) {
     float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
-    against_normed(e, i, heads, r->directions + i * heads * dim, scores);
-    softmax_rows(e, heads, scores, attention);
-    attended_tokens(e, i);
+    struct reader u = make_reader(e, heads, r->directions + i * heads * dim);
+    for (size_t p = 0; p < e->layout.panels; p++) {
+      if (p > 0) e->fill(e->context, i, p);
+      attend_panel(e, &u, i, p);
+    }
+    join_panels(e, i, heads);
+    /* From here on scores hold a * s, which is all that the routed part needs. */
+    cdam_vector_multiply(attention, scores, heads * ldt, scores);
     for (size_t k = 0; k < heads * dim; k++) r->folded[k * ld + i] = r->means[k];
   }
   for (size_t h = 0; h < heads; h++)
     vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
                         r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
   vit_kernels()->transpose(dim, ld, r->mixed, ld, r->attended, dim);
+}
+
+/* rows [m, dim] against all shared tokens: out [m, ld_tokens]. */
+static void against_common(const struct cdam_cls *e, size_t m, const float *rows, float *out) {
+  size_t dim = e->model->arch.embed_dim, panel = e->layout.panel;
+  for (size_t p = 0; p < e->layout.panels; p++)
+    vit_kernels()->gemm(m, panel, dim, rows, dim, 1, e->common + p * dim * panel, panel,
+                        out + p * panel, e->layout.ld, NULL);
 }
 
 static void attend_shared(struct cdam_cls *e, size_t n) {
@@ -115,18 +153,17 @@ static void attend_shared(struct cdam_cls *e, size_t n) {
   kernels->gemm(dim, ld, dim, wv, dim, 1, e->offset, ld, r->shift, ld, NULL);
   kernels->transpose(dim, ld, r->shift, ld, shift, dim);
   kernels->transpose(dim, ld, e->offset, ld, r->mixed, dim);
-  against(e, e->common, n * heads, r->directions, r->scores);
+  against_common(e, n * heads, r->directions, r->scores);
   for (size_t i = 0; i < n; i++) {
     float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
     for (size_t h = 0; h < heads; h++) {
       const float *u = r->directions + (i * heads + h) * dim;
-      cdam_vector_affine(e->factor + i * ldt, cdam_vector_dot(u, r->mixed + i * dim, dim), ldt,
-                         scores + h * ldt);
+      float *s = scores + h * ldt, *a = attention + h * ldt, sum;
+      cdam_vector_affine(e->factor + i * ldt, cdam_vector_dot(u, r->mixed + i * dim, dim), ldt, s);
+      (void)cdam_vector_softmax(s, e->layout.tokens, ldt, a, &sum);
+      cdam_vector_multiply(a, s, ldt, s);
+      cdam_vector_multiply(a, e->factor + i * ldt, ldt, r->weighted + (i * heads + h) * ldt);
     }
-    softmax_rows(e, heads, scores, attention);
-    for (size_t h = 0; h < heads; h++)
-      cdam_vector_multiply(attention + h * ldt, e->factor + i * ldt, ldt,
-                           r->weighted + (i * heads + h) * ldt);
   }
   for (size_t h = 0; h < heads; h++)
     for (size_t p = 0; p < e->layout.panels; p++)
@@ -145,6 +182,7 @@ void cdam_cls_attend(struct cdam_cls *e, size_t n) {
   size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ld = e->ld;
   const float *wk = block->qkv.weight + dim * dim, *bias = block->qkv.bias;
   float temperature = 1 / sqrtf((float)width);
+  for (size_t i = 0; i < n && !e->shared; i++) e->fill(e->context, i, 0);
   first_tokens(e, n);
   struct vit_epilogue with_bias = {.bias = bias};
   kernels->gemm(dim, ld, dim, block->qkv.weight, dim, 1, r->first, ld, r->query, ld, &with_bias);
@@ -216,7 +254,9 @@ static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
     cdam_cls_product(n * chunk, dim, e->width, r->branch + h * e->width, dim,
                      wv + h * e->width * dim, dim, r->reading + h * dim, heads * dim, false);
   for (size_t i = 0; i < n; i++) {
-    against_normed(e, i, chunk * heads, r->reading + i * chunk * heads * dim, r->reads);
+    struct reader w = make_reader(e, chunk * heads, r->reading + i * chunk * heads * dim);
+    for (size_t p = 0; p < e->layout.panels; p++)
+      read_panel(e, &w, i, p, r->reads + p * e->layout.panel);
     for (size_t t = 0; t < chunk; t++) {
       const float *g = r->branch + (i * chunk + t) * dim, *reads = r->reads + t * heads * ldt;
       size_t at = map_at(e, sum, i, first + t);

@@ -15,8 +15,11 @@ static const struct cdam_settings no_settings;
 
 struct worker {
   struct cdam_cls engine;
-  float *tokens;   /* [panels, dim, panel]: the image's tokens that get noise; padding is zero */
-  float low, high; /* range of the tensor that gets noise */
+  const struct job *job;
+  const float *input; /* of the image that gets noise; of the first one when images are the inputs */
+  size_t sample;      /* that is the engine's first input */
+  float *tokens;      /* [panels, dim, panel]: the image's tokens; padding is zero */
+  float low, high;    /* range of the tensor that gets noise */
 };
 
 struct job {
@@ -86,22 +89,24 @@ static void centred_panel(const struct job *job, const float *input, size_t pane
   }
 }
 
-/* The image's tokens into `out`, and the range of what gets noise. */
-static void load_image(const struct job *job, struct worker *w, const float *input, float *out) {
+/* The image that gets noise, and the range of what gets it. */
+static void load_image(const struct job *job, struct worker *w, const float *input) {
   size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
+  w->input = input;
   for (size_t p = 0; p < job->layout.panels; p++)
-    (job->on_normed ? normed_panel : centred_panel)(job, input, p, out + p * panel_size(job));
-  if (job->sampling->kind != CDAM_NOISY) return;
+    (job->on_normed ? normed_panel : centred_panel)(job, input, p,
+                                                    w->tokens + p * panel_size(job));
   if (!job->on_normed) {
     range_of(input, job->layout.tokens * dim, &w->low, &w->high);
     return;
   }
-  w->low = w->high = out[0];
+  w->low = w->high = w->tokens[0];
   for (size_t p = 0; p < job->layout.panels; p++)
     for (size_t k = 0; k < dim; k++) {
       size_t left = job->layout.tokens - p * width;
       float low, high;
-      range_of(out + p * panel_size(job) + k * width, left < width ? left : width, &low, &high);
+      range_of(w->tokens + p * panel_size(job) + k * width, left < width ? left : width, &low,
+               &high);
       w->low = low < w->low ? low : w->low;
       w->high = high > w->high ? high : w->high;
     }
@@ -125,23 +130,24 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
                  size);
 }
 
-/* One sample of the worker's image, whose input is given, to place `place` of its engine. */
-static void make_input(const struct job *job, struct worker *w, const float *input, size_t sample,
-                       size_t place) {
+/* One panel of one of the engine's inputs: an image's own, or a sample of one image. */
+static void fill_panel(void *context, size_t place, size_t panel) {
+  struct worker *w = context;
+  const struct job *job = w->job;
   struct cdam_cls *e = &w->engine;
   const struct vit_arch *arch = &e->model->arch;
-  size_t dim = arch->embed_dim, size = panel_size(job), width = job->layout.panel;
-  float *out = e->tokens + place * job->layout.panels * size;
+  size_t dim = arch->embed_dim, width = job->layout.panel;
+  size_t at = place * job->layout.ld + panel * width;
+  float *out = e->tokens + (place * job->layout.panels + panel) * panel_size(job);
   bool noisy = job->sampling->kind == CDAM_NOISY;
-  if (!noisy) load_image(job, w, input, out);
-  for (size_t p = 0; p < job->layout.panels; p++) {
-    size_t at = place * job->layout.ld + p * width;
-    if (noisy) noisy_panel(job, w, sample, p, out + p * size);
-    if (!job->on_normed)
-      cdam_vector_moments(out + p * size, dim, width, arch->layer_norm_eps, e->mean + at,
-                          e->rstd + at);
-  }
-  e->norm = job->on_normed ? NULL : job->norm;
+  const float *input = noisy ? w->input : w->input + place * job->layout.tokens * dim;
+  if (noisy)
+    noisy_panel(job, w, w->sample + place, panel, out);
+  else
+    centred_panel(job, input, panel, out);
+  if (!job->on_normed)
+    cdam_vector_moments(out, dim, width, arch->layer_norm_eps, e->mean + at, e->rstd + at);
+  if (panel > 0) return;
   /* Noise on the normed tokens leaves the residual branch alone. */
   float mean = cdam_vector_sum(input, dim) / (float)dim;
   for (size_t k = 0; k < dim; k++)
@@ -205,7 +211,7 @@ static float *map_of(struct cdam_maps *maps, size_t image) {
 static void run_images(const struct job *job, struct worker *w, size_t first) {
   const struct cdam_sampling *s = job->sampling;
   size_t left = job->task->trace->batch - first, n = left < job->group ? left : job->group;
-  for (size_t i = 0; i < n; i++) make_input(job, w, input_of(job, first + i), 0, i);
+  w->input = input_of(job, first);
   struct cdam_cls_sum sum = {.maps = map_of(s->maps, first),
                              .routed = map_of(s->routed, first),
                              .content = map_of(s->content, first),
@@ -218,12 +224,11 @@ static void run_images(const struct job *job, struct worker *w, size_t first) {
 static void run_samples(const struct job *job, struct worker *w, size_t index) {
   size_t first = index % job->groups * job->group, image = index / job->groups;
   size_t left = job->samples - first, n = left < job->group ? left : job->group;
-  const float *input = input_of(job, image);
   if (job->sampling->kind == CDAM_SCALED) {
     make_scaled(job, w, image, first, n);
   } else {
-    load_image(job, w, input, w->tokens);
-    for (size_t i = 0; i < n; i++) make_input(job, w, input, first + i, i);
+    load_image(job, w, input_of(job, image));
+    w->sample = first;
   }
   struct cdam_cls_sum sum = {.maps = job->partial + index * job->map_size,
                              .weight = 1 / (float)job->samples};
@@ -259,6 +264,10 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
     struct worker *w = &job->workers[i];
     LC_TRY(cdam_cls_init(&w->engine, task->model, task->targets, task->n_targets,
                          task->trace->tokens, job->group, scaled, err));
+    w->job = job;
+    w->engine.fill = fill_panel;
+    w->engine.context = w;
+    w->engine.norm = job->on_normed ? NULL : job->norm;
     if (job->sampling->kind == CDAM_NOISY) LC_TRY(lc_alloc(&w->tokens, size, sizeof(float), err));
   }
   if (!scaled) return LC_OK;

@@ -26,18 +26,27 @@ INLINE float exp_of(float x) {
   return p * power;
 }
 
-CDAM_CLONES void cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
-                                     float *restrict attention) {
+CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
+                                      float *restrict attention, float *sum) {
   float top = scores[0], total = 0;
-  for (size_t i = 1; i < n; i++) top = scores[i] > top ? scores[i] : top;
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) attention[i] = exp_of(scores[i] - top);
+#pragma omp simd reduction(max : top)
+  for (size_t i = 0; i < n; i++) top = scores[i] > top ? scores[i] : top;
 #pragma omp simd reduction(+ : total)
-  for (size_t i = 0; i < n; i++) total += attention[i];
+  for (size_t i = 0; i < n; i++) {
+    attention[i] = exp_of(scores[i] - top);
+    total += attention[i];
+  }
   float share = 1 / total;
 #pragma omp simd
   for (size_t i = 0; i < n; i++) attention[i] *= share;
   for (size_t i = n; i < padded; i++) attention[i] = 0;
+  *sum = total;
+  return top;
+}
+
+CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] *= factor;
 }
 
 CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,

@@ -14,8 +14,10 @@
 #define CDAM_CLONES
 #endif
 
-/* attention[n] = softmax of scores[n]; from n to padded it is set to zero. */
-void cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention);
+/* attention[n] = softmax of scores[n]; from n to padded it is set to zero. Returns the largest
+ * score, *sum the sum of e^(score - largest). */
+float cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention,
+                          float *sum);
 
 /* slope[i] = d gelu(x)/dx at x = pre[i], given active[i] = gelu(pre[i]). slope may be
  * pre. */
@@ -33,6 +35,8 @@ void cdam_vector_add_routed(const float *k, const float *r, size_t n, float mean
                             float *map);
 void cdam_vector_add_content(const float *a, const float *r, size_t n, float weight, float *map);
 
+/* x[i] *= factor */
+void cdam_vector_scale(float *x, size_t n, float factor);
 /* x[i] = factor[i] * x[i] + constant */
 void cdam_vector_affine(const float *factor, float constant, size_t n, float *x);
 /* x[i] = rstd[i] * (x[i] - along * mean[i]) + constant: what a vector reads of normed tokens, from
