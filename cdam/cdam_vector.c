@@ -144,11 +144,11 @@ CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_
 }
 
 CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,
-                                          size_t n, float *restrict sum) {
+                                          size_t n, float weight, float *restrict sum) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) {
     float e = a[i] * b[i];
-    sum[i] += e > 0 ? e : 0;
+    sum[i] += weight * (e > 0 ? e : 0);
   }
 }
 

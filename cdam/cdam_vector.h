@@ -50,8 +50,8 @@ void cdam_vector_norm_backward(const float *x, float mean, float rstd, const flo
  * means must be small beside their deviations. */
 void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,
                          float *rstd);
-/* sum[i] += max(0, a[i] * b[i]) */
-void cdam_vector_add_positive(const float *a, const float *b, size_t n, float *sum);
+/* sum[i] += weight * max(0, a[i] * b[i]) */
+void cdam_vector_add_positive(const float *a, const float *b, size_t n, float weight, float *sum);
 /* out[i] = x[i] + factor * noise[i]; out may be noise. */
 void cdam_vector_add(const float *x, const float *noise, size_t n, float factor, float *out);
 
