@@ -38,7 +38,7 @@ struct cdam_cls {
   /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight
    * and bias of norm, or tokens_i itself where norm is NULL. Folding the norm into the products
    * spares a pass over the tokens. */
-  float *tokens; /* [group, panels, dim, panel] */
+  float *tokens;                                           /* [group, panels, dim, panel] */
   void (*fill)(void *context, size_t input, size_t panel); /* fills one panel of one input: tokens,
                                                               mean, rstd, and cls with panel 0 */
   void *context;

@@ -63,8 +63,7 @@ static void attend_panel(const struct cdam_cls *e, const struct reader *u, size_
   vit_kernels()->gemm_nt(heads, dim, n, r->weighted + first, ldt, panel_of(e, input, panel), n,
                          means, dim, false);
   for (size_t h = 0; h < heads && e->norm; h++) {
-    float mean =
-        cdam_vector_dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
+    float mean = cdam_vector_dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
     for (size_t k = 0; k < dim; k++) means[h * dim + k] -= mean;
   }
 }

@@ -1,5 +1,5 @@
-/* Pixels to tokens in double: what the first block gets must not be rounded to float32 where sums of
- * later blocks nearly cancel. */
+/* Pixels to tokens in double: what the first block gets must not be rounded to float32 where sums
+ * of later blocks nearly cancel. */
 #include <stdlib.h>
 
 #include "cdam_double.h"

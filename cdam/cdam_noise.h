@@ -1,8 +1,8 @@
 /* Standard normal noise in bulk: the draw depends only on (seed, purpose, index, position).
  *
  * Threefry4x32 with 12 rounds (Salmon, Moraes, Dror, Shaw, SC 2011), the fewest that passed every
- * test of BigCrush; then the normal quantile, octave by octave a polynomial within 4e-6 of it; up to
- * 6.2. The same bits on every CPU: no fused operations. Thread-safety: pure. */
+ * test of BigCrush; then the normal quantile, octave by octave a polynomial within 4e-6 of it; up
+ * to 6.2. The same bits on every CPU: no fused operations. Thread-safety: pure. */
 #ifndef CDAM_NOISE_H
 #define CDAM_NOISE_H
 

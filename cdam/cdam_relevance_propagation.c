@@ -51,8 +51,7 @@ static void block_done(void *context, size_t block) {
 }
 
 static lc_status run_images(const struct cdam_task *task, struct cdam_gradient *g,
-                            const struct rollout *r, struct cdam_maps *maps,
-                            struct lc_error *err) {
+                            const struct rollout *r, struct cdam_maps *maps, struct lc_error *err) {
   size_t size = VIT_CHANNELS * task->height * task->width, patches = task->trace->patches;
   for (size_t i = 0; i < task->trace->batch; i++) {
     struct vit_trace trace;

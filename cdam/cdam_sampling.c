@@ -16,10 +16,11 @@ static const struct cdam_settings no_settings;
 struct worker {
   struct cdam_cls engine;
   const struct job *job;
-  const float *input; /* of the image that gets noise; of the first one when images are the inputs */
-  size_t sample;      /* that is the engine's first input */
-  float *tokens;      /* [panels, dim, panel]: the image's tokens; padding is zero */
-  float low, high;    /* range of the tensor that gets noise */
+  const float
+      *input;      /* of the image that gets noise; of the first one when images are the inputs */
+  size_t sample;   /* that is the engine's first input */
+  float *tokens;   /* [panels, dim, panel]: the image's tokens; padding is zero */
+  float low, high; /* range of the tensor that gets noise */
 };
 
 struct job {
@@ -94,8 +95,7 @@ static void load_image(const struct job *job, struct worker *w, const float *inp
   size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
   w->input = input;
   for (size_t p = 0; p < job->layout.panels; p++)
-    (job->on_normed ? normed_panel : centred_panel)(job, input, p,
-                                                    w->tokens + p * panel_size(job));
+    (job->on_normed ? normed_panel : centred_panel)(job, input, p, w->tokens + p * panel_size(job));
   if (!job->on_normed) {
     range_of(input, job->layout.tokens * dim, &w->low, &w->high);
     return;
@@ -120,8 +120,8 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
   const float *tokens = w->tokens + panel * size;
   if (s->noise) {
     memset(out, 0, size * sizeof *out);
-    turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim, panel,
-               out);
+    turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
+               panel, out);
     cdam_vector_add(tokens, out, size, 1, out);
     return;
   }
@@ -193,8 +193,7 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
     float share = (float)exact;
     for (size_t c = 0; c < ldt; c++) {
       double r = (double)rstd[c], rest = (1 - exact * exact) * (double)arch->layer_norm_eps * r * r;
-      e->factor[i * ldt + c] =
-          (float)(job->on_normed ? exact : exact / sqrt(exact * exact + rest));
+      e->factor[i * ldt + c] = (float)(job->on_normed ? exact : exact / sqrt(exact * exact + rest));
     }
     for (size_t k = 0; k < dim; k++) {
       e->offset[k * e->ld + i] = job->on_normed ? (1 - share) * b : job->norm->bias[k];

@@ -4,8 +4,8 @@
  *   C = (I + E_L) ... (I + E_1),   E_l = mean over heads of max(G_l * R_l, 0)
  *
  * and the map is the CLS row of C at the patches. Never negative. As in the authors' code the rows
- * of I + E_l are not normalised. In double from the pixels on, see cdam_lrp.h. Only the CLS row is needed, so it is carried from the last block
- * to the first as a vector. */
+ * of I + E_l are not normalised. In double from the pixels on, see cdam_lrp.h. Only the CLS row is
+ * needed, so it is carried from the last block to the first as a vector. */
 #include <stdlib.h>
 #include <string.h>
 

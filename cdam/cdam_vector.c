@@ -101,7 +101,7 @@ CDAM_CLONES void cdam_vector_norm_backward(const float *restrict x, float mean, 
                                            const float *restrict weight, size_t n,
                                            float *restrict g) {
   float straight[LANES] = {0}, along[LANES] = {0};
-  for (size_t i = 0; i < n / LANES * LANES; i += LANES)
+  for (size_t i = 0; i < n / LANES * LANES; i += LANES) {
 #pragma omp simd
     for (size_t k = 0; k < LANES; k++) {
       float d = g[i + k] * weight[i + k];
@@ -109,6 +109,7 @@ CDAM_CLONES void cdam_vector_norm_backward(const float *restrict x, float mean, 
       straight[k] += d;
       along[k] += d * ((x[i + k] - mean) * rstd);
     }
+  }
   for (size_t i = n / LANES * LANES; i < n; i++) {
     g[i] *= weight[i];
     straight[0] += g[i];
@@ -127,13 +128,14 @@ CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_
                                      float eps, float *restrict mean, float *restrict rstd) {
   for (size_t c = 0; c < columns; c += LANES) {
     float sum[LANES] = {0}, squares[LANES] = {0};
-    for (size_t r = 0; r < rows; r++)
+    for (size_t r = 0; r < rows; r++) {
 #pragma omp simd
       for (size_t k = 0; k < LANES; k++) {
         float value = x[r * columns + c + k];
         sum[k] += value;
         squares[k] += value * value;
       }
+    }
 #pragma omp simd
     for (size_t k = 0; k < LANES; k++) {
       float m = sum[k] / (float)rows, variance = squares[k] / (float)rows - m * m;

@@ -46,8 +46,8 @@ void cdam_vector_norm(const float *mean, const float *rstd, float along, float c
 /* g becomes the gradient of a layer norm's input x, from that of its output. */
 void cdam_vector_norm_backward(const float *x, float mean, float rstd, const float *weight,
                                size_t n, float *g);
-/* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The columns'
- * means must be small beside their deviations. */
+/* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The
+ * columns' means must be small beside their deviations. */
 void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,
                          float *rstd);
 /* sum[i] += weight * max(0, a[i] * b[i]) */

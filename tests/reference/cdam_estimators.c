@@ -140,7 +140,8 @@ static double shape_difference(const float *a, const float *b, size_t n) {
  * float32 value has two good digits, and the whole map is proportional to its inverse. PyTorch's
  * own float32 is off from its float64 by 3.9e-2 or 6.5e-2 there, depending on its kernels, and the
  * published value, computed in float32, by 1.6e-2. So the truth is PyTorch's float64 of the same
- * rules, which must be met; the published value must be met up to a factor that rounding explains. */
+ * rules, which must be met; the published value must be met up to a factor that rounding explains.
+ */
 static void test_transformer_attribution(void **state) {
   (void)state;
   const struct {
