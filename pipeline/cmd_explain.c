@@ -226,7 +226,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   struct arguments *arguments = (struct arguments *)state->input;
   switch (key) {
   case 'w':
-    arguments->weights = arg;
+    arguments->overrides.weights = arguments->weights = arg;
     return 0;
   case 'c':
     arguments->concept = arg;

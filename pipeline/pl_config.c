@@ -7,6 +7,8 @@
 
 #include "cdam_render.h"
 #include "ct_cube.h"
+#include "lc_file.h"
+#include "pl_prepared.h"
 
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
 static const char *const zscore_words[] = {
@@ -16,6 +18,8 @@ static const char *const colour_words[] = {
     [CDAM_BLUE_ORANGE] = "blue-orange", [CDAM_RED_BLUE] = "red-blue", NULL};
 static const char *const enlarge_words[] = {
     [CDAM_BILINEAR] = "bilinear", [CDAM_NEAREST] = "nearest", NULL};
+static const char *const scale_words[] = {
+    [PL_SCALE_EACH] = "each", [PL_SCALE_COMMON] = "common", NULL};
 static const char *const object_words[] = {"slices", "maps",         "segmentation", "relevance",
                                            "report", "presentation", "all",          NULL};
 static const char *const cube_words[] = {
@@ -87,6 +91,8 @@ static const struct pl_key keys[] = {
      "Colours of negative and positive scores."},
     {"figure.enlarge", PL_CHOICE, AT(figure_enlarge), "bilinear", 0, 0, enlarge_words, KEPT,
      "How the patch grid is brought to the size of the slice."},
+    {"figure.scale", PL_CHOICE, AT(figure_scale), "each", 0, 0, scale_words, KEPT,
+     "Full colour is the largest score of each target, since units differ, or of all together."},
     {"figure.panel_pixels", PL_INTEGER, AT(figure_panel_pixels), "448", 64, 2048, NULL, KEPT,
      "Edge of one panel."},
 
@@ -157,9 +163,9 @@ static lc_status check(const struct pl_config *config, struct lc_error *err) {
   return LC_OK;
 }
 
-static lc_status apply(struct pl_config *config, const struct pl_overrides *overrides,
+/* The file and the options of the command line, in order. */
+static lc_status layer(struct pl_config *config, const struct pl_overrides *overrides,
                        struct lc_error *err) {
-  LC_TRY(pl_schema_init(&pl_config_schema, config, err));
   if (overrides->file) LC_TRY(pl_schema_read(&pl_config_schema, config, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
     LC_TRY(set_pair(config, overrides->keys.items[i], err));
@@ -169,7 +175,24 @@ static lc_status apply(struct pl_config *config, const struct pl_overrides *over
   LC_TRY(set_option(config, "input.series", overrides->series, err));
   LC_TRY(set_option(config, "nodules.source", overrides->nodules, err));
   LC_TRY(set_option(config, "model.weights", overrides->weights, err));
-  LC_TRY(set_option(config, "output.folder", overrides->output, err));
+  return set_option(config, "output.folder", overrides->output, err);
+}
+
+/* Which weights these are is known after the layers; what they say belongs below them. */
+static lc_status apply(struct pl_config *config, const struct pl_overrides *overrides,
+                       struct lc_error *err) {
+  LC_TRY(pl_schema_init(&pl_config_schema, config, err));
+  LC_TRY(layer(config, overrides, err));
+  if (lc_file_exists(config->model_weights)) {
+    struct pl_config beneath = {0};
+    lc_status status = pl_schema_init(&pl_config_schema, &beneath, err);
+    if (status == LC_OK)
+      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", config->model_weights, err);
+    if (status == LC_OK) status = layer(&beneath, overrides, err);
+    pl_schema_free(&pl_config_schema, config);
+    *config = beneath;
+    LC_TRY(status);
+  }
   return check(config, err);
 }
 

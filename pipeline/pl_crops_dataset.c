@@ -1,5 +1,5 @@
-/* A data set made by `lungcdam prepare` as crops: the axial slice through the middle of each cube.
- */
+/* A data set made by `lungcdam prepare` as crops: its cubes, and the axial slice through the middle
+ * of each. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +28,9 @@ static double biomarker(const struct pl_sample *sample, const char *name) {
 static void describe(struct pl_crop *crop, const struct pl_sample *sample, double spacing_mm) {
   long long number = 0;
   crop->spacing_mm = spacing_mm;
+  crop->readers = sample->n_readers;
+  crop->fold_patient = sample->fold_patient;
+  crop->fold_nodule = sample->fold_nodule;
   crop->malignancy = sample->median[CT_MALIGNANCY];
   for (size_t b = 0; b < PL_BIOMARKERS; b++)
     crop->biomarkers[b] = biomarker(sample, pl_biomarker_names[b]);
@@ -58,6 +61,10 @@ lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path, struct
     if (crops->mask && dataset.mask)
       memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
     describe(&crops->crops[i], &dataset.samples[i], dataset.spacing_mm);
+  }
+  if (dataset.dims == 3) { /* the voxels change hands */
+    crops->cubes = dataset.hu;
+    dataset.hu = NULL;
   }
   pl_dataset_free(&dataset);
   return status;

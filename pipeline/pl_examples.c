@@ -5,15 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
 #include "lc_arena.h"
+#include "lc_random.h"
 
 lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
   LC_TRY(pl_crops_read(crops, r->data_crops, err));
-  if (r->data_split == PL_SPLIT_FILE) return LC_OK;
-  lc_status status = pl_crops_fold(
-      crops, r->data_split == PL_SPLIT_PATIENT ? PL_FOLD_PATIENT : PL_FOLD_NODULE,
-      (uint32_t)r->data_folds, (uint32_t)r->data_fold, (uint64_t)r->data_fold_seed, err);
+  bool patients = r->data_split == PL_SPLIT_PATIENT || r->data_split == PL_SPLIT_STORED_PATIENT;
+  enum pl_fold_unit unit = patients ? PL_FOLD_PATIENT : PL_FOLD_NODULE;
+  uint32_t fold = (uint32_t)r->data_fold;
+  lc_status status = LC_OK;
+  if (r->data_split == PL_SPLIT_PATIENT || r->data_split == PL_SPLIT_NODULE)
+    status =
+        pl_crops_fold(crops, unit, (uint32_t)r->data_folds, fold, (uint64_t)r->data_fold_seed, err);
+  else if (r->data_split != PL_SPLIT_FILE)
+    status = pl_crops_stored_fold(crops, unit, fold, err);
   if (status != LC_OK) pl_crops_free(crops);
   return status;
 }
@@ -21,6 +26,16 @@ lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, str
 int pl_crop_label(const struct pl_crop *crop) {
   if (!isfinite(crop->malignancy) || crop->malignancy == 3) return -1;
   return crop->malignancy > 3;
+}
+
+/* What the malignancy output is taught for this nodule; NaN: nothing. */
+static double taught(const struct pl_crop *crop, const struct pl_recipe *recipe) {
+  int label = pl_crop_label(crop);
+  if (!isfinite(crop->malignancy)) return NAN;
+  if (recipe->tasks_grading == PL_GRADING_GRADED)
+    return 1 / (1 + exp(-recipe->tasks_steepness * (crop->malignancy - 3)));
+  if (label < 0) return recipe->tasks_grading == PL_GRADING_HALF ? 0.5 : NAN;
+  return label;
 }
 
 static void find_tasks(struct pl_examples *examples, const struct vit_arch *arch) {
@@ -57,6 +72,37 @@ static lc_status make_scale(struct pl_examples *examples, struct lc_error *err) 
   return LC_OK;
 }
 
+/* Leaves out what too few readers rated. */
+static lc_status keep_rated(struct pl_examples *examples, const char *split, struct lc_error *err) {
+  const struct pl_crops *crops = examples->crops;
+  int least = (int)examples->recipe->data_min_readers;
+  size_t kept = 0;
+  for (size_t i = 0; i < examples->n; i++)
+    if (crops->crops[examples->rows[i]].readers >= least)
+      examples->rows[kept++] = examples->rows[i];
+  examples->n = kept;
+  if (kept == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: no nodule of split \"%s\" is known to have %d readers",
+            crops->path, split, least);
+  return LC_OK;
+}
+
+static lc_status check_cubes(const struct pl_examples *examples, struct lc_error *err) {
+  const struct pl_recipe *r = examples->recipe;
+  const struct pl_crops *crops = examples->crops;
+  bool axial = r->data_views.n == 1 && strcmp(r->data_views.items[0], "axial") == 0;
+  const char *key = r->data_images == PL_IMAGES_CUBE ? "data.images: cube"
+                    : !axial                         ? "data.views"
+                                                     : "augment.slices";
+  if (!crops->cubes && (r->data_images == PL_IMAGES_CUBE || !axial || r->augment_slices > 0))
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: holds crops, but %s needs cubes (`lungcdam prepare`)",
+            crops->path, key);
+  if (crops->cubes && (size_t)r->augment_slices >= crops->size / 2)
+    LC_FAIL(err, LC_ERR_CONFIG, "augment.slices is %lld, expected less than half of a cube of %zu",
+            r->augment_slices, crops->size);
+  return LC_OK;
+}
+
 lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *crops,
                            const struct pl_recipe *recipe, const struct vit_arch *arch,
                            const char *split, const struct pl_label_scale *scale,
@@ -65,11 +111,12 @@ lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *
   examples->crops = crops;
   examples->recipe = recipe;
   find_tasks(examples, arch);
+  LC_TRY(check_cubes(examples, err));
   LC_TRY(pl_crops_split(crops, split, &examples->rows, &examples->n, err));
-  lc_status status = LC_OK;
+  lc_status status = keep_rated(examples, split, err);
   if (scale)
     examples->scale = *scale;
-  else if (examples->biomarkers != SIZE_MAX)
+  else if (status == LC_OK && examples->biomarkers != SIZE_MAX)
     status = make_scale(examples, err);
   if (status != LC_OK) pl_examples_free(examples);
   return status;
@@ -80,56 +127,15 @@ void pl_examples_free(struct pl_examples *examples) {
   memset(examples, 0, sizeof *examples);
 }
 
-/* Clamps, and subtracts and divides by the statistics of the image or of the recipe. */
-static void normalise(const struct pl_recipe *recipe, float *image, size_t n) {
-  double sum = 0, squares = 0, mean = recipe->data_mean, deviation = recipe->data_deviation;
-  for (size_t i = 0; i < n; i++) {
-    double hu = fmin(fmax((double)image[i], recipe->data_hu_low), recipe->data_hu_high);
-    image[i] = (float)hu;
-    sum += hu;
-  }
-  if (recipe->data_zscore == PL_ZSCORE_SLICE) {
-    mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) {
-      double d = (double)image[i] - mean;
-      squares += d * d;
-    }
-    deviation = sqrt(squares / (double)n);
-  }
-  double factor = deviation > 0 ? 1 / deviation : 0; /* a constant image becomes zeros */
-  for (size_t i = 0; i < n; i++) image[i] = (float)(((double)image[i] - mean) * factor);
-}
-
-lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
-                            const struct vit_augment_draw *draw, float *image,
-                            struct lc_error *err) {
-  if (i >= examples->n)
-    LC_FAIL(err, LC_ERR_USAGE, "example %zu of %zu does not exist", i, examples->n);
-  const struct pl_crops *crops = examples->crops;
-  const struct pl_recipe *recipe = examples->recipe;
-  size_t row = examples->rows[i], pixels = (size_t)recipe->data_pixels, n = pixels * pixels;
-  const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
-                                            .size = crops->size,
-                                            .step = recipe->data_spacing_mm /
-                                                    crops->crops[row].spacing_mm,
-                                            .repeat_edge = recipe->data_repeat_edge,
-                                            .outside_hu = CT_AIR_HU};
-  vit_augment_apply(draw, &source, image, pixels);
-  normalise(recipe, image, n);
-  memcpy(image + n, image, n * sizeof *image);
-  memcpy(image + 2 * n, image, n * sizeof *image);
-  return LC_OK;
-}
-
-static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
-                      struct lc_error *err) {
-  const struct pl_examples *examples = context;
+static lc_status load_one(const struct pl_examples *examples, uint64_t epoch, size_t index,
+                          const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
   struct vit_augment_draw draw;
   vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
-  LC_TRY(pl_examples_image(examples, index, &draw, sample->image, err));
-  int label = pl_crop_label(crop);
-  if (examples->malignancy != SIZE_MAX && label >= 0) {
+  struct pl_sight sight = pl_examples_draw_sight(examples, epoch, index);
+  LC_TRY(pl_examples_view(examples, index, sight, &draw, sample->image, err));
+  double label = taught(crop, examples->recipe);
+  if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;
     sample->present[examples->malignancy] = 1;
   }
@@ -140,6 +146,48 @@ static lc_status load(void *context, uint64_t epoch, size_t index, const struct 
     sample->present[examples->biomarkers + b] = 1;
   }
   return LC_OK;
+}
+
+/* Beta(a, a) by Joehnk's method (Metrika 8:5, 1964), for a up to about 1. */
+static double draw_beta(struct lc_random *random, double a) {
+  for (;;) {
+    double u = pow(lc_random_uniform(random), 1 / a), v = pow(lc_random_uniform(random), 1 / a);
+    if (u + v > 0 && u + v <= 1) return u / (u + v);
+  }
+}
+
+/* Image and labels become share * theirs + (1 - share) * another's; a label that one of the two
+ * lacks is missing. */
+static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t index,
+                     const struct vit_sample *sample, struct lc_error *err) {
+  const struct pl_recipe *recipe = examples->recipe;
+  size_t pixels = 3 * (size_t)(recipe->data_pixels * recipe->data_pixels);
+  float *image = NULL, targets[VIT_MAX_OUTPUTS], weight = 1;
+  uint8_t present[VIT_MAX_OUTPUTS] = {0};
+  struct lc_random random;
+  lc_random_init(&random, (uint64_t)recipe->train_seed, "mixup", epoch << 32 | index);
+  size_t other = lc_random_below(&random, (uint32_t)examples->n);
+  float share = (float)draw_beta(&random, recipe->augment_mixup);
+  LC_TRY(lc_alloc(&image, pixels, sizeof *image, err));
+  const struct vit_sample theirs = {
+      .image = image, .targets = targets, .present = present, .weight = &weight};
+  lc_status status = load_one(examples, epoch, other, &theirs, err);
+  for (size_t i = 0; status == LC_OK && i < pixels; i++)
+    sample->image[i] = share * sample->image[i] + (1 - share) * image[i];
+  for (size_t k = 0; status == LC_OK && k < examples->outputs; k++) {
+    sample->present[k] = sample->present[k] && present[k];
+    if (sample->present[k])
+      sample->targets[k] = share * sample->targets[k] + (1 - share) * targets[k];
+  }
+  free(image);
+  return status;
+}
+
+static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
+                      struct lc_error *err) {
+  const struct pl_examples *examples = context;
+  LC_TRY(load_one(examples, epoch, index, sample, err));
+  return examples->recipe->augment_mixup > 0 ? mix(examples, epoch, index, sample, err) : LC_OK;
 }
 
 static void identify(void *context, size_t index, char name[VIT_SAMPLE_NAME]) {
