@@ -263,7 +263,7 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
 #pragma GCC unroll 32
   for (int i = 0; i < R * C * HALVES; i++) sum[i] = vset(0.0F);
   size_t p = 0;
-  for (; p + VIT_LANES <= columns; p += VIT_LANES)
+  for (; p + VIT_LANES <= columns; p += VIT_LANES) {
 #pragma GCC unroll 2
     for (int v = 0; v < HALVES; v++) {
       size_t at = p + (size_t)v * LANES;
@@ -280,8 +280,9 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
         }
       }
     }
+  }
 #pragma GCC unroll 4
-  for (int i = 0; i < R; i++)
+  for (int i = 0; i < R; i++) {
 #pragma GCC unroll 4
     for (int j = 0; j < C; j++) {
       float part[VIT_LANES] __attribute__((aligned(64)));
@@ -294,6 +295,7 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
       float *to = c + (size_t)i * ldc + j;
       *to = accumulate ? *to + part[0] : part[0];
     }
+  }
 }
 
 static void gemm_nt(size_t m, size_t n, size_t columns, const float *a, size_t lda, const float *b,
