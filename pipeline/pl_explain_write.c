@@ -218,7 +218,8 @@ struct sheet {
   struct cdam_panel panels[2 + VIT_MAX_OUTPUTS + 1];
   char captions[2 + VIT_MAX_OUTPUTS + 1][96];
   char heading[256];
-  float *scaled; /* maps brought to a largest score of 1 */
+  float *scaled; /* maps brought to a largest score of 1, one behind another */
+  size_t used;   /* of them */
   size_t n;
 };
 
@@ -246,7 +247,7 @@ static void start_sheet(const struct pl_explain *explain, size_t image, struct s
   }
   figure->window_low_hu = low;
   figure->window_high_hu = high > low ? high : low + 1;
-  sheet->n = 0;
+  sheet->n = sheet->used = 0;
   sheet->panels[sheet->n++] = (struct cdam_panel){
       .hu = grey, .rows = input->height, .columns = input->width, .title = "image"};
 }
@@ -266,6 +267,19 @@ static void add_panel(struct sheet *sheet, const struct cdam_maps *maps, const f
   sheet->panels[sheet->n].title = title;
   sheet->panels[sheet->n].caption = sheet->captions[sheet->n];
   sheet->n++;
+}
+
+/* The map divided by its largest score, which goes to the end of the caption. */
+static void add_relative_panel(struct sheet *sheet, const struct cdam_maps *maps, const float *map,
+                               const char *title) {
+  size_t size = maps->grid_height * maps->grid_width, length = strlen(sheet->captions[sheet->n]);
+  float *scaled = sheet->scaled + sheet->used;
+  double top = largest(map, size);
+  for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
+  snprintf(sheet->captions[sheet->n] + length, sizeof sheet->captions[0] - length,
+           "%slargest score %.3g", length ? "\n" : "", top);
+  sheet->used += size;
+  add_panel(sheet, maps, scaled, title);
 }
 
 static lc_status write_sheet(const struct pl_explain_figures *wishes, const struct sheet *sheet,
@@ -292,47 +306,45 @@ static const char *target_title(const struct cdam_target *target) {
 }
 
 /* Beside the image the attention, where it was asked for too and room is left in two rows of five:
- * with eight biomarkers the grid of Brocki, Binda and Chung. Brought to the maps' largest score,
- * for it has a scale of its own. */
+ * with eight biomarkers the grid of Brocki, Binda and Chung. */
 static void add_attention(const struct pl_explain *explain, size_t image, size_t index,
                           struct sheet *sheet) {
-  const struct cdam_maps *maps = &explain->maps[index], *attention = NULL;
+  const struct cdam_maps *attention = NULL;
   for (size_t i = 0; i < explain->n_estimators; i++)
     if (strcmp(explain->estimators[i]->name, "attention_map") == 0) attention = &explain->maps[i];
-  if (!attention || !explain->estimators[index]->target_dependent || maps->targets + 2 > 10) return;
-  size_t size = attention->grid_height * attention->grid_width;
-  const float *map = cdam_maps_get(attention, image, 0);
-  double top = largest(map, size), of_maps = 0;
-  for (size_t t = 0; t < maps->targets; t++)
-    of_maps =
-        fmax(of_maps, largest(cdam_maps_get(maps, image, t), maps->grid_height * maps->grid_width));
-  for (size_t k = 0; k < size; k++)
-    sheet->scaled[k] = top > 0 ? (float)((double)map[k] / top * of_maps) : 0;
-  snprintf(sheet->captions[sheet->n], 96, "own scale, largest %.3g", top);
-  add_panel(sheet, attention, sheet->scaled, "attention");
+  if (!attention || !explain->estimators[index]->target_dependent ||
+      explain->maps[index].targets + 2 > 10)
+    return;
+  sheet->captions[sheet->n][0] = '\0';
+  add_relative_panel(sheet, attention, cdam_maps_get(attention, image, 0), "attention");
 }
 
-/* The image and one estimator's maps for all targets, on one scale. */
+/* The image and one estimator's maps for all targets. Targets differ in unit, so that several are
+ * each brought to a largest score of 1. */
 static lc_status write_estimator(const struct pl_explain *explain,
                                  const struct pl_explain_figures *wishes, size_t image,
                                  size_t index, struct sheet *sheet, struct cdam_figure *figure,
                                  const char *folder, struct lc_error *err) {
   const struct cdam_estimator *estimator = explain->estimators[index];
   const struct cdam_maps *maps = &explain->maps[index];
+  bool named = estimator->target_dependent, several = maps->targets > 1;
   snprintf(sheet->heading, sizeof sheet->heading, "%s: %s", explain->input.names[image],
            estimator->title);
   figure->heading = sheet->heading;
-  figure->scale = 0;
-  figure->scale_label = "score";
+  figure->scale = several ? 1 : 0;
+  figure->scale_label = several ? "score / largest score of the map" : "score";
   figure->unsigned_maps = !estimator->is_signed;
   start_sheet(explain, image, sheet, figure);
-  add_attention(explain, image, index, sheet);
+  if (several) add_attention(explain, image, index, sheet);
   for (size_t t = 0; t < maps->targets; t++) {
-    bool named = estimator->target_dependent;
+    const float *map = cdam_maps_get(maps, image, t);
+    const char *title = named ? target_title(&explain->targets[t]) : estimator->title;
     sheet->captions[sheet->n][0] = '\0';
     if (named) value_caption(explain, image, t, sheet->captions[sheet->n], 96);
-    add_panel(sheet, maps, cdam_maps_get(maps, image, t),
-              named ? target_title(&explain->targets[t]) : estimator->title);
+    if (several)
+      add_relative_panel(sheet, maps, map, title);
+    else
+      add_panel(sheet, maps, map, title);
   }
   return write_sheet(wishes, sheet, figure, folder, explain->input.names[image], estimator->name,
                      err);
@@ -344,7 +356,6 @@ static lc_status write_target(const struct pl_explain *explain,
                               struct sheet *sheet, struct cdam_figure *figure, const char *folder,
                               struct lc_error *err) {
   char value[96];
-  float *scaled = sheet->scaled;
   value_caption(explain, image, target, value, sizeof value);
   snprintf(sheet->heading, sizeof sheet->heading, "%s: %s, %s", explain->input.names[image],
            explain->targets[target].name, value);
@@ -355,14 +366,10 @@ static lc_status write_target(const struct pl_explain *explain,
   start_sheet(explain, image, sheet, figure);
   for (size_t i = 0; i < explain->n_estimators; i++) {
     const struct cdam_maps *maps = &explain->maps[i];
-    size_t size = maps->grid_height * maps->grid_width;
-    const float *map =
-        cdam_maps_get(maps, image, explain->estimators[i]->target_dependent ? target : 0);
-    double top = largest(map, size);
-    for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
-    snprintf(sheet->captions[sheet->n], 96, "largest score %.3g", top);
-    add_panel(sheet, maps, scaled, explain->estimators[i]->title);
-    scaled += size;
+    bool depends = explain->estimators[i]->target_dependent;
+    sheet->captions[sheet->n][0] = '\0';
+    add_relative_panel(sheet, maps, cdam_maps_get(maps, image, depends ? target : 0),
+                       explain->estimators[i]->title);
   }
   return write_sheet(wishes, sheet, figure, folder, explain->input.names[image],
                      explain->targets[target].name, err);
@@ -378,7 +385,8 @@ lc_status pl_explain_write_figures(const struct pl_explain *explain,
            explain->model.trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ",
            pl_version(), explain->model.weights_sha256);
   for (size_t i = 0; i < explain->n_estimators; i++)
-    total += explain->maps[i].grid_height * explain->maps[i].grid_width;
+    total += explain->maps[i].grid_height * explain->maps[i].grid_width *
+             (explain->maps[i].targets + 1); /* enough for any sheet */
   LC_TRY(lc_alloc(&sheet, 1, sizeof *sheet, err));
   lc_status status = lc_alloc(&sheet->scaled, total, sizeof *sheet->scaled, err);
   for (size_t image = 0; image < explain->input.n && status == LC_OK; image++) {
