@@ -21,6 +21,11 @@ else
   echo "no comparison: $python has no numpy, onnx and onnxruntime (see the head of tests/bench/run.sh)"
 fi
 "$build/tests/lungcdam_bench_explain" --json "$out/explain.json"
+if "$python" -c 'import numpy, torch' 2>/dev/null; then
+  "$python" "$here/explain_peers.py" "$build/tests/lungcdam_bench_explain" --json "$out/explain_peers.json"
+else
+  echo "no comparison of CDAM as published: $python has no torch"
+fi
 if "$python" -c 'import numpy, pydicom, scipy' 2>/dev/null; then
   cmake --build "$build" --target lungcdam >/dev/null
   "$python" "$here/ct_peers.py" "$build/pipeline/lungcdam"
