@@ -10,7 +10,7 @@
 
 /* "seed 3, patient 0, ..." and the program's version: what a phantom was made from. Stored with the
  * truth, so that --resume keeps only what would be made again. */
-#define PL_TRUTH_OPTIONS_SIZE 160
+#define PL_TRUTH_OPTIONS_SIZE 192
 void pl_truth_options(const struct ct_phantom_options *options, char out[PL_TRUTH_OPTIONS_SIZE]);
 
 LC_MUST_CHECK lc_status pl_truth_write(const struct ct_phantom *phantom,
