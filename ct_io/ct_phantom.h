@@ -66,7 +66,7 @@ struct ct_phantom_nodule {
 struct ct_phantom {
   struct ct_write_header header;
   struct ct_volume volume;
-  uint8_t *truth; /* [slice, row, column]: 0 background, n + 1 inside nodule n */
+  uint8_t *truth;    /* [slice, row, column]: 0 background, n + 1 inside nodule n */
   uint8_t *features; /* [slice, row, column]: flags of enum ct_feature */
   struct ct_phantom_nodule nodules[CT_PHANTOM_MAX_NODULES];
   size_t n_nodules;

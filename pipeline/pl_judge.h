@@ -18,13 +18,13 @@
 #define PL_JUDGE_THRESHOLDS 21 /* 0, 0.05 .. 1 of the compactness curves */
 
 struct pl_judge_config {
-  char *data_crops, *data_recipe, *data_split;
+  char *data_crops, *data_recipe, *data_truth, *data_split;
   long long data_items;
   char *model_weights;
   char *target_judged;
   struct pl_list target_compared;
   struct pl_list estimators_names;
-  bool estimators_random;
+  bool estimators_random, estimators_centre;
   long long estimators_samples;
   int missing_kind;
   double missing_value, missing_blur_sigma;
@@ -65,10 +65,11 @@ struct pl_judge_measure {
   const char *doc; /* one line; docs/measures.md says more */
 };
 
-/* One who is judged: an estimator, or the control that draws its map. */
+/* One who is judged: an estimator, or a control that knows nothing of model and image. */
 struct pl_judge_contestant {
   const char *name, *title;
-  const struct cdam_estimator *estimator; /* NULL: the control */
+  const struct cdam_estimator *estimator; /* NULL: a control */
+  bool centre; /* the control whose scores fall with the distance from the middle; else drawn */
   struct cdam_settings settings;
 };
 
@@ -82,6 +83,7 @@ struct pl_judge {
   uint32_t *items; /* [n_items] of examples */
   size_t n_items;
   size_t pixels, grid, patches; /* square */
+  uint8_t *features;            /* [n_items, pixels, pixels] flags of enum ct_feature, or NULL */
   struct cdam_target *targets;  /* [n_targets]; the first is the judged one */
   size_t n_targets;
   struct pl_judge_contestant *contestants;
@@ -98,6 +100,8 @@ void pl_judge_free(struct pl_judge *judge);
 
 /* The list of measures that a configuration asks for; called by pl_judge_init. */
 LC_MUST_CHECK lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err);
+/* Reads where the features of each item's nodule are, when the configuration names a truth. */
+LC_MUST_CHECK lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_error *err);
 /* Whole numbers of a list of texts: "2", "4"; values [n]. */
 LC_MUST_CHECK lc_status pl_judge_numbers(const struct pl_list *list, const char *key, long long low,
                                          long long high, size_t *values, struct lc_error *err);
@@ -143,6 +147,13 @@ LC_MUST_CHECK lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t 
                                            struct lc_error *err);
 
 /* Judges all contestants on one item. Different items may be judged by different threads. */
+/* A value under its name; names that the configuration left out are ignored. */
+void pl_verdict_put(struct pl_verdict *verdict, const struct pl_judge *judge, size_t contestant,
+                    const char *name, double value);
+/* The measures of group "truth" of one contestant's map [patches], where features are known. */
+LC_MUST_CHECK lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t contestant,
+                                       const float *map, struct pl_verdict *verdict,
+                                       struct lc_error *err);
 LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,
                                       struct pl_verdict *verdict, struct lc_error *err);
 /* A wish for maps. */

@@ -55,12 +55,8 @@ static const float *map_of(const struct work *work, size_t contestant) {
   return work->scores + contestant * work->judge->patches;
 }
 
-/* A value under its name; names that the configuration left out are ignored. */
 static void put(struct work *work, size_t contestant, const char *name, double value) {
-  const struct pl_judge *judge = work->judge;
-  for (size_t m = 0; m < judge->n_measures; m++)
-    if (strcmp(judge->measures[m].name, name) == 0)
-      work->verdict->values[contestant * judge->n_measures + m] = value;
+  pl_verdict_put(work->verdict, work->judge, contestant, name, value);
 }
 
 static lc_status explain(struct work *work, struct lc_error *err) {
@@ -261,6 +257,7 @@ static lc_status judge_localisation(struct work *work, struct lc_error *err) {
     put(work, c, "rank_absolute", r.rank);
     put(work, c, "pointing_absolute", r.pointing);
     put(work, c, "auroc_absolute", r.auroc);
+    LC_TRY(pl_judge_truth(judge, work->item, c, map_of(work, c), work->verdict, err));
   }
   return LC_OK;
 }

@@ -73,7 +73,8 @@ static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
 }
 
 static void write_axes(struct pl_h5 *h5, const struct ct_phantom *phantom) {
-  char ids[MOST][16] = {{0}}, ratings[CT_RATING_COUNT][32] = {{0}}, terms[CT_TERM_COUNT][16] = {{0}};
+  char ids[MOST][16] = {{0}}, ratings[CT_RATING_COUNT][32] = {{0}},
+       terms[CT_TERM_COUNT][16] = {{0}};
   for (size_t i = 0; i < phantom->n_nodules; i++)
     snprintf(ids[i], sizeof ids[i], "nodule-%zu", i + 1);
   for (int i = 0; i < CT_RATING_COUNT; i++)
@@ -133,10 +134,11 @@ static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
 }
 
 void pl_truth_options(const struct ct_phantom_options *options, char out[PL_TRUTH_OPTIONS_SIZE]) {
-  snprintf(out, PL_TRUTH_OPTIONS_SIZE,
-           "seed %llu, patient %llu, matrix %zu, slice spacing %g mm, nodules %zu, truth 2, lungcdam %s",
-           (unsigned long long)options->seed, (unsigned long long)options->patient, options->matrix,
-           options->slice_spacing_mm, options->nodules, pl_version());
+  snprintf(
+      out, PL_TRUTH_OPTIONS_SIZE,
+      "seed %llu, patient %llu, matrix %zu, slice spacing %g mm, nodules %zu, truth 2, lungcdam %s",
+      (unsigned long long)options->seed, (unsigned long long)options->patient, options->matrix,
+      options->slice_spacing_mm, options->nodules, pl_version());
 }
 
 lc_status pl_truth_write(const struct ct_phantom *phantom, const struct ct_phantom_options *options,

@@ -22,8 +22,8 @@ float ct_ph_core_cover(const struct ct_ph_scene *scene, const struct ct_ph_nodul
   if (n->texture != CT_PART_SOLID) return 0;
   float radius = mean_radius(n);
   float wobble = 0.12f * radius * ct_ph_texture_at(scene, p, 0.35f * radius + 1);
-  float core = distance + (1 - n->core_share) * n->axes[2] + wobble +
-               0.15f * ph_length(ph_sub(p, n->core));
+  float core =
+      distance + (1 - n->core_share) * n->axes[2] + wobble + 0.15f * ph_length(ph_sub(p, n->core));
   return ph_ramp(0.6f, -0.6f, core);
 }
 
@@ -35,8 +35,7 @@ float ct_ph_calcium(const struct ct_ph_scene *scene, const struct ct_ph_nodule *
   case 6:
     return 0;
   case 1: /* popcorn */
-    return ph_ramp(0.1f, 0.35f,
-                   ct_ph_texture_at(scene, p, 0.30f * radius + 0.6f) + share - 0.25f) *
+    return ph_ramp(0.1f, 0.35f, ct_ph_texture_at(scene, p, 0.30f * radius + 0.6f) + share - 0.25f) *
            ph_ramp(0.4f, 1.2f, inside);
   case 2: /* laminated: a core and a shell */
     return ph_max(ph_ramp(0.4f, -0.4f, from_centre - 0.3f * radius),

@@ -140,7 +140,8 @@ static void known_answers(void **state) {
   assert_ok(pl_judge_init(&judge, &w.config, &test_err));
   struct pl_judged judged = {.judge = &judge};
   assert_int_equal(judge.n_items, 5);
-  assert_int_equal(judge.n_contestants, 5);
+  assert_int_equal(judge.n_contestants, 6); /* four, and two controls */
+  assert_string_equal(judge.contestants[5].name, "centre");
   assert_int_equal(judge.n_targets, 2);
   assert_string_equal(judge.targets[1].name, "other");
   assert_ok(lc_alloc(&judged.verdicts, judge.n_items, sizeof *judged.verdicts, &test_err));
@@ -154,7 +155,7 @@ static void known_answers(void **state) {
   for (size_t m = 0; m < judge.n_measures; m++) {
     const struct cdam_contest *contest = &judged.contests[m];
     const char *name = judge.measures[m].name;
-    for (size_t c = 0; c < 5; c++)
+    for (size_t c = 0; c < 6; c++)
       if (contest->counts[c] != 5) fail_msg("%s is not defined for %zu", name, c);
     if (strcmp(name, "ablation") == 0) { /* token ablation is its own reference */
       assert_near(contest->mean[2].value, 1, 1e-6);
@@ -164,6 +165,7 @@ static void known_answers(void **state) {
     }
     if (strcmp(name, "class_pearson") == 0) { /* attention knows no classes */
       assert_near(contest->mean[3].value, 1, 1e-6);
+      assert_near(contest->mean[5].value, 1, 1e-6); /* nor does the middle */
       assert_true(contest->mean[0].value < 0.999);
       seen[1] = true;
     }
@@ -171,9 +173,13 @@ static void known_answers(void **state) {
       assert_near(contest->mean[3].value, 1, 1e-6);
       seen[2] = true;
     }
+    if (strcmp(name, "pointing") == 0) assert_near(contest->mean[5].value, 1, 1e-6); /* all balls */
+    if (strcmp(name, "pair_share") == 0) assert_near(contest->mean[5].value, 0.5, 1e-6);
+    if (strcmp(name, "max_sensitivity") == 0) assert_near(contest->mean[5].value, 0, 0);
     if (strcmp(name, "repeatability") == 0) {
       assert_near(contest->mean[0].value, 1, 0);
       assert_true(contest->mean[1].value < 1 && contest->mean[1].value > contest->mean[4].value);
+      assert_near(contest->mean[5].value, 1, 0);
       seen[3] = true;
     }
   }
