@@ -27,11 +27,8 @@ file(GLOB headers common/lc_*.h ct_io/ct_*.h vit/vit_*.h cdam/cdam_*.h)
 list(FILTER headers EXCLUDE REGEX "_internal\\.h$")
 install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam)
 
-file(GLOB recipes configs/*.yaml)
-if(recipes)
-  install(FILES ${recipes} DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam/configs)
-endif()
-install(DIRECTORY configs/recipes DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam/configs)
+# Configurations, recipes, and the model that ships.
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam)
 
 configure_file(cmake/lungcdam.pc.in lungcdam.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/lungcdam.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -49,7 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments->request.against = arg;
     return 0;
   case 'w':
-    arguments->weights = arg;
+    arguments->weights = arguments->overrides.weights = arg;
     return 0;
   case 'd':
     arguments->overrides.crops = arg;

@@ -171,7 +171,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   struct lc_error err;
   switch (key) {
   case 'w':
-    arguments->weights = arg;
+    arguments->weights = arguments->overrides.weights = arg;
     return 0;
   case 't':
     arguments->tensor = arg;

@@ -7,6 +7,8 @@
 
 #include "cdam_render.h"
 #include "ct_cube.h"
+#include "lc_file.h"
+#include "pl_prepared.h"
 
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
 static const char *const zscore_words[] = {
@@ -157,9 +159,9 @@ static lc_status check(const struct pl_config *config, struct lc_error *err) {
   return LC_OK;
 }
 
-static lc_status apply(struct pl_config *config, const struct pl_overrides *overrides,
+/* The file and the options of the command line, in order. */
+static lc_status layer(struct pl_config *config, const struct pl_overrides *overrides,
                        struct lc_error *err) {
-  LC_TRY(pl_schema_init(&pl_config_schema, config, err));
   if (overrides->file) LC_TRY(pl_schema_read(&pl_config_schema, config, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
     LC_TRY(set_pair(config, overrides->keys.items[i], err));
@@ -169,7 +171,24 @@ static lc_status apply(struct pl_config *config, const struct pl_overrides *over
   LC_TRY(set_option(config, "input.series", overrides->series, err));
   LC_TRY(set_option(config, "nodules.source", overrides->nodules, err));
   LC_TRY(set_option(config, "model.weights", overrides->weights, err));
-  LC_TRY(set_option(config, "output.folder", overrides->output, err));
+  return set_option(config, "output.folder", overrides->output, err);
+}
+
+/* Which weights these are is known after the layers; what they say belongs below them. */
+static lc_status apply(struct pl_config *config, const struct pl_overrides *overrides,
+                       struct lc_error *err) {
+  LC_TRY(pl_schema_init(&pl_config_schema, config, err));
+  LC_TRY(layer(config, overrides, err));
+  if (lc_file_exists(config->model_weights)) {
+    struct pl_config beneath = {0};
+    lc_status status = pl_schema_init(&pl_config_schema, &beneath, err);
+    if (status == LC_OK)
+      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", config->model_weights, err);
+    if (status == LC_OK) status = layer(&beneath, overrides, err);
+    pl_schema_free(&pl_config_schema, config);
+    *config = beneath;
+    LC_TRY(status);
+  }
   return check(config, err);
 }
 

@@ -7,6 +7,7 @@
 
 #include "ct_volume.h"
 #include "lc_arena.h"
+#include "lc_random.h"
 
 lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
   LC_TRY(pl_crops_read(crops, r->data_crops, err));
@@ -21,6 +22,16 @@ lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, str
 int pl_crop_label(const struct pl_crop *crop) {
   if (!isfinite(crop->malignancy) || crop->malignancy == 3) return -1;
   return crop->malignancy > 3;
+}
+
+/* What the malignancy output is taught for this nodule; NaN: nothing. */
+static double taught(const struct pl_crop *crop, const struct pl_recipe *recipe) {
+  int label = pl_crop_label(crop);
+  if (!isfinite(crop->malignancy)) return NAN;
+  if (recipe->tasks_grading == PL_GRADING_GRADED)
+    return 1 / (1 + exp(-recipe->tasks_steepness * (crop->malignancy - 3)));
+  if (label < 0) return recipe->tasks_grading == PL_GRADING_HALF ? 0.5 : NAN;
+  return label;
 }
 
 static void find_tasks(struct pl_examples *examples, const struct vit_arch *arch) {
@@ -121,15 +132,14 @@ lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
   return LC_OK;
 }
 
-static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
-                      struct lc_error *err) {
-  const struct pl_examples *examples = context;
+static lc_status load_one(const struct pl_examples *examples, uint64_t epoch, size_t index,
+                          const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
   struct vit_augment_draw draw;
   vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
   LC_TRY(pl_examples_image(examples, index, &draw, sample->image, err));
-  int label = pl_crop_label(crop);
-  if (examples->malignancy != SIZE_MAX && label >= 0) {
+  double label = taught(crop, examples->recipe);
+  if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;
     sample->present[examples->malignancy] = 1;
   }
@@ -140,6 +150,48 @@ static lc_status load(void *context, uint64_t epoch, size_t index, const struct 
     sample->present[examples->biomarkers + b] = 1;
   }
   return LC_OK;
+}
+
+/* Beta(a, a) by Joehnk's method (Metrika 8:5, 1964), for a up to about 1. */
+static double draw_beta(struct lc_random *random, double a) {
+  for (;;) {
+    double u = pow(lc_random_uniform(random), 1 / a), v = pow(lc_random_uniform(random), 1 / a);
+    if (u + v > 0 && u + v <= 1) return u / (u + v);
+  }
+}
+
+/* Image and labels become share * theirs + (1 - share) * another's; a label that one of the two
+ * lacks is missing. */
+static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t index,
+                     const struct vit_sample *sample, struct lc_error *err) {
+  const struct pl_recipe *recipe = examples->recipe;
+  size_t pixels = 3 * (size_t)(recipe->data_pixels * recipe->data_pixels);
+  float *image = NULL, targets[VIT_MAX_OUTPUTS], weight = 1;
+  uint8_t present[VIT_MAX_OUTPUTS] = {0};
+  struct lc_random random;
+  lc_random_init(&random, (uint64_t)recipe->train_seed, "mixup", epoch << 32 | index);
+  size_t other = lc_random_below(&random, (uint32_t)examples->n);
+  float share = (float)draw_beta(&random, recipe->augment_mixup);
+  LC_TRY(lc_alloc(&image, pixels, sizeof *image, err));
+  const struct vit_sample theirs = {
+      .image = image, .targets = targets, .present = present, .weight = &weight};
+  lc_status status = load_one(examples, epoch, other, &theirs, err);
+  for (size_t i = 0; status == LC_OK && i < pixels; i++)
+    sample->image[i] = share * sample->image[i] + (1 - share) * image[i];
+  for (size_t k = 0; status == LC_OK && k < examples->outputs; k++) {
+    sample->present[k] = sample->present[k] && present[k];
+    if (sample->present[k])
+      sample->targets[k] = share * sample->targets[k] + (1 - share) * targets[k];
+  }
+  free(image);
+  return status;
+}
+
+static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
+                      struct lc_error *err) {
+  const struct pl_examples *examples = context;
+  LC_TRY(load_one(examples, epoch, index, sample, err));
+  return examples->recipe->augment_mixup > 0 ? mix(examples, epoch, index, sample, err) : LC_OK;
 }
 
 static void identify(void *context, size_t index, char name[VIT_SAMPLE_NAME]) {

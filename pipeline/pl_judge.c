@@ -16,8 +16,8 @@
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
-  struct pl_recipe_overrides overrides = {.file =
-                                              *config->data_recipe ? config->data_recipe : NULL};
+  struct pl_recipe_overrides overrides = {
+      .weights = config->model_weights, .file = *config->data_recipe ? config->data_recipe : NULL};
   if (!*config->data_crops)
     LC_FAIL(err, LC_ERR_CONFIG, "data.crops is empty, expected an HDF5 file (or --crops FILE)");
   if (!*config->model_weights)

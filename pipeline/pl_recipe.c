@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pl_prepared.h"
+
 static const char *const zscore_words[] = {
     [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", NULL};
 static const char *const split_words[] = {
@@ -18,6 +20,11 @@ static const char *const schedule_words[] = {[VIT_SCHEDULE_CONSTANT] = "constant
                                              [VIT_SCHEDULE_COSINE] = "cosine",
                                              [VIT_SCHEDULE_TRIANGULAR2] = "triangular2",
                                              NULL};
+
+static const char *const grading_words[] = {[PL_GRADING_BINARY] = "binary",
+                                            [PL_GRADING_HALF] = "half",
+                                            [PL_GRADING_GRADED] = "graded",
+                                            NULL};
 
 #define AT(field) offsetof(struct pl_recipe, field)
 #define PLACE true
@@ -73,6 +80,13 @@ static const struct pl_key keys[] = {
      "head."},
     {"tasks.biomarkers", PL_REAL, AT(tasks_biomarkers), "1", 0, 1000, NULL, KEPT,
      "Weight of Huber's loss on the eight z-scored biomarkers; 0: no such head."},
+    {"tasks.huber_delta", PL_REAL, AT(tasks_huber_delta), "1", 0.01, 1000, NULL, KEPT,
+     "Deviations from which Huber's loss grows linearly; large: squared error."},
+    {"tasks.grading", PL_CHOICE, AT(tasks_grading), "binary", 0, 0, grading_words, KEPT,
+     "Malignancy taught: above or below 3; the same and 3 as 0.5; or a logistic curve of the "
+     "rating."},
+    {"tasks.steepness", PL_REAL, AT(tasks_steepness), "1.5", 0.01, 100, NULL, KEPT,
+     "Logit a rating point of the curve for 'graded', which is 0.5 at 3."},
 
     {"train.batch", PL_INTEGER, AT(train_batch), "64", 1, 4096, NULL, KEPT, "Nodules a step."},
     {"train.part", PL_INTEGER, AT(train_part), "0", 0, 4096, NULL, KEPT,
@@ -141,6 +155,8 @@ static const struct pl_key keys[] = {
      "Standard deviation of the logarithm of a factor of HU + 1000."},
     {"augment.noise_hu", PL_REAL, AT(augment_noise_hu), "20", 0, 4096, NULL, KEPT,
      "White noise of a standard deviation up to this."},
+    {"augment.mixup", PL_REAL, AT(augment_mixup), "0", 0, 2, NULL, KEPT,
+     "Mixes images and labels of two nodules by a share from Beta(a, a); 0: no."},
 
     {"test.symmetries", PL_BOOL, AT(test_symmetries), "true", 0, 0, NULL, KEPT,
      "Average over the eight rotations and flips when measuring at the end."},
@@ -187,6 +203,7 @@ static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
 static lc_status apply(struct pl_recipe *recipe, const struct pl_recipe_overrides *overrides,
                        struct lc_error *err) {
   LC_TRY(pl_schema_init(&pl_recipe_schema, recipe, err));
+  LC_TRY(pl_prepared_apply(&pl_recipe_schema, recipe, "recipe.", overrides->weights, err));
   if (overrides->file) LC_TRY(pl_schema_read(&pl_recipe_schema, recipe, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
     LC_TRY(set_pair(recipe, overrides->keys.items[i], err));

@@ -18,6 +18,12 @@ enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED };
 enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
 /* Where splits come from: the file, or folds by pl_crops_fold. */
 enum pl_split { PL_SPLIT_FILE = 0, PL_SPLIT_PATIENT, PL_SPLIT_NODULE };
+/* What the malignancy output is taught. Measuring always asks for above or below 3. */
+enum pl_grading {
+  PL_GRADING_BINARY = 0, /* 0 below 3, 1 above, 3 left out */
+  PL_GRADING_HALF,       /* the same, and 3 is taught as 0.5 */
+  PL_GRADING_GRADED      /* 1 / (1 + exp(-steepness (rating - 3))) */
+};
 enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
 
 struct pl_recipe {
@@ -33,7 +39,9 @@ struct pl_recipe {
       model_seed;
   struct pl_list model_frozen;
 
-  double tasks_malignancy, tasks_biomarkers;
+  double tasks_malignancy, tasks_biomarkers, tasks_huber_delta;
+  int tasks_grading;
+  double tasks_steepness;
 
   long long train_batch, train_part, train_epochs, train_seed;
   bool train_whole_batches, train_recompute;
@@ -51,7 +59,7 @@ struct pl_recipe {
 
   bool augment_quarter_turns, augment_flips;
   double augment_rotation_deg, augment_shift_px, augment_scale, augment_offset_hu, augment_gain,
-      augment_noise_hu;
+      augment_noise_hu, augment_mixup;
 
   bool test_symmetries;
   long long test_bootstrap;
@@ -65,6 +73,7 @@ extern const struct pl_schema pl_recipe_schema;
 
 /* What the command line says on top of a recipe file. */
 struct pl_recipe_overrides {
+  const char *weights; /* how its images are prepared comes before the file; or NULL */
   char *file;          /* RECIPE.yaml, or NULL */
   struct pl_list keys; /* "key=value" as --set got them */
   char *crops, *output;

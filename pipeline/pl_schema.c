@@ -142,6 +142,12 @@ static void print_value(struct lc_text *out, const struct pl_key *key, const voi
   }
 }
 
+void pl_schema_print_value(const struct pl_schema *schema, const void *object, const char *key,
+                           struct lc_text *out) {
+  const struct pl_key *found = pl_schema_find(schema, key);
+  if (found) print_value(out, found, object);
+}
+
 static void print_doc(struct lc_text *out, const struct pl_key *key, int indent) {
   lc_text_add(out, "%*s# %s", indent, "", key->doc);
   if (key->choices) {

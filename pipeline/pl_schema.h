@@ -69,6 +69,10 @@ enum pl_print {
 void pl_schema_print(const struct pl_schema *schema, const void *object, enum pl_print how,
                      struct lc_text *out);
 
+/* One value as YAML; `key` must exist. */
+void pl_schema_print_value(const struct pl_schema *schema, const void *object, const char *key,
+                           struct lc_text *out);
+
 /* The key with this name, or NULL. */
 const struct pl_key *pl_schema_find(const struct pl_schema *schema, const char *name);
 

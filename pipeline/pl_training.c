@@ -8,6 +8,7 @@
 
 #include "lc_file.h"
 #include "lc_log.h"
+#include "pl_prepared.h"
 #include "pl_progress.h"
 #include "pl_runlog.h"
 #include "pl_signal.h"
@@ -181,6 +182,7 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) {
     struct vit_loss_task *task = &t->train.loss.tasks[k];
     task->weight = task->kind == VIT_LOSS_BCE ? r->tasks_malignancy : r->tasks_biomarkers;
+    if (task->kind == VIT_LOSS_HUBER) task->delta = r->tasks_huber_delta;
   }
   return LC_OK;
 }
@@ -250,8 +252,12 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
   lc_status status = pl_training_fold(model, &t->learn.scale, err);
   if (status == LC_OK)
     status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
+  struct pl_prepared prepared = {0};
+  if (status == LC_OK) status = pl_prepared_describe(&prepared, t->recipe, err);
   if (status == LC_OK)
-    status = vit_model_save(model, path, "trained by lungcdam; research use only", err);
+    status = vit_model_save_with(model, path, "trained by lungcdam; research use only",
+                                 prepared.pairs, prepared.n, err);
+  pl_prepared_free(&prepared);
   if (status != LC_OK) vit_model_free(model);
   return status;
 }

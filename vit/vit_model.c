@@ -67,8 +67,8 @@ failed:
 
 /* Metadata on its way to a file. */
 struct pairs {
-  char text[64][LC_ERROR_SIZE];
-  const char *pointer[64];
+  char text[128][LC_ERROR_SIZE];
+  const char *pointer[128];
   size_t n; /* texts, two a pair */
 };
 
@@ -123,6 +123,11 @@ static void fill_tensor(struct vit_tensor *tensor, struct vit_parameter *p, cons
 
 lc_status vit_model_save(const struct vit_model *model, const char *path, const char *note,
                          struct lc_error *err) {
+  return vit_model_save_with(model, path, note, NULL, 0, err);
+}
+
+lc_status vit_model_save_with(const struct vit_model *model, const char *path, const char *note,
+                              const char *const *metadata, size_t n, struct lc_error *err) {
   struct vit_parameters parameters = {0};
   const vit_real ***slots = NULL;
   struct vit_tensor *tensors = NULL;
@@ -148,6 +153,7 @@ lc_status vit_model_save(const struct vit_model *model, const char *path, const 
       fill_tensor(&tensors[i], p, values);
   }
   describe(model, note, pairs);
+  for (size_t i = 0; i < n; i++) add_pair(pairs, metadata[2 * i], "%s", metadata[2 * i + 1]);
   LC_TRY_GOTO(vit_tensor_file_write(path, tensors, parameters.n, pairs->pointer, pairs->n / 2, err),
               done);
 done:

@@ -71,6 +71,10 @@ void vit_model_free(struct vit_model *model);
 /* Writes all parameters and the shape as metadata; `note` (may be NULL) goes to metadata "note". */
 LC_MUST_CHECK lc_status vit_model_save(const struct vit_model *model, const char *path,
                                        const char *note, struct lc_error *err);
+/* The same with n more pairs of key and value in the metadata (at most 32, values below 1 KiB). */
+LC_MUST_CHECK lc_status vit_model_save_with(const struct vit_model *model, const char *path,
+                                            const char *note, const char *const *metadata, size_t n,
+                                            struct lc_error *err);
 
 /* Fills weights_sha256: of the file, or of the parameter block for weights that have none. */
 LC_MUST_CHECK lc_status vit_model_hash(struct vit_model *model, struct lc_error *err);

@@ -60,6 +60,11 @@ expect 0 "" evaluate "$work/whole/recipe.yaml" -w "$work/whole/model.safetensors
   --predictions "$work/predictions.csv"
 cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate and train measure differently"
 cmp -s "$work/predictions.csv" "$work/whole/predictions.csv" || fail "predictions differ"
+expect 0 "" evaluate -w "$work/whole/model.safetensors" -d "$crops" --json --set test.bootstrap=50
+cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate does not take the preparation from the weights"
+expect 0 "edge: 32" config --print -w "$work/whole/model.safetensors"
+grep -q "views: \[\"axial\"\]" "$work/out" || fail "config does not take the views from the weights"
+expect 0 "edge: 48" config --print -w "$work/whole/model.safetensors" --set cube.edge=48
 expect 4 "train, validate" evaluate "$recipe" -w "$work/whole/model.safetensors" -d "$crops" --split x
 
 # A finished model is where another training starts; its backbone may stay as it is.

@@ -150,6 +150,68 @@ static void labels_and_masks(void **state) {
 
 /* The linear ramp of the file, resampled by hand: example 0 has 0.5 mm pixels, output pixels are
  * 0.35 mm apart, so HU rise by 7 a row and by 0.7 a column. */
+/* Nodule 2 of the split to learn from is rated exactly 3. */
+static void malignancy_is_taught_in_grades(void **state) {
+  (void)state;
+  struct world w;
+  world_init(&w);
+  static float image[3 * 8 * 8];
+  float targets[9], weight;
+  uint8_t present[9];
+  const struct vit_sample sample = {image, targets, present, &weight};
+  struct vit_samples samples = pl_examples_samples(&w.learn);
+  for (int grading = PL_GRADING_BINARY; grading <= PL_GRADING_GRADED; grading++)
+    for (size_t i = 0; i < 3; i++) {
+      memset(present, 0, sizeof present);
+      w.recipe.tasks_grading = grading;
+      w.recipe.tasks_steepness = 2;
+      assert_ok(samples.load(samples.context, 0, i, &sample, &test_err));
+      const double rating = (double)malignancy[i];
+      assert_int_equal(present[0], grading != PL_GRADING_BINARY || rating != 3);
+      if (!present[0]) continue;
+      double graded = 1 / (1 + exp(-2 * (rating - 3)));
+      double plain = rating == 3 ? 0.5 : rating > 3;
+      assert_near(targets[0], grading == PL_GRADING_GRADED ? graded : plain, 1e-6);
+    }
+  world_free(&w);
+}
+
+/* Mixing lies between the two: with one image as its own only partner nothing changes; labels stay
+ * between the smallest and the largest; the draw depends on epoch and index alone. */
+static void mixing_keeps_within_what_is_mixed(void **state) {
+  (void)state;
+  struct world w;
+  world_init(&w);
+  static float image[3 * 8 * 8], again[3 * 8 * 8];
+  float targets[9], targets_again[9], weight;
+  uint8_t present[9] = {0}, present_again[9] = {0};
+  const struct vit_sample sample = {image, targets, present, &weight};
+  const struct vit_sample second = {again, targets_again, present_again, &weight};
+  struct vit_samples samples = pl_examples_samples(&w.learn);
+  w.recipe.tasks_grading = PL_GRADING_HALF;
+  w.recipe.augment_mixup = 0.5;
+  size_t between = 0;
+  for (uint64_t epoch = 0; epoch < 50; epoch++) {
+    memset(present, 0, sizeof present);
+    memset(present_again, 0, sizeof present_again);
+    assert_ok(samples.load(samples.context, epoch, 1, &sample, &test_err)); /* benign: target 0 */
+    assert_ok(samples.load(samples.context, epoch, 1, &second, &test_err));
+    assert_memory_equal(image, again, sizeof image);
+    assert_memory_equal(targets, targets_again, sizeof targets);
+    assert_true(present[0] && targets[0] >= 0 && targets[0] <= 1);
+    between += targets[0] > 0.01F && targets[0] < 0.99F;
+  }
+  assert_true(between > 5);
+  w.learn.n = 1;
+  w.recipe.augment_quarter_turns = false;
+  assert_ok(samples.load(samples.context, 0, 0, &sample, &test_err));
+  w.recipe.augment_mixup = 0;
+  assert_ok(samples.load(samples.context, 0, 0, &second, &test_err));
+  for (size_t k = 0; k < 9; k++) assert_near(targets[k], targets_again[k], 1e-6);
+  for (size_t k = 0; k < 192; k++) assert_near(image[k], again[k], 1e-5);
+  world_free(&w);
+}
+
 static void images_are_resampled_and_normalised(void **state) {
   (void)state;
   struct world w;
@@ -264,6 +326,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(files_are_read),
       cmocka_unit_test(labels_and_masks),
+      cmocka_unit_test(malignancy_is_taught_in_grades),
+      cmocka_unit_test(mixing_keeps_within_what_is_mixed),
       cmocka_unit_test(images_are_resampled_and_normalised),
       cmocka_unit_test(splits_share_no_patient),
       cmocka_unit_test(folds_part_no_patient),

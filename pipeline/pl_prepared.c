@@ -1,0 +1,91 @@
+#include "pl_prepared.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vit_tensor_file.h"
+
+/* What says how images are made, in a recipe and in the configuration of a run. */
+static const char *const recipe_keys[] = {
+    "data.spacing_mm", "data.pixels", "data.repeat_edge", "data.hu_low",     "data.hu_high",
+    "data.zscore",     "data.mean",   "data.deviation",   "test.symmetries", NULL};
+static const char *const run_groups[] = {"cube.", "preprocess.", NULL};
+
+static bool is_listed(const char *const *list, const char *key) {
+  for (; *list; list++)
+    if (strcmp(*list, key) == 0) return true;
+  return false;
+}
+
+static bool is_in_group(const char *const *groups, const char *key) {
+  for (; *groups; groups++)
+    if (strncmp(*groups, key, strlen(*groups)) == 0) return true;
+  return false;
+}
+
+static bool is_safetensors(const char *path) {
+  static const char ending[] = ".safetensors";
+  size_t length = strlen(path), end = sizeof ending - 1;
+  return length > end && strcmp(path + length - end, ending) == 0;
+}
+
+lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const char *prefix,
+                            const char *path, struct lc_error *err) {
+  struct vit_tensor_file file;
+  size_t length = strlen(prefix);
+  if (!path || !is_safetensors(path)) return LC_OK;
+  LC_TRY(vit_tensor_file_open(&file, path, err));
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < file.n_metadata && status == LC_OK; i++) {
+    const char *key = file.metadata[2 * i], *value = file.metadata[2 * i + 1];
+    if (strncmp(key, prefix, length) != 0) continue;
+    if (!is_listed(recipe_keys, key + length) && !is_in_group(run_groups, key + length))
+      status = lc_fail(err, LC_ERR_CONFIG, __FILE__, __LINE__,
+                       "%s: metadata \"%s\" does not say how images are prepared", path, key);
+    else
+      status = pl_schema_set(schema, object, path, key + length, value, err);
+  }
+  vit_tensor_file_close(&file);
+  return status;
+}
+
+static void add(struct pl_prepared *prepared, const char *prefix, const char *key,
+                const char *value) {
+  if (2 * prepared->n + 2 > sizeof prepared->texts / sizeof prepared->texts[0]) return;
+  struct lc_text *texts = &prepared->texts[2 * prepared->n++];
+  lc_text_add(&texts[0], "%s%s", prefix, key);
+  lc_text_add(&texts[1], "%s", value);
+}
+
+/* A key of the recipe under a name of the run's configuration. */
+static void add_as(struct pl_prepared *prepared, const struct pl_recipe *recipe, const char *key,
+                   const char *run_key) {
+  struct lc_text value = {0};
+  pl_schema_print_value(&pl_recipe_schema, recipe, key, &value);
+  add(prepared, run_key ? "run." : "recipe.", run_key ? run_key : key, lc_text_get(&value));
+  lc_text_free(&value);
+}
+
+lc_status pl_prepared_describe(struct pl_prepared *prepared, const struct pl_recipe *recipe,
+                               struct lc_error *err) {
+  memset(prepared, 0, sizeof *prepared);
+  for (size_t i = 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
+  add_as(prepared, recipe, "data.pixels", "cube.edge");
+  add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");
+  add_as(prepared, recipe, "data.hu_low", "preprocess.hu_low");
+  add_as(prepared, recipe, "data.hu_high", "preprocess.hu_high");
+  add_as(prepared, recipe, "data.zscore", "preprocess.zscore");
+  add_as(prepared, recipe, "data.mean", "preprocess.mean");
+  add_as(prepared, recipe, "data.deviation", "preprocess.deviation");
+  add(prepared, "run.", "preprocess.views", "[axial]");
+  for (size_t i = 0; i < 2 * prepared->n; i++) {
+    if (prepared->texts[i].failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for metadata");
+    prepared->pairs[i] = lc_text_get(&prepared->texts[i]);
+  }
+  return LC_OK;
+}
+
+void pl_prepared_free(struct pl_prepared *prepared) {
+  for (size_t i = 0; i < 2 * prepared->n; i++) lc_text_free(&prepared->texts[i]);
+  memset(prepared, 0, sizeof *prepared);
+}
