@@ -2,10 +2,10 @@
 
 #include <math.h>
 
-#define WIDTH 680.0
+#define WIDTH 600.0 /* two go beside one another */
 #define HEIGHT 380.0
 #define LEFT 64.0
-#define RIGHT 200.0 /* legend */
+#define RIGHT 176.0 /* legend */
 #define TOP 34.0
 #define BOTTOM 72.0
 
@@ -60,12 +60,19 @@ static struct frame find_frame(const struct pl_chart *chart) {
   return f;
 }
 
+/* 1, 2 or 5 times a power of ten, so that about four steps fill the range. */
+static double nice_step(double range) {
+  double rough = range / 4, power = pow(10, floor(log10(rough))), lead = rough / power;
+  return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
+}
+
 static void draw_axes(const struct pl_chart *chart, const struct frame *f, struct lc_text *out) {
   lc_text_add(out, "<text x=\"%g\" y=\"18\" class=\"t\">", LEFT);
   pl_html_escape(out, chart->title);
   lc_text_add(out, "</text>\n");
-  for (int i = 0; i <= 4; i++) {
-    double y = f->y0 + (f->y1 - f->y0) * i / 4;
+  double step = nice_step(f->y1 - f->y0);
+  for (double i = ceil(f->y0 / step); i * step <= f->y1; i++) {
+    double y = i * step + 0; /* no negative zero */
     lc_text_add(out,
                 "<line x1=\"%g\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\" class=\"g\"/><text x=\"%g\" "
                 "y=\"%.1f\" text-anchor=\"end\">%.3g</text>\n",
@@ -82,7 +89,7 @@ static void draw_axes(const struct pl_chart *chart, const struct frame *f, struc
     pl_html_escape(out, chart->x_words[i]);
     lc_text_add(out, "</text>\n");
   }
-  lc_text_add(out, "<text x=\"%g\" y=\"%g\">", LEFT, HEIGHT - 4);
+  lc_text_add(out, "<text x=\"%g\" y=\"%g\">", LEFT, chart->x_words ? HEIGHT - 4 : HEIGHT - 34);
   pl_html_escape(out, chart->x_label);
   lc_text_add(out, "</text><text transform=\"translate(14 %g) rotate(-90)\">", HEIGHT - BOTTOM);
   pl_html_escape(out, chart->y_label);

@@ -17,7 +17,7 @@ static const char style[] =
     "1em;color:#1a1a1a}"
     "table{border-collapse:collapse;font-size:13px;margin:.6em 0 1.6em}"
     "th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}"
-    "th:first-child,td:first-child{text-align:left}td.b{font-weight:600;background:#e8f2fa}"
+    "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}td.b{font-weight:600;background:#e8f2fa}"
     "td small{color:#666}.o{overflow-x:auto}.n{background:#fff3cd;padding:.6em 1em;font-weight:600}"
     "svg text{font:11px system-ui,sans-serif;fill:#333}svg .t{font-size:14px;font-weight:600}"
     "svg .g{stroke:#e3e3e3}svg{max-width:100%;margin:.5em 1em .5em 0}"
@@ -45,16 +45,22 @@ static void write_head(const struct pl_judged *judged, struct lc_text *out) {
               judge->n_contestants, 100 * judge->config->bootstrap_level);
 }
 
+/* What few nodules define is not shaded, and says so. */
 static void write_cell(const struct cdam_contest *contest, size_t c, struct lc_text *out) {
   const struct vit_interval *mean = &contest->mean[c];
+  size_t most = 0;
+  for (size_t i = 0; i < contest->contestants; i++)
+    if (contest->counts[i] > most) most = contest->counts[i];
+  bool few = 2 * contest->counts[c] < most;
   if (contest->counts[c] == 0) {
     lc_text_add(out, "<td>-</td>");
     return;
   }
-  lc_text_add(out, "<td%s>%.3g", contest->rank[c] == 1 ? " class=\"b\"" : "", mean->value);
+  lc_text_add(out, "<td%s>%.3g", contest->rank[c] == 1 && !few ? " class=\"b\"" : "", mean->value);
   if (!isnan(mean->low)) lc_text_add(out, " <small>[%.3g, %.3g]</small>", mean->low, mean->high);
   lc_text_add(out, " %zu", contest->rank[c]);
   if (contest->last_rank[c] != contest->rank[c]) lc_text_add(out, "-%zu", contest->last_rank[c]);
+  if (contest->counts[c] < most) lc_text_add(out, " <small>n=%zu</small>", contest->counts[c]);
   lc_text_add(out, "</td>");
 }
 

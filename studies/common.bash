@@ -23,18 +23,29 @@ whole() {
 }
 
 # table SUMMARY.csv MEASURE...: means with intervals in Markdown, a row an estimator and a column a
-# measure with its number of nodules; the best value of a column and those that tie with it are bold.
+# measure with its number of nodules; the best value of a column and those that tie with it are
+# bold. What fewer nodules define has their number behind it, and is bold only when it is half of them.
 table() {
   awk -F, -v wanted="${*:2}" '
     BEGIN { n = split(wanted, names, " ") }
+    function shown(who, name,  text) {
+      text = cell[who, name]
+      if (text == "") return "-"
+      if (first[who, name] && 2 * defined[who, name] >= items[name]) text = "**" text "**"
+      if (defined[who, name] < items[name]) text = text " (" defined[who, name] ")"
+      return text
+    }
     NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
     {
       name = $column["measure"]; who = $column["estimator"]
       if (!(who in seen)) { seen[who] = 1; order[++count] = who }
       if ($column["items"] > items[name] + 0) items[name] = $column["items"]
       if ($column["mean"] == "") next
-      text = sprintf("%.2f [%.2f, %.2f]", $column["mean"], $column["low"], $column["high"])
-      cell[who, name] = $column["rank"] == 1 ? "**" text "**" : text
+      text = sprintf("%.2f", $column["mean"])
+      if ($column["low"] != "") text = text sprintf(" [%.2f, %.2f]", $column["low"], $column["high"])
+      cell[who, name] = text
+      first[who, name] = $column["rank"] == 1
+      defined[who, name] = $column["items"]
     }
     END {
       line = "| estimator |"; rule = "|---|"
@@ -47,7 +58,7 @@ table() {
       for (c = 1; c <= count; c++) {
         line = "| " order[c] " |"
         for (m = 1; m <= n; m++)
-          if (names[m] in items) line = line " " cell[order[c], names[m]] " |"
+          if (names[m] in items) line = line " " shown(order[c], names[m]) " |"
         print line
       }
     }' "$1"
