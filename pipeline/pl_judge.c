@@ -11,7 +11,7 @@
 #include "lc_hash.h"
 #include "lc_random.h"
 
-#define KEY_VERSION "judge 3"
+#define KEY_VERSION "judge 4"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {

@@ -132,19 +132,23 @@ void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu
 LC_MUST_CHECK lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example,
                                               uint8_t *mask, struct lc_error *err);
 
-/* An image of two nodules side by side, the item's and one whose readers say otherwise about the
- * judged target, drawn from the split by seed and item; which one is left is drawn too. */
+/* An image of two nodules side by side, the item's and one that is drawn by seed and item; which
+ * one is left is drawn too. The two differ in what the readers say about the judged target (the
+ * partner is of the split), or one is spiculated and the other calcified by the truth (an item
+ * too). */
+enum pl_judge_pair_kind { PL_PAIR_RATED = 0, PL_PAIR_TRUTH };
 struct pl_judge_pair {
   float *image;       /* [3, pixels, pixels] */
-  double *high, *low; /* [patch] place of the nodule with the higher and the lower rating; each
-                         adds up to 1, so that size does not matter */
+  double *high, *low; /* [patch] place of the nodule with the higher and the lower rating, or of the
+                         spiculated and the calcified one; each adds up to 1, so that size does not
+                         matter */
 };
 /* True when readers rate what is judged: malignancy or a biomarker. */
 bool pl_judge_rated(const struct pl_judge *judge);
 /* Fills *pair, whose memory is the caller's; found is false when the split has no such partner. */
 LC_MUST_CHECK lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item,
-                                           struct pl_judge_pair *pair, bool *found,
-                                           struct lc_error *err);
+                                           enum pl_judge_pair_kind kind, struct pl_judge_pair *pair,
+                                           bool *found, struct lc_error *err);
 
 /* Judges all contestants on one item. Different items may be judged by different threads. */
 /* A value under its name; names that the configuration left out are ignored. */

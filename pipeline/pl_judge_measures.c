@@ -94,8 +94,17 @@ static const struct listed classes[] = {
 static const struct listed pairs[] = {
     {"pair_share", "class sensitivity", LARGER,
      "two nodules: share of positive scores on the one rated higher, by area; chance is 0.5"},
+    {"pair_against", "class sensitivity", LARGER,
+     "two nodules: share of negative scores on the one rated lower, by area; chance is 0.5"},
     {"pair_order", "class sensitivity", LARGER,
      "two nodules: the one rated higher has the higher mean score; chance is 0.5"}};
+static const struct listed truth_pairs[] = {
+    {"truth_pair_share", "class sensitivity", LARGER,
+     "a spiculated nodule and a calcified one: share of positive scores on the first, by area"},
+    {"truth_pair_against", "class sensitivity", LARGER,
+     "the same: share of negative scores on the second; chance is 0.5"},
+    {"truth_pair_order", "class sensitivity", LARGER,
+     "the same: the first has the higher mean score; chance is 0.5"}};
 static const struct listed robustness[] = {
     {"max_sensitivity", "robustness", SMALLER, "largest relative change of the map"},
     {"mean_sensitivity", "robustness", SMALLER, "mean relative change of the map"},
@@ -146,6 +155,7 @@ lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err) {
   if (config->road_measure) ADD(road);
   if (judge->n_targets > 1) ADD(classes);
   if (config->pairs_measure && pl_judge_rated(judge)) ADD(pairs);
+  if (config->pairs_measure && judge->features) ADD(truth_pairs);
   if (config->robustness_samples > 0) ADD(robustness);
   if (config->randomise_measure) ADD(randomised);
   if (config->repeat_runs > 1) ADD(repeated);

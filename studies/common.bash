@@ -72,7 +72,7 @@ tables() {
   printf '\nCompactness\n\n'
   table "$summary" share_signed share_absolute gini entropy
   printf '\nClass sensitivity\n\n'
-  table "$summary" class_pearson class_cosine pair_share pair_order
+  table "$summary" class_pearson class_cosine pair_share pair_against pair_order
   printf '\nLocalisation\n\n'
   table "$summary" mass rank pointing auroc
   grep -q '^cause_mass,' "$summary" || return 0
@@ -82,4 +82,6 @@ tables() {
   table "$summary" spicules_mass spicules_above spicules_rank spicules_auroc spicules_within
   printf '\nOther features\n\n'
   table "$summary" lobes_auroc lobes_within core_auroc core_within calcium_auroc calcium_within
+  printf '\nA spiculated and a calcified nodule in one image\n\n'
+  table "$summary" truth_pair_share truth_pair_against truth_pair_order
 }
