@@ -41,7 +41,7 @@ void lc_random_init(struct lc_random *random, uint64_t seed, const char *purpose
   random->used = 4;
 }
 
-uint32_t lc_random_u32(struct lc_random *random) {
+static inline uint32_t next_u32(struct lc_random *random) {
   if (random->used == 4) {
     lc_philox(random->counter, random->key, random->block);
     random->counter[0]++;
@@ -50,9 +50,17 @@ uint32_t lc_random_u32(struct lc_random *random) {
   return random->block[random->used++];
 }
 
-double lc_random_uniform(struct lc_random *random) {
-  uint64_t high = lc_random_u32(random) >> 5, low = lc_random_u32(random) >> 6;
+uint32_t lc_random_u32(struct lc_random *random) {
+  return next_u32(random);
+}
+
+static inline double next_uniform(struct lc_random *random) {
+  uint64_t high = next_u32(random) >> 5, low = next_u32(random) >> 6;
   return (double)(high * 67108864u + low) * (1.0 / 9007199254740992.0);
+}
+
+double lc_random_uniform(struct lc_random *random) {
+  return next_uniform(random);
 }
 
 double lc_random_between(struct lc_random *random, double low, double high) {
@@ -64,8 +72,8 @@ double lc_random_normal(struct lc_random *random) {
     random->has_normal = false;
     return random->normal;
   }
-  double radius = sqrt(-2.0 * log(1.0 - lc_random_uniform(random)));
-  double angle = 6.283185307179586476925 * lc_random_uniform(random);
+  double radius = sqrt(-2.0 * log(1.0 - next_uniform(random)));
+  double angle = 6.283185307179586476925 * next_uniform(random);
   random->normal = radius * sin(angle);
   random->has_normal = true;
   return radius * cos(angle);

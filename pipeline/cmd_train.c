@@ -2,18 +2,20 @@
 
 #include "pl_cli.h"
 #include "pl_commands.h"
+#include "pl_folds.h"
 #include "pl_training.h"
 
 struct arguments {
   struct pl_recipe_overrides overrides;
   enum pl_existing existing;
-  bool print;
+  bool print, all_folds;
 };
 
 static const struct argp_option options[] = {
     {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
     {"output", 'o', "DIR", 0, "Folder of the run (output.folder)", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
+    {"all-folds", 'a', NULL, 0, "Train once for each fold of data.split, and sum up", 1},
     {"overwrite", 'f', NULL, 0, "Replace the run that is in the folder", 2},
     {"resume", 'r', NULL, 0, "Go on from the last checkpoint in the folder, to the same bits", 2},
     {"print", 'p', NULL, 0, "Write the effective recipe, with every key explained, and stop", 3},
@@ -39,6 +41,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       argp_error(state, "--overwrite and --resume exclude each other");
     arguments->existing = key == 'f' ? PL_EXISTING_OVERWRITE : PL_EXISTING_RESUME;
     return 0;
+  case 'a':
+    arguments->all_folds = true;
+    return 0;
   case 'p':
     arguments->print = true;
     return 0;
@@ -57,14 +62,17 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "[RECIPE.yaml]",
-    .doc = "Train a vision transformer on nodule crops, and measure it on patients that it has not "
-           "seen.\v"
-           "Examples:\n"
-           "  lungcdam train --print > my.yaml          start a recipe of your own\n"
-           "  lungcdam train my.yaml --crops crops.h5 -o run1\n"
-           "  lungcdam train my.yaml --crops crops.h5 -o run1 --resume\n"
-           "\n"
-           "Interrupt it whenever you like: it stops after the present step with a checkpoint.",
+    .doc =
+        "Train a vision transformer on nodule crops, and measure it on patients that it has not "
+        "seen.\v"
+        "Examples:\n"
+        "  lungcdam train --print > my.yaml          start a recipe of your own\n"
+        "  lungcdam train my.yaml --crops crops.h5 -o run1\n"
+        "  lungcdam train my.yaml --crops crops.h5 -o run1 --resume\n"
+        "  lungcdam train my.yaml --crops lidc.h5 --set data.split=stored-patient --all-folds -o "
+        "run2\n"
+        "\n"
+        "Interrupt it whenever you like: it stops after the present step with a checkpoint.",
     .children = children};
 
 static lc_status print_text(struct lc_text *text, struct lc_error *err) {
@@ -86,6 +94,12 @@ static lc_status train(const struct pl_recipe *recipe, const struct arguments *a
   }
   struct pl_evaluation evaluation;
   LC_TRY(pl_recipe_check_run(recipe, err));
+  if (arguments->all_folds) {
+    lc_status status = pl_folds_run(recipe, arguments->existing, &text, err);
+    if (status == LC_OK) return print_text(&text, err);
+    lc_text_free(&text);
+    return status;
+  }
   LC_TRY(pl_training_run(recipe, arguments->existing, &evaluation, err));
   pl_evaluation_print(&evaluation, &text);
   lc_text_add(&text, "weights: %s/model.safetensors\n", recipe->output_folder);

@@ -18,6 +18,8 @@ static const char *const colour_words[] = {
     [CDAM_BLUE_ORANGE] = "blue-orange", [CDAM_RED_BLUE] = "red-blue", NULL};
 static const char *const enlarge_words[] = {
     [CDAM_BILINEAR] = "bilinear", [CDAM_NEAREST] = "nearest", NULL};
+static const char *const scale_words[] = {
+    [PL_SCALE_EACH] = "each", [PL_SCALE_COMMON] = "common", NULL};
 static const char *const object_words[] = {"slices", "maps",         "segmentation", "relevance",
                                            "report", "presentation", "all",          NULL};
 static const char *const cube_words[] = {
@@ -89,6 +91,8 @@ static const struct pl_key keys[] = {
      "Colours of negative and positive scores."},
     {"figure.enlarge", PL_CHOICE, AT(figure_enlarge), "bilinear", 0, 0, enlarge_words, KEPT,
      "How the patch grid is brought to the size of the slice."},
+    {"figure.scale", PL_CHOICE, AT(figure_scale), "each", 0, 0, scale_words, KEPT,
+     "Full colour is the largest score of each target, since units differ, or of all together."},
     {"figure.panel_pixels", PL_INTEGER, AT(figure_panel_pixels), "448", 64, 2048, NULL, KEPT,
      "Edge of one panel."},
 

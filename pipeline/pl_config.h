@@ -13,6 +13,9 @@
 
 enum pl_cube_type { PL_CUBE_FLOAT32 = 0, PL_CUBE_INT16 };
 
+/* What is full colour in the panels of one figure. */
+enum pl_figure_scale { PL_SCALE_EACH = 0, PL_SCALE_COMMON };
+
 struct pl_config {
   struct pl_list input_paths;
   char *input_series; /* "only", "all" or a SeriesInstanceUID */
@@ -43,6 +46,7 @@ struct pl_config {
   double figure_opacity;
   int figure_colours; /* enum cdam_colours */
   int figure_enlarge; /* enum cdam_enlarge */
+  int figure_scale;   /* enum pl_figure_scale */
   long long figure_panel_pixels;
 
   bool capture_write;

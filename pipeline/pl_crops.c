@@ -123,6 +123,34 @@ static lc_status read_ratings(const struct reader *reader, struct pl_crops *crop
   return LC_OK;
 }
 
+/* Readers who rated, where the file tells them apart: malignancy_by_reader [n, readers], 0 or NaN
+ * for none. */
+static lc_status count_readers(const struct reader *reader, struct pl_crops *crops,
+                               struct lc_error *err) {
+  hid_t dataset;
+  hsize_t dims[3] = {0};
+  float *ratings = NULL;
+  for (size_t i = 0; i < crops->n; i++)
+    crops->crops[i].fold_patient = crops->crops[i].fold_nodule = -1;
+  if (H5Lexists(reader->file, "malignancy_by_reader", H5P_DEFAULT) <= 0) return LC_OK;
+  LC_TRY(open_dataset(reader, "malignancy_by_reader", 2, &dataset, dims, err));
+  lc_status status = LC_OK;
+  if (dims[1] == 0 || dims[1] > 64)
+    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: malignancy_by_reader has %llu columns",
+                 reader->path, (unsigned long long)dims[1]);
+  LC_TRY_GOTO(lc_alloc(&ratings, crops->n * (size_t)dims[1], sizeof *ratings, err), done);
+  if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, ratings) < 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: cannot read \"malignancy_by_reader\"",
+                 reader->path);
+  for (size_t i = 0; i < crops->n; i++)
+    for (size_t k = 0; k < (size_t)dims[1]; k++)
+      crops->crops[i].readers += ratings[i * (size_t)dims[1] + k] > 0;
+done:
+  H5Dclose(dataset);
+  free(ratings);
+  return status;
+}
+
 static lc_status read_identity(const struct reader *reader, struct pl_crops *crops,
                                struct lc_error *err) {
   lc_status status = LC_OK;
@@ -138,6 +166,7 @@ static lc_status read_identity(const struct reader *reader, struct pl_crops *cro
     lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE, texts + i * PL_SPLIT_SIZE);
   LC_TRY_GOTO(read_values(reader, "nodule_id", H5T_NATIVE_INT, numbers, err), done);
   for (size_t i = 0; i < crops->n; i++) crops->crops[i].nodule = numbers[i];
+  LC_TRY_GOTO(count_readers(reader, crops, err), done);
 done:
   free(texts);
   free(numbers);
@@ -201,6 +230,7 @@ void pl_crops_free(struct pl_crops *crops) {
   free(crops->path);
   free(crops->hu);
   free(crops->mask);
+  free(crops->cubes);
   free(crops->crops);
   memset(crops, 0, sizeof *crops);
 }
@@ -256,4 +286,34 @@ lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit, uint32_t
   free(order);
   free(place);
   return status;
+}
+
+static int stored_fold(const struct pl_crop *crop, enum pl_fold_unit unit) {
+  return unit == PL_FOLD_PATIENT ? crop->fold_patient : crop->fold_nodule;
+}
+
+uint32_t pl_crops_stored_folds(const struct pl_crops *crops, enum pl_fold_unit unit) {
+  int most = -1;
+  for (size_t i = 0; i < crops->n; i++) {
+    int fold = stored_fold(&crops->crops[i], unit);
+    if (fold > most) most = fold;
+  }
+  return (uint32_t)(most + 1);
+}
+
+lc_status pl_crops_stored_fold(struct pl_crops *crops, enum pl_fold_unit unit, uint32_t fold,
+                               struct lc_error *err) {
+  uint32_t folds = pl_crops_stored_folds(crops, unit);
+  if (folds < 2)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "%s: holds no folds, expected a data set by `lungcdam prepare` of "
+            "as many patients as folds at least",
+            crops->path);
+  if (fold >= folds)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: holds %u folds, expected a fold below, not %u", crops->path,
+            folds, fold);
+  for (size_t i = 0; i < crops->n; i++)
+    lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE,
+                 stored_fold(&crops->crops[i], unit) == (int)fold ? "validate" : "train");
+  return LC_OK;
 }

@@ -3,9 +3,10 @@
  * The HDF5 file holds, for n nodules: hu [n, size, size] (axial slice of largest extent, native
  * in-plane spacing, centred on the nodule), pixel_spacing_mm, malignancy_1_to_5,
  * equivalent_diameter_px, ratings/NAME, patient_id, nodule_id and split. docs/training.md lists
- * them. A nodule data set (docs/dataset.md) is taken as well: the middle axial slice of each cube,
- * malignancy the median of the readers, and, where it names no split, patient fold 0 as "validate"
- * and the others as "train". Thread-safety: what was read may be used by many threads. */
+ * them. A nodule data set (docs/dataset.md) is taken as well: its cubes, and as hu the middle axial
+ * slice of each, malignancy the median of the readers, and, where it names no split, patient fold 0
+ * as "validate" and the others as "train". Thread-safety: what was read may be used by many
+ * threads. */
 #ifndef PL_CROPS_H
 #define PL_CROPS_H
 
@@ -29,14 +30,17 @@ struct pl_crop {
   char patient[PL_PATIENT_SIZE];
   uint32_t group; /* number of the patient, 0 .. n_groups - 1 */
   int nodule;
-  char split[PL_SPLIT_SIZE]; /* "train", "validate" */
+  char split[PL_SPLIT_SIZE];     /* "train", "validate" */
+  int readers;                   /* who rated malignancy; 0: not known */
+  int fold_patient, fold_nodule; /* that the file holds; -1: none */
 };
 
 struct pl_crops {
   char *path;
   size_t n, size, n_groups;
-  float *hu;     /* [n, size, size] */
-  uint8_t *mask; /* likewise, 1 inside the readers' consensus; NULL when the file has none */
+  float *hu;      /* [n, size, size] */
+  uint8_t *mask;  /* likewise, 1 inside the readers' consensus; NULL when the file has none */
+  int16_t *cubes; /* [n, size, size, size] (z, y, x) at spacing_mm; NULL when the file has none */
   struct pl_crop *crops; /* [n] */
 };
 
@@ -66,5 +70,11 @@ enum pl_fold_unit { PL_FOLD_PATIENT = 0, PL_FOLD_NODULE };
 LC_MUST_CHECK lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit,
                                       uint32_t folds, uint32_t fold, uint64_t seed,
                                       struct lc_error *err);
+
+/* Number of the folds that the file itself holds; 0: none. */
+uint32_t pl_crops_stored_folds(const struct pl_crops *crops, enum pl_fold_unit unit);
+/* The same with those. LC_ERR_CONFIG when there are none, or fewer. */
+LC_MUST_CHECK lc_status pl_crops_stored_fold(struct pl_crops *crops, enum pl_fold_unit unit,
+                                             uint32_t fold, struct lc_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* A data set made by `lungcdam prepare` as crops: the axial slice through the middle of each cube.
- */
+/* A data set made by `lungcdam prepare` as crops: its cubes, and the axial slice through the middle
+ * of each. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +32,9 @@ static void describe(struct pl_crop *crop, const struct pl_sample *sample,
   memcpy(crop->centre_mm, sample->centre_mm, sizeof crop->centre_mm);
   if (dataset->dims == 3 && dataset->edge % 2 == 0) /* the middle lies between two slices */
     crop->centre_mm[2] += dataset->spacing_mm / 2;
+  crop->readers = sample->n_readers;
+  crop->fold_patient = sample->fold_patient;
+  crop->fold_nodule = sample->fold_nodule;
   crop->malignancy = sample->median[CT_MALIGNANCY];
   for (size_t b = 0; b < PL_BIOMARKERS; b++)
     crop->biomarkers[b] = biomarker(sample, pl_biomarker_names[b]);
@@ -62,6 +65,10 @@ lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path, struct
     if (crops->mask && dataset.mask)
       memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
     describe(&crops->crops[i], &dataset.samples[i], &dataset);
+  }
+  if (dataset.dims == 3) { /* the voxels change hands */
+    crops->cubes = dataset.hu;
+    dataset.hu = NULL;
   }
   pl_dataset_free(&dataset);
   return status;

@@ -17,7 +17,7 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
   const struct vit_request request = {0};
   float *images = NULL;
   size_t pixels = (size_t)examples->recipe->data_pixels, image = 3 * pixels * pixels;
-  unsigned views = symmetries ? 8 : 1;
+  unsigned turns = symmetries ? 8 : 1, views = turns * (unsigned)pl_examples_sights(examples);
   *predictions = (struct pl_predictions){.n = examples->n, .outputs = examples->outputs};
   LC_TRY_GOTO(lc_alloc(&predictions->values, examples->n * examples->outputs, sizeof(double), err),
               done);
@@ -28,9 +28,11 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
       size_t n = examples->n - start < BATCH ? examples->n - start : BATCH;
       struct vit_augment_draw draw;
       struct vit_trace trace;
-      vit_augment_symmetry(view, &draw);
+      vit_augment_symmetry(view % turns, &draw);
+      struct pl_sight sight = pl_examples_sight(examples, view / turns);
       for (size_t i = 0; i < n; i++)
-        LC_TRY_GOTO(pl_examples_image(examples, start + i, &draw, images + i * image, err), done);
+        LC_TRY_GOTO(pl_examples_view(examples, start + i, sight, &draw, images + i * image, err),
+                    done);
       LC_TRY_GOTO(vit_forward(&workspace, images, n, &trace, err), done);
       for (size_t k = 0; k < n * examples->outputs; k++)
         predictions->values[start * examples->outputs + k] += (double)trace.logits[k] / views;

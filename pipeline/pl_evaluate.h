@@ -15,7 +15,7 @@
 
 struct pl_predictions {
   size_t n, outputs;
-  double *values; /* [n, outputs] logits and z-scores, averaged over the symmetries */
+  double *values; /* [n, outputs] logits and z-scores, averaged over views, symmetries */
 };
 
 /* symmetries: average over the eight rotations and flips. progress counts images; may be NULL. */

@@ -5,16 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
 #include "lc_arena.h"
 #include "lc_random.h"
 
 lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
   LC_TRY(pl_crops_read(crops, r->data_crops, err));
-  if (r->data_split == PL_SPLIT_FILE) return LC_OK;
-  lc_status status = pl_crops_fold(
-      crops, r->data_split == PL_SPLIT_PATIENT ? PL_FOLD_PATIENT : PL_FOLD_NODULE,
-      (uint32_t)r->data_folds, (uint32_t)r->data_fold, (uint64_t)r->data_fold_seed, err);
+  bool patients = r->data_split == PL_SPLIT_PATIENT || r->data_split == PL_SPLIT_STORED_PATIENT;
+  enum pl_fold_unit unit = patients ? PL_FOLD_PATIENT : PL_FOLD_NODULE;
+  uint32_t fold = (uint32_t)r->data_fold;
+  lc_status status = LC_OK;
+  if (r->data_split == PL_SPLIT_PATIENT || r->data_split == PL_SPLIT_NODULE)
+    status =
+        pl_crops_fold(crops, unit, (uint32_t)r->data_folds, fold, (uint64_t)r->data_fold_seed, err);
+  else if (r->data_split != PL_SPLIT_FILE)
+    status = pl_crops_stored_fold(crops, unit, fold, err);
   if (status != LC_OK) pl_crops_free(crops);
   return status;
 }
@@ -68,6 +72,37 @@ static lc_status make_scale(struct pl_examples *examples, struct lc_error *err) 
   return LC_OK;
 }
 
+/* Leaves out what too few readers rated. */
+static lc_status keep_rated(struct pl_examples *examples, const char *split, struct lc_error *err) {
+  const struct pl_crops *crops = examples->crops;
+  int least = (int)examples->recipe->data_min_readers;
+  size_t kept = 0;
+  for (size_t i = 0; i < examples->n; i++)
+    if (crops->crops[examples->rows[i]].readers >= least)
+      examples->rows[kept++] = examples->rows[i];
+  examples->n = kept;
+  if (kept == 0)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: no nodule of split \"%s\" is known to have %d readers",
+            crops->path, split, least);
+  return LC_OK;
+}
+
+static lc_status check_cubes(const struct pl_examples *examples, struct lc_error *err) {
+  const struct pl_recipe *r = examples->recipe;
+  const struct pl_crops *crops = examples->crops;
+  bool axial = r->data_views.n == 1 && strcmp(r->data_views.items[0], "axial") == 0;
+  const char *key = r->data_images == PL_IMAGES_CUBE ? "data.images: cube"
+                    : !axial                         ? "data.views"
+                                                     : "augment.slices";
+  if (!crops->cubes && (r->data_images == PL_IMAGES_CUBE || !axial || r->augment_slices > 0))
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: holds crops, but %s needs cubes (`lungcdam prepare`)",
+            crops->path, key);
+  if (crops->cubes && (size_t)r->augment_slices >= crops->size / 2)
+    LC_FAIL(err, LC_ERR_CONFIG, "augment.slices is %lld, expected less than half of a cube of %zu",
+            r->augment_slices, crops->size);
+  return LC_OK;
+}
+
 lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *crops,
                            const struct pl_recipe *recipe, const struct vit_arch *arch,
                            const char *split, const struct pl_label_scale *scale,
@@ -76,11 +111,12 @@ lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *
   examples->crops = crops;
   examples->recipe = recipe;
   find_tasks(examples, arch);
+  LC_TRY(check_cubes(examples, err));
   LC_TRY(pl_crops_split(crops, split, &examples->rows, &examples->n, err));
-  lc_status status = LC_OK;
+  lc_status status = keep_rated(examples, split, err);
   if (scale)
     examples->scale = *scale;
-  else if (examples->biomarkers != SIZE_MAX)
+  else if (status == LC_OK && examples->biomarkers != SIZE_MAX)
     status = make_scale(examples, err);
   if (status != LC_OK) pl_examples_free(examples);
   return status;
@@ -91,53 +127,13 @@ void pl_examples_free(struct pl_examples *examples) {
   memset(examples, 0, sizeof *examples);
 }
 
-/* Clamps, and subtracts and divides by the statistics of the image or of the recipe. */
-static void normalise(const struct pl_recipe *recipe, float *image, size_t n) {
-  double sum = 0, squares = 0, mean = recipe->data_mean, deviation = recipe->data_deviation;
-  for (size_t i = 0; i < n; i++) {
-    double hu = fmin(fmax((double)image[i], recipe->data_hu_low), recipe->data_hu_high);
-    image[i] = (float)hu;
-    sum += hu;
-  }
-  if (recipe->data_zscore == PL_ZSCORE_SLICE) {
-    mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) {
-      double d = (double)image[i] - mean;
-      squares += d * d;
-    }
-    deviation = sqrt(squares / (double)n);
-  }
-  double factor = deviation > 0 ? 1 / deviation : 0; /* a constant image becomes zeros */
-  for (size_t i = 0; i < n; i++) image[i] = (float)(((double)image[i] - mean) * factor);
-}
-
-lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
-                            const struct vit_augment_draw *draw, float *image,
-                            struct lc_error *err) {
-  if (i >= examples->n)
-    LC_FAIL(err, LC_ERR_USAGE, "example %zu of %zu does not exist", i, examples->n);
-  const struct pl_crops *crops = examples->crops;
-  const struct pl_recipe *recipe = examples->recipe;
-  size_t row = examples->rows[i], pixels = (size_t)recipe->data_pixels, n = pixels * pixels;
-  const struct vit_augment_source source = {.hu = crops->hu + row * crops->size * crops->size,
-                                            .size = crops->size,
-                                            .step = recipe->data_spacing_mm /
-                                                    crops->crops[row].spacing_mm,
-                                            .repeat_edge = recipe->data_repeat_edge,
-                                            .outside_hu = CT_AIR_HU};
-  vit_augment_apply(draw, &source, image, pixels);
-  normalise(recipe, image, n);
-  memcpy(image + n, image, n * sizeof *image);
-  memcpy(image + 2 * n, image, n * sizeof *image);
-  return LC_OK;
-}
-
 static lc_status load_one(const struct pl_examples *examples, uint64_t epoch, size_t index,
                           const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
   struct vit_augment_draw draw;
   vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
-  LC_TRY(pl_examples_image(examples, index, &draw, sample->image, err));
+  struct pl_sight sight = pl_examples_draw_sight(examples, epoch, index);
+  LC_TRY(pl_examples_view(examples, index, sight, &draw, sample->image, err));
   double label = taught(crop, examples->recipe);
   if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;

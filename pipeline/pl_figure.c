@@ -74,7 +74,20 @@ static void footer(const struct pl_provenance *provenance, char *out, size_t siz
 struct texts {
   char heading[320], footer[256];
   char (*captions)[CAPTION_SIZE];
+  float *scores; /* [targets, patches] divided by their largest, or NULL */
 };
+
+/* Divides a map by its largest absolute score, and says so in the caption. */
+static const float *relative(const struct cdam_maps *maps, size_t image, size_t target,
+                             float *scores, char caption[CAPTION_SIZE]) {
+  const float *map = cdam_maps_get(maps, image, target);
+  size_t patches = maps->grid_height * maps->grid_width, used = strlen(caption);
+  float largest = 0;
+  for (size_t i = 0; i < patches; i++) largest = fmaxf(largest, fabsf(map[i]));
+  for (size_t i = 0; i < patches; i++) scores[i] = largest > 0 ? map[i] / largest : 0;
+  snprintf(caption + used, CAPTION_SIZE - used, "\nlargest score %.3g", (double)largest);
+  return scores;
+}
 
 static void fill_panels(const struct pl_result *result, size_t nodule, size_t view,
                         struct cdam_panel *panels, struct texts *texts) {
@@ -93,6 +106,11 @@ static void fill_panels(const struct pl_result *result, size_t nodule, size_t vi
     }
     caption(result, nodule, view, p - 1, texts->captions[p - 1]);
     panels[p].map = cdam_maps_get(&result->maps, image, p - 1);
+    if (texts->scores)
+      panels[p].map =
+          relative(&result->maps, image, p - 1,
+                   texts->scores + (p - 1) * result->maps.grid_height * result->maps.grid_width,
+                   texts->captions[p - 1]);
     panels[p].grid_height = result->maps.grid_height;
     panels[p].grid_width = result->maps.grid_width;
     panels[p].title = pl_short_name(result->targets[p - 1].name);
@@ -105,10 +123,13 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
                          struct cdam_picture *picture, struct lc_error *err) {
   size_t n = result->maps.targets + 1;
   struct cdam_panel *panels = NULL;
+  bool each = config->figure_scale == PL_SCALE_EACH && result->maps.targets > 1;
+  size_t scores = result->maps.targets * result->maps.grid_height * result->maps.grid_width;
   struct texts texts = {.captions = NULL};
   lc_status status;
   LC_TRY_GOTO(lc_alloc(&panels, n, sizeof *panels, err), done);
   LC_TRY_GOTO(lc_alloc(&texts.captions, n, sizeof *texts.captions, err), done);
+  if (each) LC_TRY_GOTO(lc_alloc(&texts.scores, scores, sizeof *texts.scores, err), done);
   heading(result, nodule, view, texts.heading, sizeof texts.heading);
   footer(provenance, texts.footer, sizeof texts.footer);
   fill_panels(result, nodule, view, panels, &texts);
@@ -124,10 +145,12 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
       .enlarge = (cdam_enlarge)config->figure_enlarge,
       .heading = texts.heading,
       .footer = texts.footer,
-      .scale_label = "CDAM score",
+      .scale = each ? 1 : 0,
+      .scale_label = each ? "CDAM score / largest" : "CDAM score",
   };
   status = cdam_figure_draw(&figure, picture, err);
 done:
+  free(texts.scores);
   free(texts.captions);
   free(panels);
   return status;

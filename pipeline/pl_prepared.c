@@ -9,6 +9,8 @@
 static const char *const recipe_keys[] = {
     "data.spacing_mm", "data.pixels", "data.repeat_edge", "data.hu_low",     "data.hu_high",
     "data.zscore",     "data.mean",   "data.deviation",   "test.symmetries", NULL};
+/* ... and where other than the middle axial slice is seen. */
+static const char *const cube_keys[] = {"data.images", "data.views", NULL};
 static const char *const run_groups[] = {"cube.", "preprocess.", NULL};
 
 static bool is_listed(const char *const *list, const char *key) {
@@ -39,7 +41,8 @@ lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const 
   for (size_t i = 0; i < file.n_metadata && status == LC_OK; i++) {
     const char *key = file.metadata[2 * i], *value = file.metadata[2 * i + 1];
     if (strncmp(key, prefix, length) != 0) continue;
-    if (!is_listed(recipe_keys, key + length) && !is_in_group(run_groups, key + length))
+    if (!is_listed(recipe_keys, key + length) && !is_listed(cube_keys, key + length) &&
+        !is_in_group(run_groups, key + length))
       status = lc_fail(err, LC_ERR_CONFIG, __FILE__, __LINE__,
                        "%s: metadata \"%s\" does not say how images are prepared", path, key);
     else
@@ -66,18 +69,47 @@ static void add_as(struct pl_prepared *prepared, const struct pl_recipe *recipe,
   lc_text_free(&value);
 }
 
+/* The whole slice of a cube, in which a pixel is so wide: for masks over the images. */
+static void add_cube(struct pl_prepared *prepared, const struct pl_crops *crops, size_t pixels) {
+  char text[40];
+  double spacing_mm = crops->crops[0].spacing_mm;
+  snprintf(text, sizeof text, "%.17g", (double)crops->size * spacing_mm / (double)pixels);
+  add(prepared, "recipe.", "data.spacing_mm", text);
+  snprintf(text, sizeof text, "%zu", crops->size);
+  add(prepared, "run.", "cube.edge", text);
+  snprintf(text, sizeof text, "%.17g", spacing_mm);
+  add(prepared, "run.", "cube.spacing_mm", text);
+}
+
+/* The middle axial slice is what files without a word on it mean. */
+static void add_views(struct pl_prepared *prepared, const struct pl_recipe *recipe) {
+  const struct pl_list *views = &recipe->data_views;
+  bool axial = views->n == 1 && strcmp(views->items[0], "axial") == 0;
+  if (axial)
+    add(prepared, "run.", "preprocess.views", "[axial]");
+  else
+    add_as(prepared, recipe, "data.views", "preprocess.views");
+  if (axial && recipe->data_images == PL_IMAGES_CROP) return;
+  for (size_t i = 0; cube_keys[i]; i++) add_as(prepared, recipe, cube_keys[i], NULL);
+}
+
 lc_status pl_prepared_describe(struct pl_prepared *prepared, const struct pl_recipe *recipe,
-                               struct lc_error *err) {
+                               const struct pl_crops *crops, struct lc_error *err) {
+  bool cube = recipe->data_images == PL_IMAGES_CUBE;
   memset(prepared, 0, sizeof *prepared);
-  for (size_t i = 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
-  add_as(prepared, recipe, "data.pixels", "cube.edge");
-  add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");
+  for (size_t i = cube ? 1 : 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
+  if (cube) {
+    add_cube(prepared, crops, (size_t)recipe->data_pixels);
+  } else {
+    add_as(prepared, recipe, "data.pixels", "cube.edge");
+    add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");
+  }
   add_as(prepared, recipe, "data.hu_low", "preprocess.hu_low");
   add_as(prepared, recipe, "data.hu_high", "preprocess.hu_high");
   add_as(prepared, recipe, "data.zscore", "preprocess.zscore");
   add_as(prepared, recipe, "data.mean", "preprocess.mean");
   add_as(prepared, recipe, "data.deviation", "preprocess.deviation");
-  add(prepared, "run.", "preprocess.views", "[axial]");
+  add_views(prepared, recipe);
   for (size_t i = 0; i < 2 * prepared->n; i++) {
     if (prepared->texts[i].failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for metadata");
     prepared->pairs[i] = lc_text_get(&prepared->texts[i]);

@@ -5,12 +5,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ct_cube.h"
+#include "lc_text.h"
 #include "pl_prepared.h"
 
 static const char *const zscore_words[] = {
-    [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", NULL};
-static const char *const split_words[] = {
-    [PL_SPLIT_FILE] = "file", [PL_SPLIT_PATIENT] = "patient", [PL_SPLIT_NODULE] = "nodule", NULL};
+    [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", [PL_ZSCORE_CUBE] = "cube", NULL};
+static const char *const image_words[] = {
+    [PL_IMAGES_CROP] = "crop", [PL_IMAGES_CUBE] = "cube", NULL};
+static const char *const view_words[] = {"axial", "coronal", "sagittal", NULL};
+static const char *const split_words[] = {[PL_SPLIT_FILE] = "file",
+                                          [PL_SPLIT_PATIENT] = "patient",
+                                          [PL_SPLIT_NODULE] = "nodule",
+                                          [PL_SPLIT_STORED_PATIENT] = "stored-patient",
+                                          [PL_SPLIT_STORED_NODULE] = "stored-nodule",
+                                          NULL};
 static const char *const kept_words[] = {[PL_KEPT_LAST] = "last", [PL_KEPT_BEST] = "best", NULL};
 static const char *const score_words[] = {
     [PL_SCORE_AUROC] = "auroc", [PL_SCORE_R2] = "r2", [PL_SCORE_SUM] = "auroc+r2", NULL};
@@ -34,7 +43,9 @@ static const struct pl_key keys[] = {
     {"data.crops", PL_TEXT, AT(data_crops), "", 0, 0, NULL, PLACE,
      "HDF5 file of nodule crops (docs/training.md)."},
     {"data.split", PL_CHOICE, AT(data_split), "file", 0, 0, split_words, KEPT,
-     "Splits of the file, or folds by patient, or (published numbers only) by nodule."},
+     "Splits of the file, or folds by patient, or (published numbers only) by nodule, dealt here "
+     "or "
+     "stored in a data set."},
     {"data.folds", PL_INTEGER, AT(data_folds), "5", 2, 1000, NULL, KEPT, "Number of folds."},
     {"data.fold", PL_INTEGER, AT(data_fold), "0", 0, 999, NULL, KEPT,
      "The fold to measure on, from 0; the others are learned from."},
@@ -43,6 +54,14 @@ static const struct pl_key keys[] = {
     {"data.train", PL_TEXT, AT(data_train), "train", 0, 0, NULL, KEPT, "Split to learn from."},
     {"data.validate", PL_TEXT, AT(data_validate), "validate", 0, 0, NULL, KEPT,
      "Split to measure on; its patients must not be in the other."},
+    {"data.min_readers", PL_INTEGER, AT(data_min_readers), "0", 0, 100, NULL, KEPT,
+     "Nodules that fewer readers rated are left out."},
+    {"data.images", PL_CHOICE, AT(data_images), "crop", 0, 0, image_words, KEPT,
+     "One interpolation at data.spacing_mm, then clamped and z-scored; or the whole slice of a "
+     "cube "
+     "clamped, z-scored and enlarged, as `lungcdam run` does."},
+    {"data.views", PL_LIST, AT(data_views), "[axial]", 0, 0, view_words, KEPT,
+     "Views of the cubes: a random one while learning, the mean over all when measuring."},
     {"data.spacing_mm", PL_REAL, AT(data_spacing_mm), "0.625", 0.05, 10, NULL, KEPT,
      "Distance of the pixels that the network sees."},
     {"data.pixels", PL_INTEGER, AT(data_pixels), "64", 8, 1024, NULL, KEPT,
@@ -87,6 +106,10 @@ static const struct pl_key keys[] = {
      "rating."},
     {"tasks.steepness", PL_REAL, AT(tasks_steepness), "1.5", 0.01, 100, NULL, KEPT,
      "Logit a rating point of the curve for 'graded', which is 0.5 at 3."},
+    {"tasks.positive_weight", PL_REAL, AT(tasks_positive_weight), "1", 0, 1e6, NULL, KEPT,
+     "Factor of malignant nodules in the loss; 0: as many times as benign ones are more frequent."},
+    {"tasks.biomarker_weights", PL_LIST, AT(tasks_biomarker_weights), "[]", 0, 0, NULL, KEPT,
+     "Eight factors of the biomarkers' losses; empty: ones."},
 
     {"train.batch", PL_INTEGER, AT(train_batch), "64", 1, 4096, NULL, KEPT, "Nodules a step."},
     {"train.part", PL_INTEGER, AT(train_part), "0", 0, 4096, NULL, KEPT,
@@ -105,6 +128,12 @@ static const struct pl_key keys[] = {
      "What 'best' and patience look at, on the split to measure on."},
     {"train.patience", PL_INTEGER, AT(train_patience), "0", 0, 100000, NULL, KEPT,
      "Epochs without a better score before the run ends; 0: never."},
+    {"train.dropout", PL_REAL, AT(train_dropout), "0", 0, 0.99, NULL, KEPT,
+     "Dropout throughout the backbone: after positions, projections, GELU and each MLP."},
+    {"train.dropout_heads", PL_REAL, AT(train_dropout_heads), "0", 0, 0.99, NULL, KEPT,
+     "Dropout of what the heads see."},
+    {"train.drop_path", PL_REAL, AT(train_drop_path), "0", 0, 0.99, NULL, KEPT,
+     "Stochastic depth: share of images that leave out a branch of the last block; less below."},
 
     {"optimizer.kind", PL_CHOICE, AT(optimizer_kind), "adamw", 0, 0, optimizer_words, KEPT,
      "Adam, or Adam with decoupled weight decay."},
@@ -143,6 +172,8 @@ static const struct pl_key keys[] = {
     {"augment.quarter_turns", PL_BOOL, AT(augment_quarter_turns), "true", 0, 0, NULL, KEPT,
      "Rotations by 90 degrees."},
     {"augment.flips", PL_BOOL, AT(augment_flips), "true", 0, 0, NULL, KEPT, "Mirror images."},
+    {"augment.slices", PL_INTEGER, AT(augment_slices), "0", 0, 255, NULL, KEPT,
+     "A slice up to so many from the middle of the cube; measuring takes the middle one."},
     {"augment.rotation_deg", PL_REAL, AT(augment_rotation_deg), "0", 0, 180, NULL, KEPT,
      "Further rotation, up to this."},
     {"augment.shift_px", PL_REAL, AT(augment_shift_px), "3", 0, 1024, NULL, KEPT,
@@ -185,7 +216,55 @@ static lc_status set_pair(struct pl_recipe *recipe, const char *pair, struct lc_
   return pl_schema_set(&pl_recipe_schema, recipe, origin, key, equals + 1, err);
 }
 
+/* Images made as `run` makes them are only turned and mirrored. */
+static lc_status check_images(const struct pl_recipe *r, struct lc_error *err) {
+  const struct {
+    const char *key;
+    double value;
+  } varied[] = {{"augment.rotation_deg", r->augment_rotation_deg},
+                {"augment.shift_px", r->augment_shift_px},
+                {"augment.scale", r->augment_scale},
+                {"augment.offset_hu", r->augment_offset_hu},
+                {"augment.gain", r->augment_gain},
+                {"augment.noise_hu", r->augment_noise_hu}};
+  if (r->data_views.n == 0) LC_FAIL(err, LC_ERR_CONFIG, "data.views is empty");
+  for (size_t i = 0; i < r->data_views.n; i++)
+    for (size_t j = 0; j < i; j++)
+      if (strcmp(r->data_views.items[i], r->data_views.items[j]) == 0)
+        LC_FAIL(err, LC_ERR_CONFIG, "data.views names %s twice", r->data_views.items[i]);
+  if (r->data_images == PL_IMAGES_CROP) {
+    if (r->data_zscore == PL_ZSCORE_CUBE)
+      LC_FAIL(err, LC_ERR_CONFIG, "data.zscore is cube, expected data.images: cube with it");
+    return LC_OK;
+  }
+  for (size_t i = 0; i < sizeof varied / sizeof *varied; i++)
+    if (varied[i].value != 0)
+      LC_FAIL(err, LC_ERR_CONFIG, "%s is %g, expected 0 with data.images: cube", varied[i].key,
+              varied[i].value);
+  return LC_OK;
+}
+
+lc_status pl_recipe_biomarker_weights(const struct pl_recipe *recipe, float weights[8],
+                                      struct lc_error *err) {
+  const struct pl_list *list = &recipe->tasks_biomarker_weights;
+  for (size_t b = 0; b < 8; b++) weights[b] = 1;
+  if (list->n == 0) return LC_OK;
+  if (list->n != 8)
+    LC_FAIL(err, LC_ERR_CONFIG, "tasks.biomarker_weights has %zu numbers, expected 8", list->n);
+  for (size_t b = 0; b < 8; b++) {
+    double value;
+    if (!lc_text_to_double(list->items[b], &value) || !(value >= 0 && value <= 1e6))
+      LC_FAIL(err, LC_ERR_CONFIG,
+              "tasks.biomarker_weights: \"%s\", expected a number from 0 to 1e6", list->items[b]);
+    weights[b] = (float)value;
+  }
+  return LC_OK;
+}
+
 static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
+  float weights[8];
+  LC_TRY(check_images(r, err));
+  LC_TRY(pl_recipe_biomarker_weights(r, weights, err));
   if (r->data_hu_low >= r->data_hu_high)
     LC_FAIL(err, LC_ERR_CONFIG, "data.hu_low is %g, expected less than hu_high (%g)",
             r->data_hu_low, r->data_hu_high);

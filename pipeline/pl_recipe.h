@@ -13,11 +13,20 @@
 #include "vit_schedule.h"
 
 /* Whose mean and deviation normalise an image. */
-enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED };
+enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED, PL_ZSCORE_CUBE };
+/* How an image is made: one interpolation from the slice with the augmentation in it, then clamped
+ * and normalised; or as `lungcdam run` makes it (ct_cube_image), then turned and mirrored. */
+enum pl_images { PL_IMAGES_CROP = 0, PL_IMAGES_CUBE };
 /* Which weights a finished run keeps. */
 enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
-/* Where splits come from: the file, or folds by pl_crops_fold. */
-enum pl_split { PL_SPLIT_FILE = 0, PL_SPLIT_PATIENT, PL_SPLIT_NODULE };
+/* Where splits come from: the file, folds by pl_crops_fold, or the folds that a data set holds. */
+enum pl_split {
+  PL_SPLIT_FILE = 0,
+  PL_SPLIT_PATIENT,
+  PL_SPLIT_NODULE,
+  PL_SPLIT_STORED_PATIENT,
+  PL_SPLIT_STORED_NODULE
+};
 /* What the malignancy output is taught. Measuring always asks for above or below 3. */
 enum pl_grading {
   PL_GRADING_BINARY = 0, /* 0 below 3, 1 above, 3 left out */
@@ -33,6 +42,9 @@ struct pl_recipe {
   int data_split;
   int data_zscore;
   bool data_repeat_edge;
+  int data_images;
+  struct pl_list data_views;
+  long long data_min_readers;
 
   char *model_weights, *model_architecture;
   long long model_dim, model_depth, model_heads, model_mlp_dim, model_patch, model_hidden,
@@ -41,12 +53,14 @@ struct pl_recipe {
 
   double tasks_malignancy, tasks_biomarkers, tasks_huber_delta;
   int tasks_grading;
-  double tasks_steepness;
+  double tasks_steepness, tasks_positive_weight;
+  struct pl_list tasks_biomarker_weights;
 
   long long train_batch, train_part, train_epochs, train_seed;
   bool train_whole_batches, train_recompute;
   int train_kept, train_score;
   long long train_patience;
+  double train_dropout, train_dropout_heads, train_drop_path;
 
   int optimizer_kind;
   double optimizer_beta1, optimizer_beta2, optimizer_epsilon, optimizer_weight_decay,
@@ -58,6 +72,7 @@ struct pl_recipe {
       schedule_up_epochs, schedule_down_epochs;
 
   bool augment_quarter_turns, augment_flips;
+  long long augment_slices;
   double augment_rotation_deg, augment_shift_px, augment_scale, augment_offset_hu, augment_gain,
       augment_noise_hu, augment_mixup;
 
@@ -94,5 +109,8 @@ void pl_recipe_optim(const struct pl_recipe *recipe, struct vit_optim_settings *
 void pl_recipe_schedule(const struct pl_recipe *recipe, uint64_t steps_per_epoch,
                         struct vit_schedule *schedule);
 void pl_recipe_augment(const struct pl_recipe *recipe, struct vit_augment *augment);
+/* The eight factors of the biomarkers' losses; ones where the recipe gives none. */
+LC_MUST_CHECK lc_status pl_recipe_biomarker_weights(const struct pl_recipe *recipe,
+                                                    float weights[8], struct lc_error *err);
 
 #endif

@@ -27,6 +27,7 @@ struct training {
   struct pl_progress progress;
   double loss, seconds, started; /* of the present epoch */
   size_t seen;
+  float positive_weight, biomarker_weights[PL_BIOMARKERS];
 };
 
 static double now_s(void) {
@@ -152,7 +153,7 @@ static lc_status prepare_data(struct training *t, struct lc_error *err) {
   LC_TRY(pl_examples_init(&t->learn, &t->crops, r, &t->arch, r->data_train, NULL, err));
   LC_TRY(pl_examples_init(&t->measure, &t->crops, r, &t->arch, r->data_validate, &t->learn.scale,
                           err));
-  if (r->data_split != PL_SPLIT_NODULE)
+  if (r->data_split != PL_SPLIT_NODULE && r->data_split != PL_SPLIT_STORED_NODULE)
     LC_TRY(pl_examples_disjoint(&t->learn, &t->measure, err));
   else
     lc_log(LC_LOG_WARNING,
@@ -160,6 +161,35 @@ static lc_status prepare_data(struct training *t, struct lc_error *err) {
   pl_recipe_augment(r, &t->learn.augment);
   LC_TRY(vit_augment_check(&t->learn.augment, err));
   t->samples = pl_examples_samples(&t->learn);
+  return LC_OK;
+}
+
+/* Weights of classes and outputs; without any, no list is given, as ever. */
+static lc_status weigh(struct training *t, struct vit_loss_task *task, struct lc_error *err) {
+  const struct pl_recipe *r = t->recipe;
+  if (task->kind == VIT_LOSS_HUBER) {
+    task->weight = r->tasks_biomarkers;
+    task->delta = r->tasks_huber_delta;
+    LC_TRY(pl_recipe_biomarker_weights(r, t->biomarker_weights, err));
+    if (r->tasks_biomarker_weights.n > 0) task->output_weights = t->biomarker_weights;
+    return LC_OK;
+  }
+  task->weight = r->tasks_malignancy;
+  t->positive_weight = (float)r->tasks_positive_weight;
+  if (r->tasks_positive_weight == 0) {
+    size_t counts[2] = {0};
+    for (size_t i = 0; i < t->learn.n; i++) {
+      int label = pl_crop_label(&t->crops.crops[t->learn.rows[i]]);
+      if (label >= 0) counts[label]++;
+    }
+    if (counts[0] == 0 || counts[1] == 0)
+      LC_FAIL(err, LC_ERR_CONFIG,
+              "%s: %zu benign and %zu malignant nodules to learn from, expected some of both with "
+              "tasks.positive_weight: 0",
+              t->crops.path, counts[0], counts[1]);
+    t->positive_weight = (float)((double)counts[0] / (double)counts[1]);
+  }
+  if (t->positive_weight != 1) task->positive_weights = &t->positive_weight;
   return LC_OK;
 }
 
@@ -172,6 +202,9 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
                                         .seed = (uint64_t)r->train_seed,
                                         .part = (size_t)r->train_part,
                                         .recompute = r->train_recompute,
+                                        .dropout = {.backbone = r->train_dropout,
+                                                    .heads = r->train_dropout_heads,
+                                                    .path = r->train_drop_path},
                                         .frozen = (const char *const *)r->model_frozen.items,
                                         .n_frozen = r->model_frozen.n};
   pl_recipe_optim(r, &settings.optim);
@@ -179,11 +212,7 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   pl_recipe_schedule(r, steps, &settings.schedule);
   LC_TRY(pl_training_model(r, &t->arch, &t->model, err));
   LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
-  for (size_t k = 0; k < t->train.loss.n_tasks; k++) {
-    struct vit_loss_task *task = &t->train.loss.tasks[k];
-    task->weight = task->kind == VIT_LOSS_BCE ? r->tasks_malignancy : r->tasks_biomarkers;
-    if (task->kind == VIT_LOSS_HUBER) task->delta = r->tasks_huber_delta;
-  }
+  for (size_t k = 0; k < t->train.loss.n_tasks; k++) LC_TRY(weigh(t, &t->train.loss.tasks[k], err));
   return LC_OK;
 }
 
@@ -253,7 +282,7 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
   if (status == LC_OK)
     status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
   struct pl_prepared prepared = {0};
-  if (status == LC_OK) status = pl_prepared_describe(&prepared, t->recipe, err);
+  if (status == LC_OK) status = pl_prepared_describe(&prepared, t->recipe, &t->crops, err);
   if (status == LC_OK)
     status = vit_model_save_with(model, path, "trained by lungcdam; research use only",
                                  prepared.pairs, prepared.n, err);

@@ -96,7 +96,8 @@ static double pixel(const struct vit_augment_source *source, double row, double 
   return source->hu[(size_t)row * source->size + (size_t)column];
 }
 
-static double bilinear(const struct vit_augment_source *source, double row, double column) {
+/* With an edge in it, or outside. */
+static double bilinear_edge(const struct vit_augment_source *source, double row, double column) {
   double r = floor(row), c = floor(column), down = row - r, right = column - c;
   double top = pixel(source, r, c), bottom = 0;
   if (right > 0) top += right * (pixel(source, r, c + 1) - top);
@@ -108,20 +109,38 @@ static double bilinear(const struct vit_augment_source *source, double row, doub
   return top;
 }
 
+/* The same, bit by bit, where all four pixels are there. */
+static inline double bilinear(const struct vit_augment_source *source, double row, double column,
+                              double last) {
+  if (!(row >= 0 && column >= 0 && row < last && column < last))
+    return bilinear_edge(source, row, column);
+  size_t r = (size_t)row, c = (size_t)column;
+  const float *at = source->hu + r * source->size + c;
+  double down = row - (double)r, right = column - (double)c;
+  double top = at[0], bottom = at[source->size];
+  top += right * (at[1] - top);
+  bottom += right * (at[source->size + 1] - bottom);
+  return top + down * (bottom - top);
+}
+
 void vit_augment_apply(const struct vit_augment_draw *draw, const struct vit_augment_source *source,
                        float *out, size_t out_size) {
   struct mapping m = make_mapping(draw, source->step);
   double middle = 0.5 * (double)(out_size - 1), source_middle = 0.5 * (double)(source->size - 1);
+  double last = (double)(source->size - 1);
   struct lc_random random;
   lc_random_init(&random, draw->seed, "augment-noise", draw->noise_index);
-  for (size_t i = 0; i < out_size; i++)
+  for (size_t i = 0; i < out_size; i++) {
+    double y = (double)i - middle - m.shift_rows;
+    double row_start = source_middle + m.row_row * y;
+    double column_start = source_middle + m.column_row * y;
     for (size_t j = 0; j < out_size; j++) {
-      double y = (double)i - middle - m.shift_rows, x = (double)j - middle - m.shift_columns;
-      double row = source_middle + m.row_row * y + m.row_column * x;
-      double column = source_middle + m.column_row * y + m.column_column * x;
-      double hu = bilinear(source, row, column);
+      double x = (double)j - middle - m.shift_columns;
+      double row = row_start + m.row_column * x, column = column_start + m.column_column * x;
+      double hu = bilinear(source, row, column, last);
       hu = draw->gain_centre_hu + draw->gain * (hu - draw->gain_centre_hu) + draw->offset_hu;
       if (draw->noise_hu > 0) hu += draw->noise_hu * lc_random_normal(&random);
       out[i * out_size + j] = (float)hu;
     }
+  }
 }

@@ -14,6 +14,7 @@
 #ifndef VIT_BACKWARD_H
 #define VIT_BACKWARD_H
 
+#include "vit_dropout.h"
 #include "vit_forward.h"
 #include "vit_parameter.h"
 
@@ -33,6 +34,7 @@ struct vit_backward_request {
   bool all_attention; /* attention probabilities of every block */
   bool recompute; /* keep only the blocks' inputs and run each block again: a third more time, about
                      a tenth of the memory */
+  struct vit_dropout dropout; /* rates; nothing is dropped before vit_tape_draw */
 };
 
 /* Gradients of the last backward pass. Pointers go into the tape; NULL when not asked for. */
@@ -64,7 +66,8 @@ struct vit_tape {
   size_t images;      /* of the last forward pass */
   size_t start;       /* block at which it began */
   const vit_real
-      *pixels;    /* its images, borrowed until the backward passes are done; NULL: tokens */
+      *pixels; /* its images, borrowed until the backward passes are done; NULL: tokens */
+  struct vit_drops drops;
   bool embedding; /* patch embedding, tokens or positions have a wanted gradient */
 };
 
@@ -76,6 +79,11 @@ LC_MUST_CHECK lc_status vit_tape_init(struct vit_tape *tape, const struct vit_mo
                                       const struct vit_backward_request *backward,
                                       struct lc_error *err);
 void vit_tape_free(struct vit_tape *tape);
+
+/* Chooses what the passes that follow drop, for training: image i of a pass is sample samples[i] of
+ * step `step`. Stays until the next call; n 0 ends dropping. n is at most the batch. */
+void vit_tape_draw(struct vit_tape *tape, uint64_t seed, uint64_t step, const uint32_t *samples,
+                   size_t n);
 
 /* As vit_forward. The images must stay until the backward passes are done. */
 LC_MUST_CHECK lc_status vit_tape_forward(struct vit_tape *tape, const vit_real *images, size_t n,

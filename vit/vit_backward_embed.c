@@ -118,6 +118,18 @@ static void token_sums(struct vit_tape *tape, const vit_real *d, vit_real *cls, 
     }
 }
 
+static void drop_panel(void *context, size_t index, int worker) {
+  (void)worker;
+  const struct job *job = context;
+  const struct vit_workspace *w = &job->tape->workspace;
+  struct vit_place at = vit_place_of(w, index);
+  size_t dim = w->model->arch.embed_dim;
+  vit_real *d = vit_tape_panel(job->tape, job->d, dim, at.image, at.panel);
+  struct vit_drop how;
+  if (vit_drops_at(&job->tape->drops, VIT_DROP_POSITION, 0, at.image, at.first, &how))
+    vit_kernels()->drop(dim, at.columns, &how, d, NULL, NULL, d, w->panel);
+}
+
 static vit_real *wanted(const struct vit_tape *tape, const vit_real *slot) {
   for (size_t i = 0; i < tape->parameters.n && tape->d_parameters && slot; i++)
     if (tape->d_parameters + tape->parameters.list[i].offset == slot && tape->trainable[i])
@@ -130,6 +142,7 @@ lc_status vit_backward_embed(struct vit_tape *tape, const vit_real *images, vit_
   const struct vit_workspace *w = &tape->workspace;
   const struct vit_model *to = &tape->d_model;
   struct job job = {.tape = tape, .images = images, .d = d};
+  if (tape->drops.drawn > 0) lc_parallel_for(tape->images * w->panels, drop_panel, &job);
   if (tape->gradients.pixels)
     memset(tape->gradients.pixels, 0,
            tape->images * VIT_CHANNELS * w->height * w->width * sizeof(vit_real));

@@ -7,6 +7,7 @@
 struct columns {
   size_t ld;
   vit_real *x, *normed, *d_normed, *d_x; /* [dim, ld] */
+  vit_real *seen, *d_seen;               /* [dim, ld] what the heads see of normed */
   vit_real *hidden, *d_hidden;           /* [largest head, ld] */
   vit_real *d_out;                       /* [outputs, ld] */
   vit_real *mean, *rstd;                 /* [ld] */
@@ -30,6 +31,8 @@ static size_t lay_out(const struct vit_tape *tape, struct columns *c) {
                {&c->normed, dim},
                {&c->d_normed, dim},
                {&c->d_x, dim},
+               {&c->seen, dim},
+               {&c->d_seen, dim},
                {&c->hidden, hidden_rows(arch)},
                {&c->d_hidden, hidden_rows(arch)},
                {&c->d_out, vit_arch_outputs(arch) + 1},
@@ -87,19 +90,19 @@ static void one_head(struct vit_tape *tape, struct columns *c, size_t number, vi
   const struct vit_head *head = &model->heads[number], *to = &tape->d_model.heads[number];
   size_t dim = model->arch.embed_dim, ld = c->ld;
   if (shape->hidden == 0) {
-    layer_gradients(tape, &to->output, d_out, c->normed, shape->outputs, dim, ld);
-    through(&head->output, d_out, shape->outputs, dim, ld, c->d_normed, true);
+    layer_gradients(tape, &to->output, d_out, c->seen, shape->outputs, dim, ld);
+    through(&head->output, d_out, shape->outputs, dim, ld, c->d_seen, true);
     return;
   }
   struct vit_epilogue relu = {.bias = head->hidden.bias, .activation = VIT_RELU};
-  vit_kernels()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->normed, ld, c->hidden,
+  vit_kernels()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->seen, ld, c->hidden,
                       ld, &relu);
   layer_gradients(tape, &to->output, d_out, c->hidden, shape->outputs, shape->hidden, ld);
   through(&head->output, d_out, shape->outputs, shape->hidden, ld, c->d_hidden, false);
   for (size_t i = 0; i < shape->hidden * ld; i++)
     if (!(c->hidden[i] > 0)) c->d_hidden[i] = 0;
-  layer_gradients(tape, &to->hidden, c->d_hidden, c->normed, shape->hidden, dim, ld);
-  through(&head->hidden, c->d_hidden, shape->hidden, dim, ld, c->d_normed, true);
+  layer_gradients(tape, &to->hidden, c->d_hidden, c->seen, shape->hidden, dim, ld);
+  through(&head->hidden, c->d_hidden, shape->hidden, dim, ld, c->d_seen, true);
 }
 
 /* Rows [image, count] to columns; padding columns are zero. */
@@ -120,12 +123,35 @@ static void norm_gradients(struct vit_tape *tape, const struct columns *c, size_
           c->d_normed[r * c->ld + b] * (c->x[r * c->ld + b] - c->mean[b]) * c->rstd[b];
 }
 
+/* With dropout the heads see a part of the normed tokens, and their gradient is its own until the
+ * mask is on it. */
+static void all_heads(struct vit_tape *tape, struct columns *c, const vit_real *d_logits) {
+  const struct vit_arch *arch = &tape->workspace.model->arch;
+  size_t n = tape->images, size = arch->embed_dim * c->ld, row = 0;
+  memcpy(c->seen, c->normed, size * sizeof *c->seen);
+  bool dropped = vit_drops_columns(&tape->drops, n, arch->embed_dim, c->seen, c->ld);
+  vit_real *d_seen = c->d_seen;
+  if (dropped)
+    memset(c->d_seen, 0, size * sizeof *c->d_seen);
+  else
+    c->d_seen = c->d_normed;
+  to_columns(d_logits, n, vit_arch_outputs(arch), c->ld, c->d_out);
+  for (size_t i = 0; i < arch->n_heads; i++) {
+    one_head(tape, c, i, c->d_out + row * c->ld);
+    row += arch->heads[i].outputs;
+  }
+  c->d_seen = d_seen;
+  if (!dropped) return;
+  (void)vit_drops_columns(&tape->drops, n, arch->embed_dim, c->d_seen, c->ld);
+  for (size_t i = 0; i < size; i++) c->d_normed[i] += c->d_seen[i];
+}
+
 void vit_backward_heads(struct vit_tape *tape, const vit_real *d_logits, const vit_real *d_cls,
                         vit_real *d) {
   const struct vit_workspace *w = &tape->workspace;
   const struct vit_model *model = w->model;
   const struct vit_arch *arch = &model->arch;
-  size_t dim = arch->embed_dim, n = tape->images, row = 0;
+  size_t dim = arch->embed_dim, n = tape->images;
   struct columns c;
   (void)lay_out(tape, &c);
   memset(c.x, 0, dim * c.ld * sizeof *c.x);
@@ -137,13 +163,7 @@ void vit_backward_heads(struct vit_tape *tape, const vit_real *d_logits, const v
   if (arch->n_heads == 0 && d_logits)
     for (size_t i = 0; i < n; i++)
       for (size_t r = 0; r < dim; r++) c.d_normed[r * c.ld + i] += d_logits[i * dim + r];
-  if (arch->n_heads > 0 && d_logits) {
-    to_columns(d_logits, n, vit_arch_outputs(arch), c.ld, c.d_out);
-    for (size_t i = 0; i < arch->n_heads; i++) {
-      one_head(tape, &c, i, c.d_out + row * c.ld);
-      row += arch->heads[i].outputs;
-    }
-  }
+  if (arch->n_heads > 0 && d_logits) all_heads(tape, &c, d_logits);
   norm_gradients(tape, &c, dim);
   memset(c.d_x, 0, dim * c.ld * sizeof *c.d_x);
   vit_kernels()->layer_norm_backward(dim, c.ld, c.d_normed, c.x, c.ld, model->norm.weight, c.mean,

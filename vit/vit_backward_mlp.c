@@ -1,35 +1,69 @@
 /* From the gradient after a block to that within it, through the MLP; and on through the projection
  * to the attended values. Beside the forward steps of body_panel in vit_tape_forward.c.
  *
- *   out = mid + scale2 * (W2 gelu(W1 norm2(mid) + b1) + b2)
- *   mid = x + scale1 * (Wp attended + bp) */
+ *   out = mid + scale2 * drop(W2 drop(gelu(W1 norm2(mid) + b1)) + b2)
+ *   mid = x + scale1 * drop(Wp attended + bp) */
 #include <string.h>
 
 #include "lc_parallel.h"
 #include "vit_tape.h"
 
-/* LayerScale on the gradient; without it the gradient itself. Also the branch's own output, which
- * the gradient of the scale needs. */
+static bool drops(const struct vit_part *part, const struct vit_place *at,
+                  enum vit_drop_place place, struct vit_drop *how) {
+  return vit_drops_at(&part->tape->drops, place, part->block, part->first + at->image, at->first,
+                      how);
+}
+
+/* LayerScale and dropout on the gradient that enters a branch; without either the gradient itself.
+ */
 static const vit_real *scaled(const struct vit_part *part, const struct vit_place *at, size_t n,
                               const vit_real *scale, int which, const vit_real *d) {
   struct vit_tape *tape = part->tape;
-  if (!scale) return d;
+  struct vit_drop how;
+  if (!tape->work->d_scaled[which]) return d;
   size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
   vit_real *out = vit_tape_panel(tape, tape->work->d_scaled[which], dim, at->image, at->panel);
-  vit_kernels()->scale_rows(dim, n, d, ld, scale, out, ld);
+  if (drops(part, at, which ? VIT_DROP_FC2 : VIT_DROP_PROJ, &how))
+    vit_kernels()->drop(dim, n, &how, d, scale, NULL, out, ld);
+  else if (scale)
+    vit_kernels()->scale_rows(dim, n, d, ld, scale, out, ld);
+  else
+    for (size_t r = 0; r < dim; r++) memcpy(out + r * ld, d + r * ld, n * sizeof *out);
   return out;
 }
 
+/* The branch's own output before LayerScale, which the gradient of the scale needs. */
 static void branch(const struct vit_part *part, const struct vit_place *at, size_t n, int which,
                    const struct vit_linear *layer, size_t in, const vit_real *x) {
   struct vit_tape *tape = part->tape;
   enum vit_sum sum = which == 0 ? VIT_SUM_SCALE1 : VIT_SUM_SCALE2;
+  struct vit_drop how;
   if (!tape->work->wants[part->block].sum[sum]) return;
   size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
+  vit_real *out = vit_tape_panel(tape, tape->work->branch[which], dim, at->image, at->panel);
   struct vit_epilogue bias = {.bias = layer->bias};
-  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld,
-                      vit_tape_panel(tape, tape->work->branch[which], dim, at->image, at->panel),
-                      ld, &bias);
+  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld, out, ld, &bias);
+  if (drops(part, at, which ? VIT_DROP_FC2 : VIT_DROP_PROJ, &how))
+    vit_kernels()->drop(dim, n, &how, out, NULL, NULL, out, ld);
+}
+
+/* From the gradient of fc2's output to those of fc1's, and the input of fc2 once more in s.large.
+ */
+static void through_gelu(const struct vit_part *part, const struct vit_place *at, size_t n,
+                         const vit_real *d, vit_real *d_hidden, struct vit_scratch s) {
+  struct vit_tape *tape = part->tape;
+  const struct vit_arch *arch = &tape->workspace.model->arch;
+  const struct vit_kernels *k = vit_kernels();
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = tape->workspace.panel;
+  const vit_real *turned_fc2 = tape->work->turned + 4 * dim * dim + dim * mlp;
+  const vit_real *pre =
+      vit_tape_panel(tape, tape->blocks[part->block].pre, mlp, part->first + at->image, at->panel);
+  struct vit_drop how;
+  bool dropped = drops(part, at, VIT_DROP_GELU, &how);
+  k->gemm(mlp, n, dim, turned_fc2, dim, 1, d, ld, d_hidden, ld, NULL);
+  if (dropped) k->drop(mlp, n, &how, d_hidden, NULL, NULL, d_hidden, ld);
+  k->gelu_backward(mlp, n, pre, d_hidden, s.large, ld);
+  if (dropped) k->drop(mlp, n, &how, s.large, NULL, NULL, s.large, ld);
 }
 
 /* Through the MLP and norm2: d_within gets what the residual stream and the branch bring. */
@@ -47,14 +81,12 @@ static void mlp_panel(const struct vit_part *part, const struct vit_place *at, s
   const vit_real *d_after = vit_tape_panel(tape, part->d_after, dim, image, at->panel);
   vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at->panel);
   const vit_real *mid = vit_tape_panel(tape, kept->mid, dim, image, at->panel);
-  const vit_real *pre = vit_tape_panel(tape, kept->pre, mlp, image, at->panel);
   vit_real *d_hidden = vit_tape_panel(tape, work->d_hidden, mlp, at->image, at->panel);
   vit_real *d_normed = vit_tape_panel(tape, work->d_normed[1], dim, at->image, at->panel);
   size_t column = (at->image * w->panels + at->panel) * ld;
-  const vit_real *turned_fc1 = work->turned + 4 * dim * dim, *turned_fc2 = turned_fc1 + dim * mlp;
+  const vit_real *turned_fc1 = work->turned + 4 * dim * dim;
   const vit_real *d = scaled(part, at, n, block->scale2, 1, d_after);
-  k->gemm(mlp, n, dim, turned_fc2, dim, 1, d, ld, d_hidden, ld, NULL);
-  k->gelu_backward(mlp, n, pre, d_hidden, s.large, ld);
+  through_gelu(part, at, n, d, d_hidden, s);
   if (wants->weight[3]) vit_tape_write_strips(tape, at, mlp, s.large, work->value_strips);
   branch(part, at, n, 1, &block->fc2, mlp, s.large);
   k->gemm(dim, n, mlp, turned_fc1, mlp, 1, d_hidden, ld, d_normed, ld, NULL);

@@ -166,7 +166,8 @@ static void scatter(const struct columns *c, const vit_real *from, size_t rows, 
     for (size_t r = 0; r < rows; r++) out[i * rows + r] = from[r * c->ld + i];
 }
 
-static void finish(struct vit_workspace *w, struct columns *c, size_t first) {
+static void finish(struct vit_workspace *w, struct columns *c, size_t first,
+                   const struct vit_drops *drops) {
   const struct vit_model *model = w->model;
   const struct vit_arch *arch = &model->arch;
   size_t dim = arch->embed_dim, outputs = vit_arch_outputs(arch), row = 0;
@@ -177,6 +178,7 @@ static void finish(struct vit_workspace *w, struct columns *c, size_t first) {
     scatter(c, c->normed, dim, w->trace.logits + first * dim);
     return;
   }
+  if (drops) (void)vit_drops_columns(drops, c->images, dim, c->normed, c->ld);
   for (size_t i = 0; i < arch->n_heads; i++) {
     const struct vit_head_shape *shape = &arch->heads[i];
     const vit_real *in = c->normed;
@@ -194,11 +196,12 @@ static void finish(struct vit_workspace *w, struct columns *c, size_t first) {
   scatter(c, c->output, outputs, w->trace.logits + first * outputs);
 }
 
-void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images) {
+void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images,
+                   const struct vit_drops *drops) {
   struct columns c;
   (void)lay_out(w, images, &c);
   gather(w, &c);
-  finish(w, &c, first);
+  finish(w, &c, first, drops);
 }
 
 void vit_cls_block(struct vit_workspace *w, size_t first, size_t images) {
@@ -236,5 +239,5 @@ void vit_cls_block(struct vit_workspace *w, size_t first, size_t images) {
          (struct vit_epilogue){.activation = VIT_GELU});
   linear(&block->fc2, dim, arch->mlp_dim, c.hidden, c.x, c.ld,
          (struct vit_epilogue){.row_scale = block->scale2, .residual = c.x, .ld_residual = c.ld});
-  finish(w, &c, first);
+  finish(w, &c, first, NULL);
 }

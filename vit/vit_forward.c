@@ -103,7 +103,7 @@ static void run_group(struct pass *pass, size_t images) {
   if (pass->cls_only)
     vit_cls_block(w, pass->first, images);
   else
-    vit_cls_heads(w, pass->first, images);
+    vit_cls_heads(w, pass->first, images, NULL);
 }
 
 lc_status vit_forward(struct vit_workspace *workspace, const vit_real *images, size_t n,

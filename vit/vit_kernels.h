@@ -14,6 +14,9 @@
 #ifndef VIT_KERNELS_H
 #define VIT_KERNELS_H
 
+#include <stdint.h>
+
+#include "lc_random.h"
 #include "lc_status.h"
 #include "vit_real.h"
 
@@ -37,6 +40,24 @@ struct vit_epilogue {
   const vit_real *residual; /* may be c itself */
   size_t ld_residual;
 };
+
+/* Which elements of a matrix of one image stay when others are dropped (vit_dropout.h). Feature r
+ * of token t has 16 random bits: the low (r even) or high half of word r % 8 / 2 of Philox4x32-10
+ * (lc_random.h) at counter (t, r / 8, site, 0). It goes where they are below the threshold. */
+struct vit_drop {
+  uint32_t key[2]; /* of the image */
+  uint32_t site;   /* where in the network */
+  uint32_t first;  /* token of column 0 */
+  uint32_t threshold;
+  vit_real scale; /* of what stays */
+};
+
+static inline bool vit_drop_keeps(const struct vit_drop *drop, size_t row, size_t column) {
+  const uint32_t counter[4] = {drop->first + (uint32_t)column, (uint32_t)(row / 8), drop->site, 0};
+  uint32_t words[4];
+  lc_philox(counter, drop->key, words);
+  return (words[row % 8 / 2] >> (row % 2 ? 16 : 0) & 0xFFFFU) >= drop->threshold;
+}
 
 struct vit_kernels {
   const char *name;
@@ -101,6 +122,11 @@ struct vit_kernels {
   /* sums[r, c % VIT_LANES] += dy[r, c] * (x[r, c] - mean[c]) * rstd[c], for those of norms. */
   void (*add_norm_rows)(size_t rows, size_t n, const vit_real *dy, const vit_real *x, size_t ld,
                         const vit_real *mean, const vit_real *rstd, vit_real *sums);
+
+  /* y = residual + row_scale[r] * (scale * x where `how` keeps it, else 0); NULL parts are left
+   * out. All with ld; y may be x. Every set drops the same elements. */
+  void (*drop)(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
+               const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld);
 };
 
 /* The set in use: the fastest that this CPU runs, or the one that the environment variable

@@ -6,6 +6,7 @@
 #define SET_NAME "avx2"
 
 typedef __m256 vf;
+typedef __m256i vi;
 #define vload(p) _mm256_loadu_ps(p)
 #define vstore(p, x) _mm256_storeu_ps(p, x)
 #define vset(x) _mm256_set1_ps(x)
@@ -24,6 +25,13 @@ static inline __m256 vexp2_times(__m256 p, __m256 n) {
   __m256i power =
       _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
   return _mm256_mul_ps(p, _mm256_castsi256_ps(power));
+}
+
+/* High and low halves of the products of 32-bit numbers; every number of b is the same. */
+static inline void vproduct(__m256i a, __m256i b, __m256i *high, __m256i *low) {
+  __m256i even = _mm256_mul_epu32(a, b), odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), b);
+  *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xAA);
+  *low = _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA);
 }
 
 /* 8 rows of 8: pairs, fours, then halves of registers are exchanged. */

@@ -6,6 +6,7 @@
 #define SET_NAME "avx512"
 
 typedef __m512 vf;
+typedef __m512i vi;
 #define vload(p) _mm512_loadu_ps(p)
 #define vstore(p, x) _mm512_storeu_ps(p, x)
 #define vset(x) _mm512_set1_ps(x)
@@ -20,6 +21,13 @@ typedef __m512 vf;
 #define vround(a) _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 /* p * 2^n */
 #define vexp2_times(p, n) _mm512_scalef_ps(p, n)
+
+/* High and low halves of the products of 32-bit numbers; every number of b is the same. */
+static inline void vproduct(__m512i a, __m512i b, __m512i *high, __m512i *low) {
+  __m512i even = _mm512_mul_epu32(a, b), odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), b);
+  *high = _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, 32), odd);
+  *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
+}
 
 /* 16 rows of 16: pairs, fours, then quarters of registers are exchanged. */
 static inline void transpose_square(const float *in, size_t ldin, float *out, size_t ldout) {

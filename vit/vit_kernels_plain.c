@@ -178,6 +178,23 @@ static void add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vit_r
       sums[r * VIT_LANES + c % VIT_LANES] += dy[r * ld + c] * (x[r * ld + c] - mean[c]) * rstd[c];
 }
 
+/* Eight features of a token share their random words. */
+static void drop(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
+                 const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld) {
+  for (size_t first = 0; first < rows; first += 8)
+    for (size_t c = 0; c < n; c++) {
+      const uint32_t counter[4] = {how->first + (uint32_t)c, (uint32_t)(first / 8), how->site, 0};
+      uint32_t words[4];
+      lc_philox(counter, how->key, words);
+      for (size_t r = first; r < first + 8 && r < rows; r++) {
+        uint32_t bits = words[r % 8 / 2] >> (r % 2 ? 16 : 0) & 0xFFFFU;
+        vit_real value = bits >= how->threshold ? x[r * ld + c] * how->scale : 0;
+        if (row_scale) value *= row_scale[r];
+        y[r * ld + c] = residual ? residual[r * ld + c] + value : value;
+      }
+    }
+}
+
 const struct vit_kernels vit_kernels_plain = {.name = "plain",
                                               .gemm = gemm,
                                               .gemm_nt = gemm_nt,
@@ -193,4 +210,5 @@ const struct vit_kernels vit_kernels_plain = {.name = "plain",
                                               .column_dots = column_dots,
                                               .add_rows = add_rows,
                                               .add_products = add_products,
-                                              .add_norm_rows = add_norm_rows};
+                                              .add_norm_rows = add_norm_rows,
+                                              .drop = drop};

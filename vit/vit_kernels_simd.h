@@ -446,6 +446,49 @@ static void add_norm_rows(size_t rows, size_t n, const float *dy, const float *x
     }
 }
 
+/* Vectors of whole numbers; arithmetic on them is the compiler's. */
+typedef uint32_t vwords __attribute__((vector_size(LANES * 4)));
+typedef int32_t vmask __attribute__((vector_size(LANES * 4)));
+
+/* lc_philox with a column a lane. */
+INLINE void philox(vwords c[4], const uint32_t key[2]) {
+  const vwords m0 = (vwords){0} + 0xD2511F53U, m1 = (vwords){0} + 0xCD9E8D57U;
+  uint32_t k0 = key[0], k1 = key[1];
+#pragma GCC unroll 10
+  for (int round = 0; round < 10; round++) {
+    vi high0, low0, high1, low1;
+    vproduct((vi)c[0], (vi)m0, &high0, &low0);
+    vproduct((vi)c[2], (vi)m1, &high1, &low1);
+    c[0] = (vwords)high1 ^ c[1] ^ k0;
+    c[2] = (vwords)high0 ^ c[3] ^ k1;
+    c[1] = (vwords)low1;
+    c[3] = (vwords)low0;
+    k0 += 0x9E3779B9U;
+    k1 += 0xBB67AE85U;
+  }
+}
+
+static void drop(size_t rows, size_t n, const struct vit_drop *how, const float *x,
+                 const float *row_scale, const float *residual, float *y, size_t ld) {
+  vwords lanes;
+  for (uint32_t i = 0; i < LANES; i++) lanes[i] = how->first + i;
+  for (size_t r8 = 0; r8 < rows; r8 += 8)
+    for (size_t c = 0; c < n; c += LANES) {
+      vwords bits[4] = {lanes + (uint32_t)c, (vwords){0} + (uint32_t)(r8 / 8),
+                        (vwords){0} + how->site, (vwords){0}};
+      if (how->threshold > 0) philox(bits, how->key);
+      for (size_t r = r8; r < r8 + 8 && r < rows; r++) {
+        vwords word = bits[(r - r8) / 2], half = r % 2 ? word >> 16 : word & 0xFFFFU;
+        vmask keeps = (vmask)(half >= how->threshold);
+        vf value = vmul(vload(x + r * ld + c), vset(how->scale));
+        value = (vf)((vmask)value & keeps);
+        if (row_scale) value = vmul(value, vset(row_scale[r]));
+        if (residual) value = vadd(vload(residual + r * ld + c), value);
+        vstore(y + r * ld + c, value);
+      }
+    }
+}
+
 const struct vit_kernels NAME = {.name = SET_NAME,
                                  .gemm = gemm,
                                  .gemm_nt = gemm_nt,
@@ -461,4 +504,5 @@ const struct vit_kernels NAME = {.name = SET_NAME,
                                  .column_dots = column_dots,
                                  .add_rows = add_rows,
                                  .add_products = add_products,
-                                 .add_norm_rows = add_norm_rows};
+                                 .add_norm_rows = add_norm_rows,
+                                 .drop = drop};

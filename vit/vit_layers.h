@@ -5,6 +5,7 @@
 #ifndef VIT_LAYERS_H
 #define VIT_LAYERS_H
 
+#include "vit_dropout.h"
 #include "vit_forward.h"
 #include "vit_kernels.h"
 
@@ -83,8 +84,10 @@ void vit_attention_panel(const struct vit_workspace *w, const vit_real *qkv,
 /* The last block on CLS alone, from normed tokens that lie where the keys of that block would, then
  * the final norm and the heads. first: number of the group's first image in the trace. */
 void vit_cls_block(struct vit_workspace *w, size_t first, size_t images);
-/* The final norm and the heads of CLS tokens that the full last block has made (vit_panel_x). */
-void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images);
+/* The final norm and the heads of CLS tokens that the full last block has made (vit_panel_x).
+ * drops: what the heads do not see while training, or NULL. */
+void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images,
+                   const struct vit_drops *drops);
 /* Values that vit_workspace.cls must hold. */
 size_t vit_cls_size(const struct vit_workspace *w);
 

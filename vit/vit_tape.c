@@ -113,10 +113,8 @@ static void lay_out_work(struct lc_arena *arena, struct vit_tape *tape) {
   size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
   for (int i = 0; i < 3; i++) k->d[i] = take(arena, all, dim);
   for (int i = 0; i < 2; i++) {
-    if (arch->layer_scale) {
-      k->d_scaled[i] = take(arena, some, dim);
-      k->branch[i] = take(arena, some, dim);
-    }
+    if (arch->layer_scale || tape->drops.keys) k->d_scaled[i] = take(arena, some, dim);
+    if (arch->layer_scale) k->branch[i] = take(arena, some, dim);
     k->d_normed[i] = take(arena, some, dim);
     k->mean[i] = take(arena, some, 1);
     k->rstd[i] = take(arena, some, 1);
@@ -186,9 +184,24 @@ static lc_status init_gradients(struct vit_tape *tape, const bool *trainable,
   return vit_model_bind(&tape->d_model, tape->d_parameters, err);
 }
 
+static lc_status init_drops(struct vit_tape *tape, struct lc_error *err) {
+  const struct vit_dropout *rates = &tape->request.dropout;
+  const struct vit_workspace *w = &tape->workspace;
+  tape->drops = (struct vit_drops){.rates = *rates, .depth = w->model->arch.depth};
+  LC_TRY(vit_dropout_check(rates, err));
+  if (!(rates->backbone > 0 || rates->heads > 0 || rates->path > 0)) return LC_OK;
+  return lc_alloc(&tape->drops.keys, w->batch, sizeof *tape->drops.keys, err);
+}
+
+void vit_tape_draw(struct vit_tape *tape, uint64_t seed, uint64_t step, const uint32_t *samples,
+                   size_t n) {
+  if (tape->drops.keys) vit_drops_draw(&tape->drops, seed, step, samples, n);
+}
+
 static lc_status init(struct vit_tape *tape, const bool *trainable, struct lc_error *err) {
   const struct vit_workspace *w = &tape->workspace;
   size_t depth = w->model->arch.depth;
+  LC_TRY(init_drops(tape, err));
   LC_TRY(lc_alloc(&tape->blocks, depth, sizeof *tape->blocks, err));
   LC_TRY(lc_alloc(&tape->work, 1, sizeof *tape->work, err));
   LC_TRY(lc_alloc(&tape->work->wants, depth, sizeof *tape->work->wants, err));
@@ -229,6 +242,7 @@ void vit_tape_free(struct vit_tape *tape) {
   free(tape->work);
   free(tape->blocks);
   free(tape->d_model.blocks);
+  free(tape->drops.keys);
   free(tape->trainable);
   free(tape->d_parameters);
   *tape = (struct vit_tape){0};

@@ -49,7 +49,8 @@ struct vit_tape_work {
   size_t group;                    /* images whose intermediate gradients are held at once */
   vit_real *d[3];                  /* [batch][dim] gradient of the residual stream, in turn: after,
                                       within and before the block */
-  vit_real *d_scaled[2];           /* [group][dim] times LayerScale; NULL without */
+  vit_real *d_scaled[2];           /* [group][dim] times LayerScale, dropped; NULL
+                                      without either */
   vit_real *branch[2];             /* [group][dim] a branch's output before LayerScale */
   vit_real *d_normed[2];           /* [group][dim] at the output of norm1, norm2 */
   vit_real *mean[2], *rstd[2];     /* [group, panels * panel] of norm1, norm2 */

@@ -24,6 +24,9 @@ static void embed_panel(void *context, size_t index, int worker) {
   vit_real *x = vit_tape_panel(pass->tape, pass->tape->blocks[0].x, dim, at.image, at.panel);
   const vit_real *image = pass->images + at.image * VIT_CHANNELS * w->height * w->width;
   vit_embed_panel(w, &at, image, s.normed, x);
+  struct vit_drop how;
+  if (vit_drops_at(&pass->tape->drops, VIT_DROP_POSITION, 0, at.image, at.first, &how))
+    vit_kernels()->drop(dim, at.columns, &how, x, NULL, NULL, x, w->panel);
 }
 
 /* Given tokens to panels; padding columns are zero. */
@@ -81,6 +84,23 @@ static void attend(const struct pass *pass, struct vit_place *at, size_t columns
                       probabilities);
 }
 
+/* The layer at the end of a branch, and the residual stream that it joins:
+ * out = residual + scale * drop(W x + b). */
+static void join(const struct pass *pass, const struct vit_place *at, size_t n,
+                 const struct vit_linear *layer, size_t in, const vit_real *x,
+                 const vit_real *scale, const vit_real *residual, enum vit_drop_place place,
+                 vit_real *out) {
+  const struct vit_workspace *w = &pass->tape->workspace;
+  size_t dim = w->model->arch.embed_dim, ld = w->panel;
+  struct vit_drop how;
+  struct vit_epilogue add = {
+      .bias = layer->bias, .row_scale = scale, .residual = residual, .ld_residual = ld};
+  bool drops = vit_drops_at(&pass->tape->drops, place, pass->block, at->image, at->first, &how);
+  if (drops) add = (struct vit_epilogue){.bias = layer->bias};
+  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld, out, ld, &add);
+  if (drops) vit_kernels()->drop(dim, n, &how, out, scale, residual, out, ld);
+}
+
 static void body_panel(void *context, size_t index, int worker) {
   const struct pass *pass = context;
   struct vit_tape *tape = pass->tape;
@@ -100,17 +120,16 @@ static void body_panel(void *context, size_t index, int worker) {
   vit_real *mid = vit_tape_panel(tape, kept->mid, dim, at.image, at.panel);
   vit_real *pre = vit_tape_panel(tape, kept->pre, mlp, at.image, at.panel);
   vit_real *out = pass->block + 1 < arch->depth ? tape->blocks[pass->block + 1].x : w->x;
-  struct vit_epilogue add = {
-      .bias = block->proj.bias, .row_scale = block->scale1, .residual = x, .ld_residual = ld};
-  k->gemm(dim, n, dim, block->proj.weight, dim, 1, attended, ld, mid, ld, &add);
+  join(pass, &at, n, &block->proj, dim, attended, block->scale1, x, VIT_DROP_PROJ, mid);
   k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
                 (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
   struct vit_epilogue gelu = {.bias = block->fc1.bias, .pre = pre, .activation = VIT_GELU};
   k->gemm(mlp, n, dim, block->fc1.weight, dim, 1, s.normed, ld, s.large, ld, &gelu);
-  add = (struct vit_epilogue){
-      .bias = block->fc2.bias, .row_scale = block->scale2, .residual = mid, .ld_residual = ld};
-  k->gemm(dim, n, mlp, block->fc2.weight, mlp, 1, s.large, ld,
-          vit_tape_panel(tape, out, dim, at.image, at.panel), ld, &add);
+  struct vit_drop how;
+  if (vit_drops_at(&tape->drops, VIT_DROP_GELU, pass->block, at.image, at.first, &how))
+    k->drop(mlp, n, &how, s.large, NULL, NULL, s.large, ld);
+  join(pass, &at, n, &block->fc2, mlp, s.large, block->scale2, mid, VIT_DROP_FC2,
+       vit_tape_panel(tape, out, dim, at.image, at.panel));
 }
 
 void vit_tape_block_forward(struct vit_tape *tape, size_t block) {
@@ -138,7 +157,7 @@ static lc_status run(struct vit_tape *tape, struct pass *pass, struct vit_trace 
   lc_parallel_for(tape->images * w->panels, pass->images ? embed_panel : import_panel, pass);
   for (size_t block = tape->start; block < arch->depth; block++)
     vit_tape_block_forward(tape, block);
-  vit_cls_heads(w, 0, tape->images);
+  vit_cls_heads(w, 0, tape->images, &tape->drops);
   copy_cls_attention(tape);
   w->trace.batch = tape->images;
   LC_TRY(vit_check_finite(w->trace.logits, tape->images * outputs, "output of the model", err));

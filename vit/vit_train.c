@@ -14,8 +14,10 @@ static lc_status init_tape(struct vit_train *train, struct lc_error *err) {
   const struct vit_samples *samples = train->samples;
   LC_TRY(lc_alloc(&trainable, train->parameters.n, sizeof *trainable, err));
   for (size_t i = 0; i < train->parameters.n; i++) trainable[i] = !train->trainables[i].frozen;
-  const struct vit_backward_request request = {
-      .parameters = true, .trainable = trainable, .recompute = train->settings.recompute};
+  const struct vit_backward_request request = {.parameters = true,
+                                               .trainable = trainable,
+                                               .recompute = train->settings.recompute,
+                                               .dropout = train->settings.dropout};
   lc_status status = vit_tape_init(&train->tape, train->model, train->settings.part,
                                    samples->height, samples->width, NULL, &request, err);
   free(trainable);
@@ -126,6 +128,7 @@ static lc_status add_part(struct vit_train *train, const size_t *counts, size_t 
   struct vit_trace trace;
   struct vit_loss_result result;
   size_t bad = SIZE_MAX;
+  vit_tape_draw(&train->tape, train->settings.seed, train->step, b->indices + start, n);
   LC_TRY(vit_tape_forward(&train->tape, b->images + start * b->image_size, n, &trace, err));
   const struct vit_loss_batch part = {.n = n,
                                       .outputs = trace.logits,

@@ -26,6 +26,7 @@ struct vit_train_settings {
   size_t part;    /* images that go through the network at once; 0: the whole batch. Less memory,
                      other rounding */
   bool recompute; /* see vit_backward_request: less memory, same bits */
+  struct vit_dropout dropout; /* drawn from seed, step and sample */
   struct vit_optim_settings optim;
   struct vit_schedule schedule; /* steps_per_epoch and total_steps are filled in when they are 0 */
   const char *const *frozen; /* patterns, see vit_trainable_freeze; read by vit_train_init only */

@@ -53,6 +53,11 @@ static void write_file(const char *path, const char *left_out) {
     for (int i = 0; i < N; i++) values[i] = (float)(1 + (i + b) % 5);
     if (b != 5 && strcmp(name, left_out) != 0) H5LTmake_dataset_float(file, name, 1, dims, values);
   }
+  const hsize_t by_reader[] = {N, 4};
+  float readers[N][4];
+  for (int i = 0; i < N; i++) /* nodule i was rated by i readers, at most four */
+    for (int k = 0; k < 4; k++) readers[i][k] = k < i ? 2 : k % 2 ? 0 : NAN;
+  H5LTmake_dataset_float(file, "malignancy_by_reader", 2, by_reader, &readers[0][0]);
   write_texts(file, "patient_id", patients);
   write_texts(file, "split", splits);
   H5Fclose(file);
@@ -105,6 +110,8 @@ static void files_are_read(void **state) {
   assert_int_equal(w.crops.crops[4].nodule, 8);
   assert_int_equal(w.learn.n, 3);
   assert_int_equal(w.measure.n, 3);
+  for (int i = 0; i < N; i++) assert_int_equal(w.crops.crops[i].readers, i < 4 ? i : 4);
+  assert_int_equal(pl_crops_stored_folds(&w.crops, PL_FOLD_PATIENT), 0);
   uint32_t *rows;
   size_t n;
   assert_fails(pl_crops_split(&w.crops, "test", &rows, &n, &test_err), LC_ERR_NOT_FOUND,

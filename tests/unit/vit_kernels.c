@@ -204,6 +204,39 @@ static void check_rest(const struct vit_kernels *set, const struct vit_kernels *
   free(x), free(y), free(out), free(other), free(w), free(bias);
 }
 
+/* Every set drops the elements that the definition names, and no others. */
+static void check_drop(const struct vit_kernels *set, const struct vit_kernels *plain) {
+  float *x = numbers((size_t)ROWS * LD, "x", 2), *y = numbers((size_t)ROWS * LD, "y", 1);
+  float *out = numbers((size_t)ROWS * LD, "o", 1), *other = numbers((size_t)ROWS * LD, "o", 1);
+  float *scale = numbers(ROWS, "scale", 1);
+  struct vit_drop how = {{0xDEADBEEFU, 99}, 17, 256, 20000, 1.5F};
+  size_t gone = 0;
+  set->drop(ROWS, COLUMNS, &how, x, NULL, NULL, out, LD);
+  for (size_t r = 0; r < ROWS; r++)
+    for (size_t c = 0; c < COLUMNS; c++) {
+      uint32_t words[4];
+      lc_philox((uint32_t[4]){256 + (uint32_t)c, (uint32_t)r / 8, 17, 0}, how.key, words);
+      uint32_t bits = words[r % 8 / 2] >> 16 * (r % 2) & 0xFFFF;
+      assert_true(out[r * LD + c] == (bits < 20000 ? 0 : 1.5F * x[r * LD + c]));
+      gone += bits < 20000;
+    }
+  assert_true(fabs((double)gone / (ROWS * COLUMNS) - 20000.0 / 65536) < 0.02);
+  set->drop(ROWS, COLUMNS, &how, x, scale, y, out, LD);
+  plain->drop(ROWS, COLUMNS, &how, x, scale, y, other, LD);
+  assert_alike(out, other, ROWS, COLUMNS, LD, 1e-6, "drop");
+  how.threshold = 0;
+  how.scale = 1;
+  set->drop(ROWS, COLUMNS, &how, x, NULL, NULL, out, LD);
+  for (size_t r = 0; r < ROWS; r++)
+    assert_memory_equal(out + r * LD, x + r * LD, COLUMNS * sizeof *x);
+  free(x), free(y), free(out), free(other), free(scale);
+}
+
+static void dropping(void **state) {
+  (void)state;
+  for_each_set(check_drop);
+}
+
 static void the_rest(void **state) {
   (void)state;
   for_each_set(check_rest);
@@ -217,7 +250,8 @@ static void choosing(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(products),   cmocka_unit_test(splitting), cmocka_unit_test(large_scores),
-      cmocka_unit_test(exact_gelu), cmocka_unit_test(the_rest),  cmocka_unit_test(choosing),
+      cmocka_unit_test(exact_gelu), cmocka_unit_test(the_rest),  cmocka_unit_test(dropping),
+      cmocka_unit_test(choosing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,11 @@ static void bench_defaults(struct bench *b) {
   b->settings.optim.ema_decay = 0.9;
 }
 
+/* Every kind of dropout, whose masks must not depend on what a run goes through. */
+static void with_dropout(struct bench *b) {
+  b->settings.dropout = (struct vit_dropout){.backbone = 0.12, .heads = 0.2, .path = 0.1};
+}
+
 static void bench_start(struct bench *b) {
   struct vit_arch arch;
   assert_ok(vit_arch_named(&arch, "vit_tiny_patch8", &test_err));
@@ -125,11 +130,15 @@ static void run_to_end(struct bench *b) {
   assert_ok(vit_train_run(&b->train, &run, &test_err));
 }
 
+/* Nor does recomputation. */
 static void threads_do_not_matter(void **state) {
   (void)state;
   struct bench one, four;
   bench_defaults(&one);
   bench_defaults(&four);
+  with_dropout(&one);
+  with_dropout(&four);
+  four.settings.recompute = true;
   lc_threads_set(1);
   bench_start(&one);
   run_to_end(&one);
@@ -140,6 +149,39 @@ static void threads_do_not_matter(void **state) {
   assert_memory_equal(one.model.owned, four.model.owned, block_bytes(&one));
   bench_end(&one);
   bench_end(&four);
+}
+
+/* The result is one without what is dropped, and dropout changes the way there. Other parts of a
+ * batch round otherwise, but drop the same. */
+static void dropout_is_of_training_only(void **state) {
+  (void)state;
+  struct bench plain, dropped, parts;
+  bench_defaults(&plain);
+  bench_defaults(&dropped);
+  bench_defaults(&parts);
+  with_dropout(&dropped);
+  with_dropout(&parts);
+  parts.settings.part = 2;
+  bench_start(&plain);
+  bench_start(&dropped);
+  bench_start(&parts);
+  struct vit_train_report report[3];
+  assert_ok(vit_train_step(&plain.train, &report[0], &test_err));
+  assert_ok(vit_train_step(&dropped.train, &report[1], &test_err));
+  assert_ok(vit_train_step(&parts.train, &report[2], &test_err));
+  assert_true(fabs(report[0].loss.total - report[1].loss.total) > 1e-4);
+  assert_true(fabs(report[2].loss.total - report[1].loss.total) < 1e-6);
+  assert_true(fabs(report[2].gradient_norm - report[1].gradient_norm) < 1e-5);
+  bench_end(&plain);
+  bench_end(&dropped);
+  bench_end(&parts);
+  struct vit_train train;
+  bench_defaults(&plain);
+  bench_start(&plain);
+  plain.settings.dropout.heads = 1;
+  assert_fails(vit_train_init(&train, &plain.model, &plain.samples, &plain.settings, &test_err),
+               LC_ERR_CONFIG, "rate of the heads is 1");
+  bench_end(&plain);
 }
 
 static void frozen_blocks_stay(void **state) {
@@ -177,16 +219,19 @@ static void a_stopped_run_goes_on_to_the_same_bits(void **state) {
   char folder[256];
   lc_test_folder(folder);
   bench_defaults(&whole);
+  with_dropout(&whole);
   bench_start(&whole);
   run_to_end(&whole);
   struct vit_train_run run = {
       .folder = folder, .keep = 1, .context = &part, .should_stop = stop_at_seven};
   bench_defaults(&part);
+  with_dropout(&part);
   bench_start(&part);
   assert_fails(vit_train_run(&part.train, &run, &test_err), LC_ERR_INTERRUPTED, "step 7 of 60");
   bench_end(&part);
   bool found;
   bench_defaults(&part);
+  with_dropout(&part);
   bench_start(&part);
   assert_ok(vit_checkpoint_resume(&part.train, folder, &found, &test_err));
   assert_true(found);
@@ -301,6 +346,7 @@ static int child(const char *folder) {
   struct bench b;
   bool found;
   bench_defaults(&b);
+  with_dropout(&b);
   b.settings.epochs = 40;
   bench_start(&b);
   const struct vit_train_run run = {.folder = folder, .checkpoint_steps = 3, .keep = 2};
@@ -365,6 +411,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(it_learns),
       cmocka_unit_test(threads_do_not_matter),
+      cmocka_unit_test(dropout_is_of_training_only),
       cmocka_unit_test(frozen_blocks_stay),
       cmocka_unit_test(a_stopped_run_goes_on_to_the_same_bits),
       cmocka_unit_test(patience_ends_and_the_best_is_kept),

@@ -132,11 +132,14 @@ static void check_some(struct fixture *f, double (*function)(struct fixture *), 
   free(copy);
 }
 
-static void check_parameters(const struct vit_arch *arch, size_t height, size_t width,
-                             size_t some) {
+static const uint32_t samples[BATCH] = {7, 3, 90000};
+
+static void check_parameters_of(const struct vit_arch *arch, size_t height, size_t width,
+                                size_t some, struct vit_dropout dropout) {
   struct fixture f;
   start(&f, arch, height, width, NULL,
-        &(struct vit_backward_request){.parameters = true, .pixels = true});
+        &(struct vit_backward_request){.parameters = true, .pixels = true, .dropout = dropout});
+  vit_tape_draw(&f.tape, 11, 4, samples, BATCH);
   backward(&f);
   for (size_t i = 0; i < f.tape.parameters.n; i++) {
     const struct vit_parameter *p = &f.tape.parameters.list[i];
@@ -145,6 +148,11 @@ static void check_parameters(const struct vit_arch *arch, size_t height, size_t 
   }
   check_some(&f, score, f.images, f.gradients.pixels, BATCH * f.pixels, 8, "pixels");
   stop(&f);
+}
+
+static void check_parameters(const struct vit_arch *arch, size_t height, size_t width,
+                             size_t some) {
+  check_parameters_of(arch, height, width, some, (struct vit_dropout){0});
 }
 
 static void parameters_and_pixels(void **state) {
@@ -159,6 +167,63 @@ static void parameters_and_pixels(void **state) {
   check_parameters(&arch, 12, 8, 4);
   arch.depth = 1;
   check_parameters(&arch, 12, 8, 4);
+}
+
+/* With masks that stay, each kind of dropout alone and all together. */
+static void dropped(void **state) {
+  (void)state;
+  struct vit_arch arch = awkward();
+  check_parameters_of(&arch, 12, 12, 3, (struct vit_dropout){.backbone = 0.3});
+  check_parameters_of(&arch, 12, 12, 2, (struct vit_dropout){.heads = 0.4});
+  check_parameters_of(&arch, 12, 12, 2, (struct vit_dropout){.path = 0.6});
+  arch.layer_scale = false;
+  arch.num_registers = 0;
+  arch.position_on_cls = false;
+  check_parameters_of(&arch, 12, 8, 3, (struct vit_dropout){0.3, 0.4, 0.6});
+}
+
+/* Masks are those of samples: recomputation keeps the bits, one image at a time sums to the same,
+ * another step drops other values, and before the first draw and after an empty one nothing is
+ * dropped. */
+static void masks_belong_to_samples(void **state) {
+  (void)state;
+  struct vit_arch arch = awkward();
+  struct fixture kept, again, plain;
+  struct vit_backward_request request = {.parameters = true, .dropout = {0.3, 0.4, 0.5}};
+  start(&kept, &arch, 24, 40, NULL, &request);
+  request.recompute = true;
+  start(&again, &arch, 24, 40, NULL, &request);
+  start(&plain, &arch, 24, 40, NULL, &(struct vit_backward_request){.parameters = true});
+  size_t bytes = kept.tape.parameters.block * sizeof(vit_real);
+  backward(&kept);
+  backward(&plain);
+  assert_memory_equal(kept.tape.d_parameters, plain.tape.d_parameters, bytes);
+  vit_tape_clear(&kept.tape);
+  vit_tape_draw(&kept.tape, 11, 4, samples, BATCH);
+  vit_tape_draw(&again.tape, 11, 4, samples, BATCH);
+  backward(&kept);
+  backward(&again);
+  assert_memory_equal(kept.tape.d_parameters, again.tape.d_parameters, bytes);
+  vit_tape_clear(&again.tape);
+  for (size_t i = 0; i < BATCH; i++) {
+    vit_tape_draw(&again.tape, 11, 4, samples + i, 1);
+    assert_ok(vit_tape_forward(&again.tape, again.images + i * again.pixels, 1, NULL, &test_err));
+    assert_ok(vit_tape_backward(&again.tape, again.weights + i * again.outputs,
+                                again.weights + BATCH * again.outputs + i * arch.embed_dim, NULL,
+                                &test_err));
+  }
+  for (size_t i = 0; i < kept.tape.parameters.block; i++)
+    assert_true(fabs(kept.tape.d_parameters[i] - again.tape.d_parameters[i]) <=
+                1e-12 * (1 + fabs(kept.tape.d_parameters[i])));
+  double same = score(&kept);
+  assert_true(score(&kept) == same);
+  vit_tape_draw(&kept.tape, 11, 5, samples, BATCH);
+  assert_true(score(&kept) != same);
+  vit_tape_draw(&kept.tape, 11, 4, NULL, 0);
+  assert_true(score(&kept) == score(&plain));
+  stop(&kept);
+  stop(&again);
+  stop(&plain);
 }
 
 /* Running blocks again instead of keeping them, or a batch in two parts, changes no gradient. */
@@ -366,6 +431,8 @@ static void frozen(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(parameters_and_pixels),
+      cmocka_unit_test(dropped),
+      cmocka_unit_test(masks_belong_to_samples),
       cmocka_unit_test(recomputed),
       cmocka_unit_test(tokens_of_blocks),
       cmocka_unit_test(normed_and_attention),
