@@ -200,7 +200,7 @@ def main():
             logit = float(model(torch.from_numpy(image))[0, 1])
     theirs, ours = rounds["one by one"][0]
     assert abs(logit - ours["logit"][0]) < 1e-4 * max(1, abs(logit)), (logit, ours["logit"][0])
-    for name in ("estimate", "localisation"):
+    for name in ("flipping", "localisation"):  # the others draw sets, or rank |scores|, or add to scores
         assert abs(theirs[name][0] - ours[name][0]) < 1e-3, (name, theirs[name][0], ours[name][0])
     print(f"Quantus {quantus.__version__}, PyTorch {torch.__version__}; {MAPS} maps of one image; one thread; "
           f"logit {logit:.6f} on both sides")
