@@ -69,7 +69,7 @@ def write_safetensors(path, tensors, metadata=None):
 
 
 class Vit(torch.nn.Module):
-    """Logits [-f, f], so that class 1 is the target."""
+    """Of grey images, one channel, so that Quantus removes pixels and not channels. Logits [-f, f]: class 1 is the target."""
 
     def __init__(self, weights):
         super().__init__()
@@ -83,7 +83,7 @@ class Vit(torch.nn.Module):
 
     def forward(self, image):
         w, b = self.w, image.shape[0]
-        x = F.conv2d(image, w["patch_embed_proj_weight"], w["patch_embed_proj_bias"], stride=PATCH)
+        x = F.conv2d(image.expand(-1, 3, -1, -1), w["patch_embed_proj_weight"], w["patch_embed_proj_bias"], stride=PATCH)
         x = torch.cat([w["cls_token"].expand(b, -1, -1), x.flatten(2).transpose(1, 2)], 1) + w["pos_embed"]
         for i in range(DEPTH):
             n = f"blocks_{i}_"
@@ -172,7 +172,7 @@ def main():
     torch.set_num_threads(1)
     rng = np.random.default_rng(4)
     scores = rng.normal(size=(MAPS, GRID, GRID)).astype(np.float32)
-    image = rng.normal(size=(1, 1, SIZE, SIZE)).astype(np.float32).repeat(3, axis=1)
+    image = rng.normal(size=(1, 1, SIZE, SIZE)).astype(np.float32)
     mask = np.zeros((1, 1, SIZE, SIZE))
     mask[:, :, SIZE // 4:3 * SIZE // 4, SIZE // 4:3 * SIZE // 4] = 1
     pixels = scores.repeat(PATCH, 1).repeat(PATCH, 2)[:, None]
@@ -182,7 +182,7 @@ def main():
             file.write(MODEL)
         subprocess.run([f"{options.build}/pipeline/lungcdam", "weights", "init", f"{folder}/model.yaml", "-o", weights],
                        check=True, stdout=subprocess.DEVNULL)
-        write_safetensors(inputs, {"image": image[0], "map": scores})
+        write_safetensors(inputs, {"image": image[0].repeat(3, 0), "map": scores})
         metadata, tensors = read_safetensors(weights)
         # Seeded weights are small; louder ones make patches matter.
         tensors = {k: v * 3 if v.ndim == 2 else v for k, v in tensors.items()}

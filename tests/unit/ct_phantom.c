@@ -149,9 +149,9 @@ static void count_near(const struct ct_phantom *p, size_t n, struct counts *c) {
 static void test_features(void **state) {
   (void)state;
   size_t seen[5] = {0}, nodules = 0;
-  for (uint64_t patient = 0; patient < 4; patient++) {
+  for (uint64_t patient = 0; patient < 2; patient++) {
     const struct ct_phantom_options options = {
-        .seed = 7, .patient = patient, .matrix = 256, .slice_spacing_mm = 3, .nodules = 4};
+        .seed = 7, .patient = patient, .matrix = 192, .slice_spacing_mm = 3, .nodules = 4};
     struct ct_phantom p;
     assert_ok(ct_phantom_make(&p, &options, NULL, &test_err));
     assert_true(p.n_nodules >= 3); /* now and then there is no place */
@@ -188,7 +188,7 @@ static void test_features(void **state) {
     }
     ct_phantom_free(&p);
   }
-  assert_true(nodules >= 14);
+  assert_true(nodules >= 7);
   assert_true(seen[0] && seen[1] && seen[4]);
   const struct ct_phantom_options wrong = {.nodules = 5};
   struct ct_phantom p;
