@@ -1,11 +1,10 @@
 #include "cdam_render.h"
 
-#include <cairo-pdf.h>
-#include <cairo-svg.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdam_canvas.h"
 #include "cdam_paint.h"
 #include "lc_arena.h"
 #include "lc_file.h"
@@ -97,28 +96,12 @@ lc_status cdam_figure_draw(const struct cdam_figure *figure, struct cdam_picture
   return status;
 }
 
-static cairo_status_t collect(void *closure, const unsigned char *bytes, unsigned int count) {
-  struct lc_text *text = closure;
-  lc_text_add_bytes(text, (const char *)bytes, count);
-  return text->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
-}
-
-static lc_status write_text(struct lc_text *bytes, cairo_status_t drawn, const char *path,
-                            struct lc_error *err) {
-  lc_status status;
-  if (drawn == CAIRO_STATUS_SUCCESS && !bytes->failed)
-    status = lc_file_write(path, lc_text_get(bytes), bytes->length, err);
-  else
-    status = lc_fail(err, bytes->failed ? LC_ERR_MEMORY : LC_ERR_INTERNAL, __FILE__, __LINE__,
-                     "%s: cairo: %s", path, cairo_status_to_string(drawn));
-  lc_text_free(bytes);
-  return status;
-}
-
 static lc_status write_png(cairo_surface_t *image, const char *path, struct lc_error *err) {
   struct lc_text bytes = {0};
-  cairo_status_t drawn = cairo_surface_write_to_png_stream(image, collect, &bytes);
-  return write_text(&bytes, drawn, path, err);
+  lc_status status = cdam_canvas_png(image, &bytes, err);
+  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
+  lc_text_free(&bytes);
+  return status;
 }
 
 lc_status cdam_picture_write_png(const struct cdam_picture *picture, const char *path,
@@ -144,78 +127,30 @@ lc_status cdam_picture_write_png(const struct cdam_picture *picture, const char 
   return status;
 }
 
-/* cairo numbers the parts of an SVG by a counter of the process: the second figure of a run would
- * differ from the same figure drawn first. Numbers are given anew, in order of first use. */
-static void renumber(const struct lc_text *in, struct lc_text *out) {
-  static const char *const words[] = {"id=\"surface", "id=\"image", "id=\"clip", "id=\"mask",
-                                      "id=\"source",  "#surface",   "#image",    "#clip",
-                                      "#mask",        "#source"};
-  unsigned long seen[256];
-  size_t n_seen = 0;
-  const char *at = lc_text_get(in), *from = at, *end = at + in->length;
-  while (at < end) {
-    size_t skip = 0;
-    if (*at == '#' || *at == 'i')
-      for (size_t i = 0; i < sizeof words / sizeof *words && !skip; i++)
-        if (strncmp(at, words[i], strlen(words[i])) == 0) skip = strlen(words[i]);
-    if (!skip || at[skip] < '0' || at[skip] > '9') {
-      at++;
-      continue;
-    }
-    char *after;
-    unsigned long number = strtoul(at + skip, &after, 10);
-    size_t k = 0;
-    while (k < n_seen && seen[k] != number) k++;
-    if (k == n_seen && n_seen < sizeof seen / sizeof *seen) seen[n_seen++] = number;
-    lc_text_add_bytes(out, from, (size_t)(at - from) + skip);
-    lc_text_add(out, "%zu", k);
-    from = at = after;
-  }
-  lc_text_add_bytes(out, from, (size_t)(end - from));
-}
-
-/* A pixel of the layout is three quarters of a point, as in CSS. */
-#define POINTS_PER_PIXEL 0.75
 #define VECTOR_DENSITY 2
 
-static lc_status write_vector(const struct cdam_figure *figure, const char *path, bool pdf,
-                              struct lc_error *err) {
+/* A figure with its layout, for cdam_canvas. */
+struct laid {
+  const struct cdam_figure *figure;
   struct cdam_layout layout;
-  LC_TRY(prepare(figure, &layout, err));
-  struct lc_text bytes = {0};
-  double width = layout.width * POINTS_PER_PIXEL, height = layout.height * POINTS_PER_PIXEL;
-  cairo_surface_t *surface =
-      pdf ? cairo_pdf_surface_create_for_stream(collect, &bytes, width, height)
-          : cairo_svg_surface_create_for_stream(collect, &bytes, width, height);
-  if (pdf) cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "");
-  cairo_t *cr = cairo_create(surface);
-  cairo_scale(cr, POINTS_PER_PIXEL, POINTS_PER_PIXEL);
-  lc_status status = cdam_paint_figure(cr, figure, &layout, VECTOR_DENSITY, err);
-  cairo_destroy(cr);
-  cairo_surface_finish(surface);
-  cairo_status_t drawn = cairo_surface_status(surface);
-  cairo_surface_destroy(surface);
-  cdam_layout_free(&layout);
-  if (status != LC_OK) {
-    lc_text_free(&bytes);
-    return status;
-  }
-  if (pdf) return write_text(&bytes, drawn, path, err);
-  struct lc_text out = {0};
-  renumber(&bytes, &out);
-  lc_text_free(&bytes);
-  return write_text(&out, drawn, path, err);
+};
+
+static lc_status draw_laid(void *context, cairo_t *cr, cdam_format format, struct lc_error *err) {
+  struct laid *laid = context;
+  return cdam_paint_figure(cr, laid->figure, &laid->layout, format == CDAM_PNG ? 1 : VECTOR_DENSITY,
+                           err);
 }
 
 lc_status cdam_figure_write(const struct cdam_figure *figure, const char *path,
                             struct lc_error *err) {
-  const char *dot = strrchr(path, '.');
-  if (dot && strcasecmp(dot, ".svg") == 0) return write_vector(figure, path, false, err);
-  if (dot && strcasecmp(dot, ".pdf") == 0) return write_vector(figure, path, true, err);
-  cairo_surface_t *image;
-  LC_TRY(draw_surface(figure, &image, err));
-  lc_status status = write_png(image, path, err);
-  cairo_surface_destroy(image);
+  struct laid laid = {.figure = figure};
+  LC_TRY(prepare(figure, &laid.layout, err));
+  struct cdam_canvas canvas = {.width = laid.layout.width,
+                               .height = laid.layout.height,
+                               .context = &laid,
+                               .draw = draw_laid};
+  lc_status status = cdam_canvas_write(&canvas, path, err);
+  cdam_layout_free(&laid.layout);
   return status;
 }
 

@@ -4,13 +4,15 @@
 #include "lc_file.h"
 #include "pl_cli.h"
 #include "pl_commands.h"
+#include "pl_measured.h"
+#include "pl_output.h"
 #include "pl_progress.h"
 #include "pl_training.h"
 
 struct arguments {
   struct pl_recipe_overrides overrides;
-  const char *weights, *split, *predictions;
-  bool json;
+  const char *weights, *split, *predictions, *output;
+  bool json, overwrite;
 };
 
 static const struct argp_option options[] = {
@@ -18,7 +20,9 @@ static const struct argp_option options[] = {
     {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
     {"split", 's', "NAME", 0, "Split to measure on; without it data.validate of the recipe", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
-    {"json", 'j', NULL, 0, "Write everything as JSON", 2},
+    {"output", 'o', "DIR", 0, "Folder for everything: table, JSON, HDF5, CSV and pictures", 2},
+    {"overwrite", 'f', NULL, 0, "Replace that folder", 2},
+    {"json", 'j', NULL, 0, "Write all measures as JSON", 2},
     {"predictions", 'p', "FILE", 0, "Write one line a nodule as CSV", 2},
     {0}};
 
@@ -38,6 +42,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'S':
     if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
       argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return 0;
+  case 'o':
+    arguments->output = arg;
+    return 0;
+  case 'f':
+    arguments->overwrite = true;
     return 0;
   case 'j':
     arguments->json = true;
@@ -68,8 +78,14 @@ static const struct argp argp = {
         "one that the model was trained by (recipe.yaml in the folder of its run).\v"
         "Examples:\n"
         "  lungcdam evaluate run1/recipe.yaml --weights run1/model.safetensors --crops crops.h5\n"
-        "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 --json",
+        "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 --json\n"
+        "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 -o measured\n"
+        "  ... --set test.pictures=svg                                 pictures for a paper",
     .children = children};
+
+static const char *split_of(const struct arguments *arguments, const struct pl_recipe *recipe) {
+  return arguments->split ? arguments->split : recipe->data_validate;
+}
 
 static lc_status write_predictions(const struct arguments *arguments,
                                    const struct pl_examples *examples,
@@ -85,14 +101,12 @@ static lc_status write_predictions(const struct arguments *arguments,
 }
 
 static lc_status print(const struct pl_evaluation *evaluation, const struct arguments *arguments,
-                       bool trained, struct lc_error *err) {
+                       struct lc_error *err) {
   struct lc_text text = {0};
   if (arguments->json)
     pl_evaluation_json(evaluation, &text);
   else
     pl_evaluation_print(evaluation, &text);
-  if (!arguments->json && !trained)
-    lc_text_add(&text, "UNTRAINED WEIGHTS: these numbers mean nothing\n");
   lc_status status = LC_OK;
   if (text.failed)
     status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
@@ -102,31 +116,70 @@ static lc_status print(const struct pl_evaluation *evaluation, const struct argu
   return status;
 }
 
+/* The folder appears whole or not at all. */
+static lc_status write_folder(const struct arguments *arguments, const struct pl_measured *measured,
+                              struct lc_error *err) {
+  struct pl_output output;
+  struct pl_draft draft;
+  if (!arguments->output) return LC_OK;
+  LC_TRY(pl_draft_begin_path(&draft, &output, arguments->output, err));
+  lc_status status = pl_measured_write(measured, draft.folder, err);
+  if (status == LC_OK) status = pl_draft_publish(&draft, arguments->overwrite, err);
+  pl_draft_discard(&draft);
+  pl_output_close(&output);
+  return status;
+}
+
+static lc_status predict(const struct pl_recipe *recipe, const struct pl_examples *examples,
+                         const struct vit_model *model, struct pl_predictions *predictions,
+                         struct lc_error *err) {
+  struct pl_progress progress;
+  pl_progress_start(&progress, "measuring", "images",
+                    examples->n * (recipe->test_symmetries ? 8 : 1));
+  lc_status status =
+      pl_predict(model, examples, recipe->test_symmetries, &progress.progress, predictions, err);
+  pl_progress_end(&progress);
+  return status;
+}
+
 static lc_status measure(const struct pl_recipe *recipe, const struct arguments *arguments,
-                         const struct pl_examples *examples, const struct vit_model *model,
+                         const struct pl_examples *examples, struct vit_model *model,
                          struct lc_error *err) {
   struct pl_predictions predictions = {0};
   struct pl_evaluation evaluation;
-  struct pl_progress progress;
+  const struct pl_measured measured = {examples, &predictions, &evaluation, model,
+                                       split_of(arguments, recipe)};
   lc_status status;
   if (examples->malignancy == SIZE_MAX && examples->biomarkers == SIZE_MAX)
     LC_FAIL(err, LC_ERR_MISMATCH,
             "%s: has no head \"malignancy\" or \"biomarkers\", so that there is nothing to measure",
             arguments->weights);
-  pl_progress_start(&progress, "measuring", "images",
-                    examples->n * (recipe->test_symmetries ? 8 : 1));
-  status =
-      pl_predict(model, examples, recipe->test_symmetries, &progress.progress, &predictions, err);
-  pl_progress_end(&progress);
-  LC_TRY_GOTO(status, done);
+  LC_TRY_GOTO(predict(recipe, examples, model, &predictions, err), done);
   LC_TRY_GOTO(pl_evaluate(examples, &predictions, (size_t)recipe->test_bootstrap,
                           (uint64_t)recipe->train_seed, &evaluation, err),
               done);
+  evaluation.trained = model->trained;
+  LC_TRY_GOTO(vit_model_hash(model, err), done);
   LC_TRY_GOTO(write_predictions(arguments, examples, &predictions, err), done);
-  LC_TRY_GOTO(print(&evaluation, arguments, model->trained, err), done);
+  LC_TRY_GOTO(write_folder(arguments, &measured, err), done);
+  LC_TRY_GOTO(print(&evaluation, arguments, err), done);
 done:
   pl_predictions_free(&predictions);
   return status;
+}
+
+/* Only what an earlier evaluation made may be replaced. */
+static lc_status check_existing(const struct arguments *arguments, struct lc_error *err) {
+  char result[LC_PATH_SIZE], recipe[LC_PATH_SIZE];
+  if (!arguments->output || !lc_file_exists(arguments->output)) return LC_OK;
+  if (!arguments->overwrite)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
+  LC_TRY(lc_path_join(result, arguments->output, "evaluation.h5", err));
+  LC_TRY(lc_path_join(recipe, arguments->output, "recipe.yaml", err));
+  if (!lc_file_exists(result) || lc_file_exists(recipe))
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: is not the folder of an evaluation; it is left alone",
+            arguments->output);
+  return LC_OK;
 }
 
 static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments *arguments,
@@ -137,11 +190,11 @@ static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments
   const struct pl_label_scale scale = pl_label_scale_none();
   lc_status status;
   LC_TRY_GOTO(pl_recipe_check_run(recipe, err), done);
+  LC_TRY_GOTO(check_existing(arguments, err), done);
   LC_TRY_GOTO(vit_model_load(&model, arguments->weights, NULL, err), done);
   LC_TRY_GOTO(pl_recipe_crops(recipe, &crops, err), done);
-  LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch,
-                               arguments->split ? arguments->split : recipe->data_validate, &scale,
-                               err),
+  LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch, split_of(arguments, recipe),
+                               &scale, err),
               done);
   LC_TRY_GOTO(measure(recipe, arguments, &examples, &model, err), done);
 done:

@@ -273,28 +273,16 @@ static lc_status prepare(struct pl_explain *explain, const struct arguments *arg
 /* The folder appears in one step, or not at all. */
 static lc_status write_folder(const struct pl_explain *explain, const struct arguments *arguments,
                               struct lc_error *err) {
-  char parent[LC_PATH_SIZE], name[129], path[LC_PATH_SIZE];
+  char path[LC_PATH_SIZE];
   struct pl_output output;
   struct pl_draft draft;
-  lc_text_copy(parent, sizeof parent, arguments->output);
-  size_t length = strlen(parent);
-  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
-  char *slash = strrchr(parent, '/');
-  pl_output_name(name, slash ? slash + 1 : parent);
-  if (!slash)
-    lc_text_copy(parent, sizeof parent, ".");
-  else
-    slash[slash == parent] = '\0';
-  LC_TRY(pl_output_open(&output, parent, err));
-  lc_status status = pl_draft_begin(&draft, &output, name, err);
-  if (status == LC_OK) {
-    status = lc_path_join(path, draft.folder, MAPS_FILE, err);
-    if (status == LC_OK) status = pl_explain_write_h5(explain, path, err);
-    if (status == LC_OK && !arguments->no_figures)
-      status = pl_explain_write_figures(explain, &arguments->figures, draft.folder, err);
-    if (status == LC_OK) status = pl_draft_publish(&draft, arguments->overwrite, err);
-    pl_draft_discard(&draft);
-  }
+  LC_TRY(pl_draft_begin_path(&draft, &output, arguments->output, err));
+  lc_status status = lc_path_join(path, draft.folder, MAPS_FILE, err);
+  if (status == LC_OK) status = pl_explain_write_h5(explain, path, err);
+  if (status == LC_OK && !arguments->no_figures)
+    status = pl_explain_write_figures(explain, &arguments->figures, draft.folder, err);
+  if (status == LC_OK) status = pl_draft_publish(&draft, arguments->overwrite, err);
+  pl_draft_discard(&draft);
   pl_output_close(&output);
   return status;
 }

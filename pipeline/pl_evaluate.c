@@ -50,19 +50,32 @@ void pl_predictions_free(struct pl_predictions *predictions) {
   memset(predictions, 0, sizeof *predictions);
 }
 
-/* What the bootstrap measures, in this order; then R2 of each biomarker and their mean. */
-enum measure {
-  AUROC,
-  PRECISION_CURVE,
-  BRIER,
-  ACCURACY,
-  SENSITIVITY,
-  SPECIFICITY,
-  PRECISION,
-  F1,
-  R2
+const struct pl_measure_name pl_malignancy_measures[PL_MALIGNANCY_MEASURES] = {
+    [PL_AUROC] = {"auroc", "AUROC"},
+    [PL_AVERAGE_PRECISION] = {"average_precision", "average precision"},
+    [PL_ACCURACY] = {"accuracy", "accuracy"},
+    [PL_SENSITIVITY] = {"sensitivity", "sensitivity"},
+    [PL_SPECIFICITY] = {"specificity", "specificity"},
+    [PL_PRECISION] = {"precision", "precision"},
+    [PL_F1] = {"f1", "F1"},
+    [PL_SPECIFICITY_AT] = {"specificity_at_sensitivity_95", "specificity at 95%"},
+    [PL_BRIER] = {"brier", "Brier score"},
+    [PL_CALIBRATION_ERROR] = {"calibration_error", "calibration error"}};
+
+const struct pl_measure_name pl_biomarker_measures[PL_BIOMARKER_MEASURES] = {
+    [PL_R2] = {"r2", "R2"},
+    [PL_MSE] = {"mse", "MSE"},
+    [PL_RMSE] = {"rmse", "RMSE"},
+    [PL_MAE] = {"mae", "MAE"},
+    [PL_PEARSON] = {"pearson", "Pearson"},
+    [PL_SPEARMAN] = {"spearman", "Spearman"}};
+
+/* What the bootstrap measures, in this order: malignancy, each biomarker, and the mean R2. */
+enum {
+  FIRST_BIOMARKER = PL_MALIGNANCY_MEASURES,
+  MEAN_R2 = FIRST_BIOMARKER + PL_BIOMARKERS * PL_BIOMARKER_MEASURES,
+  N_MEASURES
 };
-enum { N_MEASURES = R2 + PL_BIOMARKERS + 1 };
 
 /* Predictions and truth by example. */
 struct truth {
@@ -70,126 +83,128 @@ struct truth {
   const struct pl_predictions *predictions;
 };
 
-/* Columns of the chosen examples that have a label. */
-struct columns {
-  double *predicted, *truth; /* [n] */
-  uint8_t *labels;           /* [n] */
-  size_t n;
-};
-
-static void gather_malignancy(const struct truth *t, const size_t *indices, size_t n,
-                              struct columns *c) {
+void pl_columns_malignancy(const struct pl_examples *examples,
+                           const struct pl_predictions *predictions, const size_t *indices,
+                           size_t n, struct pl_columns *c) {
   c->n = 0;
   for (size_t i = 0; i < n; i++) {
-    int label = pl_crop_label(&t->examples->crops->crops[t->examples->rows[indices[i]]]);
+    size_t k = indices ? indices[i] : i;
+    int label = pl_crop_label(&examples->crops->crops[examples->rows[k]]);
     if (label < 0) continue;
-    double logit =
-        t->predictions->values[indices[i] * t->predictions->outputs + t->examples->malignancy];
+    double logit = predictions->values[k * predictions->outputs + examples->malignancy];
     c->predicted[c->n] = 1 / (1 + exp(-logit));
     c->labels[c->n++] = (uint8_t)label;
   }
 }
 
-static void gather_biomarker(const struct truth *t, size_t biomarker, const size_t *indices,
-                             size_t n, struct columns *c) {
-  const struct pl_label_scale *scale = &t->examples->scale;
+void pl_columns_biomarker(const struct pl_examples *examples,
+                          const struct pl_predictions *predictions, size_t biomarker,
+                          const size_t *indices, size_t n, struct pl_columns *c) {
+  const struct pl_label_scale *scale = &examples->scale;
   c->n = 0;
   for (size_t i = 0; i < n; i++) {
-    double truth = t->examples->crops->crops[t->examples->rows[indices[i]]].biomarkers[biomarker];
+    size_t k = indices ? indices[i] : i;
+    double truth = examples->crops->crops[examples->rows[k]].biomarkers[biomarker];
     if (!isfinite(truth)) continue;
-    double score =
-        t->predictions
-            ->values[indices[i] * t->predictions->outputs + t->examples->biomarkers + biomarker];
+    double score = predictions->values[k * predictions->outputs + examples->biomarkers + biomarker];
     c->predicted[c->n] = scale->mean[biomarker] + scale->deviation[biomarker] * score;
     c->truth[c->n++] = truth;
   }
 }
 
-static void measure_malignancy(const struct columns *c, double *values) {
-  struct vit_interval area;
-  struct vit_decision d;
-  if (vit_auroc(c->predicted, c->labels, c->n, 0.95, &area, NULL) == LC_OK)
-    values[AUROC] = area.value;
-  if (vit_average_precision(c->predicted, c->labels, c->n, &values[PRECISION_CURVE], NULL) != LC_OK)
-    values[PRECISION_CURVE] = NAN;
-  values[BRIER] = vit_brier(c->predicted, c->labels, c->n);
-  vit_decide(c->predicted, c->labels, c->n, 0.5, &d);
-  values[ACCURACY] = d.accuracy;
-  values[SENSITIVITY] = d.sensitivity;
-  values[SPECIFICITY] = d.specificity;
-  values[PRECISION] = d.precision;
-  values[F1] = d.f1;
-}
-
-static lc_status columns_init(struct columns *c, size_t n, struct lc_error *err) {
+lc_status pl_columns_init(struct pl_columns *c, size_t n, struct lc_error *err) {
   memset(c, 0, sizeof *c);
   LC_TRY(lc_alloc(&c->predicted, n, sizeof *c->predicted, err));
   LC_TRY(lc_alloc(&c->truth, n, sizeof *c->truth, err));
   return lc_alloc(&c->labels, n, 1, err);
 }
 
-static void columns_free(struct columns *c) {
+void pl_columns_free(struct pl_columns *c) {
   free(c->predicted);
   free(c->truth);
   free(c->labels);
+  memset(c, 0, sizeof *c);
+}
+
+static void measure_malignancy(const struct pl_columns *c, double threshold, double *values) {
+  struct vit_interval area;
+  struct vit_decision d;
+  struct vit_calibration_bin bins[PL_CALIBRATION_BINS];
+  if (vit_auroc(c->predicted, c->labels, c->n, 0.95, &area, NULL) == LC_OK)
+    values[PL_AUROC] = area.value;
+  if (vit_average_precision(c->predicted, c->labels, c->n, &values[PL_AVERAGE_PRECISION], NULL) !=
+      LC_OK)
+    values[PL_AVERAGE_PRECISION] = NAN;
+  if (vit_specificity_at(c->predicted, c->labels, c->n, PL_HIGH_SENSITIVITY,
+                         &values[PL_SPECIFICITY_AT], NULL) != LC_OK)
+    values[PL_SPECIFICITY_AT] = NAN;
+  vit_decide(c->predicted, c->labels, c->n, threshold, &d);
+  values[PL_ACCURACY] = d.accuracy;
+  values[PL_SENSITIVITY] = d.sensitivity;
+  values[PL_SPECIFICITY] = d.specificity;
+  values[PL_PRECISION] = d.precision;
+  values[PL_F1] = d.f1;
+  values[PL_BRIER] = vit_brier(c->predicted, c->labels, c->n);
+  values[PL_CALIBRATION_ERROR] =
+      vit_calibration(c->predicted, c->labels, c->n, bins, PL_CALIBRATION_BINS);
+}
+
+static void measure_biomarker(const struct pl_columns *c, double *values) {
+  struct vit_regression r;
+  if (vit_regress(c->predicted, c->truth, c->n, &r, NULL) != LC_OK) return;
+  values[PL_R2] = r.r2;
+  values[PL_MSE] = r.mse;
+  values[PL_RMSE] = r.rmse;
+  values[PL_MAE] = r.mae;
+  values[PL_PEARSON] = r.pearson;
+  values[PL_SPEARMAN] = r.spearman;
 }
 
 static void measure(void *context, const size_t *indices, size_t n, double *values, size_t count) {
   const struct truth *t = context;
-  struct columns c;
+  struct pl_columns c;
   for (size_t i = 0; i < count; i++) values[i] = NAN;
-  if (columns_init(&c, n, NULL) == LC_OK) {
+  if (pl_columns_init(&c, n, NULL) == LC_OK) {
     if (t->examples->malignancy != SIZE_MAX) {
-      gather_malignancy(t, indices, n, &c);
-      measure_malignancy(&c, values);
+      pl_columns_malignancy(t->examples, t->predictions, indices, n, &c);
+      measure_malignancy(&c, t->examples->recipe->test_threshold, values);
     }
     double sum = 0;
     for (size_t b = 0; t->examples->biomarkers != SIZE_MAX && b < PL_BIOMARKERS; b++) {
-      struct vit_regression r;
-      gather_biomarker(t, b, indices, n, &c);
-      if (vit_regress(c.predicted, c.truth, c.n, &r, NULL) == LC_OK) values[R2 + b] = r.r2;
-      sum += values[R2 + b];
+      double *of_biomarker = values + FIRST_BIOMARKER + b * PL_BIOMARKER_MEASURES;
+      pl_columns_biomarker(t->examples, t->predictions, b, indices, n, &c);
+      measure_biomarker(&c, of_biomarker);
+      sum += of_biomarker[PL_R2];
     }
-    if (t->examples->biomarkers != SIZE_MAX) values[R2 + PL_BIOMARKERS] = sum / PL_BIOMARKERS;
+    if (t->examples->biomarkers != SIZE_MAX) values[MEAN_R2] = sum / PL_BIOMARKERS;
   }
-  columns_free(&c);
+  pl_columns_free(&c);
 }
 
-/* What has no bootstrap: DeLong, calibration, the other measures of regression. */
-static lc_status measure_once(const struct truth *t, const size_t *all, struct pl_evaluation *e,
+/* What has no bootstrap: DeLong's interval, bins and counts. Values that are not finite are found
+ * here and named. */
+static lc_status measure_once(const struct truth *t, struct pl_evaluation *e,
                               struct lc_error *err) {
-  struct columns c;
+  struct pl_columns c;
   lc_status status;
   size_t n = t->examples->n;
-  LC_TRY_GOTO(columns_init(&c, n, err), done);
+  LC_TRY_GOTO(pl_columns_init(&c, n, err), done);
   if (e->has_malignancy) {
-    gather_malignancy(t, all, n, &c);
+    pl_columns_malignancy(t->examples, t->predictions, NULL, n, &c);
     e->decided = c.n;
     for (size_t i = 0; i < c.n; i++) e->malignant += c.labels[i];
     LC_TRY_GOTO(vit_auroc(c.predicted, c.labels, c.n, 0.95, &e->auroc_delong, err), done);
-    e->calibration_error =
-        vit_calibration(c.predicted, c.labels, c.n, e->bins, PL_CALIBRATION_BINS);
+    (void)vit_calibration(c.predicted, c.labels, c.n, e->bins, PL_CALIBRATION_BINS);
   }
   for (size_t b = 0; e->has_biomarkers && b < PL_BIOMARKERS; b++) {
-    gather_biomarker(t, b, all, n, &c);
-    LC_TRY_GOTO(vit_regress(c.predicted, c.truth, c.n, &e->biomarkers[b], err), done);
+    struct vit_regression r;
+    pl_columns_biomarker(t->examples, t->predictions, b, NULL, n, &c);
+    e->rated[b] = c.n;
+    LC_TRY_GOTO(vit_regress(c.predicted, c.truth, c.n, &r, err), done);
   }
 done:
-  columns_free(&c);
+  pl_columns_free(&c);
   return status;
-}
-
-static void spread(const struct vit_interval *from, struct pl_evaluation *e) {
-  e->auroc = from[AUROC];
-  e->average_precision = from[PRECISION_CURVE];
-  e->brier = from[BRIER];
-  e->accuracy = from[ACCURACY];
-  e->sensitivity = from[SENSITIVITY];
-  e->specificity = from[SPECIFICITY];
-  e->precision = from[PRECISION];
-  e->f1 = from[F1];
-  memcpy(e->r2, from + R2, sizeof e->r2);
-  e->mean_r2 = from[R2 + PL_BIOMARKERS];
 }
 
 static lc_status run_bootstrap(struct truth *t, size_t replicates, uint64_t seed,
@@ -233,14 +248,18 @@ lc_status pl_evaluate(const struct pl_examples *examples, const struct pl_predic
   e->nodules = examples->n;
   e->has_malignancy = examples->malignancy != SIZE_MAX;
   e->has_biomarkers = examples->biomarkers != SIZE_MAX;
+  e->trained = true;
+  e->threshold = examples->recipe->test_threshold;
   e->auroc_delong = (struct vit_interval){NAN, NAN, NAN};
   LC_TRY_GOTO(lc_alloc(&all, examples->n, sizeof *all, err), done);
   for (size_t i = 0; i < examples->n; i++) all[i] = i;
   measure(&t, all, examples->n, values, N_MEASURES);
   for (size_t i = 0; i < N_MEASURES; i++) intervals[i] = (struct vit_interval){values[i], NAN, NAN};
-  LC_TRY_GOTO(measure_once(&t, all, e, err), done);
+  LC_TRY_GOTO(measure_once(&t, e, err), done);
   LC_TRY_GOTO(run_bootstrap(&t, replicates, seed, intervals, &e->patients, err), done);
-  spread(intervals, e);
+  memcpy(e->malignancy, intervals, sizeof e->malignancy);
+  memcpy(e->biomarkers, intervals + FIRST_BIOMARKER, sizeof e->biomarkers);
+  e->mean_r2 = intervals[MEAN_R2];
 done:
   free(all);
   return status;

@@ -6,37 +6,49 @@
 
 static void print_interval(struct lc_text *out, const char *name, const struct vit_interval *i,
                            const char *how) {
+  if (isnan(i->value)) {
+    lc_text_add(out, "  %-18s not defined\n", name);
+    return;
+  }
   lc_text_add(out, "  %-18s %8.4f", name, i->value);
   if (!isnan(i->low)) lc_text_add(out, "   (95 %% %.4f to %.4f, %s)", i->low, i->high, how);
   lc_text_add(out, "\n");
 }
 
-void pl_evaluation_print(const struct pl_evaluation *e, struct lc_text *out) {
-  static const char by_patient[] = "bootstrap by patient";
-  lc_text_add(out, "%zu nodules of %zu patients, research use only\n", e->nodules, e->patients);
-  if (e->has_malignancy) {
-    lc_text_add(out, "malignancy: %zu nodules decided, %zu malignant\n", e->decided, e->malignant);
-    print_interval(out, "AUROC", &e->auroc_delong, "DeLong");
-    print_interval(out, "AUROC", &e->auroc, by_patient);
-    print_interval(out, "average precision", &e->average_precision, by_patient);
-    print_interval(out, "accuracy", &e->accuracy, by_patient);
-    print_interval(out, "sensitivity", &e->sensitivity, by_patient);
-    print_interval(out, "specificity", &e->specificity, by_patient);
-    print_interval(out, "precision", &e->precision, by_patient);
-    print_interval(out, "F1", &e->f1, by_patient);
-    print_interval(out, "Brier score", &e->brier, by_patient);
-    lc_text_add(out, "  %-18s %8.4f\n", "calibration error", e->calibration_error);
-  }
-  if (!e->has_biomarkers) return;
-  lc_text_add(out,
-              "biomarkers:           R2 (95 %% by patient)      RMSE     MAE  Pearson Spearman\n");
+const char *pl_evaluation_notice(const struct pl_evaluation *e) {
+  return e->trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing";
+}
+
+static void print_malignancy(const struct pl_evaluation *e, struct lc_text *out) {
+  lc_text_add(out, "malignancy: %zu nodules decided, %zu malignant; decisions at %g\n", e->decided,
+              e->malignant, e->threshold);
+  print_interval(out, "AUROC", &e->auroc_delong, "DeLong");
+  for (size_t m = 0; m < PL_MALIGNANCY_MEASURES; m++)
+    print_interval(out, pl_malignancy_measures[m].title, &e->malignancy[m], "bootstrap by patient");
+}
+
+/* Intervals of all but R2 are left to JSON and HDF5, so that a line fits a terminal. */
+static void print_biomarkers(const struct pl_evaluation *e, struct lc_text *out) {
+  static const enum pl_biomarker_measure plain[] = {PL_RMSE, PL_MAE, PL_PEARSON, PL_SPEARMAN};
+  lc_text_add(
+      out,
+      "biomarkers:        n       R2 (95 %% by patient)     RMSE      MAE  Pearson Spearman\n");
   for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    const struct vit_regression *r = &e->biomarkers[b];
-    lc_text_add(out, "  %-14s %7.3f (%6.3f to %6.3f) %7.3f %7.3f %8.3f %8.3f\n",
-                pl_biomarker_names[b], e->r2[b].value, e->r2[b].low, e->r2[b].high, r->rmse, r->mae,
-                r->pearson, r->spearman);
+    const struct vit_interval *r2 = &e->biomarkers[b][PL_R2];
+    lc_text_add(out, "  %-13s %4zu %8.3f (%6.3f to %6.3f)", pl_biomarker_names[b], e->rated[b],
+                r2->value, r2->low, r2->high);
+    for (size_t k = 0; k < sizeof plain / sizeof *plain; k++)
+      lc_text_add(out, " %8.3f", e->biomarkers[b][plain[k]].value);
+    lc_text_add(out, "\n");
   }
-  print_interval(out, "mean R2", &e->mean_r2, by_patient);
+  print_interval(out, "mean R2", &e->mean_r2, "bootstrap by patient");
+}
+
+void pl_evaluation_print(const struct pl_evaluation *e, struct lc_text *out) {
+  lc_text_add(out, "%zu nodules of %zu patients, research use only%s\n", e->nodules, e->patients,
+              pl_evaluation_notice(e));
+  if (e->has_malignancy) print_malignancy(e, out);
+  if (e->has_biomarkers) print_biomarkers(e, out);
 }
 
 static void json_number(struct lc_text *out, const char *key, double value) {
@@ -57,20 +69,14 @@ static void json_interval(struct lc_text *out, const char *key, const struct vit
 }
 
 static void json_malignancy(const struct pl_evaluation *e, struct lc_text *out) {
-  lc_text_add(out, ",\n  \"malignancy\": {\n    \"decided\": %zu,\n    \"malignant\": %zu,\n",
-              e->decided, e->malignant);
+  lc_text_add(out,
+              ",\n  \"malignancy\": {\n    \"decided\": %zu,\n    \"malignant\": %zu,\n    "
+              "\"threshold\": %.10g,\n",
+              e->decided, e->malignant, e->threshold);
   json_interval(out, "auroc_delong", &e->auroc_delong);
-  json_interval(out, "auroc", &e->auroc);
-  json_interval(out, "average_precision", &e->average_precision);
-  json_interval(out, "accuracy", &e->accuracy);
-  json_interval(out, "sensitivity", &e->sensitivity);
-  json_interval(out, "specificity", &e->specificity);
-  json_interval(out, "precision", &e->precision);
-  json_interval(out, "f1", &e->f1);
-  json_interval(out, "brier", &e->brier);
-  lc_text_add(out, "    ");
-  json_number(out, "calibration_error", e->calibration_error);
-  lc_text_add(out, ",\n    \"calibration\": [\n");
+  for (size_t m = 0; m < PL_MALIGNANCY_MEASURES; m++)
+    json_interval(out, pl_malignancy_measures[m].key, &e->malignancy[m]);
+  lc_text_add(out, "    \"calibration\": [\n");
   for (size_t b = 0; b < PL_CALIBRATION_BINS; b++) {
     lc_text_add(out, "      {\"low\": %g, \"high\": %g, \"count\": %zu, ", e->bins[b].low,
                 e->bins[b].high, e->bins[b].count);
@@ -86,17 +92,19 @@ static void json_biomarkers(const struct pl_evaluation *e, struct lc_text *out) 
   lc_text_add(out, ",\n  \"biomarkers\": {\n");
   json_interval(out, "mean_r2", &e->mean_r2);
   for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    const struct vit_regression *r = &e->biomarkers[b];
-    const struct {
-      const char *key;
-      double value;
-    } parts[] = {{"r2", r->r2},           {"r2_low", e->r2[b].low}, {"r2_high", e->r2[b].high},
-                 {"mse", r->mse},         {"rmse", r->rmse},        {"mae", r->mae},
-                 {"pearson", r->pearson}, {"spearman", r->spearman}};
-    lc_text_add(out, "    \"%s\": {\"n\": %zu", pl_biomarker_names[b], r->n);
-    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++) {
-      lc_text_add(out, ", ");
-      json_number(out, parts[k].key, parts[k].value);
+    lc_text_add(out, "    \"%s\": {\"n\": %zu", pl_biomarker_names[b], e->rated[b]);
+    for (size_t m = 0; m < PL_BIOMARKER_MEASURES; m++) {
+      const struct vit_interval *interval = &e->biomarkers[b][m];
+      const struct {
+        const char *end;
+        double value;
+      } parts[] = {{"", interval->value}, {"_low", interval->low}, {"_high", interval->high}};
+      for (size_t k = 0; k < 3; k++) {
+        char key[64];
+        snprintf(key, sizeof key, "%s%s", pl_biomarker_measures[m].key, parts[k].end);
+        lc_text_add(out, ", ");
+        json_number(out, key, parts[k].value);
+      }
     }
     lc_text_add(out, "}%s\n", b + 1 < PL_BIOMARKERS ? "," : "");
   }
@@ -105,8 +113,9 @@ static void json_biomarkers(const struct pl_evaluation *e, struct lc_text *out) 
 
 void pl_evaluation_json(const struct pl_evaluation *e, struct lc_text *out) {
   lc_text_add(out,
-              "{\n  \"note\": \"research use only\",\n  \"nodules\": %zu,\n  \"patients\": %zu",
-              e->nodules, e->patients);
+              "{\n  \"note\": \"research use only%s\",\n  \"nodules\": %zu,\n  \"patients\": "
+              "%zu",
+              pl_evaluation_notice(e), e->nodules, e->patients);
   if (e->has_malignancy) json_malignancy(e, out);
   if (e->has_biomarkers) json_biomarkers(e, out);
   lc_text_add(out, "\n}\n");

@@ -1,7 +1,7 @@
 /* The picture of one nodule in one view: the CT, then one panel for each target with its signed map
- * over the CT, with the readers' consensus outlined. Targets differ in unit (a logit, rating points,
- * mm), so that each map is divided by its largest score, which its caption names; one target alone,
- * or figure.scale 'common', shows the scores themselves on one scale.
+ * over the CT, with the readers' consensus outlined. Targets differ in unit (a logit, rating
+ * points, mm), so that each map is divided by its largest score, which its caption names; one
+ * target alone, or figure.scale 'common', shows the scores themselves on one scale.
  *
  * Thread-safety: distinct pictures may be drawn by distinct threads. */
 #ifndef PL_FIGURE_H

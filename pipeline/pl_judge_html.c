@@ -7,8 +7,9 @@
 #include "cdam_render.h"
 #include "cdam_similarity.h"
 #include "lc_arena.h"
+#include "pl_html.h"
 #include "pl_judge.h"
-#include "pl_judge_chart.h"
+#include "pl_plot.h"
 #include "pl_version.h"
 
 #define MOST_PICTURE_BYTES (64U << 20)
@@ -21,8 +22,6 @@ static const char style[] =
     "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}td.b{"
     "font-weight:600;background:#e8f2fa}"
     "td small{color:#666}.o{overflow-x:auto}.n{background:#fff3cd;padding:.6em 1em;font-weight:600}"
-    "svg text{font:11px system-ui,sans-serif;fill:#333}svg .t{font-size:14px;font-weight:600}"
-    "svg .g{stroke:#e3e3e3}svg{max-width:100%;margin:.5em 1em .5em 0}"
     "pre{background:#f5f5f5;padding:1em;overflow-x:auto;font-size:12px}img{max-width:100%}";
 
 static void write_head(const struct pl_judged *judged, struct lc_text *out) {
@@ -151,35 +150,70 @@ struct curve {
   size_t extra; /* lines beyond the contestants: the random order */
 };
 
+/* Mean over items at one point of one line. */
+static double mean_at(const struct pl_judged *judged, const struct curve *curve, size_t c,
+                      size_t point) {
+  double sum = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < judged->judge->n_items; i++) {
+    double value = curve->at(judged->judge, &judged->verdicts[i], c, point);
+    if (isnan(value)) continue;
+    sum += value;
+    count++;
+  }
+  return count > 0 ? sum / (double)count : NAN;
+}
+
+static lc_status draw_curve(const struct pl_judge *judge, const struct curve *curve,
+                            const struct pl_plot_series *series, size_t n, struct lc_text *out,
+                            struct lc_error *err) {
+  const struct pl_plot_panel panel = {.title = curve->title,
+                                      .x = {.label = curve->x_label,
+                                            .words = curve->words,
+                                            .n_words = curve->words ? curve->n_points : 0},
+                                      .y = {.label = curve->y_label},
+                                      .width = 560,
+                                      .height = 420,
+                                      .series = series,
+                                      .n_series = n,
+                                      .legend = PL_PLOT_LEGEND_RIGHT};
+  const struct pl_plot plot = {.panels = &panel,
+                               .n_panels = 1,
+                               .n_columns = 1,
+                               .notice = judge->model.trained
+                                             ? "research use only"
+                                             : "research use only; untrained weights"};
+  struct lc_text picture = {0};
+  lc_status status = pl_plot_bytes(&plot, CDAM_SVG, &picture, err);
+  if (status == LC_OK)
+    pl_html_image(out, curve->title, "image/svg+xml", lc_text_get(&picture), picture.length);
+  lc_text_free(&picture);
+  return status;
+}
+
 static lc_status write_curve(const struct pl_judged *judged, const struct curve *curve,
                              struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_contestants + curve->extra;
   double *means = NULL;
-  struct pl_chart_line *lines = NULL;
+  struct pl_plot_series *series = NULL;
   lc_status status = lc_alloc(&means, n * curve->n_points, sizeof *means, err);
-  if (status == LC_OK) status = lc_alloc(&lines, n, sizeof *lines, err);
+  if (status == LC_OK) status = lc_alloc(&series, n, sizeof *series, err);
   for (size_t c = 0; c < n && status == LC_OK; c++) {
-    for (size_t p = 0; p < curve->n_points; p++) {
-      double sum = 0;
-      size_t count = 0;
-      for (size_t i = 0; i < judge->n_items; i++) {
-        double value = curve->at(judge, &judged->verdicts[i], c, p);
-        if (isnan(value)) continue;
-        sum += value;
-        count++;
-      }
-      means[c * curve->n_points + p] = count > 0 ? sum / (double)count : NAN;
-    }
-    lines[c] = (struct pl_chart_line){c < judge->n_contestants ? judge->contestants[c].title
-                                                               : "(random order)",
-                                      means + c * curve->n_points};
+    for (size_t p = 0; p < curve->n_points; p++)
+      means[c * curve->n_points + p] = mean_at(judged, curve, c, p);
+    series[c] = (struct pl_plot_series){
+        .kind = PL_PLOT_LINE,
+        .n = curve->n_points,
+        .x = curve->x,
+        .y = means + c * curve->n_points,
+        .label = c < judge->n_contestants ? judge->contestants[c].title : "(random order)",
+        .colour = (int)(c % PL_PLOT_COLOURS),
+        .dash = (int)(c / PL_PLOT_COLOURS)};
   }
-  struct pl_chart chart = {curve->title, curve->x_label, curve->y_label, curve->n_points,
-                           curve->x,     curve->words,   lines,          n};
-  if (status == LC_OK) pl_chart_svg(&chart, out);
+  if (status == LC_OK) status = draw_curve(judge, curve, series, n, out, err);
   free(means);
-  free(lines);
+  free(series);
   return status;
 }
 
@@ -231,18 +265,6 @@ static lc_status write_curves(const struct pl_judged *judged, struct lc_text *ou
   for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
     LC_TRY(write_curve(judged, &curves[i], out, err));
   return write_stages(judged, out, err);
-}
-
-static void add_base64(struct lc_text *out, const unsigned char *bytes, size_t n) {
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  for (size_t i = 0; i < n; i += 3) {
-    unsigned word = (unsigned)bytes[i] << 16;
-    if (i + 1 < n) word |= (unsigned)bytes[i + 1] << 8;
-    if (i + 2 < n) word |= bytes[i + 2];
-    char four[4] = {digits[word >> 18], digits[word >> 12 & 63],
-                    i + 1 < n ? digits[word >> 6 & 63] : '=', i + 2 < n ? digits[word & 63] : '='};
-    lc_text_add_bytes(out, four, 4);
-  }
 }
 
 /* One panel a contestant, each on its own scale. */
@@ -307,12 +329,9 @@ static lc_status write_picture(const struct pl_judged *judged, size_t item, cons
   LC_TRY(lc_file_read(path, MOST_PICTURE_BYTES, &bytes, &count, err));
   lc_text_add(out, "<h3>");
   pl_html_escape(out, crop->patient);
-  lc_text_add(out,
-              ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n<img "
-              "alt=\"maps\" src=\"data:image/png;base64,",
-              crop->nodule, judged->verdicts[item].outputs[0], crop->malignancy);
-  add_base64(out, (const unsigned char *)bytes, count);
-  lc_text_add(out, "\">\n");
+  lc_text_add(out, ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n", crop->nodule,
+              judged->verdicts[item].outputs[0], crop->malignancy);
+  pl_html_image(out, "maps", "image/png", bytes, count);
   free(bytes);
   return LC_OK;
 }

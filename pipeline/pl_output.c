@@ -115,6 +115,26 @@ static void unlock(struct pl_draft *draft) {
   draft->lock = -1;
 }
 
+lc_status pl_draft_begin_path(struct pl_draft *draft, struct pl_output *output, const char *path,
+                              struct lc_error *err) {
+  char parent[LC_PATH_SIZE], name[LC_PATH_SIZE];
+  lc_text_copy(parent, sizeof parent, path);
+  size_t length = strlen(parent);
+  while (length > 1 && parent[length - 1] == '/') parent[--length] = '\0';
+  char *slash = strrchr(parent, '/');
+  lc_text_copy(name, sizeof name, slash ? slash + 1 : parent);
+  if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "\"%s\": expected the name of a folder to make", path);
+  if (!slash)
+    lc_text_copy(parent, sizeof parent, ".");
+  else
+    slash[slash == parent] = '\0';
+  LC_TRY(pl_output_open(output, parent, err));
+  lc_status status = pl_draft_begin(draft, output, name, err);
+  if (status != LC_OK) pl_output_close(output);
+  return status;
+}
+
 lc_status pl_draft_publish(struct pl_draft *draft, bool replace, struct lc_error *err) {
   lc_status status = lc_folder_publish(draft->folder, draft->target, replace, err);
   if (status != LC_OK) {

@@ -34,6 +34,10 @@ struct pl_draft {
 /* name: one path component, see pl_output_name. */
 LC_MUST_CHECK lc_status pl_draft_begin(struct pl_draft *draft, const struct pl_output *output,
                                        const char *name, struct lc_error *err);
+/* The same for a folder named by its path: opens its parent as output. LC_ERR_USAGE when the path
+ * ends in no name. */
+LC_MUST_CHECK lc_status pl_draft_begin_path(struct pl_draft *draft, struct pl_output *output,
+                                            const char *path, struct lc_error *err);
 /* One rename. LC_ERR_EXISTS when the target exists and replace is not set; the draft is then gone.
  */
 LC_MUST_CHECK lc_status pl_draft_publish(struct pl_draft *draft, bool replace,

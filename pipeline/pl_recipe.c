@@ -21,6 +21,11 @@ static const char *const split_words[] = {[PL_SPLIT_FILE] = "file",
                                           [PL_SPLIT_STORED_NODULE] = "stored-nodule",
                                           NULL};
 static const char *const kept_words[] = {[PL_KEPT_LAST] = "last", [PL_KEPT_BEST] = "best", NULL};
+static const char *const picture_words[] = {[PL_PICTURES_PNG] = "png",
+                                            [PL_PICTURES_SVG] = "svg",
+                                            [PL_PICTURES_PDF] = "pdf",
+                                            [PL_PICTURES_NONE] = "none",
+                                            NULL};
 static const char *const score_words[] = {
     [PL_SCORE_AUROC] = "auroc", [PL_SCORE_R2] = "r2", [PL_SCORE_SUM] = "auroc+r2", NULL};
 static const char *const optimizer_words[] = {[VIT_ADAM] = "adam", [VIT_ADAMW] = "adamw", NULL};
@@ -193,6 +198,10 @@ static const struct pl_key keys[] = {
      "Average over the eight rotations and flips when measuring at the end."},
     {"test.bootstrap", PL_INTEGER, AT(test_bootstrap), "2000", 10, 1000000, NULL, KEPT,
      "Replicates, drawn by patient, for intervals."},
+    {"test.threshold", PL_REAL, AT(test_threshold), "0.5", 0, 1, NULL, KEPT,
+     "Probability from which a nodule is called malignant."},
+    {"test.pictures", PL_CHOICE, AT(test_pictures), "png", 0, 0, picture_words, PLACE,
+     "Format of the pictures, or none."},
 
     {"checkpoint.steps", PL_INTEGER, AT(checkpoint_steps), "0", 0, 9e15, NULL, PLACE,
      "Steps between checkpoints; 0: one after each epoch."},

@@ -34,6 +34,8 @@ enum pl_grading {
   PL_GRADING_GRADED      /* 1 / (1 + exp(-steepness (rating - 3))) */
 };
 enum pl_score { PL_SCORE_AUROC = 0, PL_SCORE_R2, PL_SCORE_SUM };
+/* Format of the pictures of a measurement. */
+enum pl_pictures { PL_PICTURES_PNG = 0, PL_PICTURES_SVG, PL_PICTURES_PDF, PL_PICTURES_NONE };
 
 struct pl_recipe {
   char *data_crops, *data_train, *data_validate;
@@ -78,6 +80,8 @@ struct pl_recipe {
 
   bool test_symmetries;
   long long test_bootstrap;
+  double test_threshold;
+  int test_pictures;
 
   long long checkpoint_steps, checkpoint_keep;
 

@@ -24,6 +24,23 @@ LC_MUST_CHECK lc_status pl_runlog_open(struct pl_runlog *log, const char *folder
 LC_PRINTF(3, 4)
 LC_MUST_CHECK lc_status pl_runlog_add(struct pl_runlog *log, struct lc_error *err, const char *fmt,
                                       ...);
+/* Waits until what was added is on the disk. */
+LC_MUST_CHECK lc_status pl_runlog_sync(struct pl_runlog *log, struct lc_error *err);
 void pl_runlog_close(struct pl_runlog *log);
+
+#define PL_RUNLOG_NAME 32
+
+/* A log read back. */
+struct pl_runlog_table {
+  size_t n_columns, n_rows;
+  char (*names)[PL_RUNLOG_NAME]; /* [n_columns] */
+  double *values;                /* [n_columns, n_rows] */
+};
+/* LC_ERR_FORMAT names a line that does not hold one number a column. */
+LC_MUST_CHECK lc_status pl_runlog_read(struct pl_runlog_table *table, const char *path,
+                                       struct lc_error *err);
+void pl_runlog_table_free(struct pl_runlog_table *table);
+/* A column [n_rows] by its name, or NULL. */
+const double *pl_runlog_column(const struct pl_runlog_table *table, const char *name);
 
 #endif

@@ -7,11 +7,13 @@
 #include <time.h>
 
 #include "lc_file.h"
+#include "lc_hash.h"
 #include "lc_log.h"
+#include "pl_measured.h"
 #include "pl_prepared.h"
 #include "pl_progress.h"
-#include "pl_runlog.h"
 #include "pl_signal.h"
+#include "pl_training_log.h"
 #include "vit_checkpoint.h"
 
 /* Everything of one run. */
@@ -23,10 +25,10 @@ struct training {
   struct vit_samples samples;
   struct vit_model model;
   struct vit_train train;
-  struct pl_runlog steps, epochs;
+  struct pl_training_log log;
   struct pl_progress progress;
-  double loss, seconds, started; /* of the present epoch */
-  size_t seen;
+  double started; /* of the present epoch */
+  size_t seen;    /* nodules since then */
   float positive_weight, biomarker_weights[PL_BIOMARKERS];
 };
 
@@ -44,16 +46,13 @@ static bool should_stop(void *context) {
 static lc_status on_step(void *context, const struct vit_train_report *report,
                          struct lc_error *err) {
   struct training *t = context;
-  t->loss += report->loss.total * (double)report->samples;
+  uint64_t done = report->step + 1, every = (uint64_t)t->recipe->checkpoint_steps;
+  bool checkpoint = every > 0 ? done % every == 0 : done % t->train.steps_per_epoch == 0;
   t->seen += report->samples;
   snprintf(t->progress.label, sizeof t->progress.label, "epoch %llu, loss %.4f, rate %.2g",
            (unsigned long long)report->epoch + 1, report->loss.total, report->rate);
   lc_progress_step(&t->progress.progress, report->samples);
-  size_t n_tasks = t->train.loss.n_tasks;
-  return pl_runlog_add(&t->steps, err, "%llu,%llu,%.9g,%.9g,%.9g,%.9g,%.9g",
-                       (unsigned long long)report->step, (unsigned long long)report->epoch,
-                       report->rate, report->loss.total, report->loss.tasks[0],
-                       n_tasks > 1 ? report->loss.tasks[1] : NAN, report->gradient_norm);
+  return pl_training_log_step(&t->log, &t->train, report, checkpoint, err);
 }
 
 static double score_of(const struct pl_recipe *recipe, const struct pl_evaluation *e) {
@@ -61,11 +60,11 @@ static double score_of(const struct pl_recipe *recipe, const struct pl_evaluatio
   case PL_SCORE_R2:
     return e->mean_r2.value;
   case PL_SCORE_SUM:
-    return e->auroc.value + e->mean_r2.value;
+    return e->malignancy[PL_AUROC].value + e->mean_r2.value;
   case PL_SCORE_AUROC:
     break;
   }
-  return e->auroc.value;
+  return e->malignancy[PL_AUROC].value;
 }
 
 static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t epoch,
@@ -82,11 +81,7 @@ static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t
   vit_model_free(&model);
   LC_TRY(status);
   *score = score_of(t->recipe, &e);
-  LC_TRY(pl_runlog_add(&t->epochs, err, "%llu,%.9g,%.9g,%.9g,%.9g,%.9g,%.6g",
-                       (unsigned long long)epoch, t->loss / (double)t->seen,
-                       vit_schedule_rate(&train->settings.schedule, train->step - 1), e.auroc.value,
-                       e.brier.value, e.mean_r2.value, (double)t->seen / seconds));
-  t->loss = 0;
+  LC_TRY(pl_training_log_epoch(&t->log, epoch, &e, t->seen, seconds, err));
   t->seen = 0;
   t->started = now_s();
   return LC_OK;
@@ -223,15 +218,7 @@ static lc_status train_all(struct training *t, bool resume, struct lc_error *err
   if (found)
     lc_log(LC_LOG_INFO, "going on from step %llu of %llu", (unsigned long long)t->train.step,
            (unsigned long long)vit_train_steps(&t->train));
-  uint64_t step = t->train.step;
-  LC_TRY(pl_runlog_open(&t->steps, r->output_folder, "steps.csv",
-                        t->train.loss.n_tasks > 1
-                            ? "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm"
-                            : "step,epoch,rate,loss,task_loss,other_loss,gradient_norm",
-                        step, err));
-  LC_TRY(pl_runlog_open(&t->epochs, r->output_folder, "epochs.csv",
-                        "epoch,loss,rate,auroc,brier,mean_r2,nodules_per_s",
-                        step / t->train.steps_per_epoch, err));
+  LC_TRY(pl_training_log_open(&t->log, r, &t->train, err));
   const struct vit_train_run run = {.folder = r->output_folder,
                                     .checkpoint_steps = (uint64_t)r->checkpoint_steps,
                                     .keep = (size_t)r->checkpoint_keep,
@@ -240,32 +227,14 @@ static lc_status train_all(struct training *t, bool resume, struct lc_error *err
                                     .should_stop = should_stop,
                                     .on_step = on_step,
                                     .evaluate = on_epoch};
-  uint64_t left = vit_train_steps(&t->train) - step;
+  uint64_t left = vit_train_steps(&t->train) - t->train.step;
   pl_progress_start(&t->progress, "training", "nodules", left * t->train.settings.batch);
   t->started = now_s();
   lc_status status = vit_train_run(&t->train, &run, err);
   pl_progress_end(&t->progress);
-  return status;
-}
-
-static lc_status write_text(const char *folder, const char *name, const struct lc_text *text,
-                            struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(path, folder, name, err));
-  if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
-  return lc_file_write(path, lc_text_get(text), text->length, err);
-}
-
-static lc_status write_evaluation(const struct training *t, const struct pl_evaluation *e,
-                                  const struct pl_predictions *predictions, struct lc_error *err) {
-  struct lc_text json = {0}, csv = {0};
-  const char *folder = t->recipe->output_folder;
-  pl_evaluation_json(e, &json);
-  pl_predictions_csv(&t->measure, predictions, &csv);
-  lc_status status = write_text(folder, "evaluation.json", &json, err);
-  if (status == LC_OK) status = write_text(folder, "predictions.csv", &csv, err);
-  lc_text_free(&json);
-  lc_text_free(&csv);
+  if (status == LC_OK) return pl_training_log_h5(&t->log, err);
+  if (status == LC_ERR_INTERRUPTED && pl_training_log_h5(&t->log, NULL) != LC_OK)
+    lc_log(LC_LOG_WARNING, "%s: log.h5 lacks the last steps", r->output_folder);
   return status;
 }
 
@@ -295,6 +264,9 @@ static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
                         struct lc_error *err) {
   struct vit_model model;
   struct pl_predictions predictions = {0};
+  const struct pl_measured measured = {&t->measure, &predictions, evaluation, &model,
+                                       t->recipe->data_validate};
+  char path[LC_PATH_SIZE];
   LC_TRY(result(t, &model, err));
   t->measure.scale = pl_label_scale_none();
   lc_status status;
@@ -303,7 +275,12 @@ static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
   LC_TRY_GOTO(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
                           (uint64_t)t->recipe->train_seed, evaluation, err),
               done);
-  LC_TRY_GOTO(write_evaluation(t, evaluation, &predictions, err), done);
+  evaluation->trained = model.trained;
+  /* What is said of the weights is said of the file. */
+  LC_TRY_GOTO(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err), done);
+  LC_TRY_GOTO(lc_hash_file_hex(path, model.weights_sha256, err), done);
+  LC_TRY_GOTO(pl_measured_write(&measured, t->recipe->output_folder, err), done);
+  LC_TRY_GOTO(pl_training_log_picture(&t->log, err), done);
 done:
   pl_predictions_free(&predictions);
   vit_model_free(&model);
@@ -321,8 +298,7 @@ lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing exist
   LC_TRY_GOTO(train_all(&t, existing == PL_EXISTING_RESUME, err), done);
   LC_TRY_GOTO(finish(&t, evaluation, err), done);
 done:
-  pl_runlog_close(&t.steps);
-  pl_runlog_close(&t.epochs);
+  pl_training_log_close(&t.log);
   vit_train_free(&t.train);
   vit_model_free(&t.model);
   pl_examples_free(&t.learn);

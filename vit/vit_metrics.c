@@ -156,6 +156,39 @@ lc_status vit_roc_curve(const double *scores, const uint8_t *labels, size_t n,
   return status;
 }
 
+lc_status vit_precision_curve(const double *scores, const uint8_t *labels, size_t n,
+                              struct vit_precision_point **points, size_t *n_points,
+                              struct lc_error *err) {
+  struct vit_roc_point *roc = NULL;
+  size_t n_roc = 0, positives = 0;
+  LC_TRY(vit_roc_curve(scores, labels, n, &roc, &n_roc, err));
+  for (size_t i = 0; i < n; i++) positives += labels[i] != 0;
+  lc_status status = lc_alloc(points, n_roc - 1, sizeof **points, err);
+  for (size_t i = 1; i < n_roc && status == LC_OK; i++) {
+    double found = roc[i].sensitivity * (double)positives;
+    double called = found + roc[i].false_positive_rate * (double)(n - positives);
+    (*points)[i - 1] =
+        (struct vit_precision_point){roc[i].threshold, roc[i].sensitivity, found / called};
+  }
+  *n_points = n_roc - 1;
+  free(roc);
+  return status;
+}
+
+lc_status vit_specificity_at(const double *scores, const uint8_t *labels, size_t n,
+                             double sensitivity, double *specificity, struct lc_error *err) {
+  struct vit_roc_point *points = NULL;
+  size_t n_points, positives = 0, i = 0;
+  *specificity = NAN;
+  for (size_t k = 0; k < n; k++) positives += labels[k] != 0;
+  if (positives == 0 || positives == n) return LC_OK;
+  LC_TRY(vit_roc_curve(scores, labels, n, &points, &n_points, err));
+  while (i + 1 < n_points && points[i].sensitivity < sensitivity) i++;
+  *specificity = 1 - points[i].false_positive_rate;
+  free(points);
+  return LC_OK;
+}
+
 lc_status vit_average_precision(const double *scores, const uint8_t *labels, size_t n,
                                 double *average_precision, struct lc_error *err) {
   struct ranked *sorted = NULL;

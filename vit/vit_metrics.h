@@ -40,6 +40,25 @@ LC_MUST_CHECK lc_status vit_roc_curve(const double *scores, const uint8_t *label
                                       struct vit_roc_point **points, size_t *n_points,
                                       struct lc_error *err);
 
+/* One point of the precision-recall curve; sensitivity is the recall. */
+struct vit_precision_point {
+  double threshold; /* called positive when score >= threshold */
+  double sensitivity, precision;
+};
+
+/* One point a distinct score, by falling threshold (as scikit-learn's precision_recall_curve
+ * without its last point (0, 1), in the other order). free(*points). LC_ERR_USAGE when a label is
+ * missing altogether. */
+LC_MUST_CHECK lc_status vit_precision_curve(const double *scores, const uint8_t *labels, size_t n,
+                                            struct vit_precision_point **points, size_t *n_points,
+                                            struct lc_error *err);
+
+/* The highest specificity of a threshold whose sensitivity is at least `sensitivity`; NaN when a
+ * label is missing altogether. */
+LC_MUST_CHECK lc_status vit_specificity_at(const double *scores, const uint8_t *labels, size_t n,
+                                           double sensitivity, double *specificity,
+                                           struct lc_error *err);
+
 /* Precision at every distinct score, weighted by the gain in sensitivity (as scikit-learn's
  * average_precision_score: no interpolation). */
 LC_MUST_CHECK lc_status vit_average_precision(const double *scores, const uint8_t *labels, size_t n,

@@ -20,13 +20,32 @@ expect 3 "2011 samples" train "$recipe" "${tiny[@]}" --set train.batch=3000 -o "
 nothing_in "$work/none"
 
 expect 0 "mean R2" train "$recipe" "${tiny[@]}" -o "$work/whole"
-for name in recipe.yaml steps.csv epochs.csv model.safetensors best.safetensors evaluation.json \
-  predictions.csv; do
+cp "$work/err" "$work/log"
+for name in recipe.yaml steps.csv epochs.csv speed.csv log.h5 learning.png model.safetensors \
+  best.safetensors evaluation.txt evaluation.json evaluation.h5 predictions.csv roc.png \
+  precision_recall.png calibration.png biomarkers.png; do
   [ -s "$work/whole/$name" ] || fail "$name is missing"
 done
 [ "$(wc -l <"$work/whole/steps.csv")" -eq 94 ] || fail "steps.csv: expected 93 steps and a header"
 [ "$(wc -l <"$work/whole/predictions.csv")" -eq 216 ] || fail "predictions.csv: expected 215 nodules"
 expect 16 "--resume" train "$recipe" "${tiny[@]}" -o "$work/whole"
+grep -q "epoch 3 of 3: loss .* nodules/s" "$work/log" || fail "no speed was told"
+h5dump -H "$work/whole/log.h5" >/dev/null || fail "h5dump does not read log.h5"
+python3 - "$work/whole" <<'PYTHON' || fail "log.h5 does not say what the CSV files say"
+import csv, h5py, numpy, sys
+with h5py.File(f"{sys.argv[1]}/log.h5") as f:
+    assert f.attrs["schema_version"] == 1 and b"train:" in f.attrs["recipe"]
+    for name, lines in (("steps", 93), ("epochs", 3)):
+        with open(f"{sys.argv[1]}/{name}.csv") as text:
+            rows = list(csv.DictReader(text))
+        assert len(rows) == lines and set(rows[0]) == set(f[name])
+        for column in f[name]:
+            assert numpy.array_equal(f[name][column], [float(row[column]) for row in rows])
+            assert f[name][column].attrs["description"]
+    loss, epoch = f["steps/loss"][:], f["steps/epoch"][:]
+    for e in range(3):
+        assert abs(loss[epoch == e].mean() - f["epochs/loss"][e]) < 1e-7  # batches of one size
+PYTHON
 
 # Interrupted twice and killed, then resumed: the same weights and logs.
 for signal in TERM KILL INT; do
@@ -46,7 +65,8 @@ for signal in TERM KILL INT; do
 done
 expect 10 'another recipe, where it says "  batch: 64"' train "$recipe" "${tiny[@]}" --set train.batch=32 -o "$work/parts" --resume
 expect 0 "mean R2" train "$recipe" "${tiny[@]}" -o "$work/parts" --resume --threads 1
-for name in model.safetensors best.safetensors steps.csv evaluation.json predictions.csv recipe.yaml; do
+for name in model.safetensors best.safetensors recipe.yaml steps.csv epochs.csv log.h5 learning.png \
+  evaluation.txt evaluation.json evaluation.h5 predictions.csv roc.png biomarkers.png; do
   cmp -s "$work/whole/$name" "$work/parts/$name" || fail "$name differs after resuming"
 done
 
@@ -57,9 +77,14 @@ grep -q "warning: data.split is nodule" "$work/err" || fail "no warning about fo
 
 # What was trained is measured alike by the other command.
 expect 0 "" evaluate "$work/whole/recipe.yaml" -w "$work/whole/model.safetensors" -d "$crops" --json \
-  --predictions "$work/predictions.csv"
+  --predictions "$work/predictions.csv" --output "$work/measured"
 cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate and train measure differently"
 cmp -s "$work/predictions.csv" "$work/whole/predictions.csv" || fail "predictions differ"
+for name in "$work/measured"/*; do
+  cmp -s "$name" "$work/whole/$(basename "$name")" || fail "evaluate and train differ in $name"
+done
+expect 16 "is not the folder of an evaluation" evaluate "$work/whole/recipe.yaml" \
+  -w "$work/whole/model.safetensors" -d "$crops" --output "$work/whole" --overwrite
 expect 0 "" evaluate -w "$work/whole/model.safetensors" -d "$crops" --json --set test.bootstrap=50
 cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate does not take the preparation from the weights"
 expect 0 "edge: 32" config --print -w "$work/whole/model.safetensors"

@@ -151,6 +151,10 @@ def classification():
     false_positive, true_positive, _ = sklearn.metrics.roc_curve(labels, scores, drop_intermediate=False)
     emit("binary_roc_false_positive", false_positive)
     emit("binary_roc_sensitivity", true_positive)
+    emit("binary_specificity_at_95", [np.max(1 - false_positive[true_positive >= 0.95])])
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(labels, scores)
+    emit("binary_curve_precision", precision[-2::-1])
+    emit("binary_curve_recall", recall[-2::-1])
     # scikit-learn's bins are (low, high]; odd bin edges do not fall on multiples of 1/32
     share, mean = sklearn.calibration.calibration_curve(labels, scores, n_bins=7)
     count = np.histogram(scores, np.linspace(0, 1, 8))[0]

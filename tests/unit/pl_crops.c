@@ -312,11 +312,11 @@ static void measures_are_those_of_the_predictions(void **state) {
   assert_int_equal(e.patients, 2);
   assert_int_equal(e.decided, 3);
   assert_int_equal(e.malignant, 2);
-  assert_near(e.auroc.value, 0, 0);
-  assert_near(e.accuracy.value, 0, 0); /* 0.5 counts as positive */
+  assert_near(e.malignancy[PL_AUROC].value, 0, 0);
+  assert_near(e.malignancy[PL_ACCURACY].value, 0, 0); /* 0.5 counts as positive */
   for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    assert_near(e.r2[b].value, 1, 1e-9);
-    assert_near(e.biomarkers[b].rmse, 0, 1e-9);
+    assert_near(e.biomarkers[b][PL_R2].value, 1, 1e-9);
+    assert_near(e.biomarkers[b][PL_RMSE].value, 0, 1e-9);
   }
   assert_near(e.mean_r2.value, 1, 1e-9);
   struct lc_text text = {0};

@@ -32,6 +32,25 @@ static void discrimination_agrees_with_scikit_learn(void **state) {
   free(points);
 }
 
+static void precision_curve_agrees_with_scikit_learn(void **state) {
+  (void)state;
+  struct vit_precision_point *points;
+  size_t n;
+  double specificity;
+  assert_ok(vit_precision_curve(binary_scores, binary_labels, N, &points, &n, &test_err));
+  assert_int_equal(n, sizeof binary_curve_recall / sizeof *binary_curve_recall);
+  for (size_t i = 0; i < n; i++) {
+    assert_near(points[i].sensitivity, binary_curve_recall[i], 1e-12);
+    assert_near(points[i].precision, binary_curve_precision[i], 1e-12);
+  }
+  free(points);
+  assert_ok(vit_specificity_at(binary_scores, binary_labels, N, 0.95, &specificity, &test_err));
+  assert_near(specificity, *binary_specificity_at_95, 1e-12);
+  const uint8_t alike[2] = {1, 1};
+  assert_ok(vit_specificity_at(binary_scores, alike, 2, 0.95, &specificity, &test_err));
+  assert_true(isnan(specificity));
+}
+
 static void decisions_agree_with_scikit_learn(void **state) {
   (void)state;
   struct vit_decision d;
@@ -198,6 +217,7 @@ static void bootstrap_of_a_mean(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(discrimination_agrees_with_scikit_learn),
+      cmocka_unit_test(precision_curve_agrees_with_scikit_learn),
       cmocka_unit_test(decisions_agree_with_scikit_learn),
       cmocka_unit_test(calibration_agrees_with_scikit_learn),
       cmocka_unit_test(a_case_by_hand),

@@ -1,0 +1,123 @@
+#include "cdam_canvas.h"
+
+#include <cairo-pdf.h>
+#include <cairo-svg.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_file.h"
+
+#define POINTS_PER_UNIT 0.75
+
+cdam_format cdam_format_of(const char *path) {
+  const char *dot = strrchr(path, '.');
+  if (dot && strcasecmp(dot, ".svg") == 0) return CDAM_SVG;
+  if (dot && strcasecmp(dot, ".pdf") == 0) return CDAM_PDF;
+  return CDAM_PNG;
+}
+
+static cairo_status_t collect(void *closure, const unsigned char *bytes, unsigned int count) {
+  struct lc_text *text = closure;
+  lc_text_add_bytes(text, (const char *)bytes, count);
+  return text->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
+}
+
+static lc_status check(cairo_status_t drawn, struct lc_error *err) {
+  if (drawn == CAIRO_STATUS_NO_MEMORY || drawn == CAIRO_STATUS_INVALID_SIZE)
+    LC_FAIL(err, LC_ERR_MEMORY, "picture: cairo: %s", cairo_status_to_string(drawn));
+  if (drawn != CAIRO_STATUS_SUCCESS)
+    LC_FAIL(err, LC_ERR_INTERNAL, "picture: cairo: %s", cairo_status_to_string(drawn));
+  return LC_OK;
+}
+
+lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *out, struct lc_error *err) {
+  return check(cairo_surface_write_to_png_stream(image, collect, out), err);
+}
+
+/* cairo numbers the parts of an SVG by a counter of the process: the second figure of a run would
+ * differ from the same figure drawn first. Numbers are given anew, in order of first use. */
+static void renumber(const struct lc_text *in, struct lc_text *out) {
+  static const char *const words[] = {"id=\"surface", "id=\"image", "id=\"clip", "id=\"mask",
+                                      "id=\"source",  "#surface",   "#image",    "#clip",
+                                      "#mask",        "#source"};
+  unsigned long seen[256];
+  size_t n_seen = 0;
+  const char *at = lc_text_get(in), *from = at, *end = at + in->length;
+  while (at < end) {
+    size_t skip = 0;
+    if (*at == '#' || *at == 'i')
+      for (size_t i = 0; i < sizeof words / sizeof *words && !skip; i++)
+        if (strncmp(at, words[i], strlen(words[i])) == 0) skip = strlen(words[i]);
+    if (!skip || at[skip] < '0' || at[skip] > '9') {
+      at++;
+      continue;
+    }
+    char *after;
+    unsigned long number = strtoul(at + skip, &after, 10);
+    size_t k = 0;
+    while (k < n_seen && seen[k] != number) k++;
+    if (k == n_seen && n_seen < sizeof seen / sizeof *seen) seen[n_seen++] = number;
+    lc_text_add_bytes(out, from, (size_t)(at - from) + skip);
+    lc_text_add(out, "%zu", k);
+    from = at = after;
+  }
+  lc_text_add_bytes(out, from, (size_t)(end - from));
+}
+
+static lc_status draw_image(const struct cdam_canvas *canvas, struct lc_text *out,
+                            struct lc_error *err) {
+  double density = canvas->density > 0 ? canvas->density : 1;
+  cairo_surface_t *image = cairo_image_surface_create(
+      CAIRO_FORMAT_RGB24, (int)(canvas->width * density), (int)(canvas->height * density));
+  cairo_t *cr = cairo_create(image);
+  cairo_scale(cr, density, density);
+  lc_status status = check(cairo_status(cr), err);
+  if (status == LC_OK) status = canvas->draw(canvas->context, cr, CDAM_PNG, err);
+  cairo_destroy(cr);
+  cairo_surface_flush(image);
+  if (status == LC_OK) status = cdam_canvas_png(image, out, err);
+  cairo_surface_destroy(image);
+  return status;
+}
+
+static lc_status draw_vector(const struct cdam_canvas *canvas, cdam_format format,
+                             struct lc_text *out, struct lc_error *err) {
+  double width = canvas->width * POINTS_PER_UNIT, height = canvas->height * POINTS_PER_UNIT;
+  struct lc_text bytes = {0};
+  cairo_surface_t *surface =
+      format == CDAM_PDF ? cairo_pdf_surface_create_for_stream(collect, &bytes, width, height)
+                         : cairo_svg_surface_create_for_stream(collect, &bytes, width, height);
+  if (format == CDAM_PDF)
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "");
+  cairo_t *cr = cairo_create(surface);
+  cairo_scale(cr, POINTS_PER_UNIT, POINTS_PER_UNIT);
+  lc_status status = canvas->draw(canvas->context, cr, format, err);
+  cairo_destroy(cr);
+  cairo_surface_finish(surface);
+  if (status == LC_OK) status = check(cairo_surface_status(surface), err);
+  cairo_surface_destroy(surface);
+  if (status == LC_OK && format == CDAM_SVG) renumber(&bytes, out);
+  if (status == LC_OK && format == CDAM_PDF) lc_text_add_bytes(out, bytes.data, bytes.length);
+  lc_text_free(&bytes);
+  return status;
+}
+
+lc_status cdam_canvas_bytes(const struct cdam_canvas *canvas, cdam_format format,
+                            struct lc_text *out, struct lc_error *err) {
+  if (format == CDAM_PNG)
+    LC_TRY(draw_image(canvas, out, err));
+  else
+    LC_TRY(draw_vector(canvas, format, out, err));
+  if (out->failed) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
+  return LC_OK;
+}
+
+lc_status cdam_canvas_write(const struct cdam_canvas *canvas, const char *path,
+                            struct lc_error *err) {
+  struct lc_text bytes = {0};
+  lc_status status = cdam_canvas_bytes(canvas, cdam_format_of(path), &bytes, err);
+  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
+  lc_text_free(&bytes);
+  return status;
+}

@@ -1,0 +1,13 @@
+/* Parts of HTML files that need nothing else. Thread-safety: distinct texts, distinct threads. */
+#ifndef PL_HTML_H
+#define PL_HTML_H
+
+#include "lc_text.h"
+
+/* Text with the characters that HTML reserves replaced. */
+void pl_html_escape(struct lc_text *out, const char *text);
+/* An <img> that holds its picture. mime: "image/png", "image/svg+xml". */
+void pl_html_image(struct lc_text *out, const char *alt, const char *mime, const char *bytes,
+                   size_t count);
+
+#endif

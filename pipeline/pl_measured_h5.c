@@ -1,0 +1,273 @@
+/* A measurement as HDF5. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_hash.h"
+#include "pl_h5.h"
+#include "pl_measured.h"
+#include "pl_version.h"
+#include "vit_kernels.h"
+
+#define SCHEMA_VERSION 1
+#define NAME_WIDTH 32
+
+static void put(struct pl_h5 *h5, const char *path, size_t rank, const size_t *dims,
+                const double *data, const char *unit, const char *doc) {
+  struct pl_h5_array array = {
+      .path = path, .type = PL_H5_F64, .rank = rank, .data = data, .unit = unit, .doc = doc};
+  for (size_t i = 0; i < rank; i++) array.dims[i] = dims[i];
+  pl_h5_array(h5, &array);
+}
+
+static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
+  char crops[LC_SHA256_HEX];
+  struct lc_text recipe = {0};
+  LC_TRY(lc_hash_file_hex(m->examples->crops->path, crops, err));
+  pl_schema_print(&pl_recipe_schema, m->examples->recipe, PL_PRINT_CANONICAL, &recipe);
+  pl_h5_attribute_text(h5, "/", "content", "lungcdam evaluation of a model on nodules");
+  pl_h5_attribute_integer(h5, "/", "schema_version", SCHEMA_VERSION);
+  pl_h5_attribute_text(h5, "/", "program", "lungcdam");
+  pl_h5_attribute_text(h5, "/", "program_version", pl_version());
+  pl_h5_attribute_text(h5, "/", "program_commit", pl_commit());
+  pl_h5_attribute_text(h5, "/", "notice",
+                       m->evaluation->trained
+                           ? "research use only"
+                           : "research use only; UNTRAINED WEIGHTS: the numbers mean nothing");
+  pl_h5_attribute_text(h5, "/", "recipe", lc_text_get(&recipe));
+  pl_h5_attribute_text(h5, "/", "weights_sha256", m->model->weights_sha256);
+  pl_h5_attribute_integer(h5, "/", "weights_trained", m->evaluation->trained);
+  pl_h5_attribute_text(h5, "/", "architecture", m->model->arch.name);
+  pl_h5_attribute_text(h5, "/", "kernels", vit_kernels()->name);
+  pl_h5_attribute_text(h5, "/", "crops_sha256", crops);
+  pl_h5_attribute_text(h5, "/", "split", m->split);
+  lc_text_free(&recipe);
+  return LC_OK;
+}
+
+/* Names along dimensions, as axes/NAME. */
+static void write_axes(struct pl_h5 *h5, const struct pl_evaluation *e) {
+  static const char limits[3][NAME_WIDTH] = {"value", "low", "high"};
+  char malignancy[PL_MALIGNANCY_MEASURES][NAME_WIDTH] = {{0}};
+  char names[PL_BIOMARKERS][NAME_WIDTH] = {{0}},
+       measures[PL_BIOMARKER_MEASURES][NAME_WIDTH] = {{0}};
+  size_t three = 3, n_malignancy = PL_MALIGNANCY_MEASURES, n_names = PL_BIOMARKERS;
+  size_t n_measures = PL_BIOMARKER_MEASURES;
+  for (size_t i = 0; i < n_malignancy; i++)
+    lc_text_copy(malignancy[i], NAME_WIDTH, pl_malignancy_measures[i].key);
+  for (size_t i = 0; i < n_names; i++) lc_text_copy(names[i], NAME_WIDTH, pl_biomarker_names[i]);
+  for (size_t i = 0; i < n_measures; i++)
+    lc_text_copy(measures[i], NAME_WIDTH, pl_biomarker_measures[i].key);
+  pl_h5_texts(h5, "axes/interval", 1, &three, NAME_WIDTH, limits[0],
+              "value, and limits of its 95 % interval by bootstrap over patients");
+  pl_h5_scale(h5, "axes/interval");
+  if (e->has_malignancy) {
+    pl_h5_texts(h5, "axes/malignancy_measure", 1, &n_malignancy, NAME_WIDTH, malignancy[0],
+                "measures of malignancy");
+    pl_h5_scale(h5, "axes/malignancy_measure");
+  }
+  if (!e->has_biomarkers) return;
+  pl_h5_texts(h5, "axes/biomarker", 1, &n_names, NAME_WIDTH, names[0], "biomarkers");
+  pl_h5_texts(h5, "axes/biomarker_measure", 1, &n_measures, NAME_WIDTH, measures[0],
+              "measures of one biomarker");
+  pl_h5_scale(h5, "axes/biomarker");
+  pl_h5_scale(h5, "axes/biomarker_measure");
+}
+
+/* Who the nodules are, what readers say and what the model says. */
+struct rows {
+  char *patients; /* [n, PL_PATIENT_SIZE] */
+  int *nodules;
+  double *rating, *logit, *probability, *truth, *predicted; /* [n], the last two [n, biomarker] */
+};
+
+static void fill_row(const struct pl_measured *m, size_t i, struct rows *rows) {
+  const struct pl_examples *x = m->examples;
+  const struct pl_crop *crop = &x->crops->crops[x->rows[i]];
+  const double *values = m->predictions->values + i * m->predictions->outputs;
+  memcpy(rows->patients + i * PL_PATIENT_SIZE, crop->patient,
+         strnlen(crop->patient, PL_PATIENT_SIZE));
+  rows->nodules[i] = crop->nodule;
+  rows->rating[i] = crop->malignancy;
+  if (x->malignancy != SIZE_MAX) {
+    rows->logit[i] = values[x->malignancy];
+    rows->probability[i] = 1 / (1 + exp(-values[x->malignancy]));
+  }
+  for (size_t b = 0; x->biomarkers != SIZE_MAX && b < PL_BIOMARKERS; b++) {
+    rows->truth[i * PL_BIOMARKERS + b] = crop->biomarkers[b];
+    rows->predicted[i * PL_BIOMARKERS + b] =
+        x->scale.mean[b] + x->scale.deviation[b] * values[x->biomarkers + b];
+  }
+}
+
+static void put_rows(struct pl_h5 *h5, const struct pl_measured *m, const struct rows *rows) {
+  size_t n = m->examples->n, dims[2] = {n, PL_BIOMARKERS};
+  struct pl_h5_array nodules = {.path = "nodules/nodule",
+                                .type = PL_H5_I32,
+                                .rank = 1,
+                                .dims = {n},
+                                .data = rows->nodules,
+                                .unit = "1",
+                                .doc = "number of the nodule in its patient"};
+  pl_h5_texts(h5, "nodules/PatientID", 1, &n, PL_PATIENT_SIZE, rows->patients,
+              "patient of each nodule");
+  pl_h5_array(h5, &nodules);
+  put(h5, "truth/malignancy", 1, dims, rows->rating, "1",
+      "readers' mean rating; above 3 malignant, below benign, 3 left out");
+  if (m->evaluation->has_malignancy) {
+    put(h5, "prediction/malignancy_logit", 1, dims, rows->logit, "1",
+        "output of the model, averaged over what test.symmetries asks for");
+    put(h5, "prediction/malignancy_probability", 1, dims, rows->probability, "1", "its sigmoid");
+  }
+  if (!m->evaluation->has_biomarkers) return;
+  put(h5, "truth/biomarkers", 2, dims, rows->truth, "rating; diameter mm",
+      "readers' mean ratings [nodule, biomarker]; NaN: not given");
+  put(h5, "prediction/biomarkers", 2, dims, rows->predicted, "rating; diameter mm",
+      "predictions [nodule, biomarker]");
+  pl_h5_attach(h5, "truth/biomarkers", 1, "axes/biomarker");
+  pl_h5_attach(h5, "prediction/biomarkers", 1, "axes/biomarker");
+}
+
+static lc_status write_rows(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
+  size_t n = m->examples->n;
+  struct rows rows = {0};
+  lc_status status;
+  LC_TRY_GOTO(lc_alloc(&rows.patients, n, PL_PATIENT_SIZE, err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.nodules, n, sizeof *rows.nodules, err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.rating, n, sizeof(double), err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.logit, n, sizeof(double), err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.probability, n, sizeof(double), err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.truth, n * PL_BIOMARKERS, sizeof(double), err), done);
+  LC_TRY_GOTO(lc_alloc(&rows.predicted, n * PL_BIOMARKERS, sizeof(double), err), done);
+  for (size_t i = 0; i < n; i++) fill_row(m, i, &rows);
+  put_rows(h5, m, &rows);
+done:
+  free(rows.patients);
+  free(rows.nodules);
+  free(rows.rating);
+  free(rows.logit);
+  free(rows.probability);
+  free(rows.truth);
+  free(rows.predicted);
+  return status;
+}
+
+/* values [n_measures, interval]; measures may be of several things: dims says. */
+static void put_intervals(struct pl_h5 *h5, const char *path, size_t rank, const size_t *dims,
+                          const struct vit_interval *intervals, const char *doc) {
+  double values[PL_BIOMARKERS * PL_BIOMARKER_MEASURES * 3];
+  size_t n = 1, shape[3] = {3, 3, 3};
+  for (size_t i = 0; i < rank; i++) n *= shape[i] = dims[i];
+  for (size_t i = 0; i < n; i++) {
+    values[3 * i] = intervals[i].value;
+    values[3 * i + 1] = intervals[i].low;
+    values[3 * i + 2] = intervals[i].high;
+  }
+  put(h5, path, rank + 1, shape, values, "as the measure", doc);
+  pl_h5_attach(h5, path, rank, "axes/interval");
+}
+
+static void write_measures(struct pl_h5 *h5, const struct pl_evaluation *e) {
+  const size_t malignancy = PL_MALIGNANCY_MEASURES;
+  const size_t biomarkers[2] = {PL_BIOMARKERS, PL_BIOMARKER_MEASURES};
+  if (e->has_malignancy) {
+    put_intervals(h5, "measures/malignancy", 1, &malignancy, e->malignancy,
+                  "[malignancy_measure, interval]");
+    pl_h5_attach(h5, "measures/malignancy", 0, "axes/malignancy_measure");
+    put_intervals(h5, "measures/auroc_delong", 0, NULL, &e->auroc_delong,
+                  "AUROC with DeLong's interval, nodules independent [interval]");
+    pl_h5_attribute_integer(h5, "measures/malignancy", "decided", (int64_t)e->decided);
+    pl_h5_attribute_integer(h5, "measures/malignancy", "malignant", (int64_t)e->malignant);
+    pl_h5_attribute_real(h5, "measures/malignancy", "threshold", e->threshold);
+  }
+  if (!e->has_biomarkers) return;
+  put_intervals(h5, "measures/biomarkers", 2, biomarkers, e->biomarkers[0],
+                "[biomarker, biomarker_measure, interval]");
+  pl_h5_attach(h5, "measures/biomarkers", 0, "axes/biomarker");
+  pl_h5_attach(h5, "measures/biomarkers", 1, "axes/biomarker_measure");
+  put_intervals(h5, "measures/mean_r2", 0, NULL, &e->mean_r2,
+                "mean R2 of the biomarkers [interval]");
+}
+
+static void write_bins(struct pl_h5 *h5, const struct pl_evaluation *e) {
+  double columns[4][PL_CALIBRATION_BINS];
+  int64_t counts[PL_CALIBRATION_BINS];
+  const size_t n = PL_CALIBRATION_BINS;
+  for (size_t i = 0; i < n; i++) {
+    columns[0][i] = e->bins[i].low;
+    columns[1][i] = e->bins[i].high;
+    columns[2][i] = e->bins[i].mean_probability;
+    columns[3][i] = e->bins[i].positive_share;
+    counts[i] = (int64_t)e->bins[i].count;
+  }
+  put(h5, "calibration/low", 1, &n, columns[0], "1", "lower edge of the bin of probability");
+  put(h5, "calibration/high", 1, &n, columns[1], "1", "upper edge; of the last bin inclusive");
+  put(h5, "calibration/mean_probability", 1, &n, columns[2], "1", "NaN: empty bin");
+  put(h5, "calibration/malignant_share", 1, &n, columns[3], "1", "NaN: empty bin");
+  const struct pl_h5_array count = {.path = "calibration/count",
+                                    .type = PL_H5_I64,
+                                    .rank = 1,
+                                    .dims = {PL_CALIBRATION_BINS},
+                                    .data = counts,
+                                    .unit = "1",
+                                    .doc = "nodules in the bin"};
+  pl_h5_array(h5, &count);
+}
+
+/* One of the three numbers of each point as a dataset; work [n]. */
+static void put_column(struct pl_h5 *h5, const char *path, const double *points, size_t n,
+                       size_t column, double *work, const char *doc) {
+  for (size_t i = 0; i < n; i++) work[i] = points[3 * i + column];
+  put(h5, path, 1, &n, work, "1", doc);
+}
+
+static lc_status write_curves(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
+  struct pl_columns c;
+  struct vit_roc_point *roc = NULL;
+  struct vit_precision_point *precision = NULL;
+  double *work = NULL;
+  size_t n_roc, n_precision;
+  lc_status status;
+  LC_TRY_GOTO(pl_columns_init(&c, m->examples->n, err), done);
+  pl_columns_malignancy(m->examples, m->predictions, NULL, m->examples->n, &c);
+  LC_TRY_GOTO(vit_roc_curve(c.predicted, c.labels, c.n, &roc, &n_roc, err), done);
+  LC_TRY_GOTO(vit_precision_curve(c.predicted, c.labels, c.n, &precision, &n_precision, err), done);
+  LC_TRY_GOTO(lc_alloc(&work, n_roc, sizeof *work, err), done);
+  _Static_assert(sizeof *roc == 3 * sizeof(double) && sizeof *precision == 3 * sizeof(double),
+                 "points are three numbers");
+  put_column(h5, "roc/threshold", &roc->threshold, n_roc, 0, work,
+             "malignant when the probability is at least this");
+  put_column(h5, "roc/false_positive_rate", &roc->threshold, n_roc, 1, work, "1 - specificity");
+  put_column(h5, "roc/sensitivity", &roc->threshold, n_roc, 2, work, "true positive rate");
+  put_column(h5, "precision_recall/threshold", &precision->threshold, n_precision, 0, work,
+             "malignant when the probability is at least this");
+  put_column(h5, "precision_recall/recall", &precision->threshold, n_precision, 1, work,
+             "sensitivity");
+  put_column(h5, "precision_recall/precision", &precision->threshold, n_precision, 2, work,
+             "positive predictive value");
+done:
+  pl_columns_free(&c);
+  free(roc);
+  free(precision);
+  free(work);
+  return status;
+}
+
+lc_status pl_measured_h5(const struct pl_measured *m, const char *path, struct lc_error *err) {
+  const struct pl_evaluation *e = m->evaluation;
+  struct pl_h5 h5;
+  pl_h5_start(&h5);
+  write_axes(&h5, e);
+  lc_status status = write_root(&h5, m, err);
+  if (status == LC_OK) status = write_rows(&h5, m, err);
+  if (status == LC_OK) {
+    write_measures(&h5, e);
+    if (e->has_malignancy) write_bins(&h5, e);
+  }
+  if (status == LC_OK && e->malignant > 0 && e->malignant < e->decided)
+    status = write_curves(&h5, m, err);
+  if (status == LC_OK) return pl_h5_finish(&h5, path, err);
+  pl_h5_abort(&h5);
+  return status;
+}

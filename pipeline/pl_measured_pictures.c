@@ -1,0 +1,269 @@
+/* Pictures of a measurement. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_file.h"
+#include "pl_measured.h"
+#include "pl_plot.h"
+#include "pl_version.h"
+
+#define SIDE 520.0
+#define SMALL_SIDE 300.0
+
+static const double corner[2] = {0, 1};
+
+const char *pl_pictures_ending(const struct pl_recipe *recipe) {
+  switch ((enum pl_pictures)recipe->test_pictures) {
+  case PL_PICTURES_PNG:
+    return "png";
+  case PL_PICTURES_SVG:
+    return "svg";
+  case PL_PICTURES_PDF:
+    return "pdf";
+  case PL_PICTURES_NONE:
+    break;
+  }
+  return NULL;
+}
+
+void pl_pictures_notice(bool trained, char *out, size_t size) {
+  snprintf(out, size, "%slungcdam %s, research use only", trained ? "" : "UNTRAINED WEIGHTS; ",
+           pl_version());
+}
+
+static lc_status write(const struct pl_measured *m, const struct pl_plot *plot, const char *folder,
+                       const char *name, struct lc_error *err) {
+  char file[64], path[LC_PATH_SIZE], notice[128];
+  struct pl_plot noted = *plot;
+  pl_pictures_notice(m->evaluation->trained, notice, sizeof notice);
+  noted.notice = notice;
+  snprintf(file, sizeof file, "%s.%s", name, pl_pictures_ending(m->examples->recipe));
+  LC_TRY(lc_path_join(path, folder, file, err));
+  return pl_plot_write(&noted, path, err);
+}
+
+/* "95 % 0.911 to 0.968, by patient" on a line of its own, where there is an interval. */
+static void add_interval(struct lc_text *out, const struct vit_interval *i, const char *how) {
+  if (!isnan(i->low)) lc_text_add(out, "\n95 %% %.3f to %.3f, %s", i->low, i->high, how);
+}
+
+static lc_status picture_roc(const struct pl_measured *m, const struct pl_columns *c,
+                             const char *folder, struct lc_error *err) {
+  const struct pl_evaluation *e = m->evaluation;
+  struct vit_roc_point *points = NULL;
+  size_t n;
+  double *xy = NULL;
+  LC_TRY(vit_roc_curve(c->predicted, c->labels, c->n, &points, &n, err));
+  lc_status status = lc_alloc(&xy, 2 * n, sizeof *xy, err);
+  for (size_t i = 0; i < n && status == LC_OK; i++) {
+    xy[i] = points[i].false_positive_rate;
+    xy[n + i] = points[i].sensitivity;
+  }
+  double x = 1 - e->malignancy[PL_SPECIFICITY].value, y = e->malignancy[PL_SENSITIVITY].value;
+  struct lc_text note = {0};
+  char chosen[64];
+  snprintf(chosen, sizeof chosen, "threshold %g", e->threshold);
+  lc_text_add(&note, "AUROC %.3f", e->auroc_delong.value);
+  add_interval(&note, &e->auroc_delong, "DeLong");
+  add_interval(&note, &e->malignancy[PL_AUROC], "by patient");
+  lc_text_add(&note, "\n%zu malignant, %zu benign\nring: %s", e->malignant,
+              e->decided - e->malignant, chosen);
+  const struct pl_plot_series series[] = {
+      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = corner, .colour = PL_PLOT_GREY, .dash = 1},
+      {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
+      {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
+  const struct pl_plot_panel panel = {.title = "Malignancy: ROC curve",
+                                      .x = {.label = "1 - specificity", .low = -0.02, .high = 1.02},
+                                      .y = {.label = "sensitivity", .low = -0.02, .high = 1.02},
+                                      .width = SIDE,
+                                      .height = SIDE,
+                                      .square = true,
+                                      .series = series,
+                                      .n_series = 3,
+                                      .note = lc_text_get(&note),
+                                      .note_at_right = true};
+  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
+  if (status == LC_OK) status = write(m, &plot, folder, "roc", err);
+  lc_text_free(&note);
+  free(points);
+  free(xy);
+  return status;
+}
+
+static lc_status picture_precision(const struct pl_measured *m, const struct pl_columns *c,
+                                   const char *folder, struct lc_error *err) {
+  const struct pl_evaluation *e = m->evaluation;
+  struct vit_precision_point *points = NULL;
+  size_t n;
+  double *xy = NULL;
+  LC_TRY(vit_precision_curve(c->predicted, c->labels, c->n, &points, &n, err));
+  lc_status status = lc_alloc(&xy, 2 * n, sizeof *xy, err);
+  for (size_t i = 0; i < n && status == LC_OK; i++) {
+    xy[i] = points[i].sensitivity;
+    xy[n + i] = points[i].precision;
+  }
+  double x = e->malignancy[PL_SENSITIVITY].value, y = e->malignancy[PL_PRECISION].value;
+  double share = (double)e->malignant / (double)e->decided;
+  const double shares[2] = {share, share};
+  struct lc_text note = {0};
+  lc_text_add(&note, "average precision %.3f", e->malignancy[PL_AVERAGE_PRECISION].value);
+  add_interval(&note, &e->malignancy[PL_AVERAGE_PRECISION], "by patient");
+  lc_text_add(&note, "\nring: threshold %g\ndashed: share of malignant nodules, %.2f", e->threshold,
+              share);
+  const struct pl_plot_series series[] = {
+      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = shares, .colour = PL_PLOT_GREY, .dash = 1},
+      {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
+      {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
+  const struct pl_plot_panel panel = {
+      .title = "Malignancy: precision and recall",
+      .x = {.label = "recall (sensitivity)", .low = -0.02, .high = 1.02},
+      .y = {.label = "precision (positive predictive value)", .low = -0.02, .high = 1.02},
+      .width = SIDE,
+      .height = SIDE,
+      .square = true,
+      .series = series,
+      .n_series = 3,
+      .note = lc_text_get(&note),
+      .note_at_right = true};
+  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
+  if (status == LC_OK) status = write(m, &plot, folder, "precision_recall", err);
+  lc_text_free(&note);
+  free(points);
+  free(xy);
+  return status;
+}
+
+static lc_status picture_calibration(const struct pl_measured *m, const char *folder,
+                                     struct lc_error *err) {
+  const struct pl_evaluation *e = m->evaluation;
+  double x[PL_CALIBRATION_BINS], y[PL_CALIBRATION_BINS], middles[PL_CALIBRATION_BINS];
+  double counts[PL_CALIBRATION_BINS], most = 1;
+  for (size_t i = 0; i < PL_CALIBRATION_BINS; i++) {
+    x[i] = e->bins[i].mean_probability;
+    y[i] = e->bins[i].positive_share;
+    middles[i] = (e->bins[i].low + e->bins[i].high) / 2;
+    counts[i] = (double)e->bins[i].count;
+    most = fmax(most, counts[i]);
+  }
+  struct lc_text note = {0};
+  lc_text_add(&note, "calibration error %.3f", e->malignancy[PL_CALIBRATION_ERROR].value);
+  add_interval(&note, &e->malignancy[PL_CALIBRATION_ERROR], "by patient");
+  lc_text_add(&note, "\nBrier score %.3f", e->malignancy[PL_BRIER].value);
+  add_interval(&note, &e->malignancy[PL_BRIER], "by patient");
+  const struct pl_plot_series curve[] = {
+      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = corner, .colour = PL_PLOT_GREY, .dash = 1},
+      {.kind = PL_PLOT_LINE, .n = PL_CALIBRATION_BINS, .x = x, .y = y},
+      {.kind = PL_PLOT_RINGS, .n = PL_CALIBRATION_BINS, .x = x, .y = y}};
+  const struct pl_plot_series bars = {.kind = PL_PLOT_BARS,
+                                      .n = PL_CALIBRATION_BINS,
+                                      .x = middles,
+                                      .y = counts,
+                                      .width = 0.09,
+                                      .numbers = true};
+  const struct pl_plot_panel panels[] = {
+      {.title = "Malignancy: calibration",
+       .x = {.label = "predicted probability, mean of the bin", .low = -0.02, .high = 1.02},
+       .y = {.label = "share of malignant nodules", .low = -0.02, .high = 1.02},
+       .width = SIDE,
+       .height = SIDE + 2, /* the inside is as wide as that of the panel below */
+       .square = true,
+       .series = curve,
+       .n_series = 3,
+       .note = lc_text_get(&note)},
+      {.title = "Nodules in each bin",
+       .x = {.label = "predicted probability", .low = -0.02, .high = 1.02},
+       .y = {.label = "nodules", .low = 0, .high = 1.2 * most},
+       .width = SIDE,
+       .height = 210,
+       .series = &bars,
+       .n_series = 1}};
+  const struct pl_plot plot = {.panels = panels, .n_panels = 2, .n_columns = 1};
+  lc_status status = write(m, &plot, folder, "calibration", err);
+  lc_text_free(&note);
+  return status;
+}
+
+/* One biomarker: its columns, its series and its note stay until the picture is drawn. */
+struct scatter {
+  struct pl_columns columns;
+  struct pl_plot_series series[2];
+  double ends[2];
+  char subtitle[96], title[48];
+};
+
+static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scatter *s,
+                              struct pl_plot_panel *panel, struct lc_error *err) {
+  const struct vit_interval *r2 = &m->evaluation->biomarkers[b][PL_R2];
+  struct pl_columns *c = &s->columns;
+  LC_TRY(pl_columns_init(c, m->examples->n, err));
+  pl_columns_biomarker(m->examples, m->predictions, b, NULL, m->examples->n, c);
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < c->n; i++) {
+    low = fmin(low, fmin(c->truth[i], c->predicted[i]));
+    high = fmax(high, fmax(c->truth[i], c->predicted[i]));
+  }
+  if (!(low < high)) low = 0, high = 1;
+  double room = 0.06 * (high - low);
+  s->ends[0] = low - room;
+  s->ends[1] = high + room;
+  if (isnan(r2->low))
+    snprintf(s->subtitle, sizeof s->subtitle, "R\u00b2 %.2f", r2->value);
+  else
+    snprintf(s->subtitle, sizeof s->subtitle, "R\u00b2 %.2f (%.2f to %.2f)", r2->value, r2->low,
+             r2->high);
+  bool mm = strcmp(pl_biomarker_names[b], "diameter") == 0;
+  snprintf(s->title, sizeof s->title, "%s%s", pl_biomarker_names[b], mm ? ", mm" : "");
+  s->series[0] = (struct pl_plot_series){
+      .kind = PL_PLOT_LINE, .n = 2, .x = s->ends, .y = s->ends, .colour = PL_PLOT_GREY, .dash = 1};
+  s->series[1] =
+      (struct pl_plot_series){.kind = PL_PLOT_POINTS, .n = c->n, .x = c->truth, .y = c->predicted};
+  *panel = (struct pl_plot_panel){.title = s->title,
+                                  .subtitle = s->subtitle,
+                                  .x = {.label = "readers", .low = s->ends[0], .high = s->ends[1]},
+                                  .y = {.label = "model", .low = s->ends[0], .high = s->ends[1]},
+                                  .width = SMALL_SIDE,
+                                  .height = SMALL_SIDE + 17, /* as the subtitle */
+                                  .square = true,
+                                  .series = s->series,
+                                  .n_series = 2};
+  return LC_OK;
+}
+
+static lc_status picture_biomarkers(const struct pl_measured *m, const char *folder,
+                                    struct lc_error *err) {
+  struct scatter *scatters = NULL;
+  struct pl_plot_panel panels[PL_BIOMARKERS];
+  char heading[128];
+  lc_status status = lc_alloc(&scatters, PL_BIOMARKERS, sizeof *scatters, err);
+  for (size_t b = 0; b < PL_BIOMARKERS && status == LC_OK; b++)
+    status = make_scatter(m, b, &scatters[b], &panels[b], err);
+  snprintf(heading, sizeof heading, "Biomarkers: %zu nodules, mean R\u00b2 %.3f",
+           m->evaluation->nodules, m->evaluation->mean_r2.value);
+  const struct pl_plot plot = {
+      .heading = heading, .panels = panels, .n_panels = PL_BIOMARKERS, .n_columns = 4};
+  if (status == LC_OK) status = write(m, &plot, folder, "biomarkers", err);
+  for (size_t b = 0; scatters && b < PL_BIOMARKERS; b++) pl_columns_free(&scatters[b].columns);
+  free(scatters);
+  return status;
+}
+
+lc_status pl_measured_pictures(const struct pl_measured *m, const char *folder,
+                               struct lc_error *err) {
+  const struct pl_evaluation *e = m->evaluation;
+  struct pl_columns c;
+  if (!pl_pictures_ending(m->examples->recipe)) return LC_OK;
+  lc_status status = pl_columns_init(&c, m->examples->n, err);
+  if (status == LC_OK && e->malignant > 0 && e->malignant < e->decided) {
+    pl_columns_malignancy(m->examples, m->predictions, NULL, m->examples->n, &c);
+    status = picture_roc(m, &c, folder, err);
+    if (status == LC_OK) status = picture_precision(m, &c, folder, err);
+  }
+  pl_columns_free(&c);
+  if (status == LC_OK && e->has_malignancy && e->decided > 0)
+    status = picture_calibration(m, folder, err);
+  if (status == LC_OK && e->has_biomarkers) status = picture_biomarkers(m, folder, err);
+  return status;
+}

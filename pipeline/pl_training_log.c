@@ -1,0 +1,255 @@
+#include "pl_training_log.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "pl_h5.h"
+#include "pl_measured.h"
+#include "pl_plot.h"
+#include "pl_version.h"
+
+#define SCHEMA_VERSION 1
+#define STEPS_FILE "steps.csv"
+#define EPOCHS_FILE "epochs.csv"
+#define SPEED_FILE "speed.csv"
+
+/* What each column means, for HDF5. */
+static const struct {
+  const char *name, *unit, *doc;
+} columns[] = {{"step", "1", "number of the step, from 0"},
+               {"epoch", "1", "number of the epoch, from 0"},
+               {"rate", "1", "learning rate; of an epoch, at its last step"},
+               {"loss", "1", "weighted loss of the batch; of an epoch, its mean over nodules"},
+               {"malignancy_loss", "1", "binary cross-entropy, unweighted"},
+               {"biomarkers_loss", "1", "Huber loss of the z-scores, unweighted"},
+               {"gradient_norm", "1", "global norm before clipping"},
+               {"samples", "1", "nodules in the batch"},
+               {"auroc", "1", "malignancy, on the split to measure on, one view"},
+               {"brier", "1", "malignancy, likewise"},
+               {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
+
+static void tell_missing(const char *file, const char *folder, uint64_t expected) {
+  struct pl_runlog_table table;
+  char path[LC_PATH_SIZE];
+  struct lc_error err;
+  if (lc_path_join(path, folder, file, &err) != LC_OK) return;
+  if (pl_runlog_read(&table, path, &err) != LC_OK) return;
+  if (table.n_rows != expected)
+    lc_log(LC_LOG_WARNING, "%s: holds %zu lines of the run so far, expected %llu", path,
+           table.n_rows, (unsigned long long)expected);
+  pl_runlog_table_free(&table);
+}
+
+lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_recipe *recipe,
+                               const struct vit_train *train, struct lc_error *err) {
+  const char *folder = recipe->output_folder;
+  uint64_t epochs = train->step / train->steps_per_epoch;
+  memset(log, 0, sizeof *log);
+  log->recipe = recipe;
+  LC_TRY(
+      pl_runlog_open(&log->steps, folder, STEPS_FILE,
+                     "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm,samples",
+                     train->step, err));
+  LC_TRY(pl_runlog_open(&log->epochs, folder, EPOCHS_FILE, "epoch,loss,rate,auroc,brier,mean_r2",
+                        epochs, err));
+  LC_TRY(pl_runlog_open(&log->speed, folder, SPEED_FILE, "epoch,nodules,seconds,nodules_per_s",
+                        epochs, err));
+  tell_missing(STEPS_FILE, folder, train->step);
+  tell_missing(EPOCHS_FILE, folder, epochs);
+  return LC_OK;
+}
+
+/* Loss of the task of this kind, NaN when it is not trained. */
+static double task_loss(const struct vit_train *train, const struct vit_train_report *report,
+                        bool binary) {
+  for (size_t k = 0; k < train->loss.n_tasks; k++)
+    if ((train->loss.tasks[k].kind == VIT_LOSS_BCE) == binary) return report->loss.tasks[k];
+  return NAN;
+}
+
+lc_status pl_training_log_step(struct pl_training_log *log, const struct vit_train *train,
+                               const struct vit_train_report *report, bool last,
+                               struct lc_error *err) {
+  LC_TRY(pl_runlog_add(&log->steps, err, "%llu,%llu,%.9g,%.9g,%.9g,%.9g,%.9g,%zu",
+                       (unsigned long long)report->step, (unsigned long long)report->epoch,
+                       report->rate, report->loss.total, task_loss(train, report, true),
+                       task_loss(train, report, false), report->gradient_norm, report->samples));
+  return last ? pl_runlog_sync(&log->steps, err) : LC_OK;
+}
+
+/* Mean loss over the nodules of an epoch and its last rate, from the steps as they are written: a
+ * run that went on in the middle of the epoch finds the same. */
+static lc_status sum_up(const struct pl_training_log *log, uint64_t epoch, double *loss,
+                        double *rate, struct lc_error *err) {
+  struct pl_runlog_table table;
+  LC_TRY(pl_runlog_read(&table, log->steps.path, err));
+  const double *epochs = pl_runlog_column(&table, "epoch");
+  const double *losses = pl_runlog_column(&table, "loss");
+  const double *rates = pl_runlog_column(&table, "rate");
+  const double *samples = pl_runlog_column(&table, "samples");
+  double sum = 0, n = 0;
+  *rate = NAN;
+  for (size_t i = 0; epochs && losses && rates && samples && i < table.n_rows; i++) {
+    if (epochs[i] != (double)epoch) continue;
+    sum += losses[i] * samples[i];
+    n += samples[i];
+    *rate = rates[i];
+  }
+  *loss = n > 0 ? sum / n : NAN;
+  pl_runlog_table_free(&table);
+  return LC_OK;
+}
+
+lc_status pl_training_log_epoch(struct pl_training_log *log, uint64_t epoch,
+                                const struct pl_evaluation *e, size_t nodules, double seconds,
+                                struct lc_error *err) {
+  double loss, rate, speed = (double)nodules / fmax(seconds, 1e-9);
+  LC_TRY(sum_up(log, epoch, &loss, &rate, err));
+  LC_TRY(pl_runlog_add(&log->epochs, err, "%llu,%.9g,%.9g,%.9g,%.9g,%.9g",
+                       (unsigned long long)epoch, loss, rate, e->malignancy[PL_AUROC].value,
+                       e->malignancy[PL_BRIER].value, e->mean_r2.value));
+  LC_TRY(pl_runlog_add(&log->speed, err, "%llu,%zu,%.4f,%.1f", (unsigned long long)epoch, nodules,
+                       seconds, speed));
+  lc_log(LC_LOG_INFO, "epoch %llu of %lld: loss %.4f, AUROC %.3f, mean R2 %.3f; %.0f nodules/s",
+         (unsigned long long)epoch + 1, log->recipe->train_epochs, loss,
+         e->malignancy[PL_AUROC].value, e->mean_r2.value, speed);
+  LC_TRY(pl_runlog_sync(&log->epochs, err));
+  return pl_training_log_h5(log, err);
+}
+
+static void put_table(struct pl_h5 *h5, const char *group, const struct pl_runlog_table *table) {
+  for (size_t c = 0; c < table->n_columns; c++) {
+    char path[64];
+    struct pl_h5_array array = {.path = path,
+                                .type = PL_H5_F64,
+                                .rank = 1,
+                                .dims = {table->n_rows},
+                                .data = table->values + c * table->n_rows,
+                                .unit = "1",
+                                .doc = ""};
+    snprintf(path, sizeof path, "%s/%s", group, table->names[c]);
+    for (size_t k = 0; k < sizeof columns / sizeof *columns; k++)
+      if (strcmp(columns[k].name, table->names[c]) == 0) array.doc = columns[k].doc;
+    pl_h5_array(h5, &array);
+  }
+}
+
+lc_status pl_training_log_h5(const struct pl_training_log *log, struct lc_error *err) {
+  struct pl_runlog_table steps = {0}, epochs = {0};
+  struct lc_text recipe = {0};
+  struct pl_h5 h5;
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, log->recipe->output_folder, "log.h5", err));
+  LC_TRY(pl_runlog_read(&steps, log->steps.path, err));
+  lc_status status = pl_runlog_read(&epochs, log->epochs.path, err);
+  if (status == LC_OK) {
+    pl_schema_print(&pl_recipe_schema, log->recipe, PL_PRINT_CANONICAL, &recipe);
+    pl_h5_start(&h5);
+    pl_h5_attribute_text(&h5, "/", "content", "lungcdam log of a training");
+    pl_h5_attribute_integer(&h5, "/", "schema_version", SCHEMA_VERSION);
+    pl_h5_attribute_text(&h5, "/", "program", "lungcdam");
+    pl_h5_attribute_text(&h5, "/", "program_version", pl_version());
+    pl_h5_attribute_text(&h5, "/", "program_commit", pl_commit());
+    pl_h5_attribute_text(&h5, "/", "notice", "research use only");
+    pl_h5_attribute_text(&h5, "/", "recipe", lc_text_get(&recipe));
+    put_table(&h5, "steps", &steps);
+    put_table(&h5, "epochs", &epochs);
+    status = pl_h5_finish(&h5, path, err);
+  }
+  lc_text_free(&recipe);
+  pl_runlog_table_free(&steps);
+  pl_runlog_table_free(&epochs);
+  return status;
+}
+
+/* The four curves, from epoch 1 on. work: [2 steps + 2 epochs]. */
+static lc_status draw(const struct pl_training_log *log, const struct pl_runlog_table *steps,
+                      const struct pl_runlog_table *epochs, double *work, const char *path,
+                      struct lc_error *err) {
+  size_t n = epochs->n_rows, m = steps->n_rows;
+  double *at_step = work, *rates = work + m, *at_epoch = work + 2 * m;
+  const double *step_epochs = pl_runlog_column(steps, "epoch");
+  const double *step_rates = pl_runlog_column(steps, "rate");
+  char notice[128], auroc_title[96], r2_title[96];
+  if (n == 0 || m == 0 || !step_epochs || !step_rates) return LC_OK;
+  double per_epoch = (double)m / (step_epochs[m - 1] + 1);
+  for (size_t i = 0; i < m; i++) at_step[i] = ((double)i + 1) / per_epoch;
+  for (size_t i = 0; i < m; i++) rates[i] = 1e3 * step_rates[i];
+  for (size_t i = 0; i < n; i++) at_epoch[i] = (double)i + 1;
+  snprintf(auroc_title, sizeof auroc_title, "Malignancy: AUROC on split \"%s\"",
+           log->recipe->data_validate);
+  snprintf(r2_title, sizeof r2_title, "Biomarkers: mean R\u00b2 on split \"%s\"",
+           log->recipe->data_validate);
+  const struct pl_plot_series loss[] = {
+      {.n = m,
+       .x = at_step,
+       .y = pl_runlog_column(steps, "loss"),
+       .colour = PL_PLOT_GREY,
+       .label = "step"},
+      {.n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "loss"), .label = "mean of the epoch"}};
+  const struct pl_plot_series auroc = {
+      .n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "auroc"), .colour = 1};
+  const struct pl_plot_series r2 = {
+      .n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "mean_r2"), .colour = 2};
+  const struct pl_plot_series rate = {.n = m, .x = at_step, .y = rates, .colour = 3};
+  const struct pl_plot_panel panels[] = {{.title = "Training loss",
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "loss"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = loss,
+                                          .n_series = 2,
+                                          .legend = PL_PLOT_LEGEND_UPPER},
+                                         {.title = auroc_title,
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "AUROC"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &auroc,
+                                          .n_series = 1},
+                                         {.title = r2_title,
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "mean R\u00b2"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &r2,
+                                          .n_series = 1},
+                                         {.title = "Learning rate",
+                                          .x = {.label = "epoch"},
+                                          .y = {.label = "rate / 0.001"},
+                                          .width = 480,
+                                          .height = 340,
+                                          .series = &rate,
+                                          .n_series = 1}};
+  const struct pl_plot plot = {.panels = panels, .n_panels = 4, .n_columns = 2, .notice = notice};
+  pl_pictures_notice(true, notice, sizeof notice);
+  return pl_plot_write(&plot, path, err);
+}
+
+lc_status pl_training_log_picture(const struct pl_training_log *log, struct lc_error *err) {
+  struct pl_runlog_table steps = {0}, epochs = {0};
+  const char *ending = pl_pictures_ending(log->recipe);
+  char path[LC_PATH_SIZE], name[32];
+  double *work = NULL;
+  if (!ending) return LC_OK;
+  snprintf(name, sizeof name, "learning.%s", ending);
+  LC_TRY(lc_path_join(path, log->recipe->output_folder, name, err));
+  lc_status status = pl_runlog_read(&steps, log->steps.path, err);
+  if (status == LC_OK) status = pl_runlog_read(&epochs, log->epochs.path, err);
+  if (status == LC_OK)
+    status = lc_alloc(&work, 2 * steps.n_rows + epochs.n_rows + 1, sizeof *work, err);
+  if (status == LC_OK) status = draw(log, &steps, &epochs, work, path, err);
+  pl_runlog_table_free(&steps);
+  pl_runlog_table_free(&epochs);
+  free(work);
+  return status;
+}
+
+void pl_training_log_close(struct pl_training_log *log) {
+  pl_runlog_close(&log->steps);
+  pl_runlog_close(&log->epochs);
+  pl_runlog_close(&log->speed);
+}
