@@ -29,11 +29,11 @@ static void draw_control(const struct pl_judge *judge, const struct pl_judge_ask
 static void draw_centre(const struct pl_judge *judge, size_t n_targets, float *scores) {
   size_t grid = judge->grid;
   double middle = 0.5 * (double)(grid - 1);
-  for (size_t t = 0; t < n_targets; t++)
-    for (size_t p = 0; p < judge->patches; p++)
-      scores[t * judge->patches + p] =
-          (float)(1 -
-                  hypot((double)(p / grid) - middle, (double)(p % grid) - middle) / (double)grid);
+  for (size_t p = 0; p < n_targets * judge->patches; p++) {
+    size_t row = p % judge->patches / grid, column = p % grid;
+    double away = hypot((double)row - middle, (double)column - middle);
+    scores[p] = (float)(1 - away / (double)grid);
+  }
 }
 
 /* To the patch grid, and one map for every target. */

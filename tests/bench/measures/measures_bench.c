@@ -47,6 +47,7 @@ struct bench {
   double *coverage;
   struct cdam_draws draws;
   bool first;
+  struct cdam_removal removal; /* tokens left out */
 };
 
 static float *take(const struct vit_tensor_file *file, const char *name, size_t *count) {
@@ -77,6 +78,9 @@ static void set_up(struct bench *b, const char *weights, const char *inputs) {
   b->patches = b->grid * b->grid;
   b->maps = scores / b->patches;
   must(vit_workspace_init(&b->workspace, &b->model, 1, b->size, b->size, &request, &err));
+  struct cdam_removal_settings settings = {.kind = CDAM_LEAVE_OUT};
+  must(cdam_removal_init(&b->removal, &b->model, &b->target, 1, b->size, b->size, &settings, &err));
+  must(cdam_removal_set_image(&b->removal, b->image, 0, &err));
   b->coverage = calloc(b->patches, sizeof *b->coverage);
   if (!b->coverage) exit(1);
   for (size_t p = 0; p < b->patches; p++) /* the middle quarter, as the peer's mask */
@@ -167,8 +171,11 @@ static double flip_value(struct bench *b) {
 static double flip_tokens(struct bench *b) {
   return with(b, CDAM_LEAVE_OUT, flip);
 }
+/* One of many measures of an image, as when estimators are judged: the whole image was asked
+ * before. */
 static double deletion_tokens(struct bench *b) {
-  return with(b, CDAM_LEAVE_OUT, deletion);
+  struct cdam_evaluator evaluator = cdam_removal_evaluator(&b->removal);
+  return deletion(b, &evaluator);
 }
 static double subsets_value(struct bench *b) {
   return with(b, CDAM_FILL_VALUE, subsets);
@@ -247,6 +254,7 @@ int main(int argc, char **argv) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     measure(&b, all[i].name, all[i].ask, rounds);
   printf("}\n");
+  cdam_removal_free(&b.removal);
   vit_workspace_free(&b.workspace);
   vit_model_free(&b.model);
   free(b.image);
