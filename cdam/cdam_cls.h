@@ -1,10 +1,10 @@
 /* CDAM in closed form for a group of inputs of the last block: the engine behind vanilla, Smooth
  * and Integrated CDAM and attention Grad-CAM; private to this room. docs/cdam.md derives the form.
  *
- * Keys and values of the patches are never formed. Only the CLS row goes through projection and
- * MLP, as one column an input, and one an input and target on the way back. Matrices are
- * feature-major and go through the kernels of vit_kernels.h, so that an input's scores do not
- * depend on which others share its group. Thread-safety: one engine, one thread. */
+ * Keys and values of the patches are never formed for inputs that have tokens of their own; inputs
+ * that share tokens share values. Only the CLS row goes through projection and MLP, as one column
+ * an input, and as one row an input and target on the way back. An input's scores do not depend on
+ * which others share its group. Thread-safety: one engine, one thread. */
 #ifndef CDAM_CLS_H
 #define CDAM_CLS_H
 
@@ -12,26 +12,44 @@
 #include "lc_arena.h"
 #include "vit_kernels.h"
 
-#define CDAM_GROUP 16 /* inputs that go through the CLS row's products together, at most */
+#define CDAM_GROUP 32 /* inputs that go through the CLS row's products together, at most */
 
 /* The tokens of an input are cut into panels, each a feature-major matrix [dim, panel] that stays
  * in the second-level cache. Padding columns of the last panel must be finite. */
+struct cdam_cls_layout {
+  size_t tokens, panel, panels, ld; /* ld: panel * panels */
+};
+struct cdam_cls_layout cdam_cls_layout(size_t tokens);
+
 struct cdam_cls {
   const struct vit_model *model;
   const struct cdam_target *targets;
-  size_t n_targets, tokens, width; /* width: of an attention head */
-  size_t panel, panels, ld_tokens; /* ld_tokens: panel * panels */
+  size_t n_targets, width; /* width: of an attention head */
+  struct cdam_cls_layout layout;
+  size_t ld; /* columns of the CLS rows: inputs of a group, padded */
   struct lc_arena arena;
   struct cdam_cls_rows *rows; /* scratch, in the arena */
 
-  /* What the caller fills before a call, for each input of the group. */
-  bool shared; /* false: normed holds every input's tokens. true: it holds one set of tokens z, and
-                  token i of an input is factor[input, i] * z_i + offset[input] */
-  float *normed; /* [group or 1, panels, dim, panel]: output of the last block's norm1, or what one
-                    puts in its place */
-  float *factor; /* [group, ld_tokens] */
-  float *offset; /* [group, dim] */
-  float *cls;    /* [dim, CDAM_GROUP]: CLS of the block's input, for the residual branch */
+  /* What the caller fills before a call, for each input of the group; tokens of their own when
+   * they are asked for. */
+  float *cls;  /* [dim, ld]: CLS of the block's input, for the residual branch */
+  bool shared; /* all inputs have the same tokens but for a factor and an offset */
+
+  /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight
+   * and bias of norm, or tokens_i itself where norm is NULL. Folding the norm into the products
+   * spares a pass over the tokens. */
+  float *tokens;                                           /* [group, panels, dim, panel] */
+  void (*fill)(void *context, size_t input, size_t panel); /* fills one panel of one input: tokens,
+                                                              mean, rstd, and cls with panel 0 */
+  void *context;
+  const struct vit_norm *norm;
+  float *mean, *rstd; /* [group, layout.ld] */
+
+  /* When shared. The normed token i is factor[input, i] * common_i + offset[input]. */
+  const float *common; /* [panels, dim, panel] */
+  const float *values; /* [panels, dim, panel]: W_v common */
+  float *factor;       /* [group, layout.ld] */
+  float *offset;       /* [dim, ld] */
 };
 
 /* group: most inputs a call, at most CDAM_GROUP. */
@@ -42,7 +60,7 @@ LC_MUST_CHECK lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_
 void cdam_cls_free(struct cdam_cls *engine);
 
 /* Where one call adds its scores, [n, target, patch] each; those not wanted are NULL. gradcam:
- * attention Grad-CAM, whose gradients are at hand anyway. */
+ * attention Grad-CAM, whose gradients are at hand anyway; not for shared tokens. */
 struct cdam_cls_sum {
   float *maps, *routed, *content, *gradcam;
   float weight;      /* of each added score */

@@ -28,6 +28,12 @@ LC_MUST_CHECK lc_status cdam_double_init(struct cdam_double *d, const struct vit
                                          size_t tokens, struct lc_error *err);
 void cdam_double_free(struct cdam_double *d);
 
+/* Tokens that enter the first block, [n, dim], from an image [3, height, width] whose patches are
+ * all kept. */
+LC_MUST_CHECK lc_status cdam_double_embed(const struct cdam_double *d, const float *image,
+                                          size_t height, size_t width, double *tokens,
+                                          struct lc_error *err);
+
 /* Runs a block on input [n, dim] (which may be d->output) and keeps everything. */
 void cdam_double_forward(struct cdam_double *d, size_t block, const double *input);
 

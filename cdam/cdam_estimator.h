@@ -89,6 +89,10 @@ LC_MUST_CHECK lc_status cdam_estimate(const struct cdam_estimator *estimator,
                                       const struct cdam_task *task, struct cdam_maps *maps,
                                       struct lc_error *err);
 
+/* The gradient itself: df/dx of every target, out [image, target, 3, height, width]. */
+LC_MUST_CHECK lc_status cdam_pixel_gradient(const struct cdam_task *task, float *out,
+                                            struct lc_error *err);
+
 /* Adds up pixel scores in each patch, so that totals stay: maps on_pixels to the patch grid. */
 LC_MUST_CHECK lc_status cdam_maps_to_patches(const struct cdam_maps *pixels, size_t patch_size,
                                              struct cdam_maps *patches, struct lc_error *err);

@@ -7,20 +7,19 @@
 
 #define KEPT_BYTES ((size_t)512 << 20)
 
-lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *task, bool pixels,
-                             size_t most, struct lc_error *err) {
+lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *task,
+                             const struct vit_attention_visitor *visitor, size_t most,
+                             struct lc_error *err) {
   const struct vit_arch *arch = &task->model->arch;
   size_t tokens = task->trace->tokens, outputs = vit_arch_outputs(arch);
-  size_t attention = arch->num_heads * tokens * tokens, rest = 12 * tokens * arch->embed_dim;
-  size_t bytes = arch->depth * (attention + rest) * sizeof(float);
+  size_t bytes = arch->depth * 12 * tokens * arch->embed_dim * sizeof(float);
   memset(g, 0, sizeof *g);
   g->task = task;
   g->batch = KEPT_BYTES / bytes < most ? KEPT_BYTES / bytes : most;
   if (g->batch == 0) g->batch = 1;
-  struct vit_request forward = {.all_attention = !pixels};
-  struct vit_backward_request backward = {.pixels = pixels, .all_attention = !pixels};
-  LC_TRY(vit_tape_init(&g->tape, task->model, g->batch, task->height, task->width, &forward,
-                       &backward, err));
+  struct vit_backward_request backward = {.pixels = !visitor, .visitor = visitor};
+  LC_TRY(vit_tape_init(&g->tape, task->model, g->batch, task->height, task->width, NULL, &backward,
+                       err));
   lc_status status = lc_alloc(&g->d_logits, g->batch * outputs + 1, sizeof(float), err);
   if (status == LC_OK) status = lc_alloc(&g->d_cls, g->batch * arch->embed_dim, sizeof(float), err);
   if (status != LC_OK) cdam_gradient_free(g);
@@ -105,7 +104,7 @@ lc_status cdam_pixel_run(const struct cdam_pixel_pass *pass, struct cdam_maps *m
   struct cdam_gradient g;
   float *variants = NULL;
   double *sums = NULL;
-  LC_TRY(cdam_gradient_init(&g, task, true, pass->count, err));
+  LC_TRY(cdam_gradient_init(&g, task, NULL, pass->count, err));
   lc_status status = lc_alloc(&variants, g.batch * size, sizeof *variants, err);
   if (status == LC_OK) status = lc_alloc(&sums, task->n_targets * size, sizeof *sums, err);
   for (size_t i = 0; i < task->trace->batch && status == LC_OK; i++) {

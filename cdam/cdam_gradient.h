@@ -13,10 +13,11 @@ struct cdam_gradient {
   size_t images; /* of the last forward pass */
 };
 
-/* What is wanted: pixels or the attention of all blocks. batch is chosen so that what a pass keeps
- * stays under half a gigabyte, or one image, and is at most `most`. */
+/* Gradients of pixels, or, with a visitor, only what it sees. batch is chosen so that what a pass
+ * keeps stays under half a gigabyte, or one image, and is at most `most`. */
 LC_MUST_CHECK lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *task,
-                                           bool pixels, size_t most, struct lc_error *err);
+                                           const struct vit_attention_visitor *visitor, size_t most,
+                                           struct lc_error *err);
 void cdam_gradient_free(struct cdam_gradient *g);
 
 /* images [n, 3, height, width] must stay until the backward passes are done. */

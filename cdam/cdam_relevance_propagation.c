@@ -4,7 +4,8 @@
  *   R = (I + E_L) ... (I + E_1),   E_l = mean over heads of max(G_l * A_l, 0)
  *
  * and the map is the CLS row of R at the patches. Never negative. Only that row is needed, so it is
- * carried from the last block to the first as a vector. */
+ * carried from the last block to the first as a vector, while the backward pass goes the same way;
+ * attention and its gradients are never kept. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,75 +13,72 @@
 #include "cdam_gradient.h"
 #include "cdam_vector.h"
 #include "lc_arena.h"
-#include "lc_parallel.h"
 
-/* One block's step; workers take stripes of columns, so that sums have one order. */
-struct step {
-  const float *attention, *gradient; /* [heads, tokens, tokens] */
+struct rollout {
   size_t heads, tokens;
-  const double *row;
-  double *next;
+  double *row;   /* [tokens]: of CLS, with the blocks gone through */
+  double *share; /* [heads, tokens]: what each head adds to it */
 };
 
-#define STRIPE 128
+#define KEYS 64    /* columns at a time */
+#define QUERIES 64 /* that are added up in float32 */
 
-static void carry_stripe(void *context, size_t index, int worker) {
-  (void)worker;
-  const struct step *s = context;
-  size_t n = s->tokens, first = index * STRIPE, count = n - first < STRIPE ? n - first : STRIPE;
-  float sum[STRIPE];
-  double total[STRIPE] = {0};
-  for (size_t i = 0; i < n; i++) {
-    if (s->row[i] == 0) continue;
-    memset(sum, 0, sizeof sum);
-    for (size_t h = 0; h < s->heads; h++) {
-      const float *a = s->attention + (h * n + i) * n + first;
-      const float *g = s->gradient + (h * n + i) * n + first;
-      cdam_vector_add_positive(a, g, count, sum);
+/* share = row max(G * A, 0) for one head and some of its keys. */
+static void see(void *context, const struct vit_attention_part *part) {
+  const struct rollout *r = context;
+  for (size_t k = 0; k < part->keys; k += KEYS) {
+    size_t count = part->keys - k < KEYS ? part->keys - k : KEYS;
+    double *total = r->share + part->head * r->tokens + part->first + k;
+    memset(total, 0, count * sizeof *total);
+    for (size_t first = 0; first < part->queries; first += QUERIES) {
+      size_t left = part->queries - first, last = first + (left < QUERIES ? left : QUERIES);
+      float sum[KEYS] = {0};
+      for (size_t q = first; q < last; q++)
+        cdam_vector_add_positive(part->probability + q * part->ld + k,
+                                 part->gradient + q * part->ld + k, count, (float)r->row[q], sum);
+      for (size_t c = 0; c < count; c++) total[c] += (double)sum[c];
     }
-    for (size_t k = 0; k < count; k++) total[k] += s->row[i] * (double)sum[k];
   }
-  for (size_t k = 0; k < count; k++)
-    s->next[first + k] = s->row[first + k] + total[k] / (double)s->heads;
 }
 
-static void carry(const struct cdam_task *task, const struct vit_trace *trace,
-                  const struct vit_gradients *gradients, double *row) {
-  size_t n = trace->tokens;
-  memset(row, 0, n * sizeof *row);
-  row[0] = 1;
-  for (size_t l = task->model->arch.depth; l-- > 0;) {
-    struct step step = {.attention = trace->attention[l],
-                        .gradient = gradients->attention[l],
-                        .heads = task->model->arch.num_heads,
-                        .tokens = n,
-                        .row = row,
-                        .next = row + n};
-    lc_parallel_for((n + STRIPE - 1) / STRIPE, carry_stripe, &step);
-    memcpy(row, row + n, n * sizeof *row);
+/* row = row (I + E), E the mean over heads */
+static void block_done(void *context, size_t block) {
+  (void)block;
+  const struct rollout *r = context;
+  for (size_t h = 0; h < r->heads; h++)
+    for (size_t k = 0; k < r->tokens; k++)
+      r->row[k] += r->share[h * r->tokens + k] / (double)r->heads;
+}
+
+static lc_status run_images(const struct cdam_task *task, struct cdam_gradient *g,
+                            const struct rollout *r, struct cdam_maps *maps, struct lc_error *err) {
+  size_t size = VIT_CHANNELS * task->height * task->width, patches = task->trace->patches;
+  for (size_t i = 0; i < task->trace->batch; i++) {
+    struct vit_trace trace;
+    LC_TRY(cdam_gradient_forward(g, task->images + i * size, 1, &trace, err));
+    for (size_t t = 0; t < task->n_targets; t++) {
+      memset(r->row, 0, r->tokens * sizeof *r->row);
+      r->row[0] = 1;
+      LC_TRY(cdam_gradient_backward(g, &task->targets[t], NULL, err));
+      float *map = cdam_maps_get(maps, i, t);
+      for (size_t k = 0; k < patches; k++) map[k] = (float)r->row[r->tokens - patches + k];
+    }
   }
+  return LC_OK;
 }
 
 CDAM_RUN(relevance_propagation) {
-  size_t size = VIT_CHANNELS * task->height * task->width, n = task->trace->tokens;
+  struct rollout r = {.heads = task->model->arch.num_heads, .tokens = task->trace->tokens};
+  const struct vit_attention_visitor visitor = {
+      .context = &r, .see = see, .block_done = block_done};
   struct cdam_gradient g;
-  double *row = NULL;
-  LC_TRY(cdam_gradient_init(&g, task, false, 1, err));
-  lc_status status = lc_alloc(&row, 2 * n, sizeof *row, err);
-  for (size_t i = 0; i < task->trace->batch && status == LC_OK; i++) {
-    struct vit_trace trace;
-    struct vit_gradients gradients;
-    status = cdam_gradient_forward(&g, task->images + i * size, 1, &trace, err);
-    for (size_t t = 0; t < task->n_targets && status == LC_OK; t++) {
-      status = cdam_gradient_backward(&g, &task->targets[t], &gradients, err);
-      if (status != LC_OK) break;
-      carry(task, &trace, &gradients, row);
-      float *map = cdam_maps_get(maps, i, t);
-      for (size_t k = 0; k < task->trace->patches; k++)
-        map[k] = (float)row[n - task->trace->patches + k];
-    }
+  LC_TRY(lc_alloc(&r.row, (1 + r.heads) * r.tokens, sizeof *r.row, err));
+  r.share = r.row + r.tokens;
+  lc_status status = cdam_gradient_init(&g, task, &visitor, 1, err);
+  if (status == LC_OK) {
+    status = run_images(task, &g, &r, maps, err);
+    cdam_gradient_free(&g);
   }
-  free(row);
-  cdam_gradient_free(&g);
+  free(r.row);
   return status;
 }

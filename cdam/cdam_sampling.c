@@ -9,14 +9,18 @@
 #include "cdam_vector.h"
 #include "lc_parallel.h"
 
+#define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
+
 static const struct cdam_settings no_settings;
 
 struct worker {
   struct cdam_cls engine;
-  float *tokens;   /* [panels, dim, panel]: the image's input; padding columns stay zero */
+  const struct job *job;
+  const float
+      *input;      /* of the image that gets noise; of the first one when images are the inputs */
+  size_t sample;   /* that is the engine's first input */
+  float *tokens;   /* [panels, dim, panel]: the image's tokens; padding is zero */
   float low, high; /* range of the tensor that gets noise */
-  float *moments;  /* [2, panel] */
-  float *zero;     /* [dim] */
 };
 
 struct job {
@@ -24,6 +28,7 @@ struct job {
   const struct cdam_task *task;
   const struct cdam_settings *settings;
   const struct vit_norm *norm;
+  struct cdam_cls_layout layout;
   bool on_normed;  /* noise or scaling act on the normed tokens */
   size_t samples;  /* inputs of one image */
   size_t group;    /* inputs of one call of the engine */
@@ -31,6 +36,11 @@ struct job {
   size_t map_size; /* scores of one image */
   float *partial;  /* [image, group, map_size]: sums of groups; NULL when samples is 1 */
   struct worker *workers;
+  /* Scaled inputs: what those of one image share, for `many` images from `first` on. */
+  size_t first, many;
+  float *common, *values; /* [many, panels, dim, panel] */
+  float *rstd;            /* [many, layout.ld] */
+  float *zero;            /* [dim] */
 };
 
 /* Largest and smallest value of [tokens, dim]. */
@@ -42,119 +52,152 @@ static void range_of(const float *x, size_t count, float *low, float *high) {
   }
 }
 
-static void norm_panel(const struct job *job, const struct cdam_cls *e, const float *x,
-                       float *out) {
-  const struct vit_arch *arch = &e->model->arch;
-  vit_kernels()->layer_norm(arch->embed_dim, e->panel, x, e->panel, job->norm->weight,
-                            job->norm->bias, arch->layer_norm_eps, out, e->panel, NULL, NULL);
+static const float *input_of(const struct job *job, size_t image) {
+  return job->task->trace->last_input +
+         image * job->task->trace->tokens * job->task->model->arch.embed_dim;
+}
+
+static size_t panel_size(const struct job *job) {
+  return job->layout.panel * job->task->model->arch.embed_dim;
 }
 
 /* Token rows [tokens, dim] of one panel to columns; padding columns are not touched. */
-static void turn_panel(const struct cdam_cls *e, const float *rows, size_t panel, float *out) {
-  size_t dim = e->model->arch.embed_dim, first = panel * e->panel;
-  size_t n = e->tokens - first < e->panel ? e->tokens - first : e->panel;
-  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, e->panel);
+static void turn_panel(const struct job *job, const float *rows, size_t panel, float *out) {
+  size_t dim = job->task->model->arch.embed_dim, first = panel * job->layout.panel;
+  size_t left = job->layout.tokens - first;
+  size_t n = left < job->layout.panel ? left : job->layout.panel;
+  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, job->layout.panel);
 }
 
-/* out += its noise, where out holds none yet. */
-static void noisy_panel(const struct job *job, const struct worker *w, size_t sample, size_t panel,
-                        float *out) {
-  const struct cdam_settings *s = job->settings;
-  const struct cdam_cls *e = &w->engine;
-  size_t dim = e->model->arch.embed_dim, size = dim * e->panel;
-  float factor = 1;
-  if (s->noise) {
-    memset(out, 0, size * sizeof *out);
-    turn_panel(e, s->noise + sample * e->tokens * dim, panel, out);
-  } else {
-    factor = (float)s->level * (w->high - w->low);
-    cdam_noise_fill(s->seed, "smooth-cdam", sample * e->panels + panel, out, size);
+/* The panels of norm1's output. */
+static void normed_panel(const struct job *job, const float *input, size_t panel, float *out) {
+  const struct vit_arch *arch = &job->task->model->arch;
+  size_t width = job->layout.panel;
+  turn_panel(job, input, panel, out);
+  vit_kernels()->layer_norm(arch->embed_dim, width, out, width, job->norm->weight, job->norm->bias,
+                            arch->layer_norm_eps, out, width, NULL, NULL);
+}
+
+/* Every token less its mean: a norm gives the same for it, and its moments are had in one pass. */
+static void centred_panel(const struct job *job, const float *input, size_t panel, float *out) {
+  const struct vit_arch *arch = &job->task->model->arch;
+  size_t dim = arch->embed_dim, width = job->layout.panel;
+  turn_panel(job, input, panel, out);
+  for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++) {
+    const float *token = input + (panel * width + c) * dim;
+    float mean = cdam_vector_sum(token, dim) / (float)dim;
+    for (size_t k = 0; k < dim; k++) out[k * width + c] -= mean;
   }
-  cdam_vector_add(w->tokens + panel * size, out, size, factor, out);
 }
 
-static void keep_cls(struct cdam_cls *e, const float *tokens, size_t place) {
-  for (size_t k = 0; k < e->model->arch.embed_dim; k++)
-    e->cls[k * CDAM_GROUP + place] = tokens[k * e->panel];
-}
-
-/* Puts one sample of the worker's image into place `place` of its engine. */
-static void make_input(const struct job *job, struct worker *w, const float *input, size_t sample,
-                       size_t place) {
-  struct cdam_cls *e = &w->engine;
-  size_t dim = e->model->arch.embed_dim, size = dim * e->panel;
-  float *out = e->normed + place * e->panels * size;
-  for (size_t p = 0; p < e->panels; p++) {
-    float *panel = out + p * size;
-    const float *from = w->tokens + p * size;
-    if (job->sampling->kind == CDAM_NOISY) {
-      noisy_panel(job, w, sample, p, panel);
-      from = panel;
-    }
-    if (p == 0) keep_cls(e, from, place);
-    if (!job->on_normed) norm_panel(job, e, from, panel);
-  }
-  /* Noise on the normed tokens leaves the residual branch alone. */
-  for (size_t k = 0; k < dim && job->on_normed; k++) e->cls[k * CDAM_GROUP + place] = input[k];
-}
-
-static void load_image(const struct job *job, struct worker *w, size_t image) {
-  struct cdam_cls *e = &w->engine;
-  size_t dim = e->model->arch.embed_dim, size = dim * e->panel;
-  const float *input = job->task->trace->last_input + image * e->tokens * dim;
-  for (size_t p = 0; p < e->panels; p++) {
-    turn_panel(e, input, p, w->tokens + p * size);
-    if (job->on_normed) norm_panel(job, e, w->tokens + p * size, w->tokens + p * size);
-  }
-  if (job->sampling->kind != CDAM_NOISY) return;
+/* The image that gets noise, and the range of what gets it. */
+static void load_image(const struct job *job, struct worker *w, const float *input) {
+  size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
+  w->input = input;
+  for (size_t p = 0; p < job->layout.panels; p++)
+    (job->on_normed ? normed_panel : centred_panel)(job, input, p, w->tokens + p * panel_size(job));
   if (!job->on_normed) {
-    range_of(input, e->tokens * dim, &w->low, &w->high);
+    range_of(input, job->layout.tokens * dim, &w->low, &w->high);
     return;
   }
   w->low = w->high = w->tokens[0];
-  for (size_t p = 0; p < e->panels; p++)
+  for (size_t p = 0; p < job->layout.panels; p++)
     for (size_t k = 0; k < dim; k++) {
-      size_t n = e->tokens - p * e->panel < e->panel ? e->tokens - p * e->panel : e->panel;
+      size_t left = job->layout.tokens - p * width;
       float low, high;
-      range_of(w->tokens + p * size + k * e->panel, n, &low, &high);
+      range_of(w->tokens + p * panel_size(job) + k * width, left < width ? left : width, &low,
+               &high);
       w->low = low < w->low ? low : w->low;
       w->high = high > w->high ? high : w->high;
     }
 }
 
-/* Scaling moves every token along a line: with x' = b + share (x - b) the mean drops out of the
- * norm, and norm1(x') = factor * weight * (x - mean) / deviation + bias with
- * factor = share / sqrt(share^2 + (1 - share^2) eps / deviation^2). So the group shares one set of
- * tokens. */
-static void make_scaled(const struct job *job, struct worker *w, const float *input, size_t first,
+/* out = the image's tokens with the noise of one sample. */
+static void noisy_panel(const struct job *job, const struct worker *w, size_t sample, size_t panel,
+                        float *out) {
+  const struct cdam_settings *s = job->settings;
+  size_t size = panel_size(job);
+  const float *tokens = w->tokens + panel * size;
+  if (s->noise) {
+    memset(out, 0, size * sizeof *out);
+    turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
+               panel, out);
+    cdam_vector_add(tokens, out, size, 1, out);
+    return;
+  }
+  float factor = (float)s->level * (w->high - w->low);
+  cdam_noise_add(s->seed, "smooth-cdam", sample * job->layout.panels + panel, tokens, factor, out,
+                 size);
+}
+
+/* One panel of one of the engine's inputs: an image's own, or a sample of one image. */
+static void fill_panel(void *context, size_t place, size_t panel) {
+  struct worker *w = context;
+  const struct job *job = w->job;
+  struct cdam_cls *e = &w->engine;
+  const struct vit_arch *arch = &e->model->arch;
+  size_t dim = arch->embed_dim, width = job->layout.panel;
+  size_t at = place * job->layout.ld + panel * width;
+  float *out = e->tokens + (place * job->layout.panels + panel) * panel_size(job);
+  bool noisy = job->sampling->kind == CDAM_NOISY;
+  const float *input = noisy ? w->input : w->input + place * job->layout.tokens * dim;
+  if (noisy)
+    noisy_panel(job, w, w->sample + place, panel, out);
+  else
+    centred_panel(job, input, panel, out);
+  if (!job->on_normed)
+    cdam_vector_moments(out, dim, width, arch->layer_norm_eps, e->mean + at, e->rstd + at);
+  if (panel > 0) return;
+  /* Noise on the normed tokens leaves the residual branch alone. */
+  float mean = cdam_vector_sum(input, dim) / (float)dim;
+  for (size_t k = 0; k < dim; k++)
+    e->cls[k * e->ld + place] = noisy && !job->on_normed ? out[k * width] + mean : input[k];
+}
+
+/* What the scaled inputs of one image share. Scaling moves every token along a line: with x' = b +
+ * share (x - b) the mean drops out of the norm, and norm1(x') = factor * weight * (x - mean) /
+ * deviation + bias with factor = share / sqrt(share^2 + (1 - share^2) eps / deviation^2). */
+static void share_panel(void *context, size_t index, int worker) {
+  (void)worker;
+  const struct job *job = context;
+  const struct vit_arch *arch = &job->task->model->arch;
+  const struct vit_kernels *kernels = vit_kernels();
+  size_t image = index / job->layout.panels, panel = index % job->layout.panels;
+  size_t dim = arch->embed_dim, width = job->layout.panel;
+  const float *input = input_of(job, job->first + image);
+  const float *wv = job->task->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  float *out = job->common + index * panel_size(job);
+  float *rstd = job->rstd + image * job->layout.ld + panel * width;
+  if (job->on_normed) {
+    normed_panel(job, input, panel, out);
+  } else {
+    turn_panel(job, input, panel, out);
+    kernels->layer_norm(dim, width, out, width, job->norm->weight, job->zero, arch->layer_norm_eps,
+                        out, width, NULL, rstd);
+  }
+  kernels->gemm(dim, width, dim, wv, dim, 1, out, width, job->values + index * panel_size(job),
+                width, NULL);
+}
+
+static void make_scaled(const struct job *job, struct worker *w, size_t image, size_t first,
                         size_t n) {
   struct cdam_cls *e = &w->engine;
   const struct vit_arch *arch = &e->model->arch;
-  size_t dim = arch->embed_dim, size = dim * e->panel, ldt = e->ld_tokens;
-  float *rstd = w->moments + e->panel, b = (float)job->settings->baseline;
-  for (size_t p = 0; p < e->panels; p++) {
-    if (job->on_normed) {
-      memcpy(e->normed + p * size, w->tokens + p * size, size * sizeof *e->normed);
-    } else {
-      vit_kernels()->layer_norm(dim, e->panel, w->tokens + p * size, e->panel, job->norm->weight,
-                                w->zero, arch->layer_norm_eps, e->normed + p * size, e->panel,
-                                w->moments, rstd);
-    }
-    for (size_t i = 0; i < n; i++) {
-      double share = (double)(first + i + 1) / (double)(job->samples + 1);
-      for (size_t c = 0; c < e->panel; c++) {
-        double r = (double)rstd[c],
-               rest = (1 - share * share) * (double)arch->layer_norm_eps * r * r;
-        e->factor[i * ldt + p * e->panel + c] =
-            (float)(job->on_normed ? share : share / sqrt(share * share + rest));
-      }
-    }
-  }
+  size_t dim = arch->embed_dim, ldt = job->layout.ld, local = image - job->first;
+  const float *rstd = job->rstd + local * ldt, *input = input_of(job, image);
+  float b = (float)job->settings->baseline;
+  e->common = job->common + local * job->layout.panels * panel_size(job);
+  e->values = job->values + local * job->layout.panels * panel_size(job);
   for (size_t i = 0; i < n; i++) {
-    float share = (float)((double)(first + i + 1) / (double)(job->samples + 1));
+    double exact = (double)(first + i + 1) / (double)(job->samples + 1);
+    float share = (float)exact;
+    for (size_t c = 0; c < ldt; c++) {
+      double r = (double)rstd[c], rest = (1 - exact * exact) * (double)arch->layer_norm_eps * r * r;
+      e->factor[i * ldt + c] = (float)(job->on_normed ? exact : exact / sqrt(exact * exact + rest));
+    }
     for (size_t k = 0; k < dim; k++) {
-      e->offset[i * dim + k] = job->on_normed ? (1 - share) * b : job->norm->bias[k];
-      e->cls[k * CDAM_GROUP + i] = job->on_normed ? input[k] : b + share * (input[k] - b);
+      e->offset[k * e->ld + i] = job->on_normed ? (1 - share) * b : job->norm->bias[k];
+      e->cls[k * e->ld + i] = job->on_normed ? input[k] : b + share * (input[k] - b);
     }
   }
 }
@@ -163,19 +206,11 @@ static float *map_of(struct cdam_maps *maps, size_t image) {
   return maps ? cdam_maps_get(maps, image, 0) : NULL;
 }
 
-static const float *input_of(const struct job *job, size_t image) {
-  return job->task->trace->last_input +
-         image * job->task->trace->tokens * job->task->model->arch.embed_dim;
-}
-
 /* Whole images: each of the group has maps of its own. */
 static void run_images(const struct job *job, struct worker *w, size_t first) {
   const struct cdam_sampling *s = job->sampling;
   size_t left = job->task->trace->batch - first, n = left < job->group ? left : job->group;
-  for (size_t i = 0; i < n; i++) {
-    load_image(job, w, first + i);
-    make_input(job, w, input_of(job, first + i), 0, i);
-  }
+  w->input = input_of(job, first);
   struct cdam_cls_sum sum = {.maps = map_of(s->maps, first),
                              .routed = map_of(s->routed, first),
                              .content = map_of(s->content, first),
@@ -187,12 +222,13 @@ static void run_images(const struct job *job, struct worker *w, size_t first) {
 
 static void run_samples(const struct job *job, struct worker *w, size_t index) {
   size_t first = index % job->groups * job->group, image = index / job->groups;
-  size_t n = job->samples - first < job->group ? job->samples - first : job->group;
-  load_image(job, w, image);
-  if (job->sampling->kind == CDAM_SCALED)
-    make_scaled(job, w, input_of(job, image), first, n);
-  else
-    for (size_t i = 0; i < n; i++) make_input(job, w, input_of(job, image), first + i, i);
+  size_t left = job->samples - first, n = left < job->group ? left : job->group;
+  if (job->sampling->kind == CDAM_SCALED) {
+    make_scaled(job, w, image, first, n);
+  } else {
+    load_image(job, w, input_of(job, image));
+    w->sample = first;
+  }
   struct cdam_cls_sum sum = {.maps = job->partial + index * job->map_size,
                              .weight = 1 / (float)job->samples};
   cdam_cls_run(&w->engine, n, &sum);
@@ -202,7 +238,7 @@ static void body(void *context, size_t index, int worker) {
   const struct job *job = context;
   struct worker *w = &job->workers[worker];
   if (job->partial)
-    run_samples(job, w, index);
+    run_samples(job, w, job->first * job->groups + index);
   else
     run_images(job, w, index * job->group);
 }
@@ -220,43 +256,82 @@ static void collect(const struct job *job) {
 
 static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   const struct cdam_task *task = job->task;
+  bool scaled = job->sampling->kind == CDAM_SCALED;
+  size_t size = job->layout.panels * panel_size(job);
   LC_TRY(lc_alloc(&job->workers, n, sizeof *job->workers, err));
   for (size_t i = 0; i < n; i++) {
     struct worker *w = &job->workers[i];
     LC_TRY(cdam_cls_init(&w->engine, task->model, task->targets, task->n_targets,
-                         task->trace->tokens, job->group, job->sampling->kind == CDAM_SCALED, err));
-    size_t dim = task->model->arch.embed_dim;
-    LC_TRY(lc_alloc(&w->tokens, dim * w->engine.ld_tokens, sizeof(float), err));
-    LC_TRY(lc_alloc(&w->moments, 2 * w->engine.panel, sizeof(float), err));
-    LC_TRY(lc_alloc(&w->zero, dim, sizeof(float), err));
+                         task->trace->tokens, job->group, scaled, err));
+    w->job = job;
+    w->engine.fill = fill_panel;
+    w->engine.context = w;
+    w->engine.norm = job->on_normed ? NULL : job->norm;
+    if (job->sampling->kind == CDAM_NOISY) LC_TRY(lc_alloc(&w->tokens, size, sizeof(float), err));
   }
-  return LC_OK;
+  if (!scaled) return LC_OK;
+  LC_TRY(lc_alloc(&job->common, job->many * size, sizeof(float), err));
+  LC_TRY(lc_alloc(&job->values, job->many * size, sizeof(float), err));
+  LC_TRY(lc_alloc(&job->rstd, job->many * job->layout.ld, sizeof(float), err));
+  return lc_alloc(&job->zero, task->model->arch.embed_dim, sizeof(float), err);
 }
 
-static void workers_free(struct job *job, size_t n) {
+static void job_free(struct job *job, size_t n) {
   for (size_t i = 0; job->workers && i < n; i++) {
     cdam_cls_free(&job->workers[i].engine);
     free(job->workers[i].tokens);
-    free(job->workers[i].moments);
-    free(job->workers[i].zero);
   }
   free(job->workers);
   free(job->partial);
+  free(job->common);
+  free(job->values);
+  free(job->rstd);
+  free(job->zero);
 }
 
 static size_t divide_up(size_t a, size_t b) {
   return (a + b - 1) / b;
 }
 
+/* How the inputs are cut into calls of the engine; returns the number of calls. Where sums of
+ * groups are formed the cut must not depend on the number of threads. */
+static size_t plan(struct job *job, size_t threads) {
+  size_t images = job->task->trace->batch;
+  if (job->sampling->kind == CDAM_PLAIN) {
+    size_t each = divide_up(images, threads);
+    job->group = each < MOST_INPUTS ? each : MOST_INPUTS;
+    return divide_up(images, job->group);
+  }
+  job->groups =
+      divide_up(job->samples, job->sampling->kind == CDAM_SCALED ? CDAM_GROUP : MOST_INPUTS);
+  job->group = divide_up(job->samples, job->groups);
+  job->many = images < threads ? images : threads;
+  return images * job->groups;
+}
+
+static void run_all(struct job *job, size_t jobs) {
+  if (job->sampling->kind != CDAM_SCALED) {
+    lc_parallel_for(jobs, body, job);
+    return;
+  }
+  size_t images = job->task->trace->batch, many = job->many;
+  for (job->first = 0; job->first < images; job->first += many) {
+    size_t some = images - job->first < many ? images - job->first : many;
+    lc_parallel_for(some * job->layout.panels, share_panel, job);
+    lc_parallel_for(some * job->groups, body, job);
+  }
+}
+
 lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,
                             struct lc_error *err) {
   const struct cdam_settings *s = task->settings ? task->settings : &no_settings;
-  size_t threads = (size_t)lc_threads(), images = task->trace->batch, jobs;
+  size_t threads = (size_t)lc_threads();
   struct job job = {.sampling = sampling,
                     .task = task,
                     .settings = s,
                     .on_normed = sampling->kind != CDAM_PLAIN && s->place == CDAM_AT_NORMED_TOKENS,
                     .norm = &task->model->blocks[task->model->arch.depth - 1].norm1,
+                    .layout = cdam_cls_layout(task->trace->tokens),
                     .samples = 1,
                     .groups = 1,
                     .map_size = task->n_targets * task->trace->patches};
@@ -265,23 +340,16 @@ lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct c
   if (job.samples == 0)
     LC_FAIL(err, LC_ERR_USAGE, "CDAM: expected at least %s",
             sampling->kind == CDAM_NOISY ? "one sample" : "two steps");
-  if (images == 0) return LC_OK;
-  if (sampling->kind == CDAM_PLAIN) {
-    /* Scores do not depend on the grouping, so it may follow the number of threads. */
-    job.group = divide_up(images, threads) < CDAM_GROUP ? divide_up(images, threads) : CDAM_GROUP;
-    jobs = divide_up(images, job.group);
-  } else {
-    job.groups = divide_up(job.samples, CDAM_GROUP);
-    job.group = divide_up(job.samples, job.groups);
-    jobs = images * job.groups;
-    LC_TRY(lc_alloc(&job.partial, jobs * job.map_size, sizeof(float), err));
-  }
-  size_t n_workers = threads < jobs ? threads : jobs;
-  lc_status status = workers_init(&job, n_workers, err);
+  if (task->trace->batch == 0) return LC_OK;
+  size_t jobs = plan(&job, threads), n_workers = threads < jobs ? threads : jobs;
+  lc_status status = LC_OK;
+  if (sampling->kind != CDAM_PLAIN)
+    status = lc_alloc(&job.partial, jobs * job.map_size, sizeof(float), err);
+  if (status == LC_OK) status = workers_init(&job, n_workers, err);
   if (status == LC_OK) {
-    lc_parallel_for(jobs, body, &job);
+    run_all(&job, jobs);
     collect(&job);
   }
-  workers_free(&job, n_workers);
+  job_free(&job, n_workers);
   return status;
 }

@@ -4,8 +4,8 @@
  *   C = (I + E_L) ... (I + E_1),   E_l = mean over heads of max(G_l * R_l, 0)
  *
  * and the map is the CLS row of C at the patches. Never negative. As in the authors' code the rows
- * of I + E_l are not normalised. Only the CLS row is needed, so it is carried from the last block
- * to the first as a vector. */
+ * of I + E_l are not normalised. In double from the pixels on, see cdam_lrp.h. Only the CLS row is
+ * needed, so it is carried from the last block to the first as a vector. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,11 +53,12 @@ static void carry(const struct cdam_double *d, const double *relevance, double *
   for (size_t k = 0; k < n; k++) row[k] += carried[k];
 }
 
-static void explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
-                    struct cdam_lrp *lrp, struct state *s, struct cdam_maps *maps) {
+static lc_status explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
+                         struct cdam_lrp *lrp, struct state *s, struct cdam_maps *maps,
+                         struct lc_error *err) {
   size_t n = d->n, size = n * d->dim, depth = task->model->arch.depth;
-  const float *first = task->trace->inputs[0] + image * size;
-  for (size_t i = 0; i < size; i++) s->inputs[i] = (double)first[i];
+  LC_TRY(cdam_double_embed(d, task->images + image * VIT_CHANNELS * task->height * task->width,
+                           task->height, task->width, s->inputs, err));
   for (size_t l = 0; l + 1 < depth; l++) {
     cdam_double_forward(d, l, s->inputs + l * size);
     memcpy(s->inputs + (l + 1) * size, d->output, size * sizeof(double));
@@ -82,6 +83,7 @@ static void explain(const struct cdam_task *task, size_t image, struct cdam_doub
     for (size_t i = 0; i < task->trace->patches; i++)
       map[i] = (float)s->row[t * n + n - task->trace->patches + i];
   }
+  return LC_OK;
 }
 
 CDAM_RUN(transformer_attribution) {
@@ -92,7 +94,7 @@ CDAM_RUN(transformer_attribution) {
   lc_status status = cdam_lrp_init(&lrp, &d, err);
   if (status == LC_OK) status = state_init(&s, &d, task->model->arch.depth, task->n_targets, err);
   for (size_t i = 0; status == LC_OK && i < task->trace->batch; i++)
-    explain(task, i, &d, &lrp, &s, maps);
+    status = explain(task, i, &d, &lrp, &s, maps, err);
   state_free(&s);
   cdam_lrp_free(&lrp);
   cdam_double_free(&d);

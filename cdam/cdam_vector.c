@@ -1,5 +1,6 @@
 #include "cdam_vector.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -25,18 +26,27 @@ INLINE float exp_of(float x) {
   return p * power;
 }
 
-CDAM_CLONES void cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
-                                     float *restrict attention) {
+CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
+                                      float *restrict attention, float *sum) {
   float top = scores[0], total = 0;
-  for (size_t i = 1; i < n; i++) top = scores[i] > top ? scores[i] : top;
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) attention[i] = exp_of(scores[i] - top);
+#pragma omp simd reduction(max : top)
+  for (size_t i = 0; i < n; i++) top = scores[i] > top ? scores[i] : top;
 #pragma omp simd reduction(+ : total)
-  for (size_t i = 0; i < n; i++) total += attention[i];
+  for (size_t i = 0; i < n; i++) {
+    attention[i] = exp_of(scores[i] - top);
+    total += attention[i];
+  }
   float share = 1 / total;
 #pragma omp simd
   for (size_t i = 0; i < n; i++) attention[i] *= share;
   for (size_t i = n; i < padded; i++) attention[i] = 0;
+  *sum = total;
+  return top;
+}
+
+CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] *= factor;
 }
 
 CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,
@@ -81,12 +91,66 @@ CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant
   for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
 }
 
+CDAM_CLONES void cdam_vector_norm(const float *restrict mean, const float *restrict rstd,
+                                  float along, float constant, size_t n, float *restrict x) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] = rstd[i] * (x[i] - along * mean[i]) + constant;
+}
+
+CDAM_CLONES void cdam_vector_norm_backward(const float *restrict x, float mean, float rstd,
+                                           const float *restrict weight, size_t n,
+                                           float *restrict g) {
+  float straight[LANES] = {0}, along[LANES] = {0};
+  for (size_t i = 0; i < n / LANES * LANES; i += LANES) {
+#pragma omp simd
+    for (size_t k = 0; k < LANES; k++) {
+      float d = g[i + k] * weight[i + k];
+      g[i + k] = d;
+      straight[k] += d;
+      along[k] += d * ((x[i + k] - mean) * rstd);
+    }
+  }
+  for (size_t i = n / LANES * LANES; i < n; i++) {
+    g[i] *= weight[i];
+    straight[0] += g[i];
+    along[0] += g[i] * ((x[i] - mean) * rstd);
+  }
+  for (size_t k = 1; k < LANES; k++) {
+    straight[0] += straight[k];
+    along[0] += along[k];
+  }
+  const float s = straight[0] / (float)n, a = along[0] / (float)n;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) g[i] = rstd * (g[i] - (s + (x[i] - mean) * rstd * a));
+}
+
+CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
+                                     float eps, float *restrict mean, float *restrict rstd) {
+  for (size_t c = 0; c < columns; c += LANES) {
+    float sum[LANES] = {0}, squares[LANES] = {0};
+    for (size_t r = 0; r < rows; r++) {
+#pragma omp simd
+      for (size_t k = 0; k < LANES; k++) {
+        float value = x[r * columns + c + k];
+        sum[k] += value;
+        squares[k] += value * value;
+      }
+    }
+#pragma omp simd
+    for (size_t k = 0; k < LANES; k++) {
+      float m = sum[k] / (float)rows, variance = squares[k] / (float)rows - m * m;
+      mean[c + k] = m;
+      rstd[c + k] = 1 / sqrtf((variance > 0 ? variance : 0) + eps);
+    }
+  }
+}
+
 CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,
-                                          size_t n, float *restrict sum) {
+                                          size_t n, float weight, float *restrict sum) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) {
     float e = a[i] * b[i];
-    sum[i] += e > 0 ? e : 0;
+    sum[i] += weight * (e > 0 ? e : 0);
   }
 }
 
@@ -103,6 +167,16 @@ CDAM_CLONES float cdam_vector_dot(const float *a, const float *b, size_t n) {
   for (; i + LANES <= n; i += LANES)
     for (size_t k = 0; k < LANES; k++) sums[k] += a[i + k] * b[i + k];
   for (; i < n; i++) total += a[i] * b[i];
+  for (size_t k = 0; k < LANES; k++) total += sums[k];
+  return total;
+}
+
+CDAM_CLONES float cdam_vector_sum(const float *a, size_t n) {
+  float sums[LANES] = {0}, total = 0;
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (size_t k = 0; k < LANES; k++) sums[k] += a[i + k];
+  for (; i < n; i++) total += a[i];
   for (size_t k = 0; k < LANES; k++) total += sums[k];
   return total;
 }

@@ -14,8 +14,10 @@
 #define CDAM_CLONES
 #endif
 
-/* attention[n] = softmax of scores[n]; from n to padded it is set to zero. */
-void cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention);
+/* attention[n] = softmax of scores[n]; from n to padded it is set to zero. Returns the largest
+ * score, *sum the sum of e^(score - largest). */
+float cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention,
+                          float *sum);
 
 /* slope[i] = d gelu(x)/dx at x = pre[i], given active[i] = gelu(pre[i]). slope may be
  * pre. */
@@ -33,14 +35,28 @@ void cdam_vector_add_routed(const float *k, const float *r, size_t n, float mean
                             float *map);
 void cdam_vector_add_content(const float *a, const float *r, size_t n, float weight, float *map);
 
+/* x[i] *= factor */
+void cdam_vector_scale(float *x, size_t n, float factor);
 /* x[i] = factor[i] * x[i] + constant */
 void cdam_vector_affine(const float *factor, float constant, size_t n, float *x);
-/* sum[i] += max(0, a[i] * b[i]) */
-void cdam_vector_add_positive(const float *a, const float *b, size_t n, float *sum);
+/* x[i] = rstd[i] * (x[i] - along * mean[i]) + constant: what a vector reads of normed tokens, from
+ * what it reads of the tokens themselves. */
+void cdam_vector_norm(const float *mean, const float *rstd, float along, float constant, size_t n,
+                      float *x);
+/* g becomes the gradient of a layer norm's input x, from that of its output. */
+void cdam_vector_norm_backward(const float *x, float mean, float rstd, const float *weight,
+                               size_t n, float *g);
+/* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The
+ * columns' means must be small beside their deviations. */
+void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,
+                         float *rstd);
+/* sum[i] += weight * max(0, a[i] * b[i]) */
+void cdam_vector_add_positive(const float *a, const float *b, size_t n, float weight, float *sum);
 /* out[i] = x[i] + factor * noise[i]; out may be noise. */
 void cdam_vector_add(const float *x, const float *noise, size_t n, float factor, float *out);
 
-/* Sum of a[i] * b[i] in a fixed order. */
+/* Sum of a[i] * b[i], and of a[i], in a fixed order. */
 float cdam_vector_dot(const float *a, const float *b, size_t n);
+float cdam_vector_sum(const float *a, size_t n);
 
 #endif

@@ -54,8 +54,8 @@ lc_status lc_output_begin(struct lc_output *output, const char *path, struct lc_
   return LC_OK;
 }
 
-lc_status lc_output_commit(struct lc_output *output, struct lc_error *err) {
-  lc_status status = sync_path(output->temporary, false, err);
+static lc_status commit(struct lc_output *output, bool sync, struct lc_error *err) {
+  lc_status status = sync ? sync_path(output->temporary, false, err) : LC_OK;
   if (status == LC_OK && rename(output->temporary, output->path) != 0)
     status = lc_file_write_error(output->path, errno, err);
   if (status != LC_OK) {
@@ -63,9 +63,18 @@ lc_status lc_output_commit(struct lc_output *output, struct lc_error *err) {
     return status;
   }
   output->temporary[0] = '\0';
+  if (!sync) return LC_OK;
   char folder[LC_PATH_SIZE];
   LC_TRY(folder_of(folder, output->path, err));
   return sync_path(folder, true, err);
+}
+
+lc_status lc_output_commit(struct lc_output *output, struct lc_error *err) {
+  return commit(output, true, err);
+}
+
+lc_status lc_output_commit_soon(struct lc_output *output, struct lc_error *err) {
+  return commit(output, false, err);
 }
 
 void lc_output_abort(struct lc_output *output) {
@@ -73,7 +82,8 @@ void lc_output_abort(struct lc_output *output) {
   output->temporary[0] = '\0';
 }
 
-lc_status lc_file_write(const char *path, const void *bytes, size_t count, struct lc_error *err) {
+static lc_status write_file(const char *path, const void *bytes, size_t count, bool sync,
+                            struct lc_error *err) {
   struct lc_output output;
   LC_TRY(lc_output_begin(&output, path, err));
   FILE *file = fopen(output.temporary, "wb");
@@ -89,7 +99,24 @@ lc_status lc_file_write(const char *path, const void *bytes, size_t count, struc
     lc_output_abort(&output);
     return lc_file_write_error(path, error_number, err);
   }
-  return lc_output_commit(&output, err);
+  return commit(&output, sync, err);
+}
+
+lc_status lc_file_write(const char *path, const void *bytes, size_t count, struct lc_error *err) {
+  return write_file(path, bytes, count, true, err);
+}
+
+lc_status lc_file_write_soon(const char *path, const void *bytes, size_t count,
+                             struct lc_error *err) {
+  return write_file(path, bytes, count, false, err);
+}
+
+lc_status lc_folder_sync_all(const char *path, struct lc_error *err) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return lc_file_write_error(path, errno, err);
+  int failed = syncfs(fd) != 0 ? errno : 0;
+  close(fd);
+  return failed ? lc_file_write_error(path, failed, err) : LC_OK;
 }
 
 lc_status lc_file_read(const char *path, size_t limit, char **bytes, size_t *count,

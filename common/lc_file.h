@@ -29,12 +29,21 @@ LC_MUST_CHECK lc_status lc_output_begin(struct lc_output *output, const char *pa
                                         struct lc_error *err);
 /* Syncs the temporary file and renames it over path. On failure the temporary file is removed. */
 LC_MUST_CHECK lc_status lc_output_commit(struct lc_output *output, struct lc_error *err);
+/* The same without waiting for the disk, for many files in a row: a reader still sees the old or
+ * the new file and a killed process loses nothing, but after a power failure before
+ * lc_folder_sync_all the file may be old or damaged. */
+LC_MUST_CHECK lc_status lc_output_commit_soon(struct lc_output *output, struct lc_error *err);
 /* Removes the temporary file; for the failure path. Safe to call twice. */
 void lc_output_abort(struct lc_output *output);
 
 /* All of the above for bytes in memory. */
 LC_MUST_CHECK lc_status lc_file_write(const char *path, const void *bytes, size_t count,
                                       struct lc_error *err);
+
+LC_MUST_CHECK lc_status lc_file_write_soon(const char *path, const void *bytes, size_t count,
+                                           struct lc_error *err);
+/* Waits until all that was written to the file system of this folder is on the disk. */
+LC_MUST_CHECK lc_status lc_folder_sync_all(const char *path, struct lc_error *err);
 
 /* Reads a whole file of at most `limit` bytes, with a zero byte after the last. free() the result.
  */

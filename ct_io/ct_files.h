@@ -1,4 +1,4 @@
-/* The files below some folders, in the order of their names. Used only inside this room.
+/* The files below some folders, in the order of their names.
  *
  * Thread-safety: distinct lists may be used from distinct threads. */
 #ifndef CT_FILES_H

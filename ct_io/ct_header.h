@@ -47,6 +47,8 @@ ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct l
 void ct_header_free(struct ct_header *header);
 
 bool ct_transfer_syntax_known(const char *uid);
+/* The UID of each that is known, one after the other; NULL after the last. */
+const char *ct_transfer_syntax_at(size_t index);
 /* True for transfer syntaxes that lose information. */
 bool ct_transfer_syntax_lossy(const char *uid);
 

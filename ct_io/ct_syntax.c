@@ -40,6 +40,10 @@ const char *ct_transfer_syntax_name(const char *uid) {
   return syntax ? syntax->name : uid;
 }
 
+const char *ct_transfer_syntax_at(size_t index) {
+  return index < sizeof syntaxes / sizeof *syntaxes ? syntaxes[index].uid : NULL;
+}
+
 bool ct_transfer_syntax_known(const char *uid) {
   return find(uid) != NULL;
 }

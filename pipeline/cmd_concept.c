@@ -16,6 +16,8 @@ struct arguments {
 static const struct argp_option options[] = {
     {"name", 'n', "NAME", 0, "What the concept is called", 1},
     {"where", 'r', "RULE", 0, "Which nodules have it: spiculation>=4, malignancy<2, ...", 1},
+    {"members", 'm', "LIST", 0,
+     "Instead of a rule: names of nodules with commas, LIDC-IDRI-0001-nodule-1,...", 1},
     {"against", 'a', "RULE", 0, "Contrast: the mean of these nodules is taken away", 1},
     {"weights", 'w', "FILE", 0, "Model (safetensors)", 1},
     {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
@@ -30,7 +32,8 @@ static void check_arguments(const struct argp_state *state, const struct argumen
     argp_error(state, "expected 'create'");
   if (!arguments->request.name || !arguments->request.name[0])
     argp_error(state, "--name NAME is needed");
-  if (!arguments->request.rule) argp_error(state, "--where RULE is needed");
+  if (!arguments->request.rule == !arguments->request.members)
+    argp_error(state, "give either --where RULE or --members LIST");
   if (!arguments->weights || !arguments->overrides.crops || !arguments->output)
     argp_error(state, "--weights, --crops and --output are needed");
 }
@@ -44,6 +47,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'r':
     arguments->request.rule = arg;
+    return 0;
+  case 'm':
+    arguments->request.members = arg;
     return 0;
   case 'a':
     arguments->request.against = arg;
@@ -91,7 +97,7 @@ static const struct argp argp = {
     .args_doc = "create [RECIPE.yaml]",
     .doc =
         "Make a concept: the mean CLS embedding of the nodules that satisfy a rule on their "
-        "ratings, for lungcdam explain --concept.\v"
+        "ratings, or of those named, for lungcdam explain --concept.\v"
         "Examples:\n"
         "  lungcdam concept create run1/recipe.yaml --name spiculated --where 'spiculation>=4' \\\n"
         "      -w model.safetensors --crops crops.h5 -o spiculated.safetensors\n"

@@ -7,14 +7,17 @@
 #include "pl_commands.h"
 #include "pl_concept.h"
 #include "pl_explain_crops.h"
+#include "pl_explain_nodules.h"
 #include "pl_output.h"
 #include "pl_progress.h"
 
 #define MAPS_FILE "maps.h5"
 
 struct arguments {
-  const char *weights, *tensor, *concept, *split, *estimators, *targets, *maps_out, *output;
-  struct pl_recipe_overrides overrides;
+  const char *tensor, *result, *concept, *split, *estimators, *targets, *maps_out, *output;
+  char *weights, *series, *nodules;
+  struct pl_list inputs;
+  struct pl_recipe_overrides overrides; /* file and keys: of a recipe or a run's configuration */
   struct pl_explain_figures figures;
   struct pl_explain_settings settings;
   long long first, count;
@@ -23,6 +26,7 @@ struct arguments {
 
 enum {
   KEY_SPLIT = 0x2000,
+  KEY_RESULT,
   KEY_FIRST,
   KEY_COUNT,
   KEY_SAMPLES,
@@ -46,10 +50,18 @@ static const struct argp_option options[] = {
      "concept_vector are used when they are there",
      1},
     {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
+    {"input", 'i', "PATH", 0,
+     "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated",
+     1},
+    {"series", 's', "UID", 0, "SeriesInstanceUID to work on, or 'all'", 1},
+    {"nodules", 'n', "FILE", 0,
+     "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
+    {"result", KEY_RESULT, "DIR", 0,
+     "Folder of one series in the output of lungcdam run: its cubes and configuration", 1},
     {"split", KEY_SPLIT, "NAME", 0, "Split of the crops; without it data.validate", 1},
     {"first", KEY_FIRST, "N", 0, "Number of the first nodule, 0 by default", 1},
     {"count", KEY_COUNT, "N", 0, "How many nodules, 20 by default", 1},
-    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
+    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe or configuration", 1},
     {NULL, 0, NULL, 0, "What to compute:", 2},
     {"estimators", 'e', "LIST", 0, "Names with commas, or all; cdam by default", 2},
     {"targets", 'T', "LIST", 0,
@@ -158,20 +170,37 @@ static error_t parse_figures(int key, const char *arg, const struct argp_state *
 
 static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
   if (!arguments->weights) argp_error(state, "--weights FILE is needed");
-  if (!arguments->tensor == !arguments->overrides.crops)
-    argp_error(state, "give either --tensor FILE or --crops FILE");
-  if (arguments->tensor && (arguments->overrides.file || arguments->overrides.keys.n))
-    argp_error(state, "a recipe prepares crops, not tensors");
+  bool recipe = arguments->overrides.file || arguments->overrides.keys.n;
+  bool series = arguments->inputs.n > 0;
+  if (!!arguments->tensor + !!arguments->overrides.crops + series + !!arguments->result != 1)
+    argp_error(state, "give one of --tensor FILE, --crops FILE, --input PATH and --result DIR");
+  if (arguments->tensor && recipe) argp_error(state, "a recipe prepares crops, not tensors");
+  if (arguments->result && arguments->overrides.file)
+    argp_error(state, "a result has its configuration with it");
+  if ((arguments->series || arguments->nodules) && !series)
+    argp_error(state, "--series and --nodules belong to --input PATH");
   if (!arguments->output && !arguments->maps_out)
     argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
+static error_t parse_input(int key, char *arg, const struct argp_state *state,
+                           struct arguments *arguments) {
+  struct pl_list *list = key == 'i' ? &arguments->inputs : &arguments->overrides.keys;
   struct lc_error err;
   switch (key) {
-  case 'w':
-    arguments->weights = arguments->overrides.weights = arg;
+  case 'i':
+  case 'S':
+    if (pl_list_add(list, arg, &err) != LC_OK)
+      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return 0;
+  case 's':
+    arguments->series = arg;
+    return 0;
+  case 'n':
+    arguments->nodules = arg;
+    return 0;
+  case KEY_RESULT:
+    arguments->result = arg;
     return 0;
   case 't':
     arguments->tensor = arg;
@@ -188,9 +217,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case KEY_COUNT:
     arguments->count = whole(state, "--count", arg, 1);
     return 0;
-  case 'S':
-    if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+  default:
+    return parse_figures(key, arg, state, arguments);
+  }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  switch (key) {
+  case 'w':
+    arguments->overrides.weights = arguments->weights = arg;
     return 0;
   case 'c':
     arguments->concept = arg;
@@ -218,7 +254,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     check_arguments(state, arguments);
     return 0;
   default:
-    return parse_figures(key, arg, state, arguments);
+    return parse_input(key, arg, state, arguments);
   }
 }
 
@@ -239,29 +275,45 @@ static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "[RECIPE.yaml]",
-    .doc =
-        "Explain a model's outputs on prepared images or nodule crops: maps of importance by one "
-        "or several estimators, as HDF5 and figures, or as safetensors.\v"
-        "Examples:\n"
-        "  lungcdam explain -w model.safetensors --crops crops.h5 run1/recipe.yaml -o maps\n"
-        "  lungcdam explain -w model.safetensors --tensor images.safetensors \\\n"
-        "      -e cdam,smooth_cdam,attention_map -T malignancy --maps-out maps.safetensors\n"
-        "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
-        "      -T malignancy --count 3 --figures pdf --light -o compare",
+    .args_doc = "[RECIPE.yaml|CONFIG.yaml]",
+    .doc = "Explain a model's outputs on nodules of CT series, nodule crops or prepared images: "
+           "maps of importance by one "
+           "or several estimators, as HDF5 and figures, or as safetensors.\v"
+           "Examples:\n"
+           "  lungcdam explain -w model.safetensors --crops crops.h5 run1/recipe.yaml -o maps\n"
+           "  lungcdam explain -w model.safetensors --input LIDC-IDRI-0001 -o maps\n"
+           "  lungcdam explain -w model.safetensors --tensor images.safetensors \\\n"
+           "      -e cdam,smooth_cdam,attention_map -T malignancy --maps-out maps.safetensors\n"
+           "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
+           "      -T malignancy --count 3 --figures pdf --light -o compare",
     .children = children,
     .help_filter = help};
+
+static lc_status read_input(struct pl_explain *explain, const struct arguments *arguments,
+                            struct lc_error *err) {
+  size_t first = (size_t)arguments->first, count = (size_t)arguments->count;
+  if (arguments->tensor) return pl_explain_read_tensors(explain, arguments->tensor, err);
+  if (arguments->result)
+    return pl_explain_read_result(explain, arguments->result, &arguments->overrides.keys, first,
+                                  count, err);
+  if (arguments->overrides.crops)
+    return pl_explain_read_crops(explain, &arguments->overrides, arguments->split, first, count,
+                                 err);
+  struct pl_overrides overrides = {.file = arguments->overrides.file,
+                                   .keys = arguments->overrides.keys,
+                                   .inputs = arguments->inputs,
+                                   .series = arguments->series,
+                                   .nodules = arguments->nodules,
+                                   .weights = arguments->weights};
+  return pl_explain_read_series(explain, &overrides, first, count, err);
+}
 
 static lc_status prepare(struct pl_explain *explain, const struct arguments *arguments,
                          struct lc_error *err) {
   LC_TRY(vit_model_load(&explain->model, arguments->weights, NULL, err));
   LC_TRY(vit_model_hash(&explain->model, err));
   explain->settings = arguments->settings;
-  if (arguments->tensor)
-    LC_TRY(pl_explain_read_tensors(explain, arguments->tensor, err));
-  else
-    LC_TRY(pl_explain_read_crops(explain, &arguments->overrides, arguments->split,
-                                 (size_t)arguments->first, (size_t)arguments->count, err));
+  LC_TRY(read_input(explain, arguments, err));
   if (arguments->concept && explain->input.concept_vector)
     LC_FAIL(err, LC_ERR_USAGE, "%s: the tensor file already holds a concept", arguments->concept);
   if (arguments->concept)
@@ -305,6 +357,9 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
   if (status == LC_OK) status = pl_explain_new(&explain, err);
   if (status == LC_OK) status = prepare(explain, &arguments, err);
   if (status == LC_OK) {
+    for (size_t i = 0; i < explain->n_estimators && arguments.maps_out; i++)
+      if (strcmp(explain->estimators[i]->name, "input_x_gradient") == 0)
+        explain->keep_gradient = true;
     pl_progress_start(&progress, "explaining", "maps", explain->input.n * explain->n_estimators);
     status = pl_explain_run(explain, &progress.progress, err);
     pl_progress_end(&progress);
@@ -319,5 +374,6 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
            explain->model.trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing");
   pl_explain_free(explain);
   pl_list_free(&arguments.overrides.keys);
+  pl_list_free(&arguments.inputs);
   return status;
 }

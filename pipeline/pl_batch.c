@@ -35,20 +35,22 @@ static lc_status scan(const struct pl_config *config, struct ct_index *index,
   return status;
 }
 
-static lc_status choose(struct running *running, const struct ct_index *index,
-                        struct lc_error *err) {
-  const char *which = running->config->input_series;
-  LC_TRY(lc_alloc(&running->chosen, index->n_series + 1, sizeof(const struct ct_series *), err));
+lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
+                          const struct ct_series ***chosen, size_t *n, struct lc_error *err) {
+  const char *which = config->input_series;
+  *chosen = NULL;
+  *n = 0;
+  memset(index, 0, sizeof *index);
+  LC_TRY(scan(config, index, err));
+  LC_TRY(lc_alloc(chosen, index->n_series + 1, sizeof(const struct ct_series *), err));
   if (strcmp(which, "all") != 0) {
-    running->n_chosen = 1;
-    return ct_index_choose(index, strcmp(which, "only") == 0 ? NULL : which, &running->chosen[0],
-                           err);
+    *n = 1;
+    return ct_index_choose(index, strcmp(which, "only") == 0 ? NULL : which, *chosen, err);
   }
   for (size_t i = 0; i < index->n_series; i++)
-    if (index->series[i].verdict != CT_REFUSED)
-      running->chosen[running->n_chosen++] = &index->series[i];
-  if (running->n_chosen > 0) return LC_OK;
-  return ct_index_choose(index, NULL, &running->chosen[0], err); /* says why none can be used */
+    if (index->series[i].verdict != CT_REFUSED) (*chosen)[(*n)++] = &index->series[i];
+  if (*n > 0) return LC_OK;
+  return ct_index_choose(index, NULL, *chosen, err); /* says why none can be used */
 }
 
 /* The series' UID; files of different orientation may share one and are series of their own. */
@@ -175,8 +177,7 @@ lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
   struct lc_error own;
   struct ct_index index = {0};
   if (!err) err = &own;
-  LC_TRY(scan(config, &index, err));
-  lc_status status = choose(&running, &index, err);
+  lc_status status = pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err);
   if (status == LC_OK) status = pl_job_open(&running.job, config, err);
   if (status == LC_OK) {
     batch->trained = running.job.model.trained;

@@ -5,6 +5,7 @@
 #ifndef PL_BATCH_H
 #define PL_BATCH_H
 
+#include "ct_series.h"
 #include "pl_config.h"
 #include "pl_output.h"
 #include "pl_summary.h"
@@ -22,5 +23,11 @@ struct pl_batch {
 LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                                      enum pl_existing existing, struct lc_error *err);
 void pl_batch_free(struct pl_batch *batch);
+
+/* Reads the headers of the input and picks the series that the configuration names: free(*chosen),
+ * whose pointers go into index; ct_index_free(index) whatever the status. */
+LC_MUST_CHECK lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
+                                        const struct ct_series ***chosen, size_t *n,
+                                        struct lc_error *err);
 
 #endif

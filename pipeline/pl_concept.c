@@ -42,6 +42,37 @@ static bool satisfies(const struct rule *rule, const struct pl_crop *crop) {
   return rule->strict ? over > 0 : over >= 0;
 }
 
+static void name_of(const struct pl_crop *crop, char name[128]) {
+  snprintf(name, 128, "%s-nodule-%d", crop->patient, crop->nodule);
+}
+
+/* Whether a list with commas holds the name. */
+static bool listed(const char *list, const char *name) {
+  size_t length = strlen(name);
+  for (const char *at = list; (at = strstr(at, name)); at += length)
+    if ((at == list || at[-1] == ',') && (at[length] == ',' || at[length] == '\0')) return true;
+  return false;
+}
+
+/* Every name of the list must be a nodule's. */
+static lc_status check_members(const char *list, const struct pl_examples *examples,
+                               struct lc_error *err) {
+  for (const char *at = list; *at; at += *at == ',') {
+    size_t length = strcspn(at, ",");
+    bool found = false;
+    for (size_t i = 0; i < examples->n && !found; i++) {
+      char name[128];
+      name_of(&examples->crops->crops[examples->rows[i]], name);
+      found = strlen(name) == length && memcmp(name, at, length) == 0;
+    }
+    if (!found)
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "--members: \"%.*s\" is no nodule of the split (%zu nodules)",
+              (int)length, at, examples->n);
+    at += length;
+  }
+  return LC_OK;
+}
+
 struct mean {
   double *sum; /* [dim] */
   size_t n;
@@ -50,14 +81,15 @@ struct mean {
 
 /* One image at a time through the model: a concept is made once. */
 static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
-                         const char *text, struct mean *mean, struct lc_error *err) {
-  struct rule rule;
+                         const char *text, const char *members, struct mean *mean,
+                         struct lc_error *err) {
+  struct rule rule = {0};
   struct vit_workspace workspace;
   const struct vit_request request = {0};
   struct vit_augment_draw draw;
   size_t pixels = (size_t)examples->recipe->data_pixels, dim = model->arch.embed_dim;
   float *image = NULL;
-  LC_TRY(parse_rule(text, &rule, err));
+  LC_TRY(members ? check_members(members, examples, err) : parse_rule(text, &rule, err));
   LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
   LC_TRY(vit_workspace_init(&workspace, model, 1, pixels, pixels, &request, err));
   vit_augment_symmetry(0, &draw);
@@ -65,12 +97,14 @@ static lc_status average(const struct vit_model *model, const struct pl_examples
   for (size_t i = 0; i < examples->n && status == LC_OK; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
     struct vit_trace trace;
-    if (!satisfies(&rule, crop)) continue;
+    char name[128];
+    name_of(crop, name);
+    if (members ? !listed(members, name) : !satisfies(&rule, crop)) continue;
     status = pl_examples_image(examples, i, &draw, image, err);
     if (status == LC_OK) status = vit_forward(&workspace, image, 1, &trace, err);
     for (size_t k = 0; k < dim && status == LC_OK; k++)
       mean->sum[k] += (double)trace.cls_embedding[k];
-    lc_text_add(&mean->members, "%s%s-nodule-%d", mean->n ? "," : "", crop->patient, crop->nodule);
+    lc_text_add(&mean->members, "%s%s", mean->n ? "," : "", name);
     mean->n++;
   }
   vit_workspace_free(&workspace);
@@ -96,7 +130,7 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
   const char *const metadata[] = {"name",
                                   request->name,
                                   "rule",
-                                  request->rule,
+                                  request->rule ? request->rule : "",
                                   "against",
                                   request->against ? request->against : "",
                                   "members",
@@ -127,9 +161,10 @@ lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_over
   if (status == LC_OK)
     status = pl_examples_init(&examples, &crops, &recipe, &model->arch,
                               request->split ? request->split : recipe.data_train, NULL, err);
-  if (status == LC_OK) status = average(model, &examples, request->rule, &of, err);
+  if (status == LC_OK)
+    status = average(model, &examples, request->rule, request->members, &of, err);
   if (status == LC_OK && request->against)
-    status = average(model, &examples, request->against, &other, err);
+    status = average(model, &examples, request->against, NULL, &other, err);
   if (status == LC_OK) status = write(model, request, &of, &other, path, err);
   *members = of.n;
   *against = other.n;

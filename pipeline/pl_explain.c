@@ -68,6 +68,37 @@ static lc_status read_noise(struct pl_explain *explain, const struct vit_tensor_
   return LC_OK;
 }
 
+/* The mean CLS embedding of example images becomes the concept. */
+static lc_status average_concept(struct pl_explain *explain, const struct vit_tensor_file *file,
+                                 struct lc_error *err) {
+  struct pl_explain_input *input = &explain->input;
+  const struct vit_tensor *tensor;
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  size_t dim = explain->model.arch.embed_dim;
+  float *images = NULL;
+  lc_status status = read_one(file, "concept_images", 4, &tensor, &images, err);
+  if (status == LC_OK && (tensor->shape[1] != VIT_CHANNELS || tensor->shape[2] != input->height ||
+                          tensor->shape[3] != input->width))
+    status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
+                     "%s: \"concept_images\" are not of the images' shape", file->path);
+  if (status == LC_OK) status = lc_alloc(&input->concept_vector, dim, sizeof(float), err);
+  if (status == LC_OK)
+    status = vit_workspace_init(&workspace, &explain->model, tensor->shape[0], input->height,
+                                input->width, &(struct vit_request){0}, err);
+  if (status == LC_OK) {
+    status = vit_forward(&workspace, images, tensor->shape[0], &trace, err);
+    for (size_t k = 0; k < dim && status == LC_OK; k++) {
+      double sum = 0;
+      for (size_t i = 0; i < trace.batch; i++) sum += (double)trace.cls_embedding[i * dim + k];
+      input->concept_vector[k] = (float)(sum / (double)trace.batch);
+    }
+    vit_workspace_free(&workspace);
+  }
+  free(images);
+  return status;
+}
+
 lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
                                   struct lc_error *err) {
   struct vit_tensor_file file;
@@ -81,6 +112,8 @@ lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
       status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
                        "%s: \"concept_vector\" has %zu values, expected %zu", path, tensor->count,
                        explain->model.arch.embed_dim);
+  } else if (status == LC_OK && vit_tensor_file_find(&file, "concept_images")) {
+    status = average_concept(explain, &file, err);
   }
   vit_tensor_file_close(&file);
   return status;
@@ -201,7 +234,8 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
     LC_TRY(status);
     lc_progress_step(progress, n);
   }
-  return LC_OK;
+  if (!explain->pixel_gradient) return LC_OK;
+  return cdam_pixel_gradient(&task, explain->pixel_gradient + first * task.n_targets * size, err);
 }
 
 lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,
@@ -217,6 +251,10 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
   LC_TRY(lc_alloc(&explain->logits, input->n * explain->n_outputs + 1, sizeof(float), err));
   LC_TRY(lc_alloc(&explain->cls_embedding, input->n * explain->model.arch.embed_dim, sizeof(float),
                   err));
+  if (explain->keep_gradient)
+    LC_TRY(lc_alloc(&explain->pixel_gradient,
+                    input->n * explain->n_targets * VIT_CHANNELS * input->height * input->width,
+                    sizeof(float), err));
   /* The attention of all blocks is large: then one image at a time. */
   size_t batch = request.all_attention ? 1 : BATCH;
   if (batch > input->n) batch = input->n;
@@ -245,6 +283,7 @@ void pl_explain_free(struct pl_explain *explain) {
   free(explain->input.smoothgrad_noise);
   free(explain->logits);
   free(explain->cls_embedding);
+  free(explain->pixel_gradient);
   for (size_t i = 0; i < explain->n_estimators; i++) cdam_maps_free(&explain->maps[i]);
   free(explain);
 }

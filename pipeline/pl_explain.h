@@ -41,10 +41,13 @@ struct pl_explain {
   size_t n_outputs, grid_height, grid_width;
   float *logits, *cls_embedding;                   /* [n, outputs], [n, dim] */
   struct cdam_maps maps[PL_EXPLAIN_MOST];          /* of all images */
+  bool keep_gradient;                              /* wanted: pixel_gradient */
+  float *pixel_gradient;                           /* [n, targets, 3, height, width], or NULL */
   struct cdam_settings effective[PL_EXPLAIN_MOST]; /* what each estimator ran with */
 };
 
-/* Reads `input` [n, 3, h, w] and, when they are there, `concept_vector`, `smooth_noise` [sample,
+/* Reads `input` [n, 3, h, w] and, when they are there, `concept_vector` or the
+ * `concept_images` [n, 3, h, w] whose mean CLS embedding it is, `smooth_noise` [sample,
  * token, dim] and `smoothgrad_noise` [sample, 3, h, w] from a safetensors file. Call after the
  * model is loaded: shapes are held against it. */
 LC_MUST_CHECK lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
@@ -59,7 +62,8 @@ LC_MUST_CHECK lc_status pl_explain_new(struct pl_explain **explain, struct lc_er
 void pl_explain_free(struct pl_explain *explain);
 
 /* `logits`, `cls_embedding`, and NAME [n, target, patch] (pixels: [n, target, h, w]; without
- * targets: [n, patch]) for each estimator; with a concept, concept_NAME [n, patch]. */
+ * targets: [n, patch]) for each estimator; pixel_gradient [n, target, 3, h, w] when it was kept;
+ * with a concept, concept_NAME [n, patch], concept_vector [dim] and concept_score [n]. */
 LC_MUST_CHECK lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char *path,
                                                  struct lc_error *err);
 /* docs/explain.md gives the layout. */

@@ -10,11 +10,13 @@
 #include "pl_summary.h"
 #include "pl_version.h"
 
+#define MOST_TENSORS (2 * PL_EXPLAIN_MOST + 6)
+
 /* Tensors on their way to a safetensors file; those with `owned` data are freed. */
 struct bundle {
-  struct vit_tensor tensors[2 * PL_EXPLAIN_MOST + 2];
-  float *owned[2 * PL_EXPLAIN_MOST + 2];
-  char names[2 * PL_EXPLAIN_MOST + 2][VIT_NAME_SIZE];
+  struct vit_tensor tensors[MOST_TENSORS];
+  float *owned[MOST_TENSORS];
+  char names[MOST_TENSORS][VIT_NAME_SIZE];
   size_t n;
 };
 
@@ -70,6 +72,35 @@ static lc_status add_maps(const struct pl_explain *explain, size_t index, struct
   return LC_OK;
 }
 
+/* What the targets' own gradients and the concept are. */
+static lc_status add_rest(const struct pl_explain *explain, struct bundle *bundle,
+                          struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  size_t dim = explain->model.arch.embed_dim, all = explain->n_targets;
+  size_t size = VIT_CHANNELS * input->height * input->width, n = all - explain->has_concept;
+  if (explain->pixel_gradient && n > 0) {
+    float *data = NULL;
+    LC_TRY(lc_alloc(&data, input->n * n * size, sizeof *data, err));
+    for (size_t i = 0; i < input->n; i++)
+      memcpy(data + i * n * size, explain->pixel_gradient + i * all * size,
+             n * size * sizeof *data);
+    bundle->owned[bundle->n] = data;
+    add(bundle, "", "pixel_gradient", data, 5,
+        (size_t[]){input->n, n, VIT_CHANNELS, input->height, input->width});
+  }
+  if (!explain->has_concept) return LC_OK;
+  float *scores = NULL;
+  LC_TRY(lc_alloc(&scores, input->n, sizeof *scores, err));
+  for (size_t i = 0; i < input->n; i++)
+    scores[i] = (float)cdam_target_value(&explain->targets[all - 1], &explain->model,
+                                         explain->logits + i * explain->n_outputs,
+                                         explain->cls_embedding + i * dim);
+  bundle->owned[bundle->n] = scores;
+  add(bundle, "", "concept_score", scores, 1, (size_t[]){input->n});
+  add(bundle, "", "concept_vector", input->concept_vector, 1, (size_t[]){dim});
+  return LC_OK;
+}
+
 lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char *path,
                                    struct lc_error *err) {
   struct bundle *bundle = NULL;
@@ -83,6 +114,7 @@ lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char 
   lc_status status = LC_OK;
   for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
     status = add_maps(explain, i, bundle, err);
+  if (status == LC_OK) status = add_rest(explain, bundle, err);
   for (size_t t = 0; t + explain->has_concept < explain->n_targets; t++)
     lc_text_add(&targets, "%s%s", t ? "," : "", explain->targets[t].name);
   char grid[64];
@@ -183,10 +215,11 @@ lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path
 
 /* A figure's panels and the texts they point to. */
 struct sheet {
-  struct cdam_panel panels[1 + VIT_MAX_OUTPUTS + 1];
-  char captions[1 + VIT_MAX_OUTPUTS + 1][96];
+  struct cdam_panel panels[2 + VIT_MAX_OUTPUTS + 1];
+  char captions[2 + VIT_MAX_OUTPUTS + 1][96];
   char heading[256];
-  float *scaled; /* maps brought to a largest score of 1 */
+  float *scaled; /* maps brought to a largest score of 1, one behind another */
+  size_t used;   /* of them */
   size_t n;
 };
 
@@ -214,7 +247,7 @@ static void start_sheet(const struct pl_explain *explain, size_t image, struct s
   }
   figure->window_low_hu = low;
   figure->window_high_hu = high > low ? high : low + 1;
-  sheet->n = 0;
+  sheet->n = sheet->used = 0;
   sheet->panels[sheet->n++] = (struct cdam_panel){
       .hu = grey, .rows = input->height, .columns = input->width, .title = "image"};
 }
@@ -234,6 +267,19 @@ static void add_panel(struct sheet *sheet, const struct cdam_maps *maps, const f
   sheet->panels[sheet->n].title = title;
   sheet->panels[sheet->n].caption = sheet->captions[sheet->n];
   sheet->n++;
+}
+
+/* The map divided by its largest score, which goes to the end of the caption. */
+static void add_relative_panel(struct sheet *sheet, const struct cdam_maps *maps, const float *map,
+                               const char *title) {
+  size_t size = maps->grid_height * maps->grid_width, length = strlen(sheet->captions[sheet->n]);
+  float *scaled = sheet->scaled + sheet->used;
+  double top = largest(map, size);
+  for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
+  snprintf(sheet->captions[sheet->n] + length, sizeof sheet->captions[0] - length,
+           "%slargest score %.3g", length ? "\n" : "", top);
+  sheet->used += size;
+  add_panel(sheet, maps, scaled, title);
 }
 
 static lc_status write_sheet(const struct pl_explain_figures *wishes, const struct sheet *sheet,
@@ -259,26 +305,46 @@ static const char *target_title(const struct cdam_target *target) {
   return target->kind == CDAM_DIFFERENCE ? target->name : pl_short_name(target->name);
 }
 
-/* The image and one estimator's maps for all targets, on one scale. */
+/* Beside the image the attention, where it was asked for too and room is left in two rows of five:
+ * with eight biomarkers the grid of Brocki, Binda and Chung. */
+static void add_attention(const struct pl_explain *explain, size_t image, size_t index,
+                          struct sheet *sheet) {
+  const struct cdam_maps *attention = NULL;
+  for (size_t i = 0; i < explain->n_estimators; i++)
+    if (strcmp(explain->estimators[i]->name, "attention_map") == 0) attention = &explain->maps[i];
+  if (!attention || !explain->estimators[index]->target_dependent ||
+      explain->maps[index].targets + 2 > 10)
+    return;
+  sheet->captions[sheet->n][0] = '\0';
+  add_relative_panel(sheet, attention, cdam_maps_get(attention, image, 0), "attention");
+}
+
+/* The image and one estimator's maps for all targets. Targets differ in unit, so that several are
+ * each brought to a largest score of 1. */
 static lc_status write_estimator(const struct pl_explain *explain,
                                  const struct pl_explain_figures *wishes, size_t image,
                                  size_t index, struct sheet *sheet, struct cdam_figure *figure,
                                  const char *folder, struct lc_error *err) {
   const struct cdam_estimator *estimator = explain->estimators[index];
   const struct cdam_maps *maps = &explain->maps[index];
+  bool named = estimator->target_dependent, several = maps->targets > 1;
   snprintf(sheet->heading, sizeof sheet->heading, "%s: %s", explain->input.names[image],
            estimator->title);
   figure->heading = sheet->heading;
-  figure->scale = 0;
-  figure->scale_label = "score";
+  figure->scale = several ? 1 : 0;
+  figure->scale_label = several ? "score / largest score of the map" : "score";
   figure->unsigned_maps = !estimator->is_signed;
   start_sheet(explain, image, sheet, figure);
+  if (several) add_attention(explain, image, index, sheet);
   for (size_t t = 0; t < maps->targets; t++) {
-    bool named = estimator->target_dependent;
+    const float *map = cdam_maps_get(maps, image, t);
+    const char *title = named ? target_title(&explain->targets[t]) : estimator->title;
     sheet->captions[sheet->n][0] = '\0';
     if (named) value_caption(explain, image, t, sheet->captions[sheet->n], 96);
-    add_panel(sheet, maps, cdam_maps_get(maps, image, t),
-              named ? target_title(&explain->targets[t]) : estimator->title);
+    if (several)
+      add_relative_panel(sheet, maps, map, title);
+    else
+      add_panel(sheet, maps, map, title);
   }
   return write_sheet(wishes, sheet, figure, folder, explain->input.names[image], estimator->name,
                      err);
@@ -290,7 +356,6 @@ static lc_status write_target(const struct pl_explain *explain,
                               struct sheet *sheet, struct cdam_figure *figure, const char *folder,
                               struct lc_error *err) {
   char value[96];
-  float *scaled = sheet->scaled;
   value_caption(explain, image, target, value, sizeof value);
   snprintf(sheet->heading, sizeof sheet->heading, "%s: %s, %s", explain->input.names[image],
            explain->targets[target].name, value);
@@ -301,14 +366,10 @@ static lc_status write_target(const struct pl_explain *explain,
   start_sheet(explain, image, sheet, figure);
   for (size_t i = 0; i < explain->n_estimators; i++) {
     const struct cdam_maps *maps = &explain->maps[i];
-    size_t size = maps->grid_height * maps->grid_width;
-    const float *map =
-        cdam_maps_get(maps, image, explain->estimators[i]->target_dependent ? target : 0);
-    double top = largest(map, size);
-    for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
-    snprintf(sheet->captions[sheet->n], 96, "largest score %.3g", top);
-    add_panel(sheet, maps, scaled, explain->estimators[i]->title);
-    scaled += size;
+    bool depends = explain->estimators[i]->target_dependent;
+    sheet->captions[sheet->n][0] = '\0';
+    add_relative_panel(sheet, maps, cdam_maps_get(maps, image, depends ? target : 0),
+                       explain->estimators[i]->title);
   }
   return write_sheet(wishes, sheet, figure, folder, explain->input.names[image],
                      explain->targets[target].name, err);
@@ -324,7 +385,8 @@ lc_status pl_explain_write_figures(const struct pl_explain *explain,
            explain->model.trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ",
            pl_version(), explain->model.weights_sha256);
   for (size_t i = 0; i < explain->n_estimators; i++)
-    total += explain->maps[i].grid_height * explain->maps[i].grid_width;
+    total += explain->maps[i].grid_height * explain->maps[i].grid_width *
+             (explain->maps[i].targets + 1); /* enough for any sheet */
   LC_TRY(lc_alloc(&sheet, 1, sizeof *sheet, err));
   lc_status status = lc_alloc(&sheet->scaled, total, sizeof *sheet->scaled, err);
   for (size_t image = 0; image < explain->input.n && status == LC_OK; image++) {

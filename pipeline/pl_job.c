@@ -50,10 +50,8 @@ static enum ct_view view_named(const char *name) {
   return CT_AXIAL;
 }
 
-static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
-  const struct pl_config *config = job->config;
-  const struct vit_arch *arch = &job->model.arch;
-  struct ct_preparation *how = &job->preparation;
+size_t pl_job_preparation(const struct pl_config *config, const struct vit_arch *arch,
+                          struct ct_preparation *how, enum ct_view views[CT_VIEW_COUNT]) {
   how->hu_low = config->preprocess_hu_low;
   how->hu_high = config->preprocess_hu_high;
   how->zscore = (ct_zscore)config->preprocess_zscore;
@@ -62,9 +60,15 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
   how->height =
       config->preprocess_height > 0 ? (size_t)config->preprocess_height : arch->image_height;
   how->width = config->preprocess_width > 0 ? (size_t)config->preprocess_width : arch->image_width;
-  job->n_views = config->preprocess_views.n;
-  for (size_t i = 0; i < job->n_views; i++)
-    job->views[i] = view_named(config->preprocess_views.items[i]);
+  for (size_t i = 0; i < config->preprocess_views.n; i++)
+    views[i] = view_named(config->preprocess_views.items[i]);
+  return config->preprocess_views.n;
+}
+
+static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
+  const struct pl_config *config = job->config;
+  struct ct_preparation *how = &job->preparation;
+  job->n_views = pl_job_preparation(config, &job->model.arch, how, job->views);
   size_t batch = (size_t)config->model_batch;
   const struct vit_request request = {.last_input = true};
   LC_TRY(vit_workspace_init(&job->workspace, &job->model, batch, how->height, how->width, &request,
@@ -290,9 +294,13 @@ static void average(const struct pl_job *job, struct pl_result *result, size_t n
   }
 }
 
-lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
+lc_status pl_job_cut(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   LC_TRY(allocate(job, result, err));
-  LC_TRY(cut_cubes(job, result, err));
+  return cut_cubes(job, result, err);
+}
+
+lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
+  LC_TRY(pl_job_cut(job, result, err));
   size_t images = result->nodules.n_nodules * result->n_views;
   size_t batch = (size_t)job->config->model_batch;
   struct pl_progress progress;

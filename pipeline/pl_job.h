@@ -34,8 +34,15 @@ void pl_job_close(struct pl_job *job);
  * with pl_result_free whatever happens. */
 LC_MUST_CHECK lc_status pl_job_find(struct pl_job *job, const struct ct_series *series,
                                     struct pl_result *result, struct lc_error *err);
+/* Decodes the slabs that the nodules need, each slice once, and cuts the cubes. */
+LC_MUST_CHECK lc_status pl_job_cut(struct pl_job *job, struct pl_result *result,
+                                   struct lc_error *err);
 /* Second half: decodes the slabs that the nodules need, each slice once, and runs the network. */
 LC_MUST_CHECK lc_status pl_job_compute(struct pl_job *job, struct pl_result *result,
                                        struct lc_error *err);
+
+/* How a configuration makes images of cubes for a model; returns the number of views. */
+size_t pl_job_preparation(const struct pl_config *config, const struct vit_arch *arch,
+                          struct ct_preparation *how, enum ct_view views[CT_VIEW_COUNT]);
 
 #endif

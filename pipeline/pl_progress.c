@@ -25,11 +25,21 @@ static void wipe(void) {
   if (shown) shown->drawn = false;
 }
 
+static bool stamped;
+
 static void sink(void *context, lc_log_level level, const char *line) {
   (void)context;
   static const char *const words[] = {"debug: ", "", "warning: ", "error: "};
+  char when[40] = "";
+  time_t now = time(NULL);
+  struct tm parts;
+  if (stamped) strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &parts));
   wipe();
-  fprintf(stderr, "lungcdam: %s%s\n", level < LC_LOG_SILENT ? words[level] : "", line);
+  fprintf(stderr, "lungcdam: %s%s%s\n", when, level < LC_LOG_SILENT ? words[level] : "", line);
+}
+
+void pl_log_stamp(void) {
+  stamped = true;
 }
 
 void pl_log_start(void) {

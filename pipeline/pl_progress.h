@@ -16,6 +16,8 @@ struct pl_progress {
 
 /* Installs the log sink: "lungcdam: warning: ..." on standard error. */
 void pl_log_start(void);
+/* From now on each line begins with the time (UTC), for programs that run for days. */
+void pl_log_stamp(void);
 
 /* total 0: unknown. */
 void pl_progress_start(struct pl_progress *progress, const char *label, const char *unit,

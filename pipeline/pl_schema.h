@@ -50,6 +50,14 @@ void pl_schema_free(const struct pl_schema *schema, void *object);
 /* Overrides what the file (at most 1 MiB, one YAML document, a mapping) gives. */
 LC_MUST_CHECK lc_status pl_schema_read(const struct pl_schema *schema, void *object,
                                        const char *path, struct lc_error *err);
+/* A file of several things of one kind: a mapping from names to mappings that the schema describes.
+ * begin is called for each name in the order of the file, and gives the object, with its defaults,
+ * that is filled; a failure of it (a name that is not allowed) names the line like the others. */
+typedef lc_status (*pl_schema_begin)(void *context, const char *name, void **object,
+                                     struct lc_error *err);
+LC_MUST_CHECK lc_status pl_schema_read_named(const struct pl_schema *schema, const char *path,
+                                             pl_schema_begin begin, void *context,
+                                             struct lc_error *err);
 /* Overrides one key; value is YAML ("0.5", "[axial, coronal]"). origin names the place in messages.
  */
 LC_MUST_CHECK lc_status pl_schema_set(const struct pl_schema *schema, void *object,

@@ -18,7 +18,9 @@ struct reading {
   const char *origin; /* file name, or "--set key=value" */
   bool has_lines;
   yaml_document_t *document;
-  bool *seen; /* [n_keys] */
+  bool *seen;            /* [n_keys] */
+  pl_schema_begin begin; /* of pl_schema_read_named */
+  void *context;
 };
 
 static void place(const struct reading *reading, const yaml_node_t *node, char out[LC_PATH_SIZE]) {
@@ -237,6 +239,36 @@ static lc_status syntax_error(const struct reading *reading, const yaml_parser_t
           parser->problem_mark.line + 1, parser->problem ? parser->problem : "malformed");
 }
 
+/* One thing of a file of several. */
+static lc_status read_named(struct reading *reading, const yaml_node_t *key,
+                            const yaml_node_t *value, struct lc_error *err) {
+  char where[LC_PATH_SIZE];
+  place(reading, key, where);
+  if (key->type != YAML_SCALAR_NODE)
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: a name is not a word", where);
+  if (value->type != YAML_MAPPING_NODE) {
+    char what[96];
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: '%.100s' is %s, expected a mapping of keys of the %s",
+            where, scalar(key), describe(value, what), reading->schema->what);
+  }
+  lc_status status = reading->begin(reading->context, scalar(key), &reading->object, err);
+  if (status != LC_OK) {
+    lc_error_prefix(err, "%.600s", where);
+    return status;
+  }
+  memset(reading->seen, 0, reading->schema->n_keys * sizeof *reading->seen);
+  return read_mapping(reading, value, "", err);
+}
+
+static lc_status read_all_named(struct reading *reading, const yaml_node_t *root,
+                                struct lc_error *err) {
+  const yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+  for (; pair < root->data.mapping.pairs.top; pair++)
+    LC_TRY(read_named(reading, yaml_document_get_node(reading->document, pair->key),
+                      yaml_document_get_node(reading->document, pair->value), err));
+  return LC_OK;
+}
+
 static lc_status read_root(struct reading *reading, const yaml_node_t *root,
                            const struct pl_key *only, struct lc_error *err) {
   if (only) {
@@ -249,6 +281,7 @@ static lc_status read_root(struct reading *reading, const yaml_node_t *root,
   if (root->type != YAML_MAPPING_NODE)
     LC_FAIL(err, LC_ERR_CONFIG, "%.600s: expected a mapping of keys at the top of the %s",
             reading->origin, reading->schema->what);
+  if (reading->begin) return read_all_named(reading, root, err);
   return read_mapping(reading, root, "", err);
 }
 
@@ -299,16 +332,27 @@ static lc_status check_depth(const char *path, const char *bytes, size_t count,
   return LC_OK;
 }
 
-lc_status pl_schema_read(const struct pl_schema *schema, void *object, const char *path,
-                         struct lc_error *err) {
+static lc_status read_file(struct reading *reading, struct lc_error *err) {
   char *bytes;
   size_t count;
-  LC_TRY(lc_file_read(path, FILE_LIMIT, &bytes, &count, err));
-  struct reading reading = {.schema = schema, .object = object, .origin = path, .has_lines = true};
-  lc_status status = check_depth(path, bytes, count, err);
-  if (status == LC_OK) status = read_yaml(&reading, bytes, count, NULL, err);
+  LC_TRY(lc_file_read(reading->origin, FILE_LIMIT, &bytes, &count, err));
+  lc_status status = check_depth(reading->origin, bytes, count, err);
+  if (status == LC_OK) status = read_yaml(reading, bytes, count, NULL, err);
   free(bytes);
   return status;
+}
+
+lc_status pl_schema_read(const struct pl_schema *schema, void *object, const char *path,
+                         struct lc_error *err) {
+  struct reading reading = {.schema = schema, .object = object, .origin = path, .has_lines = true};
+  return read_file(&reading, err);
+}
+
+lc_status pl_schema_read_named(const struct pl_schema *schema, const char *path,
+                               pl_schema_begin begin, void *context, struct lc_error *err) {
+  struct reading reading = {
+      .schema = schema, .origin = path, .has_lines = true, .begin = begin, .context = context};
+  return read_file(&reading, err);
 }
 
 lc_status pl_schema_set(const struct pl_schema *schema, void *object, const char *origin,

@@ -200,6 +200,21 @@ lc_status pl_stored_read(struct pl_stored *stored, const char *path, struct lc_e
   return r.status;
 }
 
+lc_status pl_stored_read_hu(const struct pl_stored *stored, float **hu, struct lc_error *err) {
+  const size_t cubes[] = {stored->n_nodules, stored->edge, stored->edge, stored->edge};
+  struct reading r = {.path = stored->path, .err = err};
+  *hu = NULL;
+  r.file = H5Fopen(stored->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (r.file < 0)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file, expected a result store", stored->path);
+  *hu = read_array(&r, "cube/hu", H5T_NATIVE_FLOAT, sizeof **hu, 4, cubes);
+  H5Fclose(r.file);
+  if (r.status == LC_OK) return LC_OK;
+  free(*hu);
+  *hu = NULL;
+  return r.status;
+}
+
 void pl_stored_free(struct pl_stored *stored) {
   free(stored->nodules);
   free(stored->outputs);

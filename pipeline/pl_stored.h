@@ -40,6 +40,9 @@ struct pl_stored {
 LC_MUST_CHECK lc_status pl_stored_read(struct pl_stored *stored, const char *path,
                                        struct lc_error *err);
 void pl_stored_free(struct pl_stored *stored);
+/* The voxels of all cubes in HU, [nodule, z, y, x]: free(*hu). */
+LC_MUST_CHECK lc_status pl_stored_read_hu(const struct pl_stored *stored, float **hu,
+                                          struct lc_error *err);
 
 /* [grid row, grid column] */
 static inline const float *pl_stored_map(const struct pl_stored *stored, size_t nodule, size_t view,

@@ -59,10 +59,12 @@ static void backward_block(struct vit_tape *tape, struct vit_part *part) {
     vit_backward_mlp(part);
     if (wants->attention) {
       vit_backward_attention(part);
-      vit_backward_entry(part);
+      if (wants->entry) vit_backward_entry(part);
     }
     vit_backward_weights(part);
   }
+  const struct vit_attention_visitor *visitor = tape->request.visitor;
+  if (visitor) visitor->block_done(visitor->context, part->block);
 }
 
 /* Sums of biases, norms and LayerScale into the gradient block. */

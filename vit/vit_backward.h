@@ -22,6 +22,22 @@
 extern "C" {
 #endif
 
+/* A part of one block's attention and its gradient: `keys` keys from `first` on, for queries 0 to
+ * queries - 1 (1 for the last block, of which only CLS counts). */
+struct vit_attention_part {
+  size_t block, image, head, first, keys, queries, ld;
+  const vit_real *probability, *gradient; /* [queries, ld] */
+};
+
+/* Sees attention and its gradient as the backward pass comes by, so that neither need be kept.
+ * Blocks come one after another from the last down. */
+struct vit_attention_visitor {
+  void *context;
+  /* From many threads at once, once for each image, head and panel of keys. */
+  void (*see)(void *context, const struct vit_attention_part *part);
+  void (*block_done)(void *context, size_t block); /* after all parts of a block */
+};
+
 /* What a caller wants the gradient of. */
 struct vit_backward_request {
   bool parameters;       /* all of them, or the trainable ones */
@@ -32,6 +48,7 @@ struct vit_backward_request {
   bool last_normed;   /* what enters the last block's attention: its norm1's output, the residual
                          branch not included (the tensor of CDAM) */
   bool all_attention; /* attention probabilities of every block */
+  const struct vit_attention_visitor *visitor; /* shown the attention of every block; must stay */
   bool recompute; /* keep only the blocks' inputs and run each block again: a third more time, about
                      a tenth of the memory */
   struct vit_dropout dropout; /* rates; nothing is dropped before vit_tape_draw */

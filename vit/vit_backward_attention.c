@@ -72,6 +72,22 @@ static void export_attention(const struct head *h, size_t first, size_t keys) {
   }
 }
 
+static void show(const struct head *h, size_t first, size_t keys) {
+  const struct vit_tape *tape = h->part->tape;
+  const struct vit_attention_visitor *visitor = tape->request.visitor;
+  if (!visitor) return;
+  struct vit_attention_part part = {.block = h->part->block,
+                                    .image = h->image,
+                                    .head = h->number,
+                                    .first = first,
+                                    .keys = keys,
+                                    .queries = h->queries,
+                                    .ld = tape->workspace.panel,
+                                    .probability = h->s.p,
+                                    .gradient = h->s.d};
+  visitor->see(visitor->context, &part);
+}
+
 /* dQ of all queries from one panel of keys. */
 static void add_query_gradient(const struct head *h, size_t panel, size_t keys) {
   const struct vit_workspace *w = &h->part->tape->workspace;
@@ -99,6 +115,7 @@ static void key_panel(const struct head *h, size_t panel) {
   const struct vit_tape_block *kept = &tape->blocks[h->part->block];
   const struct vit_kernels *k = vit_kernels();
   const struct vit_epilogue add = {.accumulate = true};
+  bool entry = tape->work->wants[h->part->block].entry;
   size_t ld = w->panel, first = panel * ld, keys = smaller(ld, w->tokens - first);
   size_t n = vit_pad(keys), stats = (h->image * w->model->arch.num_heads + h->number) * h->padded;
   const vit_real *key = h->qkv + offset(h, panel, 1), *value = h->qkv + offset(h, panel, 2);
@@ -110,9 +127,13 @@ static void key_panel(const struct head *h, size_t panel) {
     k->probabilities(count, n, probability, ld, h->scale, kept->top + stats + at,
                      kept->inverse + stats + at);
     k->gemm(count, n, h->width, d_out(h, p), 1, ld, value, ld, d, ld, NULL);
-    k->gemm(h->width, n, count, d_out(h, p), ld, 1, probability, ld, d_value, ld, p ? &add : NULL);
+    if (entry)
+      k->gemm(h->width, n, count, d_out(h, p), ld, 1, probability, ld, d_value, ld,
+              p ? &add : NULL);
   }
   export_attention(h, first, keys);
+  show(h, first, keys);
+  if (!entry) return;
   for (size_t p = 0; p * ld < h->queries; p++) {
     size_t count = smaller(ld, h->queries - p * ld), at = p * ld;
     vit_real *d = h->s.d + at * ld;

@@ -152,12 +152,15 @@ TILE(1, 2)
 TILE(2, 2)
 TILE(4, 2)
 #if LANES == 16
+TILE(6, 1)
 TILE(12, 1)
 TILE(12, 2)
 TILE(8, 2)
+TILE(6, 2)
 TILE(1, 3)
 TILE(2, 3)
 TILE(4, 3)
+TILE(6, 3)
 TILE(8, 3)
 #else
 TILE(6, 2)
@@ -172,10 +175,10 @@ struct shape {
 
 /* For each number of vectors, tallest first. */
 #if LANES == 16
-static const struct shape shapes[3][5] = {
-    {SHAPE(12, 1), SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
-    {SHAPE(12, 2), SHAPE(8, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)},
-    {SHAPE(8, 3), SHAPE(8, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
+static const struct shape shapes[3][6] = {
+    {SHAPE(12, 1), SHAPE(8, 1), SHAPE(6, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
+    {SHAPE(12, 2), SHAPE(8, 2), SHAPE(6, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)},
+    {SHAPE(8, 3), SHAPE(8, 3), SHAPE(6, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
 #else
 static const struct shape shapes[2][5] = {
     {SHAPE(8, 1), SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
@@ -244,24 +247,75 @@ static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, siz
   }
 }
 
-static void gemm_nt(size_t m, size_t n, size_t columns, const float *a, size_t lda, const float *b,
-                    size_t ldb, float *c, size_t ldc, bool accumulate) {
-  for (size_t i = 0; i < m; i++)
-    for (size_t j = 0; j < n; j++) {
-      float part[VIT_LANES] __attribute__((aligned(64))) = {0};
-      vf sum[VIT_LANES / LANES];
-      for (size_t v = 0; v < VIT_LANES / LANES; v++) sum[v] = vset(0.0F);
-      size_t p = 0;
-      for (; p + VIT_LANES <= columns; p += VIT_LANES)
-        for (size_t v = 0; v < VIT_LANES / LANES; v++)
-          sum[v] =
-              vfma(vload(a + i * lda + p + v * LANES), vload(b + j * ldb + p + v * LANES), sum[v]);
-      for (size_t v = 0; v < VIT_LANES / LANES; v++) vstore(part + v * LANES, sum[v]);
-      for (size_t l = 0; p + l < columns; l++) part[l] += a[i * lda + p + l] * b[j * ldb + p + l];
+#define HALVES (VIT_LANES / LANES)
+#if LANES == 16
+#define NT_ROWS 3
+#define NT_COLUMNS 4
+#else
+#define NT_ROWS 2
+#define NT_COLUMNS 2
+#endif
+
+/* Dot products of R rows of a and C rows of b: each loaded vector serves several of them. */
+INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, size_t lda,
+                    const float *b, size_t ldb, float *c, size_t ldc, bool accumulate) {
+  vf sum[NT_ROWS * NT_COLUMNS * HALVES];
+#pragma GCC unroll 32
+  for (int i = 0; i < R * C * HALVES; i++) sum[i] = vset(0.0F);
+  size_t p = 0;
+  for (; p + VIT_LANES <= columns; p += VIT_LANES) {
+#pragma GCC unroll 2
+    for (int v = 0; v < HALVES; v++) {
+      size_t at = p + (size_t)v * LANES;
+      vf y[NT_COLUMNS];
+#pragma GCC unroll 4
+      for (int j = 0; j < C; j++) y[j] = vload(b + (size_t)j * ldb + at);
+#pragma GCC unroll 4
+      for (int i = 0; i < R; i++) {
+        vf x = vload(a + (size_t)i * lda + at);
+#pragma GCC unroll 4
+        for (int j = 0; j < C; j++) {
+          int s = (i * C + j) * HALVES + v;
+          sum[s] = vfma(x, y[j], sum[s]);
+        }
+      }
+    }
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < R; i++) {
+#pragma GCC unroll 4
+    for (int j = 0; j < C; j++) {
+      float part[VIT_LANES] __attribute__((aligned(64)));
+      const float *x = a + (size_t)i * lda, *y = b + (size_t)j * ldb;
+#pragma GCC unroll 2
+      for (int v = 0; v < HALVES; v++) vstore(part + v * LANES, sum[(i * C + j) * HALVES + v]);
+      for (size_t l = 0; p + l < columns; l++) part[l] += x[p + l] * y[p + l];
       for (size_t step = VIT_LANES / 2; step > 0; step /= 2)
         for (size_t l = 0; l < step; l++) part[l] += part[l + step];
-      c[i * ldc + j] = accumulate ? c[i * ldc + j] + part[0] : part[0];
+      float *to = c + (size_t)i * ldc + j;
+      *to = accumulate ? *to + part[0] : part[0];
     }
+  }
+}
+
+static void gemm_nt(size_t m, size_t n, size_t columns, const float *a, size_t lda, const float *b,
+                    size_t ldb, float *c, size_t ldc, bool accumulate) {
+  for (size_t j = 0; j < n;) {
+    bool wide = n - j >= NT_COLUMNS;
+    for (size_t i = 0; i < m;) {
+      const float *x = a + i * lda, *y = b + j * ldb;
+      float *to = c + i * ldc + j;
+      bool tall = wide && m - i >= NT_ROWS;
+      if (tall)
+        nt_tile(NT_ROWS, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
+      else if (wide)
+        nt_tile(1, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
+      else
+        nt_tile(1, 1, columns, x, lda, y, ldb, to, ldc, accumulate);
+      i += tall ? NT_ROWS : 1;
+    }
+    j += wide ? NT_COLUMNS : 1;
+  }
 }
 
 static void layer_norm(size_t rows, size_t n, const float *x, size_t ldx, const float *weight,

@@ -62,7 +62,8 @@ static void plan(struct vit_tape *tape) {
     wants->input = below || r->all_inputs || (last && r->last_input);
     bool entry = wants->input || wants->weight[0] || wants->sum[VIT_SUM_QKV_BIAS] ||
                  wants->sum[VIT_SUM_NORM1_WEIGHT] || wants->sum[VIT_SUM_NORM1_BIAS];
-    wants->attention = entry || r->all_attention || (last && r->last_normed);
+    wants->entry = entry || (last && r->last_normed);
+    wants->attention = wants->entry || r->all_attention || r->visitor;
     below = below || wants->any || wants->attention;
     if (below && tape->first_block == depth) tape->first_block = i;
   }

@@ -41,7 +41,8 @@ struct vit_block_wants {
   bool weight[4]; /* qkv, proj, fc1, fc2 */
   bool sum[VIT_SUM_COUNT];
   bool any;       /* any parameter of the block */
-  bool attention; /* the backward pass enters the attention: something lies below */
+  bool attention; /* the backward pass enters the attention: something lies below, or looks on */
+  bool entry;     /* ... and goes on through queries, keys and values */
   bool input;     /* ... and goes on to the block's input */
 };
 

@@ -27,6 +27,11 @@ if "$python" -c 'import quantus, torch' 2>/dev/null; then
 else
   echo "no comparison of measures: $python has no quantus and torch (pip install quantus==0.6.0 torch)"
 fi
+if "$python" -c 'import numpy, torch' 2>/dev/null; then
+  "$python" "$here/explain_peers.py" "$build/tests/lungcdam_bench_explain" --json "$out/explain_peers.json"
+else
+  echo "no comparison of CDAM as published: $python has no torch"
+fi
 if "$python" -c 'import numpy, pydicom, scipy' 2>/dev/null; then
   cmake --build "$build" --target lungcdam >/dev/null
   "$python" "$here/ct_peers.py" "$build/pipeline/lungcdam"

@@ -7,9 +7,9 @@ reference=$LUNGCDAM_SOURCE/tests/reference
 model=$reference/vit_p8_d48_l4.weights.safetensors
 images=$reference/vit_p8_d48_l4.expected.safetensors
 
-expect 0 "1 image, 5 targets, 17 estimators" explain -w "$model" -t "$images" -e all \
-  --maps-out "$work/maps.safetensors"
-python3 - "$work/maps.safetensors" "$images" <<'PYTHON' || fail "maps do not agree with the reference"
+# agree NAME MAPS NUMBER: the tensors that both files hold agree, and there are NUMBER of them.
+agree() {
+  python3 - "$2" "$reference/$1.expected.safetensors" "$3" <<'PYTHON' || fail "$1: maps do not agree"
 import json, struct, sys
 import numpy as np
 
@@ -24,11 +24,44 @@ def load(path):
 
 ours, theirs = load(sys.argv[1]), load(sys.argv[2])
 both = [name for name in ours if name in theirs]
-assert len(both) >= 15, both
+assert len(both) == int(sys.argv[3]), (len(both), both)
 for name in both:
     error = np.abs(ours[name].reshape(theirs[name].shape) - theirs[name]).max() / np.abs(theirs[name]).max()
-    assert error <= 1e-3, (name, error)
+    # One published value is rounding: docs/estimators.md, "How close".
+    rounding = name == "transformer_attribution" and "vit_p8_d32_l3" in sys.argv[2]
+    assert error <= (0.02 if rounding else 1e-3), (name, error)
 PYTHON
+}
+
+for name in vit_p8_d32_l3 vit_p8_d48_l4; do
+  expect 0 "targets, 17 estimators" explain -w "$reference/$name.weights.safetensors" \
+    -t "$reference/$name.expected.safetensors" -e all --maps-out "$work/$name.safetensors"
+  # logits, cls_embedding, 12 estimators, pixel_gradient, concept_cdam, _score and _vector
+  agree "$name" "$work/$name.safetensors" 19
+done
+mv "$work/vit_p8_d48_l4.safetensors" "$work/maps.safetensors"
+name=dinov2_reg4_p14_d32_l3 # registers, LayerScale, positions of another grid
+expect 0 "3 estimators" explain -w "$reference/$name.weights.safetensors" \
+  -t "$reference/$name.expected.safetensors" -e cdam,attention_map,relevance_propagation \
+  --maps-out "$work/$name.safetensors"
+agree "$name" "$work/$name.safetensors" 3
+
+# A concept by its images alone is the mean of their embeddings.
+python3 - "$images" "$work/examples.safetensors" <<'PYTHON'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header, out, body = json.loads(data[8:8 + size]), {}, b""
+for name in ("input", "concept_images"):
+    first, last = header[name]["data_offsets"]
+    out[name] = dict(header[name], data_offsets=[len(body), len(body) + last - first])
+    body += data[8 + size + first:8 + size + last]
+text = json.dumps(out).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + body)
+PYTHON
+expect 0 "5 targets" explain -w "$model" -t "$work/examples.safetensors" \
+  --maps-out "$work/by_examples.safetensors"
+agree vit_p8_d48_l4 "$work/by_examples.safetensors" 6
 
 expect 16 "maps.safetensors: exists" explain -w "$model" -t "$images" \
   --maps-out "$work/maps.safetensors"
@@ -36,7 +69,7 @@ expect 4 'did you mean "smooth_cdam"' explain -w "$model" -t "$images" -e smoth_
   --maps-out "$work/x.safetensors"
 expect 4 "head.0" explain -w "$model" -t "$images" -T malignancy --maps-out "$work/x.safetensors"
 expect 2 "nothing to write" explain -w "$model" -t "$images"
-expect 2 "either --tensor FILE or --crops FILE" explain -w "$model" -o "$work/x"
+expect 2 "one of --tensor FILE, --crops FILE, --input PATH and --result DIR" explain -w "$model" -o "$work/x"
 expect 13 'no tensor "input"' explain -w "$model" -t "$model" -o "$work/x"
 expect 2 "given twice" explain -w "$model" -t "$images" -e cdam,cdam -o "$work/x"
 expect 2 "--level is 'much'" explain -w "$model" -t "$images" --level much -o "$work/x"
@@ -63,6 +96,97 @@ with h5py.File(sys.argv[1]) as f:
     assert f["maps/attention_map"].shape == (1, 1, 8, 8)
 PYTHON
 
+# Shapes at the edge: one head and one patch, a grid that is not square with registers, no prediction
+# head, heads that read more than CLS.
+# make_images HEIGHT WIDTH FILE
+make_images() {
+  python3 - "$@" <<'PYTHON'
+import json, struct, sys
+height, width = int(sys.argv[1]), int(sys.argv[2])
+n = 3 * height * width
+text = json.dumps({"input": {"dtype": "F32", "shape": [1, 3, height, width],
+                             "data_offsets": [0, 4 * n]}}).encode()
+values = struct.pack(f"<{n}f", *[((i * 37) % 101) / 50 - 1 for i in range(n)])
+open(sys.argv[3], "wb").write(struct.pack("<Q", len(text)) + text + values)
+PYTHON
+}
+# init NAME LINE...: seeded weights of a small model
+init() {
+  local name=$1
+  shift
+  printf '%s\n' 'patch_size: 8' 'depth: 2' 'mlp_dim: 64' "$@" >"$work/$name.yaml"
+  expect 0 "" weights init "$work/$name.yaml" -o "$work/$name.safetensors"
+}
+# change FILE TO WHAT: a weight file whose head reads more than CLS, or that has none
+change() {
+  python3 - "$@" <<'PYTHON'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+header, out, body = json.loads(data[8:8 + size]), {}, b""
+for name, tensor in header.items():
+    if name == "__metadata__":
+        out[name] = {k: v for k, v in tensor.items()
+                     if sys.argv[3] != "headless" or k not in ("num_classes", "heads")}
+        continue
+    if sys.argv[3] == "headless" and name.startswith("head"):
+        continue
+    first, last = tensor["data_offsets"]
+    content, shape = data[8 + size + first:8 + size + last], tensor["shape"]
+    if sys.argv[3] == "mean" and name.startswith("norm."):
+        name = "fc_" + name
+    if sys.argv[3] == "both" and name == "head.weight":
+        content, shape = content * 2, [shape[0], 2 * shape[1]]
+    out[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(content)]}
+    body += content
+text = json.dumps(out).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + body)
+PYTHON
+}
+
+init one 'image_height: 8' 'image_width: 8' 'embed_dim: 24' 'num_heads: 1' 'heads: [malignancy]'
+init wide 'image_height: 16' 'image_width: 40' 'embed_dim: 32' 'num_heads: 4' 'num_registers: 2' \
+  'heads: [malignancy]'
+make_images 8 8 "$work/one_image.safetensors"
+make_images 16 40 "$work/wide_image.safetensors"
+most=cdam,cdam_routed,cdam_content,smooth_cdam,integrated_cdam,attention_map,attention_rollout
+most=$most,relevance_propagation,partial_lrp,transformer_attribution,attention_gradcam
+most=$most,input_x_gradient,integrated_gradients,smoothgrad
+expect 0 "14 estimators" explain -w "$work/one.safetensors" -t "$work/one_image.safetensors" -e "$most" \
+  --samples 10 --figures none -o "$work/one"
+for alone in token_ablation occlusion; do
+  expect 9 "patch" explain -w "$work/one.safetensors" -t "$work/one_image.safetensors" -e "$alone" \
+    -o "$work/none"
+done
+expect 0 "17 estimators" explain -w "$work/wide.safetensors" -t "$work/wide_image.safetensors" -e all \
+  --samples 10 --figures none -o "$work/wide"
+python3 - "$work/wide/maps.h5" <<'PYTHON' || fail "maps of a grid that is not square"
+import sys, h5py, numpy as np
+with h5py.File(sys.argv[1]) as f:
+    assert f["maps/cdam"].shape == (1, 1, 2, 5) and f["maps/smoothgrad"].shape == (1, 1, 16, 40)
+    parts = f["maps/cdam_routed"][()] + f["maps/cdam_content"][()]
+    assert np.abs(parts - f["maps/cdam"][()]).max() <= 1e-5 * np.abs(parts).max()
+PYTHON
+change "$model" "$work/headless.safetensors" headless
+python3 - "$images" "$work/plain_image.safetensors" <<'PYTHON'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+size = struct.unpack("<Q", data[:8])[0]
+first, last = json.loads(data[8:8 + size])["input"]["data_offsets"]
+text = json.dumps({"input": {"dtype": "F32", "shape": [1, 3, 64, 64],
+                             "data_offsets": [0, last - first]}}).encode()
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + data[8 + size + first:8 + size + last])
+PYTHON
+expect 2 "no prediction head" explain -w "$work/headless.safetensors" -t "$work/plain_image.safetensors" \
+  -o "$work/none"
+# ... but a concept is a target without a head.
+expect 0 "1 target" explain -w "$work/headless.safetensors" -t "$work/examples.safetensors" \
+  -e cdam,relevance_propagation --figures none -o "$work/headless"
+change "$model" "$work/mean.safetensors" mean
+expect 13 "norm.weight" explain -w "$work/mean.safetensors" -t "$images" -o "$work/none"
+change "$model" "$work/both.safetensors" both
+expect 13 "head.weight" explain -w "$work/both.safetensors" -t "$images" -o "$work/none"
+
 if [ -e "$data/lidc_nodule_crops.h5" ]; then
   printf 'base: vit_tiny_patch8\nimage_height: 64\nimage_width: 64\ndepth: 2\n%s\n' \
     'heads: [malignancy, "biomarkers:outputs=8:hidden=16:regression"]' >"$work/model.yaml"
@@ -75,6 +199,16 @@ if [ -e "$data/lidc_nodule_crops.h5" ]; then
     --set data.pixels=64 --split validate)
   expect 0 "nodules against" "${create[@]}" --where 'spiculation>=4' --against 'spiculation<2' \
     -o "$work/concept.safetensors"
+  expect 0 "2 nodules against" "${create[@]}" --members \
+    "$(python3 - "$work/concept.safetensors" <<'PYTHON'
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+print(",".join(header["__metadata__"]["members"].split(",")[:2]))
+PYTHON
+    )" --against 'spiculation<2' -o "$work/named.safetensors"
+  expect 4 "no nodule of the split" "${create[@]}" --members nobody-nodule-1 -o "$work/none.safetensors"
+  expect 2 "either --where RULE or --members LIST" "${create[@]}" -o "$work/none.safetensors"
   expect 16 "exists" "${create[@]}" --where 'spiculation>=4' -o "$work/concept.safetensors"
   expect 2 "spiculation>=4" "${create[@]}" --where 'spikes>=4' -o "$work/none.safetensors"
   expect 20 "none of" "${create[@]}" --where 'spiculation>5' -o "$work/none.safetensors"
@@ -86,4 +220,28 @@ if [ -e "$data/lidc_nodule_crops.h5" ]; then
   expect 10 "made with weights" explain -w "$work/other.safetensors" \
     -d "$data/lidc_nodule_crops.h5" --set data.pixels=64 -c "$work/concept.safetensors" -o "$work/none"
 fi
+
+# A series and the result of a run on it give the same maps, and those of the run.
+init run 'image_height: 32' 'image_width: 32' 'embed_dim: 32' 'num_heads: 4' \
+  'heads: [malignancy, "biomarkers:outputs=8:hidden=16:regression"]'
+expect 0 "" phantom -o "$work/patient" --matrix 128 --slice-spacing 5 --seed 3
+expect 0 "UNTRAINED" run --input "$work/patient" -w "$work/run.safetensors" -o "$work/results" \
+  --set figure.write=false --set capture.write=false
+result=$(dirname "$(find "$work/results" -name results.h5)")
+methods=cdam,attention_map
+shared=(explain -w "$work/run.safetensors" -e "$methods" --first 1 --count 1)
+expect 0 "3 images, 9 targets" "${shared[@]}" --input "$work/patient" -o "$work/of_series"
+expect 0 "3 images, 9 targets" "${shared[@]}" --result "$result" -o "$work/of_result"
+diff -r "$work/of_series" "$work/of_result" || fail "a series and its result are explained differently"
+python3 - "$result/results.h5" "$work/of_series/maps.h5" <<'PYTHON' || fail "not the maps of the run"
+import sys, h5py, numpy as np
+with h5py.File(sys.argv[1]) as run, h5py.File(sys.argv[2]) as maps:
+    ours, theirs = maps["maps/cdam"][()], run["explanation/cdam"][1]
+    assert ours.shape == theirs.shape and np.abs(theirs).max() > 0
+    assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+PYTHON
+expect 20 "no more than --first" explain -w "$work/run.safetensors" --result "$result" --first 99 \
+  -o "$work/none"
+expect 2 "belong to --input" explain -w "$work/run.safetensors" --result "$result" --series all \
+  -o "$work/none"
 finish

@@ -5,7 +5,7 @@
 
 #include "cdam_estimator.h"
 #include "cdam_reference.h"
-#include "lc_random.h"
+#include "transformer_attribution_values.h"
 
 #define TOLERANCE 1e-3
 
@@ -123,22 +123,6 @@ static void test_concepts(void **state) {
   }
 }
 
-/* The map when every token entering the first block is off by up to `units` roundings. */
-static void shaken_map(struct fixture *f, double units, uint64_t index, struct cdam_maps *maps) {
-  const struct cdam_estimator *estimator;
-  assert_ok(cdam_estimator_find("transformer_attribution", &estimator, &test_err));
-  size_t size = f->trace.tokens * f->r.model.arch.embed_dim;
-  float *tokens = f->trace.inputs[0], *kept = malloc(size * sizeof *kept);
-  struct lc_random random;
-  lc_random_init(&random, 3, "shake", index);
-  memcpy(kept, tokens, size * sizeof *kept);
-  for (size_t i = 0; i < size; i++)
-    tokens[i] *= (float)(1 + units * 6e-8 * lc_random_between(&random, -1, 1));
-  assert_ok(cdam_estimate(estimator, &f->task, maps, &test_err));
-  memcpy(tokens, kept, size * sizeof *kept);
-  free(kept);
-}
-
 /* Largest difference of a map from a multiple of another, as a share of its largest value. */
 static double shape_difference(const float *a, const float *b, size_t n) {
   double ab = 0, aa = 0, worst = 0, largest = 0;
@@ -153,35 +137,39 @@ static double shape_difference(const float *a, const float *b, size_t n) {
 
 /* Transformer attribution divides by sums that nearly cancel. In vit_p8_d32_l3 the product of CLS
  * query and first patch key in one head of block 1 is 6e-5, a sum of eight terms of order one: its
- * float32 value has two good digits, and the whole map is proportional to its inverse. No program
- * can agree with that number to 1e-3 but one that rounds in the same order. So there the reference
- * must agree up to a factor, and the factor must be one that rounding explains. */
+ * float32 value has two good digits, and the whole map is proportional to its inverse. PyTorch's
+ * own float32 is off from its float64 by 3.9e-2 or 6.5e-2 there, depending on its kernels, and the
+ * published value, computed in float32, by 1.6e-2. So the truth is PyTorch's float64 of the same
+ * rules, which must be met; the published value must be met up to a factor that rounding explains.
+ */
 static void test_transformer_attribution(void **state) {
   (void)state;
+  const struct {
+    const double *exact;
+    double rounding;
+  } expected[2] = {{vit_p8_d32_l3_attribution, 3.9e-2}, {vit_p8_d48_l4_attribution, TOLERANCE}};
   for (int m = 0; m < 2; m++) {
     struct fixture f;
     open_fixture(&f, models[m]);
+    const struct cdam_estimator *estimator;
+    struct cdam_maps maps;
     size_t count;
-    float *expected = reference_tensor(&f.r, "transformer_attribution", &count);
-    struct cdam_maps exact, moved;
-    shaken_map(&f, 0, 0, &exact);
-    double largest, difference = lc_test_difference(exact.scores, expected, count, &largest);
-    double spread = 0;
-    for (uint64_t k = 0; k < 8; k++) {
-      shaken_map(&f, 3, k, &moved);
-      spread = fmax(spread, lc_test_difference(moved.scores, exact.scores, count, NULL) / largest);
-      cdam_maps_free(&moved);
-    }
-    printf("%s: differs by %.2g of the largest value; rounding moves the map by %.2g\n", models[m],
-           difference / largest, spread);
-    if (m == 1) assert_true(difference <= TOLERANCE * largest);
-    assert_true(difference <= fmax(TOLERANCE, spread) * largest);
-    assert_true(spread < 0.2);
+    float *published = reference_tensor(&f.r, "transformer_attribution", &count);
+    assert_ok(cdam_estimator_find("transformer_attribution", &estimator, &test_err));
+    assert_ok(cdam_estimate(estimator, &f.task, &maps, &test_err));
+    double largest, difference = lc_test_difference(maps.scores, published, count, &largest);
+    double worst = 0;
+    for (size_t i = 0; i < count; i++)
+      worst = fmax(worst, fabs((double)maps.scores[i] - expected[m].exact[i]));
+    printf("%s: %.2g of the largest value from float64, %.2g from the published float32\n",
+           models[m], worst / largest, difference / largest);
+    assert_true(worst <= 1e-6 * largest);
+    assert_true(difference <= expected[m].rounding * largest);
     for (size_t t = 0; t < f.task.n_targets; t++)
-      assert_true(shape_difference(exact.scores + t * f.trace.patches,
-                                   expected + t * f.trace.patches, f.trace.patches) <= 2e-3);
-    cdam_maps_free(&exact);
-    free(expected);
+      assert_true(shape_difference(maps.scores + t * f.trace.patches,
+                                   published + t * f.trace.patches, f.trace.patches) <= 2e-3);
+    cdam_maps_free(&maps);
+    free(published);
     close_fixture(&f);
   }
 }

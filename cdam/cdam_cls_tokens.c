@@ -1,0 +1,296 @@
+/* Where the closed form meets the tokens: the attention of CLS, and what tokens say along w. */
+#include <math.h>
+#include <string.h>
+
+#include "cdam_cls_rows.h"
+#include "cdam_vector.h"
+
+static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
+  return e->tokens +
+         (input * e->layout.panels + panel) * e->model->arch.embed_dim * e->layout.panel;
+}
+
+/* Rows that read an input's normed tokens: with the norm folded into them, a token's reading is
+ * rstd * (token . row - along * mean) + constant. */
+struct reader {
+  size_t m;
+  float *rows; /* [m, dim]: the caller's, multiplied by the norm's weight */
+  float *along, *constant;
+};
+
+static struct reader make_reader(const struct cdam_cls *e, size_t m, float *rows) {
+  size_t dim = e->model->arch.embed_dim;
+  struct reader r = {m, rows, e->rows->along, e->rows->along + m};
+  for (size_t k = 0; k < m && e->norm; k++) {
+    float *row = rows + k * dim;
+    r.constant[k] = cdam_vector_dot(row, e->norm->bias, dim);
+    cdam_vector_multiply(row, e->norm->weight, dim, row);
+    r.along[k] = cdam_vector_sum(row, dim);
+  }
+  return r;
+}
+
+/* One panel's readings, out [m, ld_tokens] at the panel's first token. */
+static void read_panel(const struct cdam_cls *e, const struct reader *r, size_t input, size_t panel,
+                       float *out) {
+  size_t dim = e->model->arch.embed_dim, n = e->layout.panel, ldt = e->layout.ld;
+  vit_kernels()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, NULL);
+  size_t at = input * ldt + panel * n;
+  for (size_t k = 0; k < r->m && e->norm; k++)
+    cdam_vector_norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);
+}
+
+/* Scores of one panel, and of its tokens alone: softmax, its maximum and sum, and the mean under it
+ * (before the norm's weight and bias). */
+static void attend_panel(const struct cdam_cls *e, const struct reader *u, size_t input,
+                         size_t panel) {
+  const struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, heads = u->m, n = e->layout.panel, ldt = e->layout.ld;
+  size_t first = panel * n, left = e->layout.tokens - first, used = left < n ? left : n;
+  float *scores = r->scores + input * heads * ldt + first;
+  float *attention = r->attention + input * heads * ldt + first;
+  float *means = r->means + panel * heads * dim;
+  read_panel(e, u, input, panel, scores);
+  for (size_t h = 0; h < heads; h++) {
+    size_t at = panel * heads + h;
+    float *weighted = r->weighted + h * ldt + first;
+    r->tops[at] = cdam_vector_softmax(scores + h * ldt, used, n, attention + h * ldt, r->sums + at);
+    if (e->norm)
+      cdam_vector_multiply(attention + h * ldt, e->rstd + input * ldt + first, n, weighted);
+    else
+      memcpy(weighted, attention + h * ldt, n * sizeof *weighted);
+  }
+  vit_kernels()->gemm_nt(heads, dim, n, r->weighted + first, ldt, panel_of(e, input, panel), n,
+                         means, dim, false);
+  for (size_t h = 0; h < heads && e->norm; h++) {
+    float mean = cdam_vector_dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
+    for (size_t k = 0; k < dim; k++) means[h * dim + k] -= mean;
+  }
+}
+
+/* Panels' softmaxes to the one over all tokens: attention is scaled, the first panel's means become
+ * the attended tokens [heads, dim]. */
+static void join_panels(const struct cdam_cls *e, size_t input, size_t heads) {
+  const struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, n = e->layout.panel, panels = e->layout.panels;
+  for (size_t h = 0; h < heads; h++) {
+    float *attention = r->attention + (input * heads + h) * e->layout.ld, top = r->tops[h];
+    float *mean = r->means + h * dim, total = 0;
+    for (size_t p = 1; p < panels; p++)
+      if (r->tops[p * heads + h] > top) top = r->tops[p * heads + h];
+    for (size_t p = 0; p < panels; p++)
+      total += r->sums[p * heads + h] *= expf(r->tops[p * heads + h] - top);
+    for (size_t p = 0; p < panels; p++) {
+      float share = r->sums[p * heads + h] / total;
+      cdam_vector_scale(attention + p * n, n, share);
+      if (p == 0)
+        cdam_vector_scale(mean, dim, share);
+      else
+        cdam_vector_add(mean, mean + p * heads * dim, dim, share, mean);
+    }
+    for (size_t k = 0; k < dim && e->norm; k++)
+      mean[k] = mean[k] * e->norm->weight[k] + e->norm->bias[k];
+  }
+}
+
+/* The normed CLS token of every input, a column each. */
+static void first_tokens(const struct cdam_cls *e, size_t n) {
+  size_t dim = e->model->arch.embed_dim, panel = e->layout.panel, ldt = e->layout.ld;
+  for (size_t k = 0; k < dim; k++)
+    for (size_t i = 0; i < n; i++) {
+      float *to = e->rows->first + k * e->ld + i;
+      if (e->shared) {
+        *to = e->factor[i * ldt] * e->common[k * panel] + e->offset[k * e->ld + i];
+        continue;
+      }
+      *to = panel_of(e, i, 0)[k * panel];
+      if (!e->norm) continue;
+      *to = (*to - e->mean[i * ldt]) * e->rstd[i * ldt] * e->norm->weight[k] + e->norm->bias[k];
+    }
+}
+
+/* A panel is asked for, read and averaged while it lies in cache. */
+static void attend_own(struct cdam_cls *e, size_t n) {
+  const struct vit_arch *arch = &e->model->arch;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ld = e->ld, ldt = e->layout.ld;
+  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  for (size_t i = 0; i < n; i++) {
+    float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
+    struct reader u = make_reader(e, heads, r->directions + i * heads * dim);
+    for (size_t p = 0; p < e->layout.panels; p++) {
+      if (p > 0) e->fill(e->context, i, p);
+      attend_panel(e, &u, i, p);
+    }
+    join_panels(e, i, heads);
+    /* From here on scores hold a * s, which is all that the routed part needs. */
+    cdam_vector_multiply(attention, scores, heads * ldt, scores);
+    for (size_t k = 0; k < heads * dim; k++) r->folded[k * ld + i] = r->means[k];
+  }
+  for (size_t h = 0; h < heads; h++)
+    vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
+                        r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
+  vit_kernels()->transpose(dim, ld, r->mixed, ld, r->attended, dim);
+}
+
+/* rows [m, dim] against all shared tokens: out [m, ld_tokens]. */
+static void against_common(const struct cdam_cls *e, size_t m, const float *rows, float *out) {
+  size_t dim = e->model->arch.embed_dim, panel = e->layout.panel;
+  for (size_t p = 0; p < e->layout.panels; p++)
+    vit_kernels()->gemm(m, panel, dim, rows, dim, 1, e->common + p * dim * panel, panel,
+                        out + p * panel, e->layout.ld, NULL);
+}
+
+static void attend_shared(struct cdam_cls *e, size_t n) {
+  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_arch *arch = &e->model->arch;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ld = e->ld, ldt = e->layout.ld;
+  size_t panel = e->layout.panel, width = e->width;
+  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  float *shift = r->shift + dim * ld;
+  kernels->gemm(dim, ld, dim, wv, dim, 1, e->offset, ld, r->shift, ld, NULL);
+  kernels->transpose(dim, ld, r->shift, ld, shift, dim);
+  kernels->transpose(dim, ld, e->offset, ld, r->mixed, dim);
+  against_common(e, n * heads, r->directions, r->scores);
+  for (size_t i = 0; i < n; i++) {
+    float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
+    for (size_t h = 0; h < heads; h++) {
+      const float *u = r->directions + (i * heads + h) * dim;
+      float *s = scores + h * ldt, *a = attention + h * ldt, sum;
+      cdam_vector_affine(e->factor + i * ldt, cdam_vector_dot(u, r->mixed + i * dim, dim), ldt, s);
+      (void)cdam_vector_softmax(s, e->layout.tokens, ldt, a, &sum);
+      cdam_vector_multiply(a, s, ldt, s);
+      cdam_vector_multiply(a, e->factor + i * ldt, ldt, r->weighted + (i * heads + h) * ldt);
+    }
+  }
+  for (size_t h = 0; h < heads; h++)
+    for (size_t p = 0; p < e->layout.panels; p++)
+      kernels->gemm_nt(n, width, panel, r->weighted + h * ldt + p * panel, heads * ldt,
+                       e->values + (p * dim + h * width) * panel, panel, r->attended + h * width,
+                       dim, p > 0);
+  cdam_vector_add(r->attended, shift, n * dim, 1, r->attended);
+  kernels->transpose(ld, dim, r->attended, dim, r->mixed, ld);
+}
+
+void cdam_cls_attend(struct cdam_cls *e, size_t n) {
+  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_arch *arch = &e->model->arch;
+  const struct vit_block *block = &e->model->blocks[arch->depth - 1];
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ld = e->ld;
+  const float *wk = block->qkv.weight + dim * dim, *bias = block->qkv.bias;
+  float temperature = 1 / sqrtf((float)width);
+  for (size_t i = 0; i < n && !e->shared; i++) e->fill(e->context, i, 0);
+  first_tokens(e, n);
+  struct vit_epilogue with_bias = {.bias = bias};
+  kernels->gemm(dim, ld, dim, block->qkv.weight, dim, 1, r->first, ld, r->query, ld, &with_bias);
+  for (size_t k = 0; k < dim * ld; k++) r->query[k] *= temperature;
+  for (size_t h = 0; h < heads; h++)
+    kernels->gemm(dim, ld, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
+                  r->folded + h * dim * ld, ld, NULL);
+  kernels->transpose(heads * dim, ld, r->folded, ld, r->directions, heads * dim);
+  if (e->shared)
+    attend_shared(e, n);
+  else
+    attend_own(e, n);
+  for (size_t k = 0; bias && k < dim; k++)
+    for (size_t i = 0; i < n; i++) r->mixed[k * ld + i] += bias[2 * dim + k];
+}
+
+/* Attention Grad-CAM of one target: df/da_hi = r_ih + b_v,h . g_h, averaged over the patches, times
+ * a_hi, averaged over the heads, negative sums dropped. g: df/do; reads: [heads, ld_tokens]. */
+static void add_gradcam(const struct cdam_cls *e, size_t input, const float *g, const float *reads,
+                        float weight, float *map) {
+  const struct vit_arch *arch = &e->model->arch;
+  const float *bias = e->model->blocks[arch->depth - 1].qkv.bias;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ldt = e->layout.ld;
+  size_t skip = vit_arch_prefix(arch), patches = e->layout.tokens - skip;
+  float *sum = e->rows->sum;
+  memset(sum, 0, patches * sizeof *sum);
+  for (size_t h = 0; h < heads; h++) {
+    double gradient = 0, constant = 0;
+    for (size_t i = skip; i < e->layout.tokens; i++) gradient += (double)reads[h * ldt + i];
+    for (size_t k = h * width; bias && k < (h + 1) * width; k++)
+      constant += (double)bias[2 * dim + k] * (double)g[k];
+    float mean = (float)(gradient / (double)patches + constant) / (float)heads;
+    const float *attention = e->rows->attention + (input * heads + h) * ldt + skip;
+    for (size_t i = 0; i < patches; i++) sum[i] += mean * attention[i];
+  }
+  for (size_t i = 0; i < patches; i++) map[i] += weight * (sum[i] > 0 ? sum[i] : 0);
+}
+
+/* One head's share of one input's scores for one target. g: its df/do; reads: r. */
+static void add_head(const struct cdam_cls *e, size_t input, size_t head, const float *g,
+                     const float *reads, const struct cdam_cls_sum *sum, size_t at) {
+  const struct cdam_cls_rows *r = e->rows;
+  const struct vit_arch *arch = &e->model->arch;
+  size_t skip = vit_arch_prefix(arch), patches = e->layout.tokens - skip;
+  size_t row = (input * arch->num_heads + head) * e->layout.ld + skip;
+  const float *a = r->attention + row, *k = r->scores + row;
+  /* sum_j a_j r_j */
+  float mean = cdam_vector_dot(r->attended + input * arch->embed_dim + head * e->width,
+                               g + head * e->width, e->width);
+  reads += skip;
+  if (sum->maps) cdam_vector_add_scores(a, k, reads, patches, mean, sum->weight, sum->maps + at);
+  if (sum->routed) cdam_vector_add_routed(k, reads, patches, mean, sum->weight, sum->routed + at);
+  if (sum->content) cdam_vector_add_content(a, reads, patches, sum->weight, sum->content + at);
+}
+
+static size_t map_at(const struct cdam_cls *e, const struct cdam_cls_sum *sum, size_t input,
+                     size_t target) {
+  size_t patches = e->layout.tokens - vit_arch_prefix(&e->model->arch);
+  return input * sum->map_stride + target * patches;
+}
+
+static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
+                     const struct cdam_cls_sum *sum) {
+  const struct vit_arch *arch = &e->model->arch;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = e->layout.ld;
+  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  for (size_t h = 0; h < heads; h++)
+    cdam_cls_product(n * chunk, dim, e->width, r->branch + h * e->width, dim,
+                     wv + h * e->width * dim, dim, r->reading + h * dim, heads * dim, false);
+  for (size_t i = 0; i < n; i++) {
+    struct reader w = make_reader(e, chunk * heads, r->reading + i * chunk * heads * dim);
+    for (size_t p = 0; p < e->layout.panels; p++)
+      read_panel(e, &w, i, p, r->reads + p * e->layout.panel);
+    for (size_t t = 0; t < chunk; t++) {
+      const float *g = r->branch + (i * chunk + t) * dim, *reads = r->reads + t * heads * ldt;
+      size_t at = map_at(e, sum, i, first + t);
+      for (size_t h = 0; h < heads; h++) add_head(e, i, h, g, reads + h * ldt, sum, at);
+      if (sum->gradcam) add_gradcam(e, i, g, reads, sum->weight, sum->gradcam + at);
+    }
+  }
+}
+
+static void read_shared(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
+                        const struct cdam_cls_sum *sum) {
+  const struct vit_arch *arch = &e->model->arch;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, width = e->width, panel = e->layout.panel, ldt = e->layout.ld;
+  const float *shift = r->shift + dim * e->ld;
+  for (size_t h = 0; h < arch->num_heads; h++) {
+    for (size_t p = 0; p < e->layout.panels; p++)
+      vit_kernels()->gemm(n * chunk, panel, width, r->branch + h * width, dim, 1,
+                          e->values + (p * dim + h * width) * panel, panel, r->reads + p * panel,
+                          ldt, NULL);
+    for (size_t i = 0; i < n; i++)
+      for (size_t t = 0; t < chunk; t++) {
+        const float *g = r->branch + (i * chunk + t) * dim;
+        float *reads = r->reads + (i * chunk + t) * ldt;
+        float constant = cdam_vector_dot(shift + i * dim + h * width, g + h * width, width);
+        cdam_vector_affine(e->factor + i * ldt, constant, ldt, reads);
+        add_head(e, i, h, g, reads, sum, map_at(e, sum, i, first + t));
+      }
+  }
+}
+
+void cdam_cls_read(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
+                   const struct cdam_cls_sum *sum) {
+  if (e->shared)
+    read_shared(e, n, first, chunk, sum);
+  else
+    read_own(e, n, first, chunk, sum);
+}

@@ -1,0 +1,15 @@
+// The data set of a storage commitment result (PS3.4 table J.3-2). Used only inside this room.
+#ifndef CT_COMMITMENT_RESULT_HPP
+#define CT_COMMITMENT_RESULT_HPP
+
+#include "ct_commitment.h"
+#include "ct_dcmtk.hpp"
+
+namespace ct_net {
+
+// False for a data set without a valid transaction UID. Items without a UID are left out.
+bool read_commitment(DcmDataset &dataset, ct_commitment_result &result);
+
+} // namespace ct_net
+
+#endif

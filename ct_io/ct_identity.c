@@ -1,0 +1,38 @@
+#include "ct_identity.h"
+
+#include <string.h>
+
+#include "ct_header.h"
+#include "lc_text.h"
+
+bool ct_identity_uid_plausible(const char *uid) {
+  size_t length = strlen(uid);
+  return length > 0 && length < CT_UID_SIZE && strspn(uid, "0123456789.") == length;
+}
+
+lc_status ct_identity_read(struct ct_identity *identity, const char *path, struct lc_error *err) {
+  memset(identity, 0, sizeof *identity);
+  struct ct_header header;
+  ct_file_kind kind = ct_header_read(&header, path, err);
+  if (kind == CT_FILE_OTHER) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a DICOM object", path);
+  if (kind != CT_FILE_OBJECT) return LC_ERR_FORMAT;
+  const struct ct_series *series = &header.series;
+  const struct ct_slice *slice = &header.frames[0].slice;
+  memcpy(identity->study_instance_uid, series->study_instance_uid, CT_UID_SIZE);
+  memcpy(identity->series_instance_uid, series->series_instance_uid, CT_UID_SIZE);
+  memcpy(identity->sop_instance_uid, slice->sop_instance_uid, CT_UID_SIZE);
+  memcpy(identity->sop_class_uid, slice->sop_class_uid, CT_UID_SIZE);
+  lc_text_copy(identity->modality, sizeof identity->modality, series->modality);
+  ct_header_free(&header);
+  const struct {
+    const char *name, *uid;
+  } uids[] = {{"StudyInstanceUID", identity->study_instance_uid},
+              {"SeriesInstanceUID", identity->series_instance_uid},
+              {"SOPInstanceUID", identity->sop_instance_uid},
+              {"SOPClassUID", identity->sop_class_uid}};
+  for (size_t i = 0; i < sizeof uids / sizeof *uids; i++)
+    if (!ct_identity_uid_plausible(uids[i].uid))
+      LC_FAIL(err, LC_ERR_FORMAT, "%s: %s '%s', expected 1 to 64 digits and dots", path,
+              uids[i].name, uids[i].uid);
+  return LC_OK;
+}

@@ -1,0 +1,33 @@
+/* Which object a DICOM file holds, image or not.
+ *
+ * Thread-safety: distinct files may be read from distinct threads. */
+#ifndef CT_IDENTITY_H
+#define CT_IDENTITY_H
+
+#include "ct_series.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct ct_identity {
+  char study_instance_uid[CT_UID_SIZE];
+  char series_instance_uid[CT_UID_SIZE];
+  char sop_instance_uid[CT_UID_SIZE];
+  char sop_class_uid[CT_UID_SIZE];
+  char modality[17];
+};
+
+/* From the data set, not the file meta information. LC_ERR_FORMAT for what is no DICOM, has a
+ * header that cannot be read, or lacks one of the UIDs; each is at most 64 digits and dots, as
+ * archives send them. */
+LC_MUST_CHECK lc_status ct_identity_read(struct ct_identity *identity, const char *path,
+                                         struct lc_error *err);
+
+/* 1 to 64 digits and dots. */
+bool ct_identity_uid_plausible(const char *uid);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

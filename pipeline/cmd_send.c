@@ -1,0 +1,484 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lc_log.h"
+#include "pl_cli.h"
+#include "pl_commands.h"
+#include "pl_send.h"
+#include "pl_send_queue.h"
+#include "pl_table.h"
+
+struct arguments {
+  struct pl_list paths, to, sets;
+  const char *destinations, *outbox;
+  bool echo, status, list, retry, queue_only, overwrite, print_destination;
+  double wait_s;
+  enum pl_table_form form;
+};
+
+enum {
+  KEY_SET = 0x2000,
+  KEY_ECHO,
+  KEY_STATUS,
+  KEY_LIST,
+  KEY_RETRY,
+  KEY_QUEUE,
+  KEY_ONCE,
+  KEY_KEEP,
+  KEY_PRINT
+};
+
+static const struct argp_option options[] = {
+    {"destinations", 'd', "FILE", 0, "YAML file of destinations: names, and below each its keys",
+     1},
+    {"to", 't', "NAME", 0,
+     "A destination of that file or of the outbox, AE_TITLE@HOST:PORT, an https URL of a DICOMweb "
+     "server, or 'all'; may be repeated",
+     1},
+    {"set", KEY_SET, "KEY=VALUE", 0, "Override one key of the destinations; may be repeated", 1},
+    {"print-destination", KEY_PRINT, NULL, 0,
+     "Write the keys of a destination with their defaults and meaning, and stop", 1},
+    {"outbox", 'b', "DIR", 0, "Folder of what is on its way (default lungcdam-outbox)", 2},
+    {"overwrite", 'f', NULL, 0,
+     "Send an object again that was queued under the same UID with another content", 2},
+    {"queue", KEY_QUEUE, NULL, 0, "Only queue, send nothing", 3},
+    {"once", KEY_ONCE, NULL, 0, "Try everything that is due once (default)", 3},
+    {"wait", 'w', "SECONDS", 0, "Keep trying for so long until all has arrived", 3},
+    {"keep-trying", KEY_KEEP, NULL, 0, "Keep trying until all has arrived or is refused", 3},
+    {"retry", KEY_RETRY, NULL, 0, "Queue refused objects again, and try what waits at once", 3},
+    {"echo", KEY_ECHO, NULL, 0, "Ask the destinations whether they answer (C-ECHO), send nothing",
+     4},
+    {"status", KEY_STATUS, NULL, 0, "Show how it stands with each destination, send nothing", 4},
+    {"list", KEY_LIST, NULL, 0, "Show each object of the outbox, send nothing", 4},
+    {"json", 'j', NULL, 0, "Tables as JSON", 5},
+    {"csv", 'c', NULL, 0, "Tables as CSV", 5},
+    {0}};
+
+static void keep(struct pl_list *list, const char *text, struct argp_state *state) {
+  struct lc_error err;
+  if (pl_list_add(list, text, &err) != LC_OK)
+    argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+}
+
+static void parse_wait(struct arguments *arguments, const char *arg, struct argp_state *state) {
+  if (!lc_text_to_double(arg, &arguments->wait_s) || arguments->wait_s < 0 ||
+      arguments->wait_s > 1e9)
+    argp_error(state, "--wait is '%s', expected a number of seconds from 0 to 10^9", arg);
+}
+
+static error_t parse_flag(int key, struct arguments *arguments) {
+  switch (key) {
+  case 'f':
+    arguments->overwrite = true;
+    return 0;
+  case KEY_PRINT:
+    arguments->print_destination = true;
+    return 0;
+  case KEY_QUEUE:
+    arguments->queue_only = true;
+    return 0;
+  case KEY_ONCE:
+    arguments->wait_s = 0;
+    return 0;
+  case KEY_KEEP:
+    arguments->wait_s = HUGE_VAL;
+    return 0;
+  case KEY_RETRY:
+    arguments->retry = true;
+    return 0;
+  case KEY_ECHO:
+    arguments->echo = true;
+    return 0;
+  case KEY_STATUS:
+    arguments->status = true;
+    return 0;
+  case KEY_LIST:
+    arguments->list = true;
+    return 0;
+  case 'j':
+    arguments->form = PL_TABLE_JSON;
+    return 0;
+  case 'c':
+    arguments->form = PL_TABLE_CSV;
+    return 0;
+  default:
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct arguments *arguments = (struct arguments *)state->input;
+  switch (key) {
+  case 'd':
+    arguments->destinations = arg;
+    return 0;
+  case 't':
+    keep(&arguments->to, arg, state);
+    return 0;
+  case KEY_SET:
+    keep(&arguments->sets, arg, state);
+    return 0;
+  case 'b':
+    arguments->outbox = arg;
+    return 0;
+  case 'w':
+    parse_wait(arguments, arg, state);
+    return 0;
+  case ARGP_KEY_ARG:
+    keep(&arguments->paths, arg, state);
+    return 0;
+  case ARGP_KEY_END:
+    if (arguments->echo + arguments->status + arguments->list + arguments->print_destination > 1)
+      argp_error(state, "--echo, --status, --list and --print-destination exclude each other");
+    if ((arguments->echo || arguments->status || arguments->list) && arguments->paths.n > 0)
+      argp_error(state, "--echo, --status and --list take no files");
+    return 0;
+  default:
+    return parse_flag(key, arguments);
+  }
+}
+
+static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[PATH...]",
+    .doc = "Send DICOM objects to archives by C-STORE or STOW-RS. PATH is a file or a folder, for "
+           "example what 'lungcdam export' or 'lungcdam run' wrote. Objects wait in an outbox "
+           "until they have arrived; without PATH, what waits there is sent.\v"
+           "Examples:\n"
+           "  lungcdam send --echo --to PACS@pacs.example.org:104\n"
+           "  lungcdam send -d destinations.yaml --to pacs --wait 600 lungcdam-dicom\n"
+           "  lungcdam send --status\n"
+           "  lungcdam send                       try what waits in the outbox\n"
+           "  lungcdam send --print-destination   all keys of a destination\n"
+           "\n"
+           "Sending twice does no harm. Passwords and tokens are read from a file or the "
+           "environment, which credentials.file or credentials.variable names.",
+    .children = children};
+
+/* One command on its way. */
+struct sending {
+  const struct arguments *arguments;
+  struct pl_destinations known;  /* of the file, the command line and the outbox */
+  struct pl_destinations chosen; /* those of the command line; shares the texts of known */
+  struct pl_outbox outbox;
+  struct pl_queue_count queued;
+};
+
+/* -- destinations --------------------------------------------------------------------------- */
+
+static lc_status override(const struct arguments *arguments, struct pl_destination *destination,
+                          struct lc_error *err) {
+  for (size_t i = 0; i < arguments->sets.n; i++) {
+    char key[128], origin[160];
+    const char *text = arguments->sets.items[i], *equals = strchr(text, '=');
+    if (!equals || equals == text || equals - text >= (long)sizeof key)
+      LC_FAIL(err, LC_ERR_USAGE, "--set %.100s: expected KEY=VALUE", text);
+    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
+    snprintf(origin, sizeof origin, "--set %.120s", text);
+    LC_TRY(pl_schema_set(&pl_destination_schema, destination, origin, key, equals + 1, err));
+  }
+  LC_TRY(pl_destination_settle(destination, err));
+  return pl_destination_check(destination, err);
+}
+
+static lc_status no_such(const struct pl_destinations *known, const char *name,
+                         struct lc_error *err) {
+  const char *names[64];
+  size_t n = 0;
+  for (; n < known->n && n < 64; n++) names[n] = known->items[n].name;
+  const char *nearest = lc_text_nearest(name, names, n);
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "no destination '%.100s'%s%s%s", name,
+          nearest ? ", the nearest is '" : "", nearest ? nearest : "", nearest ? "'" : "");
+}
+
+/* Takes a destination that the outbox keeps and the file does not have. */
+static lc_status choose(struct sending *s, const char *name, struct lc_error *err) {
+  const struct pl_destination *found = pl_destinations_find(&s->known, name);
+  if (!found) return no_such(&s->known, name, err);
+  for (size_t i = 0; i < s->chosen.n; i++)
+    if (strcmp(s->chosen.items[i].name, name) == 0) return LC_OK;
+  s->chosen.items[s->chosen.n++] = *found;
+  return LC_OK;
+}
+
+/* Puts addresses among the known; *name is what the destination is called. */
+static lc_status add_address(struct sending *s, const char *text, char name[PL_DESTINATION_NAME],
+                             struct lc_error *err) {
+  struct pl_destinations one = {0};
+  struct pl_destination *added = NULL;
+  lc_status status = pl_destinations_add_address(&one, text, &added, err);
+  if (status == LC_OK) lc_text_copy(name, PL_DESTINATION_NAME, added->name);
+  pl_destinations_free(&one);
+  if (status != LC_OK || pl_destinations_find(&s->known, name)) return status;
+  return pl_destinations_add_address(&s->known, text, &added, err);
+}
+
+static lc_status choose_all(struct sending *s, struct lc_error *err) {
+  const struct arguments *arguments = s->arguments;
+  s->chosen.items = calloc(s->known.n + arguments->to.n + 1, sizeof *s->chosen.items);
+  if (!s->chosen.items) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate destinations");
+  bool all = arguments->to.n == 0;
+  for (size_t i = 0; i < arguments->to.n; i++) {
+    char name[PL_DESTINATION_NAME];
+    const char *text = arguments->to.items[i];
+    if (strcmp(text, "all") == 0) {
+      all = true;
+    } else if (pl_destination_is_address(text)) {
+      LC_TRY(add_address(s, text, name, err));
+      LC_TRY(choose(s, name, err));
+    } else {
+      LC_TRY(choose(s, text, err));
+    }
+  }
+  for (size_t i = 0; all && i < s->known.n; i++) LC_TRY(choose(s, s->known.items[i].name, err));
+  return LC_OK;
+}
+
+static lc_status prepare_destinations(struct sending *s, struct lc_error *err) {
+  const struct arguments *arguments = s->arguments;
+  if (arguments->destinations)
+    LC_TRY(pl_destinations_read(&s->known, arguments->destinations, err));
+  size_t given = s->known.n;
+  if (s->outbox.sender_lock >= 0) LC_TRY(pl_outbox_kept_destinations(&s->outbox, &s->known, err));
+  LC_TRY(choose_all(s, err));
+  bool files = arguments->paths.n > 0;
+  if (files && arguments->to.n == 0 && (given > 0 ? given : s->known.n) != 1)
+    LC_FAIL(err, LC_ERR_USAGE, "to which destination? --to NAME, or --to all");
+  if ((files || arguments->echo) && s->chosen.n == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "to which destination? --to AE_TITLE@HOST:PORT, or --destinations");
+  for (size_t i = 0; i < s->chosen.n; i++) {
+    struct pl_destination *known = pl_destinations_find(&s->known, s->chosen.items[i].name);
+    LC_TRY(override(arguments, known, err));
+    s->chosen.items[i] = *known; /* overriding replaced texts */
+  }
+  return LC_OK;
+}
+
+/* -- tables --------------------------------------------------------------------------------- */
+
+static void put_time(struct pl_table *table, long long unix_ms) {
+  char text[32];
+  struct tm parts;
+  time_t seconds = (time_t)(unix_ms / 1000);
+  if (unix_ms <= 0 || !gmtime_r(&seconds, &parts)) {
+    pl_table_missing(table);
+    return;
+  }
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  pl_table_text(table, text);
+}
+
+static const struct pl_column status_columns[] = {
+    {"destination", "DESTINATION", false},
+    {"queued", "QUEUED", true},
+    {"sent", "SENT", true},
+    {"confirmed", "CONFIRMED", true},
+    {"refused", "REFUSED", true},
+    {"warnings", "WARNINGS", true},
+    {"damaged", NULL, true},
+    {"failures", "FAILURES", true},
+    {"next_try", "NEXT TRY", false},
+    {"last_failure", "LAST FAILURE", false},
+};
+
+static lc_status put_destination(struct sending *s, const char *name, struct pl_table *table,
+                                 struct lc_error *err) {
+  struct pl_entries entries;
+  struct pl_standing standing;
+  size_t count[PL_STATES] = {0}, warnings = 0;
+  long long next = 0;
+  LC_TRY(pl_outbox_list(&s->outbox, name, &entries, err));
+  pl_outbox_standing(&s->outbox, name, &standing);
+  for (size_t i = 0; i < entries.n; i++) {
+    const struct pl_entry *entry = &entries.items[i];
+    count[entry->state]++;
+    warnings += entry->warning;
+    if (!pl_send_final(&s->known, entry) && (next == 0 || entry->not_before_ms < next))
+      next = entry->not_before_ms;
+  }
+  if (standing.not_before_ms > next) next = standing.not_before_ms;
+  pl_table_text(table, name);
+  for (int k = 0; k < PL_STATES; k++) pl_table_integer(table, (long long)count[k]);
+  pl_table_integer(table, (long long)warnings);
+  pl_table_integer(table, (long long)entries.n_damaged);
+  pl_table_integer(table, standing.failures);
+  put_time(table, next);
+  pl_table_text(table, standing.text);
+  pl_entries_free(&entries);
+  return LC_OK;
+}
+
+static lc_status print_status(struct sending *s, struct lc_error *err) {
+  struct pl_table table;
+  lc_status status = LC_OK;
+  pl_table_init(&table, status_columns, sizeof status_columns / sizeof *status_columns);
+  for (size_t i = 0; i < s->chosen.n && status == LC_OK; i++)
+    status = put_destination(s, s->chosen.items[i].name, &table, err);
+  if (status == LC_OK) status = pl_table_print(&table, s->arguments->form, stdout, err);
+  pl_table_free(&table);
+  return status;
+}
+
+static const struct pl_column list_columns[] = {
+    {"destination", "DESTINATION", false},
+    {"SOPInstanceUID", "OBJECT", false},
+    {"state", "STATE", false},
+    {"attempts", "TRIES", true},
+    {"queued", "QUEUED", false},
+    {"next_try", "NEXT TRY", false},
+    {"warning", NULL, false},
+    {"reason", "REASON", false},
+    {"file", "FILE", false},
+    {"SOPClassUID", NULL, false},
+    {"StudyInstanceUID", NULL, false},
+    {"sha256", NULL, false},
+};
+
+static lc_status print_list(struct sending *s, struct lc_error *err) {
+  struct pl_table table;
+  struct pl_entries entries;
+  LC_TRY(pl_outbox_list(&s->outbox, NULL, &entries, err));
+  pl_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns);
+  for (size_t i = 0; i < entries.n; i++) {
+    const struct pl_entry *entry = &entries.items[i];
+    if (s->arguments->to.n > 0 && !pl_destinations_find(&s->chosen, entry->destination)) continue;
+    pl_table_text(&table, entry->destination);
+    pl_table_text(&table, entry->object.sop_instance_uid);
+    pl_table_text(&table, pl_state_names[entry->state]);
+    pl_table_integer(&table, entry->attempts);
+    put_time(&table, entry->queued_ms);
+    put_time(&table, entry->not_before_ms);
+    pl_table_bool(&table, entry->warning);
+    pl_table_text(&table, entry->text);
+    pl_table_text(&table, entry->source);
+    pl_table_text(&table, entry->object.sop_class_uid);
+    pl_table_text(&table, entry->object.study_instance_uid);
+    pl_table_text(&table, entry->sha256);
+  }
+  lc_status status = pl_table_print(&table, s->arguments->form, stdout, err);
+  pl_table_free(&table);
+  pl_entries_free(&entries);
+  return status;
+}
+
+/* -- the command ---------------------------------------------------------------------------- */
+
+static lc_status echo_all(const struct sending *s, struct lc_error *err) {
+  size_t failed = 0;
+  for (size_t i = 0; i < s->chosen.n; i++) {
+    lc_status status = pl_send_echo(&s->chosen.items[i], err);
+    if (status == LC_OK) {
+      printf("%s: answers\n", s->chosen.items[i].name);
+      continue;
+    }
+    if (s->chosen.n == 1) return status;
+    lc_log(LC_LOG_ERROR, "%s (%s)", err->message, lc_status_name(status));
+    failed++;
+  }
+  if (failed == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_NETWORK, "%zu of %zu destinations do not answer", failed, s->chosen.n);
+}
+
+/* What the outcome is called at the end. */
+static lc_status judge(struct sending *s, struct lc_error *err) {
+  size_t open = 0, refused = 0;
+  struct pl_standing standing, last = {0};
+  for (size_t k = 0; k < s->chosen.n; k++) {
+    struct pl_entries entries;
+    LC_TRY(pl_outbox_list(&s->outbox, s->chosen.items[k].name, &entries, err));
+    size_t before = open;
+    for (size_t i = 0; i < entries.n; i++) {
+      open += !pl_send_final(&s->known, &entries.items[i]);
+      refused += entries.items[i].state == PL_STATE_REFUSED;
+    }
+    pl_entries_free(&entries);
+    pl_outbox_standing(&s->outbox, s->chosen.items[k].name, &standing);
+    if (open > before && standing.failures > 0) last = standing;
+  }
+  if (open > 0 && !s->arguments->queue_only)
+    LC_FAIL(err, LC_ERR_NETWORK, "%zu objects wait in %s, nothing is lost%s%.500s", open,
+            s->outbox.folder, last.text[0] ? ": " : "", last.text);
+  if (s->queued.failed > 0 && s->queued.queued + s->queued.known == 0)
+    LC_FAIL(err, s->queued.failed == 1 ? s->queued.worst : LC_ERR_PARTIAL,
+            "none of %zu files could be queued", s->queued.failed);
+  if (s->queued.failed > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL, "%zu files could not be queued; the others are", s->queued.failed);
+  if (refused > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects are refused; 'lungcdam send --list' says why",
+            refused);
+  return LC_OK;
+}
+
+static lc_status queue_all(struct sending *s, struct lc_error *err) {
+  const struct pl_queue_count *count = &s->queued;
+  for (size_t i = 0; i < s->chosen.n; i++)
+    LC_TRY(pl_outbox_keep_destination(&s->outbox, &s->chosen.items[i], err));
+  if (s->arguments->paths.n == 0) return LC_OK;
+  LC_TRY(pl_send_queue(&s->outbox, &s->chosen, &s->arguments->paths, s->arguments->overwrite,
+                       &s->queued, err));
+  lc_log(LC_LOG_INFO, "%zu objects queued, %zu known, %zu refused before, %zu other files",
+         count->queued, count->known, count->refused_before, count->other);
+  if (count->queued + count->known + count->refused_before + count->failed == 0)
+    LC_FAIL(err, LC_ERR_NO_DICOM, "%s: holds no DICOM file", s->arguments->paths.items[0]);
+  return LC_OK;
+}
+
+static lc_status work(struct sending *s, struct lc_error *err) {
+  const struct arguments *arguments = s->arguments;
+  bool look = arguments->status || arguments->list;
+  if (!arguments->echo)
+    LC_TRY(pl_outbox_open(&s->outbox, arguments->outbox, !look && arguments->paths.n > 0, err));
+  else if (lc_folder_exists(arguments->outbox)) /* for the destinations that it knows */
+    LC_TRY(pl_outbox_open(&s->outbox, arguments->outbox, false, err));
+  LC_TRY(prepare_destinations(s, err));
+  if (arguments->echo) return echo_all(s, err);
+  if (arguments->status) return print_status(s, err);
+  if (arguments->list) return print_list(s, err);
+  LC_TRY(queue_all(s, err));
+  if (arguments->retry)
+    for (size_t i = 0; i < s->chosen.n; i++)
+      LC_TRY(pl_outbox_retry(&s->outbox, s->chosen.items[i].name, err));
+  const struct pl_send_options how = {.wait_s = arguments->wait_s};
+  if (!arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
+  LC_TRY(print_status(s, err));
+  return judge(s, err);
+}
+
+static lc_status print_destination(struct lc_error *err) {
+  struct pl_destinations one = {0};
+  struct pl_destination *added = NULL;
+  struct lc_text yaml = {0};
+  lc_status status = pl_destinations_add(&one, "pacs", &added, err);
+  if (status == LC_OK) {
+    pl_schema_print(&pl_destination_schema, added, PL_PRINT_ALL, &yaml);
+    printf("pacs: # any name, and as many destinations as there are\n");
+    for (const char *line = lc_text_get(&yaml); *line; line += strcspn(line, "\n") + 1)
+      printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+  }
+  lc_text_free(&yaml);
+  pl_destinations_free(&one);
+  return status;
+}
+
+lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
+  struct arguments arguments = {.outbox = "lungcdam-outbox"};
+  struct sending s = {.arguments = &arguments, .outbox = {.entries_lock = -1, .sender_lock = -1}};
+  struct lc_error own;
+  lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
+  if (status == LC_OK)
+    status = arguments.print_destination ? print_destination(err ? err : &own)
+                                         : work(&s, err ? err : &own);
+  pl_outbox_close(&s.outbox);
+  free(s.chosen.items); /* its texts are those of known */
+  pl_destinations_free(&s.known);
+  pl_list_free(&arguments.paths);
+  pl_list_free(&arguments.to);
+  pl_list_free(&arguments.sets);
+  return status;
+}

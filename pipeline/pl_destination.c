@@ -1,0 +1,386 @@
+#include "pl_destination.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lc_file.h"
+#include "lc_log.h"
+#include "pl_output.h"
+
+#define AT(field) offsetof(struct pl_destination, field)
+#define SECRET_LIMIT ((size_t)64 << 10)
+
+static const char *const logins[] = {"none", "basic", "bearer", NULL};
+static const char *const commitments[] = {"none", "same_association", "listen", NULL};
+
+static const struct pl_key keys[] = {
+    {.name = "host",
+     .type = PL_TEXT,
+     .offset = AT(host),
+     .initial = "",
+     .doc = "Name or IPv4 address of a DICOM archive; or give url."},
+    {.name = "port",
+     .type = PL_INTEGER,
+     .offset = AT(port),
+     .initial = "104",
+     .low = 1,
+     .high = 65535,
+     .doc = "Its port."},
+    {.name = "called_ae",
+     .type = PL_TEXT,
+     .offset = AT(called_ae),
+     .initial = "ANY-SCP",
+     .doc = "Its AE title."},
+    {.name = "calling_ae",
+     .type = PL_TEXT,
+     .offset = AT(calling_ae),
+     .initial = "LUNGCDAM",
+     .doc = "Our AE title, as the archive knows it."},
+    {.name = "max_pdu",
+     .type = PL_INTEGER,
+     .offset = AT(max_pdu),
+     .initial = "65536",
+     .low = 4096,
+     .high = 131072,
+     .doc = "Largest PDU that we receive, in bytes."},
+    {.name = "url",
+     .type = PL_TEXT,
+     .offset = AT(url),
+     .initial = "",
+     .doc = "DICOMweb root for STOW-RS instead of host: https://pacs.example.org/dicom-web."},
+    {.name = "batch",
+     .type = PL_INTEGER,
+     .offset = AT(batch),
+     .initial = "100",
+     .low = 1,
+     .high = 10000,
+     .doc = "Most objects in one association or request."},
+    {.name = "tls.on",
+     .type = PL_BOOL,
+     .offset = AT(tls_on),
+     .initial = "false",
+     .doc = "DICOM over TLS (a url says it itself)."},
+    {.name = "tls.verify",
+     .type = PL_BOOL,
+     .offset = AT(tls_verify),
+     .initial = "true",
+     .doc = "Whether the peer's certificate must be valid and made for its host."},
+    {.name = "tls.ca_file",
+     .type = PL_TEXT,
+     .offset = AT(tls_ca_file),
+     .initial = "",
+     .doc = "Certificate authorities to trust, PEM; the system's when neither this nor ca_folder "
+            "is given."},
+    {.name = "tls.ca_folder",
+     .type = PL_TEXT,
+     .offset = AT(tls_ca_folder),
+     .initial = "",
+     .doc = "Folder of certificate authorities, with OpenSSL's hashed names."},
+    {.name = "tls.certificate",
+     .type = PL_TEXT,
+     .offset = AT(tls_certificate),
+     .initial = "",
+     .doc = "Our certificate, PEM, where the peer wants one."},
+    {.name = "tls.key",
+     .type = PL_TEXT,
+     .offset = AT(tls_key),
+     .initial = "",
+     .doc = "Its key, PEM, without pass phrase."},
+    {.name = "credentials.kind",
+     .type = PL_CHOICE,
+     .offset = AT(credentials_kind),
+     .initial = "none",
+     .choices = logins,
+     .doc = "How to log in at a url."},
+    {.name = "credentials.file",
+     .type = PL_TEXT,
+     .offset = AT(credentials_file),
+     .initial = "",
+     .doc = "File with one line: USER:PASSWORD for basic, the token for bearer."},
+    {.name = "credentials.variable",
+     .type = PL_TEXT,
+     .offset = AT(credentials_variable),
+     .initial = "",
+     .doc = "Environment variable with the same, instead of a file."},
+    {.name = "timeout.connect_s",
+     .type = PL_INTEGER,
+     .offset = AT(timeout_connect_s),
+     .initial = "10",
+     .low = 1,
+     .high = 3600,
+     .doc = "Seconds to connect."},
+    {.name = "timeout.association_s",
+     .type = PL_INTEGER,
+     .offset = AT(timeout_association_s),
+     .initial = "30",
+     .low = 1,
+     .high = 3600,
+     .doc = "Seconds for TLS and the association."},
+    {.name = "timeout.answer_s",
+     .type = PL_INTEGER,
+     .offset = AT(timeout_answer_s),
+     .initial = "60",
+     .low = 1,
+     .high = 86400,
+     .doc = "Seconds for one message and its answer, and more for large objects."},
+    {.name = "commitment.mode",
+     .type = PL_CHOICE,
+     .offset = AT(commitment_mode),
+     .initial = "none",
+     .choices = commitments,
+     .doc = "Storage commitment: not asked for, told on the same association, or told to a port "
+            "of ours."},
+    {.name = "commitment.port",
+     .type = PL_INTEGER,
+     .offset = AT(commitment_port),
+     .initial = "11113",
+     .low = 1,
+     .high = 65535,
+     .doc = "That port."},
+    {.name = "commitment.wait_s",
+     .type = PL_INTEGER,
+     .offset = AT(commitment_wait_s),
+     .initial = "60",
+     .low = 1,
+     .high = 86400,
+     .doc = "Seconds to wait for the result; afterwards it is asked for again."},
+    {.name = "retry.first_s",
+     .type = PL_REAL,
+     .offset = AT(retry_first_s),
+     .initial = "10",
+     .low = 0.01,
+     .high = 86400,
+     .doc = "Seconds after the first failure; doubled after each."},
+    {.name = "retry.most_s",
+     .type = PL_REAL,
+     .offset = AT(retry_most_s),
+     .initial = "3600",
+     .low = 0.01,
+     .high = 604800,
+     .doc = "Seconds at most between two tries."},
+    {.name = "retry.attempts",
+     .type = PL_INTEGER,
+     .offset = AT(retry_attempts),
+     .initial = "0",
+     .low = 0,
+     .high = 1000000,
+     .doc = "Tries of one object that the peer answers with 'not now' before it counts as "
+            "refused; 0: no end."},
+};
+
+const struct pl_schema pl_destination_schema = {
+    .what = "destination", .keys = keys, .n_keys = sizeof keys / sizeof *keys};
+
+void pl_destinations_free(struct pl_destinations *destinations) {
+  for (size_t i = 0; i < destinations->n; i++)
+    pl_schema_free(&pl_destination_schema, &destinations->items[i]);
+  free(destinations->items);
+  memset(destinations, 0, sizeof *destinations);
+}
+
+struct pl_destination *pl_destinations_find(const struct pl_destinations *destinations,
+                                            const char *name) {
+  for (size_t i = 0; i < destinations->n; i++)
+    if (strcmp(destinations->items[i].name, name) == 0) return &destinations->items[i];
+  return NULL;
+}
+
+/* -- adding --------------------------------------------------------------------------------- */
+
+lc_status pl_destinations_add(struct pl_destinations *destinations, const char *name,
+                              struct pl_destination **added, struct lc_error *err) {
+  char safe[129];
+  pl_output_name(safe, name);
+  if (strcmp(safe, name) != 0 || strlen(name) >= PL_DESTINATION_NAME)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "the name '%.100s' is not 1 to %d letters, digits, '.', '-' and '_'", name,
+            PL_DESTINATION_NAME - 1);
+  if (pl_destinations_find(destinations, name))
+    LC_FAIL(err, LC_ERR_CONFIG, "the destination '%s' is given twice", name);
+  struct pl_destination *items =
+      realloc(destinations->items, (destinations->n + 1) * sizeof *items);
+  if (!items) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate a destination");
+  destinations->items = items;
+  struct pl_destination *new = &items[destinations->n];
+  memset(new, 0, sizeof *new);
+  lc_text_copy(new->name, sizeof new->name, name);
+  destinations->n++;
+  *added = new;
+  return pl_schema_init(&pl_destination_schema, new, err);
+}
+
+static lc_status begin(void *context, const char *name, void **object, struct lc_error *err) {
+  struct pl_destination *added = NULL;
+  LC_TRY(pl_destinations_add((struct pl_destinations *)context, name, &added, err));
+  *object = added;
+  return LC_OK;
+}
+
+lc_status pl_destinations_read(struct pl_destinations *destinations, const char *path,
+                               struct lc_error *err) {
+  size_t before = destinations->n;
+  LC_TRY(pl_schema_read_named(&pl_destination_schema, path, begin, destinations, err));
+  for (size_t i = before; i < destinations->n; i++)
+    LC_TRY(pl_destination_settle(&destinations->items[i], err));
+  return LC_OK;
+}
+
+static bool is_url(const char *text) {
+  return strncmp(text, "https://", 8) == 0 || strncmp(text, "http://", 7) == 0;
+}
+
+bool pl_destination_is_address(const char *text) {
+  return is_url(text) || strchr(text, '@') != NULL;
+}
+
+lc_status pl_destinations_add_address(struct pl_destinations *destinations, const char *address,
+                                      struct pl_destination **added, struct lc_error *err) {
+  char name[129];
+  pl_output_name(name, address);
+  name[PL_DESTINATION_NAME - 1] = '\0';
+  LC_TRY(pl_destinations_add(destinations, name, added, err));
+  if (is_url(address))
+    return pl_schema_set_text(&pl_destination_schema, *added, "url", address, err);
+  const char *at = strrchr(address, '@'), *colon = at ? strrchr(at, ':') : NULL;
+  long long port;
+  if (!at || at == address || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, &port) ||
+      port < 1 || port > 65535)
+    LC_FAIL(err, LC_ERR_USAGE, "'%.200s' is not of the form AE_TITLE@HOST:PORT", address);
+  char title[64], host[256];
+  snprintf(title, sizeof title, "%.*s", (int)(at - address), address);
+  snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
+  (*added)->port = port;
+  LC_TRY(pl_schema_set_text(&pl_destination_schema, *added, "called_ae", title, err));
+  return pl_schema_set_text(&pl_destination_schema, *added, "host", host, err);
+}
+
+/* -- checking ------------------------------------------------------------------------------- */
+
+static lc_status make_absolute(struct pl_destination *destination, const char *key,
+                               const char *path, struct lc_error *err) {
+  if (!*path || *path == '/') return LC_OK;
+  char folder[LC_PATH_SIZE], whole[LC_PATH_SIZE];
+  if (!getcwd(folder, sizeof folder))
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the working folder: %s", destination->name,
+            strerror(errno));
+  LC_TRY(lc_path_join(whole, folder, path, err));
+  return pl_schema_set_text(&pl_destination_schema, destination, key, whole, err);
+}
+
+lc_status pl_destination_settle(struct pl_destination *d, struct lc_error *err) {
+  LC_TRY(make_absolute(d, "tls.ca_file", d->tls_ca_file, err));
+  LC_TRY(make_absolute(d, "tls.ca_folder", d->tls_ca_folder, err));
+  LC_TRY(make_absolute(d, "tls.certificate", d->tls_certificate, err));
+  LC_TRY(make_absolute(d, "tls.key", d->tls_key, err));
+  return make_absolute(d, "credentials.file", d->credentials_file, err);
+}
+
+static lc_status check_web(const struct pl_destination *d, struct lc_error *err) {
+  if (d->host[0])
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: host and url are both given, expected one", d->name);
+  if (d->commitment_mode != PL_COMMITMENT_NONE)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: storage commitment is for DICOM archives, not for a url",
+            d->name);
+  if ((d->credentials_kind != CT_LOGIN_NONE) !=
+      (d->credentials_file[0] || d->credentials_variable[0]))
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "%s: credentials.kind is %s, expected none without and basic or bearer with "
+            "credentials.file or credentials.variable",
+            d->name, logins[d->credentials_kind]);
+  if (d->credentials_file[0] && d->credentials_variable[0])
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: credentials.file and .variable are both given", d->name);
+  if ((d->tls_certificate[0] != '\0') != (d->tls_key[0] != '\0'))
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: tls.certificate and tls.key are given together", d->name);
+  struct ct_web_peer peer = {.url = d->url,
+                             .login = (ct_login)d->credentials_kind,
+                             .secret = "checked later",
+                             .connect_s = 1,
+                             .answer_s = 1};
+  lc_status status = ct_web_peer_check(&peer, err);
+  if (status != LC_OK) lc_error_prefix(err, "%s", d->name);
+  return status;
+}
+
+lc_status pl_destination_check(const struct pl_destination *d, struct lc_error *err) {
+  if (d->retry_most_s < d->retry_first_s)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: retry.most_s is less than retry.first_s", d->name);
+  if (pl_destination_is_web(d)) return check_web(d, err);
+  if (!d->host[0]) LC_FAIL(err, LC_ERR_CONFIG, "%s: neither host nor url is given", d->name);
+  if (d->credentials_kind != CT_LOGIN_NONE)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: credentials are for a url, not for a host", d->name);
+  struct ct_peer peer;
+  pl_destination_peer(d, &peer);
+  lc_status status = ct_peer_check(&peer, err);
+  if (status != LC_OK) lc_error_prefix(err, "%s", d->name);
+  return status;
+}
+
+/* -- use ------------------------------------------------------------------------------------ */
+
+void pl_destination_peer(const struct pl_destination *d, struct ct_peer *peer) {
+  ct_peer_init(peer);
+  peer->host = d->host;
+  peer->port = (int)d->port;
+  peer->called_ae = d->called_ae;
+  peer->calling_ae = d->calling_ae;
+  peer->tls = d->tls_on;
+  peer->tls_verify = d->tls_verify;
+  peer->tls_ca_file = d->tls_ca_file;
+  peer->tls_ca_folder = d->tls_ca_folder;
+  peer->tls_certificate = d->tls_certificate;
+  peer->tls_key = d->tls_key;
+  peer->connect_s = (int)d->timeout_connect_s;
+  peer->association_s = (int)d->timeout_association_s;
+  peer->dimse_s = (int)d->timeout_answer_s;
+  peer->max_pdu = (uint32_t)d->max_pdu;
+}
+
+static lc_status read_secret_file(const struct pl_destination *d, struct lc_text *secret,
+                                  struct lc_error *err) {
+  char *bytes;
+  size_t count;
+  struct stat info;
+  if (stat(d->credentials_file, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    lc_log(LC_LOG_WARNING, "%s: %s can be read by others; chmod 600 helps", d->name,
+           d->credentials_file);
+  LC_TRY(lc_file_read(d->credentials_file, SECRET_LIMIT, &bytes, &count, err));
+  lc_text_add_bytes(secret, bytes, strcspn(bytes, "\r\n"));
+  explicit_bzero(bytes, count);
+  free(bytes);
+  return LC_OK;
+}
+
+lc_status pl_destination_web(const struct pl_destination *d, struct ct_web_peer *peer,
+                             struct lc_text *secret, struct lc_error *err) {
+  *peer = (struct ct_web_peer){.url = d->url,
+                               .tls_verify = d->tls_verify,
+                               .tls_ca_file = d->tls_ca_file,
+                               .tls_ca_folder = d->tls_ca_folder,
+                               .tls_certificate = d->tls_certificate,
+                               .tls_key = d->tls_key,
+                               .login = (ct_login)d->credentials_kind,
+                               .connect_s = (int)d->timeout_connect_s,
+                               .answer_s = (int)d->timeout_answer_s};
+  if (d->credentials_kind == CT_LOGIN_NONE) return LC_OK;
+  if (d->credentials_file[0]) {
+    LC_TRY(read_secret_file(d, secret, err));
+  } else {
+    const char *value = getenv(d->credentials_variable);
+    lc_text_add(secret, "%s", value ? value : "");
+  }
+  peer->secret = lc_text_get(secret);
+  if (!*peer->secret)
+    LC_FAIL(err, LC_ERR_CONFIG, "%s: no credentials in %s %s", d->name,
+            d->credentials_file[0] ? "the file" : "the environment variable",
+            d->credentials_file[0] ? d->credentials_file : d->credentials_variable);
+  return LC_OK;
+}
+
+void pl_secret_free(struct lc_text *secret) {
+  if (secret->data) explicit_bzero(secret->data, secret->capacity);
+  lc_text_free(secret);
+}

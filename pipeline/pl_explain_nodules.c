@@ -1,0 +1,153 @@
+#include "pl_explain_nodules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_log.h"
+#include "pl_batch.h"
+#include "pl_job.h"
+#include "pl_store.h"
+#include "pl_stored.h"
+
+/* Nodules that come by: the first `skip` are left out, then `left` are taken. */
+struct taking {
+  struct pl_explain_input *input;
+  struct ct_preparation how;
+  enum ct_view views[CT_VIEW_COUNT];
+  size_t n_views, skip, left;
+};
+
+static lc_status start(struct taking *taking, struct pl_explain *explain,
+                       const struct pl_config *config, size_t first, size_t n,
+                       struct lc_error *err) {
+  size_t patch = explain->model.arch.patch_size;
+  *taking = (struct taking){.input = &explain->input, .skip = first, .left = n};
+  taking->n_views = pl_job_preparation(config, &explain->model.arch, &taking->how, taking->views);
+  if (taking->how.height % patch || taking->how.width % patch)
+    LC_FAIL(err, LC_ERR_CONFIG, "images of %zu x %zu, expected multiples of the patch size %zu",
+            taking->how.height, taking->how.width, patch);
+  explain->input.height = taking->how.height;
+  explain->input.width = taking->how.width;
+  return LC_OK;
+}
+
+static lc_status grow(struct pl_explain_input *input, size_t more, struct lc_error *err) {
+  size_t size = VIT_CHANNELS * input->height * input->width, n = input->n + more;
+  float *images = realloc(input->images, n * size * sizeof *images);
+  if (images) input->images = images;
+  char(*names)[128] = realloc(input->names, n * sizeof *names);
+  if (names) input->names = names;
+  if (!images || !names) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu images", n);
+  return LC_OK;
+}
+
+static lc_status take(struct taking *taking, const char *series, const char *nodule,
+                      const struct ct_cube *cube, struct lc_error *err) {
+  struct pl_explain_input *input = taking->input;
+  if (taking->skip > 0) {
+    taking->skip--;
+    return LC_OK;
+  }
+  if (taking->left == 0) return LC_OK;
+  taking->left--;
+  LC_TRY(grow(input, taking->n_views, err));
+  for (size_t v = 0; v < taking->n_views; v++, input->n++) {
+    float *image = input->images + input->n * VIT_CHANNELS * input->height * input->width;
+    memset(input->names[input->n], 0, sizeof *input->names); /* they go to files whole */
+    snprintf(input->names[input->n], sizeof *input->names, "%.64s-%.40s-%s", series, nodule,
+             ct_view_name(taking->views[v]));
+    LC_TRY(ct_cube_image(cube, taking->views[v], cube->edge / 2, &taking->how, image, err));
+  }
+  return LC_OK;
+}
+
+static lc_status finish(const struct taking *taking, struct lc_error *err) {
+  if (taking->input->n > 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_NO_NODULES, "no nodule to explain: the input has no more than --first says");
+}
+
+static lc_status take_series(struct taking *taking, struct pl_job *job,
+                             const struct ct_series *series, struct lc_error *err) {
+  struct pl_result result;
+  lc_status status = pl_job_find(job, series, &result, err);
+  if (status == LC_OK) status = pl_job_cut(job, &result, err);
+  for (size_t i = 0; status == LC_OK && i < result.nodules.n_nodules; i++)
+    status = take(taking, series->series_instance_uid, result.nodules.nodules[i].id,
+                  &result.cubes[i], err);
+  pl_result_free(&result);
+  return status;
+}
+
+/* A series without nodules is told, like in a run over several. */
+static lc_status take_all(struct taking *taking, struct pl_job *job,
+                          const struct ct_series *const *chosen, size_t n, struct lc_error *err) {
+  for (size_t i = 0; i < n && taking->left > 0; i++) {
+    lc_status status = take_series(taking, job, chosen[i], err);
+    if (status == LC_ERR_NO_NODULES && n > 1) {
+      lc_log(LC_LOG_WARNING, "%s", err->message);
+      continue;
+    }
+    LC_TRY(status);
+  }
+  return finish(taking, err);
+}
+
+lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_overrides *overrides,
+                                 size_t first, size_t n, struct lc_error *err) {
+  struct pl_config config;
+  struct ct_index index = {0};
+  struct pl_job job = {0};
+  struct taking taking;
+  const struct ct_series **chosen = NULL;
+  size_t n_chosen = 0;
+  LC_TRY(pl_config_make(&config, overrides, err));
+  config.figure_write = config.capture_write = false; /* no finer cubes for the eye */
+  lc_status status = start(&taking, explain, &config, first, n, err);
+  if (status == LC_OK) status = pl_batch_choose(&config, &index, &chosen, &n_chosen, err);
+  if (status == LC_OK) status = pl_job_open(&job, &config, err);
+  if (status == LC_OK) {
+    status = take_all(&taking, &job, chosen, n_chosen, err);
+    pl_job_close(&job);
+  }
+  free(chosen);
+  ct_index_free(&index);
+  pl_config_free(&config);
+  return status;
+}
+
+static lc_status take_stored(struct taking *taking, const struct pl_stored *stored,
+                             struct lc_error *err) {
+  size_t samples = stored->edge * stored->edge * stored->edge;
+  float *hu = NULL;
+  LC_TRY(pl_stored_read_hu(stored, &hu, err));
+  lc_status status = LC_OK;
+  for (size_t i = 0; status == LC_OK && i < stored->n_nodules; i++) {
+    struct ct_cube cube = pl_stored_cube(stored, i);
+    cube.hu = hu + i * samples;
+    status = take(taking, stored->series_instance_uid, stored->nodules[i], &cube, err);
+  }
+  free(hu);
+  return status == LC_OK ? finish(taking, err) : status;
+}
+
+lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
+                                 const struct pl_list *keys, size_t first, size_t n,
+                                 struct lc_error *err) {
+  char path[LC_PATH_SIZE], settings[LC_PATH_SIZE];
+  struct pl_overrides overrides = {.file = settings, .keys = *keys};
+  struct pl_config config;
+  struct pl_stored stored;
+  struct taking taking;
+  LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
+  LC_TRY(lc_path_join(settings, folder, "configuration.yaml", err));
+  LC_TRY(pl_stored_read(&stored, path, err));
+  lc_status status = pl_config_make(&config, &overrides, err);
+  if (status == LC_OK) {
+    status = start(&taking, explain, &config, first, n, err);
+    if (status == LC_OK) status = take_stored(&taking, &stored, err);
+    pl_config_free(&config);
+  }
+  pl_stored_free(&stored);
+  return status;
+}

@@ -1,0 +1,22 @@
+/* Nodules of DICOM series, or of results that lungcdam run made, as images to explain: prepared as
+ * the run's configuration says, one image a nodule and view.
+ *
+ * Thread-safety: HDF5 is used from one thread at a time. */
+#ifndef PL_EXPLAIN_NODULES_H
+#define PL_EXPLAIN_NODULES_H
+
+#include "pl_config.h"
+#include "pl_explain.h"
+
+/* n nodules from number `first` on, counted through the series that the configuration names. The
+ * model is loaded. LC_ERR_NO_NODULES when there are none. */
+LC_MUST_CHECK lc_status pl_explain_read_series(struct pl_explain *explain,
+                                               const struct pl_overrides *overrides, size_t first,
+                                               size_t n, struct lc_error *err);
+/* The same from the folder of one series in the output of lungcdam run, whose cubes and
+ * configuration are used; keys override the latter. */
+LC_MUST_CHECK lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
+                                               const struct pl_list *keys, size_t first, size_t n,
+                                               struct lc_error *err);
+
+#endif

@@ -1,0 +1,212 @@
+#include "pl_fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lc_arena.h"
+#include "lc_log.h"
+#include "pl_fetch_store.h"
+#include "pl_output.h"
+#include "pl_progress.h"
+#include "pl_signal.h"
+
+/* Objects named in one request for single objects. */
+#define REQUEST_MOST 100
+
+void pl_fetch_free(struct pl_fetch *fetch) {
+  free(fetch->items);
+  memset(fetch, 0, sizeof *fetch);
+}
+
+static int by_uids(const void *a, const void *b) {
+  const struct pl_fetched *x = a, *y = b;
+  int order = strcmp(x->study.study_instance_uid, y->study.study_instance_uid);
+  return order ? order : strcmp(x->series.series_instance_uid, y->series.series_instance_uid);
+}
+
+static bool passes(const struct pl_list *wanted, const char *text) {
+  return wanted->n == 0 || pl_list_has(wanted, text);
+}
+
+static lc_status add_series(struct pl_fetch *fetch, const struct pl_fetch_options *options,
+                            const struct ct_match *study, const struct ct_matches *series,
+                            struct lc_error *err) {
+  struct pl_fetched *grown =
+      realloc(fetch->items, (fetch->n + series->n + 1) * sizeof *fetch->items);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu series", fetch->n + series->n);
+  fetch->items = grown;
+  for (size_t i = 0; i < series->n; i++) {
+    const struct ct_match *match = &series->items[i];
+    char path[LC_PATH_SIZE];
+    if (!passes(&options->modalities, match->modality) ||
+        !passes(&options->series, match->series_instance_uid))
+      continue;
+    LC_TRY(pl_fetch_path(options, study->study_instance_uid, match->series_instance_uid, NULL, path,
+                         err));
+    fetch->items[fetch->n++] = (struct pl_fetched){.study = *study, .series = *match};
+  }
+  return LC_OK;
+}
+
+static lc_status list_all(struct ct_association *association, struct pl_fetch *fetch,
+                          const struct pl_fetch_options *options, struct lc_error *err) {
+  struct ct_query query = options->query;
+  struct ct_matches studies = {0};
+  query.level = CT_LEVEL_STUDY;
+  lc_status status = ct_query_find(association, &query, &studies, err);
+  for (size_t i = 0; status == LC_OK && i < studies.n; i++) {
+    struct ct_query inside = {.level = CT_LEVEL_SERIES,
+                              .study_instance_uid = studies.items[i].study_instance_uid};
+    struct ct_matches series = {0};
+    status = pl_signal_check(err);
+    if (status == LC_OK) status = ct_query_find(association, &inside, &series, err);
+    if (status == LC_OK) status = add_series(fetch, options, &studies.items[i], &series, err);
+    ct_matches_free(&series);
+  }
+  if (status == LC_OK && fetch->n == 0)
+    status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%.16s@%.200s:%d: %s",
+                     options->peer.called_ae, options->peer.host, options->peer.port,
+                     studies.n ? "the study has no such series" : "no such study");
+  ct_matches_free(&studies);
+  return status;
+}
+
+lc_status pl_fetch_list(struct pl_fetch *fetch, const struct pl_fetch_options *options,
+                        struct lc_error *err) {
+  struct ct_association association;
+  memset(fetch, 0, sizeof *fetch);
+  LC_TRY(ct_query_open(&association, &options->peer, CT_FIND_ONLY, NULL, err));
+  lc_status status = list_all(&association, fetch, options, err);
+  ct_association_close(&association);
+  if (status != LC_OK) pl_fetch_free(fetch);
+  if (fetch->n > 1) qsort(fetch->items, fetch->n, sizeof *fetch->items, by_uids);
+  return status;
+}
+
+/* One retrieval on its way. */
+struct fetching {
+  const struct pl_fetch_options *options;
+  struct ct_association association;
+  struct pl_progress progress;
+};
+
+/* The objects of a series that the archive tells and that are not here: their UIDs, borrowed from
+ * images. */
+static lc_status missing_of(const struct fetching *f, const struct pl_fetched *item,
+                            const struct ct_matches *images, const char ***missing, size_t *n,
+                            struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  *n = 0;
+  LC_TRY(lc_alloc(missing, images->n + 1, sizeof **missing, err));
+  for (size_t i = 0; i < images->n; i++) {
+    const char *uid = images->items[i].sop_instance_uid;
+    lc_status status = pl_fetch_path(f->options, item->study.study_instance_uid,
+                                     item->series.series_instance_uid, uid, path, err);
+    if (status != LC_OK) {
+      free(*missing);
+      *missing = NULL;
+      return status;
+    }
+    if (!pl_fetch_has(f->options, item->study.study_instance_uid, item->series.series_instance_uid,
+                      uid))
+      (*missing)[(*n)++] = uid;
+  }
+  return LC_OK;
+}
+
+static lc_status request(struct fetching *f, const struct pl_fetched *item, const char **objects,
+                         size_t n, struct lc_error *err) {
+  struct ct_query query = {.level = n > 0 ? CT_LEVEL_IMAGE : CT_LEVEL_SERIES,
+                           .study_instance_uid = item->study.study_instance_uid,
+                           .series_instance_uid = item->series.series_instance_uid,
+                           .sop_instance_uids = objects,
+                           .n_sop_instance_uids = n};
+  struct ct_retrieved retrieved;
+  LC_TRY(ct_query_retrieve(&f->association, &query, f->options->peer.calling_ae, &retrieved, err));
+  if (retrieved.n_failed > 0)
+    lc_log(LC_LOG_WARNING, "series %s: the archive could not send %lld objects",
+           item->series.series_instance_uid, retrieved.n_failed);
+  return LC_OK;
+}
+
+/* A whole series in one request; what is missing of one that is here in part, object by object. */
+static lc_status retrieve(struct fetching *f, const struct pl_fetched *item, const char **missing,
+                          size_t n, struct lc_error *err) {
+  if (n == item->n_told) return request(f, item, NULL, 0, err);
+  for (size_t at = 0; at < n; at += REQUEST_MOST) {
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(request(f, item, missing + at, n - at < REQUEST_MOST ? n - at : REQUEST_MOST, err));
+  }
+  return LC_OK;
+}
+
+static lc_status fetch_series(struct fetching *f, struct pl_fetched *item, struct lc_error *err) {
+  struct ct_query query = {.level = CT_LEVEL_IMAGE,
+                           .study_instance_uid = item->study.study_instance_uid,
+                           .series_instance_uid = item->series.series_instance_uid};
+  struct ct_matches images = {0};
+  const char **missing = NULL;
+  size_t n = 0;
+  lc_status status = ct_query_find(&f->association, &query, &images, err);
+  if (status == LC_OK) status = missing_of(f, item, &images, &missing, &n, err);
+  if (status == LC_OK) {
+    item->n_told = images.n;
+    item->n_here = images.n - n;
+    item->n_missing = n;
+    if (n > 0) status = retrieve(f, item, missing, n, err);
+    for (size_t i = 0; i < n; i++)
+      if (pl_fetch_has(f->options, item->study.study_instance_uid, item->series.series_instance_uid,
+                       missing[i]))
+        item->n_missing--;
+    item->n_fetched = n - item->n_missing;
+    lc_log(LC_LOG_INFO, "series %s: %zu objects here before, %zu fetched, %zu missing",
+           item->series.series_instance_uid, item->n_here, item->n_fetched, item->n_missing);
+  }
+  free(missing);
+  ct_matches_free(&images);
+  return status;
+}
+
+static lc_status fetch_all(struct fetching *f, struct pl_fetch *fetch, struct lc_error *err) {
+  size_t missing = 0;
+  pl_progress_start(&f->progress, "fetching", "series", fetch->n);
+  lc_status status = LC_OK;
+  for (size_t i = 0; status == LC_OK && i < fetch->n; i++) {
+    status = pl_signal_check(err);
+    if (status == LC_OK) status = fetch_series(f, &fetch->items[i], err);
+    missing += fetch->items[i].n_missing;
+    lc_progress_step(&f->progress.progress, 1);
+  }
+  pl_progress_end(&f->progress);
+  if (status == LC_OK && missing > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects that the archive has did not come; try again",
+            missing);
+  return status;
+}
+
+static lc_status with_store(struct pl_fetch *fetch, const struct pl_fetch_options *options,
+                            struct lc_error *err) {
+  struct fetching f = {.options = options};
+  struct pl_fetch_store store;
+  struct pl_fetch_receiver receiver = {0};
+  pl_fetch_store_init(&store, options, fetch);
+  struct ct_file_store files = pl_fetch_store_files(&store);
+  /* The child that listens is made before there are other threads. */
+  if (options->by_move) LC_TRY(pl_fetch_receiver_start(&receiver, &store, err));
+  lc_status status = ct_query_open(&f.association, &options->peer,
+                                   options->by_move ? CT_BY_MOVE : CT_BY_GET, &files, err);
+  if (status == LC_OK) status = fetch_all(&f, fetch, err);
+  ct_association_close(&f.association);
+  pl_fetch_receiver_stop(&receiver);
+  return status;
+}
+
+lc_status pl_fetch_run(struct pl_fetch *fetch, const struct pl_fetch_options *options,
+                       struct lc_error *err) {
+  struct pl_output output;
+  LC_TRY(pl_output_open(&output, options->folder, err));
+  lc_status status = with_store(fetch, options, err);
+  pl_output_close(&output);
+  return status;
+}

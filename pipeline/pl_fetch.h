@@ -1,0 +1,47 @@
+/* Studies from a DICOM archive into a folder (docs/fetch.md).
+ *
+ *   FOLDER/StudyInstanceUID/SeriesInstanceUID/SOPInstanceUID.dcm
+ *
+ * UIDs of the archive become names only when they are 1 to 64 digits and dots. A file is whole or
+ * absent; what is there, by SOP Instance UID, is not fetched again.
+ *
+ * Thread-safety: one thread; C-MOVE forks, so no other thread may exist. */
+#ifndef PL_FETCH_H
+#define PL_FETCH_H
+
+#include "ct_query.h"
+#include "pl_schema.h"
+
+struct pl_fetch_options {
+  struct ct_peer peer;
+  struct ct_query query; /* patient_id, accession_number, study_instance_uid, study_date */
+  struct pl_list modalities, series; /* only these; none: all */
+  const char *folder;
+  bool by_move;
+  const char *listen_address; /* for C-MOVE */
+  int listen_port;            /* 0: any that is free, told in the log */
+};
+
+/* One series of the archive, and what became of it. */
+struct pl_fetched {
+  struct ct_match study, series;
+  size_t n_told, n_here, n_fetched, n_missing; /* objects; n_told: by C-FIND of images */
+};
+
+struct pl_fetch {
+  struct pl_fetched *items; /* owned; sorted by study and series UID */
+  size_t n;
+};
+void pl_fetch_free(struct pl_fetch *fetch);
+
+/* C-FIND of studies and of the series wanted in them. LC_ERR_NOT_FOUND when nothing matches,
+ * LC_ERR_FORMAT when the archive's UIDs cannot be names. Opens and closes the association. */
+LC_MUST_CHECK lc_status pl_fetch_list(struct pl_fetch *fetch,
+                                      const struct pl_fetch_options *options, struct lc_error *err);
+
+/* Fetches what is missing of the series listed, and counts. LC_ERR_PARTIAL when objects that the
+ * archive has did not come; LC_ERR_NETWORK when it could not be asked; what came stays. */
+LC_MUST_CHECK lc_status pl_fetch_run(struct pl_fetch *fetch, const struct pl_fetch_options *options,
+                                     struct lc_error *err);
+
+#endif

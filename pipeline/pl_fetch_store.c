@@ -1,0 +1,247 @@
+#include "pl_fetch_store.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lc_log.h"
+#include "pl_output.h"
+
+/* Associations of the archive that may be open at once. */
+#define RECEIVERS_MOST 8
+
+lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *study,
+                        const char *series, const char *object, char path[LC_PATH_SIZE],
+                        struct lc_error *err) {
+  const char *uids[] = {study, series, object};
+  char names[3][129], longer[LC_PATH_SIZE], file[140];
+  for (int i = 0; i < (object ? 3 : 2); i++) {
+    if (!ct_identity_uid_plausible(uids[i]))
+      LC_FAIL(err, LC_ERR_FORMAT, "UID '%.80s' of the archive: expected 1 to 64 digits and dots",
+              uids[i]);
+    pl_output_name(names[i], uids[i]);
+  }
+  LC_TRY(lc_path_join(longer, options->folder, names[0], err));
+  LC_TRY(lc_path_join(path, longer, names[1], err));
+  if (!object) return LC_OK;
+  memcpy(longer, path, sizeof longer);
+  snprintf(file, sizeof file, "%s.dcm", names[2]);
+  return lc_path_join(path, longer, file, err);
+}
+
+bool pl_fetch_has(const struct pl_fetch_options *options, const char *study, const char *series,
+                  const char *object) {
+  char path[LC_PATH_SIZE];
+  struct ct_identity identity;
+  return pl_fetch_path(options, study, series, object, path, NULL) == LC_OK &&
+         lc_file_exists(path) && ct_identity_read(&identity, path, NULL) == LC_OK &&
+         strcmp(identity.sop_instance_uid, object) == 0;
+}
+
+void pl_fetch_store_init(struct pl_fetch_store *store, const struct pl_fetch_options *options,
+                         const struct pl_fetch *wanted) {
+  memset(store, 0, sizeof *store);
+  store->options = options;
+  store->wanted = wanted;
+  store->descriptor = -1;
+}
+
+static bool is_wanted(const struct pl_fetch *wanted, const struct ct_identity *identity) {
+  for (size_t i = 0; i < wanted->n; i++)
+    if (strcmp(wanted->items[i].series.series_instance_uid, identity->series_instance_uid) == 0 &&
+        strcmp(wanted->items[i].study.study_instance_uid, identity->study_instance_uid) == 0)
+      return true;
+  return false;
+}
+
+static lc_status begin_part(struct pl_fetch_store *store, struct lc_error *err) {
+  char name[64];
+  snprintf(name, sizeof name, ".object.%ld.partial", (long)getpid());
+  return lc_path_join(store->part, store->options->folder, name, err);
+}
+
+static lc_status sync_and_rename(const char *part, const char *path, const char *folder,
+                                 struct lc_error *err) {
+  int descriptor = open(part, O_RDONLY | O_CLOEXEC);
+  bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+  int error_number = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (!synced) return lc_file_write_error(part, error_number, err);
+  LC_TRY(lc_folder_make(folder, err));
+  return rename(part, path) == 0 ? LC_OK : lc_file_write_error(path, errno, err);
+}
+
+/* The part is written: is it what was asked for, and what it was announced as? */
+static lc_status keep(struct pl_fetch_store *store, const struct ct_scp_object *object,
+                      struct lc_error *err) {
+  struct ct_identity identity;
+  char folder[LC_PATH_SIZE], path[LC_PATH_SIZE];
+  LC_TRY(ct_identity_read(&identity, store->part, err));
+  if (strcmp(identity.sop_instance_uid, object->sop_instance_uid) != 0)
+    LC_FAIL(err, LC_ERR_FORMAT, "object %s was announced as %s", identity.sop_instance_uid,
+            object->sop_instance_uid);
+  if (!is_wanted(store->wanted, &identity))
+    LC_FAIL(err, LC_ERR_MISMATCH, "object %s belongs to series %s, which was not asked for",
+            identity.sop_instance_uid, identity.series_instance_uid);
+  LC_TRY(pl_fetch_path(store->options, identity.study_instance_uid, identity.series_instance_uid,
+                       NULL, folder, err));
+  LC_TRY(pl_fetch_path(store->options, identity.study_instance_uid, identity.series_instance_uid,
+                       identity.sop_instance_uid, path, err));
+  return sync_and_rename(store->part, path, folder, err);
+}
+
+/* C-GET. A bad object is told and left out; only our own disk ends the retrieval. */
+
+static lc_status get_begin(void *context, const struct ct_scp_object *object, char path[4096],
+                           struct lc_error *err) {
+  struct pl_fetch_store *store = (struct pl_fetch_store *)context;
+  (void)object;
+  LC_TRY(begin_part(store, err));
+  memcpy(path, store->part, sizeof store->part);
+  return LC_OK;
+}
+
+static lc_status get_end(void *context, const struct ct_scp_object *object, bool whole,
+                         struct lc_error *err) {
+  struct pl_fetch_store *store = (struct pl_fetch_store *)context;
+  lc_status status = whole ? keep(store, object, err) : LC_OK;
+  unlink(store->part);
+  if (status == LC_OK || status == LC_ERR_NO_SPACE || status == LC_ERR_NOT_WRITABLE) return status;
+  lc_log(LC_LOG_WARNING, "%s; left out", err->message);
+  return LC_OK;
+}
+
+struct ct_file_store pl_fetch_store_files(struct pl_fetch_store *store) {
+  return (struct ct_file_store){.context = store, .begin = get_begin, .end = get_end};
+}
+
+/* C-MOVE: answers tell the archive how it went. */
+
+static uint16_t move_begin(void *context, const struct ct_scp_object *object, int *descriptor) {
+  struct pl_fetch_store *store = (struct pl_fetch_store *)context;
+  struct lc_error err;
+  (void)object;
+  if (begin_part(store, &err) != LC_OK) return CT_STORE_NO_RESOURCES;
+  store->descriptor =
+      open(store->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  *descriptor = store->descriptor;
+  if (store->descriptor >= 0) return CT_STORE_OK;
+  lc_log(LC_LOG_ERROR, "%s: %s", store->part, strerror(errno));
+  return CT_STORE_NO_RESOURCES;
+}
+
+static uint16_t move_room(void *context, size_t count) {
+  (void)context, (void)count;
+  return CT_STORE_OK;
+}
+
+static uint16_t move_end(void *context, const struct ct_scp_object *object, uint16_t so_far) {
+  struct pl_fetch_store *store = (struct pl_fetch_store *)context;
+  struct lc_error err = {{0}};
+  uint16_t answer = so_far;
+  if (close(store->descriptor) != 0 && answer == CT_STORE_OK) answer = CT_STORE_NO_RESOURCES;
+  if (answer == CT_STORE_OK) {
+    lc_status status = keep(store, object, &err);
+    if (status == LC_ERR_NO_SPACE || status == LC_ERR_NOT_WRITABLE)
+      answer = CT_STORE_NO_RESOURCES;
+    else if (status != LC_OK)
+      answer = status == LC_ERR_FORMAT ? CT_STORE_NOT_UNDERSTOOD : CT_STORE_MISMATCH;
+    if (status != LC_OK) lc_log(LC_LOG_WARNING, "%s; refused", err.message);
+  }
+  unlink(store->part);
+  return answer;
+}
+
+static void receive(struct pl_fetch_store *store, int descriptor) {
+  const struct ct_scp_store objects = {
+      .context = store, .begin = move_begin, .room = move_room, .end = move_end};
+  struct ct_scp_options options = {.self = store->options->peer,
+                                   .object_s = store->options->peer.dimse_s};
+  options.self.called_ae = store->options->peer.calling_ae;
+  options.self.calling_ae = store->options->peer.called_ae;
+  struct ct_scp_summary summary;
+  struct lc_error err;
+  if (ct_scp_serve(descriptor, &options, &objects, &summary, &err) != LC_OK)
+    lc_log(LC_LOG_WARNING, "association of the archive (%s): %s", summary.calling, err.message);
+}
+
+/* The listening child, and one child of it for each association. */
+static void listen_for_ever(struct pl_fetch_store *store, int listening) {
+  pid_t self = getpid();
+  int running = 0;
+  for (;;) {
+    while (running > 0 && waitpid(-1, NULL, running < RECEIVERS_MOST ? WNOHANG : 0) > 0) running--;
+    int descriptor = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    if (descriptor < 0) continue;
+    pid_t child = fork();
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (getppid() != self) _exit(1);
+      close(listening);
+      receive(store, descriptor);
+      _exit(0);
+    }
+    running += child > 0;
+    close(descriptor);
+  }
+}
+
+static lc_status listen_at(const struct pl_fetch_options *options, int *listening,
+                           struct lc_error *err) {
+  struct sockaddr_in where = {.sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)options->listen_port)};
+  socklen_t length = sizeof where;
+  int on = 1;
+  if (inet_pton(AF_INET, options->listen_address, &where.sin_addr) != 1)
+    LC_FAIL(err, LC_ERR_USAGE, "--listen is '%s', expected an IPv4 address",
+            options->listen_address);
+  *listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (*listening < 0 || setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(*listening, (struct sockaddr *)&where, sizeof where) != 0 ||
+      listen(*listening, 16) != 0 ||
+      getsockname(*listening, (struct sockaddr *)&where, &length) != 0) {
+    int error_number = errno;
+    if (*listening >= 0) close(*listening);
+    LC_FAIL(err, LC_ERR_NETWORK, "%s:%d: cannot be listened on: %s", options->listen_address,
+            options->listen_port, strerror(error_number));
+  }
+  lc_log(LC_LOG_INFO, "listening on %s:%d as %s for what the archive moves",
+         options->listen_address, ntohs(where.sin_port), options->peer.calling_ae);
+  return LC_OK;
+}
+
+lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver, struct pl_fetch_store *store,
+                                  struct lc_error *err) {
+  int listening = -1;
+  receiver->child = 0;
+  LC_TRY(listen_at(store->options, &listening, err));
+  fflush(NULL);
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (getppid() != parent) _exit(1);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_DFL);
+    listen_for_ever(store, listening);
+    _exit(0);
+  }
+  close(listening);
+  if (child < 0) LC_FAIL(err, LC_ERR_MEMORY, "no process to receive in: %s", strerror(errno));
+  receiver->child = child;
+  return LC_OK;
+}
+
+void pl_fetch_receiver_stop(struct pl_fetch_receiver *receiver) {
+  if (receiver->child <= 0) return;
+  kill(receiver->child, SIGTERM); /* its children go with it, after the object they are at */
+  while (waitpid(receiver->child, NULL, 0) < 0 && errno == EINTR) {
+  }
+  receiver->child = 0;
+}

@@ -1,0 +1,211 @@
+#include "pl_receive.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lc_log.h"
+#include "lc_text.h"
+
+/* Room is taken in steps, so that processes seldom look at what they share. */
+#define STEP ((long long)1 << 20)
+/* Refused objects that are told one by one, of one association. */
+#define TOLD_MOST 5
+
+struct receiving {
+  struct pl_spool *spool;
+  size_t slot;
+  unsigned long long number;
+  int descriptor;
+  char part[LC_PATH_SIZE];
+  long long written, reserved;
+  size_t told;
+  bool too_full; /* told once */
+};
+
+static void tell(struct receiving *receiving, const struct ct_scp_object *object,
+                 const char *what) {
+  if (receiving->told++ < TOLD_MOST)
+    lc_log(LC_LOG_WARNING, "association %llu: object %s refused: %s", receiving->number,
+           object->sop_instance_uid, what);
+}
+
+static bool reserve(struct receiving *receiving, long long bytes) {
+  struct pl_spool *spool = receiving->spool;
+  receiving->reserved += bytes;
+  atomic_store(&spool->shared->reserved[receiving->slot], receiving->reserved);
+  if (pl_spool_used(spool) <= spool->limits.max_bytes) return true;
+  int lock = pl_spool_lock(spool);
+  bool fits = pl_spool_make_room(spool, 0);
+  pl_spool_unlock(lock);
+  if (!fits && !receiving->too_full)
+    lc_log(LC_LOG_WARNING,
+           "association %llu: the spool is full (%lld MiB): objects are refused as out of "
+           "resources; the sender may try again later",
+           receiving->number, spool->limits.max_bytes >> 20);
+  receiving->too_full = !fits;
+  return fits;
+}
+
+static uint16_t begin(void *context, const struct ct_scp_object *object, int *descriptor) {
+  struct receiving *receiving = (struct receiving *)context;
+  if (!ct_identity_uid_plausible(object->sop_instance_uid)) {
+    tell(receiving, object, "its UID is not 1 to 64 digits and dots");
+    return CT_STORE_NOT_UNDERSTOOD;
+  }
+  receiving->written = receiving->reserved = 0;
+  receiving->descriptor =
+      open(receiving->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (receiving->descriptor < 0) {
+    tell(receiving, object, strerror(errno));
+    return CT_STORE_NO_RESOURCES;
+  }
+  *descriptor = receiving->descriptor;
+  return CT_STORE_OK;
+}
+
+static uint16_t room(void *context, size_t count) {
+  struct receiving *receiving = (struct receiving *)context;
+  receiving->written += (long long)count;
+  while (receiving->written > receiving->reserved)
+    if (!reserve(receiving, STEP)) return CT_STORE_NO_RESOURCES;
+  return CT_STORE_OK;
+}
+
+/* A new series has room in the queue? Under the lock. */
+static bool admits(const struct pl_spool *spool, const char *name) {
+  return pl_spool_has(spool, PL_SPOOL_WORK, name) ||
+         pl_spool_count(spool, PL_SPOOL_RECEIVING) + pl_spool_count(spool, PL_SPOOL_WORK) <
+             spool->limits.max_series;
+}
+
+static bool sync_and_close(int folder) {
+  bool synced = fsync(folder) == 0 || errno == EINVAL || errno == ENOTSUP;
+  close(folder);
+  return synced;
+}
+
+static bool sync_folder(const char *path) {
+  int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return folder >= 0 && sync_and_close(folder);
+}
+
+/* From the slot into its series; what is there already stays. Under the lock. *folder: the series',
+ * to be synced without the lock; the server may have moved it by then. */
+static lc_status put(struct receiving *receiving, const char *name, const char *file, int *folder,
+                     struct lc_error *err) {
+  struct pl_spool *spool = receiving->spool;
+  char series[LC_PATH_SIZE], target[LC_PATH_SIZE], above[LC_PATH_SIZE];
+  struct stat info;
+  bool is_new = !pl_spool_has(spool, PL_SPOOL_RECEIVING, name);
+  if (is_new && !admits(spool, name))
+    LC_FAIL(err, LC_ERR_NO_SPACE, "%zu series wait already; a new one is not taken",
+            spool->limits.max_series);
+  pl_spool_path(spool, PL_SPOOL_RECEIVING, NULL, above);
+  pl_spool_path(spool, PL_SPOOL_RECEIVING, name, series);
+  LC_TRY(lc_path_join(target, series, file, err));
+  LC_TRY(lc_folder_make(series, err));
+  if (is_new && !sync_folder(above)) return lc_file_write_error(above, errno, err);
+  if (stat(receiving->part, &info) != 0) return lc_file_write_error(receiving->part, errno, err);
+  if (lc_file_exists(target)) {
+    lc_log(LC_LOG_DEBUG, "association %llu: %s is here already", receiving->number, file);
+    unlink(receiving->part);
+  } else if (rename(receiving->part, target) == 0) {
+    atomic_fetch_add(&spool->shared->used, ((long long)info.st_size + 4095) / 4096 * 4096);
+  } else {
+    return lc_file_write_error(target, errno, err);
+  }
+  *folder = open(series, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return *folder >= 0 ? LC_OK : lc_file_write_error(series, errno, err);
+}
+
+static uint16_t keep(struct receiving *receiving, const struct ct_scp_object *object,
+                     struct lc_error *err) {
+  struct ct_identity identity;
+  char name[PL_SPOOL_NAME], file[PL_SPOOL_FILE_NAME];
+  if (ct_identity_read(&identity, receiving->part, err) != LC_OK) return CT_STORE_NOT_UNDERSTOOD;
+  if (strcmp(identity.sop_instance_uid, object->sop_instance_uid) != 0 ||
+      strcmp(identity.sop_class_uid, object->sop_class_uid) != 0) {
+    snprintf(err->message, sizeof err->message, "it is announced as another object than it is");
+    return CT_STORE_MISMATCH;
+  }
+  if (pl_spool_series_name(name, &identity, err) != LC_OK ||
+      pl_spool_file_name(file, identity.sop_instance_uid, err) != LC_OK)
+    return CT_STORE_NO_RESOURCES;
+  int folder = -1, lock = pl_spool_lock(receiving->spool);
+  bool is_new = !pl_spool_has(receiving->spool, PL_SPOOL_RECEIVING, name);
+  lc_status status = lock < 0 ? lc_file_write_error(receiving->spool->folder, errno, err)
+                              : put(receiving, name, file, &folder, err);
+  pl_spool_unlock(lock);
+  if (status == LC_OK && !sync_and_close(folder))
+    status = lc_file_write_error(receiving->spool->folder, errno, err);
+  if (status != LC_OK) return CT_STORE_NO_RESOURCES;
+  if (is_new)
+    lc_log(LC_LOG_INFO, "association %llu: series %s begins (%s, kept as %s)", receiving->number,
+           identity.series_instance_uid, identity.modality, name);
+  return CT_STORE_OK;
+}
+
+static uint16_t end(void *context, const struct ct_scp_object *object, uint16_t so_far) {
+  struct receiving *receiving = (struct receiving *)context;
+  struct lc_error err = {{0}};
+  uint16_t answer = so_far;
+  if (answer == CT_STORE_OK && fsync(receiving->descriptor) != 0) {
+    answer = CT_STORE_NO_RESOURCES;
+    snprintf(err.message, sizeof err.message, "%s", strerror(errno));
+  }
+  if (close(receiving->descriptor) != 0 && answer == CT_STORE_OK) answer = CT_STORE_NO_RESOURCES;
+  if (answer == CT_STORE_OK) answer = keep(receiving, object, &err);
+  if (answer != CT_STORE_OK) unlink(receiving->part);
+  if (answer != CT_STORE_OK && *err.message) tell(receiving, object, err.message);
+  receiving->reserved = 0;
+  atomic_store(&receiving->spool->shared->reserved[receiving->slot], 0);
+  return answer;
+}
+
+static bool holds(void *context, const char *sop_instance_uid) {
+  struct receiving *receiving = (struct receiving *)context;
+  return pl_spool_holds(receiving->spool, sop_instance_uid);
+}
+
+/* Hostile bytes can make a parser ask for a lot of memory; it then fails in this process alone. */
+static void bound_memory(long long bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+  (void)bytes; /* the sanitizer's own memory would count */
+#else
+  struct rlimit limit;
+  if (bytes <= 0 || getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < (rlim_t)bytes) return;
+  limit.rlim_cur = (rlim_t)bytes;
+  (void)setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
+void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
+                const struct pl_receive_options *options, unsigned long long number,
+                const char *address) {
+  struct receiving receiving = {.spool = spool, .slot = slot, .number = number, .descriptor = -1};
+  struct ct_scp_store store = {.context = &receiving,
+                               .begin = begin,
+                               .room = room,
+                               .end = end,
+                               .holds = options->commitment ? holds : NULL};
+  struct ct_scp_summary summary;
+  struct lc_error err = {{0}};
+  struct lc_text why = {0};
+  pl_spool_part(spool, slot, receiving.part);
+  bound_memory(options->memory_bytes);
+  lc_status status = ct_scp_serve(descriptor, &options->scp, &store, &summary, &err);
+  lc_text_add(&why, "%s", status == LC_OK ? summary.released ? "released" : "ended" : err.message);
+  for (size_t i = 0; i < why.length; i++)
+    if (why.data[i] < ' ' || why.data[i] > '~') why.data[i] = ' ';
+  lc_log(status == LC_OK ? LC_LOG_INFO : LC_LOG_WARNING,
+         "association %llu from %s (%s): %s; %llu objects stored, %llu refused, %.1f MiB", number,
+         address, summary.calling, lc_text_get(&why), (unsigned long long)summary.n_stored,
+         (unsigned long long)summary.n_refused, (double)summary.n_bytes / 1048576.0);
+  lc_text_free(&why);
+}

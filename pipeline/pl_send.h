@@ -1,0 +1,43 @@
+/* Sends what an outbox holds (docs/send.md).
+ *
+ * Objects go to each destination in associations or requests of at most `batch`, the untried first,
+ * then by time of queueing. What fails for a reason of the destination (no connection, rejected,
+ * TLS, time-out, three objects in a row answered with "not now") puts off the destination, what
+ * fails for a reason of the object puts off the object; each wait is twice the former, up to a
+ * limit, times a number from 0.5 to 1 that is drawn by name and number of failures. A bad object
+ * never stops the others, nor one destination another.
+ *
+ * Thread-safety: one thread; pl_signal ends it between two objects. */
+#ifndef PL_SEND_H
+#define PL_SEND_H
+
+#include "pl_outbox.h"
+
+struct pl_send_options {
+  /* 0: what is due is tried once. Above: until nothing is open, but no longer than so many seconds;
+   * HUGE_VAL: however long it takes. */
+  double wait_s;
+};
+
+/* Works on the destinations given, which are some of all those known to the outbox. While another
+ * process sends from this outbox, waits until that has settled or tried everything here, or goes on
+ * in its place when it ends. LC_OK whatever became of the objects: that is in the outbox.
+ * LC_ERR_INTERRUPTED, LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.
+ */
+LC_MUST_CHECK lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
+                                    const struct pl_destinations *destinations,
+                                    const struct pl_send_options *options, struct lc_error *err);
+
+/* C-ECHO, or a question to the web server; the message says what went wrong. */
+LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
+                                     struct lc_error *err);
+
+/* Nothing more is to be done: confirmed, refused, or sent where no commitment is asked for; context
+ * is the struct pl_destinations. */
+bool pl_send_final(const void *destinations, const struct pl_entry *entry);
+
+/* How long to wait after so many failures (1 and more). key names what failed. */
+long long pl_send_delay_ms(const struct pl_destination *destination, const char *key,
+                           long long failures);
+
+#endif

@@ -1,0 +1,140 @@
+#include "pl_serve_send.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lc_log.h"
+#include "pl_send.h"
+#include "pl_send_queue.h"
+
+/* Between two children when the first one failed. */
+#define HOLD_S 60
+
+static double now_s(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* Takes those of the file away that nobody named. */
+static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
+  size_t kept = 0;
+  for (size_t i = 0; i < chosen->n; i++) {
+    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
+      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
+    else
+      chosen->items[kept++] = chosen->items[i];
+  }
+  chosen->n = kept;
+}
+
+static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
+                        struct lc_error *err) {
+  struct pl_destination *added;
+  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
+  size_t of_file = chosen->n;
+  for (size_t i = 0; i < to->n; i++) {
+    const char *name = to->items[i];
+    if (pl_destination_is_address(name))
+      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
+    else if (!pl_destinations_find(chosen, name))
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "no destination '%.100s'%s%s", name, file ? " in " : "",
+              file ? file : "; --destinations names a file of them");
+  }
+  if (to->n > 0) leave_named(chosen, of_file, to);
+  for (size_t i = 0; i < chosen->n; i++) {
+    LC_TRY(pl_destination_settle(&chosen->items[i], err));
+    LC_TRY(pl_destination_check(&chosen->items[i], err));
+  }
+  return LC_OK;
+}
+
+lc_status pl_serve_send_choose(struct pl_destinations *chosen, const char *file,
+                               const struct pl_list *to, struct lc_error *err) {
+  memset(chosen, 0, sizeof *chosen);
+  lc_status status = choose(chosen, file, to, err);
+  if (status != LC_OK) pl_destinations_free(chosen);
+  return status;
+}
+
+static lc_status add_folder(struct pl_list *paths, const char *result, const char *name,
+                            struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, result, name, err));
+  return lc_folder_exists(path) ? pl_list_add(paths, path, err) : LC_OK;
+}
+
+static lc_status queue(struct pl_outbox *outbox, const struct pl_serve_sending *sending,
+                       const struct pl_list *paths, struct lc_error *err) {
+  struct pl_queue_count count;
+  for (size_t i = 0; i < sending->destinations->n; i++)
+    LC_TRY(pl_outbox_keep_destination(outbox, &sending->destinations->items[i], err));
+  /* The UIDs follow from the input: another content under one of them is a newer program's. */
+  LC_TRY(pl_send_queue(outbox, sending->destinations, paths, true, &count, err));
+  if (count.failed > 0)
+    LC_FAIL(err, count.worst, "%zu objects of the results could not be queued", count.failed);
+  lc_log(LC_LOG_INFO, "%zu objects queued in %s, %zu were there already", count.queued,
+         sending->outbox, count.known);
+  return LC_OK;
+}
+
+lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char *result_folder,
+                              struct lc_error *err) {
+  struct pl_list paths = {0};
+  struct pl_outbox outbox = {.entries_lock = -1, .sender_lock = -1};
+  lc_status status = add_folder(&paths, result_folder, "captures", err);
+  if (status == LC_OK) status = add_folder(&paths, result_folder, "objects", err);
+  if (status == LC_OK && paths.n > 0) {
+    status = pl_outbox_open(&outbox, sending->outbox, true, err);
+    if (status == LC_OK) status = queue(&outbox, sending, &paths, err);
+    pl_outbox_close(&outbox);
+  }
+  pl_list_free(&paths);
+  return status;
+}
+
+static lc_status send_all(const struct pl_serve_sending *sending, struct lc_error *err) {
+  const struct pl_send_options options = {.wait_s = HUGE_VAL};
+  struct pl_outbox outbox;
+  LC_TRY(pl_outbox_open(&outbox, sending->outbox, true, err));
+  lc_status status =
+      pl_send_run(&outbox, sending->destinations, sending->destinations, &options, err);
+  pl_outbox_close(&outbox);
+  return status;
+}
+
+void pl_serve_send_step(struct pl_serve_sending *sending) {
+  if (!sending->pending || sending->child > 0 || sending->destinations->n == 0 ||
+      now_s() < sending->not_before)
+    return;
+  fflush(NULL);
+  pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(LC_ERR_INTERNAL);
+    struct lc_error err = {{0}};
+    lc_status status = send_all(sending, &err);
+    if (status != LC_OK && status != LC_ERR_INTERRUPTED) lc_log(LC_LOG_ERROR, "%s", err.message);
+    _exit((int)status);
+  }
+  if (child < 0) lc_log(LC_LOG_ERROR, "no process to send in: %s", strerror(errno));
+  sending->not_before = child < 0 ? now_s() + HOLD_S : 0;
+  sending->child = child > 0 ? child : 0;
+  sending->pending = child <= 0;
+}
+
+bool pl_serve_send_ended(struct pl_serve_sending *sending, pid_t child, int wait_status) {
+  if (sending->child <= 0 || sending->child != child) return false;
+  sending->child = 0;
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == LC_OK) return true;
+  sending->pending = true;
+  sending->not_before = now_s() + HOLD_S;
+  return true;
+}
