@@ -31,6 +31,9 @@ static lc_status check_options(const struct ct_phantom_options *o, struct lc_err
   if (o->slice_spacing_mm != 0 && !(o->slice_spacing_mm >= 0.5 && o->slice_spacing_mm <= 20))
     LC_FAIL(err, LC_ERR_USAGE, "phantom: slice spacing %g mm, expected 0.5 to 20 or 0",
             o->slice_spacing_mm);
+  if (o->nodules > CT_PHANTOM_MAX_NODULES)
+    LC_FAIL(err, LC_ERR_USAGE, "phantom: %zu nodules, expected at most %d", o->nodules,
+            CT_PHANTOM_MAX_NODULES);
   return LC_OK;
 }
 
@@ -64,6 +67,10 @@ static lc_status set_uids(struct ct_phantom *phantom, const struct ct_phantom_op
   snprintf(key, sizeof key, "seed %llu patient %llu matrix %zu spacing %.6f",
            (unsigned long long)o->seed, (unsigned long long)o->patient, o->matrix,
            o->slice_spacing_mm);
+  if (o->nodules > 0) {
+    size_t length = strlen(key);
+    snprintf(key + length, sizeof key - length, " nodules %zu", o->nodules);
+  }
   struct ct_write_header *h = &phantom->header;
   const char *parts[4] = {"lungcdam phantom 1", key, "study", ""};
   LC_TRY(ct_uid_make(h->study_instance_uid, NULL, parts, 4, err));
@@ -128,6 +135,7 @@ static void render_one(void *context, size_t k, int worker) {
   size_t plane = job->scene->matrix * job->scene->matrix;
   ct_ph_render_slice(job->scene, k, job->scratch + (size_t)worker * job->floats,
                      job->phantom->volume.hu + k * plane, job->phantom->truth + k * plane);
+  ct_ph_feature_slice(job->scene, job->phantom->nodules, k, job->phantom->features + k * plane);
   lc_progress_step(job->progress, 1);
 }
 
@@ -136,6 +144,7 @@ static lc_status render(const struct ct_ph_scene *scene, struct ct_phantom *phan
   size_t voxels = scene->matrix * scene->matrix * scene->n_slices;
   LC_TRY(lc_alloc(&phantom->volume.hu, voxels, sizeof *phantom->volume.hu, err));
   LC_TRY(lc_alloc(&phantom->truth, voxels, 1, err));
+  LC_TRY(lc_alloc(&phantom->features, voxels, 1, err));
   struct render_job job = {.scene = scene, .phantom = phantom, .progress = progress};
   job.floats = ct_ph_scratch_floats(scene);
   size_t workers = (size_t)lc_threads();
@@ -158,7 +167,7 @@ static lc_status build(struct ct_ph_scene *scene, struct ct_phantom *phantom,
   LC_TRY(ct_ph_build_bones(scene, err));
   LC_TRY(ct_ph_build_grid(scene, err));
   LC_TRY(ct_ph_build_trees(scene, err));
-  LC_TRY(ct_ph_build_nodules(scene, phantom->nodules, err));
+  LC_TRY(ct_ph_build_nodules(scene, options->nodules, phantom->nodules, err));
   phantom->n_nodules = scene->n_nodules;
   LC_TRY(set_uids(phantom, options, err));
   set_header(phantom, scene, options);
@@ -257,6 +266,7 @@ void ct_phantom_free(struct ct_phantom *phantom) {
   ct_volume_free(&phantom->volume);
   ct_annotation_free(&phantom->annotation);
   free(phantom->truth);
+  free(phantom->features);
   free(phantom->sop_instance_uids);
   memset(phantom, 0, sizeof *phantom);
 }

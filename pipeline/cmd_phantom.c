@@ -15,7 +15,7 @@
 
 struct arguments {
   const char *output;
-  long long seed, patients, matrix;
+  long long seed, patients, matrix, nodules;
   double spacing_mm;
   enum pl_existing existing;
 };
@@ -26,6 +26,7 @@ static const struct argp_option options[] = {
     {"patients", 'n', "N", 0, "Number of patients, 1 by default", 0},
     {"matrix", 'm', "PIXELS", 0, "Rows and columns of a slice, 512 by default", 0},
     {"slice-spacing", 'z', "MM", 0, "Distance of the slices; without it the seed chooses", 0},
+    {"nodules", 'k', "N", 0, "Nodules of a patient, 1 to 4; without it the seed chooses", 0},
     {"overwrite", 'f', NULL, 0, "Replace patients that exist", 0},
     {"resume", 'r', NULL, 0, "Keep patients made from the same options", 0},
     {0}};
@@ -51,6 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     return 0;
   case 'm':
     number(state, "matrix", arg, 64, 1024, &arguments->matrix);
+    return 0;
+  case 'k':
+    number(state, "nodules", arg, 1, CT_PHANTOM_MAX_NODULES, &arguments->nodules);
     return 0;
   case 'z':
     if (!lc_text_to_double(arg, &arguments->spacing_mm) || arguments->spacing_mm < 0.5 ||
@@ -120,7 +124,8 @@ static struct ct_phantom_options options_of(const struct arguments *arguments, l
   return (struct ct_phantom_options){.seed = (uint64_t)arguments->seed,
                                      .patient = (uint64_t)patient,
                                      .matrix = (size_t)arguments->matrix,
-                                     .slice_spacing_mm = arguments->spacing_mm};
+                                     .slice_spacing_mm = arguments->spacing_mm,
+                                     .nodules = (size_t)arguments->nodules};
 }
 
 /* What is there already: found tells whether, and same whether it is what would be made. */

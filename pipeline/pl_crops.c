@@ -107,6 +107,7 @@ static lc_status read_ratings(const struct reader *reader, struct pl_crops *crop
       LC_FAIL(err, LC_ERR_NUMERIC, "%s: pixel_spacing_mm of row %zu is %g", reader->path, i,
               values[i]);
     crops->crops[i].spacing_mm = values[i];
+    for (int a = 0; a < 3; a++) crops->crops[i].centre_mm[a] = NAN;
   }
   LC_TRY(read_values(reader, "malignancy_1_to_5", H5T_NATIVE_DOUBLE, values, err));
   for (size_t i = 0; i < crops->n; i++) crops->crops[i].malignancy = values[i];

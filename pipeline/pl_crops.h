@@ -24,6 +24,7 @@ extern const char *const pl_biomarker_names[PL_BIOMARKERS];
 
 struct pl_crop {
   double spacing_mm;
+  double centre_mm[3];              /* LPS, of the slice's middle; NaN where not known */
   double malignancy;                /* mean of the readers, 1 to 5 */
   double biomarkers[PL_BIOMARKERS]; /* mean ratings; diameter in mm; NaN where not given */
   char patient[PL_PATIENT_SIZE];

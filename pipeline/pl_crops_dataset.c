@@ -25,9 +25,13 @@ static double biomarker(const struct pl_sample *sample, const char *name) {
   return NAN;
 }
 
-static void describe(struct pl_crop *crop, const struct pl_sample *sample, double spacing_mm) {
+static void describe(struct pl_crop *crop, const struct pl_sample *sample,
+                     const struct pl_dataset *dataset) {
   long long number = 0;
-  crop->spacing_mm = spacing_mm;
+  crop->spacing_mm = dataset->spacing_mm;
+  memcpy(crop->centre_mm, sample->centre_mm, sizeof crop->centre_mm);
+  if (dataset->dims == 3 && dataset->edge % 2 == 0) /* the middle lies between two slices */
+    crop->centre_mm[2] += dataset->spacing_mm / 2;
   crop->readers = sample->n_readers;
   crop->fold_patient = sample->fold_patient;
   crop->fold_nodule = sample->fold_nodule;
@@ -60,7 +64,7 @@ lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path, struct
       crops->hu[i * area + v] = (float)dataset.hu[i * voxels + middle + v];
     if (crops->mask && dataset.mask)
       memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
-    describe(&crops->crops[i], &dataset.samples[i], dataset.spacing_mm);
+    describe(&crops->crops[i], &dataset.samples[i], &dataset);
   }
   if (dataset.dims == 3) { /* the voxels change hands */
     crops->cubes = dataset.hu;

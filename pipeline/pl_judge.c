@@ -11,7 +11,7 @@
 #include "lc_hash.h"
 #include "lc_random.h"
 
-#define KEY_VERSION "judge 2"
+#define KEY_VERSION "judge 4"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
@@ -80,12 +80,17 @@ static lc_status choose_targets(struct pl_judge *judge, struct lc_error *err) {
   return LC_OK;
 }
 
+static void add_control(struct pl_judge *judge, bool centre) {
+  judge->contestants[judge->n_contestants++] =
+      (struct pl_judge_contestant){.name = centre ? "centre" : "random",
+                                   .title = centre ? "Centre (control)" : "Random (control)",
+                                   .centre = centre};
+}
+
 static void add_contestant(struct pl_judge *judge, const struct cdam_estimator *estimator) {
   struct pl_judge_contestant *c = &judge->contestants[judge->n_contestants++];
-  *c = (struct pl_judge_contestant){.name = estimator ? estimator->name : "random",
-                                    .title = estimator ? estimator->title : "Random (control)",
-                                    .estimator = estimator};
-  if (!estimator) return;
+  *c = (struct pl_judge_contestant){
+      .name = estimator->name, .title = estimator->title, .estimator = estimator};
   c->settings = estimator->defaults;
   if (c->settings.samples > 0 && judge->config->estimators_samples > 0)
     c->settings.samples = (size_t)judge->config->estimators_samples;
@@ -95,14 +100,15 @@ static lc_status choose_contestants(struct pl_judge *judge, struct lc_error *err
   const struct pl_list *names = &judge->config->estimators_names;
   size_t all;
   const struct cdam_estimator *table = cdam_estimators(&all);
-  LC_TRY(lc_alloc(&judge->contestants, all + names->n + 1, sizeof *judge->contestants, err));
+  LC_TRY(lc_alloc(&judge->contestants, all + names->n + 2, sizeof *judge->contestants, err));
   for (size_t i = 0; i < names->n; i++) {
     const struct cdam_estimator *estimator;
     LC_TRY(cdam_estimator_find(names->items[i], &estimator, err));
     add_contestant(judge, estimator);
   }
   for (size_t i = 0; i < all && names->n == 0; i++) add_contestant(judge, &table[i]);
-  if (judge->config->estimators_random) add_contestant(judge, NULL);
+  if (judge->config->estimators_random) add_control(judge, false);
+  if (judge->config->estimators_centre) add_control(judge, true);
   return LC_OK;
 }
 
@@ -110,8 +116,13 @@ static lc_status choose_contestants(struct pl_judge *judge, struct lc_error *err
 static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
   struct lc_text text = {0};
   char crops[LC_SHA256_HEX];
+  char truth[LC_SHA256_HEX] = "none";
   LC_TRY(lc_hash_file_hex(judge->config->data_crops, crops, err));
-  lc_text_add(&text, "%s\nweights %s\ncrops %s\n", KEY_VERSION, judge->model.weights_sha256, crops);
+  if (judge->features)
+    LC_TRY(lc_hash_bytes_hex((const char *)judge->features,
+                             judge->n_items * judge->pixels * judge->pixels, truth, err));
+  lc_text_add(&text, "%s\nweights %s\ncrops %s\ntruth %s\n", KEY_VERSION,
+              judge->model.weights_sha256, crops, truth);
   pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &text);
   pl_schema_print(&pl_recipe_schema, &judge->recipe, PL_PRINT_CANONICAL, &text);
   lc_status status = text.failed
@@ -131,6 +142,7 @@ static lc_status init(struct pl_judge *judge, struct lc_error *err) {
   LC_TRY(
       pl_judge_numbers(&config->sets_boxes, "sets.boxes", 1, (long long)judge->grid, number, err));
   LC_TRY(choose_items(judge, err));
+  LC_TRY(pl_judge_read_truth(judge, err));
   LC_TRY(choose_targets(judge, err));
   LC_TRY(choose_contestants(judge, err));
   LC_TRY(pl_judge_list_measures(judge, err));
@@ -158,6 +170,7 @@ void pl_judge_free(struct pl_judge *judge) {
   free(judge->contestants);
   free(judge->targets);
   free(judge->items);
+  free(judge->features);
   pl_examples_free(&judge->examples);
   pl_crops_free(&judge->crops);
   vit_model_free(&judge->model);

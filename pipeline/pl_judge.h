@@ -18,13 +18,13 @@
 #define PL_JUDGE_THRESHOLDS 21 /* 0, 0.05 .. 1 of the compactness curves */
 
 struct pl_judge_config {
-  char *data_crops, *data_recipe, *data_split;
+  char *data_crops, *data_recipe, *data_truth, *data_split;
   long long data_items;
   char *model_weights;
   char *target_judged;
   struct pl_list target_compared;
   struct pl_list estimators_names;
-  bool estimators_random;
+  bool estimators_random, estimators_centre;
   long long estimators_samples;
   int missing_kind;
   double missing_value, missing_blur_sigma;
@@ -65,10 +65,11 @@ struct pl_judge_measure {
   const char *doc; /* one line; docs/measures.md says more */
 };
 
-/* One who is judged: an estimator, or the control that draws its map. */
+/* One who is judged: an estimator, or a control that knows nothing of model and image. */
 struct pl_judge_contestant {
   const char *name, *title;
-  const struct cdam_estimator *estimator; /* NULL: the control */
+  const struct cdam_estimator *estimator; /* NULL: a control */
+  bool centre; /* the control whose scores fall with the distance from the middle; else drawn */
   struct cdam_settings settings;
 };
 
@@ -82,6 +83,7 @@ struct pl_judge {
   uint32_t *items; /* [n_items] of examples */
   size_t n_items;
   size_t pixels, grid, patches; /* square */
+  uint8_t *features;            /* [n_items, pixels, pixels] flags of enum ct_feature, or NULL */
   struct cdam_target *targets;  /* [n_targets]; the first is the judged one */
   size_t n_targets;
   struct pl_judge_contestant *contestants;
@@ -98,6 +100,8 @@ void pl_judge_free(struct pl_judge *judge);
 
 /* The list of measures that a configuration asks for; called by pl_judge_init. */
 LC_MUST_CHECK lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err);
+/* Reads where the features of each item's nodule are, when the configuration names a truth. */
+LC_MUST_CHECK lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_error *err);
 /* Whole numbers of a list of texts: "2", "4"; values [n]. */
 LC_MUST_CHECK lc_status pl_judge_numbers(const struct pl_list *list, const char *key, long long low,
                                          long long high, size_t *values, struct lc_error *err);
@@ -128,21 +132,32 @@ void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu
 LC_MUST_CHECK lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example,
                                               uint8_t *mask, struct lc_error *err);
 
-/* An image of two nodules side by side, the item's and one whose readers say otherwise about the
- * judged target, drawn from the split by seed and item; which one is left is drawn too. */
+/* An image of two nodules side by side, the item's and one that is drawn by seed and item; which
+ * one is left is drawn too. The two differ in what the readers say about the judged target (the
+ * partner is of the split), or one is spiculated and the other calcified by the truth (an item
+ * too). */
+enum pl_judge_pair_kind { PL_PAIR_RATED = 0, PL_PAIR_TRUTH };
 struct pl_judge_pair {
   float *image;       /* [3, pixels, pixels] */
-  double *high, *low; /* [patch] place of the nodule with the higher and the lower rating; each
-                         adds up to 1, so that size does not matter */
+  double *high, *low; /* [patch] place of the nodule with the higher and the lower rating, or of the
+                         spiculated and the calcified one; each adds up to 1, so that size does not
+                         matter */
 };
 /* True when readers rate what is judged: malignancy or a biomarker. */
 bool pl_judge_rated(const struct pl_judge *judge);
 /* Fills *pair, whose memory is the caller's; found is false when the split has no such partner. */
 LC_MUST_CHECK lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item,
-                                           struct pl_judge_pair *pair, bool *found,
-                                           struct lc_error *err);
+                                           enum pl_judge_pair_kind kind, struct pl_judge_pair *pair,
+                                           bool *found, struct lc_error *err);
 
 /* Judges all contestants on one item. Different items may be judged by different threads. */
+/* A value under its name; names that the configuration left out are ignored. */
+void pl_verdict_put(struct pl_verdict *verdict, const struct pl_judge *judge, size_t contestant,
+                    const char *name, double value);
+/* The measures of group "truth" of one contestant's map [patches], where features are known. */
+LC_MUST_CHECK lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t contestant,
+                                       const float *map, struct pl_verdict *verdict,
+                                       struct lc_error *err);
 LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,
                                       struct pl_verdict *verdict, struct lc_error *err);
 /* A wish for maps. */

@@ -17,6 +17,9 @@ static const struct pl_key keys[] = {
      "HDF5 file of nodule crops (docs/training.md)."},
     {"data.recipe", PL_TEXT, AT(data_recipe), "", 0, 0, NULL, PLACE,
      "Recipe that the model was trained by: it says how images are made; empty: its defaults."},
+    {"data.truth", PL_TEXT, AT(data_truth), "", 0, 0, NULL, PLACE,
+     "Folder of the phantom patients of a data set made by 'prepare': where features are; or "
+     "empty."},
     {"data.split", PL_TEXT, AT(data_split), "validate", 0, 0, NULL, KEPT, "Split to judge on."},
     {"data.items", PL_INTEGER, AT(data_items), "0", 0, 1e7, NULL, KEPT,
      "Nodules to judge on, drawn from the split by the seed; 0: all."},
@@ -32,6 +35,8 @@ static const struct pl_key keys[] = {
      "Estimators (docs/estimators.md); empty: all."},
     {"estimators.random", PL_BOOL, AT(estimators_random), "true", 0, 0, NULL, KEPT,
      "Judge a map of random numbers too, as a control."},
+    {"estimators.centre", PL_BOOL, AT(estimators_centre), "true", 0, 0, NULL, KEPT,
+     "Judge a map that falls with the distance from the middle, too, as a control."},
     {"estimators.samples", PL_INTEGER, AT(estimators_samples), "0", 0, 100000, NULL, KEPT,
      "Noisy copies, steps or masks of estimators that take them; 0: their own."},
 

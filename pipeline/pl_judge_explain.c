@@ -1,4 +1,5 @@
 /* Maps of all contestants for one image. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +9,8 @@
 
 bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
   const struct cdam_settings *s = &contestant->settings;
-  return !contestant->estimator || (s->samples > 0 && (s->level > 0 || s->cells > 0));
+  return contestant->estimator ? s->samples > 0 && (s->level > 0 || s->cells > 0)
+                               : !contestant->centre;
 }
 
 /* Seeds of different items and runs do not meet. */
@@ -22,6 +24,16 @@ static void draw_control(const struct pl_judge *judge, const struct pl_judge_ask
   lc_random_init(&random, seed_of(judge, ask), "judge-control", ask->turn);
   for (size_t i = 0; i < ask->n_targets * judge->patches; i++)
     scores[i] = (float)lc_random_normal(&random);
+}
+
+static void draw_centre(const struct pl_judge *judge, size_t n_targets, float *scores) {
+  size_t grid = judge->grid;
+  double middle = 0.5 * (double)(grid - 1);
+  for (size_t p = 0; p < n_targets * judge->patches; p++) {
+    size_t row = p % judge->patches / grid, column = p % grid;
+    double away = hypot((double)row - middle, (double)column - middle);
+    scores[p] = (float)(1 - away / (double)grid);
+  }
 }
 
 /* To the patch grid, and one map for every target. */
@@ -46,7 +58,10 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
     const struct pl_judge_contestant *contestant = &judge->contestants[ask->first + c];
     float *out = scores + c * ask->n_targets * judge->patches;
     if (!contestant->estimator) {
-      draw_control(judge, ask, out);
+      if (contestant->centre)
+        draw_centre(judge, ask->n_targets, out);
+      else
+        draw_control(judge, ask, out);
       continue;
     }
     struct cdam_settings settings = contestant->settings;

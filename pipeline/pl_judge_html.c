@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cdam_render.h"
+#include "cdam_similarity.h"
 #include "lc_arena.h"
 #include "pl_html.h"
 #include "pl_judge.h"
@@ -18,7 +19,8 @@ static const char style[] =
     "1em;color:#1a1a1a}"
     "table{border-collapse:collapse;font-size:13px;margin:.6em 0 1.6em}"
     "th,td{padding:.25em .6em;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}"
-    "th:first-child,td:first-child{text-align:left}td.b{font-weight:600;background:#e8f2fa}"
+    "th:first-child,td:first-child{text-align:left;position:sticky;left:0;background:#fff}td.b{"
+    "font-weight:600;background:#e8f2fa}"
     "td small{color:#666}.o{overflow-x:auto}.n{background:#fff3cd;padding:.6em 1em;font-weight:600}"
     "pre{background:#f5f5f5;padding:1em;overflow-x:auto;font-size:12px}img{max-width:100%}";
 
@@ -44,17 +46,47 @@ static void write_head(const struct pl_judged *judged, struct lc_text *out) {
               judge->n_contestants, 100 * judge->config->bootstrap_level);
 }
 
+/* What few nodules define is not shaded, and says so. */
 static void write_cell(const struct cdam_contest *contest, size_t c, struct lc_text *out) {
   const struct vit_interval *mean = &contest->mean[c];
+  size_t most = 0;
+  for (size_t i = 0; i < contest->contestants; i++)
+    if (contest->counts[i] > most) most = contest->counts[i];
+  bool few = 2 * contest->counts[c] < most;
   if (contest->counts[c] == 0) {
     lc_text_add(out, "<td>-</td>");
     return;
   }
-  lc_text_add(out, "<td%s>%.3g", contest->rank[c] == 1 ? " class=\"b\"" : "", mean->value);
+  lc_text_add(out, "<td%s>%.3g", contest->rank[c] == 1 && !few ? " class=\"b\"" : "", mean->value);
   if (!isnan(mean->low)) lc_text_add(out, " <small>[%.3g, %.3g]</small>", mean->low, mean->high);
   lc_text_add(out, " %zu", contest->rank[c]);
   if (contest->last_rank[c] != contest->rank[c]) lc_text_add(out, "-%zu", contest->last_rank[c]);
+  if (contest->counts[c] < most) lc_text_add(out, " <small>n=%zu</small>", contest->counts[c]);
   lc_text_add(out, "</td>");
+}
+
+/* What the model says of the targets themselves, to be read beside the likeness of their maps. */
+static lc_status write_agreement(const struct pl_judged *judged, struct lc_text *out,
+                                 struct lc_error *err) {
+  const struct pl_judge *judge = judged->judge;
+  size_t n = judge->n_targets;
+  double *values = NULL, *agreement = NULL;
+  lc_status status = lc_alloc(&values, judge->n_items * n, sizeof *values, err);
+  if (status == LC_OK) status = lc_alloc(&agreement, n * n, sizeof *agreement, err);
+  if (status == LC_OK) {
+    for (size_t i = 0; i < judge->n_items; i++)
+      memcpy(values + i * n, judged->verdicts[i].outputs, n * sizeof *values);
+    status = cdam_target_agreement(values, judge->n_items, n, agreement, err);
+  }
+  if (status == LC_OK) lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
+  for (size_t t = 0; t < n && status == LC_OK; t++) {
+    pl_html_escape(out, judge->targets[t].name);
+    if (t > 0) lc_text_add(out, " %.2f", agreement[t]);
+    lc_text_add(out, t == 0 ? ": " : t + 1 < n ? ", " : ".</p>\n");
+  }
+  free(values);
+  free(agreement);
+  return status;
 }
 
 static void write_group(const struct pl_judged *judged, const char *group, struct lc_text *out) {
@@ -326,7 +358,10 @@ lc_status pl_judged_html(const struct pl_judged *judged, const char *folder, str
     bool seen = false;
     for (size_t k = 0; k < m; k++)
       seen = seen || strcmp(judge->measures[k].group, judge->measures[m].group) == 0;
-    if (!seen) write_group(judged, judge->measures[m].group, out);
+    if (seen) continue;
+    write_group(judged, judge->measures[m].group, out);
+    if (strcmp(judge->measures[m].group, "class sensitivity") == 0 && judge->n_targets > 1)
+      LC_TRY(write_agreement(judged, out, err));
   }
   LC_TRY(write_curves(judged, out, err));
   if (pictures > 0) lc_text_add(out, "<h2>Maps</h2>\n");

@@ -55,12 +55,8 @@ static const float *map_of(const struct work *work, size_t contestant) {
   return work->scores + contestant * work->judge->patches;
 }
 
-/* A value under its name; names that the configuration left out are ignored. */
 static void put(struct work *work, size_t contestant, const char *name, double value) {
-  const struct pl_judge *judge = work->judge;
-  for (size_t m = 0; m < judge->n_measures; m++)
-    if (strcmp(judge->measures[m].name, name) == 0)
-      work->verdict->values[contestant * judge->n_measures + m] = value;
+  pl_verdict_put(work->verdict, work->judge, contestant, name, value);
 }
 
 static lc_status explain(struct work *work, struct lc_error *err) {
@@ -261,6 +257,7 @@ static lc_status judge_localisation(struct work *work, struct lc_error *err) {
     put(work, c, "rank_absolute", r.rank);
     put(work, c, "pointing_absolute", r.pointing);
     put(work, c, "auroc_absolute", r.auroc);
+    LC_TRY(pl_judge_truth(judge, work->item, c, map_of(work, c), work->verdict, err));
   }
   return LC_OK;
 }
@@ -283,42 +280,56 @@ static lc_status judge_classes(struct work *work, struct lc_error *err) {
   return LC_OK;
 }
 
-/* Positive scores, and mean scores, on two nodules of one image. */
-static void compare_pair(struct work *work, size_t c, const struct pl_judge_pair *pair) {
-  const float *map = work->again + c * work->judge->patches;
+/* Positive scores, negative ones, and mean scores, on two nodules of one image. */
+static void compare_pair(struct work *work, size_t c, const char *what,
+                         const struct pl_judge_pair *pair) {
+  size_t n = work->judge->patches;
+  float *map = work->again + c * n;
   double high = 0, low = 0;
-  for (size_t p = 0; p < work->judge->patches; p++) {
+  char name[PL_MEASURE_NAME];
+  for (size_t p = 0; p < n; p++) {
     high += (double)map[p] * pair->high[p];
     low += (double)map[p] * pair->low[p];
   }
-  put(work, c, "pair_share",
-      cdam_mass_between(map, pair->high, pair->low, work->judge->patches, CDAM_POSITIVE));
-  put(work, c, "pair_order", high > low ? 1 : high < low ? 0 : 0.5);
+  snprintf(name, sizeof name, "%s_order", what);
+  put(work, c, name, high > low ? 1 : high < low ? 0 : 0.5);
+  snprintf(name, sizeof name, "%s_share", what);
+  put(work, c, name, cdam_mass_between(map, pair->high, pair->low, n, CDAM_POSITIVE));
+  for (size_t p = 0; p < n; p++) map[p] = -map[p];
+  snprintf(name, sizeof name, "%s_against", what);
+  put(work, c, name, cdam_mass_between(map, pair->low, pair->high, n, CDAM_POSITIVE));
+}
+
+static lc_status explain_pair(struct work *work, enum pl_judge_pair_kind kind,
+                              struct pl_judge_pair *pair, struct lc_error *err) {
+  const struct pl_judge *judge = work->judge;
+  bool found;
+  LC_TRY(pl_judge_pair_make(judge, work->item, kind, pair, &found, err));
+  if (!found) return LC_OK;
+  struct pl_judge_ask ask = {.model = &judge->model,
+                             .image = pair->image,
+                             .n_targets = 1,
+                             .count = judge->n_contestants,
+                             .item = work->draws.item,
+                             .turn = ++work->turn};
+  LC_TRY(pl_judge_explain(judge, &ask, work->again, NULL, err));
+  for (size_t c = 0; c < judge->n_contestants; c++)
+    compare_pair(work, c, kind == PL_PAIR_TRUTH ? "truth_pair" : "pair", pair);
+  return LC_OK;
 }
 
 static lc_status judge_pair(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
   struct pl_judge_pair pair = {0};
-  bool found = false;
-  if (!judge->config->pairs_measure || !pl_judge_rated(judge)) return LC_OK;
+  if (!judge->config->pairs_measure) return LC_OK;
   lc_status status =
       lc_alloc(&pair.image, 3 * judge->pixels * judge->pixels, sizeof *pair.image, err);
   if (status == LC_OK) status = lc_alloc(&pair.high, 2 * judge->patches, sizeof *pair.high, err);
   if (status == LC_OK) {
     pair.low = pair.high + judge->patches;
-    status = pl_judge_pair_make(judge, work->item, &pair, &found, err);
+    if (pl_judge_rated(judge)) status = explain_pair(work, PL_PAIR_RATED, &pair, err);
   }
-  if (status == LC_OK && found) {
-    struct pl_judge_ask ask = {.model = &judge->model,
-                               .image = pair.image,
-                               .n_targets = 1,
-                               .count = judge->n_contestants,
-                               .item = work->draws.item,
-                               .turn = ++work->turn};
-    status = pl_judge_explain(judge, &ask, work->again, NULL, err);
-  }
-  for (size_t c = 0; c < judge->n_contestants && status == LC_OK && found; c++)
-    compare_pair(work, c, &pair);
+  if (status == LC_OK && judge->features) status = explain_pair(work, PL_PAIR_TRUTH, &pair, err);
   free(pair.image);
   free(pair.high);
   return status;

@@ -44,6 +44,44 @@ static const struct listed always[] = {
     {"auroc_absolute", "localisation", LARGER, "as auroc, of |scores|"},
 };
 
+/* Phantoms only: places of the nodule's features. */
+static const struct listed truth[] = {
+    {"spicules_mass", "truth", LARGER, "share of positive scores on spicules"},
+    {"spicules_above", "truth", LARGER,
+     "the same less the share of the image that it takes; chance is 0"},
+    {"spicules_rank", "truth", LARGER, "highest pixels that lie there, as many as it has"},
+    {"spicules_auroc", "truth", LARGER, "ROC area of positive scores against it; chance is 0.5"},
+    {"spicules_within", "truth", LARGER,
+     "the same among patches that touch the nodule; chance is 0.5"},
+    {"lobes_mass", "truth", LARGER, "share of positive scores on lobes"},
+    {"lobes_above", "truth", LARGER,
+     "the same less the share of the image that it takes; chance is 0"},
+    {"lobes_rank", "truth", LARGER, "highest pixels that lie there, as many as it has"},
+    {"lobes_auroc", "truth", LARGER, "ROC area of positive scores against it; chance is 0.5"},
+    {"lobes_within", "truth", LARGER,
+     "the same among patches that touch the nodule; chance is 0.5"},
+    {"core_mass", "truth", LARGER, "share of positive scores on the solid core"},
+    {"core_above", "truth", LARGER,
+     "the same less the share of the image that it takes; chance is 0"},
+    {"core_rank", "truth", LARGER, "highest pixels that lie there, as many as it has"},
+    {"core_auroc", "truth", LARGER, "ROC area of positive scores against it; chance is 0.5"},
+    {"core_within", "truth", LARGER, "the same among patches that touch the nodule; chance is 0.5"},
+    {"calcium_mass", "truth", LARGER, "share of negative scores on calcium"},
+    {"calcium_above", "truth", LARGER,
+     "the same less the share of the image that it takes; chance is 0"},
+    {"calcium_rank", "truth", LARGER, "highest pixels that lie there, as many as it has"},
+    {"calcium_auroc", "truth", LARGER, "ROC area of negative scores against it; chance is 0.5"},
+    {"calcium_within", "truth", LARGER,
+     "the same among patches that touch the nodule; chance is 0.5"},
+    {"cause_mass", "truth", LARGER, "share of positive scores on what made it malignant"},
+    {"cause_above", "truth", LARGER,
+     "the same less the share of the image that it takes; chance is 0"},
+    {"cause_rank", "truth", LARGER, "highest pixels that lie there, as many as it has"},
+    {"cause_auroc", "truth", LARGER, "ROC area of positive scores against it; chance is 0.5"},
+    {"cause_within", "truth", LARGER,
+     "the same among patches that touch the nodule; chance is 0.5"},
+};
+
 static const struct listed tokens[] = {
     {"ablation", "correctness", LARGER, "Pearson with token ablation"}};
 static const struct listed road[] = {
@@ -56,8 +94,17 @@ static const struct listed classes[] = {
 static const struct listed pairs[] = {
     {"pair_share", "class sensitivity", LARGER,
      "two nodules: share of positive scores on the one rated higher, by area; chance is 0.5"},
+    {"pair_against", "class sensitivity", LARGER,
+     "two nodules: share of negative scores on the one rated lower, by area; chance is 0.5"},
     {"pair_order", "class sensitivity", LARGER,
      "two nodules: the one rated higher has the higher mean score; chance is 0.5"}};
+static const struct listed truth_pairs[] = {
+    {"truth_pair_share", "class sensitivity", LARGER,
+     "a spiculated nodule and a calcified one: share of positive scores on the first, by area"},
+    {"truth_pair_against", "class sensitivity", LARGER,
+     "the same: share of negative scores on the second; chance is 0.5"},
+    {"truth_pair_order", "class sensitivity", LARGER,
+     "the same: the first has the higher mean score; chance is 0.5"}};
 static const struct listed robustness[] = {
     {"max_sensitivity", "robustness", SMALLER, "largest relative change of the map"},
     {"mean_sensitivity", "robustness", SMALLER, "mean relative change of the map"},
@@ -96,9 +143,10 @@ static void add_sets(struct pl_judge *judge, const char *what, const char *numbe
 
 lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
-  size_t most = 64 + 2 * (config->sets_boxes.n + config->sets_shares.n);
+  size_t most = 96 + 2 * (config->sets_boxes.n + config->sets_shares.n);
   LC_TRY(lc_alloc(&judge->measures, most, sizeof *judge->measures, err));
   ADD(always);
+  if (judge->features) ADD(truth);
   if (config->sets_tokens) ADD(tokens);
   for (size_t i = 0; i < config->sets_shares.n; i++)
     add_sets(judge, "sensitivity", config->sets_shares.items[i]);
@@ -107,6 +155,7 @@ lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err) {
   if (config->road_measure) ADD(road);
   if (judge->n_targets > 1) ADD(classes);
   if (config->pairs_measure && pl_judge_rated(judge)) ADD(pairs);
+  if (config->pairs_measure && judge->features) ADD(truth_pairs);
   if (config->robustness_samples > 0) ADD(robustness);
   if (config->randomise_measure) ADD(randomised);
   if (config->repeat_runs > 1) ADD(repeated);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cdam_localisation.h"
+#include "ct_phantom.h"
 #include "lc_arena.h"
 #include "lc_random.h"
 #include "pl_judge.h"
@@ -79,41 +80,73 @@ static lc_status normalise(const struct pl_judge *judge, float *hu, float *image
   return pl_examples_image(&examples, 0, &none, image, err);
 }
 
-/* A partner whose rating differs enough, or SIZE_MAX. */
-static size_t find_partner(const struct pl_judge *judge, size_t example, struct lc_random *random) {
+/* Two nodules, by their numbers among the examples. */
+struct partners {
+  size_t high, low;
+};
+
+/* A partner whose rating differs enough. */
+static bool find_rated(const struct pl_judge *judge, size_t example, struct lc_random *random,
+                       struct partners *found) {
   double least, own = rating_of(judge, example, &least);
   for (int i = 0; i < DRAWS; i++) {
     size_t other = lc_random_below(random, (uint32_t)judge->examples.n);
-    if (fabs(rating_of(judge, other, &least) - own) >= least) return other;
+    double rating = rating_of(judge, other, &least);
+    if (!(fabs(rating - own) >= least)) continue;
+    *found = own > rating ? (struct partners){example, other} : (struct partners){other, example};
+    return true;
   }
-  return SIZE_MAX;
+  return false;
 }
 
-lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item, struct pl_judge_pair *pair,
-                             bool *found, struct lc_error *err) {
+/* 1 spiculated, -1 calcified, 0 neither or both. */
+static int kind_of(const struct pl_judge *judge, size_t item) {
+  size_t area = judge->pixels * judge->pixels;
+  unsigned flags = 0;
+  for (size_t p = 0; p < area; p++) flags |= judge->features[item * area + p];
+  return ((flags & CT_FEATURE_SPICULES) != 0) - ((flags & CT_FEATURE_CALCIUM) != 0);
+}
+
+static bool find_truth(const struct pl_judge *judge, size_t item, struct lc_random *random,
+                       struct partners *found) {
+  int own = judge->features ? kind_of(judge, item) : 0;
+  for (int i = 0; i < DRAWS && own != 0; i++) {
+    size_t other = lc_random_below(random, (uint32_t)judge->n_items);
+    if (kind_of(judge, other) != -own) continue;
+    size_t a = judge->items[item], b = judge->items[other];
+    *found = own > 0 ? (struct partners){a, b} : (struct partners){b, a};
+    return true;
+  }
+  return false;
+}
+
+lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item,
+                             enum pl_judge_pair_kind kind, struct pl_judge_pair *pair, bool *found,
+                             struct lc_error *err) {
   size_t example = judge->items[item], pixels = judge->pixels * judge->pixels;
   struct lc_random random;
-  lc_random_init(&random, (uint64_t)judge->config->seed, "judge-pair", example);
-  size_t other = find_partner(judge, example, &random);
-  bool right = lc_random_below(&random, 2) == 1;
-  *found = false;
-  if (other == SIZE_MAX) return LC_OK;
-  double least;
-  bool higher = rating_of(judge, example, &least) > rating_of(judge, other, &least);
+  struct partners two = {0};
+  lc_random_init(&random, (uint64_t)judge->config->seed,
+                 kind == PL_PAIR_TRUTH ? "judge-pair-truth" : "judge-pair", example);
+  *found = kind == PL_PAIR_TRUTH ? find_truth(judge, item, &random, &two)
+                                 : find_rated(judge, example, &random, &two);
+  if (!*found) return LC_OK;
+  bool right = lc_random_below(&random, 2) == 1; /* the item's side */
+  if (two.high != example) right = !right;       /* the higher one's */
   struct halves h = {0};
   lc_status status = lc_alloc(&h.hu, 2 * pixels, sizeof *h.hu, err);
   if (status == LC_OK) status = lc_alloc(&h.mask, 2 * pixels, sizeof *h.mask, err);
   if (status == LC_OK) {
     h.whole = h.hu + pixels;
     h.whole_mask = h.mask + pixels;
-    status = place(judge, example, right, &h, err);
+    status = place(judge, two.high, right, &h, err);
   }
   if (status == LC_OK) {
-    *found = cover(judge, h.mask, higher ? pair->high : pair->low);
-    status = place(judge, other, !right, &h, err);
+    *found = cover(judge, h.mask, pair->high);
+    status = place(judge, two.low, !right, &h, err);
   }
   if (status == LC_OK) {
-    *found = cover(judge, h.mask, higher ? pair->low : pair->high) && *found;
+    *found = cover(judge, h.mask, pair->low) && *found;
     status = normalise(judge, h.hu, pair->image, err);
   }
   free(h.hu);

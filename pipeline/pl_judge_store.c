@@ -62,6 +62,13 @@ lc_status pl_verdict_init(struct pl_verdict *verdict, const struct pl_judge *jud
   return status;
 }
 
+void pl_verdict_put(struct pl_verdict *verdict, const struct pl_judge *judge, size_t contestant,
+                    const char *name, double value) {
+  for (size_t m = 0; m < judge->n_measures; m++)
+    if (strcmp(judge->measures[m].name, name) == 0)
+      verdict->values[contestant * judge->n_measures + m] = value;
+}
+
 void pl_verdict_free(struct pl_verdict *v) {
   double *const parts[] = {v->values, v->outputs, v->most,    v->least,
                            v->random, v->share,   v->compact, v->randomised};

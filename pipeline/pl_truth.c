@@ -8,6 +8,7 @@
 #include "pl_version.h"
 
 #define MOST CT_PHANTOM_MAX_NODULES
+#define FEATURES "truth/feature"
 
 /* One number of every nodule, gathered from a field of the struct. */
 struct real_field {
@@ -30,6 +31,8 @@ static const struct real_field real_fields[] = {
     {"nodules/calcification", FIELD(calcification), 1, "1", "share of the volume"},
     {"nodules/malignancy_probability", FIELD(malignancy_probability), 1, "1",
      "by the phantom's rule"},
+    {"nodules/malignancy_term", FIELD(malignancy_term), CT_TERM_COUNT, "1",
+     "what its logit is the sum of, in the order of axes/term"},
     {"nodules/true_rating", FIELD(true_rating), CT_RATING_COUNT, "1",
      "what an ideal reader would rate, in the order of axes/rating"},
 };
@@ -52,6 +55,7 @@ static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
     pl_h5_attach(h5, field->path, 0, "axes/nodule");
   }
   pl_h5_attach(h5, "nodules/true_rating", 1, "axes/rating");
+  pl_h5_attach(h5, "nodules/malignancy_term", 1, "axes/term");
   uint8_t texture[MOST], attachment[MOST], malignant[MOST];
   for (size_t i = 0; i < n; i++) {
     texture[i] = (uint8_t)phantom->nodules[i].texture;
@@ -69,17 +73,22 @@ static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
 }
 
 static void write_axes(struct pl_h5 *h5, const struct ct_phantom *phantom) {
-  char ids[MOST][16] = {{0}}, ratings[CT_RATING_COUNT][32] = {{0}};
+  char ids[MOST][16] = {{0}}, ratings[CT_RATING_COUNT][32] = {{0}},
+       terms[CT_TERM_COUNT][16] = {{0}};
   for (size_t i = 0; i < phantom->n_nodules; i++)
     snprintf(ids[i], sizeof ids[i], "nodule-%zu", i + 1);
   for (int i = 0; i < CT_RATING_COUNT; i++)
     strncpy(ratings[i], ct_rating_name((ct_rating)i), sizeof ratings[i] - 1);
-  const size_t n_ratings = CT_RATING_COUNT;
+  for (int i = 0; i < CT_TERM_COUNT; i++)
+    strncpy(terms[i], ct_term_name((ct_term)i), sizeof terms[i] - 1);
+  const size_t n_ratings = CT_RATING_COUNT, n_terms = CT_TERM_COUNT;
   pl_h5_texts(h5, "axes/nodule", 1, &phantom->n_nodules, sizeof *ids, ids[0],
               "value v of truth/mask is nodule v - 1 here");
   pl_h5_scale(h5, "axes/nodule");
   pl_h5_texts(h5, "axes/rating", 1, &n_ratings, sizeof *ratings, ratings[0], "LIDC ratings");
   pl_h5_scale(h5, "axes/rating");
+  pl_h5_texts(h5, "axes/term", 1, &n_terms, sizeof *terms, terms[0], "terms of malignancy");
+  pl_h5_scale(h5, "axes/term");
 }
 
 static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
@@ -91,6 +100,14 @@ static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
                                         phantom->truth,
                                         "1",
                                         "slice, row, column: 0 background, n + 1 inside nodule n"});
+  pl_h5_array(h5, &(struct pl_h5_array){FEATURES,
+                                        PL_H5_U8,
+                                        3,
+                                        {volume->size[2], volume->size[1], volume->size[0]},
+                                        phantom->features,
+                                        "1",
+                                        "sum of 1 body, 2 spicules, 4 lobes, 8 solid core, 16 "
+                                        "calcium, 32 cause of malignancy"});
   pl_h5_array(h5, &(struct pl_h5_array){"truth/spacing_mm",
                                         PL_H5_F64,
                                         1,
@@ -117,10 +134,11 @@ static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
 }
 
 void pl_truth_options(const struct ct_phantom_options *options, char out[PL_TRUTH_OPTIONS_SIZE]) {
-  snprintf(out, PL_TRUTH_OPTIONS_SIZE,
-           "seed %llu, patient %llu, matrix %zu, slice spacing %g mm, lungcdam %s",
-           (unsigned long long)options->seed, (unsigned long long)options->patient, options->matrix,
-           options->slice_spacing_mm, pl_version());
+  snprintf(
+      out, PL_TRUTH_OPTIONS_SIZE,
+      "seed %llu, patient %llu, matrix %zu, slice spacing %g mm, nodules %zu, truth 2, lungcdam %s",
+      (unsigned long long)options->seed, (unsigned long long)options->patient, options->matrix,
+      options->slice_spacing_mm, options->nodules, pl_version());
 }
 
 lc_status pl_truth_write(const struct ct_phantom *phantom, const struct ct_phantom_options *options,

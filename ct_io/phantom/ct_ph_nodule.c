@@ -3,12 +3,26 @@
 
 #include "ct_ph_scene.h"
 
-double ct_ph_malignancy(const struct ct_phantom_nodule *n) {
+const char *ct_term_name(ct_term term) {
+  static const char *const names[CT_TERM_COUNT] = {"size",   "spiculation", "lobulation",
+                                                   "margin", "texture",     "calcification"};
+  return names[term];
+}
+
+void ct_ph_malignancy_terms(const struct ct_phantom_nodule *n, double term[CT_TERM_COUNT]) {
   static const double texture[] = {0, 0.9, 0.2}; /* solid, part-solid, ground glass */
-  double size = (n->diameter_mm < 25 ? n->diameter_mm : 25) - 12;
-  double calcium = n->calcification < 0.2 ? n->calcification / 0.2 : 1;
-  double logit = -1.3 + 0.16 * size + 2.4 * n->spiculation + 1.0 * n->lobulation +
-                 1.2 * (0.6 - n->margin) + texture[n->texture] - 4.0 * calcium;
+  term[CT_TERM_SIZE] = 0.16 * ((n->diameter_mm < 25 ? n->diameter_mm : 25) - 12);
+  term[CT_TERM_SPICULATION] = 2.4 * n->spiculation;
+  term[CT_TERM_LOBULATION] = 1.0 * n->lobulation;
+  term[CT_TERM_MARGIN] = 1.2 * (0.6 - n->margin);
+  term[CT_TERM_TEXTURE] = texture[n->texture];
+  term[CT_TERM_CALCIFICATION] = -4.0 * (n->calcification < 0.2 ? n->calcification / 0.2 : 1);
+}
+
+double ct_ph_malignancy(const struct ct_phantom_nodule *n) {
+  double term[CT_TERM_COUNT], logit = -1.3;
+  ct_ph_malignancy_terms(n, term);
+  for (int t = 0; t < CT_TERM_COUNT; t++) logit += term[t];
   return 1 / (1 + exp(-logit));
 }
 
@@ -70,18 +84,23 @@ static ct_ph_vec random_direction(struct lc_random *random) {
   return ph_vec(r * cosf(turn), r * sinf(turn), z);
 }
 
+static float waves_at(const struct ct_ph_nodule *n, ct_ph_vec direction) {
+  float waves = 0;
+  for (int i = 0; i < CT_PH_WAVES; i++)
+    waves += n->wave[i].height *
+             sinf(n->wave[i].rate * ph_dot(direction, n->wave[i].along) + n->wave[i].phase);
+  return waves;
+}
+
 /* Distance of the surface from the centre in a direction of the unit sphere, 1 for the ellipsoid,
  * before `level` is taken away. */
 static float surface_at(const struct ct_ph_nodule *n, ct_ph_vec direction) {
-  float lobes = 0, waves = 0;
+  float lobes = 0;
   for (int i = 0; i < n->n_lobes; i++) {
     float bump = expf(7.5f * (ph_dot(direction, n->lobe[i]) - 1));
     lobes = ph_smax(lobes, bump, 0.08f);
   }
-  for (int i = 0; i < CT_PH_WAVES; i++)
-    waves += n->wave[i].height *
-             sinf(n->wave[i].rate * ph_dot(direction, n->wave[i].along) + n->wave[i].phase);
-  return 1 + n->lobe_height * lobes + waves;
+  return 1 + n->lobe_height * lobes + waves_at(n, direction);
 }
 
 /* Chooses the level at which lobes and waves leave the volume as it is. */
@@ -163,15 +182,24 @@ static void shape(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t, ct_
   n->cavity_share = cavity ? (float)lc_random_between(random, 0.35, 0.5) : 0;
 }
 
-float ct_ph_nodule_distance(const struct ct_ph_nodule *n, ct_ph_vec p) {
+static float distance(const struct ct_ph_nodule *n, ct_ph_vec p, bool lobes) {
   ct_ph_vec d = ph_sub(p, n->centre);
   ct_ph_vec q = ph_vec(ph_dot(d, n->frame[0]) / n->axes[0], ph_dot(d, n->frame[1]) / n->axes[1],
                        ph_dot(d, n->frame[2]) / n->axes[2]);
   float rho = ph_length(q);
   if (rho < 1e-4f) return -n->axes[2];
   ct_ph_vec g = ph_vec(q.x / n->axes[0], q.y / n->axes[1], q.z / n->axes[2]);
-  float surface = surface_at(n, ph_mul(q, 1 / rho)) - n->level;
+  ct_ph_vec direction = ph_mul(q, 1 / rho);
+  float surface = (lobes ? surface_at(n, direction) : 1 + waves_at(n, direction)) - n->level;
   return (rho - surface) * rho / ph_length(g);
+}
+
+float ct_ph_nodule_distance(const struct ct_ph_nodule *n, ct_ph_vec p) {
+  return distance(n, p, true);
+}
+
+float ct_ph_smooth_distance(const struct ct_ph_nodule *n, ct_ph_vec p) {
+  return distance(n, p, false);
 }
 
 struct placing {
@@ -278,6 +306,7 @@ static void make_one(struct placing *place, struct ct_phantom_nodule *t) {
   const ct_ph_vec frame[3] = {first, ph_cross(axis, first), axis};
   struct ct_ph_scene *s = place->scene;
   shape(&s->nodule[place->placed], t, centre, frame, pattern, cavity, &place->random);
+  ct_ph_malignancy_terms(t, t->malignancy_term);
   t->malignancy_probability = ct_ph_malignancy(t);
   t->malignant = dice < t->malignancy_probability;
   t->centre_mm[0] = (double)(centre.x + s->shift_mm.x);
@@ -309,7 +338,7 @@ static lc_status gather_large(struct placing *place, struct lc_error *err) {
   return LC_OK;
 }
 
-lc_status ct_ph_build_nodules(struct ct_ph_scene *scene,
+lc_status ct_ph_build_nodules(struct ct_ph_scene *scene, size_t wanted,
                               struct ct_phantom_nodule truth[CT_PHANTOM_MAX_NODULES],
                               struct lc_error *err) {
   struct placing place = {.scene = scene};
@@ -317,7 +346,8 @@ lc_status ct_ph_build_nodules(struct ct_ph_scene *scene,
   if (status != LC_OK) goto done;
   lc_random_init(&place.random, scene->seed, "nodule-count", 0);
   static const uint32_t share[] = {1, 1, 1, 1, 2, 2, 2, 3, 3, 4};
-  size_t wanted = share[lc_random_below(&place.random, 10)];
+  uint32_t drawn = lc_random_below(&place.random, 10);
+  if (wanted == 0) wanted = share[drawn];
   for (size_t i = 0; i < wanted; i++) {
     lc_random_init(&place.random, scene->seed, "nodule", i);
     make_one(&place, &truth[place.placed]);

@@ -16,42 +16,15 @@ static struct paint nodule_paint(const struct ct_ph_scene *scene, const struct c
   float d = ct_ph_nodule_distance(n, p), edge = n->edge_mm;
   float body = ph_ramp(0.5f * edge, -0.5f * edge, d);
   float radius = cbrtf(n->axes[0] * n->axes[1] * n->axes[2]);
-  for (int i = 0; i < n->n_spicules; i++) {
-    const struct ct_ph_segment *s = &n->spicule[i];
-    float thin = ph_capsule(s->a, s->b, s->ra, s->rb, p);
-    body = ph_max(body, ph_ramp(0.35f, -0.35f, thin));
-  }
+  body = ph_max(body, ct_ph_spicule_cover(n, p));
   if (n->texture == CT_SOLID)
     paint.solid = body;
   else
     paint.glass = body;
-  if (n->texture == CT_PART_SOLID) {
-    float wobble = 0.12f * radius * ct_ph_texture_at(scene, p, 0.35f * radius + 1);
-    float core =
-        d + (1 - n->core_share) * n->axes[2] + wobble + 0.15f * ph_length(ph_sub(p, n->core));
-    paint.solid = ph_ramp(0.6f, -0.6f, core);
-  }
-  float inside = -d; /* depth */
+  if (n->texture == CT_PART_SOLID) paint.solid = ct_ph_core_cover(scene, n, p, d);
   if (n->cavity_share > 0)
-    paint.hu =
-        ph_mix(paint.hu, -960, ph_ramp(-0.5f, 0.5f, inside - (1 - n->cavity_share) * radius));
-  if (n->calcium == 6) return paint;
-  float share = n->calcium_share, calcium = 0, core_radius = cbrtf(share) * radius;
-  float from_centre = ph_length(ph_sub(p, n->centre));
-  if (n->calcium == 1) /* popcorn */
-    calcium =
-        ph_ramp(0.1f, 0.35f, ct_ph_texture_at(scene, p, 0.30f * radius + 0.6f) + share - 0.25f) *
-        ph_ramp(0.4f, 1.2f, inside);
-  else if (n->calcium == 2) /* laminated: a core and a shell */
-    calcium = ph_max(ph_ramp(0.4f, -0.4f, from_centre - 0.3f * radius),
-                     ph_ramp(0.18f * radius, 0.08f * radius, fabsf(inside - 0.3f * radius)));
-  else if (n->calcium == 4) /* non-central */
-    calcium = ph_ramp(0.5f, -0.5f,
-                      ph_length(ph_sub(p, ph_along(n->centre, n->frame[0], 0.5f * n->axes[0]))) -
-                          core_radius);
-  else /* solid, central */
-    calcium = ph_ramp(0.5f, -0.5f, from_centre - core_radius) * ph_ramp(0, 0.6f, inside);
-  paint.hu = ph_mix(paint.hu, n->hu_calcium, calcium);
+    paint.hu = ph_mix(paint.hu, -960, ph_ramp(-0.5f, 0.5f, -d - (1 - n->cavity_share) * radius));
+  paint.hu = ph_mix(paint.hu, n->hu_calcium, ct_ph_calcium(scene, n, p, d));
   return paint;
 }
 
@@ -131,20 +104,26 @@ static void paint_section(struct ct_ph_section *s, float z_patient) {
   ct_ph_paint_nodules(s);
 }
 
+bool ct_ph_near(const struct ct_ph_scene *scene, const struct ct_ph_nodule *nodule, float z,
+                struct ct_ph_square *square) {
+  const float c[2] = {nodule->centre.x - scene->first.x, nodule->centre.y - scene->first.y};
+  float last = (float)(scene->matrix - 1);
+  for (int a = 0; a < 2; a++) {
+    square->low[a] = (int)ph_clamp((c[a] - nodule->reach) / scene->pixel_mm, 0, last);
+    square->high[a] = (int)ph_clamp((c[a] + nodule->reach) / scene->pixel_mm + 1, 0, last);
+  }
+  return fabsf(z - nodule->centre.z) <= nodule->reach;
+}
+
 static void truth_slice(const struct ct_ph_scene *scene, float z, uint8_t *truth) {
   int n = (int)scene->matrix;
   memset(truth, 0, scene->matrix * scene->matrix);
   for (size_t m = 0; m < scene->n_nodules; m++) {
     const struct ct_ph_nodule *nodule = &scene->nodule[m];
-    if (fabsf(z - nodule->centre.z) > nodule->reach) continue;
-    int low[2], high[2];
-    const float c[2] = {nodule->centre.x - scene->first.x, nodule->centre.y - scene->first.y};
-    for (int a = 0; a < 2; a++) {
-      low[a] = (int)ph_clamp((c[a] - nodule->reach) / scene->pixel_mm, 0, (float)(n - 1));
-      high[a] = (int)ph_clamp((c[a] + nodule->reach) / scene->pixel_mm + 1, 0, (float)(n - 1));
-    }
-    for (int j = low[1]; j <= high[1]; j++)
-      for (int i = low[0]; i <= high[0]; i++) {
+    struct ct_ph_square near;
+    if (!ct_ph_near(scene, nodule, z, &near)) continue;
+    for (int j = near.low[1]; j <= near.high[1]; j++)
+      for (int i = near.low[0]; i <= near.high[0]; i++) {
         ct_ph_vec p = ph_vec(scene->first.x + (float)i * scene->pixel_mm,
                              scene->first.y + (float)j * scene->pixel_mm, z);
         if (ct_ph_nodule_distance(nodule, p) < 0 && ct_ph_lung_patient(scene, p) < 0)

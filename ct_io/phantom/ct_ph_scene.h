@@ -193,14 +193,33 @@ LC_MUST_CHECK lc_status ct_ph_build_trees(struct ct_ph_scene *scene, struct lc_e
 LC_MUST_CHECK lc_status ct_ph_segment_add(struct ct_ph_segments *list, struct ct_ph_segment item,
                                           struct lc_error *err);
 
-/* Nodules: draws properties, finds places. */
-LC_MUST_CHECK lc_status ct_ph_build_nodules(struct ct_ph_scene *scene,
+/* Nodules: draws properties, finds places. wanted: 0 draws the number. */
+LC_MUST_CHECK lc_status ct_ph_build_nodules(struct ct_ph_scene *scene, size_t wanted,
                                             struct ct_phantom_nodule truth[CT_PHANTOM_MAX_NODULES],
                                             struct lc_error *err);
 /* Distance to the surface of the nodule's body (lobes included, spicules not), patient frame. */
 float ct_ph_nodule_distance(const struct ct_ph_nodule *nodule, ct_ph_vec patient);
-/* Probability of malignancy by the rule of docs/phantom.md. */
+/* The same without lobes. */
+float ct_ph_smooth_distance(const struct ct_ph_nodule *nodule, ct_ph_vec patient);
+/* Terms and probability of malignancy by the rule of docs/phantom.md. */
 double ct_ph_malignancy(const struct ct_phantom_nodule *nodule);
+void ct_ph_malignancy_terms(const struct ct_phantom_nodule *nodule, double term[CT_TERM_COUNT]);
+
+/* Parts of a nodule at a point, each 0 to 1; distance is that to the body's surface there. */
+float ct_ph_spicule_cover(const struct ct_ph_nodule *nodule, ct_ph_vec patient);
+float ct_ph_core_cover(const struct ct_ph_scene *scene, const struct ct_ph_nodule *nodule,
+                       ct_ph_vec patient, float distance);
+float ct_ph_calcium(const struct ct_ph_scene *scene, const struct ct_ph_nodule *nodule,
+                    ct_ph_vec patient, float distance);
+/* Pixels of a slice at height z that a nodule can reach, both ends included; false: none. */
+struct ct_ph_square {
+  int low[2], high[2]; /* column, row */
+};
+bool ct_ph_near(const struct ct_ph_scene *scene, const struct ct_ph_nodule *nodule, float z,
+                struct ct_ph_square *square);
+/* Flags of enum ct_feature in slice k. */
+void ct_ph_feature_slice(const struct ct_ph_scene *scene, const struct ct_phantom_nodule *truth,
+                         size_t k, uint8_t *features);
 
 /* Voxels and truth of slice k. scratch: ct_ph_scratch_floats() floats, one per worker. */
 size_t ct_ph_scratch_floats(const struct ct_ph_scene *scene);

@@ -21,6 +21,12 @@ else
   echo "no comparison: $python has no numpy, onnx and onnxruntime (see the head of tests/bench/run.sh)"
 fi
 "$build/tests/lungcdam_bench_explain" --json "$out/explain.json"
+if "$python" -c 'import quantus, torch' 2>/dev/null; then
+  cmake --build "$build" --target lungcdam lungcdam_bench_measures >/dev/null
+  "$python" "$here/quantus_peers.py" "$build" --json "$out/quantus.json"
+else
+  echo "no comparison of measures: $python has no quantus and torch (pip install quantus==0.6.0 torch)"
+fi
 if "$python" -c 'import numpy, torch' 2>/dev/null; then
   "$python" "$here/explain_peers.py" "$build/tests/lungcdam_bench_explain" --json "$out/explain_peers.json"
 else

@@ -71,7 +71,7 @@ static int draw_many(void **state) {
     memset(&p, 0, sizeof p);
     scene->seed = 1000 + (uint64_t)draw;
     scene->n_micro = 0;
-    assert_ok(ct_ph_build_nodules(scene, p.nodules, &test_err));
+    assert_ok(ct_ph_build_nodules(scene, 0, p.nodules, &test_err));
     p.n_nodules = scene->n_nodules;
     p.sop_instance_uids = calloc(scene->n_slices, sizeof *p.sop_instance_uids);
     assert_non_null(p.sop_instance_uids);

@@ -6,6 +6,7 @@
 #include <hdf5_hl.h>
 #include <math.h>
 
+#include "ct_phantom.h"
 #include "lc_file.h"
 #include "lc_parallel.h"
 #include "lc_random.h"
@@ -139,7 +140,8 @@ static void known_answers(void **state) {
   assert_ok(pl_judge_init(&judge, &w.config, &test_err));
   struct pl_judged judged = {.judge = &judge};
   assert_int_equal(judge.n_items, 5);
-  assert_int_equal(judge.n_contestants, 5);
+  assert_int_equal(judge.n_contestants, 6); /* four, and two controls */
+  assert_string_equal(judge.contestants[5].name, "centre");
   assert_int_equal(judge.n_targets, 2);
   assert_string_equal(judge.targets[1].name, "other");
   assert_ok(lc_alloc(&judged.verdicts, judge.n_items, sizeof *judged.verdicts, &test_err));
@@ -153,8 +155,9 @@ static void known_answers(void **state) {
   for (size_t m = 0; m < judge.n_measures; m++) {
     const struct cdam_contest *contest = &judged.contests[m];
     const char *name = judge.measures[m].name;
-    for (size_t c = 0; c < 5; c++)
-      if (contest->counts[c] != 5) fail_msg("%s is not defined for %zu", name, c);
+    for (size_t c = 0; c < 6; c++) /* attention and the middle have nothing negative */
+      if (strcmp(name, "pair_against") != 0 && contest->counts[c] != 5)
+        fail_msg("%s is not defined for %zu", name, c);
     if (strcmp(name, "ablation") == 0) { /* token ablation is its own reference */
       assert_near(contest->mean[2].value, 1, 1e-6);
       assert_int_equal(contest->rank[2], 1);
@@ -163,6 +166,7 @@ static void known_answers(void **state) {
     }
     if (strcmp(name, "class_pearson") == 0) { /* attention knows no classes */
       assert_near(contest->mean[3].value, 1, 1e-6);
+      assert_near(contest->mean[5].value, 1, 1e-6); /* nor does the middle */
       assert_true(contest->mean[0].value < 0.999);
       seen[1] = true;
     }
@@ -170,9 +174,13 @@ static void known_answers(void **state) {
       assert_near(contest->mean[3].value, 1, 1e-6);
       seen[2] = true;
     }
+    if (strcmp(name, "mass") == 0) assert_true(contest->mean[5].value > contest->mean[4].value);
+    if (strcmp(name, "pair_share") == 0) assert_near(contest->mean[5].value, 0.5, 0.01);
+    if (strcmp(name, "max_sensitivity") == 0) assert_near(contest->mean[5].value, 0, 0);
     if (strcmp(name, "repeatability") == 0) {
       assert_near(contest->mean[0].value, 1, 0);
       assert_true(contest->mean[1].value < 1 && contest->mean[1].value > contest->mean[4].value);
+      assert_near(contest->mean[5].value, 1, 0);
       seen[3] = true;
     }
   }
@@ -209,7 +217,7 @@ static void pairs_by_hand(void **state) {
   for (size_t i = 0; i < judge.n_items; i++) {
     bool found;
     double sum[2] = {0}, place[2] = {0}, bright[2] = {0};
-    assert_ok(pl_judge_pair_make(&judge, i, &pair, &found, &test_err));
+    assert_ok(pl_judge_pair_make(&judge, i, PL_PAIR_RATED, &pair, &found, &test_err));
     assert_true(found);
     for (size_t p = 0; p < 36; p++) {
       sum[0] += high[p];
@@ -232,6 +240,32 @@ static void pairs_by_hand(void **state) {
     assert_true(bright[0] > 1 && bright[1] > 1); /* both balls are there */
   }
   assert_true(left > 0 && left < judge.n_items);
+  /* By the truth: only the first item is spiculated, only the second calcified, the third both. */
+  bool found;
+  assert_ok(pl_judge_pair_make(&judge, 0, PL_PAIR_TRUTH, &pair, &found, &test_err));
+  assert_false(found); /* no truth */
+  judge.features = calloc(judge.n_items, 24 * 24);
+  judge.features[10] = CT_FEATURE_SPICULES | CT_FEATURE_BODY;
+  judge.features[24 * 24 + 10] = CT_FEATURE_CALCIUM;
+  judge.features[2 * 24 * 24 + 10] = CT_FEATURE_CALCIUM | CT_FEATURE_SPICULES;
+  for (size_t i = 0; i < 3; i++) {
+    assert_ok(pl_judge_pair_make(&judge, i, PL_PAIR_TRUTH, &pair, &found, &test_err));
+    assert_int_equal(found, i < 2);
+    if (!found) continue;
+    double largest[2] = {0}; /* discs of 5 and 6 mm; each adds up to 1, so the smaller is denser */
+    for (size_t p = 0; p < 36; p++) {
+      largest[0] = fmax(largest[0], high[p]);
+      largest[1] = fmax(largest[1], low[p]);
+    }
+    assert_true(largest[0] > 0 && largest[1] > 0);
+    double place = 0, other = 0;
+    for (size_t p = 0; p < 36; p++) {
+      place += high[p] * ((double)(p % 6) + 0.5);
+      other += low[p] * ((double)(p % 6) + 0.5);
+    }
+    assert_near(fmin(place, other), 1.5, 1e-6);
+    assert_near(fmax(place, other), 4.5, 1e-6);
+  }
   pl_judge_free(&judge);
   /* Who is not rated has no pairs. */
   struct pl_judge_config other = w.config;
@@ -304,6 +338,7 @@ static void reports_need_nothing_else(void **state) {
   assert_non_null(strstr(html, "data:image/png;base64,iVBOR"));
   assert_non_null(strstr(html, "data:image/svg+xml;base64,PD94bWwg")); /* "<?xml " */
   assert_non_null(strstr(html, "P-1, nodule"));
+  assert_non_null(strstr(html, "outputs with malignancy: other "));
   assert_null(strstr(html, "http")); /* no network */
   assert_null(strstr(html, "<script"));
   free(html);
