@@ -192,19 +192,27 @@ WIDE static inline __attribute__((always_inline)) __m512 normals_of(words word) 
   return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(z), sign));
 }
 
+/* Generator and quantiles take turns over a stretch, so that each has the registers to itself. */
 WIDE static void fill_wide(const struct fill *f, size_t chunks, float *out) {
+  enum { STRETCH = 16 };
   const uint32_t k[5] = {f->k[0], f->k[1], f->k[2], f->k[3], f->k[4]};
   const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const __m512 factor = _mm512_set1_ps(f->factor);
-  for (size_t c = 0; c < chunks; c++) {
-    words x0 = lane + f->first + (uint32_t)(c * LANES), x1 = {0}, x2 = {0}, x3 = {0};
-    x1 += f->high;
-    TWELVE_ROUNDS;
-    const words x[4] = {x0, x1, x2, x3};
-#pragma GCC unroll 4
-    for (size_t w = 0; w < 4; w++) {
-      const size_t at = c * CHUNK + w * LANES;
-      const __m512 draw = _mm512_mul_ps(factor, normals_of(x[w]));
+  words drawn[STRETCH * 4];
+  for (size_t c = 0; c < chunks; c += STRETCH) {
+    const size_t many = chunks - c < STRETCH ? chunks - c : STRETCH;
+    for (size_t i = 0; i < many; i++) {
+      words x0 = lane + f->first + (uint32_t)((c + i) * LANES), x1 = {0}, x2 = {0}, x3 = {0};
+      x1 += f->high;
+      TWELVE_ROUNDS;
+      drawn[4 * i] = x0;
+      drawn[4 * i + 1] = x1;
+      drawn[4 * i + 2] = x2;
+      drawn[4 * i + 3] = x3;
+    }
+    for (size_t i = 0; i < 4 * many; i++) {
+      const size_t at = c * CHUNK + i * LANES;
+      const __m512 draw = _mm512_mul_ps(factor, normals_of(drawn[i]));
       _mm512_storeu_ps(out + at, _mm512_add_ps(_mm512_loadu_ps(f->x + at), draw));
     }
   }

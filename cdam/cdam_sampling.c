@@ -19,8 +19,7 @@ struct worker {
   const float
       *input;      /* of the image that gets noise; of the first one when images are the inputs */
   size_t sample;   /* that is the engine's first input */
-  float *tokens;   /* [panels, dim, panel]: the image's tokens; padding is zero */
-  float low, high; /* range of the tensor that gets noise */
+  size_t local;    /* its place among the images that are at work */
 };
 
 struct job {
@@ -36,9 +35,10 @@ struct job {
   size_t map_size; /* scores of one image */
   float *partial;  /* [image, group, map_size]: sums of groups; NULL when samples is 1 */
   struct worker *workers;
-  /* Scaled inputs: what those of one image share, for `many` images from `first` on. */
+  /* What the inputs of one image share, for `many` images from `first` on. */
   size_t first, many;
-  float *common, *values; /* [many, panels, dim, panel] */
+  float *common, *values; /* [many, panels, dim, panel]; noisy inputs share no values */
+  float *range;           /* [many, panels, 2]: of what gets noise, smallest and largest */
   float *rstd;            /* [many, layout.ld] */
   float *zero;            /* [dim] */
 };
@@ -90,26 +90,37 @@ static void centred_panel(const struct job *job, const float *input, size_t pane
   }
 }
 
-/* The image that gets noise, and the range of what gets it. */
-static void load_image(const struct job *job, struct worker *w, const float *input) {
-  size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
-  w->input = input;
-  for (size_t p = 0; p < job->layout.panels; p++)
-    (job->on_normed ? normed_panel : centred_panel)(job, input, p, w->tokens + p * panel_size(job));
+/* One panel of an image that gets noise, and the range there of what gets it. */
+static void share_noisy(const struct job *job, size_t image, size_t panel, float *out,
+                        float *range) {
+  const struct vit_arch *arch = &job->task->model->arch;
+  size_t dim = arch->embed_dim, width = job->layout.panel, before = panel * width;
+  size_t left = job->layout.tokens - before, used = left < width ? left : width;
+  const float *input = input_of(job, image);
   if (!job->on_normed) {
-    range_of(input, job->layout.tokens * dim, &w->low, &w->high);
+    centred_panel(job, input, panel, out);
+    range_of(input + before * dim, used * dim, range, range + 1);
     return;
   }
-  w->low = w->high = w->tokens[0];
-  for (size_t p = 0; p < job->layout.panels; p++)
-    for (size_t k = 0; k < dim; k++) {
-      size_t left = job->layout.tokens - p * width;
-      float low, high;
-      range_of(w->tokens + p * panel_size(job) + k * width, left < width ? left : width, &low,
-               &high);
-      w->low = low < w->low ? low : w->low;
-      w->high = high > w->high ? high : w->high;
-    }
+  normed_panel(job, input, panel, out);
+  range_of(out, used, range, range + 1);
+  for (size_t k = 1; k < dim; k++) {
+    float low, high;
+    range_of(out + k * width, used, &low, &high);
+    range[0] = low < range[0] ? low : range[0];
+    range[1] = high > range[1] ? high : range[1];
+  }
+}
+
+/* Largest less smallest value of what gets noise. */
+static float spread_of(const struct job *job, size_t local) {
+  const float *range = job->range + local * job->layout.panels * 2;
+  float low = range[0], high = range[1];
+  for (size_t p = 1; p < job->layout.panels; p++) {
+    low = range[2 * p] < low ? range[2 * p] : low;
+    high = range[2 * p + 1] > high ? range[2 * p + 1] : high;
+  }
+  return high - low;
 }
 
 /* out = the image's tokens with the noise of one sample. */
@@ -117,7 +128,7 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
                         float *out) {
   const struct cdam_settings *s = job->settings;
   size_t size = panel_size(job);
-  const float *tokens = w->tokens + panel * size;
+  const float *tokens = job->common + (w->local * job->layout.panels + panel) * size;
   if (s->noise) {
     memset(out, 0, size * sizeof *out);
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
@@ -125,7 +136,7 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
     cdam_vector_add(tokens, out, size, 1, out);
     return;
   }
-  float factor = (float)s->level * (w->high - w->low);
+  float factor = (float)s->level * spread_of(job, w->local);
   cdam_noise_add(s->seed, "smooth-cdam", sample * job->layout.panels + panel, tokens, factor, out,
                  size);
 }
@@ -154,7 +165,7 @@ static void fill_panel(void *context, size_t place, size_t panel) {
     e->cls[k * e->ld + place] = noisy && !job->on_normed ? out[k * width] + mean : input[k];
 }
 
-/* What the scaled inputs of one image share. Scaling moves every token along a line: with x' = b +
+/* What the inputs of one image share. Scaling moves every token along a line: with x' = b +
  * share (x - b) the mean drops out of the norm, and norm1(x') = factor * weight * (x - mean) /
  * deviation + bias with factor = share / sqrt(share^2 + (1 - share^2) eps / deviation^2). */
 static void share_panel(void *context, size_t index, int worker) {
@@ -167,6 +178,10 @@ static void share_panel(void *context, size_t index, int worker) {
   const float *input = input_of(job, job->first + image);
   const float *wv = job->task->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
   float *out = job->common + index * panel_size(job);
+  if (job->sampling->kind == CDAM_NOISY) {
+    share_noisy(job, job->first + image, panel, out, job->range + 2 * index);
+    return;
+  }
   float *rstd = job->rstd + image * job->layout.ld + panel * width;
   if (job->on_normed) {
     normed_panel(job, input, panel, out);
@@ -226,7 +241,8 @@ static void run_samples(const struct job *job, struct worker *w, size_t index) {
   if (job->sampling->kind == CDAM_SCALED) {
     make_scaled(job, w, image, first, n);
   } else {
-    load_image(job, w, input_of(job, image));
+    w->input = input_of(job, image);
+    w->local = image - job->first;
     w->sample = first;
   }
   struct cdam_cls_sum sum = {.maps = job->partial + index * job->map_size,
@@ -267,26 +283,24 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
     w->engine.fill = fill_panel;
     w->engine.context = w;
     w->engine.norm = job->on_normed ? NULL : job->norm;
-    if (job->sampling->kind == CDAM_NOISY) LC_TRY(lc_alloc(&w->tokens, size, sizeof(float), err));
   }
-  if (!scaled) return LC_OK;
+  if (job->sampling->kind == CDAM_PLAIN) return LC_OK;
   LC_TRY(lc_alloc(&job->common, job->many * size, sizeof(float), err));
+  if (!scaled) return lc_alloc(&job->range, job->many * job->layout.panels, 2 * sizeof(float), err);
   LC_TRY(lc_alloc(&job->values, job->many * size, sizeof(float), err));
   LC_TRY(lc_alloc(&job->rstd, job->many * job->layout.ld, sizeof(float), err));
   return lc_alloc(&job->zero, task->model->arch.embed_dim, sizeof(float), err);
 }
 
 static void job_free(struct job *job, size_t n) {
-  for (size_t i = 0; job->workers && i < n; i++) {
-    cdam_cls_free(&job->workers[i].engine);
-    free(job->workers[i].tokens);
-  }
+  for (size_t i = 0; job->workers && i < n; i++) cdam_cls_free(&job->workers[i].engine);
   free(job->workers);
   free(job->partial);
   free(job->common);
   free(job->values);
   free(job->rstd);
   free(job->zero);
+  free(job->range);
 }
 
 static size_t divide_up(size_t a, size_t b) {
@@ -310,7 +324,7 @@ static size_t plan(struct job *job, size_t threads) {
 }
 
 static void run_all(struct job *job, size_t jobs) {
-  if (job->sampling->kind != CDAM_SCALED) {
+  if (!job->partial) {
     lc_parallel_for(jobs, body, job);
     return;
   }

@@ -29,6 +29,19 @@ static inline void vproduct(__m512i a, __m512i b, __m512i *high, __m512i *low) {
   *low = _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32));
 }
 
+/* Sums over the lanes of four registers, halves added to halves. */
+static inline void vsum_four(const __m512 *x, float *sums) {
+  __m128 q[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) {
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x[i]), _mm512_extractf32x8_ps(x[i], 1));
+    q[i] = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  }
+  __m128 a = _mm_add_ps(_mm_movelh_ps(q[0], q[1]), _mm_movehl_ps(q[1], q[0]));
+  __m128 b = _mm_add_ps(_mm_movelh_ps(q[2], q[3]), _mm_movehl_ps(q[3], q[2]));
+  _mm_storeu_ps(sums, _mm_add_ps(_mm_shuffle_ps(a, b, 0x88), _mm_shuffle_ps(a, b, 0xDD)));
+}
+
 /* 16 rows of 16: pairs, fours, then quarters of registers are exchanged. */
 static inline void transpose_square(const float *in, size_t ldin, float *out, size_t ldout) {
   __m512 r[16], t[16];

@@ -6,6 +6,7 @@
  * columns and broadcasts the weights one number at a time. Neither operand needs packing: weights
  * are read where the file is mapped, and a product's result is laid out as the next one's input. */
 
+#include <stddef.h>
 #include <string.h>
 
 #include "vit_kernels_sets.h"
@@ -281,6 +282,18 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
       }
     }
   }
+#if LANES == 16
+  if (C == 4 && p == columns) { /* the same sums as below, in registers */
+#pragma GCC unroll 4
+    for (int i = 0; i < R; i++) {
+      float sums[4];
+      vsum_four(sum + (ptrdiff_t)i * C, sums);
+      float *to = c + (size_t)i * ldc;
+      for (int j = 0; j < 4; j++) to[j] = accumulate ? to[j] + sums[j] : sums[j];
+    }
+    return;
+  }
+#endif
 #pragma GCC unroll 4
   for (int i = 0; i < R; i++) {
 #pragma GCC unroll 4
