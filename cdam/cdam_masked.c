@@ -5,8 +5,10 @@
 #include "lc_arena.h"
 #include "lc_parallel.h"
 
-/* What one worker holds: a failure is kept until the loop is over. */
+/* What one worker holds: a failure is kept until the loop is over; the workspace serves masks that
+ * keep as many patches as the one before. */
 struct worker {
+  struct vit_workspace workspace; /* zeroed: none yet */
   lc_status status;
   struct lc_error err;
   uint32_t *kept;
@@ -18,24 +20,31 @@ struct job {
   struct worker *workers;
 };
 
+/* Makes the worker's workspace one for its kept patches. */
+static lc_status prepare(const struct cdam_task *task, size_t n_kept, struct worker *worker) {
+  struct vit_workspace *w = &worker->workspace;
+  if (w->request.kept && w->request.n_kept == n_kept)
+    return vit_workspace_keep(w, worker->kept, n_kept, &worker->err);
+  vit_workspace_free(w);
+  struct vit_request request = {.kept = worker->kept, .n_kept = n_kept};
+  return vit_workspace_init(w, task->model, 1, task->height, task->width, &request, &worker->err);
+}
+
 static lc_status run_mask(const struct job *job, size_t mask, struct worker *worker) {
   const struct cdam_task *task = job->masked->task;
   size_t images = task->trace->batch, outputs = vit_arch_outputs(&task->model->arch);
-  struct vit_request request = {.kept = worker->kept};
-  request.n_kept = job->masked->keep(job->masked->context, mask, worker->kept);
-  struct vit_workspace workspace;
-  LC_TRY(vit_workspace_init(&workspace, task->model, 1, task->height, task->width, &request,
-                            &worker->err));
+  size_t n_kept = job->masked->keep(job->masked->context, mask, worker->kept);
+  LC_TRY(prepare(task, n_kept, worker));
   lc_status status = LC_OK;
   for (size_t i = 0; i < images && status == LC_OK; i++) {
     struct vit_trace trace;
-    status = vit_forward(&workspace, task->images + i * VIT_CHANNELS * task->height * task->width,
-                         1, &trace, &worker->err);
+    status = vit_forward(&worker->workspace,
+                         task->images + i * VIT_CHANNELS * task->height * task->width, 1, &trace,
+                         &worker->err);
     for (size_t t = 0; t < task->n_targets && status == LC_OK; t++)
       job->values[(mask * images + i) * task->n_targets + t] = cdam_target_value(
           &task->targets[t], task->model, outputs ? trace.logits : NULL, trace.cls_embedding);
   }
-  vit_workspace_free(&workspace);
   lc_progress_step(task->progress, images);
   return status;
 }
@@ -60,6 +69,7 @@ lc_status cdam_masked_values(const struct cdam_masked *masked, double *values,
       status = job.workers[i].status;
       if (err) *err = job.workers[i].err;
     }
+    vit_workspace_free(&job.workers[i].workspace);
     free(job.workers[i].kept);
   }
   free(job.workers);

@@ -17,9 +17,9 @@ struct worker {
   struct cdam_cls engine;
   const struct job *job;
   const float
-      *input;      /* of the image that gets noise; of the first one when images are the inputs */
-  size_t sample;   /* that is the engine's first input */
-  size_t local;    /* its place among the images that are at work */
+      *input;    /* of the image that gets noise; of the first one when images are the inputs */
+  size_t sample; /* that is the engine's first input */
+  size_t local;  /* its place among the images that are at work */
 };
 
 struct job {

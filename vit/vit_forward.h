@@ -66,6 +66,10 @@ LC_MUST_CHECK lc_status vit_workspace_init(struct vit_workspace *workspace,
                                            const struct vit_model *model, size_t batch,
                                            size_t height, size_t width,
                                            const struct vit_request *request, struct lc_error *err);
+/* Other patches stay from now on, as many as before (LC_ERR_USAGE otherwise): for many masks of one
+ * size through one workspace, which must have been made with a list of kept patches. */
+LC_MUST_CHECK lc_status vit_workspace_keep(struct vit_workspace *workspace, const uint32_t *kept,
+                                           size_t n_kept, struct lc_error *err);
 void vit_workspace_free(struct vit_workspace *workspace);
 
 /* images: [n, 3, height, width], n at most the workspace's batch. LC_ERR_NUMERIC for NaN or

@@ -234,6 +234,20 @@ lc_status vit_workspace_init(struct vit_workspace *workspace, const struct vit_m
   return vit_workspace_prepare(workspace, model, batch, height, width, request, false, err);
 }
 
+lc_status vit_workspace_keep(struct vit_workspace *workspace, const uint32_t *kept, size_t n_kept,
+                             struct lc_error *err) {
+  struct vit_workspace *w = workspace;
+  if (!w->request.kept || n_kept != w->request.n_kept)
+    LC_FAIL(err, LC_ERR_USAGE, "kept patches: %zu in a workspace for %zu", n_kept,
+            w->request.kept ? w->request.n_kept : 0);
+  struct vit_workspace other = *w;
+  other.request.kept = kept;
+  LC_TRY(check_request(&other, err));
+  if (n_kept > 0) memcpy((void *)w->request.kept, kept, n_kept * sizeof *kept);
+  fill_base(w);
+  return LC_OK;
+}
+
 void vit_workspace_free(struct vit_workspace *workspace) {
   lc_arena_free(&workspace->arena);
   free((void *)workspace->request.kept);

@@ -5,8 +5,10 @@
  *
  * Each row: best wall and processor time of R rounds, both also in forward passes. Processor time
  * sums all threads; other programs disturb it less. --slow adds what takes minutes: token ablation,
- * occlusion and RISE, and CDAM by a full backward pass in double. */
+ * occlusion and RISE, and CDAM by a full backward pass in double, and prints what share of the peak
+ * of sgemm in the same run the products of a row reach (their columns padded to whole vectors). */
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,8 @@
 #include "cdam_estimator.h"
 #include "lc_parallel.h"
 #include "lc_random.h"
+#include "vit_bench.h"
+#include "vit_kernels.h"
 
 #define SIZE 224
 
@@ -32,6 +36,18 @@ static double now(clockid_t clock) {
   return 1e3 * (double)t.tv_sec + 1e-6 * (double)t.tv_nsec;
 }
 
+/* The products that a row asks for, counted on their way to the kernels. */
+static const struct vit_kernels *real;
+static struct vit_kernels counting;
+static atomic_ullong products;
+
+static void counted_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                         const float *b, size_t ldb, float *c, size_t ldc,
+                         const struct vit_epilogue *epilogue) {
+  atomic_fetch_add_explicit(&products, m * n * k, memory_order_relaxed);
+  real->gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, epilogue);
+}
+
 struct bench {
   struct vit_model model;
   struct vit_workspace workspace;
@@ -40,6 +56,7 @@ struct bench {
   struct cdam_task task;
   float *image;
   double forward_wall, forward_cpu;
+  double peak; /* GFLOP/s of sgemm; 0 unless slow rows are measured */
   int rounds;
   FILE *json;
 };
@@ -89,6 +106,7 @@ static void measure(struct bench *b, const struct row *row) {
   double wall = INFINITY, cpu = INFINITY;
   int rounds = row->slow ? 1 : row->targets == 0 && b->rounds > 5 ? 5 : b->rounds;
   for (int i = 0; i < rounds + !row->slow; i++) {
+    products = 0;
     double w = now(CLOCK_MONOTONIC), c = now(CLOCK_PROCESS_CPUTIME_ID);
     run(b, row);
     w = now(CLOCK_MONOTONIC) - w;
@@ -103,6 +121,10 @@ static void measure(struct bench *b, const struct row *row) {
   }
   printf("%-40s %10.2f ms %10.2f ms cpu %9.4f passes %9.4f passes cpu\n", row->label, wall, cpu,
          wall / b->forward_wall, cpu / b->forward_cpu);
+  if (b->peak > 0) {
+    double rate = 2e-6 * (double)products / wall;
+    printf("%-40s %10.0f GFLOP/s %9.2f of the sgemm peak\n", "", rate, rate / b->peak);
+  }
   fflush(stdout);
   if (b->json)
     fprintf(b->json, "%s\n  {\"name\": \"%s\", \"wall_ms\": %.3f, \"cpu_ms\": %.3f}",
@@ -162,6 +184,15 @@ int main(int argc, char **argv) {
   if (b.rounds < 1) b.rounds = 1;
   b.json = json ? fopen(json, "w") : NULL;
   set_up(&b);
+  if (slow) {
+    struct bench_peak peak = bench_measure_peak(lc_threads());
+    b.peak = fmax(peak.openblas, peak.own);
+    real = vit_kernels();
+    counting = *real;
+    counting.gemm = counted_gemm;
+    vit_kernels_install(&counting);
+    printf("sgemm: OpenBLAS %.0f GFLOP/s, own kernels %.0f GFLOP/s\n", peak.openblas, peak.own);
+  }
   if (b.json) fprintf(b.json, "{\"threads\": %d, \"rows\": [", lc_threads());
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     if (rows[i].slow && !slow && !only) continue;
