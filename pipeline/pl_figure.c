@@ -38,15 +38,13 @@ static void caption(const struct pl_result *result, size_t nodule, size_t view, 
   pl_prediction_text(result, nodule, target, all, sizeof all);
   const struct cdam_target *what = &result->targets[target];
   size_t at = pl_result_image(result, nodule, view) * result->n_outputs + what->a;
-  if (result->n_views == 1)
+  if (result->n_views == 1 || what->kind != CDAM_OUTPUT)
     lc_text_copy(out, CAPTION_SIZE, all);
-  else if (what->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&result->model->arch, what->a))
+  else if (vit_arch_output_is_logit(&result->model->arch, what->a))
     snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.3f", all,
              (double)result->view_probability[at]);
-  else if (what->kind == CDAM_OUTPUT)
-    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.2f", all, (double)result->logits[at]);
   else
-    lc_text_copy(out, CAPTION_SIZE, all);
+    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.2f", all, (double)result->logits[at]);
 }
 
 static void heading(const struct pl_result *result, size_t nodule, size_t view, char *out,
