@@ -41,6 +41,13 @@ if command -v dciodvfy >/dev/null && command -v dcentvfy >/dev/null && command -
     sort -u | wc -l)" -eq 1 ] || fail "objects of several studies"
   instances=$(for f in "$work/dicom/$uid"/*.dcm; do dcmdump +P MediaStorageSOPInstanceUID "$f"; done)
   [ "$(sort -u <<<"$instances" | wc -l)" -eq "$(wc -l <<<"$instances")" ] || fail "an instance twice"
+  # whatever an object names is there: a source slice, a capture, or another object
+  uids() { dcmdump +P "$1" "${@:2}" | grep -o '\[[0-9.]*\]' | sort -u; }
+  mapfile -t there < <(find "$work/in" "$work/dicom/$uid" "$folder/captures" -name '*.dcm')
+  uids SOPInstanceUID "${there[@]}" >"$work/there"
+  uids ReferencedSOPInstanceUID "$work/dicom/$uid"/*.dcm >"$work/named"
+  [ "$(wc -l <"$work/named")" -gt 5 ] || fail "the objects name hardly anything"
+  [ -z "$(comm -13 "$work/there" "$work/named")" ] || fail "named, but not there: $(comm -13 "$work/there" "$work/named" | head -n 3)"
   expect 0 "" export -i "$work/in" -o "$work/rooted" -O report --uid-root 1.2.826.0.1.99 \
     --series-number 300 --description "Our lab" "$work/results"
   dump=$(dcmdump +L "$work/rooted/$uid/report.dcm")
