@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +14,7 @@
 #include "pl_batch.h"
 #include "pl_job.h"
 #include "pl_output.h"
+#include "pl_signal.h"
 
 _Static_assert(sizeof(struct pl_serve_outcome) <= PIPE_BUF, "an outcome is one write to a pipe");
 
@@ -109,8 +109,7 @@ long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *out
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(LC_ERR_INTERNAL);
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
+    pl_signal_ignore(); /* also one that came while the job was being started */
     close(ends[0]);
     struct pl_serve_outcome outcome = {.status = LC_OK};
     work(context, &outcome);

@@ -21,6 +21,12 @@ void pl_signal_start(void) {
   signal(SIGXFSZ, SIG_IGN);
 }
 
+void pl_signal_ignore(void) {
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  arrived = 0;
+}
+
 lc_status pl_signal_check(struct lc_error *err) {
   if (!arrived) return LC_OK;
   LC_FAIL(err, LC_ERR_INTERRUPTED, "stopped by %s; everything written so far is whole",

@@ -9,6 +9,9 @@
 #include "lc_status.h"
 
 void pl_signal_start(void);
+/* For a child process that is to end its work whatever comes: both are ignored, and one that came
+ * before the fork is forgotten. */
+void pl_signal_ignore(void);
 /* LC_ERR_INTERRUPTED once a signal has come. */
 LC_MUST_CHECK lc_status pl_signal_check(struct lc_error *err);
 
