@@ -5,6 +5,7 @@
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_measured.h"
+#include "pl_model_file.h"
 #include "pl_output.h"
 #include "pl_progress.h"
 #include "pl_training.h"
@@ -192,6 +193,7 @@ static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments
   LC_TRY_GOTO(pl_recipe_check_run(recipe, err), done);
   LC_TRY_GOTO(check_existing(arguments, err), done);
   LC_TRY_GOTO(vit_model_load(&model, arguments->weights, NULL, err), done);
+  LC_TRY_GOTO(pl_model_check_finished(&model, arguments->weights, err), done);
   LC_TRY_GOTO(pl_recipe_crops(recipe, &crops, err), done);
   LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch, split_of(arguments, recipe),
                                &scale, err),

@@ -8,6 +8,7 @@
 #include "pl_concept.h"
 #include "pl_explain_crops.h"
 #include "pl_explain_nodules.h"
+#include "pl_model_file.h"
 #include "pl_output.h"
 #include "pl_progress.h"
 
@@ -311,6 +312,7 @@ static lc_status read_input(struct pl_explain *explain, const struct arguments *
 static lc_status prepare(struct pl_explain *explain, const struct arguments *arguments,
                          struct lc_error *err) {
   LC_TRY(vit_model_load(&explain->model, arguments->weights, NULL, err));
+  LC_TRY(pl_model_check_finished(&explain->model, arguments->weights, err));
   LC_TRY(vit_model_hash(&explain->model, err));
   explain->settings = arguments->settings;
   LC_TRY(read_input(explain, arguments, err));

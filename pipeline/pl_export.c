@@ -72,6 +72,19 @@ static void comments_of(const struct pl_exporting *e, size_t nodule, size_t targ
   lc_text_free(&text);
 }
 
+/* What decides an object's content: the result and the options, and for the report, which names the
+ * others, the kinds that were written. Two contents must not share a SOP Instance UID. */
+static void content_key(const struct pl_exporting *e, enum pl_export_kind kind, char *out,
+                        size_t size) {
+  const struct pl_export_options *o = e->options;
+  int used = snprintf(out, size, "%s %d %s %.17g %.17g %.17g %.17g %d ", e->stored->result_key,
+                      o->series_number, o->description, o->relevance, o->window_low_hu,
+                      o->window_high_hu, o->opacity, (int)o->colours);
+  for (int k = 0; kind == PL_EXPORT_REPORT && k < PL_EXPORT_KINDS; k++)
+    if (used > 0 && (size_t)used + 1 < size) out[used++] = o->kinds[k] ? '1' : '0';
+  if (used > 0 && (size_t)used < size) out[used] = '\0';
+}
+
 lc_status pl_export_describe(const struct pl_exporting *e, enum pl_export_kind kind, size_t nodule,
                              size_t target, struct pl_export_texts *texts, struct ct_derived *about,
                              struct lc_error *err) {
@@ -107,7 +120,9 @@ lc_status pl_export_describe(const struct pl_exporting *e, enum pl_export_kind k
   LC_TRY(make_uid(e, role, (size_t)-1, (size_t)-1, e->stored->result_key,
                   about->series_instance_uid, err));
   snprintf(role, sizeof role, "export %s", pl_export_names[kind]);
-  return make_uid(e, role, nodule, target, e->stored->result_key, about->sop_instance_uid, err);
+  char key[512];
+  content_key(e, kind, key, sizeof key);
+  return make_uid(e, role, nodule, target, key, about->sop_instance_uid, err);
 }
 
 lc_status pl_export_path(const struct pl_exporting *e, enum pl_export_kind kind, size_t nodule,

@@ -20,6 +20,7 @@ static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   bool given = *config->model_architecture != '\0';
   if (given) LC_TRY(pl_model_architecture(&arch, config->model_architecture, err));
   LC_TRY(vit_model_load(&job->model, config->model_weights, given ? &arch : NULL, err));
+  LC_TRY(pl_model_check_finished(&job->model, config->model_weights, err));
   LC_TRY(vit_model_hash(&job->model, err));
   if (job->model.arch.n_heads == 0)
     LC_FAIL(err, LC_ERR_TENSOR, "%s: holds a backbone without a prediction head, expected one",

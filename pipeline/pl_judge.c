@@ -10,6 +10,7 @@
 #include "lc_arena.h"
 #include "lc_hash.h"
 #include "lc_random.h"
+#include "pl_model_file.h"
 
 #define KEY_VERSION "judge 4"
 #define DIAMETER 5 /* of pl_biomarker_names */
@@ -24,6 +25,7 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
     LC_FAIL(err, LC_ERR_CONFIG, "model.weights is empty, expected a weight file (or --weights)");
   LC_TRY(pl_recipe_make(&judge->recipe, &overrides, err));
   LC_TRY(vit_model_load(&judge->model, config->model_weights, NULL, err));
+  LC_TRY(pl_model_check_finished(&judge->model, config->model_weights, err));
   LC_TRY(vit_model_hash(&judge->model, err));
   size_t pixels = (size_t)judge->recipe.data_pixels, patch = judge->model.arch.patch_size;
   if (pixels % patch != 0)

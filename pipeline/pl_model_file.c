@@ -111,6 +111,20 @@ static bool count_of(const char *part, const char *word, long long *value) {
          *value <= 65536;
 }
 
+lc_status pl_model_check_finished(const struct vit_model *model, const char *path,
+                                  struct lc_error *err) {
+  const char *note = vit_tensor_file_metadata(&model->file, "note");
+  bool between = note && (strncmp(note, "checkpoint of a training", 24) == 0 ||
+                          strncmp(note, "best of a training", 18) == 0);
+  for (size_t h = 0; between && h < model->arch.n_heads; h++)
+    if (strcmp(model->arch.heads[h].name, "biomarkers") == 0)
+      LC_FAIL(err, LC_ERR_MISMATCH,
+              "%s: %s, whose biomarkers are z-scores; expected the model.safetensors of a finished "
+              "run",
+              path, note);
+  return LC_OK;
+}
+
 lc_status pl_head_parse(struct vit_arch *arch, const char *spec, struct lc_error *err) {
   char copy[256], *rest = NULL;
   if (strlen(spec) >= sizeof copy) LC_FAIL(err, LC_ERR_USAGE, "head %.40s...: too long", spec);

@@ -6,11 +6,16 @@
 #define PL_MODEL_FILE_H
 
 #include "lc_text.h"
-#include "vit_arch.h"
+#include "vit_model.h"
 
 /* subject: a name of vit_arch_named, or a path that ends in .yaml or .yml. */
 LC_MUST_CHECK lc_status pl_model_architecture(struct vit_arch *arch, const char *subject,
                                               struct lc_error *err);
+
+/* Refuses what a training keeps on its way (checkpoints, best.safetensors) when it has biomarkers,
+ * which are z-scores there: LC_ERR_MISMATCH. For everyone but the training itself. */
+LC_MUST_CHECK lc_status pl_model_check_finished(const struct vit_model *model, const char *path,
+                                                struct lc_error *err);
 
 /* Adds "NAME[:outputs=N][:hidden=N][:regression]". */
 LC_MUST_CHECK lc_status pl_head_parse(struct vit_arch *arch, const char *spec,

@@ -279,6 +279,11 @@ static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
             r->data_hu_low, r->data_hu_high);
   if (r->tasks_malignancy == 0 && r->tasks_biomarkers == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "tasks.malignancy and tasks.biomarkers are both 0");
+  if (r->schedule_kind == VIT_SCHEDULE_COSINE &&
+      r->schedule_warmup_epochs >= (double)r->train_epochs && r->schedule_warmup_epochs > 0)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "schedule.warmup_epochs is %g, expected fewer than train.epochs (%lld)",
+            r->schedule_warmup_epochs, r->train_epochs);
   bool needs_malignancy = r->train_kept == PL_KEPT_BEST || r->train_patience > 0;
   if (needs_malignancy && r->train_score != PL_SCORE_R2 && r->tasks_malignancy == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "train.score needs malignancy, but tasks.malignancy is 0");

@@ -41,6 +41,10 @@ if command -v dciodvfy >/dev/null && command -v dcentvfy >/dev/null && command -
     sort -u | wc -l)" -eq 1 ] || fail "objects of several studies"
   instances=$(for f in "$work/dicom/$uid"/*.dcm; do dcmdump +P MediaStorageSOPInstanceUID "$f"; done)
   [ "$(sort -u <<<"$instances" | wc -l)" -eq "$(wc -l <<<"$instances")" ] || fail "an instance twice"
+  # a report that names other objects is another object
+  expect 0 "" export -i "$work/in" -o "$work/alone" -O report "$work/results"
+  [ "$(dcmdump +P SOPInstanceUID "$work/alone/$uid/report.dcm")" != \
+    "$(dcmdump +P SOPInstanceUID "$work/dicom/$uid/report.dcm")" ] || fail "two reports under one UID"
   # whatever an object names is there: a source slice, a capture, or another object
   uids() { dcmdump +P "$1" "${@:2}" | grep -o '\[[0-9.]*\]' | sort -u; }
   mapfile -t there < <(find "$work/in" "$work/dicom/$uid" "$folder/captures" -name '*.dcm')

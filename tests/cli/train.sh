@@ -90,6 +90,7 @@ cmp -s "$work/out" "$work/whole/evaluation.json" || fail "evaluate does not take
 expect 0 "edge: 32" config --print -w "$work/whole/model.safetensors"
 grep -q "views: \[\"axial\"\]" "$work/out" || fail "config does not take the views from the weights"
 expect 0 "edge: 48" config --print -w "$work/whole/model.safetensors" --set cube.edge=48
+expect 10 "z-scores" evaluate -w "$work/whole/best.safetensors" -d "$crops"
 expect 4 "train, validate" evaluate "$recipe" -w "$work/whole/model.safetensors" -d "$crops" --split x
 
 # A finished model is where another training starts; its backbone may stay as it is.
