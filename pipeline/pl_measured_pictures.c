@@ -50,6 +50,19 @@ static void add_interval(struct lc_text *out, const struct vit_interval *i, cons
   if (!isnan(i->low)) lc_text_add(out, "\n95 %% %.3f to %.3f, %s", i->low, i->high, how);
 }
 
+/* One panel whose axes are both shares, from 0 to 1. */
+static lc_status write_square(const struct pl_measured *m, const struct pl_plot_panel *what,
+                              const char *folder, const char *name, struct lc_error *err) {
+  struct pl_plot_panel panel = *what;
+  panel.x.low = panel.y.low = -0.02;
+  panel.x.high = panel.y.high = 1.02;
+  panel.width = panel.height = SIDE;
+  panel.square = true;
+  panel.note_at_right = true;
+  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
+  return write(m, &plot, folder, name, err);
+}
+
 static lc_status picture_roc(const struct pl_measured *m, const struct pl_columns *c,
                              const char *folder, struct lc_error *err) {
   const struct pl_evaluation *e = m->evaluation;
@@ -75,18 +88,15 @@ static lc_status picture_roc(const struct pl_measured *m, const struct pl_column
       {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = corner, .colour = PL_PLOT_GREY, .dash = 1},
       {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
       {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
-  const struct pl_plot_panel panel = {.title = "Malignancy: ROC curve",
-                                      .x = {.label = "1 - specificity", .low = -0.02, .high = 1.02},
-                                      .y = {.label = "sensitivity", .low = -0.02, .high = 1.02},
-                                      .width = SIDE,
-                                      .height = SIDE,
-                                      .square = true,
-                                      .series = series,
-                                      .n_series = 3,
-                                      .note = lc_text_get(&note),
-                                      .note_at_right = true};
-  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
-  if (status == LC_OK) status = write(m, &plot, folder, "roc", err);
+  if (status == LC_OK)
+    status = write_square(m,
+                          &(struct pl_plot_panel){.title = "Malignancy: ROC curve",
+                                                  .x.label = "1 - specificity",
+                                                  .y.label = "sensitivity",
+                                                  .series = series,
+                                                  .n_series = 3,
+                                                  .note = lc_text_get(&note)},
+                          folder, "roc", err);
   lc_text_free(&note);
   free(points);
   free(xy);
@@ -117,19 +127,16 @@ static lc_status picture_precision(const struct pl_measured *m, const struct pl_
       {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = shares, .colour = PL_PLOT_GREY, .dash = 1},
       {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
       {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
-  const struct pl_plot_panel panel = {
-      .title = "Malignancy: precision and recall",
-      .x = {.label = "recall (sensitivity)", .low = -0.02, .high = 1.02},
-      .y = {.label = "precision (positive predictive value)", .low = -0.02, .high = 1.02},
-      .width = SIDE,
-      .height = SIDE,
-      .square = true,
-      .series = series,
-      .n_series = 3,
-      .note = lc_text_get(&note),
-      .note_at_right = true};
-  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
-  if (status == LC_OK) status = write(m, &plot, folder, "precision_recall", err);
+  if (status == LC_OK)
+    status =
+        write_square(m,
+                     &(struct pl_plot_panel){.title = "Malignancy: precision and recall",
+                                             .x.label = "recall (sensitivity)",
+                                             .y.label = "precision (positive predictive value)",
+                                             .series = series,
+                                             .n_series = 3,
+                                             .note = lc_text_get(&note)},
+                     folder, "precision_recall", err);
   lc_text_free(&note);
   free(points);
   free(xy);
