@@ -16,7 +16,7 @@ struct turn {
   size_t rows, columns;
 };
 
-#define TURN_ROWS 96
+#define TURN_ROWS 48
 
 static void turn_rows(void *context, size_t index, int worker) {
   (void)worker;
@@ -31,12 +31,13 @@ static void turn_weights(struct vit_tape *tape, size_t number) {
   const struct vit_arch *arch = &tape->workspace.model->arch;
   const struct vit_block *block = &tape->workspace.model->blocks[number];
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
+  const struct vit_block_wants *wants = &tape->work->wants[number];
   vit_real *to = tape->work->turned;
   struct turn turns[] = {{block->qkv.weight, to, 3 * dim, dim},
                          {block->proj.weight, to + 3 * dim * dim, dim, dim},
                          {block->fc1.weight, to + 4 * dim * dim, mlp, dim},
                          {block->fc2.weight, to + 4 * dim * dim + dim * mlp, dim, mlp}};
-  for (size_t i = 0; i < sizeof turns / sizeof turns[0]; i++)
+  for (size_t i = wants->entry ? 0 : wants->attention ? 1 : 2; i < 4; i++)
     lc_parallel_for((turns[i].rows + TURN_ROWS - 1) / TURN_ROWS, turn_rows, &turns[i]);
 }
 
@@ -99,8 +100,7 @@ static lc_status need_scratch(struct vit_tape *tape, struct lc_error *err) {
   int threads = lc_threads();
   LC_TRY(vit_workspace_scratch(&tape->workspace, err));
   if (work->workers >= threads) return LC_OK;
-  size_t padded = w->panels * w->panel;
-  size_t attention = 3 * padded * w->panel + padded, outer = (size_t)64 * VIT_STRIP;
+  size_t attention = vit_backward_attention_size(w), outer = (size_t)64 * VIT_STRIP;
   work->scratch_size = attention > outer ? attention : outer;
   free(work->scratch);
   work->scratch = NULL;

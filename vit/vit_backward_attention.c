@@ -10,11 +10,18 @@
 #include "lc_parallel.h"
 #include "vit_tape.h"
 
-/* Scratch of one head: probabilities and their gradients, [tokens, panel] each, the latter turned,
- * [panel, panels * panel], and delta. */
+/* Scratch of one head: probabilities and their gradients, [tokens, panel] each; one panel's keys
+ * turned, [panel, width, padded], and the gradients of the queries so, [tokens, width, padded];
+ * delta. What is quadratic is read as it lies. */
 struct head_scratch {
-  vit_real *p, *d, *turned, *delta;
+  vit_real *p, *d, *keys, *d_queries, *delta;
 };
+
+size_t vit_backward_attention_size(const struct vit_workspace *w) {
+  size_t padded = w->panels * w->panel;
+  size_t width = vit_pad(w->model->arch.embed_dim / w->model->arch.num_heads);
+  return (2 * padded + width) * w->panel + padded * (width + 1);
+}
 
 struct head {
   struct vit_part *part;
@@ -90,17 +97,26 @@ static void show(const struct head *h, size_t first, size_t keys) {
 
 /* dQ of all queries from one panel of keys. */
 static void add_query_gradient(const struct head *h, size_t panel, size_t keys) {
-  const struct vit_workspace *w = &h->part->tape->workspace;
-  size_t ld = w->panel, columns = vit_pad(h->queries);
+  const struct vit_kernels *k = vit_kernels();
+  size_t ld = h->part->tape->workspace.panel, width = vit_pad(h->width);
   const struct vit_epilogue add = {.accumulate = true};
-  vit_kernels()->transpose(h->queries, keys, h->s.d, ld, h->s.turned, h->padded);
-  for (size_t k = 0; k < keys && columns > h->queries; k++)
-    memset(h->s.turned + k * h->padded + h->queries, 0,
-           (columns - h->queries) * sizeof *h->s.turned);
-  for (size_t p = 0; p * ld < h->queries; p++)
-    vit_kernels()->gemm(h->width, smaller(ld, columns - p * ld), keys, h->qkv + offset(h, panel, 1),
-                        ld, 1, h->s.turned + p * ld, h->padded, h->d_qkv + offset(h, p, 0), ld,
-                        panel ? &add : NULL);
+  k->transpose(h->width, keys, h->qkv + offset(h, panel, 1), ld, h->s.keys, width);
+  for (size_t i = 0; i < keys && width > h->width; i++)
+    memset(h->s.keys + i * width + h->width, 0, (width - h->width) * sizeof *h->s.keys);
+  k->gemm(h->queries, width, keys, h->s.d, ld, 1, h->s.keys, width, h->s.d_queries, width,
+          panel ? &add : NULL);
+}
+
+/* ... to their place; padding columns are zero. */
+static void store_query_gradient(const struct head *h) {
+  size_t ld = h->part->tape->workspace.panel, width = vit_pad(h->width);
+  size_t columns = vit_pad(h->queries);
+  memset(h->s.d_queries + h->queries * width, 0,
+         (columns - h->queries) * width * sizeof *h->s.d_queries);
+  for (size_t p = 0; p * ld < columns; p++)
+    vit_kernels()->transpose(smaller(ld, columns - p * ld), h->width,
+                             h->s.d_queries + p * ld * width, width, h->d_qkv + offset(h, p, 0),
+                             ld);
 }
 
 static void clear_padding(vit_real *x, size_t rows, size_t ld, size_t used, size_t columns) {
@@ -164,13 +180,15 @@ static void attention_head(void *context, size_t index, int worker) {
   h.d_qkv = vit_tape_panel(tape, tape->work->d_qkv, 3 * dim, h.within, 0);
   h.s.p = tape->work->scratch + (size_t)worker * tape->work->scratch_size;
   h.s.d = h.s.p + h.padded * ld;
-  h.s.turned = h.s.d + h.padded * ld;
-  h.s.delta = h.s.turned + h.padded * ld;
+  h.s.keys = h.s.d + h.padded * ld;
+  h.s.d_queries = h.s.keys + vit_pad(h.width) * ld;
+  h.s.delta = h.s.d_queries + vit_pad(h.width) * h.padded;
   if (last)
     for (size_t p = 0; p < w->panels; p++)
       memset(h.d_qkv + offset(&h, p, 0), 0, h.width * ld * sizeof *h.d_qkv);
   dots(&h);
   for (size_t p = 0; p < w->panels; p++) key_panel(&h, p);
+  if (tape->work->wants[part->block].entry) store_query_gradient(&h);
 }
 
 void vit_backward_attention(struct vit_part *part) {

@@ -1,7 +1,5 @@
 /* From queries, keys and values back through their projection and norm1: beside enter_panel in
  * vit_tape_forward.c. */
-#include <string.h>
-
 #include "lc_parallel.h"
 #include "vit_tape.h"
 
@@ -17,25 +15,28 @@ static void entry_panel(void *context, size_t index, int worker) {
   struct vit_place at = vit_place_of(w, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
   size_t dim = arch->embed_dim, ld = w->panel, n = at.columns, image = part->first + at.image;
-  size_t column = index * ld;
-  const vit_real *x = vit_tape_panel(tape, tape->blocks[part->block].x, dim, image, at.panel);
+  size_t column = (image * w->panels + at.panel) * ld;
+  size_t skip = vit_tape_unread_queries(tape, part->block, &at);
+  const struct vit_tape_block *kept = &tape->blocks[part->block];
+  const vit_real *mean = kept->mean[0] + column, *rstd = kept->rstd[0] + column;
+  const vit_real *x = vit_tape_panel(tape, kept->x, dim, image, at.panel);
   const vit_real *d_qkv = vit_tape_panel(tape, work->d_qkv, 3 * dim, at.image, at.panel);
-  vit_real *d_normed = vit_tape_panel(tape, work->d_normed[0], dim, at.image, at.panel);
+  vit_real *d_normed = vit_tape_panel_or(tape, work->d_normed[0], dim, &at, s.attended);
   const vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at.panel);
   vit_real *d_before = vit_tape_panel(tape, part->d_before, dim, image, at.panel);
-  k->layer_norm(dim, n, x, ld, block->norm1.weight, block->norm1.bias,
-                (vit_real)arch->layer_norm_eps, s.normed, ld, work->mean[0] + column,
-                work->rstd[0] + column);
-  if (wants->weight[0]) vit_tape_write_strips(tape, &at, dim, s.normed, work->normed_strips[0]);
-  k->gemm(dim, n, 3 * dim, work->turned, 3 * dim, 1, d_qkv, ld, d_normed, ld, NULL);
+  if (wants->weight[0]) {
+    k->layer_norm(dim, n, x, ld, block->norm1.weight, block->norm1.bias,
+                  (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
+    vit_tape_write_strips(tape, &at, dim, s.normed, work->normed_strips[0]);
+  }
+  k->gemm(dim, n, 3 * dim - skip, work->turned + skip, 3 * dim, 1, d_qkv + skip * ld, ld, d_normed,
+          ld, NULL);
   bool last = part->block + 1 == arch->depth;
   if (last && tape->gradients.last_normed)
     vit_export_tokens(w, &at, image, d_normed, tape->gradients.last_normed);
   if (!wants->input) return;
-  for (size_t r = 0; r < dim; r++)
-    memcpy(d_before + r * ld, d_within + r * ld, n * sizeof *d_before);
-  k->layer_norm_backward(dim, n, d_normed, x, ld, block->norm1.weight, work->mean[0] + column,
-                         work->rstd[0] + column, d_before);
+  k->layer_norm_backward(dim, n, d_normed, x, ld, block->norm1.weight, mean, rstd, d_within,
+                         d_before);
   if (tape->gradients.inputs)
     vit_export_tokens(w, &at, image, d_before, tape->gradients.inputs[part->block]);
   if (last && tape->gradients.last_input)

@@ -167,7 +167,7 @@ void vit_backward_heads(struct vit_tape *tape, const vit_real *d_logits, const v
   norm_gradients(tape, &c, dim);
   memset(c.d_x, 0, dim * c.ld * sizeof *c.d_x);
   vit_kernels()->layer_norm_backward(dim, c.ld, c.d_normed, c.x, c.ld, model->norm.weight, c.mean,
-                                     c.rstd, c.d_x);
+                                     c.rstd, c.d_x, c.d_x);
   for (size_t i = 0; i < n; i++) {
     vit_real *out = vit_tape_panel(tape, d, dim, i, 0);
     memset(out, 0, dim * w->panel * sizeof *out);

@@ -47,10 +47,10 @@ static void branch(const struct vit_part *part, const struct vit_place *at, size
     vit_kernels()->drop(dim, n, &how, out, NULL, NULL, out, ld);
 }
 
-/* From the gradient of fc2's output to those of fc1's, and the input of fc2 once more in s.large.
- */
+/* From the gradient of fc2's output to those of fc1's, and the input of fc2 once more where a
+ * parameter's gradient wants it; value may be NULL. */
 static void through_gelu(const struct vit_part *part, const struct vit_place *at, size_t n,
-                         const vit_real *d, vit_real *d_hidden, struct vit_scratch s) {
+                         const vit_real *d, vit_real *d_hidden, vit_real *value) {
   struct vit_tape *tape = part->tape;
   const struct vit_arch *arch = &tape->workspace.model->arch;
   const struct vit_kernels *k = vit_kernels();
@@ -62,8 +62,8 @@ static void through_gelu(const struct vit_part *part, const struct vit_place *at
   bool dropped = drops(part, at, VIT_DROP_GELU, &how);
   k->gemm(mlp, n, dim, turned_fc2, dim, 1, d, ld, d_hidden, ld, NULL);
   if (dropped) k->drop(mlp, n, &how, d_hidden, NULL, NULL, d_hidden, ld);
-  k->gelu_backward(mlp, n, pre, d_hidden, s.large, ld);
-  if (dropped) k->drop(mlp, n, &how, s.large, NULL, NULL, s.large, ld);
+  k->gelu_backward(mlp, n, pre, d_hidden, value, ld);
+  if (dropped && value) k->drop(mlp, n, &how, value, NULL, NULL, value, ld);
 }
 
 /* Through the MLP and norm2: d_within gets what the residual stream and the branch bring. */
@@ -81,23 +81,23 @@ static void mlp_panel(const struct vit_part *part, const struct vit_place *at, s
   const vit_real *d_after = vit_tape_panel(tape, part->d_after, dim, image, at->panel);
   vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at->panel);
   const vit_real *mid = vit_tape_panel(tape, kept->mid, dim, image, at->panel);
-  vit_real *d_hidden = vit_tape_panel(tape, work->d_hidden, mlp, at->image, at->panel);
-  vit_real *d_normed = vit_tape_panel(tape, work->d_normed[1], dim, at->image, at->panel);
-  size_t column = (at->image * w->panels + at->panel) * ld;
+  vit_real *d_hidden = vit_tape_panel_or(tape, work->d_hidden, mlp, at, s.large);
+  vit_real *d_normed = vit_tape_panel_or(tape, work->d_normed[1], dim, at, s.attended);
+  vit_real *value = wants->weight[3] || wants->sum[VIT_SUM_SCALE2] ? s.large : NULL;
+  size_t column = (image * w->panels + at->panel) * ld;
   const vit_real *turned_fc1 = work->turned + 4 * dim * dim;
   const vit_real *d = scaled(part, at, n, block->scale2, 1, d_after);
-  through_gelu(part, at, n, d, d_hidden, s);
-  if (wants->weight[3]) vit_tape_write_strips(tape, at, mlp, s.large, work->value_strips);
-  branch(part, at, n, 1, &block->fc2, mlp, s.large);
+  through_gelu(part, at, n, d, d_hidden, value);
+  if (wants->weight[3]) vit_tape_write_strips(tape, at, mlp, value, work->value_strips);
+  branch(part, at, n, 1, &block->fc2, mlp, value);
   k->gemm(dim, n, mlp, turned_fc1, mlp, 1, d_hidden, ld, d_normed, ld, NULL);
-  k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
-                (vit_real)arch->layer_norm_eps, s.normed, ld, work->mean[1] + column,
-                work->rstd[1] + column);
-  if (wants->weight[2]) vit_tape_write_strips(tape, at, dim, s.normed, work->normed_strips[1]);
-  for (size_t r = 0; r < dim; r++)
-    memcpy(d_within + r * ld, d_after + r * ld, n * sizeof *d_within);
-  k->layer_norm_backward(dim, n, d_normed, mid, ld, block->norm2.weight, work->mean[1] + column,
-                         work->rstd[1] + column, d_within);
+  if (wants->weight[2]) {
+    k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
+                  (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
+    vit_tape_write_strips(tape, at, dim, s.normed, work->normed_strips[1]);
+  }
+  k->layer_norm_backward(dim, n, d_normed, mid, ld, block->norm2.weight, kept->mean[1] + column,
+                         kept->rstd[1] + column, d_after, d_within);
 }
 
 static void part_panel(void *context, size_t index, int worker) {

@@ -50,7 +50,7 @@ struct sum_task {
   vit_real *d, *x; /* x: with batch panels when it is the residual stream */
   bool batch_d, batch_x;
   size_t rows;
-  const vit_real *mean, *rstd;
+  const vit_real *mean, *rstd; /* of the batch */
   bool cls_only;
 };
 
@@ -64,7 +64,8 @@ static void sum_rows(const struct vit_part *part, const struct sum_task *task) {
   for (size_t i = 0; i < part->images * w->panels; i++) {
     struct vit_place at = vit_place_of(w, i);
     if (task->cls_only && at.panel > 0) continue;
-    size_t n = task->cls_only ? VIT_LANES : at.columns, column = i * w->panel;
+    size_t n = task->cls_only ? VIT_LANES : at.columns;
+    size_t column = (part->first * w->panels + i) * w->panel;
     size_t d_image = at.image + (task->batch_d ? part->first : 0);
     size_t x_image = at.image + (task->batch_x ? part->first : 0);
     const vit_real *d = vit_tape_panel(tape, task->d, task->rows, d_image, at.panel);
@@ -182,8 +183,8 @@ static void collect(struct tasks *tasks) {
                                    .x = kept->x,
                                    .batch_x = true,
                                    .rows = dim,
-                                   .mean = k->mean[0],
-                                   .rstd = k->rstd[0]});
+                                   .mean = kept->mean[0],
+                                   .rstd = kept->rstd[0]});
   add_sum(tasks,
           (struct sum_task){
               .kind = VIT_SUM_NORM2_BIAS, .d = k->d_normed[1], .rows = dim, .cls_only = last});
@@ -192,8 +193,8 @@ static void collect(struct tasks *tasks) {
                                    .x = kept->mid,
                                    .batch_x = true,
                                    .rows = dim,
-                                   .mean = k->mean[1],
-                                   .rstd = k->rstd[1],
+                                   .mean = kept->mean[1],
+                                   .rstd = kept->rstd[1],
                                    .cls_only = last});
   add_sum(tasks, (struct sum_task){.kind = VIT_SUM_SCALE1,
                                    .d = part->d_within,

@@ -104,13 +104,14 @@ struct vit_kernels {
   /* Softmax with a row a query: d = scale * p * (d - delta[r]), delta the row's sum of p * d. */
   void (*softmax_backward)(size_t rows, size_t n, const vit_real *p, vit_real *d, size_t ld,
                            vit_real scale, const vit_real *delta);
-  /* d *= GELU'(pre), value = GELU(pre). */
+  /* d *= GELU'(pre), value = GELU(pre) unless it is NULL. */
   void (*gelu_backward)(size_t rows, size_t n, const vit_real *pre, vit_real *d, vit_real *value,
                         size_t ld);
-  /* dx += gradient of layer_norm's input, from dy and what the forward pass had. */
+  /* dx = residual + gradient of layer_norm's input, from dy and what the forward pass had; dx may
+   * be residual. */
   void (*layer_norm_backward)(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
                               size_t ld, const vit_real *weight, const vit_real *mean,
-                              const vit_real *rstd, vit_real *dx);
+                              const vit_real *rstd, const vit_real *residual, vit_real *dx);
   /* out[c] = sum over rows of a * b */
   void (*column_dots)(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
                       vit_real *out);

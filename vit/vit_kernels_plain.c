@@ -127,13 +127,13 @@ static void gelu_backward(size_t rows, size_t n, const vit_real *pre, vit_real *
       vit_real cdf = (vit_real)0.5 * (1 + vit_real_erf(x * (vit_real)0.70710678118654752440));
       vit_real density = (vit_real)0.39894228040143267794 * vit_real_exp((vit_real)-0.5 * x * x);
       d[r * ld + c] *= cdf + x * density;
-      value[r * ld + c] = x * cdf;
+      if (value) value[r * ld + c] = x * cdf;
     }
 }
 
 static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
                                 size_t ld, const vit_real *weight, const vit_real *mean,
-                                const vit_real *rstd, vit_real *dx) {
+                                const vit_real *rstd, const vit_real *residual, vit_real *dx) {
   for (size_t c = 0; c < n; c++) {
     vit_real sum = 0, dot = 0;
     for (size_t r = 0; r < rows; r++) {
@@ -145,7 +145,8 @@ static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const
     dot /= (vit_real)rows;
     for (size_t r = 0; r < rows; r++) {
       vit_real normed = (x[r * ld + c] - mean[c]) * rstd[c];
-      dx[r * ld + c] += rstd[c] * (dy[r * ld + c] * weight[r] - sum - normed * dot);
+      dx[r * ld + c] =
+          residual[r * ld + c] + rstd[c] * (dy[r * ld + c] * weight[r] - sum - normed * dot);
     }
   }
 }

@@ -452,13 +452,13 @@ static void gelu_backward(size_t rows, size_t n, const float *pre, float *d, flo
       vf density = vexp(vmul(vmul(x, x), vset(-0.5F)));
       vf slope = vfma(vmul(x, vset(0.398942280F)), density, cdf);
       vstore(d + r * ld + j, vmul(vload(d + r * ld + j), slope));
-      vstore(value + r * ld + j, vmul(x, cdf));
+      if (value) vstore(value + r * ld + j, vmul(x, cdf));
     }
 }
 
 static void layer_norm_backward(size_t rows, size_t n, const float *dy, const float *x, size_t ld,
                                 const float *weight, const float *mean, const float *rstd,
-                                float *dx) {
+                                const float *residual, float *dx) {
   vf share = vset(1.0F / (float)rows);
   for (size_t j = 0; j < n; j += LANES) {
     vf m = vload(mean + j), s = vload(rstd + j), sum = vset(0.0F), dot = vset(0.0F);
@@ -472,7 +472,7 @@ static void layer_norm_backward(size_t rows, size_t n, const float *dy, const fl
     for (size_t r = 0; r < rows; r++) {
       vf g = vsub(vmul(vload(dy + r * ld + j), vset(weight[r])), sum);
       g = vsub(g, vmul(vsub(vload(x + r * ld + j), m), dot));
-      vstore(dx + r * ld + j, vfma(g, s, vload(dx + r * ld + j)));
+      vstore(dx + r * ld + j, vfma(g, s, vload(residual + r * ld + j)));
     }
   }
 }

@@ -84,6 +84,10 @@ static void lay_out_block(struct lc_arena *arena, const struct vit_tape *tape,
   b->pre = take(arena, columns, arch->mlp_dim);
   b->top = take(arena, columns, arch->num_heads);
   b->inverse = take(arena, columns, arch->num_heads);
+  for (int i = 0; i < 2; i++) {
+    b->mean[i] = take(arena, columns, 1);
+    b->rstd[i] = take(arena, columns, 1);
+  }
 }
 
 /* Blocks that the backward pass does not reach share one set; with recomputation all do, and only
@@ -105,31 +109,40 @@ static void lay_out_blocks(struct lc_arena *arena, struct vit_tape *tape) {
   }
 }
 
+/* What gradients of parameters are summed from and into. */
+static void lay_out_sums_work(struct lc_arena *arena, struct vit_tape *tape) {
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_arch *arch = &w->model->arch;
+  struct vit_tape_work *k = tape->work;
+  size_t dim = arch->embed_dim, some = k->group * w->panels * w->panel;
+  size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
+  for (int i = 0; i < 2; i++) {
+    if (arch->layer_scale) k->branch[i] = take(arena, some, dim);
+    k->d_normed[i] = take(arena, some, dim);
+    k->normed_strips[i] = take(arena, k->group, vit_tape_strips(tape, dim));
+  }
+  k->d_hidden = take(arena, some, arch->mlp_dim);
+  k->attended_strips = take(arena, k->group, vit_tape_strips(tape, dim));
+  k->value_strips = take(arena, k->group, vit_tape_strips(tape, arch->mlp_dim));
+  if (k->embed.weight[0]) k->patch_strips = take(arena, k->group, vit_tape_strips(tape, features));
+  k->sums = take(arena, arch->depth * k->sum_rows, VIT_LANES);
+}
+
 static void lay_out_work(struct lc_arena *arena, struct vit_tape *tape) {
   const struct vit_workspace *w = &tape->workspace;
   const struct vit_arch *arch = &w->model->arch;
   struct vit_tape_work *k = tape->work;
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, padded = w->panels * w->panel;
+  size_t dim = arch->embed_dim, padded = w->panels * w->panel;
   size_t all = w->batch * padded, some = k->group * padded;
   size_t features = VIT_CHANNELS * arch->patch_size * arch->patch_size;
   for (int i = 0; i < 3; i++) k->d[i] = take(arena, all, dim);
-  for (int i = 0; i < 2; i++) {
+  for (int i = 0; i < 2; i++)
     if (arch->layer_scale || tape->drops.keys) k->d_scaled[i] = take(arena, some, dim);
-    if (arch->layer_scale) k->branch[i] = take(arena, some, dim);
-    k->d_normed[i] = take(arena, some, dim);
-    k->mean[i] = take(arena, some, 1);
-    k->rstd[i] = take(arena, some, 1);
-    k->normed_strips[i] = take(arena, k->group, vit_tape_strips(tape, dim));
-  }
   k->d_attended = take(arena, some, dim);
   k->d_qkv = take(arena, some, 3 * dim);
-  k->d_hidden = take(arena, some, mlp);
-  k->attended_strips = take(arena, k->group, vit_tape_strips(tape, dim));
-  k->value_strips = take(arena, k->group, vit_tape_strips(tape, mlp));
   if (tape->request.pixels) k->d_patches = take(arena, some, features);
-  if (k->embed.weight[0]) k->patch_strips = take(arena, k->group, vit_tape_strips(tape, features));
-  k->turned = take(arena, 4 * dim * dim + 2 * mlp * dim, 1);
-  if (tape->d_parameters) k->sums = take(arena, arch->depth * k->sum_rows, VIT_LANES);
+  k->turned = take(arena, 4 * dim * dim + 2 * arch->mlp_dim * dim, 1);
+  if (tape->d_parameters) lay_out_sums_work(arena, tape);
   if (tape->embedding) k->d_position = take(arena, 1 + w->grid_height * w->grid_width, dim);
   k->cls = NULL;
   k->cls = take(arena, vit_backward_heads_size(tape), 1);

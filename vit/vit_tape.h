@@ -12,12 +12,13 @@
 #define VIT_STRIP 32
 
 struct vit_tape_block {
-  vit_real *x;             /* [dim] input of the block */
-  vit_real *qkv;           /* [3 * dim] */
-  vit_real *attended;      /* [dim] before the projection */
-  vit_real *mid;           /* [dim] residual stream between attention and MLP */
-  vit_real *pre;           /* [mlp_dim] before GELU */
-  vit_real *top, *inverse; /* [batch, heads, panels * panel] of the softmax */
+  vit_real *x;                 /* [dim] input of the block */
+  vit_real *qkv;               /* [3 * dim] */
+  vit_real *attended;          /* [dim] before the projection */
+  vit_real *mid;               /* [dim] residual stream between attention and MLP */
+  vit_real *pre;               /* [mlp_dim] before GELU */
+  vit_real *top, *inverse;     /* [batch, heads, panels * panel] of the softmax */
+  vit_real *mean[2], *rstd[2]; /* [batch, panels * panel] of norm1, norm2 */
 };
 
 /* Rows of sums a block has (vit_kernels.add_rows), by parameter. */
@@ -46,6 +47,7 @@ struct vit_block_wants {
   bool input;     /* ... and goes on to the block's input */
 };
 
+/* What only gradients of parameters read is NULL where none are wanted. */
 struct vit_tape_work {
   size_t group;                    /* images whose intermediate gradients are held at once */
   vit_real *d[3];                  /* [batch][dim] gradient of the residual stream, in turn: after,
@@ -53,15 +55,14 @@ struct vit_tape_work {
   vit_real *d_scaled[2];           /* [group][dim] times LayerScale, dropped; NULL
                                       without either */
   vit_real *branch[2];             /* [group][dim] a branch's output before LayerScale */
-  vit_real *d_normed[2];           /* [group][dim] at the output of norm1, norm2 */
-  vit_real *mean[2], *rstd[2];     /* [group, panels * panel] of norm1, norm2 */
+  vit_real *d_normed[2];           /* [group][dim] at the output of norm1, norm2; or NULL */
   vit_real *d_attended;            /* [group][dim] */
   vit_real *d_qkv;                 /* [group][3 * dim] */
-  vit_real *d_hidden;              /* [group][mlp_dim] */
+  vit_real *d_hidden;              /* [group][mlp_dim], or NULL */
   vit_real *d_patches;             /* [group][3 * patch * patch] */
-  vit_real *normed_strips[2];      /* inputs of qkv and fc1 */
-  vit_real *attended_strips;       /* input of proj */
-  vit_real *value_strips;          /* input of fc2 */
+  vit_real *normed_strips[2];      /* inputs of qkv and fc1; or NULL */
+  vit_real *attended_strips;       /* input of proj; or NULL */
+  vit_real *value_strips;          /* input of fc2; or NULL */
   vit_real *patch_strips;          /* pixels */
   vit_real *turned;                /* transposed weights of one block: qkv, proj, fc1, fc2 */
   vit_real *sums;                  /* [depth, sum_rows, VIT_LANES] */
@@ -83,6 +84,13 @@ static inline vit_real *vit_tape_panel(const struct vit_tape *tape, vit_real *bu
   return buffer + (image * w->panels + panel) * rows * w->panel;
 }
 
+/* The same where it is kept, else a place in scratch. */
+static inline vit_real *vit_tape_panel_or(const struct vit_tape *tape, vit_real *buffer,
+                                          size_t rows, const struct vit_place *at,
+                                          vit_real *scratch) {
+  return buffer ? vit_tape_panel(tape, buffer, rows, at->image, at->panel) : scratch;
+}
+
 /* All strips of one image: [ceil(rows / VIT_STRIP), panels * panel, VIT_STRIP]. */
 static inline size_t vit_tape_strips(const struct vit_tape *tape, size_t rows) {
   const struct vit_workspace *w = &tape->workspace;
@@ -100,6 +108,14 @@ static inline size_t vit_tape_columns(const struct vit_tape *tape, size_t block,
   return at->panel == 0 ? VIT_LANES : 0;
 }
 
+/* ... and only CLS asks in it: the rows of queries that come before those of keys and values, and
+ * that nobody reads in the panels without CLS. */
+static inline size_t vit_tape_unread_queries(const struct vit_tape *tape, size_t block,
+                                             const struct vit_place *at) {
+  const struct vit_arch *arch = &tape->workspace.model->arch;
+  return block + 1 == arch->depth && at->panel > 0 ? arch->embed_dim : 0;
+}
+
 /* The forward pass of one block from its input to the next block's (the last one: to workspace.x),
  * for all images of the pass. */
 void vit_tape_block_forward(struct vit_tape *tape, size_t block);
@@ -115,6 +131,8 @@ struct vit_part {
 void vit_backward_mlp(struct vit_part *part);
 /* From d_attended to d_qkv. */
 void vit_backward_attention(struct vit_part *part);
+/* Scratch of one worker for it. */
+size_t vit_backward_attention_size(const struct vit_workspace *w);
 /* From d_qkv through norm1 to d_before. */
 void vit_backward_entry(struct vit_part *part);
 /* Weights, biases, norms and LayerScale of the block. */

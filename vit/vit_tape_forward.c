@@ -52,16 +52,19 @@ static void enter_panel(void *context, size_t index, int worker) {
   const struct vit_tape_block *kept = &tape->blocks[pass->block];
   struct vit_place at = place_of(tape, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
-  size_t dim = arch->embed_dim, ld = w->panel;
+  size_t dim = arch->embed_dim, ld = w->panel, column = index * ld;
+  size_t skip = w->trace.attention ? 0 : vit_tape_unread_queries(tape, pass->block, &at);
   bool last = pass->block + 1 == arch->depth;
   const vit_real *x = vit_tape_panel(tape, kept->x, dim, at.image, at.panel);
   if (w->trace.inputs) vit_export_tokens(w, &at, at.image, x, w->trace.inputs[pass->block]);
   if (last && w->trace.last_input) vit_export_tokens(w, &at, at.image, x, w->trace.last_input);
   vit_kernels()->layer_norm(dim, at.columns, x, ld, block->norm1.weight, block->norm1.bias,
-                            (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
-  struct vit_epilogue bias = {.bias = block->qkv.bias};
-  vit_kernels()->gemm(3 * dim, at.columns, dim, block->qkv.weight, dim, 1, s.normed, ld,
-                      vit_tape_panel(tape, kept->qkv, 3 * dim, at.image, at.panel), ld, &bias);
+                            (vit_real)arch->layer_norm_eps, s.normed, ld, kept->mean[0] + column,
+                            kept->rstd[0] + column);
+  struct vit_epilogue bias = {.bias = block->qkv.bias ? block->qkv.bias + skip : NULL};
+  vit_real *qkv = vit_tape_panel(tape, kept->qkv, 3 * dim, at.image, at.panel);
+  vit_kernels()->gemm(3 * dim - skip, at.columns, dim, block->qkv.weight + skip * dim, dim, 1,
+                      s.normed, ld, qkv + skip * ld, ld, &bias);
 }
 
 static void attend(const struct pass *pass, struct vit_place *at, size_t columns,
@@ -111,7 +114,7 @@ static void body_panel(void *context, size_t index, int worker) {
   const struct vit_kernels *k = vit_kernels();
   struct vit_place at = place_of(tape, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel;
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel, column = index * ld;
   size_t n = vit_tape_columns(tape, pass->block, &at);
   attend(pass, &at, n, s);
   if (n == 0) return;
@@ -122,7 +125,8 @@ static void body_panel(void *context, size_t index, int worker) {
   vit_real *out = pass->block + 1 < arch->depth ? tape->blocks[pass->block + 1].x : w->x;
   join(pass, &at, n, &block->proj, dim, attended, block->scale1, x, VIT_DROP_PROJ, mid);
   k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
-                (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
+                (vit_real)arch->layer_norm_eps, s.normed, ld, kept->mean[1] + column,
+                kept->rstd[1] + column);
   struct vit_epilogue gelu = {.bias = block->fc1.bias, .pre = pre, .activation = VIT_GELU};
   k->gemm(mlp, n, dim, block->fc1.weight, dim, 1, s.normed, ld, s.large, ld, &gelu);
   struct vit_drop how;

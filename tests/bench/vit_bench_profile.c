@@ -56,9 +56,9 @@ static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, con
 
 static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
                                 size_t ld, const vit_real *weight, const vit_real *mean,
-                                const vit_real *rstd, vit_real *dx) {
+                                const vit_real *rstd, const vit_real *residual, vit_real *dx) {
   begin();
-  inner->layer_norm_backward(rows, n, dy, x, ld, weight, mean, rstd, dx);
+  inner->layer_norm_backward(rows, n, dy, x, ld, weight, mean, rstd, residual, dx);
   end(BENCH_NORM);
 }
 

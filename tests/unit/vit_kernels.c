@@ -175,9 +175,8 @@ static void check_rest(const struct vit_kernels *set, const struct vit_kernels *
     assert_alike(out, other, rows, COLUMNS, LD, 1e-5, "layer_norm");
     assert_alike(mean[0], mean[1], 1, COLUMNS, LD, 1e-5, "mean");
     memcpy(out, x, (size_t)ROWS * LD * sizeof *x);
-    memcpy(other, x, (size_t)ROWS * LD * sizeof *x);
-    set->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], out);
-    plain->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], other);
+    set->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], out, out);
+    plain->layer_norm_backward(rows, COLUMNS, y, x, LD, w, mean[1], rstd[1], x, other);
     assert_alike(out, other, rows, COLUMNS, LD, 1e-5, "layer_norm_backward");
     set->column_dots(rows, COLUMNS, x, y, LD, dots[0]);
     plain->column_dots(rows, COLUMNS, x, y, LD, dots[1]);
