@@ -61,12 +61,14 @@ static size_t panel_size(const struct job *job) {
   return job->layout.panel * job->task->model->arch.embed_dim;
 }
 
-/* Token rows [tokens, dim] of one panel to columns; padding columns are not touched. */
+/* Token rows [tokens, dim] of one panel to columns; padding columns are zero. */
 static void turn_panel(const struct job *job, const float *rows, size_t panel, float *out) {
   size_t dim = job->task->model->arch.embed_dim, first = panel * job->layout.panel;
-  size_t left = job->layout.tokens - first;
-  size_t n = left < job->layout.panel ? left : job->layout.panel;
-  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, job->layout.panel);
+  size_t left = job->layout.tokens - first, width = job->layout.panel;
+  size_t n = left < width ? left : width;
+  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, width);
+  for (size_t k = 0; k < dim && n < width; k++)
+    memset(out + k * width + n, 0, (width - n) * sizeof *out);
 }
 
 /* The panels of norm1's output. */
@@ -130,7 +132,6 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
   size_t size = panel_size(job);
   const float *tokens = job->common + (w->local * job->layout.panels + panel) * size;
   if (s->noise) {
-    memset(out, 0, size * sizeof *out);
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
     cdam_vector_add(tokens, out, size, 1, out);
@@ -277,8 +278,9 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   LC_TRY(lc_alloc(&job->workers, n, sizeof *job->workers, err));
   for (size_t i = 0; i < n; i++) {
     struct worker *w = &job->workers[i];
-    LC_TRY(cdam_cls_init(&w->engine, task->model, task->targets, task->n_targets,
+    LC_TRY(cdam_cls_init(&w->engine, task->prepared, task->targets, task->n_targets,
                          task->trace->tokens, job->group, scaled, err));
+    w->engine.related = job->sampling->kind != CDAM_PLAIN;
     w->job = job;
     w->engine.fill = fill_panel;
     w->engine.context = w;
@@ -336,8 +338,8 @@ static void run_all(struct job *job, size_t jobs) {
   }
 }
 
-lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,
-                            struct lc_error *err) {
+static lc_status run_prepared(const struct cdam_sampling *sampling, const struct cdam_task *task,
+                              struct lc_error *err) {
   const struct cdam_settings *s = task->settings ? task->settings : &no_settings;
   size_t threads = (size_t)lc_threads();
   struct job job = {.sampling = sampling,
@@ -365,5 +367,15 @@ lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct c
     collect(&job);
   }
   job_free(&job, n_workers);
+  return status;
+}
+
+lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,
+                            struct lc_error *err) {
+  if (task->prepared) return run_prepared(sampling, task, err);
+  struct cdam_task with = *task;
+  LC_TRY(cdam_prepared_init(&with.prepared, task->model, err));
+  lc_status status = run_prepared(sampling, &with, err);
+  cdam_prepared_free(with.prepared);
   return status;
 }
