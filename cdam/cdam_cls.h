@@ -36,7 +36,7 @@ struct cdam_cls {
   /* What the caller fills before a call, for each input of the group; tokens of their own when
    * they are asked for. */
   float *cls;  /* [dim, ld]: CLS of the block's input, for the residual branch */
-  bool shared; /* all inputs have the same tokens but for a factor and an offset */
+  bool shared; /* all inputs have the same tokens but for factors and an offset */
   bool related; /* inputs of a group are copies of one image: mostly the same hidden units are on */
 
   /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight
@@ -49,11 +49,12 @@ struct cdam_cls {
   const struct vit_norm *norm;
   float *mean, *rstd; /* [group, layout.ld] */
 
-  /* When shared. The normed token i is factor[input, i] * common_i + offset[input]. */
-  const float *common; /* [panels, dim, panel] */
-  const float *values; /* [panels, dim, panel]: W_v common */
-  float *factor;       /* [group, layout.ld] */
-  float *offset;       /* [dim, ld] */
+  /* When shared. The normed token i is factor[input, i] * common_i + offset[input] * direction. */
+  const float *common;    /* [panels, dim, panel] */
+  const float *values;    /* [panels, dim, panel]: W_v common */
+  const float *direction; /* [dim] */
+  float *factor;          /* [group, layout.ld] */
+  float *offset;          /* [group] */
 };
 
 /* group: most inputs a call, at most CDAM_GROUP. Its memory comes from what is prepared. */

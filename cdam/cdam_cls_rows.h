@@ -17,10 +17,11 @@ struct cdam_cls_rows {
   float *scores, *attention; /* [m, heads, ld_tokens]: s, then a s; a */
   float *means;              /* [panels, heads, dim]: attended tokens of one input, by panel */
   float *tops, *sums;        /* [panels, heads]: of the softmax of one input, by panel */
-  float *along;              /* [2, chunk * heads or heads]: see cdam_cls_tokens.c */
+  float *along;              /* [2, chunk * heads], or [3, heads] when shared: cdam_cls_tokens.c */
+  float *basis;              /* [3, heads, ld_tokens]; when shared */
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when
                                 shared: attention times a factor of each token */
-  float *shift;              /* [dim, ld], and turned [ld, dim]: W_v offset of shared tokens */
+  float *shift;              /* [dim]: W_v direction of shared tokens */
   float *mixed;              /* [dim, ld]: o */
   float *attended;           /* [ld, dim]: o without the bias */
   float *after, *normed2;    /* [dim, ld]: x after attention, its norm2 */

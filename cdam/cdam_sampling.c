@@ -40,7 +40,7 @@ struct job {
   float *common, *values; /* [many, panels, dim, panel]; noisy inputs share no values */
   float *range;           /* [many, panels, 2]: of what gets noise, smallest and largest */
   float *rstd;            /* [many, layout.ld] */
-  float *zero;            /* [dim] */
+  float *zero, *one;      /* [dim] */
 };
 
 /* Largest and smallest value of [tokens, dim]. */
@@ -204,6 +204,7 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
   float b = (float)job->settings->baseline;
   e->common = job->common + local * job->layout.panels * panel_size(job);
   e->values = job->values + local * job->layout.panels * panel_size(job);
+  e->direction = job->on_normed ? job->one : job->norm->bias;
   for (size_t i = 0; i < n; i++) {
     double exact = (double)(first + i + 1) / (double)(job->samples + 1);
     float share = (float)exact;
@@ -211,10 +212,9 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
       double r = (double)rstd[c], rest = (1 - exact * exact) * (double)arch->layer_norm_eps * r * r;
       e->factor[i * ldt + c] = (float)(job->on_normed ? exact : exact / sqrt(exact * exact + rest));
     }
-    for (size_t k = 0; k < dim; k++) {
-      e->offset[k * e->ld + i] = job->on_normed ? (1 - share) * b : job->norm->bias[k];
+    e->offset[i] = job->on_normed ? (1 - share) * b : 1;
+    for (size_t k = 0; k < dim; k++)
       e->cls[k * e->ld + i] = job->on_normed ? input[k] : b + share * (input[k] - b);
-    }
   }
 }
 
@@ -291,7 +291,11 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   if (!scaled) return lc_alloc(&job->range, job->many * job->layout.panels, 2 * sizeof(float), err);
   LC_TRY(lc_alloc(&job->values, job->many * size, sizeof(float), err));
   LC_TRY(lc_alloc(&job->rstd, job->many * job->layout.ld, sizeof(float), err));
-  return lc_alloc(&job->zero, task->model->arch.embed_dim, sizeof(float), err);
+  size_t dim = task->model->arch.embed_dim;
+  LC_TRY(lc_alloc(&job->zero, 2 * dim, sizeof(float), err));
+  job->one = job->zero + dim;
+  for (size_t k = 0; k < dim; k++) job->one[k] = 1;
+  return LC_OK;
 }
 
 static void job_free(struct job *job, size_t n) {

@@ -108,6 +108,13 @@ CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant
   for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
 }
 
+CDAM_CLONES void cdam_vector_mix(const float *restrict factor, const float *restrict a,
+                                 const float *restrict b, const float *restrict c, float x, float y,
+                                 float constant, size_t n, float *restrict out) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant;
+}
+
 CDAM_CLONES void cdam_vector_norm(const float *restrict mean, const float *restrict rstd,
                                   float along, float constant, size_t n, float *restrict x) {
 #pragma omp simd

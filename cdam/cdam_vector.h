@@ -39,6 +39,9 @@ void cdam_vector_add_content(const float *a, const float *r, size_t n, float wei
 void cdam_vector_scale(float *x, size_t n, float factor);
 /* x[i] = factor[i] * x[i] + constant */
 void cdam_vector_affine(const float *factor, float constant, size_t n, float *x);
+/* out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant */
+void cdam_vector_mix(const float *factor, const float *a, const float *b, const float *c, float x,
+                     float y, float constant, size_t n, float *out);
 /* x[i] = rstd[i] * (x[i] - along * mean[i]) + constant: what a vector reads of normed tokens, from
  * what it reads of the tokens themselves. */
 void cdam_vector_norm(const float *mean, const float *rstd, float along, float constant, size_t n,
