@@ -78,10 +78,11 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
     *parts[i].at = lc_arena_floats(arena, parts[i].count);
 }
 
-/* A panel has 96 to 192 columns, as many as pad least; the wider of two. */
+/* A panel has 96 columns or more, as many as pad least; the wider of two. */
 struct cdam_cls_layout cdam_cls_layout(size_t tokens) {
   size_t best = vit_pad(tokens), least = SIZE_MAX;
-  for (size_t panel = 96; panel <= 192 && tokens > 192; panel += 2 * VIT_LANES) {
+  for (size_t panel = 96; panel <= CDAM_MOST_PANEL && tokens > CDAM_MOST_PANEL;
+       panel += 2 * VIT_LANES) {
     size_t padded = (tokens + panel - 1) / panel * panel;
     if (padded > least) continue;
     least = padded;

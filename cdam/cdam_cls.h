@@ -21,6 +21,7 @@
 struct cdam_cls_layout {
   size_t tokens, panel, panels, ld; /* ld: panel * panels */
 };
+#define CDAM_MOST_PANEL 192 /* columns */
 struct cdam_cls_layout cdam_cls_layout(size_t tokens);
 
 struct cdam_cls {

@@ -82,14 +82,13 @@ static void normed_panel(const struct job *job, const float *input, size_t panel
 
 /* Every token less its mean: a norm gives the same for it, and its moments are had in one pass. */
 static void centred_panel(const struct job *job, const float *input, size_t panel, float *out) {
-  const struct vit_arch *arch = &job->task->model->arch;
-  size_t dim = arch->embed_dim, width = job->layout.panel;
+  size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
+  float mean[CDAM_MOST_PANEL] = {0};
   turn_panel(job, input, panel, out);
-  for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++) {
-    const float *token = input + (panel * width + c) * dim;
-    float mean = cdam_vector_sum(token, dim) / (float)dim;
-    for (size_t k = 0; k < dim; k++) out[k * width + c] -= mean;
-  }
+  for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++)
+    mean[c] = cdam_vector_sum(input + (panel * width + c) * dim, dim) / (float)dim;
+  for (size_t k = 0; k < dim; k++)
+    cdam_vector_add(out + k * width, mean, width, -1, out + k * width);
 }
 
 /* One panel of an image that gets noise, and the range there of what gets it. */
