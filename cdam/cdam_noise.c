@@ -102,7 +102,8 @@ struct fill {
   float factor;
 };
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+    !defined(__SANITIZE_ADDRESS__)
 #define FUSED_CLONES __attribute__((target_clones("arch=haswell", "default")))
 #else
 #define FUSED_CLONES
@@ -140,8 +141,7 @@ WIDE static inline __attribute__((always_inline)) __m512 normals_of(__m512i word
     z = d == DEGREE ? c : _mm512_fmadd_ps(z, t, c);
   }
   const __m512i sign = _mm512_set1_epi32((int32_t)0x80000000u);
-  return _mm512_castsi512_ps(
-      _mm512_ternarylogic_epi32(_mm512_castps_si512(z), word, sign, TOGGLE));
+  return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(z), word, sign, TOGGLE));
 }
 
 WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {

@@ -145,11 +145,11 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
 #define TILE(R, V)                                                                                 \
   static __attribute__((noinline)) void tile_##R##_##V##_k(TILE_ARGS) {                            \
     (void)a_col;                                                                                   \
-    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead, next);                             \
+    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead, next);                       \
   }                                                                                                \
   static __attribute__((noinline)) void tile_##R##_##V##_m(TILE_ARGS) {                            \
     (void)a_row;                                                                                   \
-    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead, next);                             \
+    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead, next);                       \
   }
 typedef void (*tile_function)(TILE_ARGS);
 
@@ -239,7 +239,10 @@ static void gemm_columns(size_t m, size_t n, size_t k, const float *a, size_t a_
     for (size_t j = first; j < last;) {
       size_t vectors = next_vectors((last - j) / LANES), after = j + vectors * LANES;
       const float *ahead = j == first && i + 2 * rows <= m ? a + (i + rows) * a_row : NULL;
-      const float *next = i == 0 && after + vectors * LANES <= n ? b + after : NULL;
+      const float *next = i > 0                          ? NULL
+                          : after + vectors * LANES <= n ? b + after
+                          : e && after == n              ? e->then
+                                                         : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
         while (shape->rows > rows - r) shape++;
