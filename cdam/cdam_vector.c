@@ -6,11 +6,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
+#define STRETCH 256 /* numbers that a step works on before the next one */
 
-/* e^x for x at most 0 (or little above), to a few units in the last place: a power of two and the
- * series on [-ln 2 / 2, ln 2 / 2] (coefficients: Moshier, Cephes 2.2, expf). */
+#define LEAST (-87.0F) /* that exp_of takes */
+
+/* e^x for x from LEAST to 0 (or little above), to a few units in the last place: a power of two and
+ * the series on [-ln 2 / 2, ln 2 / 2] (coefficients: Moshier, Cephes 2.2, expf). Callers cut x in a
+ * loop of its own: with the branch in this one the compiler makes no vectors. */
 INLINE float exp_of(float x) {
-  x = x < -87.0F ? -87.0F : x;
   float n = (float)(int32_t)(x * 1.44269504F - 0.5F);
   float r = x - n * 0.693359375F + n * 2.12194440e-4F;
   float p = 1.9875691500e-4F;
@@ -31,9 +34,14 @@ CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, si
   float top = scores[0], total = 0;
 #pragma omp simd reduction(max : top)
   for (size_t i = 0; i < n; i++) top = scores[i] > top ? scores[i] : top;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    float x = scores[i] - top;
+    attention[i] = x < LEAST ? LEAST : x;
+  }
 #pragma omp simd reduction(+ : total)
   for (size_t i = 0; i < n; i++) {
-    attention[i] = exp_of(scores[i] - top);
+    attention[i] = exp_of(attention[i]);
     total += attention[i];
   }
   float share = 1 / total;
@@ -51,12 +59,21 @@ CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
 
 CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,
                                         float *slope) {
+  for (size_t first = 0; first < n; first += STRETCH) {
+    size_t count = n - first < STRETCH ? n - first : STRETCH;
+    const float *x = pre + first;
+    float below[STRETCH], exponent[STRETCH];
 #pragma omp simd
-  for (size_t i = 0; i < n; i++) {
-    float x = pre[i], z = x * x;
-    /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
-    float below = z > 1e-8F ? active[i] / x : 0.5F + 0.39894228F * x;
-    slope[i] = below + x * 0.39894228F * exp_of(-0.5F * z);
+    for (size_t i = 0; i < count; i++) {
+      float z = -0.5F * x[i] * x[i];
+      exponent[i] = z < LEAST ? LEAST : z;
+      /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
+      float quotient = active[first + i] / x[i], near = 0.5F + 0.39894228F * x[i];
+      below[i] = z < -5e-9F ? quotient : near;
+    }
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+      slope[first + i] = below[i] + x[i] * 0.39894228F * exp_of(exponent[i]);
   }
 }
 
@@ -91,37 +108,50 @@ CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant
   for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
 }
 
+CDAM_CLONES void cdam_vector_mix(const float *restrict factor, const float *restrict a,
+                                 const float *restrict b, const float *restrict c, float x, float y,
+                                 float constant, size_t n, float *restrict out) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant;
+}
+
 CDAM_CLONES void cdam_vector_norm(const float *restrict mean, const float *restrict rstd,
                                   float along, float constant, size_t n, float *restrict x) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] = rstd[i] * (x[i] - along * mean[i]) + constant;
 }
 
-CDAM_CLONES void cdam_vector_norm_backward(const float *restrict x, float mean, float rstd,
-                                           const float *restrict weight, size_t n,
-                                           float *restrict g) {
-  float straight[LANES] = {0}, along[LANES] = {0};
-  for (size_t i = 0; i < n / LANES * LANES; i += LANES) {
+CDAM_CLONES void cdam_vector_through_norm(const float *restrict ones, const float *restrict z,
+                                          float mean, float along, float factor, size_t n,
+                                          float *restrict x) {
 #pragma omp simd
-    for (size_t k = 0; k < LANES; k++) {
-      float d = g[i + k] * weight[i + k];
-      g[i + k] = d;
-      straight[k] += d;
-      along[k] += d * ((x[i + k] - mean) * rstd);
+  for (size_t i = 0; i < n; i++) x[i] = factor * (x[i] - (mean * ones[i] + along * z[i]));
+}
+
+CDAM_CLONES void cdam_vector_through_slope(const float *restrict ones, const float *restrict z,
+                                           float mean, float along, float factor,
+                                           const struct cdam_vector_slope *by, size_t n,
+                                           float *restrict x, float sums[2]) {
+  const float *restrict slope = by->slope, *restrict row = by->row;
+  const float *restrict pre = by->pre, *restrict constant = by->constant;
+  float means[LANES] = {0}, alongs[LANES] = {0};
+  for (size_t first = 0; first < n; first += LANES) {
+    size_t count = n - first < LANES ? n - first : LANES;
+#pragma omp simd
+    for (size_t k = 0; k < count; k++) {
+      size_t i = first + k;
+      float value = factor * (x[i] - (mean * ones[i] + along * z[i])) * slope[i];
+      x[i] = value;
+      means[k] += value * row[i];
+      alongs[k] += value * (pre[i] - constant[i]);
     }
   }
-  for (size_t i = n / LANES * LANES; i < n; i++) {
-    g[i] *= weight[i];
-    straight[0] += g[i];
-    along[0] += g[i] * ((x[i] - mean) * rstd);
-  }
   for (size_t k = 1; k < LANES; k++) {
-    straight[0] += straight[k];
-    along[0] += along[k];
+    means[0] += means[k];
+    alongs[0] += alongs[k];
   }
-  const float s = straight[0] / (float)n, a = along[0] / (float)n;
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) g[i] = rstd * (g[i] - (s + (x[i] - mean) * rstd * a));
+  sums[0] = means[0];
+  sums[1] = alongs[0];
 }
 
 CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
@@ -179,4 +209,12 @@ CDAM_CLONES float cdam_vector_sum(const float *a, size_t n) {
   for (; i < n; i++) total += a[i];
   for (size_t k = 0; k < LANES; k++) total += sums[k];
   return total;
+}
+
+float cdam_vector_standardise(float *x, size_t n, float eps) {
+  float mean = cdam_vector_sum(x, n) / (float)n;
+  for (size_t i = 0; i < n; i++) x[i] -= mean;
+  float rstd = 1 / sqrtf(cdam_vector_dot(x, x, n) / (float)n + eps);
+  cdam_vector_scale(x, n, rstd);
+  return rstd;
 }
