@@ -34,9 +34,7 @@ static struct reader make_reader(const struct cdam_cls *e, size_t m, float *rows
 static void read_panel(const struct cdam_cls *e, const struct reader *r, size_t input, size_t panel,
                        float *out) {
   size_t dim = e->model->arch.embed_dim, n = e->layout.panel, ldt = e->layout.ld;
-  struct vit_epilogue hint = {0};
-  if (panel + 1 < e->layout.panels) hint.then = panel_of(e, input, panel + 1);
-  vit_kernels()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, &hint);
+  vit_kernels()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, NULL);
   size_t at = input * ldt + panel * n;
   for (size_t k = 0; k < r->m && e->norm; k++)
     cdam_vector_norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);

@@ -39,7 +39,6 @@ struct vit_epilogue {
   const vit_real *row_scale;
   const vit_real *residual; /* may be c itself */
   size_t ld_residual;
-  const vit_real *then; /* only a hint: b of the next product, laid out as this one, or NULL */
 };
 
 /* Which elements of a matrix of one image stay when others are dropped (vit_dropout.h). Feature r

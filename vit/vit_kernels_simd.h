@@ -239,10 +239,7 @@ static void gemm_columns(size_t m, size_t n, size_t k, const float *a, size_t a_
     for (size_t j = first; j < last;) {
       size_t vectors = next_vectors((last - j) / LANES), after = j + vectors * LANES;
       const float *ahead = j == first && i + 2 * rows <= m ? a + (i + rows) * a_row : NULL;
-      const float *next = i > 0                          ? NULL
-                          : after + vectors * LANES <= n ? b + after
-                          : e && after == n              ? e->then
-                                                         : NULL;
+      const float *next = i == 0 && after + vectors * LANES <= n ? b + after : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
         while (shape->rows > rows - r) shape++;
