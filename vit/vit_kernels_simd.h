@@ -96,24 +96,26 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
           e && e->accumulate ? vload(c + (size_t)i * ldc + (size_t)v * LANES) : vset(0.0F);
   size_t p = 0;
   /* What comes from far in short runs is asked for while other terms are summed: the weights of the
-   * next rows, a cache line a row every 16 steps, and the activations of the next columns. */
-  if ((a_col == 1 && ahead) || next) {
-    if (!next) next = b;
+   * next rows, a cache line a row every 16 steps, or the activations of the next columns. */
+  if (a_col == 1 && ahead)
     for (; p + 16 <= k; p += 16) {
-      if (a_col == 1 && ahead) {
 #pragma GCC unroll 32
-        for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
-      }
+      for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
       for (int q = 0; q < 16; q++) {
-#pragma GCC unroll 4
-        for (int v = 0; v < V; v++) __builtin_prefetch(next + (size_t)v * LANES, 0, 2);
         step(R, V, a, a_row, b, sum);
         a += a_col;
         b += ldb;
-        next += ldb;
       }
     }
-  }
+  else if (next)
+    for (; p < k; p++) {
+#pragma GCC unroll 4
+      for (int v = 0; v < V; v++) __builtin_prefetch(next + (size_t)v * LANES, 0, 2);
+      step(R, V, a, a_row, b, sum);
+      a += a_col;
+      b += ldb;
+      next += ldb;
+    }
   for (; p < k; p++) {
     step(R, V, a, a_row, b, sum);
     a += a_col;
@@ -184,9 +186,13 @@ TILE(13, 2)
 TILE(14, 2)
 TILE(1, 3)
 TILE(2, 3)
+TILE(3, 3)
 TILE(4, 3)
+TILE(5, 3)
 TILE(6, 3)
+TILE(7, 3)
 TILE(8, 3)
+TILE(9, 3)
 #endif
 
 struct shape {
@@ -205,7 +211,8 @@ static const struct shape shapes[3][14] = {
      SHAPE(7, 1), SHAPE(6, 1), SHAPE(5, 1), SHAPE(4, 1), SHAPE(3, 1), SHAPE(2, 1), SHAPE(1, 1)},
     {SHAPE(14, 2), SHAPE(13, 2), SHAPE(12, 2), SHAPE(11, 2), SHAPE(10, 2), SHAPE(9, 2), SHAPE(8, 2),
      SHAPE(7, 2), SHAPE(6, 2), SHAPE(5, 2), SHAPE(4, 2), SHAPE(3, 2), SHAPE(2, 2), SHAPE(1, 2)},
-    {SHAPE(8, 3), SHAPE(6, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
+    {SHAPE(9, 3), SHAPE(8, 3), SHAPE(7, 3), SHAPE(6, 3), SHAPE(5, 3), SHAPE(4, 3), SHAPE(3, 3),
+     SHAPE(2, 3), SHAPE(1, 3)}};
 #else
 #define TALLEST 12
 static const struct shape shapes[2][4] = {{SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
@@ -217,6 +224,12 @@ static const struct shape shapes[2][4] = {{SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1)
 INLINE size_t next_rows(size_t left) {
   size_t blocks = (left + TALLEST - 1) / TALLEST;
   return left % 12 == 0 ? 12 : (left + blocks - 1) / blocks;
+}
+
+/* Rows of the next tile, at most: of three vectors no more than nine fit into registers, and two
+ * tiles of one height are better than a tall and a short one. */
+INLINE size_t tile_rows(size_t left, size_t vectors) {
+  return vectors == 3 && left > 9 ? (left + 1) / 2 : left;
 }
 
 /* Vectors of the next tile: two, or three where that spares a tile of one. */
@@ -242,7 +255,7 @@ static void gemm_columns(size_t m, size_t n, size_t k, const float *a, size_t a_
       const float *next = i == 0 && after + vectors * LANES <= n ? b + after : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
-        while (shape->rows > rows - r) shape++;
+        while (shape->rows > tile_rows(rows - r, vectors)) shape++;
         (by_m ? shape->by_m : shape->by_k)(k, a + (i + r) * a_row, a_row, a_col, b + j, ldb,
                                            c + (i + r) * ldc + j, ldc, i + r, j, e, ahead,
                                            r == 0 ? next : NULL);
