@@ -20,7 +20,7 @@ struct rollout {
   double *share; /* [heads, tokens]: what each head adds to it */
 };
 
-#define KEYS 64    /* columns at a time */
+#define KEYS 128   /* columns at a time: as a rule a whole panel */
 #define QUERIES 64 /* that are added up in float32 */
 
 /* share = row max(G * A, 0) for one head and some of its keys. */

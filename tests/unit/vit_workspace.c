@@ -32,8 +32,8 @@ static void open_workspace(const struct fixture *f, struct vit_workspace *w,
                            const uint32_t kept[KEPT]) {
   struct vit_request request = {
       .kept = kept, .n_kept = KEPT, .last_input = true, .last_cls_attention = true};
-  assert_ok(vit_workspace_init(w, &f->model, 1, ROWS * PATCH, COLUMNS * PATCH, &request,
-                               &test_err));
+  assert_ok(
+      vit_workspace_init(w, &f->model, 1, ROWS * PATCH, COLUMNS * PATCH, &request, &test_err));
 }
 
 static struct vit_trace forward(const struct fixture *f, struct vit_workspace *w) {
@@ -47,8 +47,7 @@ static void assert_same_bits(const struct fixture *f, const struct vit_trace *a,
   const struct vit_arch *arch = &f->model.arch;
   assert_int_equal(a->tokens, b->tokens);
   assert_memory_equal(a->logits, b->logits, 9 * sizeof(vit_real));
-  assert_memory_equal(a->last_input, b->last_input,
-                      a->tokens * arch->embed_dim * sizeof(vit_real));
+  assert_memory_equal(a->last_input, b->last_input, a->tokens * arch->embed_dim * sizeof(vit_real));
   assert_memory_equal(a->last_cls_attention, b->last_cls_attention,
                       a->tokens * arch->num_heads * sizeof(vit_real));
 }
