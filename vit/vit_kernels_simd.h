@@ -102,7 +102,10 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
     for (; p + 16 <= k; p += 16) {
       if (a_col == 1 && ahead) {
 #pragma GCC unroll 32
-        for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
+        for (int i = 0; i < R; i++) {
+          __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 2);
+          __builtin_prefetch(a + (size_t)i * a_row + 32, 0, 3);
+        }
       }
       for (int q = 0; q < 16; q++) {
 #pragma GCC unroll 4
