@@ -86,8 +86,7 @@ static void relocate(const struct pl_serve_series *series, const char *name,
     lc_text_add(&text, "%s", after);
   }
   lc_text_add(&text, "%s", rest);
-  if (!text.failed)
-    lc_text_copy(outcome->message, sizeof outcome->message, lc_text_get(&text));
+  if (!text.failed) lc_text_copy(outcome->message, sizeof outcome->message, lc_text_get(&text));
   lc_text_free(&text);
 }
 

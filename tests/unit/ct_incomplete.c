@@ -30,7 +30,8 @@ static void whole(void **state) {
   make(MOST);
   assert_false(seems());
   assert_string_equal(signs, "");
-  for (size_t i = 0; i < MOST; i++) slices[i].instance_number = 3 * (long)i; /* not counted by one */
+  for (size_t i = 0; i < MOST; i++)
+    slices[i].instance_number = 3 * (long)i; /* not counted by one */
   assert_false(seems());
   for (size_t i = 0; i < MOST; i++) slices[i].instance_number = 0; /* not given */
   assert_false(seems());
