@@ -51,15 +51,11 @@ static float share_of(const struct cdam_target *target, size_t output) {
   return share;
 }
 
-#define PANEL 64 /* columns of weights that stay in cache for all rows */
-
 void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                       size_t ldb, float *c, size_t ldc, bool accumulate) {
   struct vit_epilogue add = {.accumulate = accumulate};
   size_t whole = n / VIT_LANES * VIT_LANES;
-  for (size_t j = 0; j < whole; j += PANEL)
-    vit_kernels()->gemm(m, whole - j < PANEL ? whole - j : PANEL, k, a, lda, 1, b + j, ldb, c + j,
-                        ldc, &add);
+  vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
   for (size_t i = 0; i < m; i++)
     for (size_t j = whole; j < n; j++) {
       float sum = accumulate ? c[i * ldc + j] : 0;

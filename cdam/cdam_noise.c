@@ -9,8 +9,7 @@
 #include "cdam_vector.h"
 #include "lc_random.h"
 
-#define LANES 16
-#define CHUNK ((size_t)4 * LANES) /* values of one round of the generator */
+#define LANES 16 /* generators side by side; draw i is number i / LANES of generator i % LANES */
 
 /* Quantiles: |z| of a draw whose two-sided tail is p = f 2^-30, 0.5 <= f <= 2^30. Within an octave
  * of p, |z| is a polynomial of degree 5 in t = mantissa - 1.5, fitted at 64 Chebyshev points:
@@ -56,67 +55,27 @@ static const float quantile[DEGREE + 1][32] __attribute__((aligned(64))) = {
      -0.0045782635F,  -0.00464997906F},
 };
 
-/* Two mixes of a round; the words trade places by the order of the arguments. */
+/* One step of the generator, on numbers or vectors of them. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): the arguments are names of words. */
-#define MIX(a, b, r1, c, d, r2)                                                                    \
+#define ROTATED(x, by) ((x) << (by) | (x) >> (32 - (by)))
+#define STEP(s0, s1, s2, s3, word)                                                                 \
   do {                                                                                             \
-    a += b;                                                                                        \
-    b = (b << (r1) | b >> (32 - (r1))) ^ a;                                                        \
-    c += d;                                                                                        \
-    d = (d << (r2) | d >> (32 - (r2))) ^ c;                                                        \
+    __typeof__(word) shifted = s1 << 9;                                                            \
+    word = s0 + s3;                                                                                \
+    word = ROTATED(word, 7) + s0;                                                                  \
+    s2 ^= s0;                                                                                      \
+    s3 ^= s1;                                                                                      \
+    s1 ^= s2;                                                                                      \
+    s0 ^= s3;                                                                                      \
+    s2 ^= shifted;                                                                                 \
+    s3 = ROTATED(s3, 11);                                                                          \
   } while (0)
-
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-/* Four rounds and the key after them. s: number of the key's turn. */
-#define FOUR_ROUNDS(first, second, third, fourth, s)                                               \
-  do {                                                                                             \
-    first;                                                                                         \
-    second;                                                                                        \
-    third;                                                                                         \
-    fourth;                                                                                        \
-    x0 += k[(s) % 5];                                                                              \
-    x1 += k[((s) + 1) % 5];                                                                        \
-    x2 += k[((s) + 2) % 5];                                                                        \
-    x3 += k[((s) + 3) % 5] + (s);                                                                  \
-  } while (0)
-#define EVEN(s)                                                                                    \
-  FOUR_ROUNDS(MIX(x0, x1, 10, x2, x3, 26), MIX(x0, x3, 11, x2, x1, 21),                            \
-              MIX(x0, x1, 13, x2, x3, 27), MIX(x0, x3, 23, x2, x1, 5), s)
-#define ODD(s)                                                                                     \
-  FOUR_ROUNDS(MIX(x0, x1, 6, x2, x3, 20), MIX(x0, x3, 17, x2, x1, 11),                             \
-              MIX(x0, x1, 25, x2, x3, 10), MIX(x0, x3, 18, x2, x1, 20), s)
-
-/* Threefry4x32, 12 rounds; adds, rotations and xors only, which every vector unit has. */
-#define TWELVE_ROUNDS                                                                              \
-  do {                                                                                             \
-    x0 += k[0];                                                                                    \
-    x1 += k[1];                                                                                    \
-    x2 += k[2];                                                                                    \
-    x3 += k[3];                                                                                    \
-    EVEN(1);                                                                                       \
-    ODD(2);                                                                                        \
-    EVEN(3);                                                                                       \
-  } while (0)
-
-static void extend_key(const uint32_t key[4], uint32_t k[5]) {
-  k[4] = 0x1BD11BDAu;
-  for (int i = 0; i < 4; i++) {
-    k[i] = key[i];
-    k[4] ^= key[i];
-  }
-}
-
-void cdam_threefry20(const uint32_t counter[4], const uint32_t key[4], uint32_t out[4]) {
-  uint32_t k[5], x0 = counter[0], x1 = counter[1], x2 = counter[2], x3 = counter[3];
-  extend_key(key, k);
-  TWELVE_ROUNDS;
-  ODD(4);
-  EVEN(5);
-  out[0] = x0;
-  out[1] = x1;
-  out[2] = x2;
-  out[3] = x3;
+uint32_t cdam_xoshiro128pp(uint32_t s[4]) {
+  uint32_t word;
+  STEP(s[0], s[1], s[2], s[3], word);
+  return word;
 }
 
 /* A draw from a word: 30 bits for the tail, one for the sign. */
@@ -129,42 +88,36 @@ static inline __attribute__((always_inline)) float normal_of(uint32_t word) {
   memcpy(&t, &bits, sizeof t);
   t -= 1.5F;
   z = quantile[DEGREE][octave];
-  for (int d = DEGREE - 1; d >= 0; d--) z = z * t + quantile[d][octave];
+  for (int d = DEGREE - 1; d >= 0; d--) z = __builtin_fmaf(z, t, quantile[d][octave]);
   memcpy(&bits, &z, sizeof bits);
   bits ^= word & 0x80000000u;
   memcpy(&z, &bits, sizeof z);
   return z;
 }
 
-/* out[n] = x[n] + factor * the draw. A chunk is 16 blocks of the generator side by side: word w of
- * block b is its draw 16 w + b. */
+/* out[n] = x[n] + factor * the draw, in chunks of one step of all generators. */
 struct fill {
-  const uint32_t *k;    /* [5]: the extended key */
-  uint32_t first, high; /* counter of the first chunk */
+  uint32_t state[4][LANES];
   const float *x;
   float factor;
 };
 
-static inline __attribute__((always_inline)) void plain_chunk(const struct fill *f, size_t chunk,
-                                                              float *out) {
-  const uint32_t *k = f->k, first = f->first + (uint32_t)(chunk * LANES);
-  const float *x = f->x + chunk * CHUNK;
-  float draw[CHUNK];
-#pragma omp simd
-  for (uint32_t i = 0; i < LANES; i++) {
-    uint32_t x0 = first + i, x1 = f->high, x2 = 0, x3 = 0;
-    TWELVE_ROUNDS;
-    draw[i] = normal_of(x0);
-    draw[LANES + i] = normal_of(x1);
-    draw[2 * LANES + i] = normal_of(x2);
-    draw[3 * LANES + i] = normal_of(x3);
-  }
-#pragma omp simd
-  for (size_t i = 0; i < CHUNK; i++) out[i] = x[i] + f->factor * draw[i];
-}
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define FUSED_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define FUSED_CLONES
+#endif
 
-CDAM_CLONES static void fill_plain(const struct fill *f, size_t chunks, float *out) {
-  for (size_t c = 0; c < chunks; c++) plain_chunk(f, c, out + c * CHUNK);
+FUSED_CLONES static void fill_plain(struct fill *f, size_t chunks, float *out) {
+  for (size_t c = 0; c < chunks; c++) {
+    const float *x = f->x + c * LANES;
+#pragma omp simd
+    for (size_t i = 0; i < LANES; i++) {
+      uint32_t word;
+      STEP(f->state[0][i], f->state[1][i], f->state[2][i], f->state[3][i], word);
+      out[c * LANES + i] = __builtin_fmaf(f->factor, normal_of(word), x[i]);
+    }
+  }
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -186,36 +139,23 @@ WIDE static inline __attribute__((always_inline)) __m512 normals_of(words word) 
   for (int d = DEGREE; d >= 0; d--) {
     const __m512 low = _mm512_load_ps(quantile[d]), high = _mm512_load_ps(quantile[d] + 16);
     const __m512 c = _mm512_permutex2var_ps(low, octave, high);
-    z = d == DEGREE ? c : _mm512_add_ps(_mm512_mul_ps(z, t), c);
+    z = d == DEGREE ? c : _mm512_fmadd_ps(z, t, c);
   }
   const __m512i sign = _mm512_and_si512(bits, _mm512_set1_epi32((int32_t)0x80000000u));
   return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(z), sign));
 }
 
-/* Generator and quantiles take turns over a stretch, so that each has the registers to itself. */
-WIDE static void fill_wide(const struct fill *f, size_t chunks, float *out) {
-  enum { STRETCH = 16 };
-  const uint32_t k[5] = {f->k[0], f->k[1], f->k[2], f->k[3], f->k[4]};
-  const words lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {
+  words s[4];
+  memcpy(s, f->state, sizeof s);
   const __m512 factor = _mm512_set1_ps(f->factor);
-  words drawn[STRETCH * 4];
-  for (size_t c = 0; c < chunks; c += STRETCH) {
-    const size_t many = chunks - c < STRETCH ? chunks - c : STRETCH;
-    for (size_t i = 0; i < many; i++) {
-      words x0 = lane + f->first + (uint32_t)((c + i) * LANES), x1 = {0}, x2 = {0}, x3 = {0};
-      x1 += f->high;
-      TWELVE_ROUNDS;
-      drawn[4 * i] = x0;
-      drawn[4 * i + 1] = x1;
-      drawn[4 * i + 2] = x2;
-      drawn[4 * i + 3] = x3;
-    }
-    for (size_t i = 0; i < 4 * many; i++) {
-      const size_t at = c * CHUNK + i * LANES;
-      const __m512 draw = _mm512_mul_ps(factor, normals_of(drawn[i]));
-      _mm512_storeu_ps(out + at, _mm512_add_ps(_mm512_loadu_ps(f->x + at), draw));
-    }
+  for (size_t c = 0; c < chunks; c++) {
+    words word;
+    STEP(s[0], s[1], s[2], s[3], word);
+    const __m512 x = _mm512_loadu_ps(f->x + c * LANES);
+    _mm512_storeu_ps(out + c * LANES, _mm512_fmadd_ps(factor, normals_of(word), x));
   }
+  memcpy(f->state, s, sizeof s);
 }
 
 static bool wide(void) {
@@ -231,22 +171,20 @@ static bool wide(void) {
 void cdam_noise_add(uint64_t seed, const char *purpose, uint64_t index, const float *x,
                     float factor, float *out, size_t n) {
   struct lc_random random;
-  uint32_t k[5];
+  struct fill f = {.x = x, .factor = factor};
   lc_random_init(&random, seed, purpose, index);
-  const uint32_t key[4] = {random.key[0], random.key[1], random.counter[3], random.counter[1]};
-  extend_key(key, k);
-  struct fill f = {.k = k, .high = random.counter[2], .x = x, .factor = factor};
-  void (*const fill)(const struct fill *, size_t, float *) = wide() ? fill_wide : fill_plain;
-  size_t whole = n / CHUNK;
-  fill(&f, whole, out);
-  if (whole * CHUNK == n) return;
+  for (size_t i = 0; i < LANES; i++)
+    for (size_t word = 0; word < 4; word++) f.state[word][i] = lc_random_u32(&random);
+  void (*const fill)(struct fill *, size_t, float *) = wide() ? fill_wide : fill_plain;
+  size_t whole = n / LANES * LANES;
+  fill(&f, n / LANES, out);
+  if (whole == n) return;
   /* The last chunk is drawn whole and cut. */
-  float from[CHUNK] = {0}, to[CHUNK];
-  memcpy(from, x + whole * CHUNK, (n - whole * CHUNK) * sizeof *x);
+  float from[LANES] = {0}, to[LANES];
+  memcpy(from, x + whole, (n - whole) * sizeof *x);
   f.x = from;
-  f.first = (uint32_t)(whole * LANES);
   fill(&f, 1, to);
-  memcpy(out + whole * CHUNK, to, (n - whole * CHUNK) * sizeof *out);
+  memcpy(out + whole, to, (n - whole) * sizeof *out);
 }
 
 void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *out, size_t n) {

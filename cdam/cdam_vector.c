@@ -6,11 +6,14 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
+#define STRETCH 256 /* numbers that a step works on before the next one */
 
-/* e^x for x at most 0 (or little above), to a few units in the last place: a power of two and the
- * series on [-ln 2 / 2, ln 2 / 2] (coefficients: Moshier, Cephes 2.2, expf). */
+#define LEAST (-87.0F) /* that exp_of takes */
+
+/* e^x for x from LEAST to 0 (or little above), to a few units in the last place: a power of two and
+ * the series on [-ln 2 / 2, ln 2 / 2] (coefficients: Moshier, Cephes 2.2, expf). Callers cut x in a
+ * loop of its own: with the branch in this one the compiler makes no vectors. */
 INLINE float exp_of(float x) {
-  x = x < -87.0F ? -87.0F : x;
   float n = (float)(int32_t)(x * 1.44269504F - 0.5F);
   float r = x - n * 0.693359375F + n * 2.12194440e-4F;
   float p = 1.9875691500e-4F;
@@ -31,9 +34,14 @@ CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, si
   float top = scores[0], total = 0;
 #pragma omp simd reduction(max : top)
   for (size_t i = 0; i < n; i++) top = scores[i] > top ? scores[i] : top;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    float x = scores[i] - top;
+    attention[i] = x < LEAST ? LEAST : x;
+  }
 #pragma omp simd reduction(+ : total)
   for (size_t i = 0; i < n; i++) {
-    attention[i] = exp_of(scores[i] - top);
+    attention[i] = exp_of(attention[i]);
     total += attention[i];
   }
   float share = 1 / total;
@@ -51,12 +59,21 @@ CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
 
 CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,
                                         float *slope) {
+  for (size_t first = 0; first < n; first += STRETCH) {
+    size_t count = n - first < STRETCH ? n - first : STRETCH;
+    const float *x = pre + first;
+    float below[STRETCH], exponent[STRETCH];
 #pragma omp simd
-  for (size_t i = 0; i < n; i++) {
-    float x = pre[i], z = x * x;
-    /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
-    float below = z > 1e-8F ? active[i] / x : 0.5F + 0.39894228F * x;
-    slope[i] = below + x * 0.39894228F * exp_of(-0.5F * z);
+    for (size_t i = 0; i < count; i++) {
+      float z = -0.5F * x[i] * x[i];
+      exponent[i] = z < LEAST ? LEAST : z;
+      /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
+      float quotient = active[first + i] / x[i], near = 0.5F + 0.39894228F * x[i];
+      below[i] = z < -5e-9F ? quotient : near;
+    }
+#pragma omp simd
+    for (size_t i = 0; i < count; i++)
+      slope[first + i] = below[i] + x[i] * 0.39894228F * exp_of(exponent[i]);
   }
 }
 

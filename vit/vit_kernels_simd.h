@@ -86,7 +86,7 @@ INLINE void step(const int R, const int V, const float *a, size_t a_row, const f
 /* One register tile: R rows, V vectors of columns. `row` is the first row in the whole matrix. */
 INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_row, size_t a_col,
                  const float *b, size_t ldb, float *c, size_t ldc, size_t row, size_t column,
-                 const struct vit_epilogue *e, const float *ahead) {
+                 const struct vit_epilogue *e, const float *ahead, const float *next) {
   vf sum[MAX_TILE];
 #pragma GCC unroll 32
   for (int i = 0; i < R; i++)
@@ -95,18 +95,25 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
       sum[i * V + v] =
           e && e->accumulate ? vload(c + (size_t)i * ldc + (size_t)v * LANES) : vset(0.0F);
   size_t p = 0;
-  /* Weights come from far and in short runs, one a row: those of the next rows are asked for while
-   * these are used, a cache line a row every 16 steps. */
-  if (a_col == 1 && ahead)
+  /* What comes from far in short runs is asked for while other terms are summed: the weights of the
+   * next rows, a cache line a row every 16 steps, and the activations of the next columns. */
+  if ((a_col == 1 && ahead) || next) {
+    if (!next) next = b;
     for (; p + 16 <= k; p += 16) {
+      if (a_col == 1 && ahead) {
 #pragma GCC unroll 32
-      for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
+        for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
+      }
       for (int q = 0; q < 16; q++) {
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++) __builtin_prefetch(next + (size_t)v * LANES, 0, 2);
         step(R, V, a, a_row, b, sum);
         a += a_col;
         b += ldb;
+        next += ldb;
       }
     }
+  }
   for (; p < k; p++) {
     step(R, V, a, a_row, b, sum);
     a += a_col;
@@ -132,16 +139,17 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
 
 #define TILE_ARGS                                                                                  \
   size_t k, const float *a, size_t a_row, size_t a_col, const float *b, size_t ldb, float *c,      \
-      size_t ldc, size_t row, size_t column, const struct vit_epilogue *e, const float *ahead
+      size_t ldc, size_t row, size_t column, const struct vit_epilogue *e, const float *ahead,     \
+      const float *next
 /* Two versions a shape, so that the unit stride of the weights is known to the compiler. */
 #define TILE(R, V)                                                                                 \
   static __attribute__((noinline)) void tile_##R##_##V##_k(TILE_ARGS) {                            \
     (void)a_col;                                                                                   \
-    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead);                             \
+    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead, next);                             \
   }                                                                                                \
   static __attribute__((noinline)) void tile_##R##_##V##_m(TILE_ARGS) {                            \
     (void)a_row;                                                                                   \
-    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead);                             \
+    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead, next);                             \
   }
 typedef void (*tile_function)(TILE_ARGS);
 
@@ -195,28 +203,43 @@ INLINE size_t next_vectors(size_t left) {
 #endif
 }
 
-/* All rows and columns over a part of the sum. */
-static void gemm_part(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
-                      const float *b, size_t ldb, float *c, size_t ldc,
-                      const struct vit_epilogue *e) {
+/* All rows of the columns first to last - 1 of n, over a part of the sum. */
+static void gemm_columns(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                         const float *b, size_t ldb, float *c, size_t ldc,
+                         const struct vit_epilogue *e, size_t first, size_t last) {
   bool by_m = a_row == 1 && a_col != 1;
   /* Rows outside: their weights stay in the first-level cache for all tiles of columns. */
   for (size_t i = 0; i < m;) {
     size_t rows = m - i >= 12 ? 12 : m - i;
-    for (size_t j = 0; j < n;) {
-      size_t vectors = next_vectors((n - j) / LANES);
-      const float *ahead = j == 0 && i + 24 <= m ? a + (i + 12) * a_row : NULL;
+    for (size_t j = first; j < last;) {
+      size_t vectors = next_vectors((last - j) / LANES), after = j + vectors * LANES;
+      const float *ahead = j == first && i + 24 <= m ? a + (i + 12) * a_row : NULL;
+      const float *next = i == 0 && after + vectors * LANES <= n ? b + after : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
         while (shape->rows > rows - r) shape++;
         (by_m ? shape->by_m : shape->by_k)(k, a + (i + r) * a_row, a_row, a_col, b + j, ldb,
-                                           c + (i + r) * ldc + j, ldc, i + r, j, e, ahead);
+                                           c + (i + r) * ldc + j, ldc, i + r, j, e, ahead,
+                                           r == 0 ? next : NULL);
         r += shape->rows;
       }
-      j += vectors * LANES;
+      j = after;
     }
     i += rows;
   }
+}
+
+/* Columns of a wide second operand that are done for all rows before the next, so that it comes
+ * once from far. A panel of activations is not wide. */
+#define WIDE 256
+#define COLUMNS 128
+
+static void gemm_part(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
+                      const float *b, size_t ldb, float *c, size_t ldc,
+                      const struct vit_epilogue *e) {
+  size_t columns = n > WIDE ? COLUMNS : n;
+  for (size_t j = 0; j < n; j += columns)
+    gemm_columns(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e, j, n - j < columns ? n : j + columns);
 }
 
 /* Terms of a long sum that are done for all rows before the next: their activations stay in the
