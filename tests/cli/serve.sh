@@ -140,6 +140,15 @@ serve polite "${polite[@]}"
 until_true 60 has_files "$work/archive" "$captures" || fail "the results did not arrive: $(tail -n 5 "$log")"
 stop
 
+# Weights that go away are not the series' fault: it waits.
+cp "$work/w.safetensors" "$work/gone.safetensors"
+serve gone -w "$work/gone.safetensors" --nodules "$work/phantom" -o "$work/gone" --quiet 0.5
+rm "$work/gone.safetensors"
+storescu 127.0.0.1 "$port" "${first[@]:0:3}" || fail "storescu"
+logged "waits 60 s: $work/gone.safetensors: the weight file cannot be read"
+[ "$(in_spool gone work)" -eq 3 ] || fail "a series does not wait for its weights"
+stop
+
 # What cannot work is said before anything is received.
 expect 4 "weight file cannot be read" serve --spool "$work/no" -w "$work/none" -p 0
 expect 4 "nodules cannot be read" serve --spool "$work/no" "${job[@]}" -n "$work/none" -p 0
