@@ -4,20 +4,12 @@
 
 #include "cdam_cls_rows.h"
 
-static size_t hidden_total(const struct vit_arch *arch, size_t *widest) {
-  size_t total = 0;
-  for (size_t i = 0; i < arch->n_heads; i++) {
-    total += arch->heads[i].hidden;
-    if (arch->heads[i].hidden > *widest) *widest = arch->heads[i].hidden;
-  }
-  return total;
-}
-
 static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) {
   const struct vit_arch *arch = &e->model->arch;
   size_t dim = arch->embed_dim, heads = arch->num_heads, mlp = arch->mlp_dim, ld = e->ld;
-  size_t chunk = e->n_targets < CDAM_CHUNK ? e->n_targets : CDAM_CHUNK, widest = mlp;
-  size_t hidden = hidden_total(arch, &widest), rows = group * chunk, ldt = e->layout.ld;
+  size_t targets = e->n_targets, chunk = targets < CDAM_CHUNK ? targets : CDAM_CHUNK;
+  size_t units = e->prepared->units, row = e->prepared->row;
+  size_t rows = group * chunk, ldt = e->layout.ld;
   size_t own = e->shared ? 0 : group, common = e->shared ? group : 0;
   struct cdam_cls_rows *r = lc_arena_take(arena, 1, sizeof *r), unused;
   e->rows = r;
@@ -29,7 +21,7 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
                {&e->mean, own * ldt},
                {&e->rstd, own * ldt},
                {&e->factor, common * ldt},
-               {&e->offset, common ? dim * ld : 0},
+               {&e->offset, common},
                {&e->cls, dim * ld},
                {&r->first, dim * ld},
                {&r->query, dim * ld},
@@ -40,9 +32,10 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
                {&r->means, e->layout.panels * heads * dim},
                {&r->tops, e->layout.panels * heads},
                {&r->sums, e->layout.panels * heads},
-               {&r->along, 2 * chunk * heads},
+               {&r->along, (2 * chunk + 1) * heads},
+               {&r->basis, common ? 3 * heads * ldt : 0},
                {&r->weighted, (e->shared ? group : 1) * heads * ldt},
-               {&r->shift, common ? 2 * dim * ld : 0},
+               {&r->shift, common ? dim : 0},
                {&r->mixed, dim * ld},
                {&r->attended, dim * ld},
                {&r->after, dim * ld},
@@ -50,17 +43,34 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
                {&r->pre, mlp * ld},
                {&r->active, mlp * ld},
                {&r->last, dim * ld},
-               {&r->embedding, dim * ld},
-               {&r->relu, hidden * ld},
-               {&r->moments, 4 * ld},
-               {&r->after_rows, dim * ld},
-               {&r->last_rows, dim * ld},
+               {&r->moments, 2 * ld},
+               {&r->z2, dim * ld},
+               {&r->z, dim * ld},
+               {&r->z_columns, dim * ld},
+               {&r->rstd2, ld},
+               {&r->rstd, ld},
+               {&r->carried_z2, dim * ld},
+               {&r->carried_z, row * ld},
+               {&r->scratch, (targets > ld ? targets : ld) * dim},
+               {&r->pre_rows, mlp * ld},
                {&r->slope, mlp * ld},
                {&r->active_rows, mlp * ld},
-               {&r->relu_rows, hidden * ld},
-               {&r->upstream, rows * dim},
+               {&r->dots, units * ld},
+               {&r->dots_rows, units * ld},
+               {&r->on, units * ld},
+               {&r->means_on, units * ld},
+               {&r->direct, targets * dim},
+               {&r->direct_mean, targets},
+               {&r->direct_carried, targets * row},
+               {&r->coefficients, targets * units},
+               {&r->mostly, units},
+               {&r->of_units, rows * units},
+               {&r->base, chunk * row},
+               {&r->picked, CDAM_PICKED * row},
+               {&r->picked_by, chunk * CDAM_PICKED},
+               {&r->wide, rows * row},
+               {&r->norm2_means, 2 * rows},
                {&r->branch, rows * dim},
-               {&r->wide, rows * widest},
                {&r->reading, own * chunk * heads * dim},
                {&r->reads, (e->shared ? group : heads) * chunk * ldt},
                {&r->sum, ldt}};
@@ -68,10 +78,11 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
     *parts[i].at = lc_arena_floats(arena, parts[i].count);
 }
 
-/* A panel has 96 to 192 columns, as many as pad least; the wider of two. */
+/* A panel has 96 columns or more, as many as pad least; the wider of two. */
 struct cdam_cls_layout cdam_cls_layout(size_t tokens) {
   size_t best = vit_pad(tokens), least = SIZE_MAX;
-  for (size_t panel = 96; panel <= 192 && tokens > 192; panel += 2 * VIT_LANES) {
+  for (size_t panel = 96; panel <= CDAM_MOST_PANEL && tokens > CDAM_MOST_PANEL;
+       panel += 2 * VIT_LANES) {
     size_t padded = (tokens + panel - 1) / panel * panel;
     if (padded > least) continue;
     least = padded;
@@ -81,27 +92,29 @@ struct cdam_cls_layout cdam_cls_layout(size_t tokens) {
   return (struct cdam_cls_layout){tokens, best, panels, best * panels};
 }
 
-lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
+lc_status cdam_cls_init(struct cdam_cls *engine, struct cdam_prepared *prepared,
                         const struct cdam_target *targets, size_t n_targets, size_t tokens,
                         size_t group, bool shared, struct lc_error *err) {
   memset(engine, 0, sizeof *engine);
-  engine->model = model;
+  engine->prepared = prepared;
+  engine->model = prepared->model;
   engine->targets = targets;
   engine->n_targets = n_targets;
-  engine->width = model->arch.embed_dim / model->arch.num_heads;
+  engine->width = engine->model->arch.embed_dim / engine->model->arch.num_heads;
   engine->layout = cdam_cls_layout(tokens);
   engine->ld = vit_pad(group);
   engine->shared = shared;
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
   take_rows(engine, group, &counting);
-  LC_TRY(lc_arena_init(&engine->arena, counting.peak, err));
+  LC_TRY(cdam_prepared_take(prepared, counting.peak, &engine->arena, err));
   take_rows(engine, group, &engine->arena);
+  cdam_cls_targets(engine);
   return LC_OK;
 }
 
 void cdam_cls_free(struct cdam_cls *engine) {
-  lc_arena_free(&engine->arena);
+  if (engine->prepared) cdam_prepared_give(engine->prepared, &engine->arena);
   memset(engine, 0, sizeof *engine);
 }
 

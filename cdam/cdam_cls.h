@@ -3,12 +3,14 @@
  *
  * Keys and values of the patches are never formed for inputs that have tokens of their own; inputs
  * that share tokens share values. Only the CLS row goes through projection and MLP, as one column
- * an input, and as one row an input and target on the way back. An input's scores do not depend on
- * which others share its group. Thread-safety: one engine, one thread. */
+ * an input, and as one row an input and target on the way back. Unless inputs are related, an
+ * input's scores do not depend on which others share its group. Thread-safety: one engine, one
+ * thread. */
 #ifndef CDAM_CLS_H
 #define CDAM_CLS_H
 
 #include "cdam_map.h"
+#include "cdam_prepared.h"
 #include "lc_arena.h"
 #include "vit_kernels.h"
 
@@ -19,9 +21,11 @@
 struct cdam_cls_layout {
   size_t tokens, panel, panels, ld; /* ld: panel * panels */
 };
+#define CDAM_MOST_PANEL 192 /* columns */
 struct cdam_cls_layout cdam_cls_layout(size_t tokens);
 
 struct cdam_cls {
+  struct cdam_prepared *prepared;
   const struct vit_model *model;
   const struct cdam_target *targets;
   size_t n_targets, width; /* width: of an attention head */
@@ -33,7 +37,8 @@ struct cdam_cls {
   /* What the caller fills before a call, for each input of the group; tokens of their own when
    * they are asked for. */
   float *cls;  /* [dim, ld]: CLS of the block's input, for the residual branch */
-  bool shared; /* all inputs have the same tokens but for a factor and an offset */
+  bool shared; /* all inputs have the same tokens but for factors and an offset */
+  bool related; /* inputs of a group are copies of one image: mostly the same hidden units are on */
 
   /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight
    * and bias of norm, or tokens_i itself where norm is NULL. Folding the norm into the products
@@ -45,15 +50,16 @@ struct cdam_cls {
   const struct vit_norm *norm;
   float *mean, *rstd; /* [group, layout.ld] */
 
-  /* When shared. The normed token i is factor[input, i] * common_i + offset[input]. */
-  const float *common; /* [panels, dim, panel] */
-  const float *values; /* [panels, dim, panel]: W_v common */
-  float *factor;       /* [group, layout.ld] */
-  float *offset;       /* [dim, ld] */
+  /* When shared. The normed token i is factor[input, i] * common_i + offset[input] * direction. */
+  const float *common;    /* [panels, dim, panel] */
+  const float *values;    /* [panels, dim, panel]: W_v common */
+  const float *direction; /* [dim] */
+  float *factor;          /* [group, layout.ld] */
+  float *offset;          /* [group] */
 };
 
-/* group: most inputs a call, at most CDAM_GROUP. */
-LC_MUST_CHECK lc_status cdam_cls_init(struct cdam_cls *engine, const struct vit_model *model,
+/* group: most inputs a call, at most CDAM_GROUP. Its memory comes from what is prepared. */
+LC_MUST_CHECK lc_status cdam_cls_init(struct cdam_cls *engine, struct cdam_prepared *prepared,
                                       const struct cdam_target *targets, size_t n_targets,
                                       size_t tokens, size_t group, bool shared,
                                       struct lc_error *err);

@@ -6,42 +6,42 @@
 
 void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   const struct vit_kernels *kernels = vit_kernels();
-  const struct vit_model *model = e->model;
-  const struct vit_arch *arch = &model->arch;
-  const struct vit_block *block = &model->blocks[arch->depth - 1];
+  const struct cdam_prepared *p = e->prepared;
+  const struct vit_arch *arch = &e->model->arch;
+  const struct vit_block *block = &e->model->blocks[arch->depth - 1];
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = e->ld;
   struct vit_epilogue to_trunk = {
       .bias = block->proj.bias, .row_scale = block->scale1, .residual = e->cls, .ld_residual = ld};
   kernels->gemm(dim, ld, dim, block->proj.weight, dim, 1, r->mixed, ld, r->after, ld, &to_trunk);
   kernels->layer_norm(dim, ld, r->after, ld, block->norm2.weight, block->norm2.bias,
-                      arch->layer_norm_eps, r->normed2, ld, r->moments, r->moments + ld);
+                      arch->layer_norm_eps, r->normed2, ld, NULL, NULL);
   struct vit_epilogue to_hidden = {.bias = block->fc1.bias, .pre = r->pre, .activation = VIT_GELU};
   kernels->gemm(mlp, ld, dim, block->fc1.weight, dim, 1, r->normed2, ld, r->active, ld, &to_hidden);
   to_trunk = (struct vit_epilogue){
       .bias = block->fc2.bias, .row_scale = block->scale2, .residual = r->after, .ld_residual = ld};
   kernels->gemm(dim, ld, mlp, block->fc2.weight, mlp, 1, r->active, ld, r->last, ld, &to_trunk);
-  kernels->layer_norm(dim, ld, r->last, ld, model->norm.weight, model->norm.bias,
-                      arch->layer_norm_eps, r->embedding, ld, r->moments + 2 * ld,
-                      r->moments + 3 * ld);
-  float *relu = r->relu;
-  size_t hidden_units = 0;
-  for (size_t i = 0; i < arch->n_heads; i++) {
-    size_t hidden = arch->heads[i].hidden;
-    if (!hidden) continue;
-    struct vit_epilogue bias = {.bias = model->heads[i].hidden.bias};
-    kernels->gemm(hidden, ld, dim, model->heads[i].hidden.weight, dim, 1, r->embedding, ld, relu,
-                  ld, &bias);
-    for (size_t k = 0; k < hidden * ld; k++) relu[k] = relu[k] > 0;
-    relu += hidden * ld;
-    hidden_units += hidden;
-  }
-  kernels->transpose(dim, ld, r->after, ld, r->after_rows, dim);
-  kernels->transpose(dim, ld, r->last, ld, r->last_rows, dim);
-  kernels->transpose(mlp, ld, r->pre, ld, r->slope, mlp);
+  kernels->transpose(mlp, ld, r->pre, ld, r->pre_rows, mlp);
   kernels->transpose(mlp, ld, r->active, ld, r->active_rows, mlp);
-  kernels->transpose(hidden_units, ld, r->relu, ld, r->relu_rows, hidden_units);
-  cdam_vector_gelu_slope(r->slope, r->active_rows, n * mlp, r->slope);
+  cdam_vector_gelu_slope(r->pre_rows, r->active_rows, n * mlp, r->slope);
+  kernels->transpose(dim, ld, r->after, ld, r->z2, dim);
+  kernels->transpose(dim, ld, r->last, ld, r->z, dim);
+  for (size_t i = 0; i < n; i++) {
+    r->rstd2[i] = cdam_vector_standardise(r->z2 + i * dim, dim, arch->layer_norm_eps);
+    r->rstd[i] = cdam_vector_standardise(r->z + i * dim, dim, arch->layer_norm_eps);
+  }
+  cdam_cls_carry_proj(p, n, r->z2, r->scratch, r->carried_z2, dim);
+  cdam_cls_carry(p, n, r->z, r->scratch, r->carried_z);
+  if (p->units == 0) return;
+  kernels->transpose(ld, dim, r->z, dim, r->z_columns, ld);
+  kernels->gemm(p->units, ld, dim, p->weights, dim, 1, r->z_columns, ld, r->dots, ld, NULL);
+  kernels->transpose(p->units, ld, r->dots, ld, r->dots_rows, p->units);
+  for (size_t i = 0; i < n; i++) {
+    float *on = r->on + i * p->units, *dots = r->dots_rows + i * p->units;
+    for (size_t u = 0; u < p->units; u++) on[u] = dots[u] + p->constant[u] > 0;
+    cdam_vector_multiply(on, dots, p->units, dots);
+    cdam_vector_multiply(on, p->mean, p->units, r->means_on + i * p->units);
+  }
 }
 
 /* Sign of a target's share in an output: 1, -1 or 0. */
@@ -51,105 +51,159 @@ static float share_of(const struct cdam_target *target, size_t output) {
   return share;
 }
 
-void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                      size_t ldb, float *c, size_t ldc, bool accumulate) {
-  struct vit_epilogue add = {.accumulate = accumulate};
-  size_t whole = n / VIT_LANES * VIT_LANES;
-  vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
-  for (size_t i = 0; i < m; i++)
-    for (size_t j = whole; j < n; j++) {
-      float sum = accumulate ? c[i * ldc + j] : 0;
-      for (size_t p = 0; p < k; p++) sum += a[i * lda + p] * b[p * ldb + j];
-      c[i * ldc + j] = sum;
-    }
-}
-
-/* Adds what the chunk's targets read from one head to d/d(embedding). relu: [input, units of all
- * heads], at this head's first unit. */
-static void start_head(struct cdam_cls *e, size_t n, size_t first, size_t chunk, size_t head,
-                       size_t first_output, const float *relu, size_t units) {
+/* What one target reads directly, and through hidden units: [dim], [units]. */
+static void add_outputs(const struct cdam_cls *e, const struct cdam_target *target, float *direct,
+                        float *coefficients) {
   const struct vit_arch *arch = &e->model->arch;
-  const struct vit_head *w = &e->model->heads[head];
-  struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, hidden = arch->heads[head].hidden, width = hidden ? hidden : dim;
-  float *g = hidden ? r->wide : r->upstream;
-  bool any = false;
-  if (hidden) memset(g, 0, n * chunk * hidden * sizeof *g);
-  for (size_t t = 0; t < chunk; t++)
-    for (size_t o = 0; o < arch->heads[head].outputs; o++) {
-      float share = share_of(&e->targets[first + t], first_output + o);
+  size_t output = 0, unit = 0;
+  for (size_t h = 0; h < arch->n_heads; h++) {
+    size_t hidden = arch->heads[h].hidden, width = hidden ? hidden : arch->embed_dim;
+    float *to = hidden ? coefficients + unit : direct;
+    for (size_t o = 0; o < arch->heads[h].outputs; o++, output++) {
+      float share = share_of(target, output);
       if (share == 0) continue;
-      any = true;
-      for (size_t i = 0; i < n; i++) {
-        float *to = g + (i * chunk + t) * width;
-        cdam_vector_add(to, w->output.weight + o * width, width, share, to);
-      }
+      cdam_vector_add(to, e->model->heads[h].output.weight + o * width, width, share, to);
     }
-  if (!hidden || !any) return;
-  for (size_t i = 0; i < n; i++)
-    for (size_t t = 0; t < chunk; t++) {
-      float *row = g + (i * chunk + t) * hidden;
-      cdam_vector_multiply(row, relu + i * units, hidden, row);
-    }
-  cdam_cls_product(n * chunk, dim, hidden, g, hidden, w->hidden.weight, dim, r->upstream, dim,
-                   true);
-}
-
-/* d(target)/d(embedding) in upstream. */
-static void start(struct cdam_cls *e, size_t n, size_t first, size_t chunk) {
-  const struct vit_arch *arch = &e->model->arch;
-  size_t dim = arch->embed_dim, output = 0, units = 0;
-  float *g = e->rows->upstream;
-  const float *relu = e->rows->relu_rows;
-  for (size_t head = 0; head < arch->n_heads; head++) units += arch->heads[head].hidden;
-  memset(g, 0, n * chunk * dim * sizeof *g);
-  for (size_t head = 0; head < arch->n_heads; head++) {
-    start_head(e, n, first, chunk, head, output, relu, units);
-    output += arch->heads[head].outputs;
-    relu += arch->heads[head].hidden;
+    unit += hidden;
   }
-  for (size_t t = 0; t < chunk; t++)
-    for (size_t i = 0; i < n && e->targets[first + t].kind == CDAM_CONCEPT; i++)
-      memcpy(g + (i * chunk + t) * dim, e->targets[first + t].concept_vector, dim * sizeof *g);
 }
 
-/* Gradients of the chunk's targets through a layer norm, in place. x: its inputs, a row an input.
- */
-static void norm_backward(const struct cdam_cls *e, size_t n, size_t chunk, const float *x,
-                          const float *moments, const float *weight, float *g) {
+void cdam_cls_targets(struct cdam_cls *e) {
+  const struct cdam_prepared *p = e->prepared;
+  struct cdam_cls_rows *r = e->rows;
   size_t dim = e->model->arch.embed_dim;
-  for (size_t i = 0; i < n; i++)
-    for (size_t t = 0; t < chunk; t++)
-      cdam_vector_norm_backward(x + i * dim, moments[i], moments[e->ld + i], weight, dim,
-                                g + (i * chunk + t) * dim);
+  memset(r->direct, 0, e->n_targets * dim * sizeof *r->direct);
+  memset(r->coefficients, 0, e->n_targets * p->units * sizeof *r->coefficients);
+  for (size_t t = 0; t < e->n_targets; t++) {
+    const struct cdam_target *target = &e->targets[t];
+    float *direct = r->direct + t * dim;
+    if (target->kind == CDAM_CONCEPT)
+      memcpy(direct, target->concept_vector, dim * sizeof *direct);
+    else
+      add_outputs(e, target, direct, r->coefficients + t * p->units);
+    cdam_vector_multiply(direct, e->model->norm.weight, dim, direct);
+    r->direct_mean[t] = cdam_vector_sum(direct, dim) / (float)dim;
+  }
+  cdam_cls_carry(p, e->n_targets, r->direct, r->scratch, r->direct_carried);
 }
 
-/* out = in * scale, row by row; without LayerScale a copy. */
-static void scaled(const float *in, size_t rows, size_t dim, const float *scale, float *out) {
-  for (size_t k = 0; k < rows && scale; k++)
-    cdam_vector_multiply(in + k * dim, scale, dim, out + k * dim);
-  if (!scale) memcpy(out, in, rows * dim * sizeof *out);
+/* Hidden units that the chunk's targets read: first to last - 1. */
+struct range {
+  size_t first, last;
+};
+
+static struct range used_units(const struct cdam_cls *e, size_t first, size_t chunk) {
+  size_t units = e->prepared->units;
+  struct range used = {units, 0};
+  for (size_t t = first; t < first + chunk; t++)
+    for (size_t u = 0; u < units; u++) {
+      if (e->rows->coefficients[t * units + u] == 0) continue;
+      if (u < used.first) used.first = u;
+      if (u >= used.last) used.last = u + 1;
+    }
+  return used;
+}
+
+/* out[chunk, row] = the targets' carried rows with these units on; of_units: [chunk, units]. */
+static void start_rows(const struct cdam_cls *e, size_t first, size_t chunk, const float *on,
+                       float *of_units, float *out) {
+  size_t units = e->prepared->units, row = e->prepared->row;
+  memcpy(out, e->rows->direct_carried + first * row, chunk * row * sizeof *out);
+  for (size_t t = 0; t < chunk; t++)
+    cdam_vector_multiply(e->rows->coefficients + (first + t) * units, on, units,
+                         of_units + t * units);
+}
+
+static void add_units(const struct cdam_cls *e, size_t rows, struct range used, float *out) {
+  const struct cdam_prepared *p = e->prepared;
+  if (used.first >= used.last) return;
+  cdam_cls_product(rows, p->row, used.last - used.first, e->rows->of_units + used.first, p->units,
+                   p->carried + used.first * p->row, p->row, out, p->row, true);
+}
+
+/* Adds what sets one input apart from most: units that only it has on, less those that only it has
+ * off. */
+static void add_changes(const struct cdam_cls *e, size_t first, size_t chunk, struct range used,
+                        const float *on, float *out) {
+  const struct cdam_prepared *p = e->prepared;
+  struct cdam_cls_rows *r = e->rows;
+  size_t count = 0;
+  for (size_t u = used.first; u < used.last; u++) {
+    float change = on[u] - r->mostly[u];
+    if (change != 0) {
+      memcpy(r->picked + count * p->row, p->carried + u * p->row, p->row * sizeof *r->picked);
+      for (size_t t = 0; t < chunk; t++)
+        r->picked_by[t * CDAM_PICKED + count] =
+            change * r->coefficients[(first + t) * p->units + u];
+      count++;
+    }
+    if (count == 0 || (count < CDAM_PICKED && u + 1 < used.last)) continue;
+    cdam_cls_product(chunk, p->row, count, r->picked_by, CDAM_PICKED, r->picked, p->row, out,
+                     p->row, true);
+    count = 0;
+  }
+}
+
+/* The carried rows of every input and target, in wide. */
+static void carry_targets(struct cdam_cls *e, size_t n, size_t first, size_t chunk) {
+  const struct cdam_prepared *p = e->prepared;
+  struct cdam_cls_rows *r = e->rows;
+  size_t units = p->units, size = chunk * p->row;
+  struct range used = used_units(e, first, chunk);
+  if (!e->related || n == 1) {
+    for (size_t i = 0; i < n; i++)
+      start_rows(e, first, chunk, r->on + i * units, r->of_units + i * chunk * units,
+                 r->wide + i * size);
+    add_units(e, n * chunk, used, r->wide);
+    return;
+  }
+  for (size_t u = 0; u < units; u++) {
+    float count = 0;
+    for (size_t i = 0; i < n; i++) count += r->on[i * units + u];
+    r->mostly[u] = 2 * count > (float)n;
+  }
+  start_rows(e, first, chunk, r->mostly, r->of_units, r->base);
+  add_units(e, chunk, used, r->base);
+  for (size_t i = 0; i < n; i++) {
+    memcpy(r->wide + i * size, r->base, size * sizeof *r->base);
+    add_changes(e, first, chunk, used, r->on + i * units, r->wide + i * size);
+  }
+}
+
+/* Means over the features of F and of F z, for one input and target. */
+static void norm_means(const struct cdam_cls *e, size_t input, size_t target, float *mean,
+                       float *along) {
+  const struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, units = e->prepared->units;
+  const float *c = r->coefficients + target * units;
+  *mean = r->direct_mean[target] + cdam_vector_dot(c, r->means_on + input * units, units);
+  *along = cdam_vector_dot(r->direct + target * dim, r->z + input * dim, dim) +
+           cdam_vector_dot(c, r->dots_rows + input * units, units);
+  *along /= (float)dim;
 }
 
 void cdam_cls_backward(struct cdam_cls *e, size_t n, size_t first, size_t chunk) {
-  const struct vit_model *model = e->model;
-  const struct vit_arch *arch = &model->arch;
-  const struct vit_block *block = &model->blocks[arch->depth - 1];
+  const struct cdam_prepared *p = e->prepared;
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, rows = n * chunk;
-  start(e, n, first, chunk);
-  norm_backward(e, n, chunk, r->last_rows, r->moments + 2 * e->ld, model->norm.weight, r->upstream);
-  scaled(r->upstream, rows, dim, block->scale2, r->branch);
-  cdam_cls_product(rows, mlp, dim, r->branch, dim, block->fc2.weight, mlp, r->wide, mlp, false);
+  size_t dim = e->model->arch.embed_dim, mlp = e->model->arch.mlp_dim, row = p->row;
+  float *means = r->norm2_means, *alongs = r->norm2_means + n * chunk;
+  carry_targets(e, n, first, chunk);
   for (size_t i = 0; i < n; i++)
     for (size_t t = 0; t < chunk; t++) {
-      float *row = r->wide + (i * chunk + t) * mlp;
-      cdam_vector_multiply(row, r->slope + i * mlp, mlp, row);
+      float mean, along, *x = r->wide + (i * chunk + t) * row;
+      norm_means(e, i, first + t, &mean, &along);
+      cdam_vector_through_norm(p->ones, r->carried_z + i * row, mean, along, r->rstd[i], row, x);
+      cdam_vector_through_slope(r->slope + i * mlp, p->back_mean, r->pre_rows + i * mlp,
+                                p->fc1_constant, mlp, x, means + i * chunk + t,
+                                alongs + i * chunk + t);
     }
-  cdam_cls_product(rows, dim, mlp, r->wide, mlp, block->fc1.weight, dim, r->branch, dim, false);
-  norm_backward(e, n, chunk, r->after_rows, r->moments, block->norm2.weight, r->branch);
-  cdam_vector_add(r->upstream, r->branch, rows * dim, 1, r->branch);
-  scaled(r->branch, rows, dim, block->scale1, r->upstream);
-  cdam_cls_product(rows, dim, dim, r->upstream, dim, block->proj.weight, dim, r->branch, dim,
-                   false);
+  cdam_cls_product(n * chunk, dim, mlp, r->wide, row, p->back, dim, r->branch, dim, false);
+  for (size_t i = 0; i < n; i++)
+    for (size_t t = 0; t < chunk; t++) {
+      size_t at = i * chunk + t;
+      float *g = r->branch + at * dim;
+      cdam_vector_through_norm(p->ones + mlp, r->carried_z2 + i * dim, means[at] / (float)dim,
+                               alongs[at] / (float)dim, r->rstd2[i], dim, g);
+      cdam_vector_add(g, r->wide + at * row + mlp, dim, 1, g);
+    }
 }

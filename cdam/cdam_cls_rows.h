@@ -3,8 +3,10 @@
 #define CDAM_CLS_ROWS_H
 
 #include "cdam_cls.h"
+#include "cdam_cls_weights.h"
 
 #define CDAM_CHUNK 16 /* targets that go through the way back together; bounds the scratch */
+#define CDAM_PICKED 64 /* hidden units that are added or taken out together */
 
 /* Forward: feature-major, one column an input. Backward: one row an input and target, row
  * input * chunk + target; so both read weights as they are stored. m: inputs of a call. */
@@ -15,34 +17,51 @@ struct cdam_cls_rows {
   float *scores, *attention; /* [m, heads, ld_tokens]: s, then a s; a */
   float *means;              /* [panels, heads, dim]: attended tokens of one input, by panel */
   float *tops, *sums;        /* [panels, heads]: of the softmax of one input, by panel */
-  float *along;              /* [2, chunk * heads or heads]: see cdam_cls_tokens.c */
+  float *along;              /* [2, chunk * heads], or [3, heads] when shared: cdam_cls_tokens.c */
+  float *basis;              /* [3, heads, ld_tokens]; when shared */
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when
                                 shared: attention times a factor of each token */
-  float *shift;              /* [dim, ld], and turned [ld, dim]: W_v offset of shared tokens */
+  float *shift;              /* [dim]: W_v direction of shared tokens */
   float *mixed;              /* [dim, ld]: o */
   float *attended;           /* [ld, dim]: o without the bias */
   float *after, *normed2;    /* [dim, ld]: x after attention, its norm2 */
   float *pre, *active;       /* [mlp, ld]: before and after GELU */
-  float *last, *embedding;   /* [dim, ld]: block output, final norm */
-  float *relu;               /* [hidden units of all heads, ld]: 1 where the unit is on */
-  float *moments;            /* [4, ld]: mean and 1 / deviation of norm2's and the final norm's
-                                input */
-  /* What the way back reads, a row an input. */
-  float *after_rows, *last_rows; /* [ld, dim] */
-  float *slope, *active_rows;    /* [ld, mlp]: slope of GELU */
-  float *relu_rows;              /* [ld, hidden units of all heads] */
-  float *upstream, *branch;      /* [m * chunk, dim]; branch holds g at the end */
-  float *wide;                   /* [m * chunk, mlp or hidden units] */
+  float *last;               /* [dim, ld]: block output */
+  float *moments;            /* [2, ld]: mean and 1 / deviation of norm2's input */
+  /* A row an input: z of what enters norm2 and the final norm, 1 / deviation of each. */
+  float *z2, *z;               /* [ld, dim] */
+  float *z_columns;            /* [dim, ld] */
+  float *rstd2, *rstd;         /* [ld] */
+  float *carried_z2;           /* [ld, dim]: the projection's part */
+  float *carried_z;            /* [ld, row] */
+  float *scratch;              /* [the larger of inputs and targets, dim] */
+  float *pre_rows, *slope;     /* [ld, mlp]: before GELU; its slope */
+  float *active_rows;          /* [ld, mlp] */
+  float *on;                   /* [ld, units]: 1 where the hidden unit is on */
+  float *dots, *dots_rows;     /* [units, ld], [ld, units]: F_u . z; in rows zero where it is off */
+  float *means_on;             /* [ld, units]: <F_u>, zero where the unit is off */
+  /* What targets read (cdam_cls_weights.h); set once. */
+  float *direct, *direct_mean; /* [targets, dim], [targets] */
+  float *direct_carried;       /* [targets, row] */
+  float *coefficients;         /* [targets, units]: of the hidden units */
+  /* The way back. */
+  float *mostly;               /* [units]: 1 where a unit is on for most inputs of the group */
+  float *of_units;             /* [m * chunk, units]: coefficients where units are on; for related
+                                  inputs [chunk, units] */
+  float *base;                 /* [chunk, row] */
+  float *picked;               /* [CDAM_PICKED, row] */
+  float *picked_by;            /* [chunk, CDAM_PICKED] */
+  float *wide;                 /* [m * chunk, row] */
+  float *norm2_means;          /* [2, m * chunk]: of norm2's gradient, and along z2 */
+  float *branch;               /* [m * chunk, dim]: g at the end */
   float *reading;                /* [m * chunk, heads, dim]: w; unless shared */
   float *reads; /* r: of one input [chunk, heads, ld_tokens]; of one head [m * chunk, ld_tokens]
                    when shared */
   float *sum;   /* [ld_tokens] */
 };
 
-/* c[m, n] (+)= a[m, k] b[k, n], all row-major, n of any size. Weights as they are stored make b. */
-void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
-                      size_t ldb, float *c, size_t ldc, bool accumulate);
-
+/* What the targets read of CLS, for the engine's start. */
+void cdam_cls_targets(struct cdam_cls *engine);
 /* From the normed tokens to what the heads hand to the projection of the CLS row. */
 void cdam_cls_attend(struct cdam_cls *engine, size_t n);
 /* The CLS row of n inputs through the rest of the model, keeping what the way back needs. */

@@ -99,22 +99,46 @@ static void first_tokens(const struct cdam_cls *e, size_t n) {
   for (size_t k = 0; k < dim; k++)
     for (size_t i = 0; i < n; i++) {
       float *to = e->rows->first + k * e->ld + i;
-      if (e->shared) {
-        *to = e->factor[i * ldt] * e->common[k * panel] + e->offset[k * e->ld + i];
-        continue;
-      }
       *to = panel_of(e, i, 0)[k * panel];
       if (!e->norm) continue;
       *to = (*to - e->mean[i * ldt]) * e->rstd[i * ldt] * e->norm->weight[k] + e->norm->bias[k];
     }
 }
 
+/* query = W_q first + bias, for some columns. */
+static void make_queries(const struct cdam_cls *e, size_t columns, const float *bias) {
+  size_t dim = e->model->arch.embed_dim, ld = e->ld;
+  struct vit_epilogue with_bias = {.bias = bias};
+  vit_kernels()->gemm(dim, columns, dim, e->model->blocks[e->model->arch.depth - 1].qkv.weight, dim,
+                      1, e->rows->first, ld, e->rows->query, ld, &with_bias);
+}
+
+/* Columns of queries to rows of directions [columns, heads, dim], along which their heads score
+ * tokens. */
+static void fold_queries(const struct cdam_cls *e, size_t columns) {
+  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_arch *arch = &e->model->arch;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ld = e->ld;
+  const float *wk = e->model->blocks[arch->depth - 1].qkv.weight + dim * dim;
+  cdam_vector_scale(r->query, dim * ld, 1 / sqrtf((float)width));
+  for (size_t h = 0; h < heads; h++)
+    kernels->gemm(dim, columns, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
+                  r->folded + h * dim * ld, ld, NULL);
+  kernels->transpose(heads * dim, columns, r->folded, ld, r->directions, heads * dim);
+}
+
 /* A panel is asked for, read and averaged while it lies in cache. */
 static void attend_own(struct cdam_cls *e, size_t n) {
   const struct vit_arch *arch = &e->model->arch;
+  const struct vit_linear *qkv = &e->model->blocks[arch->depth - 1].qkv;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, heads = arch->num_heads, ld = e->ld, ldt = e->layout.ld;
-  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  const float *wv = qkv->weight + 2 * dim * dim;
+  for (size_t i = 0; i < n; i++) e->fill(e->context, i, 0);
+  first_tokens(e, n);
+  make_queries(e, ld, qkv->bias);
+  fold_queries(e, ld);
   for (size_t i = 0; i < n; i++) {
     float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
     struct reader u = make_reader(e, heads, r->directions + i * heads * dim);
@@ -141,61 +165,66 @@ static void against_common(const struct cdam_cls *e, size_t m, const float *rows
                         out + p * panel, e->layout.ld, NULL);
 }
 
+/* Scores are linear in the query, and queries in what CLS is made of: its shared token, the
+ * direction of the offset, and the bias. So three directions a head, read once, serve all inputs:
+ * basis [3, heads, ld_tokens], and along [3, heads] what they read of the offset's direction. */
+static void make_basis(struct cdam_cls *e) {
+  const struct vit_linear *qkv = &e->model->blocks[e->model->arch.depth - 1].qkv;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads, ld = e->ld;
+  memset(r->first, 0, dim * ld * sizeof *r->first);
+  for (size_t k = 0; k < dim; k++) {
+    r->first[k * ld] = e->common[k * e->layout.panel];
+    r->first[k * ld + 1] = e->direction[k];
+  }
+  make_queries(e, VIT_LANES, NULL);
+  for (size_t k = 0; k < dim && qkv->bias; k++) r->query[k * ld + 2] = qkv->bias[k];
+  fold_queries(e, VIT_LANES);
+  against_common(e, 3 * heads, r->directions, r->basis);
+  for (size_t k = 0; k < 3 * heads; k++)
+    r->along[k] = cdam_vector_dot(r->directions + k * dim, e->direction, dim);
+  for (size_t k = 0; k < dim; k++)
+    r->shift[k] = cdam_vector_dot(qkv->weight + (2 * dim + k) * dim, e->direction, dim);
+}
+
 static void attend_shared(struct cdam_cls *e, size_t n) {
-  const struct vit_kernels *kernels = vit_kernels();
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, ld = e->ld, ldt = e->layout.ld;
-  size_t panel = e->layout.panel, width = e->width;
-  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
-  float *shift = r->shift + dim * ld;
-  kernels->gemm(dim, ld, dim, wv, dim, 1, e->offset, ld, r->shift, ld, NULL);
-  kernels->transpose(dim, ld, r->shift, ld, shift, dim);
-  kernels->transpose(dim, ld, e->offset, ld, r->mixed, dim);
-  against_common(e, n * heads, r->directions, r->scores);
+  size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = e->layout.ld;
+  size_t panel = e->layout.panel, width = e->width, size = heads * ldt;
+  make_basis(e);
   for (size_t i = 0; i < n; i++) {
-    float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
+    const float *factor = e->factor + i * ldt, x = factor[0], y = e->offset[i];
     for (size_t h = 0; h < heads; h++) {
-      const float *u = r->directions + (i * heads + h) * dim;
-      float *s = scores + h * ldt, *a = attention + h * ldt, sum;
-      cdam_vector_affine(e->factor + i * ldt, cdam_vector_dot(u, r->mixed + i * dim, dim), ldt, s);
+      const float *b = r->basis + h * ldt, *d = r->along + h;
+      float *s = r->scores + i * size + h * ldt, *a = r->attention + i * size + h * ldt, sum;
+      cdam_vector_mix(factor, b, b + size, b + 2 * size, x, y,
+                      y * (x * d[0] + y * d[heads] + d[2 * heads]), ldt, s);
       (void)cdam_vector_softmax(s, e->layout.tokens, ldt, a, &sum);
       cdam_vector_multiply(a, s, ldt, s);
-      cdam_vector_multiply(a, e->factor + i * ldt, ldt, r->weighted + (i * heads + h) * ldt);
+      cdam_vector_multiply(a, factor, ldt, r->weighted + i * size + h * ldt);
     }
   }
   for (size_t h = 0; h < heads; h++)
     for (size_t p = 0; p < e->layout.panels; p++)
-      kernels->gemm_nt(n, width, panel, r->weighted + h * ldt + p * panel, heads * ldt,
-                       e->values + (p * dim + h * width) * panel, panel, r->attended + h * width,
-                       dim, p > 0);
-  cdam_vector_add(r->attended, shift, n * dim, 1, r->attended);
-  kernels->transpose(ld, dim, r->attended, dim, r->mixed, ld);
+      vit_kernels()->gemm_nt(n, width, panel, r->weighted + h * ldt + p * panel, size,
+                             e->values + (p * dim + h * width) * panel, panel,
+                             r->attended + h * width, dim, p > 0);
+  for (size_t i = 0; i < n; i++)
+    cdam_vector_add(r->attended + i * dim, r->shift, dim, e->offset[i], r->attended + i * dim);
+  vit_kernels()->transpose(e->ld, dim, r->attended, dim, r->mixed, e->ld);
 }
 
 void cdam_cls_attend(struct cdam_cls *e, size_t n) {
-  const struct vit_kernels *kernels = vit_kernels();
-  const struct vit_arch *arch = &e->model->arch;
-  const struct vit_block *block = &e->model->blocks[arch->depth - 1];
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ld = e->ld;
-  const float *wk = block->qkv.weight + dim * dim, *bias = block->qkv.bias;
-  float temperature = 1 / sqrtf((float)width);
-  for (size_t i = 0; i < n && !e->shared; i++) e->fill(e->context, i, 0);
-  first_tokens(e, n);
-  struct vit_epilogue with_bias = {.bias = bias};
-  kernels->gemm(dim, ld, dim, block->qkv.weight, dim, 1, r->first, ld, r->query, ld, &with_bias);
-  for (size_t k = 0; k < dim * ld; k++) r->query[k] *= temperature;
-  for (size_t h = 0; h < heads; h++)
-    kernels->gemm(dim, ld, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
-                  r->folded + h * dim * ld, ld, NULL);
-  kernels->transpose(heads * dim, ld, r->folded, ld, r->directions, heads * dim);
+  size_t dim = e->model->arch.embed_dim;
+  const float *bias = e->model->blocks[e->model->arch.depth - 1].qkv.bias;
   if (e->shared)
     attend_shared(e, n);
   else
     attend_own(e, n);
   for (size_t k = 0; bias && k < dim; k++)
-    for (size_t i = 0; i < n; i++) r->mixed[k * ld + i] += bias[2 * dim + k];
+    for (size_t i = 0; i < n; i++) r->mixed[k * e->ld + i] += bias[2 * dim + k];
 }
 
 /* Attention Grad-CAM of one target: df/da_hi = r_ih + b_v,h . g_h, averaged over the patches, times
@@ -270,7 +299,6 @@ static void read_shared(struct cdam_cls *e, size_t n, size_t first, size_t chunk
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, width = e->width, panel = e->layout.panel, ldt = e->layout.ld;
-  const float *shift = r->shift + dim * e->ld;
   for (size_t h = 0; h < arch->num_heads; h++) {
     for (size_t p = 0; p < e->layout.panels; p++)
       vit_kernels()->gemm(n * chunk, panel, width, r->branch + h * width, dim, 1,
@@ -280,7 +308,7 @@ static void read_shared(struct cdam_cls *e, size_t n, size_t first, size_t chunk
       for (size_t t = 0; t < chunk; t++) {
         const float *g = r->branch + (i * chunk + t) * dim;
         float *reads = r->reads + (i * chunk + t) * ldt;
-        float constant = cdam_vector_dot(shift + i * dim + h * width, g + h * width, width);
+        float constant = e->offset[i] * cdam_vector_dot(r->shift + h * width, g + h * width, width);
         cdam_vector_affine(e->factor + i * ldt, constant, ldt, reads);
         add_head(e, i, h, g, reads, sum, map_at(e, sum, i, first + t));
       }

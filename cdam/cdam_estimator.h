@@ -11,6 +11,7 @@
 #define CDAM_ESTIMATOR_H
 
 #include "cdam_map.h"
+#include "cdam_prepared.h"
 #include "lc_log.h"
 
 #ifdef __cplusplus
@@ -58,6 +59,7 @@ struct cdam_task {
   size_t n_targets;
   const struct cdam_settings *settings; /* NULL: the estimator's defaults */
   struct lc_progress *progress;         /* counted in passes; or NULL */
+  struct cdam_prepared *prepared;       /* of this model; NULL: made for this call where needed */
 };
 
 struct cdam_estimator {

@@ -122,18 +122,16 @@ FUSED_CLONES static void fill_plain(struct fill *f, size_t chunks, float *out) {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define WIDE __attribute__((target("avx512f")))
-typedef uint32_t words __attribute__((vector_size(64)));
+#define XOR3 0x96   /* of three words, bit by bit */
+#define TOGGLE 0x78 /* the first, turned over where second and third are set */
 
 /* The same bits by 16 lanes: a table of 32 numbers lies in two registers. */
-WIDE static inline __attribute__((always_inline)) __m512 normals_of(words word) {
-  const __m512i bits = (__m512i)word;
-  __m512 f = _mm512_cvtepi32_ps(_mm512_and_si512(bits, _mm512_set1_epi32(0x3fffffff)));
+WIDE static inline __attribute__((always_inline)) __m512 normals_of(__m512i word) {
+  __m512 f = _mm512_cvtepi32_ps(_mm512_and_si512(word, _mm512_set1_epi32(0x3fffffff)));
   f = _mm512_add_ps(f, _mm512_set1_ps(0.5F));
   const __m512i octave = _mm512_srli_epi32(_mm512_castps_si512(f), 23);
-  const __m512i mantissa = _mm512_and_si512(_mm512_castps_si512(f), _mm512_set1_epi32(0x007fffff));
-  const __m512i one = _mm512_set1_epi32(0x3f800000);
-  __m512 t = _mm512_castsi512_ps(_mm512_or_si512(mantissa, one));
-  t = _mm512_sub_ps(t, _mm512_set1_ps(1.5F));
+  const __m512 t = _mm512_sub_ps(_mm512_getmant_ps(f, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero),
+                                 _mm512_set1_ps(1.5F));
   __m512 z = _mm512_setzero_ps();
 #pragma GCC unroll 6
   for (int d = DEGREE; d >= 0; d--) {
@@ -141,21 +139,29 @@ WIDE static inline __attribute__((always_inline)) __m512 normals_of(words word) 
     const __m512 c = _mm512_permutex2var_ps(low, octave, high);
     z = d == DEGREE ? c : _mm512_fmadd_ps(z, t, c);
   }
-  const __m512i sign = _mm512_and_si512(bits, _mm512_set1_epi32((int32_t)0x80000000u));
-  return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(z), sign));
+  const __m512i sign = _mm512_set1_epi32((int32_t)0x80000000u);
+  return _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(_mm512_castps_si512(z), word, sign, TOGGLE));
 }
 
 WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {
-  words s[4];
-  memcpy(s, f->state, sizeof s);
+  __m512i s0 = _mm512_loadu_si512(f->state[0]), s1 = _mm512_loadu_si512(f->state[1]);
+  __m512i s2 = _mm512_loadu_si512(f->state[2]), s3 = _mm512_loadu_si512(f->state[3]);
   const __m512 factor = _mm512_set1_ps(f->factor);
   for (size_t c = 0; c < chunks; c++) {
-    words word;
-    STEP(s[0], s[1], s[2], s[3], word);
+    __m512i word = _mm512_add_epi32(_mm512_rol_epi32(_mm512_add_epi32(s0, s3), 7), s0);
+    const __m512i old0 = s0, old1 = s1;
+    s0 = _mm512_ternarylogic_epi32(s0, s3, s1, XOR3);
+    s1 = _mm512_ternarylogic_epi32(s1, s2, old0, XOR3);
+    s2 = _mm512_ternarylogic_epi32(s2, old0, _mm512_slli_epi32(old1, 9), XOR3);
+    s3 = _mm512_rol_epi32(_mm512_xor_si512(s3, old1), 11);
     const __m512 x = _mm512_loadu_ps(f->x + c * LANES);
     _mm512_storeu_ps(out + c * LANES, _mm512_fmadd_ps(factor, normals_of(word), x));
   }
-  memcpy(f->state, s, sizeof s);
+  _mm512_storeu_si512(f->state[0], s0);
+  _mm512_storeu_si512(f->state[1], s1);
+  _mm512_storeu_si512(f->state[2], s2);
+  _mm512_storeu_si512(f->state[3], s3);
 }
 
 static bool wide(void) {

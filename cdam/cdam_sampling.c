@@ -40,7 +40,7 @@ struct job {
   float *common, *values; /* [many, panels, dim, panel]; noisy inputs share no values */
   float *range;           /* [many, panels, 2]: of what gets noise, smallest and largest */
   float *rstd;            /* [many, layout.ld] */
-  float *zero;            /* [dim] */
+  float *zero, *one;      /* [dim] */
 };
 
 /* Largest and smallest value of [tokens, dim]. */
@@ -61,12 +61,14 @@ static size_t panel_size(const struct job *job) {
   return job->layout.panel * job->task->model->arch.embed_dim;
 }
 
-/* Token rows [tokens, dim] of one panel to columns; padding columns are not touched. */
+/* Token rows [tokens, dim] of one panel to columns; padding columns are zero. */
 static void turn_panel(const struct job *job, const float *rows, size_t panel, float *out) {
   size_t dim = job->task->model->arch.embed_dim, first = panel * job->layout.panel;
-  size_t left = job->layout.tokens - first;
-  size_t n = left < job->layout.panel ? left : job->layout.panel;
-  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, job->layout.panel);
+  size_t left = job->layout.tokens - first, width = job->layout.panel;
+  size_t n = left < width ? left : width;
+  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, width);
+  for (size_t k = 0; k < dim && n < width; k++)
+    memset(out + k * width + n, 0, (width - n) * sizeof *out);
 }
 
 /* The panels of norm1's output. */
@@ -80,14 +82,13 @@ static void normed_panel(const struct job *job, const float *input, size_t panel
 
 /* Every token less its mean: a norm gives the same for it, and its moments are had in one pass. */
 static void centred_panel(const struct job *job, const float *input, size_t panel, float *out) {
-  const struct vit_arch *arch = &job->task->model->arch;
-  size_t dim = arch->embed_dim, width = job->layout.panel;
+  size_t dim = job->task->model->arch.embed_dim, width = job->layout.panel;
+  float mean[CDAM_MOST_PANEL] = {0};
   turn_panel(job, input, panel, out);
-  for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++) {
-    const float *token = input + (panel * width + c) * dim;
-    float mean = cdam_vector_sum(token, dim) / (float)dim;
-    for (size_t k = 0; k < dim; k++) out[k * width + c] -= mean;
-  }
+  for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++)
+    mean[c] = cdam_vector_sum(input + (panel * width + c) * dim, dim) / (float)dim;
+  for (size_t k = 0; k < dim; k++)
+    cdam_vector_add(out + k * width, mean, width, -1, out + k * width);
 }
 
 /* One panel of an image that gets noise, and the range there of what gets it. */
@@ -130,7 +131,6 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t sa
   size_t size = panel_size(job);
   const float *tokens = job->common + (w->local * job->layout.panels + panel) * size;
   if (s->noise) {
-    memset(out, 0, size * sizeof *out);
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
     cdam_vector_add(tokens, out, size, 1, out);
@@ -203,6 +203,7 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
   float b = (float)job->settings->baseline;
   e->common = job->common + local * job->layout.panels * panel_size(job);
   e->values = job->values + local * job->layout.panels * panel_size(job);
+  e->direction = job->on_normed ? job->one : job->norm->bias;
   for (size_t i = 0; i < n; i++) {
     double exact = (double)(first + i + 1) / (double)(job->samples + 1);
     float share = (float)exact;
@@ -210,10 +211,9 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
       double r = (double)rstd[c], rest = (1 - exact * exact) * (double)arch->layer_norm_eps * r * r;
       e->factor[i * ldt + c] = (float)(job->on_normed ? exact : exact / sqrt(exact * exact + rest));
     }
-    for (size_t k = 0; k < dim; k++) {
-      e->offset[k * e->ld + i] = job->on_normed ? (1 - share) * b : job->norm->bias[k];
+    e->offset[i] = job->on_normed ? (1 - share) * b : 1;
+    for (size_t k = 0; k < dim; k++)
       e->cls[k * e->ld + i] = job->on_normed ? input[k] : b + share * (input[k] - b);
-    }
   }
 }
 
@@ -277,8 +277,9 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   LC_TRY(lc_alloc(&job->workers, n, sizeof *job->workers, err));
   for (size_t i = 0; i < n; i++) {
     struct worker *w = &job->workers[i];
-    LC_TRY(cdam_cls_init(&w->engine, task->model, task->targets, task->n_targets,
+    LC_TRY(cdam_cls_init(&w->engine, task->prepared, task->targets, task->n_targets,
                          task->trace->tokens, job->group, scaled, err));
+    w->engine.related = job->sampling->kind != CDAM_PLAIN;
     w->job = job;
     w->engine.fill = fill_panel;
     w->engine.context = w;
@@ -289,7 +290,11 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   if (!scaled) return lc_alloc(&job->range, job->many * job->layout.panels, 2 * sizeof(float), err);
   LC_TRY(lc_alloc(&job->values, job->many * size, sizeof(float), err));
   LC_TRY(lc_alloc(&job->rstd, job->many * job->layout.ld, sizeof(float), err));
-  return lc_alloc(&job->zero, task->model->arch.embed_dim, sizeof(float), err);
+  size_t dim = task->model->arch.embed_dim;
+  LC_TRY(lc_alloc(&job->zero, 2 * dim, sizeof(float), err));
+  job->one = job->zero + dim;
+  for (size_t k = 0; k < dim; k++) job->one[k] = 1;
+  return LC_OK;
 }
 
 static void job_free(struct job *job, size_t n) {
@@ -336,8 +341,8 @@ static void run_all(struct job *job, size_t jobs) {
   }
 }
 
-lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,
-                            struct lc_error *err) {
+static lc_status run_prepared(const struct cdam_sampling *sampling, const struct cdam_task *task,
+                              struct lc_error *err) {
   const struct cdam_settings *s = task->settings ? task->settings : &no_settings;
   size_t threads = (size_t)lc_threads();
   struct job job = {.sampling = sampling,
@@ -365,5 +370,15 @@ lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct c
     collect(&job);
   }
   job_free(&job, n_workers);
+  return status;
+}
+
+lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,
+                            struct lc_error *err) {
+  if (task->prepared) return run_prepared(sampling, task, err);
+  struct cdam_task with = *task;
+  LC_TRY(cdam_prepared_init(&with.prepared, task->model, err));
+  lc_status status = run_prepared(sampling, &with, err);
+  cdam_prepared_free(with.prepared);
   return status;
 }

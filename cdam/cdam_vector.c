@@ -108,37 +108,51 @@ CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant
   for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
 }
 
+CDAM_CLONES void cdam_vector_mix(const float *restrict factor, const float *restrict a,
+                                 const float *restrict b, const float *restrict c, float x, float y,
+                                 float constant, size_t n, float *restrict out) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant;
+}
+
 CDAM_CLONES void cdam_vector_norm(const float *restrict mean, const float *restrict rstd,
                                   float along, float constant, size_t n, float *restrict x) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] = rstd[i] * (x[i] - along * mean[i]) + constant;
 }
 
-CDAM_CLONES void cdam_vector_norm_backward(const float *restrict x, float mean, float rstd,
-                                           const float *restrict weight, size_t n,
-                                           float *restrict g) {
-  float straight[LANES] = {0}, along[LANES] = {0};
+CDAM_CLONES void cdam_vector_through_norm(const float *restrict ones, const float *restrict z,
+                                          float mean, float along, float factor, size_t n,
+                                          float *restrict x) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] = factor * (x[i] - (mean * ones[i] + along * z[i]));
+}
+
+CDAM_CLONES void cdam_vector_through_slope(const float *restrict slope, const float *restrict row,
+                                           const float *restrict pre,
+                                           const float *restrict constant, size_t n,
+                                           float *restrict x, float *mean, float *along) {
+  float means[LANES] = {0}, alongs[LANES] = {0};
   for (size_t i = 0; i < n / LANES * LANES; i += LANES) {
 #pragma omp simd
     for (size_t k = 0; k < LANES; k++) {
-      float d = g[i + k] * weight[i + k];
-      g[i + k] = d;
-      straight[k] += d;
-      along[k] += d * ((x[i + k] - mean) * rstd);
+      float value = x[i + k] * slope[i + k];
+      x[i + k] = value;
+      means[k] += value * row[i + k];
+      alongs[k] += value * (pre[i + k] - constant[i + k]);
     }
   }
   for (size_t i = n / LANES * LANES; i < n; i++) {
-    g[i] *= weight[i];
-    straight[0] += g[i];
-    along[0] += g[i] * ((x[i] - mean) * rstd);
+    x[i] *= slope[i];
+    means[0] += x[i] * row[i];
+    alongs[0] += x[i] * (pre[i] - constant[i]);
   }
   for (size_t k = 1; k < LANES; k++) {
-    straight[0] += straight[k];
-    along[0] += along[k];
+    means[0] += means[k];
+    alongs[0] += alongs[k];
   }
-  const float s = straight[0] / (float)n, a = along[0] / (float)n;
-#pragma omp simd
-  for (size_t i = 0; i < n; i++) g[i] = rstd * (g[i] - (s + (x[i] - mean) * rstd * a));
+  *mean = means[0];
+  *along = alongs[0];
 }
 
 CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
@@ -196,4 +210,12 @@ CDAM_CLONES float cdam_vector_sum(const float *a, size_t n) {
   for (; i < n; i++) total += a[i];
   for (size_t k = 0; k < LANES; k++) total += sums[k];
   return total;
+}
+
+float cdam_vector_standardise(float *x, size_t n, float eps) {
+  float mean = cdam_vector_sum(x, n) / (float)n;
+  for (size_t i = 0; i < n; i++) x[i] -= mean;
+  float rstd = 1 / sqrtf(cdam_vector_dot(x, x, n) / (float)n + eps);
+  cdam_vector_scale(x, n, rstd);
+  return rstd;
 }

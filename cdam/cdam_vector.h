@@ -39,13 +39,23 @@ void cdam_vector_add_content(const float *a, const float *r, size_t n, float wei
 void cdam_vector_scale(float *x, size_t n, float factor);
 /* x[i] = factor[i] * x[i] + constant */
 void cdam_vector_affine(const float *factor, float constant, size_t n, float *x);
+/* out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant */
+void cdam_vector_mix(const float *factor, const float *a, const float *b, const float *c, float x,
+                     float y, float constant, size_t n, float *out);
 /* x[i] = rstd[i] * (x[i] - along * mean[i]) + constant: what a vector reads of normed tokens, from
  * what it reads of the tokens themselves. */
 void cdam_vector_norm(const float *mean, const float *rstd, float along, float constant, size_t n,
                       float *x);
-/* g becomes the gradient of a layer norm's input x, from that of its output. */
-void cdam_vector_norm_backward(const float *x, float mean, float rstd, const float *weight,
-                               size_t n, float *g);
+/* x becomes (x - mean) / deviation; returns 1 / deviation. */
+float cdam_vector_standardise(float *x, size_t n, float eps);
+/* x[i] = factor * (x[i] - mean * ones[i] - along * z[i]): the gradient through a norm, carried. */
+void cdam_vector_through_norm(const float *ones, const float *z, float mean, float along,
+                              float factor, size_t n, float *x);
+/* x[i] *= slope[i]; then *mean is the sum of x[i] * row[i], *along that of x[i] * (pre[i] -
+ * constant[i]). */
+void cdam_vector_through_slope(const float *slope, const float *row, const float *pre,
+                               const float *constant, size_t n, float *x, float *mean,
+                               float *along);
 /* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The
  * columns' means must be small beside their deviations. */
 void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,

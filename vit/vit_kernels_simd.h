@@ -68,7 +68,7 @@ INLINE void finish_row(const float *t, size_t n, size_t row, float *c, float *pr
 }
 
 /* Vectors of the largest tile. */
-#define MAX_TILE 24
+#define MAX_TILE 28
 
 /* One term of the sums: R weights times V vectors. */
 INLINE void step(const int R, const int V, const float *a, size_t a_row, const float *b, vf *sum) {
@@ -160,19 +160,33 @@ TILE(8, 1)
 TILE(1, 2)
 TILE(2, 2)
 TILE(4, 2)
-#if LANES == 16
-TILE(6, 1)
-TILE(12, 1)
-TILE(12, 2)
-TILE(8, 2)
 TILE(6, 2)
+#if LANES == 16
+TILE(3, 1)
+TILE(5, 1)
+TILE(6, 1)
+TILE(7, 1)
+TILE(9, 1)
+TILE(10, 1)
+TILE(11, 1)
+TILE(12, 1)
+TILE(13, 1)
+TILE(14, 1)
+TILE(3, 2)
+TILE(5, 2)
+TILE(7, 2)
+TILE(8, 2)
+TILE(9, 2)
+TILE(10, 2)
+TILE(11, 2)
+TILE(12, 2)
+TILE(13, 2)
+TILE(14, 2)
 TILE(1, 3)
 TILE(2, 3)
 TILE(4, 3)
 TILE(6, 3)
 TILE(8, 3)
-#else
-TILE(6, 2)
 #endif
 
 struct shape {
@@ -182,17 +196,28 @@ struct shape {
 #define SHAPE(R, V)                                                                                \
   { R, V, tile_##R##_##V##_k, tile_##R##_##V##_m }
 
-/* For each number of vectors, tallest first. */
+/* For each number of vectors, tallest first. TALLEST: rows that are done for all columns before the
+ * next. */
 #if LANES == 16
-static const struct shape shapes[3][6] = {
-    {SHAPE(12, 1), SHAPE(8, 1), SHAPE(6, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
-    {SHAPE(12, 2), SHAPE(8, 2), SHAPE(6, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)},
-    {SHAPE(8, 3), SHAPE(8, 3), SHAPE(6, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
+#define TALLEST 14
+static const struct shape shapes[3][14] = {
+    {SHAPE(14, 1), SHAPE(13, 1), SHAPE(12, 1), SHAPE(11, 1), SHAPE(10, 1), SHAPE(9, 1), SHAPE(8, 1),
+     SHAPE(7, 1), SHAPE(6, 1), SHAPE(5, 1), SHAPE(4, 1), SHAPE(3, 1), SHAPE(2, 1), SHAPE(1, 1)},
+    {SHAPE(14, 2), SHAPE(13, 2), SHAPE(12, 2), SHAPE(11, 2), SHAPE(10, 2), SHAPE(9, 2), SHAPE(8, 2),
+     SHAPE(7, 2), SHAPE(6, 2), SHAPE(5, 2), SHAPE(4, 2), SHAPE(3, 2), SHAPE(2, 2), SHAPE(1, 2)},
+    {SHAPE(8, 3), SHAPE(6, 3), SHAPE(4, 3), SHAPE(2, 3), SHAPE(1, 3)}};
 #else
-static const struct shape shapes[2][5] = {
-    {SHAPE(8, 1), SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
-    {SHAPE(6, 2), SHAPE(6, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)}};
+#define TALLEST 12
+static const struct shape shapes[2][4] = {{SHAPE(8, 1), SHAPE(4, 1), SHAPE(2, 1), SHAPE(1, 1)},
+                                          {SHAPE(6, 2), SHAPE(4, 2), SHAPE(2, 2), SHAPE(1, 2)}};
 #endif
+
+/* Rows of the next block: twelve where that divides them, or blocks of about one height, so that no
+ * short one is left over. */
+INLINE size_t next_rows(size_t left) {
+  size_t blocks = (left + TALLEST - 1) / TALLEST;
+  return left % 12 == 0 ? 12 : (left + blocks - 1) / blocks;
+}
 
 /* Vectors of the next tile: two, or three where that spares a tile of one. */
 INLINE size_t next_vectors(size_t left) {
@@ -210,10 +235,10 @@ static void gemm_columns(size_t m, size_t n, size_t k, const float *a, size_t a_
   bool by_m = a_row == 1 && a_col != 1;
   /* Rows outside: their weights stay in the first-level cache for all tiles of columns. */
   for (size_t i = 0; i < m;) {
-    size_t rows = m - i >= 12 ? 12 : m - i;
+    size_t rows = next_rows(m - i);
     for (size_t j = first; j < last;) {
       size_t vectors = next_vectors((last - j) / LANES), after = j + vectors * LANES;
-      const float *ahead = j == first && i + 24 <= m ? a + (i + 12) * a_row : NULL;
+      const float *ahead = j == first && i + 2 * rows <= m ? a + (i + rows) * a_row : NULL;
       const float *next = i == 0 && after + vectors * LANES <= n ? b + after : NULL;
       for (size_t r = 0; r < rows;) {
         const struct shape *shape = shapes[vectors - 1];
@@ -273,7 +298,7 @@ static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, siz
 
 #define HALVES (VIT_LANES / LANES)
 #if LANES == 16
-#define NT_ROWS 3
+#define NT_ROWS 6
 #define NT_COLUMNS 4
 #else
 #define NT_ROWS 2
@@ -294,7 +319,7 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
       vf y[NT_COLUMNS];
 #pragma GCC unroll 4
       for (int j = 0; j < C; j++) y[j] = vload(b + (size_t)j * ldb + at);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int i = 0; i < R; i++) {
         vf x = vload(a + (size_t)i * lda + at);
 #pragma GCC unroll 4
@@ -307,7 +332,7 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
   }
 #if LANES == 16
   if (C == 4 && p == columns) { /* the same sums as below, in registers */
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int i = 0; i < R; i++) {
       float sums[4];
       vsum_four(sum + (ptrdiff_t)i * C, sums);
@@ -317,7 +342,7 @@ INLINE void nt_tile(const int R, const int C, size_t columns, const float *a, si
     return;
   }
 #endif
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < R; i++) {
 #pragma GCC unroll 4
     for (int j = 0; j < C; j++) {
@@ -341,14 +366,16 @@ static void gemm_nt(size_t m, size_t n, size_t columns, const float *a, size_t l
     for (size_t i = 0; i < m;) {
       const float *x = a + i * lda, *y = b + j * ldb;
       float *to = c + i * ldc + j;
-      bool tall = wide && m - i >= NT_ROWS;
-      if (tall)
-        nt_tile(NT_ROWS, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
-      else if (wide)
-        nt_tile(1, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
-      else
+      size_t rows = !wide ? 1 : m - i >= NT_ROWS ? NT_ROWS : m - i >= NT_ROWS / 2 ? NT_ROWS / 2 : 1;
+      if (!wide)
         nt_tile(1, 1, columns, x, lda, y, ldb, to, ldc, accumulate);
-      i += tall ? NT_ROWS : 1;
+      else if (rows == NT_ROWS)
+        nt_tile(NT_ROWS, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
+      else if (rows > 1)
+        nt_tile(NT_ROWS / 2, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
+      else
+        nt_tile(1, NT_COLUMNS, columns, x, lda, y, ldb, to, ldc, accumulate);
+      i += rows;
     }
     j += wide ? NT_COLUMNS : 1;
   }

@@ -1,0 +1,203 @@
+#include "cdam_prepared.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cdam_cls_weights.h"
+#include "cdam_vector.h"
+#include "lc_parallel.h"
+#include "vit_kernels.h"
+
+#define ROWS 96 /* that one thread carries at a time */
+
+void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+                      size_t ldb, float *c, size_t ldc, bool accumulate) {
+  struct vit_epilogue add = {.accumulate = accumulate};
+  size_t whole = n / VIT_LANES * VIT_LANES;
+  vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
+  for (size_t i = 0; i < m; i++)
+    for (size_t j = whole; j < n; j++) {
+      float sum = accumulate ? c[i * ldc + j] : 0;
+      for (size_t p = 0; p < k; p++) sum += a[i * lda + p] * b[p * ldb + j];
+      c[i * ldc + j] = sum;
+    }
+}
+
+/* out = in * scale, row by row; without LayerScale in itself. */
+static const float *scaled(const float *in, size_t rows, size_t dim, const float *scale,
+                           float *out) {
+  for (size_t k = 0; k < rows && scale; k++)
+    cdam_vector_multiply(in + k * dim, scale, dim, out + k * dim);
+  return scale ? out : in;
+}
+
+void cdam_cls_carry_proj(const struct cdam_prepared *prepared, size_t m, const float *rows,
+                         float *scratch, float *out, size_t ldo) {
+  const struct vit_arch *arch = &prepared->model->arch;
+  const struct vit_block *block = &prepared->model->blocks[arch->depth - 1];
+  size_t dim = arch->embed_dim;
+  cdam_cls_product(m, dim, dim, scaled(rows, m, dim, block->scale1, scratch), dim,
+                   block->proj.weight, dim, out, ldo, false);
+}
+
+void cdam_cls_carry(const struct cdam_prepared *prepared, size_t m, const float *rows,
+                    float *scratch, float *out) {
+  const struct vit_arch *arch = &prepared->model->arch;
+  const struct vit_block *block = &prepared->model->blocks[arch->depth - 1];
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, row = prepared->row;
+  cdam_cls_product(m, mlp, dim, scaled(rows, m, dim, block->scale2, scratch), dim,
+                   block->fc2.weight, mlp, out, row, false);
+  cdam_cls_carry_proj(prepared, m, rows, scratch, out + mlp, row);
+}
+
+/* The hidden units' weights, times the final norm's, and what they read where z is zero. */
+static void take_units(struct cdam_prepared *p) {
+  const struct vit_model *model = p->model;
+  size_t dim = model->arch.embed_dim, unit = 0;
+  for (size_t h = 0; h < model->arch.n_heads; h++) {
+    const struct vit_linear *from = &model->heads[h].hidden;
+    for (size_t u = 0; u < model->arch.heads[h].hidden; u++, unit++) {
+      const float *weight = from->weight + u * dim;
+      float *to = p->weights + unit * dim;
+      cdam_vector_multiply(weight, model->norm.weight, dim, to);
+      p->mean[unit] = cdam_vector_sum(to, dim) / (float)dim;
+      p->constant[unit] =
+          cdam_vector_dot(weight, model->norm.bias, dim) + (from->bias ? from->bias[u] : 0);
+    }
+  }
+}
+
+struct job {
+  struct cdam_prepared *prepared;
+  float *scratch; /* [units or mlp_dim, dim] */
+};
+
+static void carry_units(void *context, size_t task, int worker) {
+  (void)worker;
+  const struct job *job = context;
+  const struct cdam_prepared *p = job->prepared;
+  size_t dim = p->model->arch.embed_dim, first = task * ROWS;
+  size_t m = p->units - first < ROWS ? p->units - first : ROWS;
+  cdam_cls_carry(p, m, p->weights + first * dim, job->scratch + first * dim,
+                 p->carried + first * p->row);
+}
+
+static void make_back(void *context, size_t task, int worker) {
+  (void)worker;
+  const struct job *job = context;
+  const struct cdam_prepared *p = job->prepared;
+  const struct vit_arch *arch = &p->model->arch;
+  const struct vit_block *block = &p->model->blocks[arch->depth - 1];
+  size_t dim = arch->embed_dim, first = task * ROWS;
+  size_t last = first + ROWS < arch->mlp_dim ? first + ROWS : arch->mlp_dim;
+  for (size_t k = first; k < last; k++) {
+    const float *weight = block->fc1.weight + k * dim;
+    float *to = job->scratch + k * dim;
+    cdam_vector_multiply(weight, block->norm2.weight, dim, to);
+    p->back_mean[k] = cdam_vector_sum(to, dim);
+    p->fc1_constant[k] = cdam_vector_dot(weight, block->norm2.bias, dim) +
+                         (block->fc1.bias ? block->fc1.bias[k] : 0);
+    if (block->scale1) cdam_vector_multiply(to, block->scale1, dim, to);
+  }
+  cdam_cls_product(last - first, dim, dim, job->scratch + first * dim, dim, block->proj.weight, dim,
+                   p->back + first * dim, dim, false);
+}
+
+static size_t tasks(size_t rows) {
+  return (rows + ROWS - 1) / ROWS;
+}
+
+static lc_status make_products(struct cdam_prepared *p, struct lc_error *err) {
+  const struct vit_arch *arch = &p->model->arch;
+  size_t dim = arch->embed_dim, most = p->units > arch->mlp_dim ? p->units : arch->mlp_dim;
+  struct job job = {.prepared = p};
+  LC_TRY(lc_alloc(&job.scratch, (most + 1) * dim, sizeof(float), err));
+  take_units(p);
+  lc_parallel_for(tasks(p->units), carry_units, &job);
+  float *ones = job.scratch + most * dim;
+  for (size_t k = 0; k < dim; k++) ones[k] = 1;
+  cdam_cls_carry(p, 1, ones, job.scratch, p->ones);
+  lc_parallel_for(tasks(arch->mlp_dim), make_back, &job);
+  free(job.scratch);
+  return LC_OK;
+}
+
+static void lay_out(struct cdam_prepared *p, struct lc_arena *arena) {
+  const struct vit_arch *arch = &p->model->arch;
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
+  p->weights = lc_arena_floats(arena, p->units * dim);
+  p->constant = lc_arena_floats(arena, p->units);
+  p->mean = lc_arena_floats(arena, p->units);
+  p->carried = lc_arena_floats(arena, p->units * p->row);
+  p->ones = lc_arena_floats(arena, p->row);
+  p->back = lc_arena_floats(arena, mlp * dim);
+  p->back_mean = lc_arena_floats(arena, mlp);
+  p->fc1_constant = lc_arena_floats(arena, mlp);
+}
+
+lc_status cdam_prepared_init(struct cdam_prepared **prepared, const struct vit_model *model,
+                             struct lc_error *err) {
+  struct cdam_prepared *p;
+  struct lc_arena counting;
+  *prepared = NULL;
+  LC_TRY(lc_alloc(&p, 1, sizeof *p, err));
+  p->model = model;
+  p->row = model->arch.mlp_dim + model->arch.embed_dim;
+  for (size_t h = 0; h < model->arch.n_heads; h++) p->units += model->arch.heads[h].hidden;
+  (void)pthread_mutex_init(&p->lock, NULL);
+  lc_arena_init_counting(&counting);
+  lay_out(p, &counting);
+  lc_status status = lc_arena_init(&p->arena, counting.peak, err);
+  if (status == LC_OK) {
+    lay_out(p, &p->arena);
+    status = make_products(p, err);
+  }
+  if (status == LC_OK)
+    *prepared = p;
+  else
+    cdam_prepared_free(p);
+  return status;
+}
+
+void cdam_prepared_free(struct cdam_prepared *prepared) {
+  if (!prepared) return;
+  for (size_t i = 0; i < CDAM_POOL; i++) lc_arena_free(&prepared->pool[i]);
+  lc_arena_free(&prepared->arena);
+  (void)pthread_mutex_destroy(&prepared->lock);
+  free(prepared);
+}
+
+/* The smallest waiting piece that is large enough. */
+lc_status cdam_prepared_take(struct cdam_prepared *prepared, size_t bytes, struct lc_arena *arena,
+                             struct lc_error *err) {
+  struct lc_arena *best = NULL;
+  (void)pthread_mutex_lock(&prepared->lock);
+  for (size_t i = 0; i < CDAM_POOL; i++) {
+    struct lc_arena *piece = &prepared->pool[i];
+    if (piece->base && piece->capacity >= bytes && (!best || piece->capacity < best->capacity))
+      best = piece;
+  }
+  if (best) {
+    *arena = *best;
+    *best = (struct lc_arena){0};
+  }
+  (void)pthread_mutex_unlock(&prepared->lock);
+  if (!best) return lc_arena_init(arena, bytes, err);
+  arena->used = arena->peak = 0;
+  return LC_OK;
+}
+
+/* A full pool lets go of its smallest piece. */
+void cdam_prepared_give(struct cdam_prepared *prepared, struct lc_arena *arena) {
+  (void)pthread_mutex_lock(&prepared->lock);
+  struct lc_arena *least = &prepared->pool[0];
+  for (size_t i = 1; i < CDAM_POOL; i++)
+    if (prepared->pool[i].capacity < least->capacity) least = &prepared->pool[i];
+  if (least->capacity < arena->capacity) {
+    struct lc_arena other = *least;
+    *least = *arena;
+    *arena = other;
+  }
+  (void)pthread_mutex_unlock(&prepared->lock);
+  lc_arena_free(arena);
+}
