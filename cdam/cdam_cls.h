@@ -36,8 +36,8 @@ struct cdam_cls {
 
   /* What the caller fills before a call, for each input of the group; tokens of their own when
    * they are asked for. */
-  float *cls;  /* [dim, ld]: CLS of the block's input, for the residual branch */
-  bool shared; /* all inputs have the same tokens but for factors and an offset */
+  float *cls;   /* [dim, ld]: CLS of the block's input, for the residual branch */
+  bool shared;  /* all inputs have the same tokens but for factors and an offset */
   bool related; /* inputs of a group are copies of one image: mostly the same hidden units are on */
 
   /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight

@@ -186,24 +186,27 @@ void cdam_cls_backward(struct cdam_cls *e, size_t n, size_t first, size_t chunk)
   const struct cdam_prepared *p = e->prepared;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = e->model->arch.embed_dim, mlp = e->model->arch.mlp_dim, row = p->row;
-  float *means = r->norm2_means, *alongs = r->norm2_means + n * chunk;
   carry_targets(e, n, first, chunk);
-  for (size_t i = 0; i < n; i++)
-    for (size_t t = 0; t < chunk; t++) {
-      float mean, along, *x = r->wide + (i * chunk + t) * row;
-      norm_means(e, i, first + t, &mean, &along);
-      cdam_vector_through_norm(p->ones, r->carried_z + i * row, mean, along, r->rstd[i], row, x);
-      cdam_vector_through_slope(r->slope + i * mlp, p->back_mean, r->pre_rows + i * mlp,
-                                p->fc1_constant, mlp, x, means + i * chunk + t,
-                                alongs + i * chunk + t);
-    }
-  cdam_cls_product(n * chunk, dim, mlp, r->wide, row, p->back, dim, r->branch, dim, false);
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
+    const struct cdam_vector_slope by = {r->slope + i * mlp, p->back_mean, r->pre_rows + i * mlp,
+                                         p->fc1_constant};
+    const float *z = r->carried_z + i * row;
     for (size_t t = 0; t < chunk; t++) {
       size_t at = i * chunk + t;
+      float mean, along, *x = r->wide + at * row;
+      norm_means(e, i, first + t, &mean, &along);
+      cdam_vector_through_slope(p->ones, z, mean, along, r->rstd[i], &by, mlp, x,
+                                r->norm2_means + 2 * at);
+      cdam_vector_through_norm(p->ones + mlp, z + mlp, mean, along, r->rstd[i], dim, x + mlp);
+    }
+  }
+  cdam_cls_product(n * chunk, dim, mlp, r->wide, row, p->back, dim, r->branch, dim, false);
+  for (size_t i = 0; i < n; i++)
+    for (size_t at = i * chunk; at < (i + 1) * chunk; at++) {
+      const float *means = r->norm2_means + 2 * at;
       float *g = r->branch + at * dim;
-      cdam_vector_through_norm(p->ones + mlp, r->carried_z2 + i * dim, means[at] / (float)dim,
-                               alongs[at] / (float)dim, r->rstd2[i], dim, g);
+      cdam_vector_through_norm(p->ones + mlp, r->carried_z2 + i * dim, means[0] / (float)dim,
+                               means[1] / (float)dim, r->rstd2[i], dim, g);
       cdam_vector_add(g, r->wide + at * row + mlp, dim, 1, g);
     }
 }

@@ -5,8 +5,9 @@
 #include "cdam_cls.h"
 #include "cdam_cls_weights.h"
 
-#define CDAM_CHUNK 16 /* targets that go through the way back together; bounds the scratch */
-#define CDAM_PICKED 64 /* hidden units that are added or taken out together */
+#define CDAM_CHUNK 16   /* targets that go through the way back together; bounds the scratch */
+#define CDAM_TOGETHER 2 /* inputs that go through their panels together */
+#define CDAM_PICKED 64  /* hidden units that are added or taken out together */
 
 /* Forward: feature-major, one column an input. Backward: one row an input and target, row
  * input * chunk + target; so both read weights as they are stored. m: inputs of a call. */
@@ -15,8 +16,8 @@ struct cdam_cls_rows {
   float *folded;             /* [heads, dim, ld]: u, then the attended tokens */
   float *directions;         /* [ld, heads, dim]: u of each input */
   float *scores, *attention; /* [m, heads, ld_tokens]: s, then a s; a */
-  float *means;              /* [panels, heads, dim]: attended tokens of one input, by panel */
-  float *tops, *sums;        /* [panels, heads]: of the softmax of one input, by panel */
+  float *means;              /* [together, panels, heads, dim]: attended tokens by panel */
+  float *tops, *sums;        /* [together, panels, heads]: of the softmax by panel */
   float *along;              /* [2, chunk * heads], or [3, heads] when shared: cdam_cls_tokens.c */
   float *basis;              /* [3, heads, ld_tokens]; when shared */
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when
@@ -29,32 +30,32 @@ struct cdam_cls_rows {
   float *last;               /* [dim, ld]: block output */
   float *moments;            /* [2, ld]: mean and 1 / deviation of norm2's input */
   /* A row an input: z of what enters norm2 and the final norm, 1 / deviation of each. */
-  float *z2, *z;               /* [ld, dim] */
-  float *z_columns;            /* [dim, ld] */
-  float *rstd2, *rstd;         /* [ld] */
-  float *carried_z2;           /* [ld, dim]: the projection's part */
-  float *carried_z;            /* [ld, row] */
-  float *scratch;              /* [the larger of inputs and targets, dim] */
-  float *pre_rows, *slope;     /* [ld, mlp]: before GELU; its slope */
-  float *active_rows;          /* [ld, mlp] */
-  float *on;                   /* [ld, units]: 1 where the hidden unit is on */
-  float *dots, *dots_rows;     /* [units, ld], [ld, units]: F_u . z; in rows zero where it is off */
-  float *means_on;             /* [ld, units]: <F_u>, zero where the unit is off */
+  float *z2, *z;           /* [ld, dim] */
+  float *z_columns;        /* [dim, ld] */
+  float *rstd2, *rstd;     /* [ld] */
+  float *carried_z2;       /* [ld, dim]: the projection's part */
+  float *carried_z;        /* [ld, row] */
+  float *scratch;          /* [the larger of inputs and targets, dim] */
+  float *pre_rows, *slope; /* [ld, mlp]: before GELU; its slope */
+  float *active_rows;      /* [ld, mlp] */
+  float *on;               /* [ld, units]: 1 where the hidden unit is on */
+  float *dots, *dots_rows; /* [units, ld], [ld, units]: F_u . z; in rows zero where it is off */
+  float *means_on;         /* [ld, units]: <F_u>, zero where the unit is off */
   /* What targets read (cdam_cls_weights.h); set once. */
   float *direct, *direct_mean; /* [targets, dim], [targets] */
   float *direct_carried;       /* [targets, row] */
   float *coefficients;         /* [targets, units]: of the hidden units */
   /* The way back. */
-  float *mostly;               /* [units]: 1 where a unit is on for most inputs of the group */
-  float *of_units;             /* [m * chunk, units]: coefficients where units are on; for related
-                                  inputs [chunk, units] */
-  float *base;                 /* [chunk, row] */
-  float *picked;               /* [CDAM_PICKED, row] */
-  float *picked_by;            /* [chunk, CDAM_PICKED] */
-  float *wide;                 /* [m * chunk, row] */
-  float *norm2_means;          /* [2, m * chunk]: of norm2's gradient, and along z2 */
-  float *branch;               /* [m * chunk, dim]: g at the end */
-  float *reading;                /* [m * chunk, heads, dim]: w; unless shared */
+  float *mostly;      /* [units]: 1 where a unit is on for most inputs of the group */
+  float *of_units;    /* [m * chunk, units]: coefficients where units are on; for related
+                         inputs [chunk, units] */
+  float *base;        /* [chunk, row] */
+  float *picked;      /* [CDAM_PICKED, row] */
+  float *picked_by;   /* [chunk, CDAM_PICKED] */
+  float *wide;        /* [m * chunk, row] */
+  float *norm2_means; /* [m * chunk, 2]: of norm2's gradient, and along z2 */
+  float *branch;      /* [m * chunk, dim]: g at the end */
+  float *reading;     /* [m * chunk, heads, dim]: w; unless shared */
   float *reads; /* r: of one input [chunk, heads, ld_tokens]; of one head [m * chunk, ld_tokens]
                    when shared */
   float *sum;   /* [ld_tokens] */

@@ -29,18 +29,18 @@
 
 struct cdam_prepared {
   const struct vit_model *model;
-  size_t row;              /* mlp_dim + dim: numbers of a carried row */
-  size_t units;            /* hidden units of all heads, in their order */
-  struct lc_arena arena;   /* holds all that follows */
-  float *weights;          /* [units, dim]: F_u */
-  float *constant;         /* [units]: what they read where z is zero */
-  float *mean;             /* [units]: <F_u> */
-  float *carried;          /* [units, row] */
-  float *ones;             /* [row]: a row of ones, carried */
-  float *back;             /* [mlp_dim, dim]: W_1 diag(scale1 * norm2's weights) W_p */
-  float *back_mean;        /* [mlp_dim]: W_1 times norm2's weights */
-  float *fc1_constant;     /* [mlp_dim]: what enters GELU where norm2's z is zero */
-  pthread_mutex_t lock;    /* of the pool */
+  size_t row;                      /* mlp_dim + dim: numbers of a carried row */
+  size_t units;                    /* hidden units of all heads, in their order */
+  struct lc_arena arena;           /* holds all that follows */
+  float *weights;                  /* [units, dim]: F_u */
+  float *constant;                 /* [units]: what they read where z is zero */
+  float *mean;                     /* [units]: <F_u> */
+  float *carried;                  /* [units, row] */
+  float *ones;                     /* [row]: a row of ones, carried */
+  float *back;                     /* [mlp_dim, dim]: W_1 diag(scale1 * norm2's weights) W_p */
+  float *back_mean;                /* [mlp_dim]: W_1 times norm2's weights */
+  float *fc1_constant;             /* [mlp_dim]: what enters GELU where norm2's z is zero */
+  pthread_mutex_t lock;            /* of the pool */
   struct lc_arena pool[CDAM_POOL]; /* base NULL: empty */
 };
 

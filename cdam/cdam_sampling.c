@@ -124,21 +124,22 @@ static float spread_of(const struct job *job, size_t local) {
   return high - low;
 }
 
-/* out = the image's tokens with the noise of one sample. */
-static void noisy_panel(const struct job *job, const struct worker *w, size_t sample, size_t panel,
+/* out = the image's tokens with the noise of the sample that is input `place`. Samples come in
+ * pairs of opposite noise; the second one's tokens are made with the first one's. */
+static void noisy_panel(const struct job *job, const struct worker *w, size_t place, size_t panel,
                         float *out) {
   const struct cdam_settings *s = job->settings;
-  size_t size = panel_size(job);
-  const float *tokens = job->common + (w->local * job->layout.panels + panel) * size;
+  size_t size = panel_size(job), panels = job->layout.panels, sample = w->sample + place;
+  const float *tokens = job->common + (w->local * panels + panel) * size;
   if (s->noise) {
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
     cdam_vector_add(tokens, out, size, 1, out);
-    return;
+  } else if (sample % 2 == 0) {
+    float *opposite = sample + 1 < job->samples ? out + panels * size : NULL;
+    cdam_noise_pair(s->seed, "smooth-cdam", sample / 2 * panels + panel, tokens,
+                    (float)s->level * spread_of(job, w->local), out, opposite, size);
   }
-  float factor = (float)s->level * spread_of(job, w->local);
-  cdam_noise_add(s->seed, "smooth-cdam", sample * job->layout.panels + panel, tokens, factor, out,
-                 size);
 }
 
 /* One panel of one of the engine's inputs: an image's own, or a sample of one image. */
@@ -153,7 +154,7 @@ static void fill_panel(void *context, size_t place, size_t panel) {
   bool noisy = job->sampling->kind == CDAM_NOISY;
   const float *input = noisy ? w->input : w->input + place * job->layout.tokens * dim;
   if (noisy)
-    noisy_panel(job, w, w->sample + place, panel, out);
+    noisy_panel(job, w, place, panel, out);
   else
     centred_panel(job, input, panel, out);
   if (!job->on_normed)
@@ -323,7 +324,7 @@ static size_t plan(struct job *job, size_t threads) {
   }
   job->groups =
       divide_up(job->samples, job->sampling->kind == CDAM_SCALED ? CDAM_GROUP : MOST_INPUTS);
-  job->group = divide_up(job->samples, job->groups);
+  job->group = divide_up(divide_up(job->samples, job->groups), 2) * 2; /* pairs stay together */
   job->many = images < threads ? images : threads;
   return images * job->groups;
 }

@@ -128,31 +128,30 @@ CDAM_CLONES void cdam_vector_through_norm(const float *restrict ones, const floa
   for (size_t i = 0; i < n; i++) x[i] = factor * (x[i] - (mean * ones[i] + along * z[i]));
 }
 
-CDAM_CLONES void cdam_vector_through_slope(const float *restrict slope, const float *restrict row,
-                                           const float *restrict pre,
-                                           const float *restrict constant, size_t n,
-                                           float *restrict x, float *mean, float *along) {
+CDAM_CLONES void cdam_vector_through_slope(const float *restrict ones, const float *restrict z,
+                                           float mean, float along, float factor,
+                                           const struct cdam_vector_slope *by, size_t n,
+                                           float *restrict x, float sums[2]) {
+  const float *restrict slope = by->slope, *restrict row = by->row;
+  const float *restrict pre = by->pre, *restrict constant = by->constant;
   float means[LANES] = {0}, alongs[LANES] = {0};
-  for (size_t i = 0; i < n / LANES * LANES; i += LANES) {
+  for (size_t first = 0; first < n; first += LANES) {
+    size_t count = n - first < LANES ? n - first : LANES;
 #pragma omp simd
-    for (size_t k = 0; k < LANES; k++) {
-      float value = x[i + k] * slope[i + k];
-      x[i + k] = value;
-      means[k] += value * row[i + k];
-      alongs[k] += value * (pre[i + k] - constant[i + k]);
+    for (size_t k = 0; k < count; k++) {
+      size_t i = first + k;
+      float value = factor * (x[i] - (mean * ones[i] + along * z[i])) * slope[i];
+      x[i] = value;
+      means[k] += value * row[i];
+      alongs[k] += value * (pre[i] - constant[i]);
     }
-  }
-  for (size_t i = n / LANES * LANES; i < n; i++) {
-    x[i] *= slope[i];
-    means[0] += x[i] * row[i];
-    alongs[0] += x[i] * (pre[i] - constant[i]);
   }
   for (size_t k = 1; k < LANES; k++) {
     means[0] += means[k];
     alongs[0] += alongs[k];
   }
-  *mean = means[0];
-  *along = alongs[0];
+  sums[0] = means[0];
+  sums[1] = alongs[0];
 }
 
 CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,

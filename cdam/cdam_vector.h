@@ -51,11 +51,14 @@ float cdam_vector_standardise(float *x, size_t n, float eps);
 /* x[i] = factor * (x[i] - mean * ones[i] - along * z[i]): the gradient through a norm, carried. */
 void cdam_vector_through_norm(const float *ones, const float *z, float mean, float along,
                               float factor, size_t n, float *x);
-/* x[i] *= slope[i]; then *mean is the sum of x[i] * row[i], *along that of x[i] * (pre[i] -
+/* The same, then times slope[i]; *mean is the sum of x[i] * row[i], *along that of x[i] * (pre[i] -
  * constant[i]). */
-void cdam_vector_through_slope(const float *slope, const float *row, const float *pre,
-                               const float *constant, size_t n, float *x, float *mean,
-                               float *along);
+struct cdam_vector_slope {
+  const float *slope, *row, *pre, *constant;
+};
+void cdam_vector_through_slope(const float *ones, const float *z, float mean, float along,
+                               float factor, const struct cdam_vector_slope *by, size_t n, float *x,
+                               float sums[2]);
 /* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The
  * columns' means must be small beside their deviations. */
 void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,

@@ -145,11 +145,11 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
 #define TILE(R, V)                                                                                 \
   static __attribute__((noinline)) void tile_##R##_##V##_k(TILE_ARGS) {                            \
     (void)a_col;                                                                                   \
-    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead, next);                             \
+    tile(R, V, k, a, a_row, 1, b, ldb, c, ldc, row, column, e, ahead, next);                       \
   }                                                                                                \
   static __attribute__((noinline)) void tile_##R##_##V##_m(TILE_ARGS) {                            \
     (void)a_row;                                                                                   \
-    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead, next);                             \
+    tile(R, V, k, a, 1, a_col, b, ldb, c, ldc, row, column, e, ahead, next);                       \
   }
 typedef void (*tile_function)(TILE_ARGS);
 
