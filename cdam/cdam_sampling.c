@@ -43,15 +43,6 @@ struct job {
   float *zero, *one;      /* [dim] */
 };
 
-/* Largest and smallest value of [tokens, dim]. */
-static void range_of(const float *x, size_t count, float *low, float *high) {
-  *low = *high = x[0];
-  for (size_t i = 0; i < count; i++) {
-    *low = x[i] < *low ? x[i] : *low;
-    *high = x[i] > *high ? x[i] : *high;
-  }
-}
-
 static const float *input_of(const struct job *job, size_t image) {
   return job->task->trace->last_input +
          image * job->task->trace->tokens * job->task->model->arch.embed_dim;
@@ -100,14 +91,14 @@ static void share_noisy(const struct job *job, size_t image, size_t panel, float
   const float *input = input_of(job, image);
   if (!job->on_normed) {
     centred_panel(job, input, panel, out);
-    range_of(input + before * dim, used * dim, range, range + 1);
+    cdam_vector_range(input + before * dim, used * dim, range, range + 1);
     return;
   }
   normed_panel(job, input, panel, out);
-  range_of(out, used, range, range + 1);
+  cdam_vector_range(out, used, range, range + 1);
   for (size_t k = 1; k < dim; k++) {
     float low, high;
-    range_of(out + k * width, used, &low, &high);
+    cdam_vector_range(out + k * width, used, &low, &high);
     range[0] = low < range[0] ? low : range[0];
     range[1] = high > range[1] ? high : range[1];
   }

@@ -188,6 +188,17 @@ CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_
   }
 }
 
+CDAM_CLONES void cdam_vector_range(const float *x, size_t n, float *low, float *high) {
+  float least = x[0], most = x[0];
+#pragma omp simd reduction(min : least) reduction(max : most)
+  for (size_t i = 0; i < n; i++) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+  }
+  *low = least;
+  *high = most;
+}
+
 CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,
                                           size_t n, float weight, float *restrict sum) {
 #pragma omp simd
