@@ -18,7 +18,7 @@ struct reader {
   float *along, *constant; /* [m] each */
 };
 
-static struct reader make_reader(const struct cdam_cls *e, size_t m, float *rows, float *along) {
+static struct reader key_reader(const struct cdam_cls *e, size_t m, float *rows, float *along) {
   size_t dim = e->model->arch.embed_dim;
   struct reader r = {m, rows, along, along + m};
   for (size_t k = 0; k < m && e->norm; k++) {
@@ -54,7 +54,7 @@ static struct attending start_attending(const struct cdam_cls *e, size_t input, 
   size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads;
   size_t size = e->layout.panels * heads;
   struct reader u =
-      make_reader(e, heads, r->directions + input * heads * dim, r->along + k * 2 * heads);
+      key_reader(e, heads, r->directions + input * heads * dim, r->along + k * 2 * heads);
   return (struct attending){input, u, r->means + k * size * dim, r->tops + k * size,
                             r->sums + k * size};
 }
@@ -301,17 +301,32 @@ static size_t map_at(const struct cdam_cls *e, const struct cdam_cls_sum *sum, s
   return input * sum->map_stride + target * patches;
 }
 
+/* What reads one input for the chunk's targets, of all heads. */
+static struct reader value_reader(const struct cdam_cls *e, size_t input, size_t chunk) {
+  const struct cdam_prepared *p = e->prepared;
+  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads, m = chunk * heads;
+  const float *g = e->rows->branch + input * chunk * dim;
+  struct reader r = {m, e->rows->reading + input * m * dim, e->rows->along, e->rows->along + m};
+  for (size_t k = 0; k < m && e->norm; k++) {
+    size_t head = k % heads * e->width, at = k / heads * dim + head;
+    r.along[k] = cdam_vector_dot(p->values_along + head, g + at, e->width);
+    r.constant[k] = cdam_vector_dot(p->values_constant + head, g + at, e->width);
+  }
+  return r;
+}
+
 static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
                      const struct cdam_cls_sum *sum) {
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = e->layout.ld;
-  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  const float *wv =
+      e->norm ? e->prepared->values : e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
   for (size_t h = 0; h < heads; h++)
     cdam_cls_product(n * chunk, dim, e->width, r->branch + h * e->width, dim,
                      wv + h * e->width * dim, dim, r->reading + h * dim, heads * dim, false);
   for (size_t i = 0; i < n; i++) {
-    struct reader w = make_reader(e, chunk * heads, r->reading + i * chunk * heads * dim, r->along);
+    struct reader w = value_reader(e, i, chunk);
     for (size_t p = 0; p < e->layout.panels; p++)
       read_panel(e, &w, i, p, r->reads + p * e->layout.panel);
     for (size_t t = 0; t < chunk; t++) {
