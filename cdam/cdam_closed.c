@@ -1,8 +1,8 @@
 #include "cdam_sampling.h"
 
-lc_status cdam_closed_form(const struct vit_model *model, const struct vit_trace *trace,
-                           const struct cdam_target *targets, size_t n_targets,
-                           struct cdam_maps *maps, struct cdam_maps *routed,
+lc_status cdam_closed_form(const struct vit_model *model, struct cdam_prepared *prepared,
+                           const struct vit_trace *trace, const struct cdam_target *targets,
+                           size_t n_targets, struct cdam_maps *maps, struct cdam_maps *routed,
                            struct cdam_maps *content, struct lc_error *err) {
   LC_TRY(cdam_target_check(targets, n_targets, model, err));
   if (!trace->last_input)
@@ -13,8 +13,11 @@ lc_status cdam_closed_form(const struct vit_model *model, const struct vit_trace
   cdam_maps_clear(maps);
   cdam_maps_clear(routed);
   cdam_maps_clear(content);
-  struct cdam_task task = {
-      .model = model, .trace = trace, .targets = targets, .n_targets = n_targets};
+  struct cdam_task task = {.model = model,
+                           .trace = trace,
+                           .targets = targets,
+                           .n_targets = n_targets,
+                           .prepared = prepared};
   struct cdam_sampling sampling = {
       .kind = CDAM_PLAIN, .maps = maps, .routed = routed, .content = content};
   return cdam_sampling_run(&sampling, &task, err);

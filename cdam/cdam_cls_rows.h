@@ -5,8 +5,9 @@
 #include "cdam_cls.h"
 #include "cdam_cls_weights.h"
 
-#define CDAM_CHUNK 16  /* targets that go through the way back together; bounds the scratch */
-#define CDAM_PICKED 64 /* hidden units that are added or taken out together */
+#define CDAM_CHUNK 16   /* targets that go through the way back together; bounds the scratch */
+#define CDAM_TOGETHER 2 /* inputs that go through their panels together */
+#define CDAM_PICKED 64  /* hidden units that are added or taken out together */
 
 /* Forward: feature-major, one column an input. Backward: one row an input and target, row
  * input * chunk + target; so both read weights as they are stored. m: inputs of a call. */
@@ -15,8 +16,8 @@ struct cdam_cls_rows {
   float *folded;             /* [heads, dim, ld]: u, then the attended tokens */
   float *directions;         /* [ld, heads, dim]: u of each input */
   float *scores, *attention; /* [m, heads, ld_tokens]: s, then a s; a */
-  float *means;              /* [panels, heads, dim]: attended tokens of one input, by panel */
-  float *tops, *sums;        /* [panels, heads]: of the softmax of one input, by panel */
+  float *means;              /* [together, panels, heads, dim]: attended tokens by panel */
+  float *tops, *sums;        /* [together, panels, heads]: of the softmax by panel */
   float *along;              /* [2, chunk * heads], or [3, heads] when shared: cdam_cls_tokens.c */
   float *basis;              /* [3, heads, ld_tokens]; when shared */
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when

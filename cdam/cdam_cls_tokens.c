@@ -14,13 +14,13 @@ static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
  * rstd * (token . row - along * mean) + constant. */
 struct reader {
   size_t m;
-  float *rows; /* [m, dim]: the caller's, multiplied by the norm's weight */
-  float *along, *constant;
+  float *rows;             /* [m, dim]: the caller's, multiplied by the norm's weight */
+  float *along, *constant; /* [m] each */
 };
 
-static struct reader make_reader(const struct cdam_cls *e, size_t m, float *rows) {
+static struct reader key_reader(const struct cdam_cls *e, size_t m, float *rows, float *along) {
   size_t dim = e->model->arch.embed_dim;
-  struct reader r = {m, rows, e->rows->along, e->rows->along + m};
+  struct reader r = {m, rows, along, along + m};
   for (size_t k = 0; k < m && e->norm; k++) {
     float *row = rows + k * dim;
     r.constant[k] = cdam_vector_dot(row, e->norm->bias, dim);
@@ -40,21 +40,40 @@ static void read_panel(const struct cdam_cls *e, const struct reader *r, size_t 
     cdam_vector_norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);
 }
 
+/* One input on its way through its panels. */
+struct attending {
+  size_t input;
+  struct reader u;
+  float *means;       /* [panels, heads, dim]: attended tokens */
+  float *tops, *sums; /* [panels, heads]: of the softmax */
+};
+
+/* The k-th of those that are on their way together. */
+static struct attending start_attending(const struct cdam_cls *e, size_t input, size_t k) {
+  const struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads;
+  size_t size = e->layout.panels * heads;
+  struct reader u =
+      key_reader(e, heads, r->directions + input * heads * dim, r->along + k * 2 * heads);
+  return (struct attending){input, u, r->means + k * size * dim, r->tops + k * size,
+                            r->sums + k * size};
+}
+
 /* Scores of one panel, and of its tokens alone: softmax, its maximum and sum, and the mean under it
  * (before the norm's weight and bias). */
-static void attend_panel(const struct cdam_cls *e, const struct reader *u, size_t input,
-                         size_t panel) {
+static void attend_panel(const struct cdam_cls *e, const struct attending *at, size_t panel) {
   const struct cdam_cls_rows *r = e->rows;
-  size_t dim = e->model->arch.embed_dim, heads = u->m, n = e->layout.panel, ldt = e->layout.ld;
+  size_t dim = e->model->arch.embed_dim, heads = at->u.m, n = e->layout.panel, ldt = e->layout.ld;
   size_t first = panel * n, left = e->layout.tokens - first, used = left < n ? left : n;
+  size_t input = at->input;
   float *scores = r->scores + input * heads * ldt + first;
   float *attention = r->attention + input * heads * ldt + first;
-  float *means = r->means + panel * heads * dim;
-  read_panel(e, u, input, panel, scores);
+  float *means = at->means + panel * heads * dim;
+  read_panel(e, &at->u, input, panel, scores);
   for (size_t h = 0; h < heads; h++) {
-    size_t at = panel * heads + h;
+    size_t k = panel * heads + h;
     float *weighted = r->weighted + h * ldt + first;
-    r->tops[at] = cdam_vector_softmax(scores + h * ldt, used, n, attention + h * ldt, r->sums + at);
+    at->tops[k] = cdam_vector_softmax(scores + h * ldt, used, n, attention + h * ldt, at->sums + k);
     if (e->norm)
       cdam_vector_multiply(attention + h * ldt, e->rstd + input * ldt + first, n, weighted);
     else
@@ -70,18 +89,19 @@ static void attend_panel(const struct cdam_cls *e, const struct reader *u, size_
 
 /* Panels' softmaxes to the one over all tokens: attention is scaled, the first panel's means become
  * the attended tokens [heads, dim]. */
-static void join_panels(const struct cdam_cls *e, size_t input, size_t heads) {
+static void join_panels(const struct cdam_cls *e, const struct attending *at) {
   const struct cdam_cls_rows *r = e->rows;
   size_t dim = e->model->arch.embed_dim, n = e->layout.panel, panels = e->layout.panels;
+  size_t heads = at->u.m;
   for (size_t h = 0; h < heads; h++) {
-    float *attention = r->attention + (input * heads + h) * e->layout.ld, top = r->tops[h];
-    float *mean = r->means + h * dim, total = 0;
+    float *attention = r->attention + (at->input * heads + h) * e->layout.ld, top = at->tops[h];
+    float *mean = at->means + h * dim, total = 0;
     for (size_t p = 1; p < panels; p++)
-      if (r->tops[p * heads + h] > top) top = r->tops[p * heads + h];
+      if (at->tops[p * heads + h] > top) top = at->tops[p * heads + h];
     for (size_t p = 0; p < panels; p++)
-      total += r->sums[p * heads + h] *= expf(r->tops[p * heads + h] - top);
+      total += at->sums[p * heads + h] *= expf(at->tops[p * heads + h] - top);
     for (size_t p = 0; p < panels; p++) {
-      float share = r->sums[p * heads + h] / total;
+      float share = at->sums[p * heads + h] / total;
       cdam_vector_scale(attention + p * n, n, share);
       if (p == 0)
         cdam_vector_scale(mean, dim, share);
@@ -128,30 +148,39 @@ static void fold_queries(const struct cdam_cls *e, size_t columns) {
   kernels->transpose(heads * dim, columns, r->folded, ld, r->directions, heads * dim);
 }
 
-/* A panel is asked for, read and averaged while it lies in cache. */
+/* A panel is asked for, read and averaged while it lies in cache; two inputs go together, because
+ * noisy ones are made in pairs. */
+static void attend_pair(struct cdam_cls *e, size_t first, size_t count) {
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads, ldt = e->layout.ld;
+  struct attending at[CDAM_TOGETHER];
+  for (size_t k = 0; k < count; k++) at[k] = start_attending(e, first + k, k);
+  for (size_t p = 0; p < e->layout.panels; p++) {
+    for (size_t k = 0; k < count && p > 0; k++) e->fill(e->context, first + k, p);
+    for (size_t k = 0; k < count; k++) attend_panel(e, &at[k], p);
+  }
+  for (size_t k = 0; k < count; k++) {
+    size_t row = (first + k) * heads * ldt;
+    join_panels(e, &at[k]);
+    /* From here on scores hold a * s, which is all that the routed part needs. */
+    cdam_vector_multiply(r->attention + row, r->scores + row, heads * ldt, r->scores + row);
+    for (size_t c = 0; c < heads * dim; c++) r->folded[c * e->ld + first + k] = at[k].means[c];
+  }
+}
+
 static void attend_own(struct cdam_cls *e, size_t n) {
   const struct vit_arch *arch = &e->model->arch;
   const struct vit_linear *qkv = &e->model->blocks[arch->depth - 1].qkv;
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, heads = arch->num_heads, ld = e->ld, ldt = e->layout.ld;
+  size_t dim = arch->embed_dim, ld = e->ld;
   const float *wv = qkv->weight + 2 * dim * dim;
   for (size_t i = 0; i < n; i++) e->fill(e->context, i, 0);
   first_tokens(e, n);
   make_queries(e, ld, qkv->bias);
   fold_queries(e, ld);
-  for (size_t i = 0; i < n; i++) {
-    float *scores = r->scores + i * heads * ldt, *attention = r->attention + i * heads * ldt;
-    struct reader u = make_reader(e, heads, r->directions + i * heads * dim);
-    for (size_t p = 0; p < e->layout.panels; p++) {
-      if (p > 0) e->fill(e->context, i, p);
-      attend_panel(e, &u, i, p);
-    }
-    join_panels(e, i, heads);
-    /* From here on scores hold a * s, which is all that the routed part needs. */
-    cdam_vector_multiply(attention, scores, heads * ldt, scores);
-    for (size_t k = 0; k < heads * dim; k++) r->folded[k * ld + i] = r->means[k];
-  }
-  for (size_t h = 0; h < heads; h++)
+  for (size_t i = 0; i < n; i += CDAM_TOGETHER)
+    attend_pair(e, i, n - i < CDAM_TOGETHER ? n - i : CDAM_TOGETHER);
+  for (size_t h = 0; h < arch->num_heads; h++)
     vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
                         r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
   vit_kernels()->transpose(dim, ld, r->mixed, ld, r->attended, dim);
@@ -272,17 +301,32 @@ static size_t map_at(const struct cdam_cls *e, const struct cdam_cls_sum *sum, s
   return input * sum->map_stride + target * patches;
 }
 
+/* What reads one input for the chunk's targets, of all heads. */
+static struct reader value_reader(const struct cdam_cls *e, size_t input, size_t chunk) {
+  const struct cdam_prepared *p = e->prepared;
+  size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads, m = chunk * heads;
+  const float *g = e->rows->branch + input * chunk * dim;
+  struct reader r = {m, e->rows->reading + input * m * dim, e->rows->along, e->rows->along + m};
+  for (size_t k = 0; k < m && e->norm; k++) {
+    size_t head = k % heads * e->width, at = k / heads * dim + head;
+    r.along[k] = cdam_vector_dot(p->values_along + head, g + at, e->width);
+    r.constant[k] = cdam_vector_dot(p->values_constant + head, g + at, e->width);
+  }
+  return r;
+}
+
 static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
                      const struct cdam_cls_sum *sum) {
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, heads = arch->num_heads, ldt = e->layout.ld;
-  const float *wv = e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
+  const float *wv =
+      e->norm ? e->prepared->values : e->model->blocks[arch->depth - 1].qkv.weight + 2 * dim * dim;
   for (size_t h = 0; h < heads; h++)
     cdam_cls_product(n * chunk, dim, e->width, r->branch + h * e->width, dim,
                      wv + h * e->width * dim, dim, r->reading + h * dim, heads * dim, false);
   for (size_t i = 0; i < n; i++) {
-    struct reader w = make_reader(e, chunk * heads, r->reading + i * chunk * heads * dim);
+    struct reader w = value_reader(e, i, chunk);
     for (size_t p = 0; p < e->layout.panels; p++)
       read_panel(e, &w, i, p, r->reads + p * e->layout.panel);
     for (size_t t = 0; t < chunk; t++) {

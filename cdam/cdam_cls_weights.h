@@ -40,6 +40,9 @@ struct cdam_prepared {
   float *back;                     /* [mlp_dim, dim]: W_1 diag(scale1 * norm2's weights) W_p */
   float *back_mean;                /* [mlp_dim]: W_1 times norm2's weights */
   float *fc1_constant;             /* [mlp_dim]: what enters GELU where norm2's z is zero */
+  float *values;                   /* [dim, dim]: W_v times norm1's weights */
+  float *values_along;             /* [dim]: sums of its rows */
+  float *values_constant;          /* [dim]: W_v times norm1's bias */
   pthread_mutex_t lock;            /* of the pool */
   struct lc_arena pool[CDAM_POOL]; /* base NULL: empty */
 };

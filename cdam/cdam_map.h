@@ -4,6 +4,7 @@
 #ifndef CDAM_MAP_H
 #define CDAM_MAP_H
 
+#include "cdam_prepared.h"
 #include "cdam_target.h"
 #include "vit_forward.h"
 
@@ -38,8 +39,10 @@ void cdam_maps_clear(struct cdam_maps *maps);
  * sum_j T_ij df/dT_ij, the gradient taken at that tensor (the residual branch is not included), CLS
  * and registers dropped, sign kept. trace needs last_input. maps: [trace->batch, n_targets, grid].
  * Any of routed and content may be NULL; they get the two parts whose sum is CDAM: attention
- * re-routed through the keys, and content through the values. docs/cdam.md derives the form. */
+ * re-routed through the keys, and content through the values. docs/cdam.md derives the form.
+ * prepared: of this model; NULL: made for this call. */
 LC_MUST_CHECK lc_status cdam_closed_form(const struct vit_model *model,
+                                         struct cdam_prepared *prepared,
                                          const struct vit_trace *trace,
                                          const struct cdam_target *targets, size_t n_targets,
                                          struct cdam_maps *maps, struct cdam_maps *routed,

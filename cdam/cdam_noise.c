@@ -95,29 +95,30 @@ static inline __attribute__((always_inline)) float normal_of(uint32_t word) {
   return z;
 }
 
-/* out[n] = x[n] + factor * the draw, in chunks of one step of all generators. */
+/* plus, minus = x +- factor * the draw, in chunks of one step of all generators. */
 struct fill {
   uint32_t state[4][LANES];
   const float *x;
   float factor;
 };
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define FUSED_CLONES __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define FUSED_CLONES
-#endif
-
-FUSED_CLONES static void fill_plain(struct fill *f, size_t chunks, float *out) {
+/* In C, made for several instruction sets below. */
+static inline __attribute__((always_inline)) void fill_any(struct fill *f, size_t chunks,
+                                                           float *plus, float *minus) {
   for (size_t c = 0; c < chunks; c++) {
     const float *x = f->x + c * LANES;
+    float draw[LANES];
 #pragma omp simd
     for (size_t i = 0; i < LANES; i++) {
       uint32_t word;
       STEP(f->state[0][i], f->state[1][i], f->state[2][i], f->state[3][i], word);
-      out[c * LANES + i] = __builtin_fmaf(f->factor, normal_of(word), x[i]);
+      draw[i] = normal_of(word);
+      plus[c * LANES + i] = __builtin_fmaf(f->factor, draw[i], x[i]);
     }
+    if (!minus) continue;
+#pragma omp simd
+    for (size_t i = 0; i < LANES; i++)
+      minus[c * LANES + i] = __builtin_fmaf(-f->factor, draw[i], x[i]);
   }
 }
 
@@ -144,7 +145,7 @@ WIDE static inline __attribute__((always_inline)) __m512 normals_of(__m512i word
   return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(_mm512_castps_si512(z), word, sign, TOGGLE));
 }
 
-WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {
+WIDE static void fill_wide(struct fill *f, size_t chunks, float *plus, float *minus) {
   __m512i s0 = _mm512_loadu_si512(f->state[0]), s1 = _mm512_loadu_si512(f->state[1]);
   __m512i s2 = _mm512_loadu_si512(f->state[2]), s3 = _mm512_loadu_si512(f->state[3]);
   const __m512 factor = _mm512_set1_ps(f->factor);
@@ -155,8 +156,9 @@ WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {
     s1 = _mm512_ternarylogic_epi32(s1, s2, old0, XOR3);
     s2 = _mm512_ternarylogic_epi32(s2, old0, _mm512_slli_epi32(old1, 9), XOR3);
     s3 = _mm512_rol_epi32(_mm512_xor_si512(s3, old1), 11);
-    const __m512 x = _mm512_loadu_ps(f->x + c * LANES);
-    _mm512_storeu_ps(out + c * LANES, _mm512_fmadd_ps(factor, normals_of(word), x));
+    const __m512 x = _mm512_loadu_ps(f->x + c * LANES), draw = normals_of(word);
+    _mm512_storeu_ps(plus + c * LANES, _mm512_fmadd_ps(factor, draw, x));
+    if (minus) _mm512_storeu_ps(minus + c * LANES, _mm512_fnmadd_ps(factor, draw, x));
   }
   _mm512_storeu_si512(f->state[0], s0);
   _mm512_storeu_si512(f->state[1], s1);
@@ -164,36 +166,47 @@ WIDE static void fill_wide(struct fill *f, size_t chunks, float *out) {
   _mm512_storeu_si512(f->state[3], s3);
 }
 
-static bool wide(void) {
-  return __builtin_cpu_supports("avx512f");
+__attribute__((target("avx2,fma"))) static void fill_half(struct fill *f, size_t chunks,
+                                                          float *plus, float *minus) {
+  fill_any(f, chunks, plus, minus);
+}
+
+static void fill(struct fill *f, size_t chunks, float *plus, float *minus) {
+  if (__builtin_cpu_supports("avx512f"))
+    fill_wide(f, chunks, plus, minus);
+  else if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    fill_half(f, chunks, plus, minus);
+  else
+    fill_any(f, chunks, plus, minus);
 }
 #else
-#define fill_wide fill_plain
-static bool wide(void) {
-  return false;
+static void fill(struct fill *f, size_t chunks, float *plus, float *minus) {
+  fill_any(f, chunks, plus, minus);
 }
 #endif
 
-void cdam_noise_add(uint64_t seed, const char *purpose, uint64_t index, const float *x,
-                    float factor, float *out, size_t n) {
+static struct fill start(uint64_t seed, const char *purpose, uint64_t index, const float *x,
+                         float factor) {
   struct lc_random random;
   struct fill f = {.x = x, .factor = factor};
   lc_random_init(&random, seed, purpose, index);
   for (size_t i = 0; i < LANES; i++)
     for (size_t word = 0; word < 4; word++) f.state[word][i] = lc_random_u32(&random);
-  void (*const fill)(struct fill *, size_t, float *) = wide() ? fill_wide : fill_plain;
-  size_t whole = n / LANES * LANES;
-  fill(&f, n / LANES, out);
-  if (whole == n) return;
-  /* The last chunk is drawn whole and cut. */
-  float from[LANES] = {0}, to[LANES];
-  memcpy(from, x + whole, (n - whole) * sizeof *x);
-  f.x = from;
-  fill(&f, 1, to);
-  memcpy(out + whole, to, (n - whole) * sizeof *out);
+  return f;
+}
+
+void cdam_noise_pair(uint64_t seed, const char *purpose, uint64_t index, const float *x,
+                     float factor, float *plus, float *minus, size_t n) {
+  struct fill f = start(seed, purpose, index, x, factor);
+  fill(&f, n / LANES, plus, minus);
 }
 
 void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *out, size_t n) {
-  memset(out, 0, n * sizeof *out);
-  cdam_noise_add(seed, purpose, index, out, 1, out, n);
+  const float zero[LANES] = {0};
+  struct fill f = start(seed, purpose, index, zero, 1);
+  for (size_t i = 0; i < n; i += LANES) {
+    float step[LANES];
+    fill(&f, 1, step, NULL);
+    memcpy(out + i, step, (n - i < LANES ? n - i : LANES) * sizeof *out);
+  }
 }

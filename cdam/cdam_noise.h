@@ -14,9 +14,10 @@
 /* out[n]: independent standard normals. */
 void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *out, size_t n);
 
-/* out[n] = x[n] + factor * the same draw; out may be x. */
-void cdam_noise_add(uint64_t seed, const char *purpose, uint64_t index, const float *x,
-                    float factor, float *out, size_t n);
+/* plus[n] = x[n] + factor * independent standard normals, n a multiple of 16; minus[n] = x[n] less
+ * the same, or NULL. plus may be x where minus is NULL. */
+void cdam_noise_pair(uint64_t seed, const char *purpose, uint64_t index, const float *x,
+                     float factor, float *plus, float *minus, size_t n);
 
 /* The generator's next word, for the test against the published ones. */
 uint32_t cdam_xoshiro128pp(uint32_t state[4]);

@@ -67,6 +67,20 @@ static void take_units(struct cdam_prepared *p) {
   }
 }
 
+/* Values with norm1 folded into them. */
+static void take_values(struct cdam_prepared *p) {
+  const struct vit_arch *arch = &p->model->arch;
+  const struct vit_block *block = &p->model->blocks[arch->depth - 1];
+  size_t dim = arch->embed_dim;
+  for (size_t k = 0; k < dim; k++) {
+    const float *weight = block->qkv.weight + (2 * dim + k) * dim;
+    float *to = p->values + k * dim;
+    cdam_vector_multiply(weight, block->norm1.weight, dim, to);
+    p->values_along[k] = cdam_vector_sum(to, dim);
+    p->values_constant[k] = cdam_vector_dot(weight, block->norm1.bias, dim);
+  }
+}
+
 struct job {
   struct cdam_prepared *prepared;
   float *scratch; /* [units or mlp_dim, dim] */
@@ -113,6 +127,7 @@ static lc_status make_products(struct cdam_prepared *p, struct lc_error *err) {
   struct job job = {.prepared = p};
   LC_TRY(lc_alloc(&job.scratch, (most + 1) * dim, sizeof(float), err));
   take_units(p);
+  take_values(p);
   lc_parallel_for(tasks(p->units), carry_units, &job);
   float *ones = job.scratch + most * dim;
   for (size_t k = 0; k < dim; k++) ones[k] = 1;
@@ -133,6 +148,9 @@ static void lay_out(struct cdam_prepared *p, struct lc_arena *arena) {
   p->back = lc_arena_floats(arena, mlp * dim);
   p->back_mean = lc_arena_floats(arena, mlp);
   p->fc1_constant = lc_arena_floats(arena, mlp);
+  p->values = lc_arena_floats(arena, dim * dim);
+  p->values_along = lc_arena_floats(arena, dim);
+  p->values_constant = lc_arena_floats(arena, dim);
 }
 
 lc_status cdam_prepared_init(struct cdam_prepared **prepared, const struct vit_model *model,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cdam_cls.h"
+#include "cdam_cls_weights.h"
 #include "cdam_noise.h"
 #include "cdam_vector.h"
 #include "lc_parallel.h"
@@ -28,12 +29,13 @@ struct job {
   const struct cdam_settings *settings;
   const struct vit_norm *norm;
   struct cdam_cls_layout layout;
-  bool on_normed;  /* noise or scaling act on the normed tokens */
-  size_t samples;  /* inputs of one image */
-  size_t group;    /* inputs of one call of the engine */
-  size_t groups;   /* of one image; one when the inputs are whole images */
-  size_t map_size; /* scores of one image */
-  float *partial;  /* [image, group, map_size]: sums of groups; NULL when samples is 1 */
+  bool on_normed;        /* noise or scaling act on the normed tokens */
+  size_t samples;        /* inputs of one image */
+  size_t group;          /* inputs of one call of the engine */
+  size_t groups;         /* of one image; one when the inputs are whole images */
+  size_t map_size;       /* scores of one image */
+  struct lc_arena arena; /* holds all buffers that follow */
+  float *partial;        /* [image, group, map_size]: sums of groups; NULL for whole images */
   struct worker *workers;
   /* What the inputs of one image share, for `many` images from `first` on. */
   size_t first, many;
@@ -42,15 +44,6 @@ struct job {
   float *rstd;            /* [many, layout.ld] */
   float *zero, *one;      /* [dim] */
 };
-
-/* Largest and smallest value of [tokens, dim]. */
-static void range_of(const float *x, size_t count, float *low, float *high) {
-  *low = *high = x[0];
-  for (size_t i = 0; i < count; i++) {
-    *low = x[i] < *low ? x[i] : *low;
-    *high = x[i] > *high ? x[i] : *high;
-  }
-}
 
 static const float *input_of(const struct job *job, size_t image) {
   return job->task->trace->last_input +
@@ -100,14 +93,14 @@ static void share_noisy(const struct job *job, size_t image, size_t panel, float
   const float *input = input_of(job, image);
   if (!job->on_normed) {
     centred_panel(job, input, panel, out);
-    range_of(input + before * dim, used * dim, range, range + 1);
+    cdam_vector_range(input + before * dim, used * dim, range, range + 1);
     return;
   }
   normed_panel(job, input, panel, out);
-  range_of(out, used, range, range + 1);
+  cdam_vector_range(out, used, range, range + 1);
   for (size_t k = 1; k < dim; k++) {
     float low, high;
-    range_of(out + k * width, used, &low, &high);
+    cdam_vector_range(out + k * width, used, &low, &high);
     range[0] = low < range[0] ? low : range[0];
     range[1] = high > range[1] ? high : range[1];
   }
@@ -124,21 +117,22 @@ static float spread_of(const struct job *job, size_t local) {
   return high - low;
 }
 
-/* out = the image's tokens with the noise of one sample. */
-static void noisy_panel(const struct job *job, const struct worker *w, size_t sample, size_t panel,
+/* out = the image's tokens with the noise of the sample that is input `place`. Samples come in
+ * pairs of opposite noise; the second one's tokens are made with the first one's. */
+static void noisy_panel(const struct job *job, const struct worker *w, size_t place, size_t panel,
                         float *out) {
   const struct cdam_settings *s = job->settings;
-  size_t size = panel_size(job);
-  const float *tokens = job->common + (w->local * job->layout.panels + panel) * size;
+  size_t size = panel_size(job), panels = job->layout.panels, sample = w->sample + place;
+  const float *tokens = job->common + (w->local * panels + panel) * size;
   if (s->noise) {
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
     cdam_vector_add(tokens, out, size, 1, out);
-    return;
+  } else if (sample % 2 == 0) {
+    float *opposite = sample + 1 < job->samples ? out + panels * size : NULL;
+    cdam_noise_pair(s->seed, "smooth-cdam", sample / 2 * panels + panel, tokens,
+                    (float)s->level * spread_of(job, w->local), out, opposite, size);
   }
-  float factor = (float)s->level * spread_of(job, w->local);
-  cdam_noise_add(s->seed, "smooth-cdam", sample * job->layout.panels + panel, tokens, factor, out,
-                 size);
 }
 
 /* One panel of one of the engine's inputs: an image's own, or a sample of one image. */
@@ -153,7 +147,7 @@ static void fill_panel(void *context, size_t place, size_t panel) {
   bool noisy = job->sampling->kind == CDAM_NOISY;
   const float *input = noisy ? w->input : w->input + place * job->layout.tokens * dim;
   if (noisy)
-    noisy_panel(job, w, w->sample + place, panel, out);
+    noisy_panel(job, w, place, panel, out);
   else
     centred_panel(job, input, panel, out);
   if (!job->on_normed)
@@ -273,7 +267,6 @@ static void collect(const struct job *job) {
 static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
   const struct cdam_task *task = job->task;
   bool scaled = job->sampling->kind == CDAM_SCALED;
-  size_t size = job->layout.panels * panel_size(job);
   LC_TRY(lc_alloc(&job->workers, n, sizeof *job->workers, err));
   for (size_t i = 0; i < n; i++) {
     struct worker *w = &job->workers[i];
@@ -285,27 +278,43 @@ static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
     w->engine.context = w;
     w->engine.norm = job->on_normed ? NULL : job->norm;
   }
+  return LC_OK;
+}
+
+static void lay_out(struct job *job, size_t jobs, struct lc_arena *arena) {
+  size_t size = job->layout.panels * panel_size(job), dim = job->task->model->arch.embed_dim;
+  job->partial = lc_arena_floats(arena, jobs * job->map_size);
+  job->common = lc_arena_floats(arena, job->many * size);
+  if (job->sampling->kind == CDAM_NOISY) {
+    job->range = lc_arena_floats(arena, job->many * job->layout.panels * 2);
+    return;
+  }
+  job->values = lc_arena_floats(arena, job->many * size);
+  job->rstd = lc_arena_floats(arena, job->many * job->layout.ld);
+  job->zero = lc_arena_floats(arena, dim);
+  job->one = lc_arena_floats(arena, dim);
+}
+
+/* What samples share and where they are added up. */
+static lc_status buffers_init(struct job *job, size_t jobs, struct lc_error *err) {
+  struct lc_arena counting;
   if (job->sampling->kind == CDAM_PLAIN) return LC_OK;
-  LC_TRY(lc_alloc(&job->common, job->many * size, sizeof(float), err));
-  if (!scaled) return lc_alloc(&job->range, job->many * job->layout.panels, 2 * sizeof(float), err);
-  LC_TRY(lc_alloc(&job->values, job->many * size, sizeof(float), err));
-  LC_TRY(lc_alloc(&job->rstd, job->many * job->layout.ld, sizeof(float), err));
-  size_t dim = task->model->arch.embed_dim;
-  LC_TRY(lc_alloc(&job->zero, 2 * dim, sizeof(float), err));
-  job->one = job->zero + dim;
-  for (size_t k = 0; k < dim; k++) job->one[k] = 1;
+  lc_arena_init_counting(&counting);
+  lay_out(job, jobs, &counting);
+  LC_TRY(cdam_prepared_take(job->task->prepared, counting.peak, &job->arena, err));
+  lay_out(job, jobs, &job->arena);
+  memset(job->partial, 0, jobs * job->map_size * sizeof *job->partial);
+  for (size_t k = 0; k < job->task->model->arch.embed_dim && job->one; k++) {
+    job->zero[k] = 0;
+    job->one[k] = 1;
+  }
   return LC_OK;
 }
 
 static void job_free(struct job *job, size_t n) {
   for (size_t i = 0; job->workers && i < n; i++) cdam_cls_free(&job->workers[i].engine);
   free(job->workers);
-  free(job->partial);
-  free(job->common);
-  free(job->values);
-  free(job->rstd);
-  free(job->zero);
-  free(job->range);
+  cdam_prepared_give(job->task->prepared, &job->arena);
 }
 
 static size_t divide_up(size_t a, size_t b) {
@@ -323,7 +332,7 @@ static size_t plan(struct job *job, size_t threads) {
   }
   job->groups =
       divide_up(job->samples, job->sampling->kind == CDAM_SCALED ? CDAM_GROUP : MOST_INPUTS);
-  job->group = divide_up(job->samples, job->groups);
+  job->group = divide_up(divide_up(job->samples, job->groups), 2) * 2; /* pairs stay together */
   job->many = images < threads ? images : threads;
   return images * job->groups;
 }
@@ -361,9 +370,7 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
             sampling->kind == CDAM_NOISY ? "one sample" : "two steps");
   if (task->trace->batch == 0) return LC_OK;
   size_t jobs = plan(&job, threads), n_workers = threads < jobs ? threads : jobs;
-  lc_status status = LC_OK;
-  if (sampling->kind != CDAM_PLAIN)
-    status = lc_alloc(&job.partial, jobs * job.map_size, sizeof(float), err);
+  lc_status status = buffers_init(&job, jobs, err);
   if (status == LC_OK) status = workers_init(&job, n_workers, err);
   if (status == LC_OK) {
     run_all(&job, jobs);

@@ -154,25 +154,49 @@ CDAM_CLONES void cdam_vector_through_slope(const float *restrict ones, const flo
   sums[1] = alongs[0];
 }
 
-CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
-                                     float eps, float *restrict mean, float *restrict rstd) {
-  for (size_t c = 0; c < columns; c += LANES) {
-    float sum[LANES] = {0}, squares[LANES] = {0};
-    for (size_t r = 0; r < rows; r++) {
-#pragma omp simd
-      for (size_t k = 0; k < LANES; k++) {
-        float value = x[r * columns + c + k];
-        sum[k] += value;
-        squares[k] += value * value;
-      }
-    }
-#pragma omp simd
-    for (size_t k = 0; k < LANES; k++) {
-      float m = sum[k] / (float)rows, variance = squares[k] / (float)rows - m * m;
-      mean[c + k] = m;
-      rstd[c + k] = 1 / sqrtf((variance > 0 ? variance : 0) + eps);
+typedef float lanes __attribute__((vector_size(sizeof(float) * LANES)));
+
+/* Sums of vectors of columns side by side: one alone would wait for its own last sum. */
+INLINE void some_moments(const float *x, size_t rows, size_t columns, const size_t vectors,
+                         float *sums, float *squares) {
+  enum { MOST = 4 };
+  lanes s[MOST] = {{0}}, q[MOST] = {{0}}, value;
+  for (size_t r = 0; r < rows; r++) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; v++) {
+      memcpy(&value, x + r * columns + v * LANES, sizeof value);
+      s[v] += value;
+      q[v] += value * value;
     }
   }
+  memcpy(sums, s, vectors * sizeof *s);
+  memcpy(squares, q, vectors * sizeof *q);
+}
+
+CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
+                                     float eps, float *restrict mean, float *restrict rstd) {
+  size_t c = 0;
+  for (; c + (size_t)4 * LANES <= columns; c += (size_t)4 * LANES)
+    some_moments(x + c, rows, columns, 4, mean + c, rstd + c);
+  for (; c < columns; c += LANES) some_moments(x + c, rows, columns, 1, mean + c, rstd + c);
+  float share = 1 / (float)rows;
+#pragma omp simd
+  for (size_t i = 0; i < columns; i++) {
+    float m = mean[i] * share, variance = rstd[i] * share - m * m;
+    mean[i] = m;
+    rstd[i] = 1 / sqrtf((variance > 0 ? variance : 0) + eps);
+  }
+}
+
+CDAM_CLONES void cdam_vector_range(const float *x, size_t n, float *low, float *high) {
+  float least = x[0], most = x[0];
+#pragma omp simd reduction(min : least) reduction(max : most)
+  for (size_t i = 0; i < n; i++) {
+    least = x[i] < least ? x[i] : least;
+    most = x[i] > most ? x[i] : most;
+  }
+  *low = least;
+  *high = most;
 }
 
 CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,

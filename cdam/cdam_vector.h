@@ -63,6 +63,8 @@ void cdam_vector_through_slope(const float *ones, const float *z, float mean, fl
  * columns' means must be small beside their deviations. */
 void cdam_vector_moments(const float *x, size_t rows, size_t columns, float eps, float *mean,
                          float *rstd);
+/* Smallest and largest of n numbers. */
+void cdam_vector_range(const float *x, size_t n, float *low, float *high);
 /* sum[i] += weight * max(0, a[i] * b[i]) */
 void cdam_vector_add_positive(const float *a, const float *b, size_t n, float weight, float *sum);
 /* out[i] = x[i] + factor * noise[i]; out may be noise. */

@@ -19,7 +19,8 @@ int lc_threads(void);
 /* True inside the body of a loop that runs on more than one thread. */
 bool lc_in_parallel(void);
 
-/* Calls body(context, i, worker) once for every i in [0, n), worker in [0, lc_threads()). */
+/* Calls body(context, i, worker) once for every i in [0, n), worker in [0, lc_threads()) and in
+ * [0, n). */
 void lc_parallel_for(size_t n, void (*body)(void *context, size_t i, int worker), void *context);
 
 #ifdef __cplusplus

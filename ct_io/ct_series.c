@@ -68,8 +68,13 @@ lc_status ct_index_choose(const struct ct_index *index, const char *uid,
     LC_FAIL(err, LC_ERR_GEOMETRY, "%s: series %s cannot be used: %s%s", refused->slices[0].path,
             refused->series_instance_uid, refused->reason,
             n_refused > 1 ? " (the others are refused too)" : "");
-  LC_FAIL(err, LC_ERR_NOT_FOUND, "no series %s among the %zu found", uid ? uid : "",
-          index->n_series);
+  struct lc_text text = {0};
+  list_candidates(index, NULL, false, &text);
+  lc_status status =
+      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "no series %s among the %zu found: %s",
+              uid ? uid : "", index->n_series, lc_text_get(&text));
+  lc_text_free(&text);
+  return status;
 }
 
 long ct_series_find_sop(const struct ct_series *series, const char *uid) {

@@ -113,6 +113,10 @@ const char *ct_transfer_syntax_name(const char *uid);
 long ct_series_find_sop(const struct ct_series *series, const char *uid);
 /* Index of the slice nearest to a patient point along the normal. */
 size_t ct_series_nearest_slice(const struct ct_series *series, const double lps_mm[3]);
+/* Whether slices seem to be missing: holes in the InstanceNumbers or in the positions of slices
+ * that are even otherwise, or a stack that is too short for lungs. Says in `signs` what it goes by;
+ * "" and false when there is no sign, or the geometry was refused before the slices were sorted. */
+bool ct_series_seems_incomplete(const struct ct_series *series, char *signs, size_t size);
 /* SHA-256 over UIDs and geometry of all slices in order: identifies the input in the store. */
 LC_MUST_CHECK lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
                                                struct lc_error *err);

@@ -1,4 +1,3 @@
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,35 +249,11 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(pl_stored_read(&stored, path, err));
   lc_status status = ct_index_choose(&e->index, stored.series_instance_uid, &series, err);
+  if (status == LC_ERR_NOT_FOUND)
+    lc_error_prefix(err, "%s: the input lacks the series that it was made from", stored.path);
   if (status == LC_OK) status = with_nodules(e, folder, &stored, series, err);
   pl_stored_free(&stored);
   if (status == LC_OK) e->done++;
-  return status;
-}
-
-static int not_hidden(const struct dirent *entry) {
-  return entry->d_name[0] != '.';
-}
-
-/* Adds the folders of series that a path means. */
-static lc_status find_results(const char *path, struct pl_list *folders, struct lc_error *err) {
-  char inside[LC_PATH_SIZE], store[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(store, path, PL_STORE_FILE, err));
-  if (lc_file_exists(store)) return pl_list_add(folders, path, err);
-  struct dirent **entries;
-  int n = scandir(path, &entries, not_hidden, alphasort);
-  if (n < 0) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such folder of results", path);
-  lc_status status = LC_OK;
-  size_t before = folders->n;
-  for (int i = 0; i < n; i++) {
-    if (status == LC_OK) status = lc_path_join(inside, path, entries[i]->d_name, err);
-    if (status == LC_OK) status = lc_path_join(store, inside, PL_STORE_FILE, err);
-    if (status == LC_OK && lc_file_exists(store)) status = pl_list_add(folders, inside, err);
-    free(entries[i]);
-  }
-  free(entries);
-  if (status == LC_OK && folders->n == before)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: holds no result (%s) of a series", path, PL_STORE_FILE);
   return status;
 }
 
@@ -313,7 +288,7 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
   struct pl_list folders = {0};
   lc_status status = LC_OK;
   for (size_t i = 0; i < arguments->results.n && status == LC_OK; i++)
-    status = find_results(arguments->results.items[i], &folders, err);
+    status = pl_stored_find(arguments->results.items[i], &folders, err);
   if (status == LC_OK)
     status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
                            arguments->inputs.n, NULL, err);

@@ -81,7 +81,8 @@ static void parse_peer(struct arguments *arguments, const char *arg, struct argp
   char *at = strchr(arguments->peer, '@'), *colon = at ? strrchr(at, ':') : NULL;
   if (!at || at == arguments->peer || !colon || colon == at + 1 ||
       !lc_text_to_long(colon + 1, &port) || port < 1 || port > 65535) {
-    argp_error(state, "'%s' is no archive, expected AE_TITLE@HOST:PORT", arg);
+    argp_error(state, "'%s' is no archive, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
+               arg);
     return;
   }
   *at = *colon = '\0';

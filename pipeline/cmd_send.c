@@ -2,20 +2,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "lc_arena.h"
 #include "lc_log.h"
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_send.h"
 #include "pl_send_queue.h"
-#include "pl_table.h"
+#include "pl_send_table.h"
 
 struct arguments {
   struct pl_list paths, to, sets;
   const char *destinations, *outbox;
-  bool echo, status, list, retry, queue_only, overwrite, print_destination;
-  double wait_s;
+  bool echo, status, list, retry, queue_only, overwrite, print_destination, forget;
+  double wait_s, older_days;
   enum pl_table_form form;
 };
 
@@ -28,7 +28,9 @@ enum {
   KEY_QUEUE,
   KEY_ONCE,
   KEY_KEEP,
-  KEY_PRINT
+  KEY_PRINT,
+  KEY_FORGET,
+  KEY_OLDER
 };
 
 static const struct argp_option options[] = {
@@ -53,6 +55,11 @@ static const struct argp_option options[] = {
      4},
     {"status", KEY_STATUS, NULL, 0, "Show how it stands with each destination, send nothing", 4},
     {"list", KEY_LIST, NULL, 0, "Show each object of the outbox, send nothing", 4},
+    {"forget-sent", KEY_FORGET, NULL, 0,
+     "Remove from the outbox what has arrived, and is committed where that was asked for; send "
+     "nothing",
+     4},
+    {"older-than", KEY_OLDER, "DAYS", 0, "With --forget-sent: only what was queued before", 4},
     {"json", 'j', NULL, 0, "Tables as JSON", 5},
     {"csv", 'c', NULL, 0, "Tables as CSV", 5},
     {0}};
@@ -67,6 +74,12 @@ static void parse_wait(struct arguments *arguments, const char *arg, struct argp
   if (!lc_text_to_double(arg, &arguments->wait_s) || arguments->wait_s < 0 ||
       arguments->wait_s > 1e9)
     argp_error(state, "--wait is '%s', expected a number of seconds from 0 to 10^9", arg);
+}
+
+static void parse_days(struct arguments *arguments, const char *arg, struct argp_state *state) {
+  if (!lc_text_to_double(arg, &arguments->older_days) || arguments->older_days < 0 ||
+      arguments->older_days > 1e5)
+    argp_error(state, "--older-than is '%s', expected a number of days from 0 to 10^5", arg);
 }
 
 static error_t parse_flag(int key, struct arguments *arguments) {
@@ -98,6 +111,9 @@ static error_t parse_flag(int key, struct arguments *arguments) {
   case KEY_LIST:
     arguments->list = true;
     return 0;
+  case KEY_FORGET:
+    arguments->forget = true;
+    return 0;
   case 'j':
     arguments->form = PL_TABLE_JSON;
     return 0;
@@ -107,6 +123,18 @@ static error_t parse_flag(int key, struct arguments *arguments) {
   default:
     return ARGP_ERR_UNKNOWN;
   }
+}
+
+static void check_arguments(const struct arguments *arguments, const struct argp_state *state) {
+  int looks = arguments->echo + arguments->status + arguments->list + arguments->forget;
+  if (looks + arguments->print_destination > 1)
+    argp_error(state,
+               "--echo, --status, --list, --forget-sent and --print-destination exclude each "
+               "other");
+  if (looks > 0 && arguments->paths.n > 0)
+    argp_error(state, "--echo, --status, --list and --forget-sent take no files");
+  if (arguments->older_days >= 0 && !arguments->forget)
+    argp_error(state, "--older-than belongs to --forget-sent");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -127,14 +155,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   case 'w':
     parse_wait(arguments, arg, state);
     return 0;
+  case KEY_OLDER:
+    parse_days(arguments, arg, state);
+    return 0;
   case ARGP_KEY_ARG:
     keep(&arguments->paths, arg, state);
     return 0;
   case ARGP_KEY_END:
-    if (arguments->echo + arguments->status + arguments->list + arguments->print_destination > 1)
-      argp_error(state, "--echo, --status, --list and --print-destination exclude each other");
-    if ((arguments->echo || arguments->status || arguments->list) && arguments->paths.n > 0)
-      argp_error(state, "--echo, --status and --list take no files");
+    check_arguments(arguments, state);
     return 0;
   default:
     return parse_flag(key, arguments);
@@ -155,6 +183,7 @@ static const struct argp argp = {
            "  lungcdam send -d destinations.yaml --to pacs --wait 600 lungcdam-dicom\n"
            "  lungcdam send --status\n"
            "  lungcdam send                       try what waits in the outbox\n"
+           "  lungcdam send --forget-sent --older-than 30\n"
            "  lungcdam send --print-destination   all keys of a destination\n"
            "\n"
            "Sending twice does no harm. Passwords and tokens are read from a file or the "
@@ -187,20 +216,22 @@ static lc_status override(const struct arguments *arguments, struct pl_destinati
   return pl_destination_check(destination, err);
 }
 
-static lc_status no_such(const struct pl_destinations *known, const char *name,
-                         struct lc_error *err) {
-  const char *names[64];
-  size_t n = 0;
-  for (; n < known->n && n < 64; n++) names[n] = known->items[n].name;
-  const char *nearest = lc_text_nearest(name, names, n);
-  LC_FAIL(err, LC_ERR_NOT_FOUND, "no destination '%.100s'%s%s%s", name,
-          nearest ? ", the nearest is '" : "", nearest ? nearest : "", nearest ? "'" : "");
+static lc_status no_such(const struct sending *s, const char *name, struct lc_error *err) {
+  const char *file = s->arguments->destinations;
+  const char *outbox = s->outbox.sender_lock >= 0 ? s->outbox.folder : NULL;
+  struct lc_text where = {0};
+  if (file) lc_text_add(&where, "%.200s", file);
+  if (outbox) lc_text_add(&where, "%sthe outbox %.200s", file ? " with " : "", outbox);
+  lc_status status =
+      pl_destinations_unknown(&s->known, name, where.length ? lc_text_get(&where) : NULL, err);
+  lc_text_free(&where);
+  return status;
 }
 
 /* Takes a destination that the outbox keeps and the file does not have. */
 static lc_status choose(struct sending *s, const char *name, struct lc_error *err) {
   const struct pl_destination *found = pl_destinations_find(&s->known, name);
-  if (!found) return no_such(&s->known, name, err);
+  if (!found) return no_such(s, name, err);
   for (size_t i = 0; i < s->chosen.n; i++)
     if (strcmp(s->chosen.items[i].name, name) == 0) return LC_OK;
   s->chosen.items[s->chosen.n++] = *found;
@@ -260,113 +291,6 @@ static lc_status prepare_destinations(struct sending *s, struct lc_error *err) {
   return LC_OK;
 }
 
-/* -- tables --------------------------------------------------------------------------------- */
-
-static void put_time(struct pl_table *table, long long unix_ms) {
-  char text[32];
-  struct tm parts;
-  time_t seconds = (time_t)(unix_ms / 1000);
-  if (unix_ms <= 0 || !gmtime_r(&seconds, &parts)) {
-    pl_table_missing(table);
-    return;
-  }
-  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  pl_table_text(table, text);
-}
-
-static const struct pl_column status_columns[] = {
-    {"destination", "DESTINATION", false},
-    {"queued", "QUEUED", true},
-    {"sent", "SENT", true},
-    {"confirmed", "CONFIRMED", true},
-    {"refused", "REFUSED", true},
-    {"warnings", "WARNINGS", true},
-    {"damaged", NULL, true},
-    {"failures", "FAILURES", true},
-    {"next_try", "NEXT TRY", false},
-    {"last_failure", "LAST FAILURE", false},
-};
-
-static lc_status put_destination(struct sending *s, const char *name, struct pl_table *table,
-                                 struct lc_error *err) {
-  struct pl_entries entries;
-  struct pl_standing standing;
-  size_t count[PL_STATES] = {0}, warnings = 0;
-  long long next = 0;
-  LC_TRY(pl_outbox_list(&s->outbox, name, &entries, err));
-  pl_outbox_standing(&s->outbox, name, &standing);
-  for (size_t i = 0; i < entries.n; i++) {
-    const struct pl_entry *entry = &entries.items[i];
-    count[entry->state]++;
-    warnings += entry->warning;
-    if (!pl_send_final(&s->known, entry) && (next == 0 || entry->not_before_ms < next))
-      next = entry->not_before_ms;
-  }
-  if (standing.not_before_ms > next) next = standing.not_before_ms;
-  pl_table_text(table, name);
-  for (int k = 0; k < PL_STATES; k++) pl_table_integer(table, (long long)count[k]);
-  pl_table_integer(table, (long long)warnings);
-  pl_table_integer(table, (long long)entries.n_damaged);
-  pl_table_integer(table, standing.failures);
-  put_time(table, next);
-  pl_table_text(table, standing.text);
-  pl_entries_free(&entries);
-  return LC_OK;
-}
-
-static lc_status print_status(struct sending *s, struct lc_error *err) {
-  struct pl_table table;
-  lc_status status = LC_OK;
-  pl_table_init(&table, status_columns, sizeof status_columns / sizeof *status_columns);
-  for (size_t i = 0; i < s->chosen.n && status == LC_OK; i++)
-    status = put_destination(s, s->chosen.items[i].name, &table, err);
-  if (status == LC_OK) status = pl_table_print(&table, s->arguments->form, stdout, err);
-  pl_table_free(&table);
-  return status;
-}
-
-static const struct pl_column list_columns[] = {
-    {"destination", "DESTINATION", false},
-    {"SOPInstanceUID", "OBJECT", false},
-    {"state", "STATE", false},
-    {"attempts", "TRIES", true},
-    {"queued", "QUEUED", false},
-    {"next_try", "NEXT TRY", false},
-    {"warning", NULL, false},
-    {"reason", "REASON", false},
-    {"file", "FILE", false},
-    {"SOPClassUID", NULL, false},
-    {"StudyInstanceUID", NULL, false},
-    {"sha256", NULL, false},
-};
-
-static lc_status print_list(struct sending *s, struct lc_error *err) {
-  struct pl_table table;
-  struct pl_entries entries;
-  LC_TRY(pl_outbox_list(&s->outbox, NULL, &entries, err));
-  pl_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns);
-  for (size_t i = 0; i < entries.n; i++) {
-    const struct pl_entry *entry = &entries.items[i];
-    if (s->arguments->to.n > 0 && !pl_destinations_find(&s->chosen, entry->destination)) continue;
-    pl_table_text(&table, entry->destination);
-    pl_table_text(&table, entry->object.sop_instance_uid);
-    pl_table_text(&table, pl_state_names[entry->state]);
-    pl_table_integer(&table, entry->attempts);
-    put_time(&table, entry->queued_ms);
-    put_time(&table, entry->not_before_ms);
-    pl_table_bool(&table, entry->warning);
-    pl_table_text(&table, entry->text);
-    pl_table_text(&table, entry->source);
-    pl_table_text(&table, entry->object.sop_class_uid);
-    pl_table_text(&table, entry->object.study_instance_uid);
-    pl_table_text(&table, entry->sha256);
-  }
-  lc_status status = pl_table_print(&table, s->arguments->form, stdout, err);
-  pl_table_free(&table);
-  pl_entries_free(&entries);
-  return status;
-}
-
 /* -- the command ---------------------------------------------------------------------------- */
 
 static lc_status echo_all(const struct sending *s, struct lc_error *err) {
@@ -385,25 +309,44 @@ static lc_status echo_all(const struct sending *s, struct lc_error *err) {
   LC_FAIL(err, LC_ERR_NETWORK, "%zu of %zu destinations do not answer", failed, s->chosen.n);
 }
 
+/* Looks at every chosen destination: prospects[chosen.n]. */
+static lc_status look_ahead(struct sending *s, struct pl_prospect *prospects,
+                            struct lc_error *err) {
+  for (size_t k = 0; k < s->chosen.n; k++)
+    LC_TRY(pl_send_prospect(&s->outbox, &s->known, s->chosen.items[k].name, &prospects[k], err));
+  return LC_OK;
+}
+
+/* Why the objects of a destination wait: what failed just now, or that nothing was due. */
+static void explain(const char *name, const struct pl_prospect *before,
+                    const struct pl_prospect *after, long long began_ms, char *out, size_t size) {
+  char when[PL_TIME_SIZE];
+  bool tried = before->next_ms <= began_ms || after->next_ms != before->next_ms;
+  const char *lead = after->reason[0] ? ": " : "";
+  if (tried) {
+    snprintf(out, size, "%s%.500s", lead, after->reason);
+    return;
+  }
+  pl_send_time(when, after->next_ms);
+  snprintf(out, size, ": %s is not due until %s, --retry tries at once%s%s%.500s", name, when,
+           lead[0] ? "; last failure" : "", lead, after->reason);
+}
+
 /* What the outcome is called at the end. */
-static lc_status judge(struct sending *s, struct lc_error *err) {
+static lc_status judge(struct sending *s, const struct pl_prospect *before, long long began_ms,
+                       struct pl_prospect *after, struct lc_error *err) {
   size_t open = 0, refused = 0;
-  struct pl_standing standing, last = {0};
+  char why[700] = "";
+  LC_TRY(look_ahead(s, after, err));
   for (size_t k = 0; k < s->chosen.n; k++) {
-    struct pl_entries entries;
-    LC_TRY(pl_outbox_list(&s->outbox, s->chosen.items[k].name, &entries, err));
-    size_t before = open;
-    for (size_t i = 0; i < entries.n; i++) {
-      open += !pl_send_final(&s->known, &entries.items[i]);
-      refused += entries.items[i].state == PL_STATE_REFUSED;
-    }
-    pl_entries_free(&entries);
-    pl_outbox_standing(&s->outbox, s->chosen.items[k].name, &standing);
-    if (open > before && standing.failures > 0) last = standing;
+    open += after[k].open;
+    refused += after[k].refused;
+    if (after[k].open > 0) /* the last is told */
+      explain(s->chosen.items[k].name, &before[k], &after[k], began_ms, why, sizeof why);
   }
   if (open > 0 && !s->arguments->queue_only)
-    LC_FAIL(err, LC_ERR_NETWORK, "%zu objects wait in %s, nothing is lost%s%.500s", open,
-            s->outbox.folder, last.text[0] ? ": " : "", last.text);
+    LC_FAIL(err, LC_ERR_NETWORK, "%zu objects wait in %.200s, nothing is lost%s", open,
+            s->outbox.folder, why);
   if (s->queued.failed > 0 && s->queued.queued + s->queued.known == 0)
     LC_FAIL(err, s->queued.failed == 1 ? s->queued.worst : LC_ERR_PARTIAL,
             "none of %zu files could be queued", s->queued.failed);
@@ -412,6 +355,24 @@ static lc_status judge(struct sending *s, struct lc_error *err) {
   if (refused > 0)
     LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects are refused; 'lungcdam send --list' says why",
             refused);
+  return LC_OK;
+}
+
+static lc_status forget_sent(struct sending *s, struct lc_error *err) {
+  double days = s->arguments->older_days;
+  const char *and = days >= 0 ? ", queued more than " : "";
+  long long before_ms = pl_now_ms() + 1;
+  size_t sum = 0;
+  if (days >= 0) before_ms = pl_now_ms() - (long long)(86400e3 * days);
+  for (size_t k = 0; k < s->chosen.n; k++) {
+    size_t n;
+    LC_TRY(pl_outbox_forget(&s->outbox, s->chosen.items[k].name, before_ms, pl_send_final,
+                            &s->known, &n, err));
+    sum += n;
+  }
+  printf("%s: %zu objects that have arrived%s", s->outbox.folder, sum, and);
+  if (days >= 0) printf("%g days ago", days);
+  printf(" are forgotten\n");
   return LC_OK;
 }
 
@@ -429,6 +390,17 @@ static lc_status queue_all(struct sending *s, struct lc_error *err) {
   return LC_OK;
 }
 
+/* prospects[2 * chosen.n]: before and after. */
+static lc_status send_and_judge(struct sending *s, struct pl_prospect *prospects,
+                                struct lc_error *err) {
+  const struct pl_send_options how = {.wait_s = s->arguments->wait_s};
+  long long began_ms = pl_now_ms();
+  LC_TRY(look_ahead(s, prospects, err));
+  if (!s->arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
+  LC_TRY(pl_send_print_status(&s->outbox, &s->known, &s->chosen, s->arguments->form, err));
+  return judge(s, prospects, began_ms, prospects + s->chosen.n, err);
+}
+
 static lc_status work(struct sending *s, struct lc_error *err) {
   const struct arguments *arguments = s->arguments;
   bool look = arguments->status || arguments->list;
@@ -438,16 +410,21 @@ static lc_status work(struct sending *s, struct lc_error *err) {
     LC_TRY(pl_outbox_open(&s->outbox, arguments->outbox, false, err));
   LC_TRY(prepare_destinations(s, err));
   if (arguments->echo) return echo_all(s, err);
-  if (arguments->status) return print_status(s, err);
-  if (arguments->list) return print_list(s, err);
+  if (arguments->status)
+    return pl_send_print_status(&s->outbox, &s->known, &s->chosen, arguments->form, err);
+  if (arguments->list)
+    return pl_send_print_list(&s->outbox, &s->known, arguments->to.n > 0 ? &s->chosen : NULL,
+                              arguments->form, err);
+  if (arguments->forget) return forget_sent(s, err);
   LC_TRY(queue_all(s, err));
   if (arguments->retry)
     for (size_t i = 0; i < s->chosen.n; i++)
       LC_TRY(pl_outbox_retry(&s->outbox, s->chosen.items[i].name, err));
-  const struct pl_send_options how = {.wait_s = arguments->wait_s};
-  if (!arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
-  LC_TRY(print_status(s, err));
-  return judge(s, err);
+  struct pl_prospect *prospects;
+  LC_TRY(lc_alloc(&prospects, 2 * s->chosen.n + 1, sizeof *prospects, err));
+  lc_status status = send_and_judge(s, prospects, err);
+  free(prospects);
+  return status;
 }
 
 static lc_status print_destination(struct lc_error *err) {
@@ -467,7 +444,7 @@ static lc_status print_destination(struct lc_error *err) {
 }
 
 lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.outbox = "lungcdam-outbox"};
+  struct arguments arguments = {.outbox = "lungcdam-outbox", .older_days = -1};
   struct sending s = {.arguments = &arguments, .outbox = {.entries_lock = -1, .sender_lock = -1}};
   struct lc_error own;
   lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);

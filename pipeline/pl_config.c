@@ -229,7 +229,7 @@ static const struct argp_option options[] = {
     {"nodules", 'n', "FILE", 0,
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
     {"weights", 'w', "FILE", 0, "Weight file (safetensors)", 1},
-    {"output", 'o', "DIR", 0, "Folder of the results", 1},
+    {"output", 'o', "DIR", 0, "Folder of the results (default lungcdam-results)", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the configuration; may be repeated", 1},
     {0}};
 

@@ -17,6 +17,15 @@
 const char *const pl_biomarker_names[PL_BIOMARKERS] = {"subtlety",   "calcification", "margin",
                                                        "lobulation", "spiculation",   "diameter",
                                                        "texture",    "sphericity"};
+const char *const pl_biomarker_units[PL_BIOMARKERS] = {"", "", "", "", "", "mm", "", ""};
+
+const char *pl_output_unit(const char *name) {
+  const char *dot = strrchr(name, '.');
+  if (dot) name = dot + 1;
+  for (size_t b = 0; b < PL_BIOMARKERS; b++)
+    if (strcmp(name, pl_biomarker_names[b]) == 0) return pl_biomarker_units[b];
+  return "";
+}
 
 /* A file that is being read. */
 struct reader {

@@ -21,6 +21,11 @@
 /* "subtlety", "calcification", "margin", "lobulation", "spiculation", "diameter", "texture",
  * "sphericity": the order of a model's biomarker outputs. */
 extern const char *const pl_biomarker_names[PL_BIOMARKERS];
+/* What each is measured in: "mm", or "" for a mean rating. */
+extern const char *const pl_biomarker_units[PL_BIOMARKERS];
+/* The unit of an output with the name of a biomarker, alone or after its head ("diameter",
+ * "biomarkers.diameter"); "" for every other output. */
+const char *pl_output_unit(const char *name);
 
 struct pl_crop {
   double spacing_mm;

@@ -249,13 +249,35 @@ lc_status pl_destinations_add_address(struct pl_destinations *destinations, cons
   long long port;
   if (!at || at == address || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, &port) ||
       port < 1 || port > 65535)
-    LC_FAIL(err, LC_ERR_USAGE, "'%.200s' is not of the form AE_TITLE@HOST:PORT", address);
+    LC_FAIL(err, LC_ERR_USAGE,
+            "'%.200s' is no address, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
+            address);
   char title[64], host[256];
   snprintf(title, sizeof title, "%.*s", (int)(at - address), address);
   snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
   (*added)->port = port;
   LC_TRY(pl_schema_set_text(&pl_destination_schema, *added, "called_ae", title, err));
   return pl_schema_set_text(&pl_destination_schema, *added, "host", host, err);
+}
+
+lc_status pl_destinations_unknown(const struct pl_destinations *known, const char *name,
+                                  const char *where, struct lc_error *err) {
+  const char *names[64];
+  struct lc_text list = {0};
+  size_t n = known->n < 64 ? known->n : 64;
+  for (size_t i = 0; i < n; i++) {
+    names[i] = known->items[i].name;
+    lc_text_add(&list, "%s%s", i ? ", " : "", names[i]);
+  }
+  if (n < known->n) lc_text_add(&list, " and %zu more", known->n - n);
+  const char *nearest = lc_text_nearest(name, names, n);
+  lc_status status =
+      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "no destination '%.100s'%s%s%s; %s%s%s",
+              name, nearest ? ", the nearest is '" : "", nearest ? nearest : "", nearest ? "'" : "",
+              where ? where : "--destinations names a file of them",
+              !where ? "" : (n ? " has " : " has none"), lc_text_get(&list));
+  lc_text_free(&list);
+  return status;
 }
 
 /* -- checking ------------------------------------------------------------------------------- */

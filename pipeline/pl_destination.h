@@ -56,6 +56,12 @@ bool pl_destination_is_address(const char *text);
 struct pl_destination *pl_destinations_find(const struct pl_destinations *destinations,
                                             const char *name);
 
+/* LC_ERR_NOT_FOUND that says which there are: name is none of the destinations known, which come
+ * from `where` ("d.yaml"; NULL: nobody named a file). */
+LC_MUST_CHECK lc_status pl_destinations_unknown(const struct pl_destinations *known,
+                                                const char *name, const char *where,
+                                                struct lc_error *err);
+
 /* LC_ERR_CONFIG for what can never work; messages begin with the name. */
 LC_MUST_CHECK lc_status pl_destination_check(const struct pl_destination *destination,
                                              struct lc_error *err);

@@ -224,7 +224,8 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
                            .width = input->width,
                            .trace = &trace,
                            .targets = explain->targets,
-                           .n_targets = explain->n_targets};
+                           .n_targets = explain->n_targets,
+                           .prepared = explain->prepared};
   for (size_t i = 0; i < explain->n_estimators; i++) {
     struct cdam_maps maps;
     task.settings = &explain->effective[i];
@@ -248,6 +249,7 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
     cdam_estimator_request(explain->estimators[i], &request);
     effective_settings(explain, i);
   }
+  LC_TRY(cdam_prepared_init(&explain->prepared, &explain->model, err));
   LC_TRY(lc_alloc(&explain->logits, input->n * explain->n_outputs + 1, sizeof(float), err));
   LC_TRY(lc_alloc(&explain->cls_embedding, input->n * explain->model.arch.embed_dim, sizeof(float),
                   err));
@@ -274,6 +276,7 @@ lc_status pl_explain_new(struct pl_explain **explain, struct lc_error *err) {
 
 void pl_explain_free(struct pl_explain *explain) {
   if (!explain) return;
+  cdam_prepared_free(explain->prepared);
   vit_model_free(&explain->model);
   free(explain->targets);
   free(explain->input.images);

@@ -30,6 +30,7 @@ struct pl_explain_input {
 
 struct pl_explain {
   struct vit_model model;
+  struct cdam_prepared *prepared; /* of the model */
   const struct cdam_estimator *estimators[PL_EXPLAIN_MOST];
   size_t n_estimators;
   struct cdam_target *targets; /* outputs and differences, then the concept when there is one */

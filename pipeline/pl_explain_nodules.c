@@ -131,6 +131,21 @@ static lc_status take_stored(struct taking *taking, const struct pl_stored *stor
   return status == LC_OK ? finish(taking, err) : status;
 }
 
+/* A folder without a store: what was meant may lie in it. */
+static lc_status check_result(const char *folder, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  struct pl_list inside = {0};
+  LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
+  if (lc_file_exists(path)) return LC_OK;
+  LC_TRY(pl_stored_find(folder, &inside, err));
+  lc_status status =
+      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
+              "%s: holds the results of %zu series, expected the folder of one: --result %s%s",
+              folder, inside.n, inside.items[0], inside.n > 1 ? ", or another in it" : "");
+  pl_list_free(&inside);
+  return status;
+}
+
 lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
                                  const struct pl_list *keys, size_t first, size_t n,
                                  struct lc_error *err) {
@@ -139,6 +154,7 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
   struct pl_config config;
   struct pl_stored stored;
   struct taking taking;
+  LC_TRY(check_result(folder, err));
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(lc_path_join(settings, folder, "configuration.yaml", err));
   LC_TRY(pl_stored_read(&stored, path, err));

@@ -5,6 +5,7 @@
 
 #include "lc_arena.h"
 #include "lc_file.h"
+#include "pl_crops.h"
 #include "pl_explain.h"
 #include "pl_h5.h"
 #include "pl_summary.h"
@@ -228,10 +229,12 @@ static void value_caption(const struct pl_explain *explain, size_t image, size_t
   const struct cdam_target *t = &explain->targets[target];
   double value = cdam_target_value(t, &explain->model, explain->logits + image * explain->n_outputs,
                                    explain->cls_embedding + image * explain->model.arch.embed_dim);
+  const char *unit = t->kind == CDAM_OUTPUT ? pl_output_unit(t->name) : "";
   if (t->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&explain->model.arch, t->a))
     snprintf(out, size, "probability %.3f", 1 / (1 + exp(-value)));
   else
-    snprintf(out, size, "%s %.3f", t->kind == CDAM_CONCEPT ? "similarity" : "output", value);
+    snprintf(out, size, "%s %.3f%s%s", t->kind == CDAM_CONCEPT ? "similarity" : "output", value,
+             *unit ? " " : "", unit);
 }
 
 /* The grey image alone, as the model sees it. */

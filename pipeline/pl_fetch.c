@@ -25,13 +25,60 @@ static int by_uids(const void *a, const void *b) {
   return order ? order : strcmp(x->series.series_instance_uid, y->series.series_instance_uid);
 }
 
+/* What was asked for, and the series of the studies that were found, for a message. */
+struct asked {
+  size_t n_series;
+  struct pl_list modalities; /* each once */
+};
+
+static void add_key(struct lc_text *text, const char *name, const char *value) {
+  if (value) lc_text_add(text, "%s%s '%.64s'", text->length ? " and " : "", name, value);
+}
+
+static void add_list(struct lc_text *text, const char *name, const struct pl_list *list) {
+  for (size_t i = 0; i < list->n && i < 8; i++)
+    lc_text_add(text, "%s'%.64s'", i ? " or " : name, list->items[i]);
+}
+
+/* Nothing matches: says what was asked of whom, and what would match. */
+static lc_status nothing(const struct pl_fetch_options *options, const struct ct_matches *studies,
+                         const struct asked *asked, struct lc_error *err) {
+  const struct ct_peer *peer = &options->peer;
+  const struct ct_query *query = &options->query;
+  struct lc_text keys = {0}, rest = {0};
+  add_key(&keys, "AccessionNumber", query->accession_number);
+  add_key(&keys, "PatientID", query->patient_id);
+  add_key(&keys, "StudyInstanceUID", query->study_instance_uid);
+  add_key(&keys, "StudyDate", query->study_date);
+  if (studies->n == 0) {
+    lc_text_add(&rest,
+                "no such study: asked for %s; a key matches the whole value, with * for any "
+                "text and ? for any character",
+                lc_text_get(&keys));
+  } else {
+    lc_text_add(&rest, "no such series: %zu stud%s of %s %s %zu series", studies->n,
+                studies->n == 1 ? "y" : "ies", lc_text_get(&keys), studies->n == 1 ? "has" : "have",
+                asked->n_series);
+    add_list(&rest, " of modality ", &asked->modalities);
+    lc_text_add(&rest, "; asked for");
+    add_list(&rest, " modality ", &options->modalities);
+    add_list(&rest, " series ", &options->series);
+    lc_text_add(&rest, "; --list without -m and -s shows what there is");
+  }
+  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%.16s@%.200s:%d: %s",
+                             peer->called_ae, peer->host, peer->port, lc_text_get(&rest));
+  lc_text_free(&keys);
+  lc_text_free(&rest);
+  return status;
+}
+
 static bool passes(const struct pl_list *wanted, const char *text) {
   return wanted->n == 0 || pl_list_has(wanted, text);
 }
 
 static lc_status add_series(struct pl_fetch *fetch, const struct pl_fetch_options *options,
                             const struct ct_match *study, const struct ct_matches *series,
-                            struct lc_error *err) {
+                            struct asked *asked, struct lc_error *err) {
   struct pl_fetched *grown =
       realloc(fetch->items, (fetch->n + series->n + 1) * sizeof *fetch->items);
   if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu series", fetch->n + series->n);
@@ -39,6 +86,9 @@ static lc_status add_series(struct pl_fetch *fetch, const struct pl_fetch_option
   for (size_t i = 0; i < series->n; i++) {
     const struct ct_match *match = &series->items[i];
     char path[LC_PATH_SIZE];
+    asked->n_series++;
+    if (!pl_list_has(&asked->modalities, match->modality))
+      LC_TRY(pl_list_add(&asked->modalities, match->modality, err));
     if (!passes(&options->modalities, match->modality) ||
         !passes(&options->series, match->series_instance_uid))
       continue;
@@ -53,6 +103,7 @@ static lc_status list_all(struct ct_association *association, struct pl_fetch *f
                           const struct pl_fetch_options *options, struct lc_error *err) {
   struct ct_query query = options->query;
   struct ct_matches studies = {0};
+  struct asked asked = {0};
   query.level = CT_LEVEL_STUDY;
   lc_status status = ct_query_find(association, &query, &studies, err);
   for (size_t i = 0; status == LC_OK && i < studies.n; i++) {
@@ -61,13 +112,12 @@ static lc_status list_all(struct ct_association *association, struct pl_fetch *f
     struct ct_matches series = {0};
     status = pl_signal_check(err);
     if (status == LC_OK) status = ct_query_find(association, &inside, &series, err);
-    if (status == LC_OK) status = add_series(fetch, options, &studies.items[i], &series, err);
+    if (status == LC_OK)
+      status = add_series(fetch, options, &studies.items[i], &series, &asked, err);
     ct_matches_free(&series);
   }
-  if (status == LC_OK && fetch->n == 0)
-    status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%.16s@%.200s:%d: %s",
-                     options->peer.called_ae, options->peer.host, options->peer.port,
-                     studies.n ? "the study has no such series" : "no such study");
+  if (status == LC_OK && fetch->n == 0) status = nothing(options, &studies, &asked, err);
+  pl_list_free(&asked.modalities);
   ct_matches_free(&studies);
   return status;
 }

@@ -7,6 +7,7 @@
 
 #include "lc_arena.h"
 #include "lc_text.h"
+#include "pl_crops.h"
 #include "pl_summary.h"
 #include "pl_version.h"
 
@@ -15,6 +16,14 @@
 
 const char *pl_untrained_notice(const struct pl_provenance *provenance) {
   return provenance->trained ? "" : "UNTRAINED WEIGHTS";
+}
+
+static const char *unit_of(const struct cdam_target *target) {
+  return target->kind == CDAM_OUTPUT ? pl_output_unit(target->name) : "";
+}
+
+static const char *gap_of(const struct cdam_target *target) {
+  return *unit_of(target) ? " " : "";
 }
 
 void pl_prediction_text(const struct pl_result *result, size_t nodule, size_t target, char *out,
@@ -28,7 +37,7 @@ void pl_prediction_text(const struct pl_result *result, size_t nodule, size_t ta
   else if (vit_arch_output_is_logit(&result->model->arch, what->a))
     snprintf(out, size, "probability %.3f", (double)probability[what->a]);
   else
-    snprintf(out, size, "predicted %.2f", value);
+    snprintf(out, size, "predicted %.2f%s%s", value, gap_of(what), unit_of(what));
 }
 
 /* The nodule's value, and what this view alone says. */
@@ -44,7 +53,8 @@ static void caption(const struct pl_result *result, size_t nodule, size_t view, 
     snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.3f", all,
              (double)result->view_probability[at]);
   else
-    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.2f", all, (double)result->logits[at]);
+    snprintf(out, CAPTION_SIZE, "%s\nthis view alone %.2f%s%s", all, (double)result->logits[at],
+             gap_of(what), unit_of(what));
 }
 
 static void heading(const struct pl_result *result, size_t nodule, size_t view, char *out,

@@ -106,6 +106,7 @@ lc_status pl_job_open(struct pl_job *job, const struct pl_config *config, struct
 
 void pl_job_close(struct pl_job *job) {
   vit_workspace_free(&job->workspace);
+  cdam_prepared_free(job->prepared);
   vit_model_free(&job->model);
   free(job->targets);
   free(job->images);
@@ -272,8 +273,8 @@ static lc_status run_batch(struct pl_job *job, struct pl_result *result, size_t 
   struct cdam_maps part = result->maps; /* a window of the maps, borrowed */
   part.images = n;
   part.scores = cdam_maps_get(&result->maps, first, 0);
-  return cdam_closed_form(&job->model, &trace, job->targets, job->n_targets, &part, NULL, NULL,
-                          err);
+  return cdam_closed_form(&job->model, job->prepared, &trace, job->targets, job->n_targets, &part,
+                          NULL, NULL, err);
 }
 
 static float sigmoid(double logit) {
@@ -302,6 +303,7 @@ lc_status pl_job_cut(struct pl_job *job, struct pl_result *result, struct lc_err
 
 lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   LC_TRY(pl_job_cut(job, result, err));
+  if (!job->prepared) LC_TRY(cdam_prepared_init(&job->prepared, &job->model, err));
   size_t images = result->nodules.n_nodules * result->n_views;
   size_t batch = (size_t)job->config->model_batch;
   struct pl_progress progress;

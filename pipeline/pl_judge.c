@@ -27,6 +27,7 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   LC_TRY(vit_model_load(&judge->model, config->model_weights, NULL, err));
   LC_TRY(pl_model_check_finished(&judge->model, config->model_weights, err));
   LC_TRY(vit_model_hash(&judge->model, err));
+  LC_TRY(cdam_prepared_init(&judge->prepared, &judge->model, err));
   size_t pixels = (size_t)judge->recipe.data_pixels, patch = judge->model.arch.patch_size;
   if (pixels % patch != 0)
     LC_FAIL(err, LC_ERR_CONFIG,
@@ -175,6 +176,7 @@ void pl_judge_free(struct pl_judge *judge) {
   free(judge->features);
   pl_examples_free(&judge->examples);
   pl_crops_free(&judge->crops);
+  cdam_prepared_free(judge->prepared);
   vit_model_free(&judge->model);
   pl_recipe_free(&judge->recipe);
   *judge = (struct pl_judge){0};

@@ -78,6 +78,7 @@ struct pl_judge {
   const struct pl_judge_config *config;
   struct pl_recipe recipe; /* how images are made */
   struct vit_model model;
+  struct cdam_prepared *prepared; /* of the model */
   struct pl_crops crops;
   struct pl_examples examples;
   uint32_t *items; /* [n_items] of examples */

@@ -73,7 +73,8 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
                              .trace = trace,
                              .targets = judge->targets,
                              .n_targets = ask->n_targets,
-                             .settings = &settings};
+                             .settings = &settings,
+                             .prepared = ask->model == &judge->model ? judge->prepared : NULL};
     struct cdam_maps maps;
     LC_TRY(cdam_estimate(contestant->estimator, &task, &maps, err));
     lc_status status = take_maps(judge, ask, contestant->estimator, &maps, out, err);

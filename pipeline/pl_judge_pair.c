@@ -23,7 +23,7 @@ static double rating_of(const struct pl_judge *judge, size_t example, double *le
   if (strcmp(name, "malignancy") == 0) return crop->malignancy;
   for (size_t b = 0; b < PL_BIOMARKERS; b++)
     if (strcmp(name, pl_biomarker_names[b]) == 0) {
-      if (strcmp(name, "diameter") == 0) *least = LEAST_MM;
+      if (strcmp(pl_biomarker_units[b], "mm") == 0) *least = LEAST_MM;
       return crop->biomarkers[b];
     }
   return NAN;

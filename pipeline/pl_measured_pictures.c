@@ -221,8 +221,8 @@ static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scat
   else
     snprintf(s->subtitle, sizeof s->subtitle, "R\u00b2 %.2f (%.2f to %.2f)", r2->value, r2->low,
              r2->high);
-  bool mm = strcmp(pl_biomarker_names[b], "diameter") == 0;
-  snprintf(s->title, sizeof s->title, "%s%s", pl_biomarker_names[b], mm ? ", mm" : "");
+  const char *unit = pl_biomarker_units[b];
+  snprintf(s->title, sizeof s->title, "%s%s%s", pl_biomarker_names[b], *unit ? ", " : "", unit);
   s->series[0] = (struct pl_plot_series){
       .kind = PL_PLOT_LINE, .n = 2, .x = s->ends, .y = s->ends, .colour = PL_PLOT_GREY, .dash = 1};
   s->series[1] =

@@ -112,6 +112,16 @@ LC_MUST_CHECK lc_status pl_outbox_verify(struct pl_outbox *outbox, const struct 
 LC_MUST_CHECK lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination,
                                         struct lc_error *err);
 
+/* Removes the entries of objects that have arrived and were queued before a time: final, not
+ * refused, and confirmed where commitment was asked for. *n: how many. A stop in the middle leaves
+ * each entry whole or gone; what is sent again because its entry is gone does no harm. NULL: all
+ * destinations; final as for pl_outbox_tidy. */
+LC_MUST_CHECK lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination,
+                                         long long before_ms,
+                                         bool (*final)(const void *context,
+                                                       const struct pl_entry *entry),
+                                         const void *context, size_t *n, struct lc_error *err);
+
 /* -- the sender -- */
 
 /* True when this process is now the one that sends; the lock ends with the process. */

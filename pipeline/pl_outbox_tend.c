@@ -255,6 +255,41 @@ lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination, str
   return status;
 }
 
+/* -- what has arrived ----------------------------------------------------------------------- */
+
+static bool has_arrived(const struct pl_entry *entry, is_final final, const void *context) {
+  if (entry->state == PL_STATE_CONFIRMED) return true;
+  /* The destination may have been told since to do without the commitment that was asked for. */
+  return entry->state == PL_STATE_SENT && !entry->transaction_uid[0] && final(context, entry);
+}
+
+static lc_status forget_one(struct pl_outbox *outbox, const struct pl_entry *entry,
+                            struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  LC_TRY(pl_outbox_path(outbox, path, err, "entries/%s/%s.json", entry->destination,
+                        entry->object.sop_instance_uid));
+  return unlink(path) == 0 || errno == ENOENT ? LC_OK : lc_file_write_error(path, errno, err);
+}
+
+lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination, long long before_ms,
+                           is_final final, const void *context, size_t *n, struct lc_error *err) {
+  struct pl_entries entries;
+  *n = 0;
+  LC_TRY(pl_outbox_lock(outbox, err));
+  lc_status status = pl_outbox_list(outbox, destination, &entries, err);
+  if (status == LC_OK) {
+    for (size_t i = 0; i < entries.n && status == LC_OK; i++) {
+      const struct pl_entry *entry = &entries.items[i];
+      if (entry->queued_ms >= before_ms || !has_arrived(entry, final, context)) continue;
+      status = forget_one(outbox, entry, err);
+      *n += status == LC_OK;
+    }
+    pl_entries_free(&entries);
+  }
+  pl_outbox_unlock(outbox);
+  return status == LC_OK ? pl_outbox_sync(outbox, err) : status;
+}
+
 /* -- destinations --------------------------------------------------------------------------- */
 
 lc_status pl_outbox_keep_destination(struct pl_outbox *outbox,

@@ -17,7 +17,6 @@
 #define RIGHT 20.0
 #define TOP 34.0
 #define TOP_WITHOUT_TITLE 14.0
-#define SUBTITLE 17.0
 #define BOTTOM 54.0
 #define LEGEND_KEY 52.0 /* line and room around a legend's text */
 #define WORD_SLOPE 0.6  /* share of a word's length that it needs under the axis */
@@ -123,7 +122,8 @@ static struct pl_plot_place place_of(const struct page *page, size_t i) {
   struct pl_plot_place place = {.panel_x = x, .panel_top = top};
   place.left = x + LEFT;
   place.right = x + panel->width - RIGHT;
-  place.top = top - (panel->title ? TOP : TOP_WITHOUT_TITLE) - (panel->subtitle ? SUBTITLE : 0);
+  place.top = top - (panel->title ? TOP : TOP_WITHOUT_TITLE) - (panel->subtitle ? PL_PLOT_ROW : 0) -
+              (panel->legend == PL_PLOT_LEGEND_ABOVE ? PL_PLOT_ROW : 0);
   place.bottom = top - panel->height + (panel->x.label ? BOTTOM : BOTTOM - 20);
   pl_plot_ranges(panel, &place);
   if (panel->square) {

@@ -42,8 +42,7 @@ struct pl_plot_axis {
 enum pl_plot_legend {
   PL_PLOT_LEGEND_NONE = 0,
   PL_PLOT_LEGEND_RIGHT, /* beside the panel */
-  PL_PLOT_LEGEND_LOWER, /* inside, lower right */
-  PL_PLOT_LEGEND_UPPER  /* inside, upper right */
+  PL_PLOT_LEGEND_ABOVE  /* in one row over the panel, under its title and subtitle */
 };
 
 struct pl_plot_panel {

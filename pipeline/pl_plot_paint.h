@@ -24,6 +24,7 @@ enum {
 #define PL_PLOT_TITLE 14.0 /* sizes of text */
 #define PL_PLOT_LABEL 13.0
 #define PL_PLOT_SMALL 11.5
+#define PL_PLOT_ROW 17.0 /* height of a subtitle, or of a legend over the panel */
 
 /* Where one panel and its viewport lie on the page. */
 struct pl_plot_place {

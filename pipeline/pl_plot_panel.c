@@ -13,6 +13,7 @@
 #define RING_RADIUS 6.0
 #define WORDS_DEGREES 30.0
 #define LINE_HEIGHT 1.35
+#define LETTER_WIDTH 0.56 /* of an em, on average */
 
 void pl_plot_escape(const char *text, char *out, size_t size) {
   size_t n = 0;
@@ -236,21 +237,19 @@ static void draw_key(const struct pl_plot_series *series, double x, double y) {
 
 static void draw_legend(const struct pl_plot_panel *panel, const struct pl_plot_place *place) {
   double line = PL_PLOT_SMALL * LINE_HEIGHT, x = place->right + 14, y = place->top - line / 2;
-  size_t n = 0, longest = 0;
-  for (size_t s = 0; s < panel->n_series; s++) {
-    if (!panel->series[s].label) continue;
-    n++;
-    size_t length = strlen(panel->series[s].label);
-    longest = length > longest ? length : longest;
+  bool above = panel->legend == PL_PLOT_LEGEND_ABOVE;
+  if (above) {
+    x = place->left;
+    y = place->top + 11;
   }
-  if (panel->legend == PL_PLOT_LEGEND_LOWER || panel->legend == PL_PLOT_LEGEND_UPPER)
-    x = place->right - 44 - 0.56 * PL_PLOT_SMALL * (double)longest;
-  if (panel->legend == PL_PLOT_LEGEND_UPPER) y -= 8;
-  if (panel->legend == PL_PLOT_LEGEND_LOWER) y = place->bottom + 8 + line * ((double)n - 0.5);
   for (size_t s = 0; s < panel->n_series; s++) {
-    if (!panel->series[s].label) continue;
+    const char *label = panel->series[s].label;
+    if (!label) continue;
     draw_key(&panel->series[s], x, y);
-    y -= line;
+    if (above)
+      x += 52 + LETTER_WIDTH * PL_PLOT_SMALL * (double)strlen(label);
+    else
+      y -= line;
   }
 }
 
@@ -280,17 +279,17 @@ static void draw_labels(const struct pl_plot_panel *panel, const struct pl_plot_
     pl_plot_text(x + 3, place->bottom - 10, WORDS_DEGREES, 1, PL_PLOT_SMALL, false, PL_INK_TEXT,
                  panel->x.words[w]);
   }
+  double over = place->top + (panel->legend == PL_PLOT_LEGEND_ABOVE ? PL_PLOT_ROW : 0);
   if (panel->title)
-    pl_plot_text(place->left, place->top + (panel->subtitle ? 31 : 14), 0, 0, PL_PLOT_TITLE, true,
-                 PL_INK_TEXT, panel->title);
+    pl_plot_text(place->left, over + 14 + (panel->subtitle ? PL_PLOT_ROW : 0), 0, 0, PL_PLOT_TITLE,
+                 true, PL_INK_TEXT, panel->title);
   if (panel->subtitle)
-    pl_plot_text(place->left, place->top + 12, 0, 0, PL_PLOT_SMALL, false, PL_INK_TEXT,
-                 panel->subtitle);
+    pl_plot_text(place->left, over + 12, 0, 0, PL_PLOT_SMALL, false, PL_INK_TEXT, panel->subtitle);
   if (panel->x.label)
     pl_plot_text(middle, place->bottom - 38 - (words > 0 ? words * PL_PLOT_SMALL * 0.3 - 10 : 0), 0,
                  0.5, PL_PLOT_LABEL, false, PL_INK_TEXT, panel->x.label);
   if (panel->y.label)
-    pl_plot_text(place->left - 50, (place->bottom + place->top) / 2, 90, 0.5, PL_PLOT_LABEL, false,
+    pl_plot_text(place->left - 56, (place->bottom + place->top) / 2, 90, 0.5, PL_PLOT_LABEL, false,
                  PL_INK_TEXT, panel->y.label);
   if (empty(panel))
     pl_plot_text(middle, (place->bottom + place->top) / 2, 0, 0.5, PL_PLOT_LABEL, false,

@@ -36,6 +36,7 @@ static lc_status apply_item(struct pl_route *route, struct pl_entry *entry,
   entry->not_before_ms = 0;
   if (item->committed) {
     entry->state = PL_STATE_CONFIRMED;
+    if (!entry->warning) entry->text[0] = '\0'; /* why an earlier try failed matters no more */
     return pl_route_write(route, entry, err);
   }
   snprintf(text, sizeof text, "not committed, reason %04X: %s", (unsigned)item->reason,

@@ -18,25 +18,24 @@
 
 _Static_assert(sizeof(struct pl_serve_outcome) <= PIPE_BUF, "an outcome is one write to a pipe");
 
-/* Places that the series has nothing to do with. */
+/* Places that the series has nothing to do with. That no weights are given is for pl_job_open. */
 static lc_status check_places(const struct pl_config *config, struct lc_error *err) {
-  if (access(config->model_weights, R_OK) != 0)
-    LC_FAIL(err, LC_ERR_CONFIG, "%s: the weight file cannot be read: %s",
-            *config->model_weights ? config->model_weights : "--weights", strerror(errno));
+  if (*config->model_weights && access(config->model_weights, R_OK) != 0)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the weight file cannot be read: %s", config->model_weights,
+            strerror(errno));
   if (strcmp(config->nodules_source, "auto") != 0 && access(config->nodules_source, R_OK) != 0)
-    LC_FAIL(err, LC_ERR_CONFIG, "%s: the nodules cannot be read: %s", config->nodules_source,
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", config->nodules_source,
             strerror(errno));
   return LC_OK;
 }
 
 static lc_status check_all(const struct pl_config *config, struct lc_error *err) {
-  LC_TRY(check_places(config, err));
-  struct pl_output output;
-  LC_TRY(pl_output_open(&output, config->output_folder, err));
   struct pl_job job;
-  lc_status status = pl_job_open(&job, config, err);
-  if (status == LC_OK) pl_job_close(&job);
-  return status;
+  struct pl_output output;
+  LC_TRY(check_places(config, err));
+  LC_TRY(pl_job_open(&job, config, err));
+  pl_job_close(&job);
+  return pl_output_open(&output, config->output_folder, err);
 }
 
 static void tell(struct pl_serve_outcome *outcome, lc_status status, const struct lc_error *err) {
@@ -75,6 +74,28 @@ static bool is_environment(lc_status status) {
          status == LC_ERR_TENSOR || status == LC_ERR_TRUNCATED || status == LC_ERR_USAGE;
 }
 
+/* Says of a series that cannot be used, or whose nodule lies outside it, when slices seem to be
+ * missing: then the rest of them helps, and nothing else does. */
+static void add_incomplete(const struct pl_config *config, lc_status status, struct lc_error *err) {
+  const char *const *paths = (const char *const *)config->input_paths.items;
+  const struct ct_series *largest = NULL;
+  struct ct_index index = {0};
+  char signs[256];
+  if (status != LC_ERR_GEOMETRY && status != LC_ERR_OUTSIDE) return;
+  lc_log_level level = lc_log_get_level();
+  lc_log_set_level(LC_LOG_SILENT); /* all was told before */
+  lc_status read = ct_index_scan(&index, paths, config->input_paths.n, NULL, NULL);
+  lc_log_set_level(level);
+  for (size_t i = 0; read == LC_OK && i < index.n_series; i++)
+    if (!largest || index.series[i].n_slices > largest->n_slices) largest = &index.series[i];
+  if (largest && ct_series_seems_incomplete(largest, signs, sizeof signs)) {
+    size_t used = strlen(err->message);
+    snprintf(err->message + used, sizeof err->message - used,
+             "; probably incomplete: %s; send the rest", signs);
+  }
+  ct_index_free(&index);
+}
+
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
                   struct pl_serve_outcome *outcome) {
   struct lc_error err = {{0}};
@@ -85,15 +106,19 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
   own.input_series = only;
   identify(series_folder, outcome);
   lc_status status = check_places(config, &err);
-  if (status == LC_OK) {
+  bool places = status == LC_OK;
+  if (places) {
     struct pl_batch batch;
     status = pl_batch_run(&batch, &own, PL_EXISTING_RESUME, &err);
     outcome->n_done = batch.n_done;
     outcome->n_kept = batch.n_kept;
     pl_batch_free(&batch);
+    add_incomplete(&own, status, &err);
   }
   tell(outcome, status, &err);
-  outcome->is_environment = is_environment(status);
+  /* Anything may go away while the job runs. */
+  outcome->is_environment = is_environment(status) || !places ||
+                            (status == LC_ERR_NOT_FOUND && check_places(config, NULL) != LC_OK);
 }
 
 static bool write_outcome(int descriptor, const struct pl_serve_outcome *outcome) {

@@ -45,8 +45,7 @@ static lc_status choose(struct pl_destinations *chosen, const char *file, const 
     if (pl_destination_is_address(name))
       LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
     else if (!pl_destinations_find(chosen, name))
-      LC_FAIL(err, LC_ERR_NOT_FOUND, "no destination '%.100s'%s%s", name, file ? " in " : "",
-              file ? file : "; --destinations names a file of them");
+      return pl_destinations_unknown(chosen, name, file, err);
   }
   if (to->n > 0) leave_named(chosen, of_file, to);
   for (size_t i = 0; i < chosen->n; i++) {

@@ -72,11 +72,30 @@ static lc_status describe(const struct pl_serve_outcome *outcome, const char *wo
   return LC_OK;
 }
 
+/* Messages name files where the job found them; from now on they lie where the series goes. */
+static void relocate(const struct pl_serve_series *series, const char *name,
+                     enum pl_spool_place from, enum pl_spool_place to,
+                     struct pl_serve_outcome *outcome) {
+  char before[LC_PATH_SIZE], after[LC_PATH_SIZE];
+  struct lc_text text = {0};
+  pl_spool_path(series->spool, from, name, before);
+  pl_spool_path(series->spool, to, name, after);
+  const char *rest = outcome->message;
+  for (const char *found; (found = strstr(rest, before)); rest = found + strlen(before)) {
+    lc_text_add_bytes(&text, rest, (size_t)(found - rest));
+    lc_text_add(&text, "%s", after);
+  }
+  lc_text_add(&text, "%s", rest);
+  if (!text.failed) lc_text_copy(outcome->message, sizeof outcome->message, lc_text_get(&text));
+  lc_text_free(&text);
+}
+
 static lc_status finish(struct pl_serve_series *series, const char *name,
-                        const struct pl_serve_outcome *outcome, enum pl_spool_place from,
+                        struct pl_serve_outcome *outcome, enum pl_spool_place from,
                         enum pl_spool_place to, const char *word, const char *result) {
   struct lc_text text = {0};
   struct lc_error err;
+  relocate(series, name, from, to, outcome);
   lc_status status = describe(outcome, word, result, &text, &err);
   if (status == LC_OK)
     status = pl_spool_finish(series->spool, name, from, to, lc_text_get(&text), &err);
@@ -88,7 +107,7 @@ static lc_status finish(struct pl_serve_series *series, const char *name,
 }
 
 static void quarantine(struct pl_serve_series *series, const char *name,
-                       const struct pl_serve_outcome *outcome, enum pl_spool_place from) {
+                       struct pl_serve_outcome *outcome, enum pl_spool_place from) {
   if (finish(series, name, outcome, from, PL_SPOOL_QUARANTINE, "quarantined", NULL) == LC_OK)
     lc_log(LC_LOG_ERROR, "series %s: to quarantine as %s: %s (%s)", outcome->series_instance_uid,
            name, outcome->message, lc_status_name(outcome->status));
@@ -110,7 +129,7 @@ static void result_of(const struct pl_serve_series *series, const struct pl_serv
 }
 
 static void done(struct pl_serve_series *series, const char *name,
-                 const struct pl_serve_outcome *outcome) {
+                 struct pl_serve_outcome *outcome) {
   char result[LC_PATH_SIZE];
   result_of(series, outcome, result);
   if (outcome->status != LC_OK) {

@@ -1,5 +1,6 @@
 #include "pl_stored.h"
 
+#include <dirent.h>
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,4 +233,29 @@ struct ct_cube pl_stored_cube(const struct pl_stored *stored, size_t nodule) {
   struct ct_cube cube = {.edge = stored->edge, .spacing_mm = stored->spacing_mm};
   memcpy(cube.centre_mm, stored->centre_mm + 3 * nodule, sizeof cube.centre_mm);
   return cube;
+}
+
+static int not_hidden(const struct dirent *entry) {
+  return entry->d_name[0] != '.';
+}
+
+lc_status pl_stored_find(const char *path, struct pl_list *folders, struct lc_error *err) {
+  char inside[LC_PATH_SIZE], store[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(store, path, PL_STORE_FILE, err));
+  if (lc_file_exists(store)) return pl_list_add(folders, path, err);
+  struct dirent **entries;
+  int n = scandir(path, &entries, not_hidden, alphasort);
+  if (n < 0) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such folder of results", path);
+  lc_status status = LC_OK;
+  size_t before = folders->n;
+  for (int i = 0; i < n; i++) {
+    if (status == LC_OK) status = lc_path_join(inside, path, entries[i]->d_name, err);
+    if (status == LC_OK) status = lc_path_join(store, inside, PL_STORE_FILE, err);
+    if (status == LC_OK && lc_file_exists(store)) status = pl_list_add(folders, inside, err);
+    free(entries[i]);
+  }
+  free(entries);
+  if (status == LC_OK && folders->n == before)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: holds no result (%s) of a series", path, PL_STORE_FILE);
+  return status;
 }

@@ -8,6 +8,7 @@
 #include "ct_cube.h"
 #include "lc_file.h"
 #include "lc_hash.h"
+#include "pl_schema.h"
 
 #define PL_STORED_NAME 65 /* 64 bytes and the final zero */
 
@@ -40,6 +41,10 @@ struct pl_stored {
 LC_MUST_CHECK lc_status pl_stored_read(struct pl_stored *stored, const char *path,
                                        struct lc_error *err);
 void pl_stored_free(struct pl_stored *stored);
+/* Adds the folders of series that a path means: itself, or those in an output folder of a run, by
+ * name. LC_ERR_NOT_FOUND for a path that is no folder, or has no result in it. */
+LC_MUST_CHECK lc_status pl_stored_find(const char *path, struct pl_list *folders,
+                                       struct lc_error *err);
 /* The voxels of all cubes in HU, [nodule, z, y, x]: free(*hu). */
 LC_MUST_CHECK lc_status pl_stored_read_hu(const struct pl_stored *stored, float **hu,
                                           struct lc_error *err);

@@ -202,7 +202,7 @@ static lc_status draw(const struct pl_training_log *log, const struct pl_runlog_
                                           .height = 340,
                                           .series = loss,
                                           .n_series = 2,
-                                          .legend = PL_PLOT_LEGEND_UPPER},
+                                          .legend = PL_PLOT_LEGEND_ABOVE},
                                          {.title = auroc_title,
                                           .x = {.label = "epoch"},
                                           .y = {.label = "AUROC"},

@@ -100,7 +100,10 @@ INLINE void tile(const int R, const int V, size_t k, const float *a, size_t a_ro
   if (a_col == 1 && ahead)
     for (; p + 16 <= k; p += 16) {
 #pragma GCC unroll 32
-      for (int i = 0; i < R; i++) __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 3);
+      for (int i = 0; i < R; i++) {
+        __builtin_prefetch(ahead + (size_t)i * a_row + p, 0, 2);
+        __builtin_prefetch(a + (size_t)i * a_row + 32, 0, 3);
+      }
       for (int q = 0; q < 16; q++) {
         step(R, V, a, a_row, b, sum);
         a += a_col;

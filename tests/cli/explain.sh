@@ -240,6 +240,9 @@ with h5py.File(sys.argv[1]) as run, h5py.File(sys.argv[2]) as maps:
     assert ours.shape == theirs.shape and np.abs(theirs).max() > 0
     assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
 PYTHON
+expect 4 "$work/results: holds the results of 1 series, expected the folder of one: --result $result" \
+  explain -w "$work/run.safetensors" --result "$work/results" -o "$work/none"
+expect 4 "holds no result" explain -w "$work/run.safetensors" --result "$work/patient" -o "$work/none"
 expect 20 "no more than --first" explain -w "$work/run.safetensors" --result "$result" --first 99 \
   -o "$work/none"
 expect 2 "belong to --input" explain -w "$work/run.safetensors" --result "$result" --series all \

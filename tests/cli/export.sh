@@ -73,6 +73,10 @@ one_line
 nothing_in "$work/no"
 "$program" phantom -o "$work/other" --matrix 64 --seed 4 >/dev/null 2>&1 || fail "phantom"
 expect 4 "$uid" export -i "$work/other" -o "$work/no" "$work/results"
+one_line
+other=$(basename "$(dirname "$(find "$work/other" -name '*.dcm' | head -n 1)")")
+grep -q "results.h5: the input lacks the series.* among the 1 found: $other (PHANTOM-4-0001, " \
+  "$work/err" || fail "not said which series there is: $(cat "$work/err")"
 nothing_in "$work/no"
 
 # the same series with a slice taken away, and another annotation beside it

@@ -96,8 +96,12 @@ try_archive() { # try_archive NAME ADDRESS
   same_series "$out-move-1" "$first"
 
   # what cannot be
-  expect 4 "no such study" fetch "$archive" --accession NOTHING -o "$out-none"
-  expect 4 "no such series" fetch "$archive" -A ACC-1 -m MR -o "$out-none"
+  expect 4 "no such study: asked for AccessionNumber 'NOTHING'" fetch "$archive" --accession NOTHING \
+    -o "$out-none"
+  grep -qF "$archive: " "$work/err" || fail "$name: not said whom: $(cat "$work/err")"
+  expect 4 "1 study of AccessionNumber 'ACC-1' has 2 series of modality" fetch "$archive" -A ACC-1 \
+    -m MR -o "$out-none"
+  grep -q "'CT'.*; asked for modality 'MR'" "$work/err" || fail "$name: $(cat "$work/err")"
   expect 22 "" fetch "$archive" -P PHANTOM-11-0002 --aet STRANGER --move 0 --listen 127.0.0.1 \
     -o "$out-none"
   grep -q "C-MOVE was refused with status 0x" "$work/err" || fail "$name: $(cat "$work/err")"
@@ -141,5 +145,6 @@ stop "$orthanc"
 expect 2 "which study?" fetch "ORTHANC@localhost:104"
 expect 2 "which archive?" fetch -A 1
 expect 2 "is no archive" fetch localhost:104 -A 1
+expect 2 "a port from 1 to 65535" fetch PACS@localhost:99999 -A 1
 expect 2 "a key has no backslash" fetch "$archive" -A 'a\b'
 finish

@@ -51,12 +51,42 @@ expect 21 "1 files could not be queued" send -b "$work/outbox2" --to "PACS@local
 expect 5 "2-text.txt: is not a DICOM file" send -b "$work/outbox2" "$work/mixed/2-text.txt"
 expect 4 "nowhere" send -b "$work/outbox2" "$work/nowhere"
 stop "$archive"
+every_reason() { # every_reason OUTBOX TEXT: each object of the list has a reason, one has this one
+  "$program" send -b "$work/$1" --list --json >"$work/out"
+  grep -q '"reason": ""' "$work/out" && fail "$1: an object without a reason: $(cat "$work/out")"
+  grep -qF "\"reason\": \"$2\"" "$work/out" || fail "$1: no reason '$2': $(cat "$work/out")"
+}
+every_reason outbox "stored"
+expect 0 "" send -b "$work/queued" --queue --to "PACS@localhost:$port" "$one"
+every_reason queued "not tried yet"
+
+# -- what has arrived can be forgotten, and nothing else
+expect 0 "0 objects that have arrived, queued more than 1 days ago" send -b "$work/outbox" \
+  --forget-sent --older-than 1
+expect 2 "belongs to --forget-sent" send -b "$work/outbox" --older-than 1
+expect 2 "take no files" send -b "$work/outbox" --forget-sent "$one"
+expect 0 "0 objects that have arrived are forgotten" send -b "$work/queued" --forget-sent
+[ "$(count queued queued)" -eq 1 ] || fail "what waits was forgotten"
+expect 0 "$objects objects that have arrived are forgotten" send -b "$work/outbox" --forget-sent
+[ "$(count outbox sent)" -eq 0 ] || fail "not forgotten: $(cat "$work/out")"
+expect 0 "0 objects that have arrived" send -b "$work/outbox" --forget-sent
 
 # -- nobody is there: all waits, and arrives when somebody is
 expect 22 "cannot connect: Connection refused" send -b "$work/later" "${to[@]}" \
   --to "PACS@localhost:$port" "$work/phantom"
 expect 22 "$objects objects wait in" send -b "$work/later" --once
 [ "$(count later queued)" -eq "$objects" ] || fail "something was lost"
+# What is not due is not tried, and told so; with the time and the reason.
+expect 22 "" send -b "$work/later" --set retry.first_s=3600 --set retry.most_s=3600 --retry
+expect 22 "PACS_localhost_$port is not due until 2" send -b "$work/later"
+grep -qF "; last failure: PACS@localhost:$port: cannot connect: Connection refused" "$work/err" ||
+  fail "no reason: $(cat "$work/err")"
+grep -q "next try in" "$work/err" && fail "it was tried all the same: $(cat "$work/err")"
+"$program" send -b "$work/later" --list --json >"$work/out"
+[ "$(grep -c '"reason": "PACS@localhost.*Connection refused"' "$work/out")" -eq "$objects" ] ||
+  fail "no reason in the list: $(cat "$work/out")"
+[ "$(grep -c '"next_try": "20' "$work/out")" -eq "$objects" ] || fail "no time in the list"
+expect 22 "" send -b "$work/later" "${to[@]}" --retry
 start_storescp "$port" "$work/later-received"
 expect 0 "" send -b "$work/later" --retry
 same_objects "$work/phantom" "$work/later-received"
@@ -147,6 +177,11 @@ start_peer silent commit=silent
 expect 22 "are not confirmed within 1 s" send -b "$work/silent" --set commitment.wait_s=1 \
   --set commitment.mode=same_association --to "PACS@localhost:$peer_port" "$one"
 [ "$(count silent sent)" -eq 1 ] || fail "lost: $(cat "$work/out")"
+every_reason silent "stored; commitment is asked for, no answer yet"
+every_reason commit "stored and committed"
+expect 0 "0 objects that have arrived" send -b "$work/silent" --forget-sent
+expect 0 "0 objects that have arrived" send -b "$work/silent" --forget-sent --set commitment.mode=none
+expect 0 "$objects objects that have arrived" send -b "$work/commit" --forget-sent
 
 # -- what the command line refuses
 expect 2 "to which destination" send -b "$work/none" "$one"
@@ -157,6 +192,11 @@ expect 3 "d.yaml:1: the name '../pacs'" send -b "$work/none" -d "$work/d.yaml" "
 printf 'pacs:\n  host: a\narchive:\n  url: http://archive/dicom-web\n  credentials: {kind: basic, file: x}\n' >"$work/d.yaml"
 expect 3 "sent over https only" send -b "$work/none" -d "$work/d.yaml" --to archive "$one"
 expect 4 "no destination 'pacz', the nearest is 'pacs'" send -b "$work/none" -d "$work/d.yaml" --to pacz "$one"
+expect 4 "no destination 'NOPE'; $work/d.yaml with the outbox $work/none has pacs, archive" \
+  send -b "$work/none" -d "$work/d.yaml" --to NOPE "$one"
+expect 4 "no destination 'NOPE'; the outbox $work/outbox has PACS_localhost_" send -b "$work/outbox" \
+  --to NOPE
+expect 2 "a port from 1 to 65535" send --echo --to PACS@localhost:99999
 expect 3 "AE title" send --echo --to "TOO-LONG-A-TITLE-BY-FAR@localhost:104"
 expect 0 "called_ae" send --print-destination
 "$program" send --print-destination >"$work/all.yaml"

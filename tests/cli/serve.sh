@@ -61,6 +61,13 @@ logged "series $uid2: to quarantine"
 reason=$(cat "$work"/gap.spool/quarantine/*/reason.json)
 grep -q "$uid2" <<<"$reason" || fail "the reason does not name the series: $reason"
 grep -q '"reason": "..*"' <<<"$reason" || fail "no reason: $reason"
+# It says that slices are missing, and names a file where it now lies.
+for told in "$reason" "$(grep -F "to quarantine as" "$log")"; do
+  grep -q "probably incomplete: ${#rest[@]} slices, and ${#lost[@]} of InstanceNumber" <<<"$told" ||
+    fail "not said that slices are missing: $told"
+  named=$(grep -o "$work/gap.spool[^ :]*\.dcm" <<<"$told" | head -n 1)
+  [ -f "${named:-none}" ] || fail "names a file that is not there: $told"
+done
 nothing_in "$work/gap"
 dcmsend 127.0.0.1 "$port" "${lost[@]}" || fail "dcmsend"
 logged "series $uid2: ${#second[@]} objects, done"
@@ -133,8 +140,19 @@ serve polite "${polite[@]}"
 until_true 60 has_files "$work/archive" "$captures" || fail "the results did not arrive: $(tail -n 5 "$log")"
 stop
 
+# Weights that go away are not the series' fault: it waits.
+cp "$work/w.safetensors" "$work/gone.safetensors"
+serve gone -w "$work/gone.safetensors" --nodules "$work/phantom" -o "$work/gone" --quiet 0.5
+rm "$work/gone.safetensors"
+storescu 127.0.0.1 "$port" "${first[@]:0:3}" || fail "storescu"
+logged "waits 60 s: $work/gone.safetensors: the weight file cannot be read"
+[ "$(in_spool gone work)" -eq 3 ] || fail "a series does not wait for its weights"
+stop
+
 # What cannot work is said before anything is received.
-expect 3 "weight file cannot be read" serve --spool "$work/no" -w "$work/none" -p 0
+expect 4 "weight file cannot be read" serve --spool "$work/no" -w "$work/none" -p 0
+expect 4 "nodules cannot be read" serve --spool "$work/no" "${job[@]}" -n "$work/none" -p 0
+expect 3 "no weight file: give --weights" serve --spool "$work/no" -p 0
 expect 2 "series come from the network" serve -i "$work/phantom" -w "$work/w.safetensors" -p 0
 expect 2 "expected a whole number" serve --port 70000
 serve one "${job[@]}" -o "$work/one"

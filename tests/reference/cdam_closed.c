@@ -11,7 +11,7 @@ static void check(const struct reference *r, const struct vit_trace *trace,
   size_t count = n * trace->patches;
   assert_ok(cdam_maps_init(&fast, 1, n, trace->grid_height, trace->grid_width, &test_err));
   assert_ok(cdam_maps_init(&slow, 1, n, trace->grid_height, trace->grid_width, &test_err));
-  assert_ok(cdam_closed_form(&r->model, trace, targets, n, &fast, NULL, NULL, &test_err));
+  assert_ok(cdam_closed_form(&r->model, NULL, trace, targets, n, &fast, NULL, NULL, &test_err));
   assert_ok(cdam_general(&r->model, trace, targets, n, &slow, &test_err));
   reference_agrees(r, name, fast.scores, count, TOLERANCE);
   reference_agrees(r, name, slow.scores, count, TOLERANCE);

@@ -72,8 +72,8 @@ static size_t score_count(const struct cdam_maps *maps) {
 
 static struct cdam_maps closed(const struct fixture *f) {
   struct cdam_maps maps = maps_for(f);
-  assert_ok(
-      cdam_closed_form(&f->model, &f->trace, f->targets, N_TARGETS, &maps, NULL, NULL, &test_err));
+  assert_ok(cdam_closed_form(&f->model, NULL, &f->trace, f->targets, N_TARGETS, &maps, NULL, NULL,
+                             &test_err));
   return maps;
 }
 
@@ -127,8 +127,8 @@ static void test_parts_add_up(void **state) {
   struct fixture f;
   open_fixture(&f, &shapes[2], 2);
   struct cdam_maps whole = maps_for(&f), routed = maps_for(&f), content = maps_for(&f);
-  assert_ok(cdam_closed_form(&f.model, &f.trace, f.targets, N_TARGETS, &whole, &routed, &content,
-                             &test_err));
+  assert_ok(cdam_closed_form(&f.model, NULL, &f.trace, f.targets, N_TARGETS, &whole, &routed,
+                             &content, &test_err));
   double largest_routed = 0, largest_content = 0;
   for (size_t i = 0; i < score_count(&whole); i++) {
     double sum = (double)routed.scores[i] + (double)content.scores[i];
@@ -156,8 +156,8 @@ static void test_no_routing_without_keys(void **state) {
   memset(weight + dim * dim, 0, dim * dim * sizeof *weight);
   block->qkv.weight = weight;
   struct cdam_maps whole = maps_for(&f), routed = maps_for(&f), content = maps_for(&f);
-  assert_ok(cdam_closed_form(&f.model, &f.trace, f.targets, N_TARGETS, &whole, &routed, &content,
-                             &test_err));
+  assert_ok(cdam_closed_form(&f.model, NULL, &f.trace, f.targets, N_TARGETS, &whole, &routed,
+                             &content, &test_err));
   for (size_t i = 0; i < score_count(&whole); i++) {
     assert_true(routed.scores[i] == 0);
     assert_true(whole.scores[i] == content.scores[i]);
@@ -265,7 +265,7 @@ static void test_many_targets(void **state) {
   struct cdam_target targets[40];
   for (size_t i = 0; i < 40; i++) targets[i] = f.targets[i % N_TARGETS];
   assert_ok(cdam_maps_init(&many, 1, 40, f.trace.grid_height, f.trace.grid_width, &test_err));
-  assert_ok(cdam_closed_form(&f.model, &f.trace, targets, 40, &many, NULL, NULL, &test_err));
+  assert_ok(cdam_closed_form(&f.model, NULL, &f.trace, targets, 40, &many, NULL, NULL, &test_err));
   for (size_t i = 0; i < 40; i++) {
     double largest, difference = lc_test_difference(cdam_maps_get(&many, 0, i),
                                                     cdam_maps_get(&few, 0, i % N_TARGETS),
@@ -290,18 +290,20 @@ static void test_targets_and_refusals(void **state) {
                LC_ERR_NOT_FOUND, "malignancy-nothing");
   struct cdam_maps maps = maps_for(&f);
   f.targets[1].a = 4;
-  assert_fails(
-      cdam_closed_form(&f.model, &f.trace, f.targets, N_TARGETS, &maps, NULL, NULL, &test_err),
-      LC_ERR_USAGE, "output 4");
+  assert_fails(cdam_closed_form(&f.model, NULL, &f.trace, f.targets, N_TARGETS, &maps, NULL, NULL,
+                                &test_err),
+               LC_ERR_USAGE, "output 4");
   f.targets[1].a = 1;
   f.targets[6].concept_vector = NULL;
   assert_fails(cdam_general(&f.model, &f.trace, f.targets, N_TARGETS, &maps, &test_err),
                LC_ERR_USAGE, "concept vector");
-  assert_fails(cdam_closed_form(&f.model, &f.trace, f.targets, 3, &maps, NULL, NULL, &test_err),
-               LC_ERR_USAGE, "expected 1, 3");
+  assert_fails(
+      cdam_closed_form(&f.model, NULL, &f.trace, f.targets, 3, &maps, NULL, NULL, &test_err),
+      LC_ERR_USAGE, "expected 1, 3");
   f.trace.patches--;
-  assert_fails(cdam_closed_form(&f.model, &f.trace, f.targets, 6, &maps, NULL, NULL, &test_err),
-               LC_ERR_UNSUPPORTED, "patches");
+  assert_fails(
+      cdam_closed_form(&f.model, NULL, &f.trace, f.targets, 6, &maps, NULL, NULL, &test_err),
+      LC_ERR_UNSUPPORTED, "patches");
   struct vit_model bare = f.model;
   bare.arch.n_heads = 0;
   assert_fails(cdam_target_parse(&target, &bare, "0", &test_err), LC_ERR_NOT_FOUND, "concept");

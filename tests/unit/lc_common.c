@@ -136,6 +136,21 @@ static void count_one(void *context, size_t i, int worker) {
   ((int *)context)[i]++;
 }
 
+static void note_worker(void *context, size_t i, int worker) {
+  ((int *)context)[i] = worker;
+}
+
+/* Callers make no more workers than there are calls. */
+static void test_parallel_has_no_more_workers_than_calls(void **state) {
+  (void)state;
+  lc_threads_set(8);
+  for (int turn = 0; turn < 300; turn++) {
+    int workers[2] = {-1, -1};
+    lc_parallel_for(2, note_worker, workers);
+    for (int i = 0; i < 2; i++) assert_in_range(workers[i], 0, 1);
+  }
+}
+
 static void test_parallel_visits_each_once(void **state) {
   (void)state;
   int visits[1000] = {0};
@@ -146,9 +161,14 @@ static void test_parallel_visits_each_once(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_error_text),     cmocka_unit_test(test_arena_counts_what_it_gives),
-      cmocka_unit_test(test_philox_vectors), cmocka_unit_test(test_random_is_keyed_and_normal),
-      cmocka_unit_test(test_sha256),         cmocka_unit_test(test_files_are_whole),
-      cmocka_unit_test(test_text),           cmocka_unit_test(test_parallel_visits_each_once)};
+      cmocka_unit_test(test_error_text),
+      cmocka_unit_test(test_arena_counts_what_it_gives),
+      cmocka_unit_test(test_philox_vectors),
+      cmocka_unit_test(test_random_is_keyed_and_normal),
+      cmocka_unit_test(test_sha256),
+      cmocka_unit_test(test_files_are_whole),
+      cmocka_unit_test(test_text),
+      cmocka_unit_test(test_parallel_visits_each_once),
+      cmocka_unit_test(test_parallel_has_no_more_workers_than_calls)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,6 +129,45 @@ static void sent_is_final_without_commitment_only(void **state) {
   outbox_known.items[0].commitment_mode = PL_COMMITMENT_NONE;
 }
 
+static size_t forget(const char *destination, long long before_ms) {
+  size_t n = 99;
+  assert_ok(pl_outbox_forget(&outbox_test, destination, before_ms, pl_send_final, &outbox_known, &n,
+                             &test_err));
+  return n;
+}
+
+static void what_has_arrived_may_be_forgotten(void **state) {
+  (void)state;
+  const long long later = pl_now_ms() + 60000;
+  const char *path = outbox_object("2.25.1", 0);
+  outbox_add("a", path, false);
+  outbox_add("b", path, false);
+  assert_int_equal(forget(NULL, later), 0); /* they wait */
+  settle("b", PL_STATE_REFUSED);
+  assert_int_equal(forget(NULL, later), 0);
+  struct pl_entry entry = outbox_entry("a");
+  settle("a", PL_STATE_SENT);
+  assert_int_equal(forget("b", later), 0);
+  assert_int_equal(forget("a", entry.queued_ms), 0); /* not older */
+  /* Commitment that was asked for is waited for, whatever the destination says now. */
+  entry = outbox_entry("a");
+  lc_text_copy(entry.transaction_uid, sizeof entry.transaction_uid, "2.25.7");
+  assert_ok(pl_outbox_change(&outbox_test, &entry, &test_err));
+  assert_int_equal(forget(NULL, later), 0);
+  entry.transaction_uid[0] = '\0';
+  assert_ok(pl_outbox_change(&outbox_test, &entry, &test_err));
+  outbox_known.items[0].commitment_mode = PL_COMMITMENT_SAME;
+  assert_int_equal(forget(NULL, later), 0);
+  settle("a", PL_STATE_CONFIRMED);
+  assert_int_equal(forget(NULL, later), 1);
+  outbox_known.items[0].commitment_mode = PL_COMMITMENT_NONE;
+  assert_int_equal(outbox_entry("b").state, PL_STATE_REFUSED);
+  assert_true(outbox_has_object(&entry)); /* the other needs it still */
+  assert_int_equal(forget(NULL, later), 0);
+  /* It is unknown again. */
+  assert_int_equal(outbox_add("a", path, false), PL_ADDED_QUEUED);
+}
+
 static void destinations_are_kept_without_secrets(void **state) {
   (void)state;
   struct pl_destinations kept = {0};
@@ -168,6 +207,7 @@ int main(void) {
                                      TEST(folders_that_are_none),
                                      TEST(waits_grow_and_end),
                                      TEST(sent_is_final_without_commitment_only),
+                                     TEST(what_has_arrived_may_be_forgotten),
                                      TEST(destinations_are_kept_without_secrets)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,6 +118,37 @@ static void words_need_room(void **state) {
   cairo_surface_destroy(wordy);
 }
 
+/* Curves may go anywhere in the axes: no legend lies in them. */
+static void legends_lie_outside_the_axes(void **state) {
+  (void)state;
+  static const enum pl_plot_legend legends[] = {PL_PLOT_LEGEND_RIGHT, PL_PLOT_LEGEND_ABOVE};
+  const struct pl_plot_series series[] = {{.n = 2, .x = two, .y = half, .label = "a step"},
+                                          {.n = 2, .x = two, .y = half, .label = "a mean"}};
+  struct pl_plot_panel panel = panel_of(series, 2);
+  struct pl_plot plot = plot_of(&panel);
+  for (int k = 0; k < 2; k++) {
+    panel.legend = legends[k];
+    cairo_surface_t *image = drawn(&plot);
+    double top = legends[k] == PL_PLOT_LEGEND_ABOVE ? 0.88 : 0.95; /* below the ticks */
+    size_t inked = 0;
+    for (double x = 0.03; x < 0.97; x += 0.001)
+      for (double y = 0.6; y < top; y += 0.002)
+        inked += (colour_at(image, x, y) & 0xff) < 0xc0; /* darker than the grid */
+    assert_int_equal(inked, 0);
+    cairo_surface_destroy(image);
+  }
+  panel.legend = PL_PLOT_LEGEND_NONE;
+  cairo_surface_t *without = drawn(&plot);
+  panel.legend = PL_PLOT_LEGEND_ABOVE;
+  cairo_surface_t *with = drawn(&plot);
+  size_t more = 0; /* ink in the row over the axes */
+  for (double x = 0.01; x < 0.9; x += 0.001)
+    more += colour_at(with, x, 0.97) != 0xffffff && colour_at(without, x, 0.97) == 0xffffff;
+  assert_true(more > 20);
+  cairo_surface_destroy(without);
+  cairo_surface_destroy(with);
+}
+
 static void nothing_to_draw_is_no_failure(void **state) {
   (void)state;
   const double nothing[2] = {NAN, NAN};
@@ -164,6 +195,7 @@ int main(void) {
       cmocka_unit_test(things_are_where_they_belong),
       cmocka_unit_test(bytes_do_not_depend_on_what_was_drawn_before),
       cmocka_unit_test(words_need_room),
+      cmocka_unit_test(legends_lie_outside_the_axes),
       cmocka_unit_test(nothing_to_draw_is_no_failure),
       cmocka_unit_test(hostile_plots_are_refused),
   };

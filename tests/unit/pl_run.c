@@ -149,7 +149,8 @@ static void store_agrees_with_the_rooms(void **state) {
       assert_ok(vit_forward(&workspace, image, 1, &trace, &test_err));
       assert_memory_equal(trace.logits, logits + (i * 3 + (size_t)v) * 3, 3 * sizeof(float));
       for (int o = 0; o < 3; o++) sum[o] += (double)trace.logits[o] / 3;
-      assert_ok(cdam_closed_form(&model, &trace, targets, 3, &expected, NULL, NULL, &test_err));
+      assert_ok(
+          cdam_closed_form(&model, NULL, &trace, targets, 3, &expected, NULL, NULL, &test_err));
       assert_memory_equal(expected.scores, maps + (i * 3 + (size_t)v) * 48, 48 * sizeof(float));
     }
     for (int o = 0; o < 3; o++) assert_true(fabs(sum[o] - (double)mean[i * 3 + (size_t)o]) < 1e-6);

@@ -53,6 +53,7 @@ struct bench {
   struct vit_workspace workspace;
   struct vit_trace trace;
   struct cdam_target targets[9];
+  struct cdam_prepared *prepared;
   struct cdam_task task;
   float *image;
   double forward_wall, forward_cpu;
@@ -61,41 +62,61 @@ struct bench {
   FILE *json;
 };
 
+/* What a row does; an estimate is what users get. */
+enum work { ESTIMATE = 0, FORWARD, GENERAL, PREPARE };
+
 struct row {
   const char *label, *estimator;
-  size_t targets; /* 0: the forward pass itself */
-  bool slow, general;
+  size_t targets;
+  bool slow;
+  enum work work;
 };
 
 static const struct row rows[] = {
-    {"forward pass", NULL, 0, false, false},
-    {"cdam, 9 targets", "cdam", 9, false, false},
-    {"cdam, 1 target", "cdam", 1, false, false},
-    {"smooth_cdam, 50 samples, 9 targets", "smooth_cdam", 9, false, false},
-    {"smooth_cdam, 50 samples, 1 target", "smooth_cdam", 1, false, false},
-    {"integrated_cdam, 50 steps, 9 targets", "integrated_cdam", 9, false, false},
-    {"attention_gradcam, 9 targets", "attention_gradcam", 9, false, false},
-    {"relevance_propagation, 1 target", "relevance_propagation", 1, false, false},
-    {"input_x_gradient, 1 target", "input_x_gradient", 1, false, false},
-    {"partial_lrp, 1 target", "partial_lrp", 1, false, false},
-    {"cdam_general, 1 target", NULL, 1, true, true},
-    {"token_ablation, 9 targets", "token_ablation", 9, true, false},
-    {"occlusion, 9 targets", "occlusion", 9, true, false},
-    {"rise, 500 masks, 9 targets", "rise", 9, true, false},
+    {.label = "forward pass", .work = FORWARD},
+    {.label = "made of a model once", .work = PREPARE},
+    {.label = "cdam, 9 targets", .estimator = "cdam", .targets = 9},
+    {.label = "cdam, 1 target", .estimator = "cdam", .targets = 1},
+    {.label = "smooth_cdam, 50 samples, 9 targets", .estimator = "smooth_cdam", .targets = 9},
+    {.label = "smooth_cdam, 50 samples, 1 target", .estimator = "smooth_cdam", .targets = 1},
+    {.label = "integrated_cdam, 50 steps, 9 targets", .estimator = "integrated_cdam", .targets = 9},
+    {.label = "attention_gradcam, 9 targets", .estimator = "attention_gradcam", .targets = 9},
+    {.label = "relevance_propagation, 1 target",
+     .estimator = "relevance_propagation",
+     .targets = 1},
+    {.label = "input_x_gradient, 1 target", .estimator = "input_x_gradient", .targets = 1},
+    {.label = "partial_lrp, 1 target", .estimator = "partial_lrp", .targets = 1},
+    {.label = "cdam_general, 1 target",
+     .estimator = NULL,
+     .targets = 1,
+     .slow = true,
+     .work = GENERAL},
+    {.label = "token_ablation, 9 targets",
+     .estimator = "token_ablation",
+     .targets = 9,
+     .slow = true},
+    {.label = "occlusion, 9 targets", .estimator = "occlusion", .targets = 9, .slow = true},
+    {.label = "rise, 500 masks, 9 targets", .estimator = "rise", .targets = 9, .slow = true},
 };
 
 static void run(struct bench *b, const struct row *row) {
-  if (row->targets == 0) {
-    must(vit_forward(&b->workspace, b->image, 1, &b->trace, &err));
-    return;
-  }
   struct cdam_maps maps = {0};
+  struct cdam_prepared *prepared;
   const struct cdam_estimator *estimator;
   b->task.n_targets = row->targets;
-  if (row->general) {
+  switch (row->work) {
+  case FORWARD:
+    must(vit_forward(&b->workspace, b->image, 1, &b->trace, &err));
+    break;
+  case PREPARE:
+    must(cdam_prepared_init(&prepared, &b->model, &err));
+    cdam_prepared_free(prepared);
+    break;
+  case GENERAL:
     must(cdam_maps_init(&maps, 1, 1, SIZE / 8, SIZE / 8, &err));
     must(cdam_general(&b->model, &b->trace, b->targets, 1, &maps, &err));
-  } else {
+    break;
+  case ESTIMATE:
     must(cdam_estimator_find(row->estimator, &estimator, &err));
     must(cdam_estimate(estimator, &b->task, &maps, &err));
   }
@@ -104,7 +125,7 @@ static void run(struct bench *b, const struct row *row) {
 
 static void measure(struct bench *b, const struct row *row) {
   double wall = INFINITY, cpu = INFINITY;
-  int rounds = row->slow ? 1 : row->targets == 0 && b->rounds > 5 ? 5 : b->rounds;
+  int rounds = row->slow ? 1 : row->work == FORWARD && b->rounds > 5 ? 5 : b->rounds;
   for (int i = 0; i < rounds + !row->slow; i++) {
     products = 0;
     double w = now(CLOCK_MONOTONIC), c = now(CLOCK_PROCESS_CPUTIME_ID);
@@ -115,7 +136,7 @@ static void measure(struct bench *b, const struct row *row) {
     wall = fmin(wall, w);
     cpu = fmin(cpu, c);
   }
-  if (row->targets == 0) {
+  if (row->work == FORWARD) {
     b->forward_wall = wall;
     b->forward_cpu = cpu;
   }
@@ -128,7 +149,7 @@ static void measure(struct bench *b, const struct row *row) {
   fflush(stdout);
   if (b->json)
     fprintf(b->json, "%s\n  {\"name\": \"%s\", \"wall_ms\": %.3f, \"cpu_ms\": %.3f}",
-            row->targets ? "," : "", row->label, wall, cpu);
+            row == rows ? "" : ",", row->label, wall, cpu);
 }
 
 static void set_up(struct bench *b) {
@@ -146,12 +167,14 @@ static void set_up(struct bench *b) {
   struct vit_request request = {.last_input = true};
   must(vit_workspace_init(&b->workspace, &b->model, 1, SIZE, SIZE, &request, &err));
   cdam_target_all(b->targets, &b->model);
+  must(cdam_prepared_init(&b->prepared, &b->model, &err));
   b->task = (struct cdam_task){.model = &b->model,
                                .images = b->image,
                                .height = SIZE,
                                .width = SIZE,
                                .trace = &b->trace,
-                               .targets = b->targets};
+                               .targets = b->targets,
+                               .prepared = b->prepared};
 }
 
 int main(int argc, char **argv) {
@@ -203,6 +226,7 @@ int main(int argc, char **argv) {
     fprintf(b.json, "\n]}\n");
     fclose(b.json);
   }
+  cdam_prepared_free(b.prepared);
   vit_workspace_free(&b.workspace);
   vit_model_free(&b.model);
   free(b.image);

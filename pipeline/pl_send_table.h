@@ -1,0 +1,38 @@
+/* How it stands with an outbox, for people and programs: tables of destinations and of objects, and
+ * what a destination waits for.
+ *
+ * Thread-safety: one outbox, one thread. */
+#ifndef PL_SEND_TABLE_H
+#define PL_SEND_TABLE_H
+
+#include "pl_send.h"
+#include "pl_table.h"
+
+#define PL_TIME_SIZE 32
+
+/* What is ahead of a destination. */
+struct pl_prospect {
+  size_t open, refused;
+  long long next_ms; /* when the first that is open may be tried; 0: at once, or none is open */
+  char reason[512];  /* why it waits: the last failure of the destination or of that object; "" */
+};
+/* known: all destinations that the outbox knows. */
+LC_MUST_CHECK lc_status pl_send_prospect(struct pl_outbox *outbox,
+                                         const struct pl_destinations *known, const char *name,
+                                         struct pl_prospect *prospect, struct lc_error *err);
+
+/* "2026-01-31T12:00:00Z"; "" for 0 and less. */
+void pl_send_time(char out[PL_TIME_SIZE], long long unix_ms);
+
+/* One line a destination. */
+LC_MUST_CHECK lc_status pl_send_print_status(struct pl_outbox *outbox,
+                                             const struct pl_destinations *known,
+                                             const struct pl_destinations *chosen,
+                                             enum pl_table_form form, struct lc_error *err);
+/* One line an object, each with a reason for its state; chosen NULL: of every destination. */
+LC_MUST_CHECK lc_status pl_send_print_list(struct pl_outbox *outbox,
+                                           const struct pl_destinations *known,
+                                           const struct pl_destinations *chosen,
+                                           enum pl_table_form form, struct lc_error *err);
+
+#endif
