@@ -164,7 +164,7 @@ static void attend_pair(struct cdam_cls *e, size_t first, size_t count) {
     join_panels(e, &at[k]);
     /* From here on scores hold a * s, which is all that the routed part needs. */
     cdam_vector_multiply(r->attention + row, r->scores + row, heads * ldt, r->scores + row);
-    for (size_t c = 0; c < heads * dim; c++) r->folded[c * e->ld + first + k] = at[k].means[c];
+    memcpy(r->directions + (first + k) * heads * dim, at[k].means, heads * dim * sizeof(float));
   }
 }
 
@@ -180,6 +180,9 @@ static void attend_own(struct cdam_cls *e, size_t n) {
   fold_queries(e, ld);
   for (size_t i = 0; i < n; i += CDAM_TOGETHER)
     attend_pair(e, i, n - i < CDAM_TOGETHER ? n - i : CDAM_TOGETHER);
+  /* In the directions' place there are now the attended tokens. */
+  vit_kernels()->transpose(ld, arch->num_heads * dim, r->directions, arch->num_heads * dim,
+                           r->folded, ld);
   for (size_t h = 0; h < arch->num_heads; h++)
     vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
                         r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
