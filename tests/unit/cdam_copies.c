@@ -97,7 +97,7 @@ static void test_smooth_is_a_mean(void **state) {
   size_t size = f.trace.tokens * DIM;
   float *noise = malloc(SAMPLES * size * sizeof *noise), *input = malloc(size * sizeof *input);
   float *mean = calloc((size_t)TARGETS * PATCHES, sizeof *mean);
-  oracle_fill(noise, SAMPLES * size, "noise", 0, 1.5);
+  oracle_fill(noise, SAMPLES * size, "noise", 0, 6);
   for (size_t s = 0; s < SAMPLES; s++) {
     for (size_t i = 0; i < size; i++) input[i] = f.trace.last_input[i] + noise[s * size + i];
     add_plain(&f, input, 1.0 / SAMPLES, mean);
