@@ -43,7 +43,6 @@ static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) 
                {&r->pre, mlp * ld},
                {&r->active, mlp * ld},
                {&r->last, dim * ld},
-               {&r->moments, 2 * ld},
                {&r->z2, dim * ld},
                {&r->z, dim * ld},
                {&r->z_columns, dim * ld},

@@ -43,9 +43,10 @@ struct cdam_cls {
   /* Unless shared. The normed token i is (tokens_i - mean_i) * rstd_i * weight + bias with weight
    * and bias of norm, or tokens_i itself where norm is NULL. Folding the norm into the products
    * spares a pass over the tokens. */
-  float *tokens;                                           /* [group, panels, dim, panel] */
-  void (*fill)(void *context, size_t input, size_t panel); /* fills one panel of one input: tokens,
-                                                              mean, rstd, and cls with panel 0 */
+  float *tokens; /* [group, panels, dim, panel] */
+  /* Fills one panel of one input: tokens, mean, rstd, and cls with panel 0. Inputs 2 k and 2 k + 1
+   * are asked for one after the other, so that the tokens of both may be made at once. */
+  void (*fill)(void *context, size_t input, size_t panel);
   void *context;
   const struct vit_norm *norm;
   float *mean, *rstd; /* [group, layout.ld] */

@@ -3,6 +3,34 @@
 
 #include "cdam_cls_rows.h"
 #include "cdam_vector.h"
+#include "lc_parallel.h"
+
+/* A layer over all columns of CLS rows: y = epilogue(W x). */
+struct layer {
+  size_t out, in, ld;
+  const float *weight, *x;
+  float *y;
+  struct vit_epilogue e;
+};
+
+#define ROWS 96 /* of one task */
+
+static void layer_rows(void *context, size_t task, int worker) {
+  (void)worker;
+  const struct layer *l = context;
+  size_t first = task * ROWS, left = l->out - first;
+  struct vit_epilogue e = l->e;
+  if (e.bias) e.bias += first;
+  if (e.row_scale) e.row_scale += first;
+  if (e.residual) e.residual += first * e.ld_residual;
+  if (e.pre) e.pre += first * l->ld;
+  vit_kernels()->gemm(left < ROWS ? left : ROWS, l->ld, l->in, l->weight + first * l->in, l->in, 1,
+                      l->x, l->ld, l->y + first * l->ld, l->ld, &e);
+}
+
+static void through_layer(struct layer layer) {
+  lc_parallel_for((layer.out + ROWS - 1) / ROWS, layer_rows, &layer);
+}
 
 void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   const struct vit_kernels *kernels = vit_kernels();
@@ -13,14 +41,14 @@ void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = e->ld;
   struct vit_epilogue to_trunk = {
       .bias = block->proj.bias, .row_scale = block->scale1, .residual = e->cls, .ld_residual = ld};
-  kernels->gemm(dim, ld, dim, block->proj.weight, dim, 1, r->mixed, ld, r->after, ld, &to_trunk);
+  through_layer((struct layer){dim, dim, ld, block->proj.weight, r->mixed, r->after, to_trunk});
   kernels->layer_norm(dim, ld, r->after, ld, block->norm2.weight, block->norm2.bias,
                       arch->layer_norm_eps, r->normed2, ld, NULL, NULL);
   struct vit_epilogue to_hidden = {.bias = block->fc1.bias, .pre = r->pre, .activation = VIT_GELU};
-  kernels->gemm(mlp, ld, dim, block->fc1.weight, dim, 1, r->normed2, ld, r->active, ld, &to_hidden);
+  through_layer((struct layer){mlp, dim, ld, block->fc1.weight, r->normed2, r->active, to_hidden});
   to_trunk = (struct vit_epilogue){
       .bias = block->fc2.bias, .row_scale = block->scale2, .residual = r->after, .ld_residual = ld};
-  kernels->gemm(dim, ld, mlp, block->fc2.weight, mlp, 1, r->active, ld, r->last, ld, &to_trunk);
+  through_layer((struct layer){dim, mlp, ld, block->fc2.weight, r->active, r->last, to_trunk});
   kernels->transpose(mlp, ld, r->pre, ld, r->pre_rows, mlp);
   kernels->transpose(mlp, ld, r->active, ld, r->active_rows, mlp);
   cdam_vector_gelu_slope(r->pre_rows, r->active_rows, n * mlp, r->slope);
@@ -34,7 +62,7 @@ void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   cdam_cls_carry(p, n, r->z, r->scratch, r->carried_z);
   if (p->units == 0) return;
   kernels->transpose(ld, dim, r->z, dim, r->z_columns, ld);
-  kernels->gemm(p->units, ld, dim, p->weights, dim, 1, r->z_columns, ld, r->dots, ld, NULL);
+  through_layer((struct layer){p->units, dim, ld, p->weights, r->z_columns, r->dots, {0}});
   kernels->transpose(p->units, ld, r->dots, ld, r->dots_rows, p->units);
   for (size_t i = 0; i < n; i++) {
     float *on = r->on + i * p->units, *dots = r->dots_rows + i * p->units;

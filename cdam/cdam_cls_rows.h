@@ -28,7 +28,6 @@ struct cdam_cls_rows {
   float *after, *normed2;    /* [dim, ld]: x after attention, its norm2 */
   float *pre, *active;       /* [mlp, ld]: before and after GELU */
   float *last;               /* [dim, ld]: block output */
-  float *moments;            /* [2, ld]: mean and 1 / deviation of norm2's input */
   /* A row an input: z of what enters norm2 and the final norm, 1 / deviation of each. */
   float *z2, *z;           /* [ld, dim] */
   float *z_columns;        /* [dim, ld] */

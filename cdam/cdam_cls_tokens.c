@@ -4,6 +4,7 @@
 
 #include "cdam_cls_rows.h"
 #include "cdam_vector.h"
+#include "lc_parallel.h"
 
 static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
   return e->tokens +
@@ -148,23 +149,36 @@ static void fold_queries(const struct cdam_cls *e, size_t columns) {
   kernels->transpose(heads * dim, columns, r->folded, ld, r->directions, heads * dim);
 }
 
+struct pair {
+  struct cdam_cls *e;
+  size_t count;
+  struct attending at[CDAM_TOGETHER];
+};
+
 /* A panel is asked for, read and averaged while it lies in cache; two inputs go together, because
  * noisy ones are made in pairs. */
+static void pair_panel(void *context, size_t panel, int worker) {
+  (void)worker;
+  const struct pair *pair = context;
+  struct cdam_cls *e = pair->e;
+  for (size_t k = 0; k < pair->count && panel > 0; k++)
+    e->fill(e->context, pair->at[k].input, panel);
+  for (size_t k = 0; k < pair->count; k++) attend_panel(e, &pair->at[k], panel);
+}
+
 static void attend_pair(struct cdam_cls *e, size_t first, size_t count) {
   struct cdam_cls_rows *r = e->rows;
   size_t dim = e->model->arch.embed_dim, heads = e->model->arch.num_heads, ldt = e->layout.ld;
-  struct attending at[CDAM_TOGETHER];
-  for (size_t k = 0; k < count; k++) at[k] = start_attending(e, first + k, k);
-  for (size_t p = 0; p < e->layout.panels; p++) {
-    for (size_t k = 0; k < count && p > 0; k++) e->fill(e->context, first + k, p);
-    for (size_t k = 0; k < count; k++) attend_panel(e, &at[k], p);
-  }
+  struct pair pair = {.e = e, .count = count};
+  for (size_t k = 0; k < count; k++) pair.at[k] = start_attending(e, first + k, k);
+  lc_parallel_for(e->layout.panels, pair_panel, &pair);
   for (size_t k = 0; k < count; k++) {
     size_t row = (first + k) * heads * ldt;
-    join_panels(e, &at[k]);
+    join_panels(e, &pair.at[k]);
     /* From here on scores hold a * s, which is all that the routed part needs. */
     cdam_vector_multiply(r->attention + row, r->scores + row, heads * ldt, r->scores + row);
-    for (size_t c = 0; c < heads * dim; c++) r->folded[c * e->ld + first + k] = at[k].means[c];
+    memcpy(r->directions + (first + k) * heads * dim, pair.at[k].means,
+           heads * dim * sizeof(float));
   }
 }
 
@@ -180,6 +194,9 @@ static void attend_own(struct cdam_cls *e, size_t n) {
   fold_queries(e, ld);
   for (size_t i = 0; i < n; i += CDAM_TOGETHER)
     attend_pair(e, i, n - i < CDAM_TOGETHER ? n - i : CDAM_TOGETHER);
+  /* In the directions' place there are now the attended tokens. */
+  vit_kernels()->transpose(ld, arch->num_heads * dim, r->directions, arch->num_heads * dim,
+                           r->folded, ld);
   for (size_t h = 0; h < arch->num_heads; h++)
     vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
                         r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
@@ -315,6 +332,19 @@ static struct reader value_reader(const struct cdam_cls *e, size_t input, size_t
   return r;
 }
 
+struct reading {
+  const struct cdam_cls *e;
+  const struct reader *r;
+  size_t input;
+};
+
+static void reading_panel(void *context, size_t panel, int worker) {
+  (void)worker;
+  const struct reading *reading = context;
+  const struct cdam_cls *e = reading->e;
+  read_panel(e, reading->r, reading->input, panel, e->rows->reads + panel * e->layout.panel);
+}
+
 static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
                      const struct cdam_cls_sum *sum) {
   const struct vit_arch *arch = &e->model->arch;
@@ -327,8 +357,8 @@ static void read_own(struct cdam_cls *e, size_t n, size_t first, size_t chunk,
                      wv + h * e->width * dim, dim, r->reading + h * dim, heads * dim, false);
   for (size_t i = 0; i < n; i++) {
     struct reader w = value_reader(e, i, chunk);
-    for (size_t p = 0; p < e->layout.panels; p++)
-      read_panel(e, &w, i, p, r->reads + p * e->layout.panel);
+    struct reading reading = {e, &w, i};
+    lc_parallel_for(e->layout.panels, reading_panel, &reading);
     for (size_t t = 0; t < chunk; t++) {
       const float *g = r->branch + (i * chunk + t) * dim, *reads = r->reads + t * heads * ldt;
       size_t at = map_at(e, sum, i, first + t);

@@ -10,15 +10,38 @@
 
 #define ROWS 96 /* that one thread carries at a time */
 
+struct product {
+  size_t m, n, k, lda, ldb, ldc;
+  const float *a, *b;
+  float *c;
+  bool accumulate;
+};
+
+#define COLUMNS 64    /* of one task */
+#define WORTH 1000000 /* terms from which on a product is shared out */
+
+static void product_columns(void *context, size_t task, int worker) {
+  (void)worker;
+  const struct product *p = context;
+  struct vit_epilogue add = {.accumulate = p->accumulate};
+  size_t first = task * COLUMNS, left = p->n - first, n = left < COLUMNS ? left : COLUMNS;
+  vit_kernels()->gemm(p->m, n, p->k, p->a, p->lda, 1, p->b + first, p->ldb, p->c + first, p->ldc,
+                      &add);
+}
+
 void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                       size_t ldb, float *c, size_t ldc, bool accumulate) {
-  struct vit_epilogue add = {.accumulate = accumulate};
   size_t whole = n / VIT_LANES * VIT_LANES;
-  vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
+  struct product p = {m, whole, k, lda, ldb, ldc, a, b, c, accumulate};
+  struct vit_epilogue add = {.accumulate = accumulate};
+  if (lc_threads() > 1 && !lc_in_parallel() && m * n * k >= WORTH)
+    lc_parallel_for((whole + COLUMNS - 1) / COLUMNS, product_columns, &p);
+  else
+    vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
   for (size_t i = 0; i < m; i++)
     for (size_t j = whole; j < n; j++) {
       float sum = accumulate ? c[i * ldc + j] : 0;
-      for (size_t p = 0; p < k; p++) sum += a[i * lda + p] * b[p * ldb + j];
+      for (size_t t = 0; t < k; t++) sum += a[i * lda + t] * b[t * ldb + j];
       c[i * ldc + j] = sum;
     }
 }
