@@ -29,7 +29,7 @@
 
 struct cdam_prepared {
   const struct vit_model *model;
-  size_t row;                      /* mlp_dim + dim: numbers of a carried row */
+  size_t row;                      /* from one carried row to the next: mlp_dim + dim and padding */
   size_t units;                    /* hidden units of all heads, in their order */
   struct lc_arena arena;           /* holds all that follows */
   float *weights;                  /* [units, dim]: F_u */

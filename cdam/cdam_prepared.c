@@ -8,6 +8,7 @@
 #include "lc_parallel.h"
 #include "vit_kernels.h"
 
+#define LINE 16 /* floats of a cache line */
 #define ROWS 96 /* that one thread carries at a time */
 
 struct product {
@@ -183,7 +184,9 @@ lc_status cdam_prepared_init(struct cdam_prepared **prepared, const struct vit_m
   *prepared = NULL;
   LC_TRY(lc_alloc(&p, 1, sizeof *p, err));
   p->model = model;
-  p->row = model->arch.mlp_dim + model->arch.embed_dim;
+  /* An odd number of cache lines: rows an even number apart share a few sets of the cache. */
+  p->row = (model->arch.mlp_dim + model->arch.embed_dim + LINE - 1) / LINE;
+  p->row = (p->row | 1) * LINE;
   for (size_t h = 0; h < model->arch.n_heads; h++) p->units += model->arch.heads[h].hidden;
   (void)pthread_mutex_init(&p->lock, NULL);
   lc_arena_init_counting(&counting);
