@@ -36,7 +36,7 @@ struct cdam_cls {
 
   /* What the caller fills before a call, for each input of the group; tokens of their own when
    * they are asked for. */
-  float *cls;   /* [dim, ld]: CLS of the block's input, for the residual branch */
+  float *cls;   /* [ld, dim]: CLS of the block's input, for the residual branch */
   bool shared;  /* all inputs have the same tokens but for factors and an offset */
   bool related; /* inputs of a group are copies of one image: mostly the same hidden units are on */
 

@@ -3,73 +3,49 @@
 
 #include "cdam_cls_rows.h"
 #include "cdam_vector.h"
-#include "lc_parallel.h"
 
-/* A layer over all columns of CLS rows: y = epilogue(W x). */
-struct layer {
-  size_t out, in, ld;
-  const float *weight, *x;
-  float *y;
-  struct vit_epilogue e;
-};
-
-#define ROWS 96 /* of one task */
-
-static void layer_rows(void *context, size_t task, int worker) {
-  (void)worker;
-  const struct layer *l = context;
-  size_t first = task * ROWS, left = l->out - first;
-  struct vit_epilogue e = l->e;
-  if (e.bias) e.bias += first;
-  if (e.row_scale) e.row_scale += first;
-  if (e.residual) e.residual += first * e.ld_residual;
-  if (e.pre) e.pre += first * l->ld;
-  vit_kernels()->gemm(left < ROWS ? left : ROWS, l->ld, l->in, l->weight + first * l->in, l->in, 1,
-                      l->x, l->ld, l->y + first * l->ld, l->ld, &e);
-}
-
-static void through_layer(struct layer layer) {
-  lc_parallel_for((layer.out + ROWS - 1) / ROWS, layer_rows, &layer);
+/* What hidden units read, which of them are on, and their means. */
+static void read_units(struct cdam_cls *e, size_t n) {
+  const struct cdam_prepared *p = e->prepared;
+  struct cdam_cls_rows *r = e->rows;
+  size_t dim = e->model->arch.embed_dim, units = p->units;
+  cdam_cls_product(n, units, dim, r->z, dim, p->hidden, units, r->dots, units, false);
+  for (size_t i = 0; i < n; i++) {
+    float *on = r->on + i * units, *dots = r->dots + i * units;
+    for (size_t u = 0; u < units; u++) on[u] = dots[u] + p->constant[u] > 0;
+    cdam_vector_multiply(on, dots, units, dots);
+    cdam_vector_multiply(on, p->mean, units, r->means_on + i * units);
+  }
 }
 
 void cdam_cls_forward(struct cdam_cls *e, size_t n) {
-  const struct vit_kernels *kernels = vit_kernels();
   const struct cdam_prepared *p = e->prepared;
   const struct vit_arch *arch = &e->model->arch;
-  const struct vit_block *block = &e->model->blocks[arch->depth - 1];
   struct cdam_cls_rows *r = e->rows;
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = e->ld;
-  struct vit_epilogue to_trunk = {
-      .bias = block->proj.bias, .row_scale = block->scale1, .residual = e->cls, .ld_residual = ld};
-  through_layer((struct layer){dim, dim, ld, block->proj.weight, r->mixed, r->after, to_trunk});
-  kernels->layer_norm(dim, ld, r->after, ld, block->norm2.weight, block->norm2.bias,
-                      arch->layer_norm_eps, r->normed2, ld, NULL, NULL);
-  struct vit_epilogue to_hidden = {.bias = block->fc1.bias, .pre = r->pre, .activation = VIT_GELU};
-  through_layer((struct layer){mlp, dim, ld, block->fc1.weight, r->normed2, r->active, to_hidden});
-  to_trunk = (struct vit_epilogue){
-      .bias = block->fc2.bias, .row_scale = block->scale2, .residual = r->after, .ld_residual = ld};
-  through_layer((struct layer){dim, mlp, ld, block->fc2.weight, r->active, r->last, to_trunk});
-  kernels->transpose(mlp, ld, r->pre, ld, r->pre_rows, mlp);
-  kernels->transpose(mlp, ld, r->active, ld, r->active_rows, mlp);
-  cdam_vector_gelu_slope(r->pre_rows, r->active_rows, n * mlp, r->slope);
-  kernels->transpose(dim, ld, r->after, ld, r->z2, dim);
-  kernels->transpose(dim, ld, r->last, ld, r->z, dim);
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim, all = vit_pad(n * mlp);
+  cdam_cls_product(n, dim, dim, r->attended, dim, p->proj, dim, r->after, dim, false);
+  cdam_vector_add(r->after, e->cls, n * dim, 1, r->after);
   for (size_t i = 0; i < n; i++) {
-    r->rstd2[i] = cdam_vector_standardise(r->z2 + i * dim, dim, arch->layer_norm_eps);
+    float *z2 = r->z2 + i * dim;
+    cdam_vector_add(r->after + i * dim, p->proj_constant, dim, 1, r->after + i * dim);
+    memcpy(z2, r->after + i * dim, dim * sizeof *z2);
+    r->rstd2[i] = cdam_vector_standardise(z2, dim, arch->layer_norm_eps);
+  }
+  cdam_cls_product(n, mlp, dim, r->z2, dim, p->fc1, mlp, r->pre, mlp, false);
+  for (size_t i = 0; i < n; i++)
+    cdam_vector_add(r->pre + i * mlp, p->fc1_constant, mlp, 1, r->pre + i * mlp);
+  for (size_t k = n * mlp; k < all; k++) r->pre[k] = 0;
+  for (size_t k = 0; k < all; k++) r->slope[k] = 1;
+  vit_kernels()->gelu_backward(1, all, r->pre, r->slope, r->active, all);
+  cdam_cls_product(n, dim, mlp, r->active, mlp, p->fc2, dim, r->z, dim, false);
+  cdam_vector_add(r->z, r->after, n * dim, 1, r->z);
+  for (size_t i = 0; i < n; i++) {
+    cdam_vector_add(r->z + i * dim, p->fc2_constant, dim, 1, r->z + i * dim);
     r->rstd[i] = cdam_vector_standardise(r->z + i * dim, dim, arch->layer_norm_eps);
   }
   cdam_cls_carry_proj(p, n, r->z2, r->scratch, r->carried_z2, dim);
   cdam_cls_carry(p, n, r->z, r->scratch, r->carried_z);
-  if (p->units == 0) return;
-  kernels->transpose(ld, dim, r->z, dim, r->z_columns, ld);
-  through_layer((struct layer){p->units, dim, ld, p->weights, r->z_columns, r->dots, {0}});
-  kernels->transpose(p->units, ld, r->dots, ld, r->dots_rows, p->units);
-  for (size_t i = 0; i < n; i++) {
-    float *on = r->on + i * p->units, *dots = r->dots_rows + i * p->units;
-    for (size_t u = 0; u < p->units; u++) on[u] = dots[u] + p->constant[u] > 0;
-    cdam_vector_multiply(on, dots, p->units, dots);
-    cdam_vector_multiply(on, p->mean, p->units, r->means_on + i * p->units);
-  }
+  if (p->units > 0) read_units(e, n);
 }
 
 /* Sign of a target's share in an output: 1, -1 or 0. */
@@ -206,7 +182,7 @@ static void norm_means(const struct cdam_cls *e, size_t input, size_t target, fl
   const float *c = r->coefficients + target * units;
   *mean = r->direct_mean[target] + cdam_vector_dot(c, r->means_on + input * units, units);
   *along = cdam_vector_dot(r->direct + target * dim, r->z + input * dim, dim) +
-           cdam_vector_dot(c, r->dots_rows + input * units, units);
+           cdam_vector_dot(c, r->dots + input * units, units);
   *along /= (float)dim;
 }
 
@@ -216,7 +192,7 @@ void cdam_cls_backward(struct cdam_cls *e, size_t n, size_t first, size_t chunk)
   size_t dim = e->model->arch.embed_dim, mlp = e->model->arch.mlp_dim, row = p->row;
   carry_targets(e, n, first, chunk);
   for (size_t i = 0; i < n; i++) {
-    const struct cdam_vector_slope by = {r->slope + i * mlp, p->back_mean, r->pre_rows + i * mlp,
+    const struct cdam_vector_slope by = {r->slope + i * mlp, p->back_mean, r->pre + i * mlp,
                                          p->fc1_constant};
     const float *z = r->carried_z + i * row;
     for (size_t t = 0; t < chunk; t++) {

@@ -9,8 +9,8 @@
 #define CDAM_TOGETHER 2 /* inputs that go through their panels together */
 #define CDAM_PICKED 64  /* hidden units that are added or taken out together */
 
-/* Forward: feature-major, one column an input. Backward: one row an input and target, row
- * input * chunk + target; so both read weights as they are stored. m: inputs of a call. */
+/* Up to the scores one column an input, from the attended values on one row; on the way back one
+ * row an input and target, row input * chunk + target. m: inputs of a call. */
 struct cdam_cls_rows {
   float *first, *query;      /* [dim, ld]: normed CLS, q */
   float *folded;             /* [heads, dim, ld]: u, then the attended tokens */
@@ -23,23 +23,18 @@ struct cdam_cls_rows {
   float *weighted;           /* [heads, ld_tokens] of one input, or [m, heads, ld_tokens] when
                                 shared: attention times a factor of each token */
   float *shift;              /* [dim]: W_v direction of shared tokens */
-  float *mixed;              /* [dim, ld]: o */
-  float *attended;           /* [ld, dim]: o without the bias */
-  float *after, *normed2;    /* [dim, ld]: x after attention, its norm2 */
-  float *pre, *active;       /* [mlp, ld]: before and after GELU */
-  float *last;               /* [dim, ld]: block output */
-  /* A row an input: z of what enters norm2 and the final norm, 1 / deviation of each. */
-  float *z2, *z;           /* [ld, dim] */
-  float *z_columns;        /* [dim, ld] */
-  float *rstd2, *rstd;     /* [ld] */
-  float *carried_z2;       /* [ld, dim]: the projection's part */
-  float *carried_z;        /* [ld, row] */
-  float *scratch;          /* [the larger of inputs and targets, dim] */
-  float *pre_rows, *slope; /* [ld, mlp]: before GELU; its slope */
-  float *active_rows;      /* [ld, mlp] */
-  float *on;               /* [ld, units]: 1 where the hidden unit is on */
-  float *dots, *dots_rows; /* [units, ld], [ld, units]: F_u . z; in rows zero where it is off */
-  float *means_on;         /* [ld, units]: <F_u>, zero where the unit is off */
+  float *attended;           /* [ld, dim]: o without the values' bias, a row an input */
+  float *after;              /* [ld, dim]: x after attention */
+  /* z of what enters norm2 and the final norm, 1 / deviation of each. */
+  float *z2, *z;               /* [ld, dim] */
+  float *rstd2, *rstd;         /* [ld] */
+  float *carried_z2;           /* [ld, dim]: the projection's part */
+  float *carried_z;            /* [ld, row] */
+  float *scratch;              /* [the larger of inputs and targets, dim] */
+  float *pre, *active, *slope; /* [ld, mlp]: before and after GELU, its slope */
+  float *dots;                 /* [ld, units]: F_u . z, zero where the unit is off */
+  float *on;                   /* [ld, units]: 1 where the hidden unit is on */
+  float *means_on;             /* [ld, units]: <F_u>, zero where the unit is off */
   /* What targets read (cdam_cls_weights.h); set once. */
   float *direct, *direct_mean; /* [targets, dim], [targets] */
   float *direct_carried;       /* [targets, row] */

@@ -194,13 +194,13 @@ static void attend_own(struct cdam_cls *e, size_t n) {
   fold_queries(e, ld);
   for (size_t i = 0; i < n; i += CDAM_TOGETHER)
     attend_pair(e, i, n - i < CDAM_TOGETHER ? n - i : CDAM_TOGETHER);
-  /* In the directions' place there are now the attended tokens. */
+  /* In the directions' place there are now the attended tokens, in the queries' their values. */
   vit_kernels()->transpose(ld, arch->num_heads * dim, r->directions, arch->num_heads * dim,
                            r->folded, ld);
   for (size_t h = 0; h < arch->num_heads; h++)
     vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
-                        r->folded + h * dim * ld, ld, r->mixed + h * e->width * ld, ld, NULL);
-  vit_kernels()->transpose(dim, ld, r->mixed, ld, r->attended, dim);
+                        r->folded + h * dim * ld, ld, r->query + h * e->width * ld, ld, NULL);
+  vit_kernels()->transpose(dim, ld, r->query, ld, r->attended, dim);
 }
 
 /* rows [m, dim] against all shared tokens: out [m, ld_tokens]. */
@@ -258,19 +258,13 @@ static void attend_shared(struct cdam_cls *e, size_t n) {
                              r->attended + h * width, dim, p > 0);
   for (size_t i = 0; i < n; i++)
     cdam_vector_add(r->attended + i * dim, r->shift, dim, e->offset[i], r->attended + i * dim);
-  vit_kernels()->transpose(e->ld, dim, r->attended, dim, r->mixed, e->ld);
 }
 
 void cdam_cls_attend(struct cdam_cls *e, size_t n) {
-  struct cdam_cls_rows *r = e->rows;
-  size_t dim = e->model->arch.embed_dim;
-  const float *bias = e->model->blocks[e->model->arch.depth - 1].qkv.bias;
   if (e->shared)
     attend_shared(e, n);
   else
     attend_own(e, n);
-  for (size_t k = 0; bias && k < dim; k++)
-    for (size_t i = 0; i < n; i++) r->mixed[k * e->ld + i] += bias[2 * dim + k];
 }
 
 /* Attention Grad-CAM of one target: df/da_hi = r_ih + b_v,h . g_h, averaged over the patches, times

@@ -1,5 +1,5 @@
-/* Products of a model's weights with which gradients of the CLS row go back in two steps; private
- * to the closed form.
+/* A model's weights as rows of CLS go through them, and products of them with which gradients go
+ * back in two steps; private to the closed form.
  *
  * A target reads the last block's output x of CLS through z = (x - mean) / deviation: with F a row
  * of weights that is multiplied by the final norm's, f = F . z + a constant, and
@@ -29,17 +29,22 @@
 
 struct cdam_prepared {
   const struct vit_model *model;
-  size_t row;                      /* from one carried row to the next: mlp_dim + dim and padding */
-  size_t units;                    /* hidden units of all heads, in their order */
-  struct lc_arena arena;           /* holds all that follows */
-  float *weights;                  /* [units, dim]: F_u */
-  float *constant;                 /* [units]: what they read where z is zero */
-  float *mean;                     /* [units]: <F_u> */
-  float *carried;                  /* [units, row] */
-  float *ones;                     /* [row]: a row of ones, carried */
-  float *back;                     /* [mlp_dim, dim]: W_1 diag(scale1 * norm2's weights) W_p */
-  float *back_mean;                /* [mlp_dim]: W_1 times norm2's weights */
-  float *fc1_constant;             /* [mlp_dim]: what enters GELU where norm2's z is zero */
+  size_t row;            /* from one carried row to the next: mlp_dim + dim and padding */
+  size_t units;          /* hidden units of all heads, in their order */
+  struct lc_arena arena; /* holds all that follows */
+  float *constant;       /* [units]: what they read where z is zero */
+  float *mean;           /* [units]: <F_u> */
+  float *carried;        /* [units, row] */
+  float *ones;           /* [row]: a row of ones, carried */
+  float *back;           /* [mlp_dim, dim]: W_1 diag(scale1 * norm2's weights) W_p */
+  float *back_mean;      /* [mlp_dim]: W_1 times norm2's weights */
+  float *fc1_constant;   /* [mlp_dim]: what enters GELU where norm2's z is zero */
+  /* Layers as [in, out], for rows, with norms' weights and LayerScale in them. */
+  float *proj, *proj_constant; /* [dim, dim], [dim]: from heads without the values' bias */
+  float *fc1;                  /* [dim, mlp_dim]: from norm2's z, less fc1_constant */
+  float *fc2, *fc2_constant;   /* [mlp_dim, dim], [dim] */
+  float *hidden;               /* [dim, units]: F_u */
+
   float *values;                   /* [dim, dim]: W_v times norm1's weights */
   float *values_along;             /* [dim]: sums of its rows */
   float *values_constant;          /* [dim]: W_v times norm1's bias */

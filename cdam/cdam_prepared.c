@@ -75,20 +75,49 @@ void cdam_cls_carry(const struct cdam_prepared *prepared, size_t m, const float 
 }
 
 /* The hidden units' weights, times the final norm's, and what they read where z is zero. */
-static void take_units(struct cdam_prepared *p) {
+static void take_units(struct cdam_prepared *p, float *weights) {
   const struct vit_model *model = p->model;
   size_t dim = model->arch.embed_dim, unit = 0;
   for (size_t h = 0; h < model->arch.n_heads; h++) {
     const struct vit_linear *from = &model->heads[h].hidden;
     for (size_t u = 0; u < model->arch.heads[h].hidden; u++, unit++) {
       const float *weight = from->weight + u * dim;
-      float *to = p->weights + unit * dim;
+      float *to = weights + unit * dim;
       cdam_vector_multiply(weight, model->norm.weight, dim, to);
       p->mean[unit] = cdam_vector_sum(to, dim) / (float)dim;
       p->constant[unit] =
           cdam_vector_dot(weight, model->norm.bias, dim) + (from->bias ? from->bias[u] : 0);
     }
   }
+  vit_kernels()->transpose(p->units, dim, weights, dim, p->hidden, p->units);
+}
+
+/* x[rows, n] *= scale[n], which may be NULL */
+static void scale_columns(size_t rows, size_t n, const float *scale, float *x) {
+  for (size_t k = 0; k < rows && scale; k++) cdam_vector_multiply(x + k * n, scale, n, x + k * n);
+}
+
+/* Projection and MLP as [in, out]. */
+static void take_layers(struct cdam_prepared *p) {
+  const struct vit_arch *arch = &p->model->arch;
+  const struct vit_block *block = &p->model->blocks[arch->depth - 1];
+  const struct vit_kernels *kernels = vit_kernels();
+  size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
+  kernels->transpose(dim, dim, block->proj.weight, dim, p->proj, dim);
+  kernels->transpose(mlp, dim, block->fc1.weight, dim, p->fc1, mlp);
+  kernels->transpose(dim, mlp, block->fc2.weight, mlp, p->fc2, dim);
+  for (size_t k = 0; k < dim; k++) {
+    p->proj_constant[k] = block->proj.bias ? block->proj.bias[k] : 0;
+    if (block->qkv.bias)
+      p->proj_constant[k] +=
+          cdam_vector_dot(block->proj.weight + k * dim, block->qkv.bias + 2 * dim, dim);
+    p->fc2_constant[k] = block->fc2.bias ? block->fc2.bias[k] : 0;
+    cdam_vector_scale(p->fc1 + k * mlp, mlp, block->norm2.weight[k]);
+  }
+  scale_columns(dim, dim, block->scale1, p->proj);
+  scale_columns(1, dim, block->scale1, p->proj_constant);
+  scale_columns(mlp, dim, block->scale2, p->fc2);
+  scale_columns(1, dim, block->scale2, p->fc2_constant);
 }
 
 /* Values with norm1 folded into them. */
@@ -107,6 +136,7 @@ static void take_values(struct cdam_prepared *p) {
 
 struct job {
   struct cdam_prepared *prepared;
+  float *weights; /* [units, dim]: F_u */
   float *scratch; /* [units or mlp_dim, dim] */
 };
 
@@ -116,7 +146,7 @@ static void carry_units(void *context, size_t task, int worker) {
   const struct cdam_prepared *p = job->prepared;
   size_t dim = p->model->arch.embed_dim, first = task * ROWS;
   size_t m = p->units - first < ROWS ? p->units - first : ROWS;
-  cdam_cls_carry(p, m, p->weights + first * dim, job->scratch + first * dim,
+  cdam_cls_carry(p, m, job->weights + first * dim, job->scratch + first * dim,
                  p->carried + first * p->row);
 }
 
@@ -149,8 +179,10 @@ static lc_status make_products(struct cdam_prepared *p, struct lc_error *err) {
   const struct vit_arch *arch = &p->model->arch;
   size_t dim = arch->embed_dim, most = p->units > arch->mlp_dim ? p->units : arch->mlp_dim;
   struct job job = {.prepared = p};
-  LC_TRY(lc_alloc(&job.scratch, (most + 1) * dim, sizeof(float), err));
-  take_units(p);
+  LC_TRY(lc_alloc(&job.scratch, (most + 1 + p->units) * dim, sizeof(float), err));
+  job.weights = job.scratch + (most + 1) * dim;
+  take_units(p, job.weights);
+  take_layers(p);
   take_values(p);
   lc_parallel_for(tasks(p->units), carry_units, &job);
   float *ones = job.scratch + most * dim;
@@ -164,7 +196,12 @@ static lc_status make_products(struct cdam_prepared *p, struct lc_error *err) {
 static void lay_out(struct cdam_prepared *p, struct lc_arena *arena) {
   const struct vit_arch *arch = &p->model->arch;
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
-  p->weights = lc_arena_floats(arena, p->units * dim);
+  p->hidden = lc_arena_floats(arena, p->units * dim);
+  p->proj = lc_arena_floats(arena, dim * dim);
+  p->proj_constant = lc_arena_floats(arena, dim);
+  p->fc1 = lc_arena_floats(arena, dim * mlp);
+  p->fc2 = lc_arena_floats(arena, mlp * dim);
+  p->fc2_constant = lc_arena_floats(arena, dim);
   p->constant = lc_arena_floats(arena, p->units);
   p->mean = lc_arena_floats(arena, p->units);
   p->carried = lc_arena_floats(arena, p->units * p->row);

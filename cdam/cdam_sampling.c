@@ -156,7 +156,7 @@ static void fill_panel(void *context, size_t place, size_t panel) {
   /* Noise on the normed tokens leaves the residual branch alone. */
   float mean = cdam_vector_sum(input, dim) / (float)dim;
   for (size_t k = 0; k < dim; k++)
-    e->cls[k * e->ld + place] = noisy && !job->on_normed ? out[k * width] + mean : input[k];
+    e->cls[place * dim + k] = noisy && !job->on_normed ? out[k * width] + mean : input[k];
 }
 
 /* What the inputs of one image share. Scaling moves every token along a line: with x' = b +
@@ -207,7 +207,7 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
     }
     e->offset[i] = job->on_normed ? (1 - share) * b : 1;
     for (size_t k = 0; k < dim; k++)
-      e->cls[k * e->ld + i] = job->on_normed ? input[k] : b + share * (input[k] - b);
+      e->cls[i * dim + k] = job->on_normed ? input[k] : b + share * (input[k] - b);
   }
 }
 

@@ -6,7 +6,6 @@
 
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 16
-#define STRETCH 256 /* numbers that a step works on before the next one */
 
 #define LEAST (-87.0F) /* that exp_of takes */
 
@@ -55,26 +54,6 @@ CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, si
 CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] *= factor;
-}
-
-CDAM_CLONES void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n,
-                                        float *slope) {
-  for (size_t first = 0; first < n; first += STRETCH) {
-    size_t count = n - first < STRETCH ? n - first : STRETCH;
-    const float *x = pre + first;
-    float below[STRETCH], exponent[STRETCH];
-#pragma omp simd
-    for (size_t i = 0; i < count; i++) {
-      float z = -0.5F * x[i] * x[i];
-      exponent[i] = z < LEAST ? LEAST : z;
-      /* gelu(x) = x P(x): P, the normal distribution function, is had back by a division. */
-      float quotient = active[first + i] / x[i], near = 0.5F + 0.39894228F * x[i];
-      below[i] = z < -5e-9F ? quotient : near;
-    }
-#pragma omp simd
-    for (size_t i = 0; i < count; i++)
-      slope[first + i] = below[i] + x[i] * 0.39894228F * exp_of(exponent[i]);
-  }
 }
 
 CDAM_CLONES void cdam_vector_multiply(const float *attention, const float *scores, size_t n,

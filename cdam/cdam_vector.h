@@ -19,10 +19,6 @@
 float cdam_vector_softmax(const float *scores, size_t n, size_t padded, float *attention,
                           float *sum);
 
-/* slope[i] = d gelu(x)/dx at x = pre[i], given active[i] = gelu(pre[i]). slope may be
- * pre. */
-void cdam_vector_gelu_slope(const float *pre, const float *active, size_t n, float *slope);
-
 /* keys[i] = attention[i] * scores[i]; keys may be scores. */
 void cdam_vector_multiply(const float *attention, const float *scores, size_t n, float *keys);
 
