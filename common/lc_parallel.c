@@ -27,7 +27,7 @@ void lc_parallel_for(size_t n, void (*body)(void *context, size_t i, int worker)
     for (size_t i = 0; i < n; i++) body(context, i, 0);
     return;
   }
-  if (n < (size_t)threads) threads = (int)n; /* callers hold no more than one worker a call */
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  /* Callers hold no more than one worker a call. */
+#pragma omp parallel for schedule(dynamic, 1) num_threads(n < (size_t)threads ? (int)n : threads)
   for (size_t i = 0; i < n; i++) body(context, i, omp_get_thread_num());
 }
