@@ -189,9 +189,11 @@ static lc_status check(const struct cdam_estimator *e, const struct cdam_task *t
             "%s: %zu of %zu patches were kept; maps need all patches of the grid", e->name,
             trace->patches, trace->grid_height * trace->grid_width);
   const struct cdam_settings *s = task->settings;
-  if (s && (!isfinite(s->level) || s->level < 0 || !isfinite(s->baseline)))
-    LC_FAIL(err, LC_ERR_USAGE, "%s: expected a noise level of 0 or more and a finite baseline",
-            e->name);
+  if (s && (!isfinite(s->level) || s->level < 0))
+    LC_FAIL(err, LC_ERR_USAGE, "%s: noise level is %g, expected 0 or more", e->name, s->level);
+  if (s && !isfinite(s->baseline))
+    LC_FAIL(err, LC_ERR_USAGE, "%s: baseline is %g, expected a finite number", e->name,
+            s->baseline);
   if (e->target_dependent)
     return cdam_target_check(task->targets, task->n_targets, task->model, err);
   return LC_OK;

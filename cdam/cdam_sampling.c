@@ -366,8 +366,9 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
   if (sampling->kind == CDAM_NOISY) job.samples = s->noise ? s->noise_samples : s->samples;
   if (sampling->kind == CDAM_SCALED) job.samples = s->samples > 1 ? s->samples - 1 : 0;
   if (job.samples == 0)
-    LC_FAIL(err, LC_ERR_USAGE, "CDAM: expected at least %s",
-            sampling->kind == CDAM_NOISY ? "one sample" : "two steps");
+    LC_FAIL(err, LC_ERR_USAGE, "%s: samples is %zu, expected %s",
+            sampling->kind == CDAM_NOISY ? "smooth_cdam" : "integrated_cdam", s->samples,
+            sampling->kind == CDAM_NOISY ? "1 or more" : "2 or more");
   if (task->trace->batch == 0) return LC_OK;
   size_t jobs = plan(&job, threads), n_workers = threads < jobs ? threads : jobs;
   lc_status status = buffers_init(&job, jobs, err);

@@ -341,11 +341,21 @@ static lc_status write_folder(const struct pl_explain *explain, const struct arg
   return status;
 }
 
-static lc_status refuse_existing(const struct arguments *arguments, struct lc_error *err) {
+/* Only what an earlier call made may be replaced. */
+static lc_status check_existing(const struct arguments *arguments, struct lc_error *err) {
   const char *const outputs[] = {arguments->output, arguments->maps_out};
+  char maps[LC_PATH_SIZE];
   for (int i = 0; i < 2; i++)
     if (outputs[i] && !arguments->overwrite && lc_file_exists(outputs[i]))
       LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", outputs[i]);
+  if (arguments->maps_out && lc_folder_exists(arguments->maps_out))
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: is a folder, expected a file for --maps-out",
+            arguments->maps_out);
+  if (!arguments->output || !lc_file_exists(arguments->output)) return LC_OK;
+  LC_TRY(lc_path_join(maps, arguments->output, MAPS_FILE, err));
+  if (!lc_file_exists(maps))
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: holds no %s, so it was not made by explain; it is left alone",
+            arguments->output, MAPS_FILE);
   return LC_OK;
 }
 
@@ -355,7 +365,7 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
   struct pl_explain *explain = NULL;
   struct pl_progress progress;
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
-  lc_status status = refuse_existing(&arguments, err);
+  lc_status status = check_existing(&arguments, err);
   if (status == LC_OK) status = pl_explain_new(&explain, err);
   if (status == LC_OK) status = prepare(explain, &arguments, err);
   if (status == LC_OK) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lc_arena.h"
+#include "pl_signal.h"
 
 #define BATCH 8
 
@@ -228,6 +229,7 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
                            .prepared = explain->prepared};
   for (size_t i = 0; i < explain->n_estimators; i++) {
     struct cdam_maps maps;
+    LC_TRY(pl_signal_check(err));
     task.settings = &explain->effective[i];
     LC_TRY(cdam_estimate(explain->estimators[i], &task, &maps, err));
     lc_status status = keep(explain, i, first, &maps, err);
@@ -237,6 +239,12 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
   }
   if (!explain->pixel_gradient) return LC_OK;
   return cdam_pixel_gradient(&task, explain->pixel_gradient + first * task.n_targets * size, err);
+}
+
+static bool many_passes(const struct pl_explain *explain) {
+  for (size_t i = 0; i < explain->n_estimators; i++)
+    if (explain->estimators[i]->needs & CDAM_NEEDS_IMAGES) return true;
+  return false;
 }
 
 lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,
@@ -257,8 +265,9 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
     LC_TRY(lc_alloc(&explain->pixel_gradient,
                     input->n * explain->n_targets * VIT_CHANNELS * input->height * input->width,
                     sizeof(float), err));
-  /* The attention of all blocks is large: then one image at a time. */
-  size_t batch = request.all_attention ? 1 : BATCH;
+  /* The attention of all blocks is large, and many passes an image are slow to be stopped: then one
+   * image at a time. */
+  size_t batch = request.all_attention || many_passes(explain) ? 1 : BATCH;
   if (batch > input->n) batch = input->n;
   LC_TRY(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
                             &request, err));

@@ -8,6 +8,7 @@
 #include "pl_crops.h"
 #include "pl_explain.h"
 #include "pl_h5.h"
+#include "pl_signal.h"
 #include "pl_summary.h"
 #include "pl_version.h"
 
@@ -394,6 +395,7 @@ lc_status pl_explain_write_figures(const struct pl_explain *explain,
   lc_status status = lc_alloc(&sheet->scaled, total, sizeof *sheet->scaled, err);
   for (size_t image = 0; image < explain->input.n && status == LC_OK; image++) {
     struct cdam_figure figure = {.footer = footer};
+    status = pl_signal_check(err);
     for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
       status = write_estimator(explain, figures, image, i, sheet, &figure, folder, err);
     for (size_t t = 0; t < explain->n_targets && explain->n_estimators > 1 && status == LC_OK; t++)

@@ -74,6 +74,10 @@ expect 13 'no tensor "input"' explain -w "$model" -t "$model" -o "$work/x"
 expect 2 "given twice" explain -w "$model" -t "$images" -e cdam,cdam -o "$work/x"
 expect 2 "--level is 'much'" explain -w "$model" -t "$images" --level much -o "$work/x"
 expect 2 "head 6" explain -w "$model" -t "$images" -e attention_map --head 6 -o "$work/x"
+expect 2 "integrated_cdam: samples is 1, expected 2 or more" explain -w "$model" -t "$images" \
+  -e integrated_cdam --samples 1 -o "$work/x"
+expect 2 "noise level is -0.1, expected 0 or more" explain -w "$model" -t "$images" -e smooth_cdam \
+  --level -0.1 -o "$work/x"
 for refused in "$work/x" "$work/x.safetensors"; do
   [ ! -e "$refused" ] || fail "a refused output was written"
 done
@@ -83,6 +87,13 @@ for run in a b; do
     -o "$work/$run"
 done
 diff -r "$work/a" "$work/b" || fail "a second run writes other bytes"
+# --overwrite replaces what explain made, and nothing else.
+mkdir "$work/foreign" && echo mine >"$work/foreign/notes.txt"
+expect 16 "foreign: holds no maps.h5" explain -w "$model" -t "$images" -f -o "$work/foreign"
+[ "$(cat "$work/foreign/notes.txt")" = mine ] || fail "a folder of somebody else was replaced"
+expect 0 "2 estimators" explain -w "$model" -t "$images" -e cdam,attention_map \
+  -T head.1,head.1-head.0 -f -o "$work/b"
+diff -r "$work/a" "$work/b" || fail "an overwritten folder holds other bytes"
 for file in maps.h5 image-000-cdam.png image-000-attention_map.png image-000-head.1-head.0.png; do
   [ -s "$work/a/$file" ] || fail "no $file"
 done

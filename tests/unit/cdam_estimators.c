@@ -428,8 +428,8 @@ static void test_refusals(void **state) {
     const char *name, *text;
     struct cdam_settings settings;
   } wrong[] = {{"smooth_cdam", "noise level", {.samples = 3, .level = -1}},
-               {"smooth_cdam", "one sample", {.level = 0.1}},
-               {"integrated_cdam", "two steps", {.samples = 1}},
+               {"smooth_cdam", "samples is 0, expected 1 or more", {.level = 0.1}},
+               {"integrated_cdam", "samples is 1, expected 2 or more", {.samples = 1}},
                {"integrated_cdam", "baseline", {.samples = 9, .baseline = NAN}},
                {"integrated_gradients", "one step", {.samples = 0}},
                {"occlusion", "stride", {.box = 1}},
