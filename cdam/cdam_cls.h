@@ -2,7 +2,7 @@
  * and Integrated CDAM and attention Grad-CAM; private to this room. docs/cdam.md derives the form.
  *
  * Keys and values of the patches are never formed for inputs that have tokens of their own; inputs
- * that share tokens share values. Only the CLS row goes through projection and MLP, as one column
+ * that share tokens share values. Only the CLS row goes through projection and MLP, as one row
  * an input, and as one row an input and target on the way back. Unless inputs are related, an
  * input's scores do not depend on which others share its group. Thread-safety: one engine, one
  * thread. */

@@ -47,7 +47,7 @@ void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, 
     }
 }
 
-/* out = in * scale, row by row; without LayerScale in itself. */
+/* out = in * scale, row by row; out may be in. Without LayerScale in itself. */
 static const float *scaled(const float *in, size_t rows, size_t dim, const float *scale,
                            float *out) {
   for (size_t k = 0; k < rows && scale; k++)
@@ -92,11 +92,6 @@ static void take_units(struct cdam_prepared *p, float *weights) {
   vit_kernels()->transpose(p->units, dim, weights, dim, p->hidden, p->units);
 }
 
-/* x[rows, n] *= scale[n], which may be NULL */
-static void scale_columns(size_t rows, size_t n, const float *scale, float *x) {
-  for (size_t k = 0; k < rows && scale; k++) cdam_vector_multiply(x + k * n, scale, n, x + k * n);
-}
-
 /* Projection and MLP as [in, out]. */
 static void take_layers(struct cdam_prepared *p) {
   const struct vit_arch *arch = &p->model->arch;
@@ -114,10 +109,10 @@ static void take_layers(struct cdam_prepared *p) {
     p->fc2_constant[k] = block->fc2.bias ? block->fc2.bias[k] : 0;
     cdam_vector_scale(p->fc1 + k * mlp, mlp, block->norm2.weight[k]);
   }
-  scale_columns(dim, dim, block->scale1, p->proj);
-  scale_columns(1, dim, block->scale1, p->proj_constant);
-  scale_columns(mlp, dim, block->scale2, p->fc2);
-  scale_columns(1, dim, block->scale2, p->fc2_constant);
+  (void)scaled(p->proj, dim, dim, block->scale1, p->proj);
+  (void)scaled(p->proj_constant, 1, dim, block->scale1, p->proj_constant);
+  (void)scaled(p->fc2, mlp, dim, block->scale2, p->fc2);
+  (void)scaled(p->fc2_constant, 1, dim, block->scale2, p->fc2_constant);
 }
 
 /* Values with norm1 folded into them. */
