@@ -48,9 +48,12 @@ struct cdam_prepared {
   float *values;                   /* [dim, dim]: W_v times norm1's weights */
   float *values_along;             /* [dim]: sums of its rows */
   float *values_constant;          /* [dim]: W_v times norm1's bias */
-  pthread_mutex_t lock;            /* of the pool */
+  pthread_mutex_t lock;            /* of the making, and of the pool */
   struct lc_arena pool[CDAM_POOL]; /* base NULL: empty */
 };
+
+/* Makes the products unless that was done. */
+LC_MUST_CHECK lc_status cdam_prepared_ready(struct cdam_prepared *prepared, struct lc_error *err);
 
 /* Scratch memory of at least `bytes`, not cleared, and its return. */
 LC_MUST_CHECK lc_status cdam_prepared_take(struct cdam_prepared *prepared, size_t bytes,

@@ -212,26 +212,32 @@ static void lay_out(struct cdam_prepared *p, struct lc_arena *arena) {
 lc_status cdam_prepared_init(struct cdam_prepared **prepared, const struct vit_model *model,
                              struct lc_error *err) {
   struct cdam_prepared *p;
-  struct lc_arena counting;
-  *prepared = NULL;
-  LC_TRY(lc_alloc(&p, 1, sizeof *p, err));
+  LC_TRY(lc_alloc(prepared, 1, sizeof **prepared, err));
+  p = *prepared;
   p->model = model;
   /* An odd number of cache lines: rows an even number apart share a few sets of the cache. */
   p->row = (model->arch.mlp_dim + model->arch.embed_dim + LINE - 1) / LINE;
   p->row = (p->row | 1) * LINE;
   for (size_t h = 0; h < model->arch.n_heads; h++) p->units += model->arch.heads[h].hidden;
   (void)pthread_mutex_init(&p->lock, NULL);
+  return LC_OK;
+}
+
+static lc_status make_all(struct cdam_prepared *p, struct lc_error *err) {
+  struct lc_arena counting;
   lc_arena_init_counting(&counting);
   lay_out(p, &counting);
-  lc_status status = lc_arena_init(&p->arena, counting.peak, err);
-  if (status == LC_OK) {
-    lay_out(p, &p->arena);
-    status = make_products(p, err);
-  }
-  if (status == LC_OK)
-    *prepared = p;
-  else
-    cdam_prepared_free(p);
+  LC_TRY(lc_arena_init(&p->arena, counting.peak, err));
+  lay_out(p, &p->arena);
+  lc_status status = make_products(p, err);
+  if (status != LC_OK) lc_arena_free(&p->arena);
+  return status;
+}
+
+lc_status cdam_prepared_ready(struct cdam_prepared *prepared, struct lc_error *err) {
+  (void)pthread_mutex_lock(&prepared->lock);
+  lc_status status = prepared->arena.base ? LC_OK : make_all(prepared, err);
+  (void)pthread_mutex_unlock(&prepared->lock);
   return status;
 }
 

@@ -1,6 +1,6 @@
 /* What CDAM's closed form keeps of a model from one call to the next: products of its weights and
- * scratch memory. Made once, it spares every later call the making, which costs a few percent of a
- * forward pass (docs/cdam.md says what is in it).
+ * scratch memory. The first call that needs the products makes them, which costs a few percent of a
+ * forward pass, and later calls find them (docs/cdam.md says what is in it).
  *
  * Thread-safety: many threads may use one at once. */
 #ifndef CDAM_PREPARED_H

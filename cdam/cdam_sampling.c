@@ -370,6 +370,7 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
             sampling->kind == CDAM_NOISY ? "smooth_cdam" : "integrated_cdam", s->samples,
             sampling->kind == CDAM_NOISY ? "1 or more" : "2 or more");
   if (task->trace->batch == 0) return LC_OK;
+  LC_TRY(cdam_prepared_ready(task->prepared, err));
   size_t jobs = plan(&job, threads), n_workers = threads < jobs ? threads : jobs;
   lc_status status = buffers_init(&job, jobs, err);
   if (status == LC_OK) status = workers_init(&job, n_workers, err);

@@ -28,7 +28,7 @@ static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   if (!job->model.trained)
     lc_log(LC_LOG_WARNING, "%s: UNTRAINED WEIGHTS, predictions and maps mean nothing",
            config->model_weights);
-  return LC_OK;
+  return cdam_prepared_init(&job->prepared, &job->model, err);
 }
 
 static lc_status choose_targets(struct pl_job *job, struct lc_error *err) {
@@ -303,7 +303,6 @@ lc_status pl_job_cut(struct pl_job *job, struct pl_result *result, struct lc_err
 
 lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   LC_TRY(pl_job_cut(job, result, err));
-  if (!job->prepared) LC_TRY(cdam_prepared_init(&job->prepared, &job->model, err));
   size_t images = result->nodules.n_nodules * result->n_views;
   size_t batch = (size_t)job->config->model_batch;
   struct pl_progress progress;

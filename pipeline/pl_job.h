@@ -13,7 +13,7 @@
 struct pl_job {
   const struct pl_config *config; /* borrowed */
   struct vit_model model;
-  struct cdam_prepared *prepared; /* from the first series that is computed on */
+  struct cdam_prepared *prepared; /* of the model */
   struct vit_workspace workspace;
   struct cdam_target *targets;
   size_t n_targets;
