@@ -2,6 +2,8 @@
 #
 # A room is one static library whose headers are visible only to the targets that link it, so that an
 # include which the architecture forbids does not compile.
+include(CheckCCompilerFlag)
+include(CheckPIESupported)
 
 find_package(OpenMP REQUIRED COMPONENTS C CXX)
 find_package(PkgConfig REQUIRED)
@@ -10,24 +12,53 @@ add_library(lungcdam_flags INTERFACE)
 target_compile_definitions(lungcdam_flags INTERFACE _GNU_SOURCE)
 target_compile_options(lungcdam_flags INTERFACE
   -Wall -Wextra -Wshadow
-  # Warnings are errors with the compiler that CI uses; others warn about other things.
-  $<$<COMPILE_LANG_AND_ID:C,GNU>:-Werror -Wno-format-truncation>
-  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Werror -Wno-format-truncation>
+  $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
   $<$<COMPILE_LANGUAGE:C>:-Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla>
   -fno-math-errno -ffp-contract=on
   $<$<CONFIG:Debug>:-O0 -g3>)
-if(LUNGCDAM_SANITIZE)
-  target_compile_options(lungcdam_flags INTERFACE -fsanitize=address,undefined
-                         -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
-  target_link_options(lungcdam_flags INTERFACE -fsanitize=address,undefined)
+if(LUNGCDAM_WERROR)
+  target_compile_options(lungcdam_flags INTERFACE -Werror)
 endif()
-if(LUNGCDAM_FUZZ)
+
+# Hardening. Sanitizers replace their allocator and check more, so they go without.
+check_pie_supported(LANGUAGES C CXX)
+add_link_options(-Wl,--as-needed -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+if(NOT LUNGCDAM_SANITIZE AND NOT LUNGCDAM_FUZZ)
+  target_compile_options(lungcdam_flags INTERFACE -fstack-protector-strong
+    # What a distribution sets on the command line comes first; without optimisation it does nothing.
+    $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
+  foreach(flag -fstack-clash-protection -fcf-protection)
+    string(MAKE_C_IDENTIFIER "LUNGCDAM_HAS${flag}" has)
+    check_c_compiler_flag("-Werror ${flag}" ${has})
+    if(${has})
+      target_compile_options(lungcdam_flags INTERFACE ${flag})
+    endif()
+  endforeach()
+endif()
+
+# checked(OPTION SANITIZERS...): these sanitizers in every source and program.
+function(lungcdam_checked compile link)
+  target_compile_options(lungcdam_flags INTERFACE -fsanitize=${compile} -fno-sanitize-recover=all
+                         -fno-omit-frame-pointer -g)
+  target_link_options(lungcdam_flags INTERFACE -fsanitize=${link})
+endfunction()
+function(lungcdam_needs_clang what preset)
   if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
-    message(FATAL_ERROR "LUNGCDAM_FUZZ needs clang; use the preset `fuzz`")
+    message(FATAL_ERROR "${what} needs clang; use the preset `${preset}`")
   endif()
-  target_compile_options(lungcdam_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
-                         -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
-  target_link_options(lungcdam_flags INTERFACE -fsanitize=address,undefined)
+endfunction()
+if(LUNGCDAM_FUZZ)
+  lungcdam_needs_clang(LUNGCDAM_FUZZ fuzz)
+  lungcdam_checked(fuzzer-no-link,address,undefined address,undefined)
+elseif(LUNGCDAM_SANITIZE STREQUAL "address")
+  lungcdam_checked(address,undefined address,undefined)
+elseif(LUNGCDAM_SANITIZE STREQUAL "thread")
+  # GCC's OpenMP does not tell the sanitizer how its threads wait for each other; clang's does.
+  lungcdam_needs_clang("LUNGCDAM_SANITIZE=thread" tsan)
+  lungcdam_checked(thread thread)
+elseif(LUNGCDAM_SANITIZE)
+  message(FATAL_ERROR
+    "LUNGCDAM_SANITIZE is '${LUNGCDAM_SANITIZE}', expected address, thread or nothing")
 endif()
 
 # lungcdam_room(NAME SOURCES... ) makes the library lungcdam_NAME from the folder of the same name.
@@ -37,4 +68,3 @@ function(lungcdam_room name)
     $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>)
   target_link_libraries(lungcdam_${name} PRIVATE $<BUILD_INTERFACE:lungcdam_flags>)
 endfunction()
-add_link_options(-Wl,--as-needed)

@@ -15,25 +15,37 @@
 #include "pl_table.h"
 #include "pl_version.h"
 
+/* Commands that a build can leave out (CMakeLists.txt): the name stays, so that it can be said. */
+#ifdef LUNGCDAM_WITH_NET
+#define WITH_NET(run) run, "LUNGCDAM_WITH_NET"
+#else
+#define WITH_NET(run) NULL, "LUNGCDAM_WITH_NET"
+#endif
+#ifdef LUNGCDAM_WITH_PHANTOM
+#define WITH_PHANTOM(run) run, "LUNGCDAM_WITH_PHANTOM"
+#else
+#define WITH_PHANTOM(run) NULL, "LUNGCDAM_WITH_PHANTOM"
+#endif
+
 const struct pl_command pl_commands[] = {
-    {"series", "list the DICOM series in folders and say which can be used", cmd_series},
-    {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules},
-    {"prepare", "make a nodule data set from CT series or crops", cmd_prepare},
-    {"run", "predict and explain the nodules of CT series: the main job", cmd_run},
-    {"concept", "make a concept vector from nodules that satisfy a rule", cmd_concept},
+    {"series", "list the DICOM series in folders and say which can be used", cmd_series, NULL},
+    {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules, NULL},
+    {"prepare", "make a nodule data set from CT series or crops", cmd_prepare, NULL},
+    {"run", "predict and explain the nodules of CT series: the main job", cmd_run, NULL},
+    {"concept", "make a concept vector from nodules that satisfy a rule", cmd_concept, NULL},
     {"explain", "explain prepared images or nodule crops by one or several estimators",
-     cmd_explain},
-    {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export},
-    {"send", "send DICOM objects to archives, and see that they arrive", cmd_send},
-    {"fetch", "fetch studies from a DICOM archive into a folder", cmd_fetch},
-    {"serve", "receive series over the DICOM network and work on each", cmd_serve},
-    {"config", "show and check a configuration", cmd_config},
-    {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge},
-    {"phantom", "make synthetic patients with known nodules", cmd_phantom},
-    {"train", "train a model on nodule crops and measure it", cmd_train},
-    {"evaluate", "measure a model on nodule crops", cmd_evaluate},
-    {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights},
-    {NULL, NULL, NULL},
+     cmd_explain, NULL},
+    {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export, NULL},
+    {"send", "send DICOM objects to archives, and see that they arrive", WITH_NET(cmd_send)},
+    {"fetch", "fetch studies from a DICOM archive into a folder", WITH_NET(cmd_fetch)},
+    {"serve", "receive series over the DICOM network and work on each", WITH_NET(cmd_serve)},
+    {"config", "show and check a configuration", cmd_config, NULL},
+    {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge, NULL},
+    {"phantom", "make synthetic patients with known nodules", WITH_PHANTOM(cmd_phantom)},
+    {"train", "train a model on nodule crops and measure it", cmd_train, NULL},
+    {"evaluate", "measure a model on nodule crops", cmd_evaluate, NULL},
+    {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights, NULL},
+    {NULL, NULL, NULL, NULL},
 };
 
 enum { KEY_LOG_LEVEL = 0x1000, KEY_THREADS };
@@ -94,7 +106,8 @@ static char *program_help(int key, const char *text, void *input) {
   struct lc_text help = {0};
   lc_text_add(&help, "Commands:\n");
   for (const struct pl_command *command = pl_commands; command->name; command++)
-    lc_text_add(&help, "  %-10s %s\n", command->name, command->summary);
+    lc_text_add(&help, "  %-10s %s%s\n", command->name, command->summary,
+                command->run ? "" : " (left out of this build)");
   lc_text_add(&help, "\n'lungcdam COMMAND --help' explains a command and gives examples.\n"
                      "Exit codes are numbered; docs/exit-codes.md lists them: 0 success, 2 usage,"
                      " 3 configuration.\n\n"
@@ -137,6 +150,12 @@ static int unknown_command(const char *name) {
   return LC_ERR_USAGE;
 }
 
+static int left_out(const struct pl_command *command) {
+  fprintf(stderr, "lungcdam: '%s' was left out when this program was built (%s is OFF)\n",
+          command->name, command->option);
+  return LC_ERR_UNSUPPORTED;
+}
+
 static int report(lc_status status, const struct lc_error *err) {
   if (status == LC_OK) return LC_OK;
   struct lc_text line = {0};
@@ -175,5 +194,6 @@ int pl_cli_main(int argc, char **argv) {
   if (failed || chosen.index == 0) return LC_ERR_USAGE;
   const struct pl_command *command = find_command(argv[chosen.index]);
   if (!command) return unknown_command(argv[chosen.index]);
+  if (!command->run) return left_out(command);
   return run_command(command, argc - chosen.index, argv + chosen.index);
 }

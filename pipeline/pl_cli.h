@@ -19,6 +19,8 @@ struct pl_command {
   /* argv[0] is "lungcdam NAME". Returns what the program exits with; err is printed when it is not
    * LC_OK. Usage errors leave through argp_error with LC_ERR_USAGE. */
   lc_status (*run)(int argc, char **argv, struct lc_error *err);
+  const char *option; /* the CMake option without which the command is left out (run is NULL); NULL:
+                         always there */
 };
 
 /* The table, ended by a zeroed entry. */

@@ -167,6 +167,10 @@ static double mean_at(const struct pl_judged *judged, const struct curve *curve,
 static lc_status draw_curve(const struct pl_judge *judge, const struct curve *curve,
                             const struct pl_plot_series *series, size_t n, struct lc_text *out,
                             struct lc_error *err) {
+  if (!pl_plot_available()) {
+    lc_text_add(out, "<p>%s: no plot, this program was built without them.</p>\n", curve->title);
+    return LC_OK;
+  }
   const struct pl_plot_panel panel = {.title = curve->title,
                                       .x = {.label = curve->x_label,
                                             .words = curve->words,

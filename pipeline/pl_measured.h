@@ -30,7 +30,8 @@ LC_MUST_CHECK lc_status pl_measured_h5(const struct pl_measured *measured, const
 LC_MUST_CHECK lc_status pl_measured_pictures(const struct pl_measured *measured, const char *folder,
                                              struct lc_error *err);
 
-/* "png", "svg", "pdf", or NULL when the recipe wants no pictures. */
+/* "png", "svg", "pdf", or NULL when the recipe wants no pictures or this program has none
+ * (pl_plot_available), which is then said in the log. */
 const char *pl_pictures_ending(const struct pl_recipe *recipe);
 /* "lungcdam 0.1.0, research use only", and what is to be said of untrained weights. */
 void pl_pictures_notice(bool trained, char *out, size_t size);

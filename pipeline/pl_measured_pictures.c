@@ -6,6 +6,7 @@
 
 #include "lc_arena.h"
 #include "lc_file.h"
+#include "lc_log.h"
 #include "pl_measured.h"
 #include "pl_plot.h"
 #include "pl_version.h"
@@ -15,7 +16,20 @@
 
 static const double corner[2] = {0, 1};
 
+/* Said once a process; one thread at a time, as all plots. */
+static void warn_left_out(const struct pl_recipe *recipe) {
+  static bool said;
+  if (!said && recipe->test_pictures != PL_PICTURES_NONE)
+    lc_log(LC_LOG_WARNING, "no plots: they were left out when this program was built "
+                           "(LUNGCDAM_WITH_PLOT is OFF)");
+  said = true;
+}
+
 const char *pl_pictures_ending(const struct pl_recipe *recipe) {
+  if (!pl_plot_available()) {
+    warn_left_out(recipe);
+    return NULL;
+  }
   switch ((enum pl_pictures)recipe->test_pictures) {
   case PL_PICTURES_PNG:
     return "png";

@@ -226,6 +226,10 @@ lc_status pl_plot_bytes(const struct pl_plot *plot, cdam_format format, struct l
   return status;
 }
 
+bool pl_plot_available(void) {
+  return true;
+}
+
 lc_status pl_plot_write(const struct pl_plot *plot, const char *path, struct lc_error *err) {
   struct page page;
   lc_status status = page_init(&page, plot, err);

@@ -65,6 +65,10 @@ struct pl_plot {
   const char *notice; /* in the lower right corner; must say "research use only" */
 };
 
+/* False in a program that was built without PLplot; then the two functions below fail with
+ * LC_ERR_UNSUPPORTED. */
+bool pl_plot_available(void);
+
 /* The format is that of the ending (cdam_format_of). Whole or not at all. LC_ERR_USAGE for a plot
  * without panels or without the notice's words, LC_ERR_NOT_FOUND when PLplot's cairo driver is not
  * installed. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Measuring a model from the command line: the folder, its formats, and that they agree.
+# needs: plot
 # shellcheck source=tests/cli/lib/common.bash
 source "$LUNGCDAM_SOURCE/tests/cli/lib/common.bash"
 need_data

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # `lungcdam explain`: tensors in and out against the published implementations, store and figures.
+# needs: phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `lungcdam prepare`: the same bytes from any number of threads and after any kill; what cannot be
 # used is named and the rest goes on; data sets read as docs/dataset.md says.
+# needs: phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

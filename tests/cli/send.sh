@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Sending: what arrives is what was sent, twice does no harm, every answer of a peer has its
 # consequence, every failure its message, and nothing is lost.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

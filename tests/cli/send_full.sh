@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A full disk, first the archive's, then our own: told, and nothing is lost. Needs a small file system
 # of its own, which root or an unprivileged name space can mount.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

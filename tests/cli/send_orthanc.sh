@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Orthanc as the archive: by C-STORE and by STOW-RS over HTTPS with basic credentials what comes back
 # equals what was sent; it promises to keep what it has; bad certificates and passwords are told.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # An archive that is killed and started again ten times, and a sender that is killed at any moment:
 # every object arrives as it was, and none is sent again that the archive had acknowledged.
 # LUNGCDAM_SEND_OBJECTS: how many objects (default 200; 1000 takes a few minutes).
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

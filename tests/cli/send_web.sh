@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # STOW-RS servers that answer everything but "all stored": each answer has its consequence, for each
 # object its own, and nothing is lost.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

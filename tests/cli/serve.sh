@@ -2,6 +2,7 @@
 # Series that come over the network give what a run on their files gives, in whatever order and company
 # they come; what cannot be worked on waits in quarantine with its reason; nothing that was confirmed is
 # lost, also not by kill -9.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

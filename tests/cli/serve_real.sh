@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # LIDC-IDRI-0001 over the network: whole, without the slices of its nodule, and interleaved with a series
 # of another scanner.
+# needs: net
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

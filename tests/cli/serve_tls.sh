@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A server with TLS and storage commitment: only callers with a certificate are heard, and the request for
 # commitment is the end of a series.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

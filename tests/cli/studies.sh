@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The studies in their small settings: whole results, and the same tables when a run was stopped.
+# needs: phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

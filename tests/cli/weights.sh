@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # `lungcdam weights`: seeded files, and what a file holds.
+# needs: pth
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

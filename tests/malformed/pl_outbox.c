@@ -1,5 +1,6 @@
 /* Damaged outboxes: damage is seen, an object that is still there is queued again, what is lost is
- * told and set aside, and nothing crashes or leaks (the sanitizers watch). */
+ * told and set aside, and nothing crashes or leaks (the sanitizers watch).
+ * needs: net */
 #include "pl_outbox_test.h"
 
 #include <sys/stat.h>

@@ -1,5 +1,6 @@
 /* A server on the hospital's network hears everything: scanners for open ports, broken devices,
- * attackers. Whatever comes, it stays, answers the next, and writes nothing beside its spool. */
+ * attackers. Whatever comes, it stays, answers the next, and writes nothing beside its spool.
+ * needs: net */
 #include "pl_serve.h"
 
 #include <dirent.h>

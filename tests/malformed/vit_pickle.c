@@ -1,6 +1,7 @@
 /* PyTorch files: what torch.save wrote is read to the same tensors as its safetensors twin
  * (tests/reference/make_torch_file.py); a pickle that would run code, and archives that lie, are
- * refused. */
+ * refused.
+ * needs: pth */
 #include <zip.h>
 
 #include "lc_file.h"

@@ -1,5 +1,6 @@
 /* Peers that do not answer as they should: each failure is told apart, and all end in time. The
- * peer is a thread of the test on a free loopback port. */
+ * peer is a thread of the test on a free loopback port.
+ * needs: net */
 #include "ct_association.h"
 
 #include <arpa/inet.h>

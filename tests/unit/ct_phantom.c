@@ -1,5 +1,6 @@
 /* Phantoms: the same bytes from the same seed, true sizes, truth that readings agree with, files
- * that read back. */
+ * that read back.
+ * needs: phantom */
 #include "lc_test.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* What a phantom shows: organs with the HU that a reader of chest CT expects, nodules of the
  * promised size inside the lungs, outlines that run just outside them, and DICOM that a validator
- * accepts. */
+ * accepts.
+ * needs: phantom */
 #include "lc_test.h"
 
 #include <math.h>

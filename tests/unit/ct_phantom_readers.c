@@ -1,5 +1,6 @@
 /* Many nodules and readings in one chest: malignancy follows its stated rule, readers' ratings
- * follow the truth with the stated errors, and one to four readers mark each nodule. */
+ * follow the truth with the stated errors, and one to four readers mark each nodule.
+ * needs: phantom */
 #include "lc_test.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* What follows from a server's answer and from a status, by the standard's tables. */
+/* What follows from a server's answer and from a status, by the standard's tables.
+ * needs: net */
 #include "ct_stow.h"
 
 #include "lc_test.h"

@@ -1,5 +1,6 @@
 /* Judging from a crop file to tables, on a small model: what estimators are known to be, resuming,
- * threads, and wrong settings. */
+ * threads, and wrong settings.
+ * needs: phantom */
 #include "lc_test.h"
 
 #include <hdf5.h>

@@ -1,4 +1,5 @@
-/* The truth of phantoms: read back at the places of pixels, and held against maps by hand. */
+/* The truth of phantoms: read back at the places of pixels, and held against maps by hand.
+ * needs: phantom */
 #include "lc_test.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* The outbox: what is queued stays until it is settled, the same is not queued twice, and waits
- * grow as documented. */
+ * grow as documented.
+ * needs: net */
 #include "pl_outbox_test.h"
 
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+/* Plots: right sizes and places of what is drawn, same bytes twice, errors.
+ * needs: plot */
 #include "pl_plot.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* The whole job on a small phantom with a small model: what is stored is what the rooms compute. */
+/* The whole job on a small phantom with a small model: what is stored is what the rooms compute.
+ * needs: phantom */
 #include <dirent.h>
 #include <hdf5.h>
 #include <math.h>
