@@ -4,7 +4,7 @@ last block a noisy sample and target.
 
     pip install torch numpy                (in a virtual environment)
     cmake --build --preset release --target lungcdam_bench_explain
-    tests/bench/explain_peers.py build/release/tests/lungcdam_bench_explain [--threads 2] [--rounds 3] [--json FILE]
+    tests/bench/explain_peers.py build/release/tests/bench/lungcdam_bench_explain [--threads 2] [--rounds 3] [--json FILE]
 
 ViT-S/8 at 224, one image, one target. PyTorch's attention is written out, as the published code has it, because its
 gradient is what is wanted. Each round runs PyTorch and then lungcdam, so that what else the machine does meets both;

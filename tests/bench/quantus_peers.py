@@ -189,7 +189,7 @@ def main():
         write_safetensors(weights, tensors, metadata)
         model = Vit({k: torch.from_numpy(v.copy()) for k, v in tensors.items()}).eval()
         model.head = next(k for k in tensors if k.startswith("head")).rsplit(".", 1)[0].replace(".", "_")
-        command = [f"{options.build}/tests/lungcdam_bench_measures", weights, inputs, "--threads", "1"]
+        command = [f"{options.build}/tests/bench/lungcdam_bench_measures", weights, inputs, "--threads", "1"]
         rounds = {"one by one": [], "in batches": []}
         for _ in range(options.rounds):
             for mode, kept in rounds.items():

@@ -3,7 +3,7 @@
 
     pip install onnxruntime onnx numpy torch      (torch only for the training step; in a virtual environment)
     cmake --build --preset release --target lungcdam_bench
-    tests/bench/vit_peers.py build/release/tests/lungcdam_bench [--threads 2] [--rounds 5] [--json FILE]
+    tests/bench/vit_peers.py build/release/tests/bench/lungcdam_bench [--threads 2] [--rounds 5] [--json FILE]
 
 Each round runs the peer and then lungcdam, so that what else the machine does meets both. The ratio printed is
 the median over rounds of (our best time / the peer's best time), of wall time and of processor time. A peer that is
