@@ -32,7 +32,8 @@ const struct pl_command pl_commands[] = {
     {"phantom", "make synthetic patients with known nodules", cmd_phantom},
     {"train", "train a model on nodule crops and measure it", cmd_train},
     {"evaluate", "measure a model on nodule crops", cmd_evaluate},
-    {"weights", "make seeded initial weights, or show what a weight file holds", cmd_weights},
+    {"weights", "list the models at hand, show or convert a weight file, make untrained ones",
+     cmd_weights},
     {NULL, NULL, NULL},
 };
 
