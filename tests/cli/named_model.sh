@@ -13,7 +13,7 @@ shipped=$(realpath "$LUNGCDAM_SOURCE/configs/models/lidc_axial.safetensors")
 sha=$(sha256sum "$shipped" | cut -d ' ' -f 1)
 purpose=$(head -n 1 "${shipped%.safetensors}.txt")
 build=$(cd "$(dirname "$program")/.." && pwd)
-make_inputs
+make_inputs 1
 mkdir "$work/here"
 cd "$work/here" || exit 1
 
