@@ -5,6 +5,7 @@
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_concept.h"
+#include "pl_model_find.h"
 
 struct arguments {
   struct pl_concept_request request;
@@ -19,7 +20,10 @@ static const struct argp_option options[] = {
     {"members", 'm', "LIST", 0,
      "Instead of a rule: names of nodules with commas, LIDC-IDRI-0001-nodule-1,...", 1},
     {"against", 'a', "RULE", 0, "Contrast: the mean of these nodules is taken away", 1},
-    {"weights", 'w', "FILE", 0, "Model (safetensors)", 1},
+    {"weights", 'w', "MODEL", 0,
+     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
+     ", which ships",
+     1},
     {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
     {"split", 's', "NAME", 0, "Split of the crops; without it data.train", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
@@ -34,8 +38,8 @@ static void check_arguments(const struct argp_state *state, const struct argumen
     argp_error(state, "--name NAME is needed");
   if (!arguments->request.rule == !arguments->request.members)
     argp_error(state, "give either --where RULE or --members LIST");
-  if (!arguments->weights || !arguments->overrides.crops || !arguments->output)
-    argp_error(state, "--weights, --crops and --output are needed");
+  if (!arguments->overrides.crops || !arguments->output)
+    argp_error(state, "--crops and --output are needed");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -55,7 +59,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     arguments->request.against = arg;
     return 0;
   case 'w':
-    arguments->weights = arguments->overrides.weights = arg;
+    arguments->weights = arg;
     return 0;
   case 'd':
     arguments->overrides.crops = arg;
@@ -100,7 +104,7 @@ static const struct argp argp = {
         "ratings, or of those named, for lungcdam explain --concept.\v"
         "Examples:\n"
         "  lungcdam concept create run1/recipe.yaml --name spiculated --where 'spiculation>=4' \\\n"
-        "      -w model.safetensors --crops crops.h5 -o spiculated.safetensors\n"
+        "      --crops crops.h5 -o spiculated.safetensors                the model that ships\n"
         "  lungcdam concept create run1/recipe.yaml --name spiculated --where 'spiculation>=4' \\\n"
         "      --against 'spiculation<2' -w model.safetensors -d crops.h5 -o contrast.safetensors",
     .children = children};
@@ -110,13 +114,18 @@ static lc_status create(const struct arguments *arguments, struct lc_error *err)
   size_t members, against;
   if (lc_file_exists(arguments->output) && !arguments->overwrite)
     LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
-  LC_TRY(vit_model_load(&model, arguments->weights, NULL, err));
-  lc_status status = pl_concept_create(&model, &arguments->overrides, &arguments->request,
-                                       arguments->output, &members, &against, err);
+  struct pl_model_found found;
+  LC_TRY(pl_model_take(&found, arguments->weights, err));
+  struct pl_recipe_overrides overrides = arguments->overrides;
+  overrides.weights = found.path;
+  LC_TRY(vit_model_load(&model, found.path, NULL, err));
+  lc_status status = pl_concept_create(&model, &overrides, &arguments->request, arguments->output,
+                                       &members, &against, err);
   if (status == LC_OK) {
     printf("%s: %s, %zu nodules", arguments->output, arguments->request.name, members);
     if (against) printf(" against %zu", against);
-    printf("%s\n", model.trained ? "" : "; UNTRAINED WEIGHTS: it means nothing");
+    printf(", model %s%s\n", found.name,
+           model.trained ? "" : "; UNTRAINED WEIGHTS: it means nothing");
   }
   vit_model_free(&model);
   return status;

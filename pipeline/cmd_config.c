@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "lc_log.h"
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_config.h"
@@ -63,6 +64,9 @@ lc_status cmd_config(int argc, char **argv, struct lc_error *err) {
   struct pl_config config;
   lc_status status = pl_config_make(&config, &arguments.overrides, err);
   if (status == LC_OK) {
+    if (!*config.model.path)
+      lc_log(LC_LOG_WARNING,
+             "no weights are given and none are at hand: how images are prepared is not known");
     if (arguments.print)
       status = print(&config, err);
     else

@@ -6,6 +6,7 @@
 #include "pl_commands.h"
 #include "pl_measured.h"
 #include "pl_model_file.h"
+#include "pl_model_find.h"
 #include "pl_output.h"
 #include "pl_progress.h"
 #include "pl_training.h"
@@ -17,7 +18,10 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {"weights", 'w', "FILE", 0, "Model to measure (safetensors)", 1},
+    {"weights", 'w', "MODEL", 0,
+     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
+     ", which ships",
+     1},
     {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
     {"split", 's', "NAME", 0, "Split to measure on; without it data.validate of the recipe", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
@@ -32,7 +36,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   struct lc_error err;
   switch (key) {
   case 'w':
-    arguments->weights = arguments->overrides.weights = arg;
+    arguments->weights = arg;
     return 0;
   case 'd':
     arguments->overrides.crops = arg;
@@ -60,9 +64,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     if (arguments->overrides.file) argp_error(state, "more than one recipe: %s", arg);
     arguments->overrides.file = arg;
     return 0;
-  case ARGP_KEY_END:
-    if (!arguments->weights) argp_error(state, "--weights FILE is needed");
-    return 0;
   default:
     return ARGP_ERR_UNKNOWN;
   }
@@ -78,6 +79,7 @@ static const struct argp argp = {
         "Measure a model on nodule crops. The recipe says how the crops are prepared; give the "
         "one that the model was trained by (recipe.yaml in the folder of its run).\v"
         "Examples:\n"
+        "  lungcdam evaluate --crops crops.h5                          the model that ships\n"
         "  lungcdam evaluate run1/recipe.yaml --weights run1/model.safetensors --crops crops.h5\n"
         "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 --json\n"
         "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 -o measured\n"
@@ -161,6 +163,7 @@ static lc_status measure(const struct pl_recipe *recipe, const struct arguments 
               done);
   evaluation.trained = model->trained;
   LC_TRY_GOTO(vit_model_hash(model, err), done);
+  memcpy(evaluation.weights_sha256, model->weights_sha256, LC_SHA256_HEX);
   LC_TRY_GOTO(write_predictions(arguments, examples, &predictions, err), done);
   LC_TRY_GOTO(write_folder(arguments, &measured, err), done);
   LC_TRY_GOTO(print(&evaluation, arguments, err), done);
@@ -210,7 +213,10 @@ lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   struct pl_recipe recipe;
-  lc_status status = pl_recipe_make(&recipe, &arguments.overrides, err);
+  struct pl_model_found found;
+  lc_status status = pl_model_take(&found, arguments.weights, err);
+  arguments.weights = arguments.overrides.weights = found.path;
+  if (status == LC_OK) status = pl_recipe_make(&recipe, &arguments.overrides, err);
   pl_list_free(&arguments.overrides.keys);
   LC_TRY(status);
   status = evaluate(&recipe, &arguments, err);

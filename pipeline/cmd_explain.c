@@ -9,14 +9,16 @@
 #include "pl_explain_crops.h"
 #include "pl_explain_nodules.h"
 #include "pl_model_file.h"
+#include "pl_model_find.h"
 #include "pl_output.h"
 #include "pl_progress.h"
 
 #define MAPS_FILE "maps.h5"
 
 struct arguments {
-  const char *tensor, *result, *concept, *split, *estimators, *targets, *maps_out, *output;
-  char *weights, *series, *nodules;
+  const char *tensor, *result, *weights, *concept, *split, *estimators, *targets, *maps_out,
+      *output;
+  char *series, *nodules;
   struct pl_list inputs;
   struct pl_recipe_overrides overrides; /* file and keys: of a recipe or a run's configuration */
   struct pl_explain_figures figures;
@@ -45,7 +47,10 @@ enum {
 
 static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, "Input:", 1},
-    {"weights", 'w', "FILE", 0, "Model (safetensors)", 1},
+    {"weights", 'w', "MODEL", 0,
+     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
+     ", which ships",
+     1},
     {"tensor", 't', "FILE", 0,
      "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
      "concept_vector are used when they are there",
@@ -170,7 +175,6 @@ static error_t parse_figures(int key, const char *arg, const struct argp_state *
 }
 
 static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
-  if (!arguments->weights) argp_error(state, "--weights FILE is needed");
   bool recipe = arguments->overrides.file || arguments->overrides.keys.n;
   bool series = arguments->inputs.n > 0;
   if (!!arguments->tensor + !!arguments->overrides.crops + series + !!arguments->result != 1)
@@ -227,7 +231,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   struct arguments *arguments = (struct arguments *)state->input;
   switch (key) {
   case 'w':
-    arguments->overrides.weights = arguments->weights = arg;
+    arguments->weights = arg;
     return 0;
   case 'c':
     arguments->concept = arg;
@@ -282,13 +286,37 @@ static const struct argp argp = {
            "or several estimators, as HDF5 and figures, or as safetensors.\v"
            "Examples:\n"
            "  lungcdam explain -w model.safetensors --crops crops.h5 run1/recipe.yaml -o maps\n"
-           "  lungcdam explain -w model.safetensors --input LIDC-IDRI-0001 -o maps\n"
+           "  lungcdam explain --input LIDC-IDRI-0001 -o maps           the model that ships\n"
            "  lungcdam explain -w model.safetensors --tensor images.safetensors \\\n"
            "      -e cdam,smooth_cdam,attention_map -T malignancy --maps-out maps.safetensors\n"
            "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
            "      -T malignancy --count 3 --figures pdf --light -o compare",
     .children = children,
     .help_filter = help};
+
+/* What --input takes from options and configuration. */
+static struct pl_overrides series_overrides(const struct arguments *arguments) {
+  return (struct pl_overrides){.file = arguments->overrides.file,
+                               .keys = arguments->overrides.keys,
+                               .inputs = arguments->inputs,
+                               .series = arguments->series,
+                               .nodules = arguments->nodules,
+                               .weights = arguments->weights};
+}
+
+/* For --input the configuration may name the model too. */
+static lc_status choose_model(struct pl_model_found *found, const struct arguments *arguments,
+                              struct lc_error *err) {
+  struct pl_config config;
+  struct pl_overrides overrides = series_overrides(arguments);
+  if (arguments->weights || arguments->inputs.n == 0)
+    return pl_model_take(found, arguments->weights, err);
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  *found = config.model;
+  lc_status status = pl_config_take_model(&config, err);
+  pl_config_free(&config);
+  return status;
+}
 
 static lc_status read_input(struct pl_explain *explain, const struct arguments *arguments,
                             struct lc_error *err) {
@@ -300,12 +328,7 @@ static lc_status read_input(struct pl_explain *explain, const struct arguments *
   if (arguments->overrides.crops)
     return pl_explain_read_crops(explain, &arguments->overrides, arguments->split, first, count,
                                  err);
-  struct pl_overrides overrides = {.file = arguments->overrides.file,
-                                   .keys = arguments->overrides.keys,
-                                   .inputs = arguments->inputs,
-                                   .series = arguments->series,
-                                   .nodules = arguments->nodules,
-                                   .weights = arguments->weights};
+  struct pl_overrides overrides = series_overrides(arguments);
   return pl_explain_read_series(explain, &overrides, first, count, err);
 }
 
@@ -364,8 +387,11 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
       .estimators = "cdam", .targets = "all", .count = 20, .figures = {.format = "png"}};
   struct pl_explain *explain = NULL;
   struct pl_progress progress;
+  struct pl_model_found found;
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   lc_status status = check_existing(&arguments, err);
+  if (status == LC_OK) status = choose_model(&found, &arguments, err);
+  if (status == LC_OK) arguments.overrides.weights = arguments.weights = found.path;
   if (status == LC_OK) status = pl_explain_new(&explain, err);
   if (status == LC_OK) status = prepare(explain, &arguments, err);
   if (status == LC_OK) {
@@ -380,9 +406,9 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
     status = pl_explain_write_tensors(explain, arguments.maps_out, err);
   if (status == LC_OK && arguments.output) status = write_folder(explain, &arguments, err);
   if (status == LC_OK)
-    printf("%zu image%s, %zu target%s, %zu estimator%s%s\n", explain->input.n,
+    printf("%zu image%s, %zu target%s, %zu estimator%s, model %s%s\n", explain->input.n,
            explain->input.n == 1 ? "" : "s", explain->n_targets, explain->n_targets == 1 ? "" : "s",
-           explain->n_estimators, explain->n_estimators == 1 ? "" : "s",
+           explain->n_estimators, explain->n_estimators == 1 ? "" : "s", found.name,
            explain->model.trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing");
   pl_explain_free(explain);
   pl_list_free(&arguments.overrides.keys);

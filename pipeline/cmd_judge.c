@@ -4,6 +4,7 @@
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_judge.h"
+#include "pl_model_find.h"
 
 struct arguments {
   struct pl_judge_overrides overrides;
@@ -12,7 +13,10 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-    {"weights", 'w', "FILE", 0, "Model (model.weights)", 1},
+    {"weights", 'w', "MODEL", 0,
+     "model.weights: weight file, or name of a model ('lungcdam weights list'); by "
+     "default " PL_MODEL_SHIPPED ", which ships",
+     1},
     {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
     {"recipe", 'p', "FILE", 0, "Recipe that the model was trained by (data.recipe)", 1},
     {"output", 'o', "DIR", 0, "Folder of the results (output.folder)", 1},
@@ -74,6 +78,7 @@ static const struct argp argp = {
     .doc = "Judge explanations: every estimator by every measure on a data set of nodules, with "
            "intervals by patient, paired differences, ranks with ties, and a report in HTML.\v"
            "Examples:\n"
+           "  lungcdam judge --crops crops.h5 -o judged            the model that ships\n"
            "  lungcdam judge --weights model.safetensors --recipe recipe.yaml --crops crops.h5 -o "
            "judged\n"
            "  lungcdam judge my.yaml --set data.items=100 --set missing.kind=blur --resume\n"

@@ -55,6 +55,7 @@ static const struct argp argp = {
         "class-discriminative attention maps, pictures, DICOM secondary captures, and one HDF5 "
         "store a series.\v"
         "Examples:\n"
+        "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 -o results        the model that ships\n"
         "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 --weights w.safetensors -o results\n"
         "  lungcdam run my.yaml --set figure.colours=red-blue --overwrite\n"
         "  lungcdam run my.yaml --input /data/ct --series all --nodules annotations.csv --resume\n"
@@ -62,7 +63,7 @@ static const struct argp argp = {
         "Results of a series appear whole, by one rename, or not at all.",
     .children = children};
 
-static lc_status print(const struct pl_batch *batch, enum pl_table_form form,
+static lc_status print(const struct pl_batch *batch, const char *model, enum pl_table_form form,
                        struct lc_error *err) {
   if (!batch->has_summary) return LC_OK;
   bool table = form == PL_TABLE_TERMINAL;
@@ -71,7 +72,7 @@ static lc_status print(const struct pl_batch *batch, enum pl_table_form form,
   if (batch->n_done + batch->n_kept + batch->n_without + batch->n_failed > 1)
     fprintf(out, "series: %zu done, %zu kept, %zu without nodules, %zu failed\n", batch->n_done,
             batch->n_kept, batch->n_without, batch->n_failed);
-  fprintf(out, "research use only%s\n",
+  fprintf(out, "model %s (SHA-256 %.12s...), research use only%s\n", model, batch->weights_sha256,
           batch->trained ? "" : "; UNTRAINED WEIGHTS: predictions and maps mean nothing");
   return LC_OK;
 }
@@ -83,11 +84,12 @@ lc_status cmd_run(int argc, char **argv, struct lc_error *err) {
   lc_status status = pl_config_make(&config, &arguments.overrides, err);
   pl_overrides_free(&arguments.overrides);
   LC_TRY(status);
-  struct pl_batch batch;
-  status = pl_batch_run(&batch, &config, arguments.existing, err);
+  struct pl_batch batch = {0};
+  status = pl_config_take_model(&config, err);
+  if (status == LC_OK) status = pl_batch_run(&batch, &config, arguments.existing, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL) {
     struct lc_error why;
-    lc_status printed = print(&batch, arguments.form, &why);
+    lc_status printed = print(&batch, config.model.name, arguments.form, &why);
     if (status == LC_OK && printed != LC_OK) {
       *err = why;
       status = printed;

@@ -209,7 +209,7 @@ static const struct argp argp = {
         "SIGTERM stops after the series that is being worked on; after a crash the next start goes "
         "on.\v"
         "Examples:\n"
-        "  lungcdam serve -w w.safetensors -n luna16.csv -o results --spool /var/spool/lungcdam\n"
+        "  lungcdam serve -n luna16.csv -o results --spool /var/spool/lungcdam\n"
         "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
         "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
         "\n"
@@ -245,7 +245,8 @@ static lc_status with_destinations(struct arguments *arguments, struct lc_error 
     serve.receive.scp.callers = (const char *const *)arguments->callers.items;
     serve.receive.scp.n_callers = arguments->callers.n;
     pl_log_stamp();
-    status = pl_serve(&serve, err);
+    status = pl_config_take_model(serve.config, err);
+    if (status == LC_OK) status = pl_serve(&serve, err);
   }
   pl_destinations_free(&destinations);
   return status;

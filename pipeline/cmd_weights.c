@@ -6,6 +6,8 @@
 #include "pl_cli.h"
 #include "pl_commands.h"
 #include "pl_model_file.h"
+#include "pl_model_find.h"
+#include "pl_weights_list.h"
 #include "pl_weights_show.h"
 #include "vit_model.h"
 #include "vit_report.h"
@@ -30,12 +32,26 @@ static const struct argp_option options[] = {
     {"arch", 'a', "ARCH", 0,
      "For convert: the shape that the file must have; without it, the shape that it tells itself",
      1},
-    {NULL, 0, NULL, 0, "For show:", 2},
+    {NULL, 0, NULL, 0, "For list and show:", 2},
     {"json", 'j', NULL, 0, "Write JSON instead of text", 2},
     {0}};
 
 static bool known_verb(const char *verb) {
-  return strcmp(verb, "init") == 0 || strcmp(verb, "convert") == 0 || strcmp(verb, "show") == 0;
+  return strcmp(verb, "init") == 0 || strcmp(verb, "convert") == 0 || strcmp(verb, "show") == 0 ||
+         strcmp(verb, "list") == 0;
+}
+
+static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
+  const char *verb = arguments->verb;
+  bool writes = verb && (verb[0] == 'i' || verb[0] == 'c');
+  if (!verb || !known_verb(verb))
+    argp_error(state, "expected 'list', 'show MODEL', 'convert FILE' or 'init ARCH'");
+  else if (verb[0] == 'l' && arguments->subject)
+    argp_error(state, "list takes no argument: %s", arguments->subject);
+  else if (verb[0] != 'l' && !arguments->subject)
+    argp_error(state, "%s of what?", verb);
+  else if (writes && !arguments->output)
+    argp_error(state, "%s needs --output FILE", verb);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -72,12 +88,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
       argp_error(state, "too many arguments: %s", arg);
     return 0;
   case ARGP_KEY_END:
-    if (!arguments->verb || !known_verb(arguments->verb))
-      argp_error(state, "expected 'init ARCH', 'convert FILE' or 'show FILE'");
-    else if (!arguments->subject)
-      argp_error(state, "%s of what?", arguments->verb);
-    else if (arguments->verb[0] != 's' && !arguments->output)
-      argp_error(state, "%s needs --output FILE", arguments->verb);
+    check_arguments(state, arguments);
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -100,17 +111,20 @@ static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "init ARCH\nconvert FILE\nshow FILE",
+    .args_doc = "list\nshow MODEL\nconvert FILE\ninit ARCH",
     .doc =
-        "Make seeded initial weights, convert a weight file (PyTorch's .pth, .pt and .ckpt, or "
-        "safetensors in any precision) to float32 safetensors, or show what a file holds. Seeded "
-        "weights are untrained, and every output made with them says so.\v"
+        "List the models that have a name, show what a weight file holds, convert one (PyTorch's "
+        ".pth, .pt and .ckpt, or safetensors in any precision) to float32 safetensors, or make "
+        "seeded initial weights for a training. Seeded weights are untrained, and every output "
+        "made with them says so.\v"
         "Examples:\n"
+        "  lungcdam weights list                          the model that ships, and your own\n"
+        "  LUNGCDAM_MODELS=~/models lungcdam weights list --json\n"
+        "  lungcdam weights show " PL_MODEL_SHIPPED "\n"
         "  lungcdam weights init vit_small_patch8 -o w.safetensors --seed 1\n"
         "  lungcdam weights init vit_tiny_patch16 -o w.safetensors \\\n"
         "      --head malignancy --head biomarkers:outputs=8:hidden=192:regression\n"
         "  lungcdam weights convert dino_deitsmall8_pretrain.pth -o s8.safetensors\n"
-        "  lungcdam weights show w.safetensors\n"
         "  lungcdam weights show --json w.safetensors | jq .architecture",
     .children = children,
     .help_filter = help};
@@ -143,23 +157,24 @@ static lc_status init(const struct arguments *arguments, struct lc_error *err) {
   return status;
 }
 
-static void list(const char *what, char **names, size_t n) {
+static void print_names(const char *what, char **names, size_t n) {
   for (size_t i = 0; i < n; i++) printf("  %s: %s\n", what, names[i]);
 }
 
-static lc_status convert(const struct arguments *arguments, struct lc_error *err) {
+static lc_status convert(const struct arguments *arguments, const char *file,
+                         struct lc_error *err) {
   if (lc_file_exists(arguments->output) && !arguments->overwrite)
     LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
   struct vit_arch arch;
   if (arguments->architecture) LC_TRY(pl_model_architecture(&arch, arguments->architecture, err));
   struct vit_report report = {0};
-  lc_status status = vit_model_convert(arguments->subject, arguments->output,
+  lc_status status = vit_model_convert(file, arguments->output,
                                        arguments->architecture ? &arch : NULL, NULL, &report, err);
   if (status == LC_OK)
-    printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, arguments->subject);
-  list("missing", report.missing, report.n_missing);
-  list("unused", report.unused, report.n_unused);
-  list("does not fit", report.misfits, report.n_misfits);
+    printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, file);
+  print_names("missing", report.missing, report.n_missing);
+  print_names("unused", report.unused, report.n_unused);
+  print_names("does not fit", report.misfits, report.n_misfits);
   vit_report_free(&report);
   return status;
 }
@@ -168,6 +183,10 @@ lc_status cmd_weights(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   if (arguments.verb[0] == 'i') return init(&arguments, err);
-  if (arguments.verb[0] == 'c') return convert(&arguments, err);
-  return pl_weights_show(arguments.subject, arguments.json, stdout, err);
+  if (arguments.verb[0] == 'l')
+    return pl_weights_list(arguments.json ? PL_TABLE_JSON : PL_TABLE_TERMINAL, stdout, err);
+  struct pl_model_found found;
+  LC_TRY(pl_model_find(&found, arguments.subject, err));
+  if (arguments.verb[0] == 'c') return convert(&arguments, found.path, err);
+  return pl_weights_show(found.path, arguments.json, stdout, err);
 }

@@ -181,6 +181,7 @@ lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
   if (status == LC_OK) status = pl_job_open(&running.job, config, err);
   if (status == LC_OK) {
     batch->trained = running.job.model.trained;
+    memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
     pl_summary_init(&batch->summary, &running.job.model.arch);
     batch->has_summary = true;
     status = work(&running, err);

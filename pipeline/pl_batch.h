@@ -13,6 +13,7 @@
 struct pl_batch {
   size_t n_done, n_kept, n_failed, n_without; /* series: made, kept by resume, failed, no nodule */
   bool trained;
+  char weights_sha256[LC_SHA256_HEX];
   bool has_summary;
   struct pl_summary summary; /* of the series that were made */
 };

@@ -46,7 +46,7 @@ static const struct pl_key keys[] = {
      "Share of the readers whose outlines cover a voxel of the consensus mask."},
 
     {"model.weights", PL_TEXT, AT(model_weights), "", 0, 0, NULL, PLACE,
-     "Weight file (safetensors)."},
+     "Weight file, or the name of a model ('lungcdam weights list'); empty: the model that ships."},
     {"model.architecture", PL_TEXT, AT(model_architecture), "", 0, 0, NULL, PLACE,
      "Empty: the weight file says it; else a name or a YAML model file."},
     {"model.batch", PL_INTEGER, AT(model_batch), "6", 1, 256, NULL, PLACE,
@@ -178,17 +178,27 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   return set_option(config, "output.folder", overrides->output, err);
 }
 
+/* Without weights a configuration can be read and printed; who works with it is told. */
+static lc_status find_model(struct pl_model_found *model, const char *weights,
+                            struct lc_error *err) {
+  lc_status status = pl_model_find(model, weights, err);
+  return status == LC_ERR_NOT_FOUND && model->by_default ? LC_OK : status;
+}
+
 /* Which weights these are is known after the layers; what they say belongs below them. */
 static lc_status apply(struct pl_config *config, const struct pl_overrides *overrides,
                        struct lc_error *err) {
   LC_TRY(pl_schema_init(&pl_config_schema, config, err));
   LC_TRY(layer(config, overrides, err));
-  if (lc_file_exists(config->model_weights)) {
-    struct pl_config beneath = {0};
+  LC_TRY(find_model(&config->model, config->model_weights, err));
+  if (lc_file_exists(config->model.path)) {
+    struct pl_config beneath = {.model = config->model};
     lc_status status = pl_schema_init(&pl_config_schema, &beneath, err);
     if (status == LC_OK)
-      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", config->model_weights, err);
+      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", beneath.model.path, err);
     if (status == LC_OK) status = layer(&beneath, overrides, err);
+    if (status == LC_OK && beneath.model.by_default)
+      status = set_option(&beneath, "model.weights", beneath.model.name, err);
     pl_schema_free(&pl_config_schema, config);
     *config = beneath;
     LC_TRY(status);
@@ -202,6 +212,13 @@ lc_status pl_config_make(struct pl_config *config, const struct pl_overrides *ov
   lc_status status = apply(config, overrides, err);
   if (status != LC_OK) pl_config_free(config);
   return status;
+}
+
+lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err) {
+  struct pl_model_found none;
+  if (!*config->model.path) return pl_model_find(&none, NULL, err);
+  pl_model_say(&config->model);
+  return LC_OK;
 }
 
 void pl_config_free(struct pl_config *config) {
@@ -228,7 +245,10 @@ static const struct argp_option options[] = {
     {"series", 's', "UID", 0, "SeriesInstanceUID to work on, or 'all'", 1},
     {"nodules", 'n', "FILE", 0,
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
-    {"weights", 'w', "FILE", 0, "Weight file (safetensors)", 1},
+    {"weights", 'w', "MODEL", 0,
+     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
+     ", which ships",
+     1},
     {"output", 'o', "DIR", 0, "Folder of the results (default lungcdam-results)", 1},
     {"set", 'S', "KEY=VALUE", 0, "Override one key of the configuration; may be repeated", 1},
     {0}};

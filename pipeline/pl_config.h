@@ -9,6 +9,7 @@
 #define PL_CONFIG_H
 
 #include "lc_hash.h"
+#include "pl_model_find.h"
 #include "pl_schema.h"
 
 enum pl_cube_type { PL_CUBE_FLOAT32 = 0, PL_CUBE_INT16 };
@@ -25,8 +26,10 @@ struct pl_config {
   double nodules_tolerance_mm;
   double nodules_consensus_level;
 
-  char *model_weights;
-  char *model_architecture; /* "" (from the weight file), a name, or a YAML model file */
+  char *model_weights;         /* as given; by default the name of the model that ships, and "" when
+                                * that is not at hand */
+  struct pl_model_found model; /* the file it means; path "" when there is none */
+  char *model_architecture;    /* "" (from the weight file), a name, or a YAML model file */
   long long model_batch;
 
   long long cube_edge;
@@ -69,12 +72,17 @@ struct pl_overrides {
   char *file;            /* CONFIG.yaml, or NULL */
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
-  char *series, *nodules, *weights, *output;
+  const char *weights;
+  char *series, *nodules, *output;
 };
 
-/* Defaults, file, overrides, and the checks that involve several keys. */
+/* Defaults, what the weights say of their images, file, overrides, and the checks that involve
+ * several keys. LC_ERR_NOT_FOUND for the name of a model that is unknown. */
 LC_MUST_CHECK lc_status pl_config_make(struct pl_config *config,
                                        const struct pl_overrides *overrides, struct lc_error *err);
+/* For whoever is about to work with the model: tells which it is when it has a name, and fails with
+ * how to get one when none is at hand. */
+LC_MUST_CHECK lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err);
 void pl_config_free(struct pl_config *config);
 void pl_overrides_free(struct pl_overrides *overrides);
 

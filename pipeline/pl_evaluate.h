@@ -5,6 +5,7 @@
 #ifndef PL_EVALUATE_H
 #define PL_EVALUATE_H
 
+#include "lc_hash.h"
 #include "lc_log.h"
 #include "lc_text.h"
 #include "pl_examples.h"
@@ -77,6 +78,7 @@ extern const struct pl_measure_name pl_biomarker_measures[PL_BIOMARKER_MEASURES]
 struct pl_evaluation {
   bool trained; /* false: the weights are seeded, the numbers mean nothing, and every output says so
                  */
+  char weights_sha256[LC_SHA256_HEX]; /* of the weight file; "" until somebody says */
   bool has_malignancy, has_biomarkers;
   size_t nodules, patients;
   size_t decided, malignant; /* nodules with a malignancy label, and those that are malignant */

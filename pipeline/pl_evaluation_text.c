@@ -47,6 +47,7 @@ static void print_biomarkers(const struct pl_evaluation *e, struct lc_text *out)
 void pl_evaluation_print(const struct pl_evaluation *e, struct lc_text *out) {
   lc_text_add(out, "%zu nodules of %zu patients, research use only%s\n", e->nodules, e->patients,
               pl_evaluation_notice(e));
+  if (e->weights_sha256[0]) lc_text_add(out, "weights SHA-256 %s\n", e->weights_sha256);
   if (e->has_malignancy) print_malignancy(e, out);
   if (e->has_biomarkers) print_biomarkers(e, out);
 }
@@ -116,6 +117,7 @@ void pl_evaluation_json(const struct pl_evaluation *e, struct lc_text *out) {
               "{\n  \"note\": \"research use only%s\",\n  \"nodules\": %zu,\n  \"patients\": "
               "%zu",
               pl_evaluation_notice(e), e->nodules, e->patients);
+  if (e->weights_sha256[0]) lc_text_add(out, ",\n  \"weights_sha256\": \"%s\"", e->weights_sha256);
   if (e->has_malignancy) json_malignancy(e, out);
   if (e->has_biomarkers) json_biomarkers(e, out);
   lc_text_add(out, "\n}\n");

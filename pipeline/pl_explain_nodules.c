@@ -158,6 +158,9 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(lc_path_join(settings, folder, "configuration.yaml", err));
   LC_TRY(pl_stored_read(&stored, path, err));
+  if (strcmp(stored.weights_sha256, explain->model.weights_sha256) != 0)
+    lc_log(LC_LOG_WARNING, "%s: was made with weights %.12s, what is explained now are %.12s", path,
+           stored.weights_sha256, explain->model.weights_sha256);
   lc_status status = pl_config_make(&config, &overrides, err);
   if (status == LC_OK) {
     status = start(&taking, explain, &config, first, n, err);

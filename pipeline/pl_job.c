@@ -12,22 +12,19 @@
 
 static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
-  if (!*config->model_weights)
-    LC_FAIL(err, LC_ERR_CONFIG,
-            "no weight file: give --weights FILE or model.weights ('lungcdam weights init' makes "
-            "untrained ones)");
+  struct pl_model_found found = config->model;
+  if (!*found.path) LC_TRY(pl_model_find(&found, NULL, err)); /* says how to get one */
   struct vit_arch arch;
   bool given = *config->model_architecture != '\0';
   if (given) LC_TRY(pl_model_architecture(&arch, config->model_architecture, err));
-  LC_TRY(vit_model_load(&job->model, config->model_weights, given ? &arch : NULL, err));
-  LC_TRY(pl_model_check_finished(&job->model, config->model_weights, err));
+  LC_TRY(vit_model_load(&job->model, found.path, given ? &arch : NULL, err));
+  LC_TRY(pl_model_check_finished(&job->model, found.path, err));
   LC_TRY(vit_model_hash(&job->model, err));
   if (job->model.arch.n_heads == 0)
     LC_FAIL(err, LC_ERR_TENSOR, "%s: holds a backbone without a prediction head, expected one",
-            config->model_weights);
+            found.path);
   if (!job->model.trained)
-    lc_log(LC_LOG_WARNING, "%s: UNTRAINED WEIGHTS, predictions and maps mean nothing",
-           config->model_weights);
+    lc_log(LC_LOG_WARNING, "%s: UNTRAINED WEIGHTS, predictions and maps mean nothing", found.path);
   return cdam_prepared_init(&job->prepared, &job->model, err);
 }
 

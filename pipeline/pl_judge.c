@@ -11,21 +11,22 @@
 #include "lc_hash.h"
 #include "lc_random.h"
 #include "pl_model_file.h"
+#include "pl_model_find.h"
 
 #define KEY_VERSION "judge 4"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
-  struct pl_recipe_overrides overrides = {
-      .weights = config->model_weights, .file = *config->data_recipe ? config->data_recipe : NULL};
+  struct pl_model_found found;
   if (!*config->data_crops)
     LC_FAIL(err, LC_ERR_CONFIG, "data.crops is empty, expected an HDF5 file (or --crops FILE)");
-  if (!*config->model_weights)
-    LC_FAIL(err, LC_ERR_CONFIG, "model.weights is empty, expected a weight file (or --weights)");
+  LC_TRY(pl_model_take(&found, config->model_weights, err));
+  struct pl_recipe_overrides overrides = {
+      .weights = found.path, .file = *config->data_recipe ? config->data_recipe : NULL};
   LC_TRY(pl_recipe_make(&judge->recipe, &overrides, err));
-  LC_TRY(vit_model_load(&judge->model, config->model_weights, NULL, err));
-  LC_TRY(pl_model_check_finished(&judge->model, config->model_weights, err));
+  LC_TRY(vit_model_load(&judge->model, found.path, NULL, err));
+  LC_TRY(pl_model_check_finished(&judge->model, found.path, err));
   LC_TRY(vit_model_hash(&judge->model, err));
   LC_TRY(cdam_prepared_init(&judge->prepared, &judge->model, err));
   size_t pixels = (size_t)judge->recipe.data_pixels, patch = judge->model.arch.patch_size;

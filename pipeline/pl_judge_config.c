@@ -24,7 +24,8 @@ static const struct pl_key keys[] = {
     {"data.items", PL_INTEGER, AT(data_items), "0", 0, 1e7, NULL, KEPT,
      "Nodules to judge on, drawn from the split by the seed; 0: all."},
 
-    {"model.weights", PL_TEXT, AT(model_weights), "", 0, 0, NULL, PLACE, "Weight file."},
+    {"model.weights", PL_TEXT, AT(model_weights), "", 0, 0, NULL, PLACE,
+     "Weight file, or the name of a model ('lungcdam weights list'); empty: the model that ships."},
 
     {"target.judged", PL_TEXT, AT(target_judged), "malignancy", 0, 0, NULL, KEPT,
      "What is explained: an output, its index, or a difference of two."},

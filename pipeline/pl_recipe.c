@@ -84,7 +84,7 @@ static const struct pl_key keys[] = {
      "Standard deviation in HU for 'fixed'."},
 
     {"model.weights", PL_TEXT, AT(model_weights), "", 0, 0, NULL, KEPT,
-     "Weight file to start from; empty: seeded weights."},
+     "Weight file, or the name of a model, to start from; empty: seeded weights."},
     {"model.architecture", PL_TEXT, AT(model_architecture), "custom", 0, 0, NULL, KEPT,
      "Name of a published shape, or 'custom' for the keys below."},
     {"model.dim", PL_INTEGER, AT(model_dim), "128", 8, 4096, NULL, KEPT, "Width of the tokens."},

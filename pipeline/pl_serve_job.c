@@ -18,10 +18,11 @@
 
 _Static_assert(sizeof(struct pl_serve_outcome) <= PIPE_BUF, "an outcome is one write to a pipe");
 
-/* Places that the series has nothing to do with. That no weights are given is for pl_job_open. */
+/* Places that the series has nothing to do with. That there are no weights is for pl_job_open. */
 static lc_status check_places(const struct pl_config *config, struct lc_error *err) {
-  if (*config->model_weights && access(config->model_weights, R_OK) != 0)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the weight file cannot be read: %s", config->model_weights,
+  const char *weights = config->model.path;
+  if (*weights && access(weights, R_OK) != 0)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the weight file cannot be read: %s", weights,
             strerror(errno));
   if (strcmp(config->nodules_source, "auto") != 0 && access(config->nodules_source, R_OK) != 0)
     LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", config->nodules_source,

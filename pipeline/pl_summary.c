@@ -20,6 +20,7 @@ static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
     {"median_malignancy", "READERS' MALIGNANCY", true},
     {"padded_samples", "PADDED", true},
     {"weights_trained", NULL, false},
+    {"weights_sha256", NULL, false},
 };
 
 const char *pl_short_name(const char *name) {
@@ -68,6 +69,7 @@ static void add_row(struct pl_summary *summary, const struct pl_result *result, 
   pl_table_number(table, nodule->median_rating[CT_MALIGNANCY], 1);
   pl_table_integer(table, (long long)result->cubes[i].n_padded);
   pl_table_bool(table, result->model->trained);
+  pl_table_text(table, result->model->weights_sha256);
   for (size_t o = 0; o < summary->n_outputs; o++) {
     size_t at = i * summary->n_outputs + o;
     bool is_logit = vit_arch_output_is_logit(&result->model->arch, o);

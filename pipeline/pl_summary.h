@@ -7,7 +7,7 @@
 #include "pl_result.h"
 #include "pl_table.h"
 
-#define PL_SUMMARY_FIXED 14 /* columns before the outputs */
+#define PL_SUMMARY_FIXED 15 /* columns before the outputs */
 #define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */
 
 struct pl_summary {

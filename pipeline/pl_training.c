@@ -279,6 +279,7 @@ static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
   /* What is said of the weights is said of the file. */
   LC_TRY_GOTO(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err), done);
   LC_TRY_GOTO(lc_hash_file_hex(path, model.weights_sha256, err), done);
+  memcpy(evaluation->weights_sha256, model.weights_sha256, LC_SHA256_HEX);
   LC_TRY_GOTO(pl_measured_write(&measured, t->recipe->output_folder, err), done);
   LC_TRY_GOTO(pl_training_log_picture(&t->log, err), done);
 done:

@@ -4,6 +4,7 @@
 
 #include "lc_arena.h"
 #include "lc_log.h"
+#include "pl_model_find.h"
 #include "pl_training.h"
 #include "vit_forward.h"
 #include "vit_parameter.h"
@@ -60,15 +61,17 @@ static lc_status copy_parameters(const struct vit_model *source,
   return LC_OK;
 }
 
-static lc_status start_from(struct vit_model *model, const char *path, struct lc_error *err) {
+static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
+  struct pl_model_found found;
+  LC_TRY(pl_model_take(&found, weights, err));
   struct vit_model source = {0};
   struct vit_parameters mine = {0}, theirs = {0};
   lc_status status;
-  LC_TRY_GOTO(vit_model_load(&source, path, NULL, err), done);
+  LC_TRY_GOTO(vit_model_load(&source, found.path, NULL, err), done);
   LC_TRY_GOTO(vit_model_own(&source, err), done);
   LC_TRY_GOTO(vit_parameters_init(&mine, &model->arch, err), done);
   LC_TRY_GOTO(vit_parameters_init(&theirs, &source.arch, err), done);
-  LC_TRY_GOTO(copy_parameters(&source, &theirs, model, &mine, path, err), done);
+  LC_TRY_GOTO(copy_parameters(&source, &theirs, model, &mine, found.path, err), done);
 done:
   vit_parameters_free(&mine);
   vit_parameters_free(&theirs);

@@ -28,7 +28,7 @@ echo text >"$work/empty/readme.txt"
 refuse 5 "$work/empty: no DICOM image" --input "$work/empty" --weights "$w"
 refuse 4 "$work/none" --input "$work/none" --weights "$w"
 refuse 3 "no input: give --input" --weights "$w"
-refuse 3 "no weight file: give --weights" --input "$one"
+refuse 4 "the nearest is 'lidc_axial'" --input "$one" --weights lidc_axal
 
 # several series and none chosen: they are listed
 refuse 6 "$uid" --input "$work/phantom" --weights "$w"

@@ -25,7 +25,7 @@ run=(judge --weights "$work/w.safetensors" --crops "$data/lidc_nodule_crops.h5"
 expect 0 "kind: leave_out" judge --print
 expect 3 "the nearest valid key is 'curves.steps'" judge --set curves.stps=3
 expect 3 "data.crops is empty" judge --weights "$work/w.safetensors" -o "$work/none"
-expect 3 "model.weights is empty" judge --crops "$data/lidc_nodule_crops.h5" -o "$work/none"
+expect 4 "the nearest is 'lidc_axial'" judge -w lidc_axal --crops "$data/lidc_nodule_crops.h5" -o "$work/none"
 expect 4 "did you mean" "${run[@]}" --set "estimators.names=[cadm]" -o "$work/none"
 expect 4 "no nodule is in split" "${run[@]}" --set data.split=nowhere -o "$work/none"
 nothing_in "$work/none"

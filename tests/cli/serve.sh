@@ -153,7 +153,7 @@ stop
 # What cannot work is said before anything is received.
 expect 4 "weight file cannot be read" serve --spool "$work/no" -w "$work/none" -p 0
 expect 4 "nodules cannot be read" serve --spool "$work/no" "${job[@]}" -n "$work/none" -p 0
-expect 3 "no weight file: give --weights" serve --spool "$work/no" -p 0
+expect 4 "the nearest is 'lidc_axial'" serve --spool "$work/no" -w lidc_axal -p 0
 expect 2 "series come from the network" serve -i "$work/phantom" -w "$work/w.safetensors" -p 0
 expect 2 "expected a whole number" serve --port 70000
 serve one "${job[@]}" -o "$work/one"

@@ -14,7 +14,7 @@ cmp -s "$work/a.safetensors" "$work/b.safetensors" && fail "another seed gives t
 expect 4 "vit_small_patch8" weights init vit_smal_patch8 -o "$work/c.safetensors"
 expect 2 "outputs=N" weights init vit_tiny_patch16 -o "$work/c.safetensors" --head "a:output=3"
 expect 2 "init needs --output" weights init vit_tiny_patch16
-expect 2 "expected 'init ARCH', 'convert FILE' or 'show FILE'" weights make vit_tiny_patch16
+expect 2 "expected 'list', 'show MODEL', 'convert FILE' or 'init ARCH'" weights make vit_tiny_patch16
 expect 2 "show of what" weights show
 expect 14 "no-folder" weights init vit_tiny_patch16 -o "$work/no-folder/w.safetensors"
 [ ! -e "$work/c.safetensors" ] || fail "a refused file was written"

@@ -31,11 +31,12 @@ static void refuses_set(const char *set, lc_status status, const char *message) 
   assert_fails(make(&config, NULL, set), status, message);
 }
 
-/* The published settings: 32 mm cubes at 1 mm, HU in [-1000, 400], three views. */
+/* The published settings: 32 mm cubes at 1 mm, HU in [-1000, 400], three views. They hold where the
+ * weights say nothing. */
 static void defaults_are_the_published_ones(void **state) {
   (void)state;
   struct pl_config config;
-  assert_ok(make(&config, NULL, NULL));
+  assert_ok(make(&config, "model: {weights: ./none.safetensors}\n", NULL));
   assert_int_equal(config.cube_edge, 32);
   assert_true(config.cube_spacing_mm == 1);
   assert_true(config.preprocess_hu_low == -1000 && config.preprocess_hu_high == 400);
@@ -43,6 +44,25 @@ static void defaults_are_the_published_ones(void **state) {
   assert_string_equal(config.preprocess_views.items[1], "coronal");
   assert_true(config.nodules_consensus_level == 0.5);
   pl_config_free(&config);
+}
+
+/* docs/model_card.md: 64 pixels of 0.625 mm of the axial slice; a file still goes before it. */
+static void without_weights_it_is_the_model_that_ships(void **state) {
+  (void)state;
+  struct pl_config config;
+  assert_ok(make(&config, "cube: {edge: 48}\n", NULL));
+  assert_true(config.model.by_default);
+  assert_string_equal(config.model_weights, "lidc_axial");
+  char *shipped = realpath(LC_TEST_SOURCE_DIR "/configs/models/lidc_axial.safetensors", NULL);
+  assert_non_null(shipped);
+  assert_string_equal(config.model.path, shipped);
+  free(shipped);
+  assert_int_equal(config.cube_edge, 48);
+  assert_true(config.cube_spacing_mm == 0.625);
+  assert_true(config.preprocess_hu_high == 1000 && config.preprocess_views.n == 1);
+  pl_config_free(&config);
+  assert_fails(make(&config, "model: {weights: lidc_axal}\n", NULL), LC_ERR_NOT_FOUND,
+               "the nearest is 'lidc_axial'");
 }
 
 static void file_and_options_override_in_order(void **state) {
@@ -90,7 +110,7 @@ static void mistakes_name_line_and_nearest_key(void **state) {
 
 static void rules_between_keys_are_checked(void **state) {
   (void)state;
-  refuses("preprocess: {hu_low: 500}\n", "preprocess.hu_low is 500, expected less than hu_high");
+  refuses("preprocess: {hu_low: 1500}\n", "preprocess.hu_low is 1500, expected less than hu_high");
   refuses("preprocess: {views: []}\n", "preprocess.views is empty");
   refuses("preprocess: {views: [axial, axial]}\n", "names axial twice");
   refuses("output: {folder: \"\"}\n", "output.folder is empty");
@@ -150,6 +170,7 @@ int main(void) {
   lc_test_folder(folder);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(defaults_are_the_published_ones),
+      cmocka_unit_test(without_weights_it_is_the_model_that_ships),
       cmocka_unit_test(file_and_options_override_in_order),
       cmocka_unit_test(mistakes_name_line_and_nearest_key),
       cmocka_unit_test(rules_between_keys_are_checked),

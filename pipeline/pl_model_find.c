@@ -1,0 +1,296 @@
+#include "pl_model_find.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lc_log.h"
+#include "pl_table.h"
+#include "vit_tensor_file.h"
+
+#define MODELS "/configs/models"
+#define PURPOSE_LIMIT ((size_t)1 << 20)
+
+static bool ends_in(const char *text, const char *end) {
+  size_t n = strlen(text), m = strlen(end);
+  return n > m && strcmp(text + n - m, end) == 0;
+}
+
+/* A name of a model: nothing hidden, so that files on their way are none. */
+static bool is_model_file(const char *name) {
+  return name[0] != '.' && ends_in(name, PL_MODEL_ENDING);
+}
+
+static void name_of(const char *path, char *name, size_t size) {
+  const char *slash = strrchr(path, '/');
+  lc_text_copy(name, size, slash ? slash + 1 : path);
+  if (ends_in(name, PL_MODEL_ENDING)) name[strlen(name) - strlen(PL_MODEL_ENDING)] = '\0';
+}
+
+static bool same_file(const char *a, const char *b) {
+  struct stat x, y;
+  return strcmp(a, b) == 0 ||
+         (stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+static lc_status add_folder(struct pl_list *folders, const char *folder, struct lc_error *err) {
+  for (size_t i = 0; i < folders->n; i++)
+    if (same_file(folders->items[i], folder)) return LC_OK;
+  return pl_list_add(folders, folder, err);
+}
+
+static lc_status add_own_folders(struct pl_list *folders, struct lc_error *err) {
+  const char *text = getenv(PL_MODEL_FOLDERS);
+  char folder[LC_PATH_SIZE];
+  for (size_t length; text && *text; text += length + (text[length] == ':')) {
+    length = strcspn(text, ":");
+    if (length >= sizeof folder)
+      LC_FAIL(err, LC_ERR_CONFIG, "%s: a folder of more than %zu bytes", PL_MODEL_FOLDERS,
+              sizeof folder - 1);
+    snprintf(folder, sizeof folder, "%.*s", (int)length, text);
+    if (length > 0) LC_TRY(add_folder(folders, folder, err));
+  }
+  return LC_OK;
+}
+
+/* Data of the installation, from the folder of the program, which has no link in it. */
+static lc_status add_share(struct pl_list *folders, const char *program, const char *share,
+                           struct lc_error *err) {
+  char folder[LC_PATH_SIZE], base[LC_PATH_SIZE];
+  lc_text_copy(base, sizeof base, program);
+  for (char *slash; strncmp(share, "../", 3) == 0 && (slash = strrchr(base, '/')); share += 3)
+    *slash = '\0';
+  LC_TRY(lc_path_join(folder, base, share, err));
+  char *real = realpath(folder, NULL);
+  lc_status status = add_folder(folders, real ? real : folder, err);
+  free(real);
+  return status;
+}
+
+/* The folder of the running program; false when the system does not tell. */
+static bool program_folder(char out[LC_PATH_SIZE]) {
+  ssize_t length = readlink("/proc/self/exe", out, LC_PATH_SIZE - 1);
+  if (length <= 0 || length == LC_PATH_SIZE - 1) return false;
+  out[length] = '\0';
+  char *slash = strrchr(out, '/');
+  if (!slash) return false;
+  slash[slash == out] = '\0';
+  return true;
+}
+
+lc_status pl_model_folders(struct pl_list *folders, struct lc_error *err) {
+  char program[LC_PATH_SIZE];
+  LC_TRY(add_own_folders(folders, err));
+  if (!program_folder(program)) return LC_OK;
+  LC_TRY(add_share(folders, program, LUNGCDAM_SHARE MODELS, err));
+  if (strcmp(LUNGCDAM_SHARE, "../share/lungcdam") == 0) return LC_OK;
+  return add_share(folders, program, "../share/lungcdam" MODELS, err); /* in a build folder */
+}
+
+static int by_bytes(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+lc_status pl_model_names(const char *folder, struct pl_list *names, struct lc_error *err) {
+  size_t first = names->n;
+  lc_status status = LC_OK;
+  DIR *stream = opendir(folder);
+  if (!stream && (errno == ENOENT || errno == ENOTDIR)) return LC_OK;
+  if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
+  for (struct dirent *entry = readdir(stream); entry && status == LC_OK; entry = readdir(stream)) {
+    char name[256];
+    if (!is_model_file(entry->d_name)) continue;
+    name_of(entry->d_name, name, sizeof name);
+    status = pl_list_add(names, name, err);
+  }
+  closedir(stream);
+  if (names->n > first)
+    qsort(names->items + first, names->n - first, sizeof *names->items, by_bytes);
+  return status;
+}
+
+/* Whether the folder has the model. What is there and cannot be looked at is a failure: another
+ * model of the same name must not take its place. */
+static lc_status look(const char *folder, const char *name, char path[LC_PATH_SIZE], bool *there,
+                      struct lc_error *err) {
+  char file[512];
+  struct stat info;
+  *there = false;
+  snprintf(file, sizeof file, "%s" PL_MODEL_ENDING, name);
+  LC_TRY(lc_path_join(path, folder, file, err));
+  if (lstat(path, &info) == 0)
+    *there = !lc_folder_exists(path);
+  else if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be looked at: %s", path, strerror(errno));
+  return LC_OK;
+}
+
+static lc_status search(struct pl_model_found *found, const struct pl_list *folders,
+                        struct lc_error *err) {
+  for (size_t i = 0; i < folders->n; i++) {
+    char path[LC_PATH_SIZE];
+    bool there;
+    LC_TRY(look(folders->items[i], found->name, path, &there, err));
+    if (!there) continue;
+    if (!found->path[0])
+      lc_text_copy(found->path, sizeof found->path, path);
+    else if (!same_file(path, found->path))
+      lc_log(LC_LOG_WARNING, "model %s is %s; it hides %s", found->name, found->path, path);
+  }
+  return LC_OK;
+}
+
+/* A folder that somebody asked for and that is not there would let another model take the place. */
+static void tell_missing(const struct pl_list *folders) {
+  struct pl_list own = {0};
+  if (add_own_folders(&own, NULL) == LC_OK)
+    for (size_t i = 0; i < own.n; i++)
+      if (!lc_folder_exists(own.items[i]))
+        lc_log(LC_LOG_WARNING, "%s: %s is no folder", PL_MODEL_FOLDERS, own.items[i]);
+  pl_list_free(&own);
+  if (folders->n == 0) lc_log(LC_LOG_WARNING, "/proc/self/exe does not say where the program lies");
+}
+
+static void add_list(struct lc_text *text, const struct pl_list *list) {
+  for (size_t i = 0; i < list->n; i++) lc_text_add(text, "%s%s", i > 0 ? ", " : "", list->items[i]);
+  if (list->n == 0) lc_text_add(text, "none");
+}
+
+static lc_status all_names(const struct pl_list *folders, struct pl_list *names,
+                           struct lc_error *err) {
+  for (size_t i = 0; i < folders->n; i++) {
+    struct pl_list some = {0};
+    lc_status status = pl_model_names(folders->items[i], &some, err);
+    for (size_t k = 0; status == LC_OK && k < some.n; k++)
+      if (!pl_list_has(names, some.items[k])) status = pl_list_add(names, some.items[k], err);
+    pl_list_free(&some);
+    LC_TRY(status);
+  }
+  return LC_OK;
+}
+
+static lc_status unknown(const struct pl_model_found *found, const char *text,
+                         const struct pl_list *folders, struct lc_error *err) {
+  struct pl_list names = {0};
+  struct lc_text more = {0};
+  lc_status status = all_names(folders, &names, err);
+  if (status != LC_OK) {
+    pl_list_free(&names);
+    return status;
+  }
+  const char *nearest = lc_text_nearest(found->name, (const char *const *)names.items, names.n);
+  if (nearest) lc_text_add(&more, ", the nearest is '%s'", nearest);
+  lc_text_add(&more, "; models at hand: ");
+  add_list(&more, &names);
+  lc_text_add(&more, "; searched: ");
+  add_list(&more, folders);
+  if (strcmp(found->name, PL_MODEL_SHIPPED) == 0)
+    lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
+            "%s%s, the model that ships, is not beside this program: install the whole of it "
+            "('./run install' in the source), name a folder with " PL_MODEL_SHIPPED PL_MODEL_ENDING
+            " in %s, or give --weights FILE%s",
+            found->by_default ? "no weights were given, and " : "", PL_MODEL_SHIPPED,
+            PL_MODEL_FOLDERS, lc_text_get(&more));
+  else
+    lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
+            "%s: neither a file here nor a model at hand%s; %s names more folders, and the model "
+            "that ships is %s",
+            text, lc_text_get(&more), PL_MODEL_FOLDERS, PL_MODEL_SHIPPED);
+  lc_text_free(&more);
+  pl_list_free(&names);
+  return LC_ERR_NOT_FOUND;
+}
+
+/* The file here is what was meant; that a model has the same name is told, once. */
+static void tell_model_of_same_name(const struct pl_model_found *file,
+                                    const struct pl_list *folders) {
+  for (size_t i = 0; i < folders->n; i++) {
+    char path[LC_PATH_SIZE];
+    bool there;
+    if (look(folders->items[i], file->name, path, &there, NULL) != LC_OK || !there) continue;
+    if (!same_file(path, file->path))
+      lc_log(LC_LOG_WARNING,
+             "%s: the file of that name in the working directory, not the model %s; ./%s or %s "
+             "would say so without this line",
+             file->path, path, file->path, path);
+    return;
+  }
+}
+
+static lc_status find_in(struct pl_model_found *found, const char *text,
+                         const struct pl_list *folders, struct lc_error *err) {
+  if (*text && lc_file_exists(text) && !lc_folder_exists(text)) {
+    lc_text_copy(found->path, sizeof found->path, text);
+    tell_model_of_same_name(found, folders);
+    return LC_OK;
+  }
+  found->by_name = true;
+  tell_missing(folders);
+  if (found->name[0] != '.') LC_TRY(search(found, folders, err));
+  return found->path[0] ? LC_OK : unknown(found, text, folders, err);
+}
+
+lc_status pl_model_find(struct pl_model_found *found, const char *text, struct lc_error *err) {
+  struct pl_list folders = {0};
+  memset(found, 0, sizeof *found);
+  if (!text) text = "";
+  if (strlen(text) >= sizeof found->path)
+    LC_FAIL(err, LC_ERR_USAGE, "a weight file of more than %zu bytes", sizeof found->path - 1);
+  found->by_default = !*text;
+  name_of(*text ? text : PL_MODEL_SHIPPED, found->name, sizeof found->name);
+  if (strchr(text, '/')) {
+    lc_text_copy(found->path, sizeof found->path, text);
+    return LC_OK;
+  }
+  lc_status status = pl_model_folders(&folders, err);
+  if (status == LC_OK) status = find_in(found, text, &folders, err);
+  pl_list_free(&folders);
+  return status;
+}
+
+static lc_status from_text_file(const char *path, struct lc_text *out, struct lc_error *err) {
+  char file[LC_PATH_SIZE], *text = NULL;
+  size_t stem = strlen(path) - (ends_in(path, PL_MODEL_ENDING) ? strlen(PL_MODEL_ENDING) : 0);
+  size_t count;
+  if (snprintf(file, sizeof file, "%.*s.txt", (int)stem, path) >= (int)sizeof file) return LC_OK;
+  if (!lc_file_exists(file)) return LC_OK;
+  LC_TRY(lc_file_read(file, PURPOSE_LIMIT, &text, &count, err));
+  lc_text_add(out, "%.*s", (int)strcspn(text, "\r\n"), text);
+  free(text);
+  return LC_OK;
+}
+
+lc_status pl_model_purpose(const char *path, struct lc_text *out, struct lc_error *err) {
+  LC_TRY(from_text_file(path, out, err));
+  if (out->length > 0) return LC_OK;
+  struct vit_tensor_file file;
+  LC_TRY(vit_tensor_file_open(&file, path, err));
+  const char *note = vit_tensor_file_metadata(&file, "note");
+  if (note) lc_text_add(out, "%.*s", (int)strcspn(note, "\r\n"), note);
+  vit_tensor_file_close(&file);
+  return LC_OK;
+}
+
+void pl_model_say(const struct pl_model_found *found) {
+  struct lc_text purpose = {0}, safe = {0};
+  if (!found->by_name || !found->path[0]) return;
+  /* A file that cannot be read is told when its weights are. */
+  if (pl_model_purpose(found->path, &purpose, NULL) == LC_OK)
+    pl_text_safe(&safe, lc_text_get(&purpose));
+  const char *text = lc_text_get(&safe);
+  lc_log(LC_LOG_INFO, "%smodel %s (%s)%s%s%s", found->by_default ? "no weights given: " : "",
+         found->name, found->path, *text ? ": " : "", text,
+         strstr(text, "research use only") ? "" : "; research use only");
+  lc_text_free(&purpose);
+  lc_text_free(&safe);
+}
+
+lc_status pl_model_take(struct pl_model_found *found, const char *text, struct lc_error *err) {
+  LC_TRY(pl_model_find(found, text, err));
+  pl_model_say(found);
+  return LC_OK;
+}

@@ -1,0 +1,236 @@
+#include "pl_weights_list.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lc_log.h"
+#include "pl_model_find.h"
+#include "vit_model.h"
+
+/* For people, below the folder. */
+static const struct pl_column shown[] = {
+    {"name", "NAME", false},  {"architecture", "SHAPE", false}, {"outputs", "OUTPUTS", false},
+    {"bytes", "BYTES", true}, {"sha256", "SHA-256", false},     {"purpose", "FOR", false}};
+static const struct pl_column told[] = {
+    {"name", NULL, false},       {"path", NULL, false},    {"folder", NULL, false},
+    {"bytes", NULL, false},      {"sha256", NULL, false},  {"architecture", NULL, false},
+    {"parameters", NULL, false}, {"outputs", NULL, false}, {"trained", NULL, false},
+    {"purpose", NULL, false},    {"default", NULL, false}, {"hidden_by", NULL, false},
+    {"problem", NULL, false}};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* What is said of one file. */
+struct row {
+  const char *folder, *name;
+  char path[LC_PATH_SIZE];
+  char hidden_by[LC_PATH_SIZE]; /* the file that the name means; "" when it is this one */
+  long long bytes;              /* -1: not known */
+  struct vit_model model;
+  bool usable;
+  struct lc_error problem; /* when it is not */
+  struct lc_text purpose;
+};
+
+static lc_status open_model(struct row *row, struct lc_error *err) {
+  struct stat info;
+  if (stat(row->path, &info) != 0)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "cannot be read: %s", strerror(errno));
+  row->bytes = (long long)info.st_size;
+  if (!S_ISREG(info.st_mode)) LC_FAIL(err, LC_ERR_FORMAT, "is no file");
+  LC_TRY(vit_model_load(&row->model, row->path, NULL, err));
+  row->usable = true;
+  LC_TRY(vit_model_hash(&row->model, err));
+  return pl_model_purpose(row->path, &row->purpose, err);
+}
+
+/* A name means the file of the first folder that has it. */
+static lc_status find_first(struct row *row, const struct pl_list *folders, size_t own,
+                            const char *file, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  for (size_t i = 0; i < own && !row->hidden_by[0]; i++) {
+    LC_TRY(lc_path_join(path, folders->items[i], file, err));
+    if (lc_file_exists(path)) lc_text_copy(row->hidden_by, sizeof row->hidden_by, path);
+  }
+  return LC_OK;
+}
+
+static void free_row(struct row *row) {
+  vit_model_free(&row->model);
+  lc_text_free(&row->purpose);
+}
+
+/* A file that cannot be used is a row like the others. */
+static lc_status read_row(struct row *row, const struct pl_list *folders, size_t own,
+                          const char *name, struct lc_error *err) {
+  char file[512];
+  memset(row, 0, sizeof *row);
+  row->folder = folders->items[own];
+  row->name = name;
+  row->bytes = -1;
+  snprintf(file, sizeof file, "%s" PL_MODEL_ENDING, name);
+  LC_TRY(lc_path_join(row->path, row->folder, file, err));
+  LC_TRY(find_first(row, folders, own, file, err));
+  lc_status status = open_model(row, &row->problem);
+  if (status == LC_ERR_MEMORY) LC_FAIL(err, status, "%s: %s", row->path, row->problem.message);
+  if (status == LC_OK) row->problem.message[0] = '\0';
+  return LC_OK;
+}
+
+/* "malignancy, biomarkers (8)", or the name of every output. */
+static void add_outputs(struct pl_table *table, const struct vit_arch *arch, bool each) {
+  struct lc_text text = {0};
+  size_t n = each ? vit_arch_outputs(arch) : arch->n_heads;
+  for (size_t i = 0; i < n; i++) {
+    char name[VIT_NAME_SIZE];
+    lc_text_copy(name, sizeof name, each ? "" : arch->heads[i].name);
+    if (each) vit_arch_output_name(arch, i, name);
+    lc_text_add(&text, "%s%s", i > 0 ? ", " : "", name);
+    if (!each && arch->heads[i].outputs > 1) lc_text_add(&text, " (%zu)", arch->heads[i].outputs);
+  }
+  pl_table_text(table, n > 0 ? lc_text_get(&text) : "none");
+  table->failed = table->failed || text.failed;
+  lc_text_free(&text);
+}
+
+static void add_integer(struct pl_table *table, long long value, bool known) {
+  if (known)
+    pl_table_integer(table, value);
+  else
+    pl_table_missing(table);
+}
+
+static void add_text(struct pl_table *table, const char *text) {
+  if (*text)
+    pl_table_text(table, text);
+  else
+    pl_table_missing(table);
+}
+
+static void show_row(struct pl_table *table, const struct row *row) {
+  const char *reason = row->problem.message, *purpose = lc_text_get(&row->purpose);
+  size_t length = strlen(row->path);
+  pl_table_text(table, row->name);
+  if (row->usable) {
+    const struct vit_arch *arch = &row->model.arch;
+    pl_table_format(table, "%s %zux%zu", arch->name, arch->image_height, arch->image_width);
+    add_outputs(table, arch, false);
+  } else {
+    pl_table_missing(table);
+    pl_table_missing(table);
+  }
+  add_integer(table, row->bytes, row->bytes >= 0);
+  pl_table_format(table, "%.12s", row->usable ? row->model.weights_sha256 : "-");
+  if (strncmp(reason, row->path, length) == 0 && reason[length] == ':') reason += length + 2;
+  if (*reason)
+    pl_table_format(table, "cannot be used: %s", reason);
+  else
+    pl_table_format(table, "%s%s%s%s%s", purpose,
+                    row->model.trained ? "" : "; UNTRAINED WEIGHTS, the numbers mean nothing",
+                    row->hidden_by[0] ? " (hidden by " : "", row->hidden_by,
+                    row->hidden_by[0] ? ")" : "");
+}
+
+static void tell_row(struct pl_table *table, const struct row *row) {
+  const struct vit_arch *arch = &row->model.arch;
+  pl_table_text(table, row->name);
+  pl_table_text(table, row->path);
+  pl_table_text(table, row->folder);
+  add_integer(table, row->bytes, row->bytes >= 0);
+  add_text(table, row->model.weights_sha256);
+  add_text(table, row->usable ? arch->name : "");
+  add_integer(table, row->usable ? (long long)vit_arch_parameters(arch) : 0, row->usable);
+  if (row->usable) {
+    add_outputs(table, arch, true);
+    pl_table_bool(table, row->model.trained);
+  } else {
+    pl_table_missing(table);
+    pl_table_missing(table);
+  }
+  add_text(table, lc_text_get(&row->purpose));
+  pl_table_bool(table, strcmp(row->name, PL_MODEL_SHIPPED) == 0 && !row->hidden_by[0]);
+  add_text(table, row->hidden_by);
+  add_text(table, row->problem.message);
+}
+
+/* All models of one folder into the table. */
+static lc_status add_rows(struct pl_table *table, const struct pl_list *folders, size_t own,
+                          const struct pl_list *names, bool people, struct lc_error *err) {
+  for (size_t i = 0; i < names->n; i++) {
+    struct row row;
+    lc_status status = read_row(&row, folders, own, names->items[i], err);
+    if (status == LC_OK) (people ? show_row : tell_row)(table, &row);
+    free_row(&row);
+    LC_TRY(status);
+  }
+  return LC_OK;
+}
+
+/* A list on its way. */
+struct listing {
+  struct pl_list folders;
+  bool people;           /* else everything goes into the one table */
+  struct pl_table table; /* for JSON and CSV */
+  FILE *out;
+  size_t n;      /* models so far */
+  bool has_ours; /* the one that ships, or what has its name, is among them */
+};
+
+static lc_status print_people(struct listing *listing, size_t own, const struct pl_list *names,
+                              struct lc_error *err) {
+  struct pl_table table;
+  struct lc_text folder = {0};
+  if (names->n == 0) return LC_OK;
+  pl_table_init(&table, shown, COUNT(shown));
+  lc_status status = add_rows(&table, &listing->folders, own, names, true, err);
+  if (status == LC_OK) {
+    pl_text_safe(&folder, listing->folders.items[own]);
+    fprintf(listing->out, "%s:\n", lc_text_get(&folder));
+    status = pl_table_print(&table, PL_TABLE_TERMINAL, listing->out, err);
+    fputs("\n", listing->out);
+  }
+  lc_text_free(&folder);
+  pl_table_free(&table);
+  return status;
+}
+
+/* A folder that cannot be read is told and passed over. */
+static lc_status one_folder(struct listing *listing, size_t own, struct lc_error *err) {
+  struct pl_list names = {0};
+  struct lc_error why = {{0}};
+  const char *folder = listing->folders.items[own];
+  if (!lc_folder_exists(folder))
+    lc_log(LC_LOG_WARNING, "%s: is no folder", folder);
+  else if (pl_model_names(folder, &names, &why) != LC_OK)
+    lc_log(LC_LOG_WARNING, "%s", why.message);
+  lc_status status = listing->people
+                         ? print_people(listing, own, &names, err)
+                         : add_rows(&listing->table, &listing->folders, own, &names, false, err);
+  listing->n += names.n;
+  listing->has_ours = listing->has_ours || pl_list_has(&names, PL_MODEL_SHIPPED);
+  pl_list_free(&names);
+  return status;
+}
+
+static void print_end(const struct listing *listing) {
+  if (!listing->has_ours)
+    lc_log(LC_LOG_WARNING,
+           "%s, the model that ships, is not at hand: './run install' in the source brings it; "
+           "%s names folders with more",
+           PL_MODEL_SHIPPED, PL_MODEL_FOLDERS);
+  else if (listing->people)
+    fprintf(listing->out, "Without --weights it is %s. Research use only.\n", PL_MODEL_SHIPPED);
+}
+
+lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err) {
+  struct listing listing = {.people = form == PL_TABLE_TERMINAL, .out = out};
+  pl_table_init(&listing.table, told, COUNT(told));
+  lc_status status = pl_model_folders(&listing.folders, err);
+  for (size_t i = 0; i < listing.folders.n && status == LC_OK; i++)
+    status = one_folder(&listing, i, err);
+  if (status == LC_OK && !listing.people) status = pl_table_print(&listing.table, form, out, err);
+  if (status == LC_OK) print_end(&listing);
+  pl_table_free(&listing.table);
+  pl_list_free(&listing.folders);
+  return status;
+}
