@@ -21,8 +21,10 @@ if [[ -z ${SOURCE_DATE_EPOCH:-} ]] && epoch=$(git -C "$source" log -1 --format=%
   export SOURCE_DATE_EPOCH=$epoch
 fi
 
+# Messages of internal errors name source files, without the place where they were built.
+map=-ffile-prefix-map=$source/=
 cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr \
-  -DLUNGCDAM_TESTS=OFF >/dev/null
+  -DCMAKE_C_FLAGS="${CFLAGS:-} $map" -DCMAKE_CXX_FLAGS="${CXXFLAGS:-} $map" -DLUNGCDAM_TESTS=OFF >/dev/null
 cmake --build "$build"
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
