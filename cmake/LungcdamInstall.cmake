@@ -1,5 +1,8 @@
-# Installation: the program, one shared library with the four rooms, their headers, manual pages,
-# bash completion, a pkg-config file and a CMake package.
+# Installation: the program, one shared library with the four rooms, their headers, documentation,
+# manual pages, completions of bash and zsh, a pkg-config file and a CMake package. Each thing belongs
+# to the component that packages it (LungcdamPackage.cmake).
+#
+# Nothing that is installed knows where it was built or will lie: it can be moved as a whole.
 include(CMakePackageConfigHelpers)
 
 set(rooms lungcdam_common lungcdam_ct_io lungcdam_vit lungcdam_cdam)
@@ -20,28 +23,60 @@ set_target_properties(lungcdam_library PROPERTIES
   OUTPUT_NAME lungcdam EXPORT_NAME lungcdam
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 
-install(TARGETS lungcdam RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS lungcdam_library EXPORT lungcdam LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS lungcdam RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT program)
+install(TARGETS lungcdam_library EXPORT lungcdam LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        COMPONENT library NAMELINK_COMPONENT development)
 
-file(GLOB headers common/lc_*.h ct_io/ct_*.h vit/vit_*.h cdam/cdam_*.h)
-list(FILTER headers EXCLUDE REGEX "_internal\\.h$")
-install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam)
+# A header is public when it is made for C++ too (extern "C"); the others are private to their rooms.
+# vit_real.h declares nothing but a type that public headers use. cdam_canvas.h needs cairo's headers
+# and stays here.
+file(GLOB candidates CONFIGURE_DEPENDS common/lc_*.h ct_io/ct_*.h vit/vit_*.h cdam/cdam_*.h)
+set(headers vit/vit_real.h)
+foreach(header ${candidates})
+  file(STRINGS ${header} guard REGEX "^extern \"C\"" LIMIT_COUNT 1)
+  if(guard AND NOT header MATCHES "cdam_canvas\\.h$")
+    list(APPEND headers ${header})
+  endif()
+endforeach()
+install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam COMPONENT development)
 
 # Configurations, recipes, and the model that ships.
-install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam)
+install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam COMPONENT program)
 
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH prefix_from_pkgconfig /prefix/${pkgconfig_dir} /prefix)
+string(REGEX REPLACE "/$" "" prefix_from_pkgconfig "${prefix_from_pkgconfig}")
 configure_file(cmake/lungcdam.pc.in lungcdam.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/lungcdam.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_BINARY_DIR}/lungcdam.pc DESTINATION ${pkgconfig_dir} COMPONENT development)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/lungcdam)
-install(EXPORT lungcdam NAMESPACE lungcdam:: FILE lungcdamConfig.cmake DESTINATION ${package_dir})
+install(EXPORT lungcdam NAMESPACE lungcdam:: FILE lungcdamConfig.cmake DESTINATION ${package_dir}
+        COMPONENT development)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/lungcdamConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/lungcdamConfigVersion.cmake DESTINATION ${package_dir})
+install(FILES ${CMAKE_BINARY_DIR}/lungcdamConfigVersion.cmake DESTINATION ${package_dir}
+        COMPONENT development)
 
-install(FILES cmake/lungcdam.bash-completion
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME lungcdam)
-install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# Completions hold one reader of --help between them. Debian's zsh looks for those of packages in a
+# folder of its own, every other zsh in site-functions.
+file(READ cmake/completion.awk COMPLETION_AWK)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/completion.awk)
+configure_file(cmake/lungcdam.bash-completion.in completion/lungcdam @ONLY)
+configure_file(cmake/lungcdam.zsh-completion.in completion/_lungcdam @ONLY)
+set(zsh_dir site-functions)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND EXISTS /etc/debian_version)
+  set(zsh_dir vendor-completions)
+endif()
+install(FILES ${CMAKE_BINARY_DIR}/completion/lungcdam
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions COMPONENT program)
+install(FILES ${CMAKE_BINARY_DIR}/completion/_lungcdam
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_dir} COMPONENT program)
+
+# The README's links to docs/ hold after installation; the program finds docs/ there (pl_docs.h).
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
+        COMPONENT documentation)
+install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT licence)
 
 # Manual pages come from the program's own --help, one page a command.
 install(CODE "
@@ -49,6 +84,8 @@ install(CODE "
   if(HELP2MAN)
     execute_process(COMMAND \"${CMAKE_SOURCE_DIR}/cmake/manual.sh\" \"$<TARGET_FILE:lungcdam>\"
       \"${CMAKE_BINARY_DIR}/man\" COMMAND_ERROR_IS_FATAL ANY)
-  endif()")
-install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL
-  FILES_MATCHING PATTERN "*.1")
+  else()
+    message(STATUS \"Manual pages are left out: help2man, which makes them, is not installed\")
+  endif()" COMPONENT program)
+install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+        COMPONENT program OPTIONAL FILES_MATCHING PATTERN "*.1.gz")

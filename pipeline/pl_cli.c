@@ -10,6 +10,7 @@
 #include "lc_parallel.h"
 #include "lc_text.h"
 #include "pl_commands.h"
+#include "pl_docs.h"
 #include "pl_progress.h"
 #include "pl_signal.h"
 #include "pl_table.h"
@@ -79,7 +80,23 @@ static error_t parse_global(int key, char *arg, struct argp_state *state) {
   }
 }
 
-const struct argp pl_global_argp = {.options = global_options, .parser = parse_global};
+/* Ends the help of the program and of every command. */
+static char *where_documentation_is(int key, const char *text, void *input) {
+  (void)input;
+  if (key != ARGP_KEY_HELP_EXTRA) return (char *)text; /* argp's own convention */
+  struct lc_text folder = {0};
+  struct lc_text help = {0};
+  if (pl_docs_folder(&folder))
+    lc_text_add(&help, "Documentation:\n  %s", lc_text_get(&folder));
+  else
+    lc_text_add(&help, "Documentation: share/doc/lungcdam/docs of the installation"
+                       " (Debian: package lungcdam-doc)");
+  lc_text_free(&folder);
+  return help.data;
+}
+
+const struct argp pl_global_argp = {
+    .options = global_options, .parser = parse_global, .help_filter = where_documentation_is};
 
 /* Where the command's name stands in argv; 0 when there is none. */
 struct chosen {
@@ -112,8 +129,8 @@ static char *program_help(int key, const char *text, void *input) {
     lc_text_add(&help, "  %-10s %s%s\n", command->name, command->summary,
                 command->run ? "" : " (left out of this build)");
   lc_text_add(&help, "\n'lungcdam COMMAND --help' explains a command and gives examples.\n"
-                     "Exit codes are numbered; docs/exit-codes.md lists them: 0 success, 2 usage,"
-                     " 3 configuration.\n\n"
+                     "Exit codes are numbered: 0 success, 2 usage, 3 configuration, and those in"
+                     " exit-codes.md of the documentation.\n\n"
                      "Everything this program makes is for research use only.");
   return help.data;
 }

@@ -11,8 +11,11 @@ for needed in series run config phantom weights; do
 done
 for command in $commands; do
   expect 0 "Examples:" "$command" --help
+  folder=$(sed -n '/^Documentation:$/{n;s/^ *//p;}' "$work/out")
+  grep -q '^Documentation:' "$work/out" || fail "$command --help: nothing on documentation"
+  [[ -z $folder || -s $folder/exit-codes.md ]] || fail "$command --help: no documentation in $folder"
   expect 0 "Usage: lungcdam $command" "$command" --usage
   expect 2 "unrecognized option '--no-such-option'" "$command" --no-such-option
-  awk 'length > 100 { exit 1 }' "$work/out" || fail "$command: a help line is wider than 100"
+  awk 'length > 100 && !/^ *\// { exit 1 }' "$work/out" || fail "$command: a help line is wider than 100"
 done
 finish

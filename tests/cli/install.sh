@@ -1,18 +1,60 @@
 #!/usr/bin/env bash
-# What `./run install` puts down: a program that runs, and a library that pkg-config and CMake find.
+# What an installation puts down: a program that runs from there and knows where its documentation lies,
+# and a library that C and C++ programs find by pkg-config and by CMake, with Ninja and with make.
 set -euo pipefail
 program=$1
 build=$(cd "$(dirname "$program")/.." && pwd)
-prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
+work=$(realpath "$(mktemp -d)")
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
 
-cmake --install "$build" --prefix "$prefix" >"$prefix/log" || { cat "$prefix/log"; exit 1; }
-"$prefix/bin/lungcdam" --version | grep -q 'research use only'
-test -s "$prefix/share/bash-completion/completions/lungcdam"
+die() { echo "FAILED: $*" >&2 && exit 1; }
 
-cat >"$prefix/user.c" <<'EOF'
+cmake --install "$build" --prefix "$work/before" >"$work/log" || { cat "$work/log"; exit 1; }
+mv "$work/before" "$prefix" # nothing installed may know where it was put down
+"$prefix/bin/lungcdam" --version | grep 'research use only' >/dev/null
+! readelf -d "$prefix/bin/lungcdam" "$prefix"/lib/*.so | grep -E 'R(UN)?PATH' || die 'a path of the build leaked'
+for command in '' run weights; do
+  # shellcheck disable=SC2086
+  "$prefix/bin/lungcdam" $command --help | grep -xF "  $prefix/share/doc/lungcdam/docs" >/dev/null ||
+    die "lungcdam $command --help does not say where the documentation lies"
+done
+for file in share/doc/lungcdam/{README.md,CHANGELOG.md,LICENSE,docs/exit-codes.md,docs/model_card.md} \
+  share/bash-completion/completions/lungcdam share/zsh/site-functions/_lungcdam \
+  share/lungcdam/configs/run.yaml; do
+  [[ -s $prefix/$file ]] || die "$file is not installed"
+done
+
+# A page a command, titled as a user would type it; without help2man the installation says so.
+if command -v help2man >/dev/null; then
+  gzip -dc "$prefix/share/man/man1/lungcdam-run.1.gz" | grep '^.TH LUNGCDAM-RUN' >/dev/null
+  pages=$(find "$prefix/share/man/man1" -name '*.1.gz' | wc -l)
+  commands=$("$program" --help | sed -n '/^Commands:/,/^$/p' | grep -c '^  [a-z]')
+  [[ $pages == $((commands + 1)) ]] || die "$pages manual pages for $commands commands"
+else
+  grep -q 'Manual pages are left out' "$work/log" || die 'nothing was said of missing manual pages'
+fi
+
+# Every header is enough by itself, in C and in C++, and none of them needs another library.
+headers=0
+for header in "$prefix"/include/lungcdam/*.h; do
+  headers=$((headers + 1))
+  echo "#include <${header##*/}>" >"$work/alone.c"
+  cp "$work/alone.c" "$work/alone.cpp"
+  gcc -std=c17 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include/lungcdam" "$work/alone.c" ||
+    die "${header##*/} does not compile alone in C"
+  g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include/lungcdam" "$work/alone.cpp" ||
+    die "${header##*/} does not compile alone in C++"
+done
+((headers > 50)) || die "only $headers headers are installed"
+
+# The same client in both languages. It prints what the library says of a folder without DICOM.
+mkdir "$work/empty" "$work/client"
+cat >"$work/client/client.c" <<'SOURCE'
 #include <ct_series.h>
+#include <lc_status.h>
 #include <stdio.h>
+
 int main(int argc, char **argv) {
   struct ct_index index;
   struct lc_error err;
@@ -21,30 +63,39 @@ int main(int argc, char **argv) {
   puts(status == LC_OK ? "read" : err.message);
   return (int)status;
 }
-EOF
-export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
-# shellcheck disable=SC2046
-gcc "$prefix/user.c" -o "$prefix/user" $(pkg-config --cflags --libs lungcdam) "-Wl,-rpath,$prefix/lib"
-mkdir "$prefix/empty"
-status=0
-"$prefix/user" "$prefix/empty" >"$prefix/out" || status=$?
-[[ $status == 5 ]] || { echo "expected 5 (no DICOM), got $status"; exit 1; }
-grep -q 'no DICOM' "$prefix/out"
-
-cat >"$prefix/CMakeLists.txt" <<'EOF'
+SOURCE
+cp "$work/client/client.c" "$work/client/client.cpp"
+cat >"$work/client/CMakeLists.txt" <<'SOURCE'
 cmake_minimum_required(VERSION 3.25)
-project(user C)
-find_package(lungcdam REQUIRED)
-add_executable(other user.c)
-target_link_libraries(other lungcdam::lungcdam)
-EOF
-cmake -S "$prefix" -B "$prefix/build" -DCMAKE_PREFIX_PATH="$prefix" >/dev/null
-cmake --build "$prefix/build" >/dev/null
-status=0
-"$prefix/build/other" "$prefix/empty" >/dev/null || status=$?
-[[ $status == 5 ]]
+project(client C CXX)
+find_package(lungcdam 0.1 REQUIRED)
+add_executable(client_c client.c)
+add_executable(client_cpp client.cpp)
+target_link_libraries(client_c lungcdam::lungcdam)
+target_link_libraries(client_cpp lungcdam::lungcdam)
+SOURCE
 
-# A page a command, titled as a user would type it.
-if command -v help2man >/dev/null; then
-  grep -q '^.TH LUNGCDAM-RUN' "$prefix/share/man/man1/lungcdam-run.1"
-fi
+check() { # check PROGRAM WHAT: it uses the library that was installed, and the library answers
+  local status=0
+  ldd "$1" | grep -F "liblungcdam.so.0 => $prefix/lib/" >/dev/null || die "$2 does not use the installed library"
+  "$1" "$work/empty" >"$work/out" || status=$?
+  [[ $status == 5 ]] || die "$2: expected 5 (no DICOM), got $status: $(cat "$work/out")"
+  grep -q 'no DICOM' "$work/out" || die "$2 said: $(cat "$work/out")"
+}
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+read -r -a flags <<<"$(pkg-config --cflags --libs lungcdam)"
+gcc "$work/client/client.c" -o "$work/by_pkg_config_c" "${flags[@]}" "-Wl,-rpath,$prefix/lib"
+g++ "$work/client/client.cpp" -o "$work/by_pkg_config_cpp" "${flags[@]}" "-Wl,-rpath,$prefix/lib"
+check "$work/by_pkg_config_c" 'the C client by pkg-config'
+check "$work/by_pkg_config_cpp" 'the C++ client by pkg-config'
+
+unset PKG_CONFIG_PATH
+for generator in Ninja 'Unix Makefiles'; do
+  cmake -S "$work/client" -B "$work/$generator" -G "$generator" -DCMAKE_PREFIX_PATH="$prefix" >"$work/log" 2>&1 ||
+    { cat "$work/log"; die "CMake does not configure the clients for $generator"; }
+  cmake --build "$work/$generator" >"$work/log" 2>&1 ||
+    { cat "$work/log"; die "the clients do not build with $generator"; }
+  check "$work/$generator/client_c" "the C client by CMake and $generator"
+  check "$work/$generator/client_cpp" "the C++ client by CMake and $generator"
+done
