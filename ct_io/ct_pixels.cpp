@@ -1,6 +1,6 @@
 #include "ct_pixels.h"
 
-#include "ct_dcmtk.hpp"
+#include "ct_dcmtk_version.hpp"
 #include "ct_fragments.hpp"
 #include "ct_guard.h"
 #include "ct_header.h"
@@ -93,7 +93,7 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
     dataset->putAndInsertUint16(DCM_SamplesPerPixel, 1);
   if (!dataset->tagExistsWithValue(DCM_PhotometricInterpretation))
     dataset->putAndInsertString(DCM_PhotometricInterpretation, "MONOCHROME2");
-  bool compressed = DcmXfer(dataset->getOriginalXfer()).isEncapsulated() ||
+  bool compressed = ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) ||
                     own_decoder(slice.transfer_syntax_uid) != decoder::none;
   return compressed ? read_compressed(dataset, pixels, series, slice, cells, err)
                     : read_frame(dataset, pixels, slice, slice.frame, cells, err);
