@@ -35,34 +35,62 @@ lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *out, struct lc
   return check(cairo_surface_write_to_png_stream(image, collect, out), err);
 }
 
-/* cairo numbers the parts of an SVG by a counter of the process: the second figure of a run would
- * differ from the same figure drawn first. Numbers are given anew, in order of first use. */
-static void renumber(const struct lc_text *in, struct lc_text *out) {
-  static const char *const words[] = {"id=\"surface", "id=\"image", "id=\"clip", "id=\"mask",
-                                      "id=\"source",  "#surface",   "#image",    "#clip",
-                                      "#mask",        "#source"};
-  unsigned long seen[256];
-  size_t n_seen = 0;
+/* Bytes before the number of a part of an SVG, where its name is given or referred to; else 0. */
+static size_t before_number(const char *at) {
+  static const char *const starts[] = {"id=\"", "href=\"#", "url(#"};
+  for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+    size_t n = strlen(starts[i]);
+    if (strncmp(at, starts[i], n) != 0) continue;
+    while (at[n] == '-' || (at[n] >= 'a' && at[n] <= 'z')) n++;
+    return at[n] >= '0' && at[n] <= '9' ? n : 0;
+  }
+  return 0;
+}
+
+struct numbers {
+  unsigned long *seen;
+  size_t count, room;
+};
+
+/* The place of a number in the order of first use. */
+static lc_status place_of(struct numbers *numbers, unsigned long number, size_t *place,
+                          struct lc_error *err) {
+  for (*place = 0; *place < numbers->count; ++*place)
+    if (numbers->seen[*place] == number) return LC_OK;
+  if (numbers->count == numbers->room) {
+    size_t room = numbers->room ? 2 * numbers->room : 64;
+    unsigned long *seen = realloc(numbers->seen, room * sizeof *seen);
+    if (!seen) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
+    numbers->seen = seen;
+    numbers->room = room;
+  }
+  numbers->seen[numbers->count++] = number;
+  return LC_OK;
+}
+
+/* cairo names some parts of an SVG by a counter of the process ("image7", since 1.18 "source-7"):
+ * the second figure of a run would differ from the same figure drawn first. Every name's first
+ * number is given anew, in order of first use. */
+static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct lc_error *err) {
+  struct numbers numbers = {0};
   const char *at = lc_text_get(in), *from = at, *end = at + in->length;
-  while (at < end) {
-    size_t skip = 0;
-    if (*at == '#' || *at == 'i')
-      for (size_t i = 0; i < sizeof words / sizeof *words && !skip; i++)
-        if (strncmp(at, words[i], strlen(words[i])) == 0) skip = strlen(words[i]);
-    if (!skip || at[skip] < '0' || at[skip] > '9') {
+  lc_status status = LC_OK;
+  while (at < end && status == LC_OK) {
+    size_t skip = before_number(at), place = 0;
+    if (!skip) {
       at++;
       continue;
     }
     char *after;
     unsigned long number = strtoul(at + skip, &after, 10);
-    size_t k = 0;
-    while (k < n_seen && seen[k] != number) k++;
-    if (k == n_seen && n_seen < sizeof seen / sizeof *seen) seen[n_seen++] = number;
+    status = place_of(&numbers, number, &place, err);
     lc_text_add_bytes(out, from, (size_t)(at - from) + skip);
-    lc_text_add(out, "%zu", k);
+    lc_text_add(out, "%zu", place);
     from = at = after;
   }
   lc_text_add_bytes(out, from, (size_t)(end - from));
+  free(numbers.seen);
+  return status;
 }
 
 static lc_status draw_image(const struct cdam_canvas *canvas, struct lc_text *out,
@@ -97,7 +125,7 @@ static lc_status draw_vector(const struct cdam_canvas *canvas, cdam_format forma
   cairo_surface_finish(surface);
   if (status == LC_OK) status = check(cairo_surface_status(surface), err);
   cairo_surface_destroy(surface);
-  if (status == LC_OK && format == CDAM_SVG) renumber(&bytes, out);
+  if (status == LC_OK && format == CDAM_SVG) status = renumber(&bytes, out, err);
   if (status == LC_OK && format == CDAM_PDF) lc_text_add_bytes(out, bytes.data, bytes.length);
   lc_text_free(&bytes);
   return status;

@@ -131,9 +131,10 @@ static inline __attribute__((always_inline)) void fill_any(struct fill *f, size_
 WIDE static inline __attribute__((always_inline)) __m512 normals_of(__m512i word) {
   __m512 f = _mm512_cvtepi32_ps(_mm512_and_si512(word, _mm512_set1_epi32(0x3fffffff)));
   f = _mm512_add_ps(f, _mm512_set1_ps(0.5F));
-  const __m512i octave = _mm512_srli_epi32(_mm512_castps_si512(f), 23);
-  const __m512 t = _mm512_sub_ps(_mm512_getmant_ps(f, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_zero),
-                                 _mm512_set1_ps(1.5F));
+  const __m512i bits = _mm512_castps_si512(f), octave = _mm512_srli_epi32(bits, 23);
+  const __m512i fraction = _mm512_and_si512(bits, _mm512_set1_epi32(0x007fffff));
+  const __m512i mantissa = _mm512_or_si512(fraction, _mm512_set1_epi32(0x3f800000));
+  const __m512 t = _mm512_sub_ps(_mm512_castsi512_ps(mantissa), _mm512_set1_ps(1.5F));
   __m512 z = _mm512_setzero_ps();
 #pragma GCC unroll 6
   for (int d = DEGREE; d >= 0; d--) {

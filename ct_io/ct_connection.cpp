@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ct_dcmtk_version.hpp"
 #include "ct_dicom_out.hpp"
 
 namespace ct_net {
@@ -203,7 +204,7 @@ std::unique_ptr<DcmTransportLayer> make_layer(const ct_peer &peer, bool acceptor
   trust(*layer, peer);
   if (given(peer.tls_certificate)) {
     require(layer->setPrivateKeyFile(peer.tls_key, DCF_Filetype_PEM), "the TLS key", peer.tls_key);
-    require(layer->setCertificateFile(peer.tls_certificate, DCF_Filetype_PEM),
+    require(ct::set_certificate(*layer, peer.tls_certificate, TSP_Profile_BCP195),
             "the TLS certificate", peer.tls_certificate);
     if (!layer->checkPrivateKeyMatchesCertificate())
       throw ct_out::OutFailure(LC_ERR_CONFIG, std::string("the TLS key ") + peer.tls_key +

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "ct_header.h"
 #include "lc_arena.h"
 
 static const size_t preamble = 132;
@@ -52,12 +53,15 @@ static uint32_t number(const uint8_t *b, bool big, size_t bytes) {
   return value;
 }
 
+/* Two capitals that are none of the old ones announce a length of four bytes (PS3.5 section 7.1.2):
+ * so will every one to come. */
 static bool long_form(const char *vr) {
-  static const char *const longs[] = {"OB", "OW", "OF", "OD", "OL", "OV", "SQ",
-                                      "UN", "UC", "UR", "UT", "SV", "UV"};
-  for (size_t i = 0; i < sizeof longs / sizeof *longs; i++)
-    if (strcmp(vr, longs[i]) == 0) return true;
-  return false;
+  static const char *const shorts[] = {"AE", "AS", "AT", "CS", "DA", "DS", "DT",
+                                       "FD", "FL", "IS", "LO", "LT", "PN", "SH",
+                                       "SL", "SS", "ST", "TM", "UI", "UL", "US"};
+  for (size_t i = 0; i < sizeof shorts / sizeof *shorts; i++)
+    if (strcmp(vr, shorts[i]) == 0) return false;
+  return vr[0] >= 'A' && vr[0] <= 'Z' && vr[1] >= 'A' && vr[1] <= 'Z';
 }
 
 static bool read_element(struct source *source, uint64_t at, bool is_explicit, bool big,
@@ -84,38 +88,78 @@ static bool read_element(struct source *source, uint64_t at, bool is_explicit, b
   return true;
 }
 
+static bool is_delimiter_or_item(const struct element *element) {
+  return element->tag >> 16 == 0xfffe;
+}
+
+/* Two bytes that are no letters mean that this is no element: a length before it is wrong. Releases
+ * of DCMTK differ in what they make of that, and some read on. */
+static lc_status check_vr(const struct element *element, uint64_t at, const char *path,
+                          struct lc_error *err) {
+  const uint8_t *vr = (const uint8_t *)element->vr;
+  if (is_delimiter_or_item(element) ||
+      (vr[0] >= ' ' && vr[0] <= '~' && vr[1] >= ' ' && vr[1] <= '~'))
+    return LC_OK;
+  LC_FAIL(err, LC_ERR_FORMAT,
+          "%s: no element at byte %llu: tag (%04x,%04x) with value representation %02x %02x, "
+          "expected two letters",
+          path, (unsigned long long)at, element->tag >> 16, element->tag & 0xffff, vr[0], vr[1]);
+}
+
+/* What an element with elements inside is, as far as its inside depends on it. */
+struct level {
+  uint64_t end; /* UINT64_MAX: ends with a delimiter */
+  bool is_explicit;
+  bool fragments; /* of pixel data: its items hold bytes, not elements */
+};
+
 /* Only containers are entered; implicit VR has no VR to tell them, but their first value is an
- * item.
- */
+ * item. */
 static bool is_container(struct source *source, uint64_t value, const struct element *element,
-                         bool big) {
+                         const struct level *outer, bool big) {
   uint8_t b[4];
   if (element->length == 0) return false;
-  if (element->tag == 0xfffee000 || strcmp(element->vr, "SQ") == 0) return true;
-  if (element->length == undefined) return true;
+  if (element->tag == 0xfffee000) return !outer->fragments || element->length == undefined;
+  if (strcmp(element->vr, "SQ") == 0 || element->length == undefined) return true;
   bool untyped = !element->vr[0] || strcmp(element->vr, "UN") == 0;
   return untyped && element->length >= 8 && get(source, value, b, 4) &&
          (number(b, big, 2) << 16 | number(b + 2, big, 2)) == 0xfffee000;
 }
 
-static lc_status walk(struct source *source, uint64_t at, bool is_explicit, bool big,
+/* The inside of an element whose value starts at `value`. UN keeps a sequence in implicit VR
+ * (PS3.5 section 6.2.2). */
+static struct level inside(const struct element *element, const struct level *outer,
+                           uint64_t value) {
+  struct level level = *outer;
+  level.end = element->length == undefined ? UINT64_MAX : value + element->length;
+  if (strcmp(element->vr, "UN") == 0) level.is_explicit = false;
+  if (!is_delimiter_or_item(element))
+    level.fragments = element->vr[0] == 'O' && element->length == undefined;
+  return level;
+}
+
+/* `check` whether elements have value representations, too. */
+static lc_status walk(struct source *source, uint64_t at, bool is_explicit, bool big, bool check,
                       const char *path, struct lc_error *err) {
-  uint64_t end[CT_MAX_NESTING]; /* UINT64_MAX: ends with a delimiter */
+  /* The data set, and inside it sequences and items by turns. */
+  struct level levels[1 + CT_MAX_NESTING] = {{UINT64_MAX, is_explicit, false}};
   size_t depth = 0;
   struct element element;
   for (;;) {
-    while (depth && end[depth - 1] != UINT64_MAX && at >= end[depth - 1]) depth--;
-    if (!read_element(source, at, is_explicit, big, &element)) return LC_OK;
+    while (depth && levels[depth].end != UINT64_MAX && at >= levels[depth].end) depth--;
+    const struct level *outer = &levels[depth];
+    if (!read_element(source, at, outer->is_explicit, big, &element)) return LC_OK;
     if (depth == 0 && element.tag >= 0x7fe00008) return LC_OK;
+    if (check && outer->is_explicit) LC_TRY(check_vr(&element, at, path, err));
     at += element.header;
     if (element.tag == 0xfffee00d || element.tag == 0xfffee0dd) {
       if (depth) depth--;
-    } else if (is_container(source, at, &element, big)) {
-      /* Items and sequences alternate, so a level of nesting takes two entries. */
+    } else if (is_container(source, at, &element, outer, big)) {
       if (depth == CT_MAX_NESTING)
         LC_FAIL(err, LC_ERR_FORMAT, "%s: sequences nested deeper than %d at byte %llu", path,
                 CT_MAX_NESTING / 2, (unsigned long long)at);
-      end[depth++] = element.length == undefined ? UINT64_MAX : at + element.length;
+      levels[depth + 1] = inside(&element, outer, at);
+      depth++;
     } else {
       at += element.length;
     }
@@ -161,12 +205,14 @@ static lc_status inflate_all(FILE *file, uint64_t at, uint8_t **kept, size_t *ke
 
 /* Where the data set starts and how it is encoded, from the meta header (always explicit VR little
  * endian, PS3.10 section 7.1). */
-static uint64_t read_meta(struct source *source, char syntax[65]) {
+static lc_status read_meta(struct source *source, uint64_t *start, char syntax[65],
+                           const char *path, struct lc_error *err) {
   struct element element;
   uint8_t magic[4];
   uint64_t at = get(source, preamble - 4, magic, 4) && memcmp(magic, "DICM", 4) == 0 ? preamble : 0;
   syntax[0] = '\0';
   while (read_element(source, at, true, false, &element) && element.tag >> 16 == 2) {
+    LC_TRY(check_vr(&element, at, path, err));
     if (element.tag == 0x00020010 && element.length < 65) {
       if (!get(source, at + element.header, (uint8_t *)syntax, element.length)) break;
       syntax[element.length] = '\0';
@@ -174,12 +220,14 @@ static uint64_t read_meta(struct source *source, char syntax[65]) {
     }
     at += element.header + element.length;
   }
-  return at;
+  *start = at;
+  return LC_OK;
 }
 
 static lc_status check(struct source *source, const char *path, struct lc_error *err) {
   char syntax[65];
-  uint64_t at = read_meta(source, syntax);
+  uint64_t at;
+  LC_TRY(read_meta(source, &at, syntax, path, err));
   uint8_t b[8];
   bool big = strcmp(syntax, "1.2.840.10008.1.2.2") == 0;
   bool is_explicit = strcmp(syntax, "1.2.840.10008.1.2") != 0;
@@ -187,8 +235,10 @@ static lc_status check(struct source *source, const char *path, struct lc_error 
     big = b[0] == 0;
     is_explicit = b[4] >= 'A' && b[4] <= 'Z' && b[5] >= 'A' && b[5] <= 'Z';
   }
+  /* A syntax that is not read here may store anything. */
+  bool known = !syntax[0] || ct_transfer_syntax_known(syntax);
   if (strcmp(syntax, "1.2.840.10008.1.2.1.99") != 0)
-    return walk(source, at, is_explicit, big, path, err);
+    return walk(source, at, is_explicit, big, known, path, err);
   struct source *unfolded = NULL;
   uint8_t *kept = NULL;
   size_t length = 0;
@@ -197,7 +247,7 @@ static lc_status check(struct source *source, const char *path, struct lc_error 
   if (status == LC_OK) {
     unfolded->memory = kept;
     unfolded->size = length;
-    status = walk(unfolded, 0, true, false, path, err);
+    status = walk(unfolded, 0, true, false, true, path, err);
   }
   free(kept);
   free(unfolded);

@@ -19,8 +19,9 @@ extern "C" {
 /* Is this a DICOM file at all? By its first bytes: a preamble with DICM, or a data set that starts
  * with group 2 or 8. */
 bool ct_guard_looks_like_dicom(const char *path);
-/* LC_ERR_FORMAT when the elements before the pixel data nest too deeply or inflate too far. What is
- * merely malformed passes: the parser says that better. */
+/* LC_ERR_FORMAT when the elements before the pixel data nest too deeply or inflate too far, or when
+ * there is no element where one should start. What is malformed otherwise passes: the parser says
+ * that better. */
 LC_MUST_CHECK lc_status ct_guard_check(const char *path, struct lc_error *err);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 #include "ct_header.h"
 
-#include "ct_dcmtk.hpp"
+#include "ct_dcmtk_version.hpp"
 #include "ct_guard.h"
 #include "lc_arena.h"
 #include "lc_text.h"
@@ -258,7 +258,7 @@ void judge_file(DcmItem *dataset, ct_header &header) {
 lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const char *path,
                                lc_error *err) {
   struct stat info;
-  if (!header.is_image || syntax.isEncapsulated() ||
+  if (!header.is_image || ct::is_encapsulated(syntax) ||
       syntax.getXfer() == EXS_DeflatedLittleEndianExplicit || stat(path, &info) != 0)
     return LC_OK;
   const ct_series &series = header.series;

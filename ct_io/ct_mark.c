@@ -33,6 +33,15 @@ struct reader {
   struct lc_error *err;
 };
 
+/* expat 2.9 renamed the call. */
+static unsigned long current_line(XML_Parser parser) {
+#if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 9)
+  return (unsigned long)XML_GetCurrentLineNumber64(parser);
+#else
+  return (unsigned long)XML_GetCurrentLineNumber(parser);
+#endif
+}
+
 __attribute__((format(printf, 3, 4))) static void fail(struct reader *reader, lc_status status,
                                                        const char *fmt, ...) {
   if (reader->failed) return;
@@ -42,9 +51,8 @@ __attribute__((format(printf, 3, 4))) static void fail(struct reader *reader, lc
   vsnprintf(words, sizeof words, fmt, args);
   va_end(args);
   reader->failed = true;
-  reader->status =
-      lc_fail(reader->err, status, __FILE__, __LINE__, "%s:%lu: %s", reader->annotation->path,
-              (unsigned long)XML_GetCurrentLineNumber(reader->parser), words);
+  reader->status = lc_fail(reader->err, status, __FILE__, __LINE__, "%s:%lu: %s",
+                           reader->annotation->path, current_line(reader->parser), words);
   XML_StopParser(reader->parser, XML_FALSE);
 }
 

@@ -1,6 +1,6 @@
 #include "ct_pixels.h"
 
-#include "ct_dcmtk.hpp"
+#include "ct_dcmtk_version.hpp"
 #include "ct_fragments.hpp"
 #include "ct_guard.h"
 #include "ct_header.h"
@@ -65,6 +65,22 @@ lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_se
   return read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err);
 }
 
+// Why a file could not be read. Where uncompressed pixels say they are too short, what is left of
+// them was taken for elements, and the parser complains about those.
+lc_status report_unread(DcmDataset *dataset, const ct_series &series, const ct_slice &slice,
+                        const char *reason, lc_error *err) {
+  DcmElement *pixels = nullptr;
+  size_t needed = static_cast<size_t>(series.rows) * series.columns *
+                  static_cast<size_t>(slice.bits_allocated / 8) *
+                  static_cast<size_t>(slice.frame + 1);
+  if (!ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) &&
+      dataset->findAndGetElement(DCM_PixelData, pixels).good() && pixels &&
+      pixels->getLengthField() < needed)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: %lu bytes of pixel data, expected %zu", slice.path,
+            static_cast<unsigned long>(pixels->getLengthField()), needed);
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read to its end: %s", slice.path, reason);
+}
+
 lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
                      lc_error *err) {
   LC_TRY(ct_guard_check(slice.path, err));
@@ -74,9 +90,8 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
   OFCondition loaded =
       file.loadFileUntilTag(slice.path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength,
                             ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
-  if (loaded.bad())
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read to its end: %s", slice.path, loaded.text());
   DcmDataset *dataset = file.getDataset();
+  if (loaded.bad()) return report_unread(dataset, series, slice, loaded.text(), err);
   DcmElement *element = nullptr;
   if (dataset->findAndGetElement(DCM_PixelData, element).bad() || !element)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: no pixel data", slice.path);
@@ -93,7 +108,7 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
     dataset->putAndInsertUint16(DCM_SamplesPerPixel, 1);
   if (!dataset->tagExistsWithValue(DCM_PhotometricInterpretation))
     dataset->putAndInsertString(DCM_PhotometricInterpretation, "MONOCHROME2");
-  bool compressed = DcmXfer(dataset->getOriginalXfer()).isEncapsulated() ||
+  bool compressed = ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) ||
                     own_decoder(slice.transfer_syntax_uid) != decoder::none;
   return compressed ? read_compressed(dataset, pixels, series, slice, cells, err)
                     : read_frame(dataset, pixels, slice, slice.frame, cells, err);

@@ -23,6 +23,7 @@ constexpr const char *disclaimer = "Research use only. Not for diagnosis.";
 const DSRBasicCodedEntry comment_concept("121106", "DCM", "Comment");
 const DSRBasicCodedEntry algorithm_name("111001", "DCM", "Algorithm Name");
 const DSRBasicCodedEntry algorithm_version("111003", "DCM", "Algorithm Version");
+const DSRCodedEntryValue english("en-US", "RFC5646", "English (US)");
 const DSRBasicCodedEntry nodule("27925004", "SCT", "Nodule");
 const DSRBasicCodedEntry lung("39607008", "SCT", "Lung");
 
@@ -140,7 +141,7 @@ void add_library(TID1500_MeasurementReport &tree, const ct_derived &about) {
 
 void build(TID1500_MeasurementReport &tree, const ct_report &report, const Texts &texts) {
   check(tree.createNewMeasurementReport(CMR_CID7021::ImagingMeasurementReport), "report");
-  check(tree.setLanguage(CID5000_Languages::English_US), "language");
+  check(tree.setLanguage(english), "language");
   add_observer(tree, report, texts);
   check(tree.addProcedureReported(CMR_CID100::CTUnspecifiedBodyRegion), "procedure");
   add_library(tree, report.about);

@@ -501,24 +501,27 @@ static const struct recipe recipes[] = {
     {"length of IPP 2", false, LENGTH, 0x00200032, NULL, NULL, 2,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
     {"length of Rows 0", false, LENGTH, 0x00280010, NULL, NULL, 0,
-     "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
+     "format: 3.dcm: no element at byte 850: tag (0020,0028) with value representation 11 00, "
+     "expected two letters"},
     {"length of Rows 4", false, LENGTH, 0x00280010, NULL, NULL, 4,
-     "refused: no image (modality CT)"},
+     "format: 3.dcm: no element at byte 854: tag (0011,5355) with value representation 02 00, "
+     "expected two letters"},
     {"length of Rows 1", false, LENGTH, 0x00280010, NULL, NULL, 1,
-     "refused: no image (modality CT)"},
+     "format: 3.dcm: no element at byte 851: tag (2800,1100) with value representation 00 55, "
+     "expected two letters"},
     {"length of Series 65534", false, LENGTH, 0x0020000e, NULL, NULL, 65534,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
     {"length of BA 65535", false, LENGTH, 0x00280100, NULL, NULL, 65535,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
     {"length of pixels 0", false, LENGTH, 0x7fe00010, NULL, NULL, 0,
-     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
-     "cannot be read to its end: I/O suspension or premature end of stream"},
+     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: 0 "
+     "bytes of pixel data, expected 2048"},
     {"length of pixels 1", false, LENGTH, 0x7fe00010, NULL, NULL, 1,
-     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
-     "cannot be read to its end: I/O suspension or premature end of stream"},
+     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: 1 "
+     "bytes of pixel data, expected 2048"},
     {"length of pixels 2047", false, LENGTH, 0x7fe00010, NULL, NULL, 2047,
-     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
-     "cannot be read to its end: I/O suspension or premature end of stream"},
+     "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: 2047 "
+     "bytes of pixel data, expected 2048"},
     {"length of pixels 2049", false, LENGTH, 0x7fe00010, NULL, NULL, 2049,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
      "cannot be read to its end: Invalid stream"},
@@ -537,7 +540,8 @@ static const struct recipe recipes[] = {
     {"VR of PatientID ZZ", false, VR, 0x00100020, NULL, "ZZ", 0,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
     {"VR of Rows SQ", false, VR, 0x00280010, NULL, "SQ", 0,
-     "format: 3.dcm: header cannot be read to its end: Sequence Delimitation Item missing"},
+     "format: 3.dcm: no element at byte 854: tag (0011,5355) with value representation 02 00, "
+     "expected two letters"},
     {"VR of Rows LO", false, VR, 0x00280010, NULL, "LO", 0, "refused: no image (modality CT)"},
     {"VR of IPP UN", false, VR, 0x00200032, NULL, "UN", 0,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
@@ -550,7 +554,9 @@ static const struct recipe recipes[] = {
     {"VR of Study binary", false, VR, 0x0020000d, NULL,
      "\x01"
      "\x02",
-     0, "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
+     0,
+     "format: 3.dcm: no element at byte 674: tag (0020,000d) with value representation 01 02, "
+     "expected two letters"},
     {"bytes of IPP ff", false, BYTES, 0x00200032, NULL, NULL, 255,
      "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
     {"bytes of Rows ff", false, BYTES, 0x00280010, NULL, NULL, 255,

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "cdam_canvas.h"
 #include "cdam_render.h"
 #include "lc_file.h"
 #include "lc_parallel.h"
@@ -239,6 +240,37 @@ static void test_same_bytes(void **state) {
   assert_ok(lc_folder_remove(folder, &test_err));
 }
 
+enum { PARTS = 300 };
+
+static lc_status draw_parts(void *context, cairo_t *cr, cdam_format format, struct lc_error *err) {
+  (void)context;
+  (void)format;
+  (void)err;
+  for (int i = 0; i < PARTS; i++) {
+    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
+    cairo_set_source_surface(cr, image, i, i);
+    cairo_paint(cr);
+    cairo_surface_destroy(image);
+  }
+  return LC_OK;
+}
+
+/* Numbered anew, the parts of a drawing still have a name each. */
+static void test_names_are_distinct(void **state) {
+  (void)state;
+  struct cdam_canvas canvas = {.width = PARTS, .height = PARTS, .draw = draw_parts};
+  struct lc_text svg = {0};
+  size_t n_names = 0;
+  assert_ok(cdam_canvas_bytes(&canvas, CDAM_SVG, &svg, &test_err));
+  for (const char *at = lc_text_get(&svg); (at = strstr(at, " id=\"")); at++) {
+    size_t length = strcspn(at + 5, "\"") + 6;
+    assert_null(memmem(at + 1, svg.length - (size_t)(at + 1 - svg.data), at, length));
+    n_names++;
+  }
+  assert_true(n_names >= PARTS);
+  lc_text_free(&svg);
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct cdam_panel panel = panel_of(map);
@@ -269,6 +301,7 @@ int main(void) {
                                      cmocka_unit_test_setup(test_outline_follows_the_mask, reset),
                                      cmocka_unit_test(test_colours),
                                      cmocka_unit_test_setup(test_same_bytes, reset),
+                                     cmocka_unit_test(test_names_are_distinct),
                                      cmocka_unit_test_setup(test_refusals, reset)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
