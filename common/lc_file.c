@@ -179,6 +179,16 @@ bool lc_file_exists(const char *path) {
   return stat(path, &info) == 0;
 }
 
+bool lc_program_folder(char out[LC_PATH_SIZE]) {
+  ssize_t length = readlink("/proc/self/exe", out, LC_PATH_SIZE - 1);
+  if (length <= 0 || length == LC_PATH_SIZE - 1) return false;
+  out[length] = '\0';
+  char *slash = strrchr(out, '/');
+  if (!slash) return false;
+  slash[slash == out] = '\0';
+  return true;
+}
+
 bool lc_folder_exists(const char *path) {
   struct stat info;
   return stat(path, &info) == 0 && S_ISDIR(info.st_mode);

@@ -60,6 +60,8 @@ LC_MUST_CHECK lc_status lc_folder_make(const char *path, struct lc_error *err);
 LC_MUST_CHECK lc_status lc_folder_remove(const char *path, struct lc_error *err);
 bool lc_file_exists(const char *path);
 bool lc_folder_exists(const char *path);
+/* The folder of the running program, links resolved; false when the system does not tell. */
+bool lc_program_folder(char out[LC_PATH_SIZE]);
 
 /* folder + "/" + name; LC_ERR_USAGE when it does not fit. */
 LC_MUST_CHECK lc_status lc_path_join(char out[LC_PATH_SIZE], const char *folder, const char *name,

@@ -71,21 +71,10 @@ static lc_status add_share(struct pl_list *folders, const char *program, const c
   return status;
 }
 
-/* The folder of the running program; false when the system does not tell. */
-static bool program_folder(char out[LC_PATH_SIZE]) {
-  ssize_t length = readlink("/proc/self/exe", out, LC_PATH_SIZE - 1);
-  if (length <= 0 || length == LC_PATH_SIZE - 1) return false;
-  out[length] = '\0';
-  char *slash = strrchr(out, '/');
-  if (!slash) return false;
-  slash[slash == out] = '\0';
-  return true;
-}
-
 lc_status pl_model_folders(struct pl_list *folders, struct lc_error *err) {
   char program[LC_PATH_SIZE];
   LC_TRY(add_own_folders(folders, err));
-  if (!program_folder(program)) return LC_OK;
+  if (!lc_program_folder(program)) return LC_OK;
   LC_TRY(add_share(folders, program, LUNGCDAM_SHARE MODELS, err));
   if (strcmp(LUNGCDAM_SHARE, "../share/lungcdam") == 0) return LC_OK;
   return add_share(folders, program, "../share/lungcdam" MODELS, err); /* in a build folder */
