@@ -242,8 +242,11 @@ static bool clear_of_others(const struct placing *place, ct_ph_vec p, float reac
 
 static ct_ph_vec random_body_point(struct placing *place) {
   struct lc_random *r = &place->random;
-  return ph_vec((float)lc_random_between(r, -140, 140), (float)lc_random_between(r, -95, 95),
-                (float)lc_random_between(r, -180, 90));
+  ct_ph_vec point;
+  point.z = (float)lc_random_between(r, -180, 90);
+  point.y = (float)lc_random_between(r, -95, 95);
+  point.x = (float)lc_random_between(r, -140, 140);
+  return point;
 }
 
 /* One try; true when the place suits. axis is the direction of the shortest axis. */
