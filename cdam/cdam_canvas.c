@@ -35,61 +35,78 @@ lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *out, struct lc
   return check(cairo_surface_write_to_png_stream(image, collect, out), err);
 }
 
-/* Bytes before the number of a part of an SVG, where its name is given or referred to; else 0. */
-static size_t before_number(const char *at) {
+/* A part of an SVG: the letters of its name, which end where its number starts. */
+struct part {
+  const char *word;
+  size_t length;
+  unsigned long number;
+};
+
+/* Whether a part is named or referred to at `at`. */
+static bool part_at(const char *at, struct part *part) {
   static const char *const starts[] = {"id=\"", "href=\"#", "url(#"};
   for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
     size_t n = strlen(starts[i]);
     if (strncmp(at, starts[i], n) != 0) continue;
-    while (at[n] == '-' || (at[n] >= 'a' && at[n] <= 'z')) n++;
-    return at[n] >= '0' && at[n] <= '9' ? n : 0;
+    part->word = at + n;
+    part->length = 0;
+    for (const char *c = part->word; *c == '-' || (*c >= 'a' && *c <= 'z'); c++) part->length++;
+    char digit = part->word[part->length];
+    return digit >= '0' && digit <= '9';
   }
-  return 0;
+  return false;
 }
 
-struct numbers {
-  unsigned long *seen;
+struct parts {
+  struct part *part;
   size_t count, room;
 };
 
-/* The place of a number in the order of first use. */
-static lc_status place_of(struct numbers *numbers, unsigned long number, size_t *place,
+/* The place of a part among those of the same word, in the order of first use. */
+static lc_status place_of(struct parts *parts, const struct part *part, size_t *place,
                           struct lc_error *err) {
-  for (*place = 0; *place < numbers->count; ++*place)
-    if (numbers->seen[*place] == number) return LC_OK;
-  if (numbers->count == numbers->room) {
-    size_t room = numbers->room ? 2 * numbers->room : 64;
-    unsigned long *seen = realloc(numbers->seen, room * sizeof *seen);
-    if (!seen) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
-    numbers->seen = seen;
-    numbers->room = room;
+  *place = 0;
+  for (size_t i = 0; i < parts->count; i++) {
+    const struct part *other = &parts->part[i];
+    if (other->length != part->length || memcmp(other->word, part->word, part->length) != 0)
+      continue;
+    if (other->number == part->number) return LC_OK;
+    ++*place;
   }
-  numbers->seen[numbers->count++] = number;
+  if (parts->count == parts->room) {
+    size_t room = parts->room ? 2 * parts->room : 64;
+    struct part *larger = realloc(parts->part, room * sizeof *larger);
+    if (!larger) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
+    parts->part = larger;
+    parts->room = room;
+  }
+  parts->part[parts->count++] = *part;
   return LC_OK;
 }
 
-/* cairo names some parts of an SVG by a counter of the process ("image7", since 1.18 "source-7"):
+/* cairo numbers some parts of an SVG by a counter of the process ("image7", since 1.18 "source-7"):
  * the second figure of a run would differ from the same figure drawn first. Every name's first
- * number is given anew, in order of first use. */
+ * number is given anew. */
 static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct lc_error *err) {
-  struct numbers numbers = {0};
+  struct parts parts = {0};
   const char *at = lc_text_get(in), *from = at, *end = at + in->length;
   lc_status status = LC_OK;
   while (at < end && status == LC_OK) {
-    size_t skip = before_number(at), place = 0;
-    if (!skip) {
+    struct part part;
+    size_t place;
+    if (!part_at(at, &part)) {
       at++;
       continue;
     }
     char *after;
-    unsigned long number = strtoul(at + skip, &after, 10);
-    status = place_of(&numbers, number, &place, err);
-    lc_text_add_bytes(out, from, (size_t)(at - from) + skip);
+    part.number = strtoul(part.word + part.length, &after, 10);
+    status = place_of(&parts, &part, &place, err);
+    lc_text_add_bytes(out, from, (size_t)(part.word + part.length - from));
     lc_text_add(out, "%zu", place);
     from = at = after;
   }
   lc_text_add_bytes(out, from, (size_t)(end - from));
-  free(numbers.seen);
+  free(parts.part);
   return status;
 }
 

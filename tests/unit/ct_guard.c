@@ -112,8 +112,7 @@ static void test_a_future_vr(void **state) {
   (void)state;
   struct bytes file;
   start(&file, EXPLICIT);
-  ADD(&file, "\x09\x00\x10\x10ZZ\x00\x00\x02\x00\x00\x00"
-             "AB" MODALITY);
+  ADD(&file, "\x09\x00\x10\x10ZZ\x00\x00\x04\x00\x00\x00\x01\x01\x01\x01" MODALITY);
   assert_ok(checked(&file));
   ADD(&file, "\x10\x00\x10\x00\x01\x02\x02\x00"
              "AB");
