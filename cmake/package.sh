@@ -30,7 +30,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 build=$(cd "$build" && pwd)
 rm -rf "$build/packages"
-(umask 022 && cd "$build" && cpack -G DEB -B "$build/packages" >"$build/cpack.log") || {
+(umask 022 && cd "$build" && cpack -G DEB -B "$build/packages" >"$build/cpack.log" 2>&1) || {
   cat "$build/cpack.log" >&2
   die 'cpack failed'
 }
