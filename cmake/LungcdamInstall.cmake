@@ -73,7 +73,7 @@ install(FILES ${CMAKE_BINARY_DIR}/completion/_lungcdam
         DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/${zsh_dir} COMPONENT program)
 
 # The README's links to docs/ hold after installation; the program finds docs/ there (pl_docs.h).
-install(FILES README.md CHANGELOG.md CONTRIBUTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
+install(FILES README.md CHANGELOG.md CITATION.cff CONTRIBUTING.md SECURITY.md TESTING.md DESTINATION ${CMAKE_INSTALL_DOCDIR}
         COMPONENT documentation)
 install(DIRECTORY docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documentation)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT licence)

@@ -3,8 +3,9 @@
 #include "vit_tensor_pth.h"
 
 lc_status vit_tensor_pth_open(struct vit_tensor_file *file, struct lc_error *err) {
-  LC_FAIL(err, LC_ERR_UNSUPPORTED,
-          "%s: written by torch.save, which this program was built not to read (LUNGCDAM_WITH_PTH is "
-          "OFF); convert it to safetensors",
-          file->path);
+  LC_FAIL(
+      err, LC_ERR_UNSUPPORTED,
+      "%s: written by torch.save, which this program was built not to read (LUNGCDAM_WITH_PTH is "
+      "OFF); convert it to safetensors",
+      file->path);
 }

@@ -2,6 +2,7 @@
 # Every kind of bad input ends with its own exit code and one line that names file, thing and
 # expectation, and leaves no partial output.
 # needs: phantom
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

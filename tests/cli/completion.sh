@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # What bash and zsh offer at the end of a line. zsh is asked where it is installed.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

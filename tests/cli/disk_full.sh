@@ -2,6 +2,7 @@
 # A disk that becomes full: its own exit code, and nothing left of what did not fit. Needs a small
 # file system of its own, which root or an unprivileged name space can mount.
 # needs: phantom
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

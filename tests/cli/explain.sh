@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `lungcdam explain`: tensors in and out against the published implementations, store and figures.
 # needs: phantom
+# slow: 50
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # DICOM objects from results: every kind validates, twice the same, and nothing for the wrong patient.
 # needs: phantom
+# slow: 50
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

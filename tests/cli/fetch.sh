@@ -2,6 +2,7 @@
 # Fetching from real archives by C-GET and C-MOVE: what comes is what lies there, again only what is
 # missing, and a run works on it; wrong requests end with a clear message in bounded time.
 # needs: net, phantom
+# slow: 80
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Every command explains itself with examples, and starts fast because it starts little.
+# needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"
@@ -18,4 +19,12 @@ for command in $commands; do
   expect 2 "unrecognized option '--no-such-option'" "$command" --no-such-option
   awk 'length > 100 && !/^ *\// { exit 1 }' "$work/out" || fail "$command: a help line is wider than 100"
 done
+# One version, wherever it stands.
+version=$("$program" --version | awk '{print $2}')
+grep -qx "version: $version" "$LUNGCDAM_SOURCE/CITATION.cff" || fail "CITATION.cff has another version than $version"
+grep -q "^## $version" "$LUNGCDAM_SOURCE/CHANGELOG.md" || fail "CHANGELOG.md says nothing of $version"
+# One version, wherever it stands.
+version=$("$program" --version | awk '{print $2}')
+grep -qx "version: $version" "$LUNGCDAM_SOURCE/CITATION.cff" || fail "CITATION.cff has another version than $version"
+grep -q "^## $version" "$LUNGCDAM_SOURCE/CHANGELOG.md" || fail "CHANGELOG.md says nothing of $version"
 finish

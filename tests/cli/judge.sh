@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Judging explanations on real nodules from the command line: settings, refusals, and a run that is
 # interrupted and killed, and gives the same tables when it is resumed.
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # Killing the program at any moment leaves a complete result or none; a signal it can catch ends it
 # cleanly with exit code 19; what a killed run left is removed by the next.
 # needs: phantom
+# slow: 40
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -3,6 +3,8 @@
 # moved, from any working directory, and is what every command uses without --weights; folders of
 # the user go before it; what is unknown, hidden, broken or not there is told. What a file holds is
 # judged by sha256sum and stat.
+# needs: net, phantom
+# slow: 45
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

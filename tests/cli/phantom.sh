@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `lungcdam phantom`: whole patients with their truth, the same bytes for the same seed.
 # needs: phantom
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # `lungcdam prepare`: the same bytes from any number of threads and after any kill; what cannot be
 # used is named and the rest goes on; data sets read as docs/dataset.md says.
 # needs: phantom
+# slow: 50
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The main job on LIDC-IDRI-0001, looked at with other programs: dciodvfy, dcmdump, h5dump, h5py.
+# slow: 60
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # Sending: what arrives is what was sent, twice does no harm, every answer of a peer has its
 # consequence, every failure its message, and nothing is lost.
 # needs: net, phantom
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

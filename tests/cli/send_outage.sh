@@ -3,6 +3,7 @@
 # every object arrives as it was, and none is sent again that the archive had acknowledged.
 # LUNGCDAM_SEND_OBJECTS: how many objects (default 200; 1000 takes a few minutes).
 # needs: net, phantom
+# slow: 60
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -3,6 +3,7 @@
 # they come; what cannot be worked on waits in quarantine with its reason; nothing that was confirmed is
 # lost, also not by kill -9.
 # needs: net, phantom
+# slow: 30
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # LIDC-IDRI-0001 over the network: whole, without the slices of its nodule, and interleaved with a series
 # of another scanner.
 # needs: net
+# slow: 25
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The studies in their small settings: whole results, and the same tables when a run was stopped.
 # needs: phantom
+# slow: 60
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"

@@ -2,6 +2,7 @@
 # Training from the command line on real nodules: a few steps of a tiny model, stopped, killed and
 # resumed to the same bytes, and measured.
 # needs: plot
+# slow: 30
 # shellcheck source=tests/cli/lib/common.bash
 source "$LUNGCDAM_SOURCE/tests/cli/lib/common.bash"
 need_data

@@ -3,6 +3,7 @@
 # both kinds, with a tiny network; killed at random and resumed to the same bits; and what goes wrong.
 # LUNGCDAM_KILLS says how often it is killed (3 by default).
 # needs: phantom, plot
+# slow: 60
 # shellcheck source=tests/cli/lib/common.bash
 source "$LUNGCDAM_SOURCE/tests/cli/lib/common.bash"
 recipes=$LUNGCDAM_SOURCE/configs/recipes

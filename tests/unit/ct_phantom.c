@@ -1,6 +1,7 @@
 /* Phantoms: the same bytes from the same seed, true sizes, truth that readings agree with, files
  * that read back.
- * needs: phantom */
+ * needs: phantom
+ * slow: 20 */
 #include "lc_test.h"
 
 #include <math.h>

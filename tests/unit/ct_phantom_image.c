@@ -1,7 +1,8 @@
 /* What a phantom shows: organs with the HU that a reader of chest CT expects, nodules of the
  * promised size inside the lungs, outlines that run just outside them, and DICOM that a validator
  * accepts.
- * needs: phantom */
+ * needs: phantom
+ * slow: 20 */
 #include "lc_test.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* Many nodules and readings in one chest: malignancy follows its stated rule, readers' ratings
  * follow the truth with the stated errors, and one to four readers mark each nodule.
- * needs: phantom */
+ * needs: phantom
+ * slow: 20 */
 #include "lc_test.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* The log of a training: CSV, HDF5 and the picture of how it went.
+ * needs: plot */
 #include "pl_training_log.h"
 
 #include <hdf5.h>
