@@ -83,7 +83,7 @@ void ct_ph_add_scanner(const struct ct_ph_scene *scene, size_t k, float *hu, flo
   /* Width of the point spread, and how much of a wider blur is taken away to sharpen. */
   static const float spread_mm[] = {0.75f, 0.52f, 0.36f}, enhance[] = {0, 0.12f, 0.55f};
   static const float noise_mm[] = {0.62f, 0.45f, 0.27f};
-  int n = (int)scene->matrix, kernel = scene->kernel;
+  int n = (int)scene->matrix, kernel = (int)scene->kernel;
   size_t plane = scene->matrix * scene->matrix;
   float pixel = scene->pixel_mm;
   float *a = work, *b = work + plane, *line = work + 2 * plane, *field = work + 3 * plane;
