@@ -38,7 +38,7 @@ static size_t gather(const struct ct_annotation *annotation, struct place *place
 static lc_status fill_slices(struct ct_series *series, const struct place *places, size_t n,
                              double spacing, struct lc_error *err) {
   double span = n ? places[n - 1].z_mm - places[0].z_mm : 0;
-  if (!(span / spacing < MAX_SLICES))
+  if (!(span / spacing < (double)MAX_SLICES))
     LC_FAIL(err, LC_ERR_FORMAT, "series %s: marks from z %g to %g mm in steps of %g mm",
             series->series_instance_uid, places[0].z_mm, places[n - 1].z_mm, spacing);
   series->n_slices = (size_t)lrint(span / spacing) + 1;

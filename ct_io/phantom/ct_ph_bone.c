@@ -32,7 +32,7 @@ static lc_status add_rib(struct ct_ph_scene *scene, int n, float side, struct lc
   before = tubercle;
   float start = 0.52f;
   for (int i = 1; i <= STEPS; i++) {
-    float t = (float)i / STEPS, angle = ph_mix(start, rib_table[n].end, t);
+    float t = (float)i / (float)STEPS, angle = ph_mix(start, rib_table[n].end, t);
     float fall = ph_ramp(0, 1, t * 0.86f + 0.07f) - ph_ramp(0, 1, 0.07f);
     float z = z0 - rib_table[n].drop * (0.35f * t + 0.65f * fall);
     ct_ph_vec now = on_cage(scene, angle, z, side, 5.2f);

@@ -111,10 +111,10 @@ static void balance_surface(struct ct_ph_nodule *n) {
     float middle = (low + high) / 2;
     double volume = 0;
     for (int i = 0; i < DIRECTIONS; i++) {
-      float z = 1 - 2 * ((float)i + 0.5f) / DIRECTIONS, turn = 2.399963f * (float)i;
+      float z = 1 - 2 * ((float)i + 0.5f) / (float)DIRECTIONS, turn = 2.399963f * (float)i;
       float r = sqrtf(1 - z * z);
       double s = (double)(surface_at(n, ph_vec(r * cosf(turn), r * sinf(turn), z)) - middle);
-      volume += s * s * s / DIRECTIONS;
+      volume += s * s * s / (double)DIRECTIONS;
     }
     if (volume > 1)
       low = middle;

@@ -40,8 +40,8 @@ static void paint_near(struct ct_ph_section *s, const struct ct_ph_nodule *n, bo
       float amount = 0, hu = 0, lung = 0;
       for (int sub = 0; sub < FINE * FINE; sub++) {
         int row = sub / FINE, column = sub % FINE;
-        float di = ((float)column + 0.5f) / FINE - 0.5f;
-        float dj = ((float)row + 0.5f) / FINE - 0.5f;
+        float di = ((float)column + 0.5f) / (float)FINE - 0.5f;
+        float dj = ((float)row + 0.5f) / (float)FINE - 0.5f;
         ct_ph_vec p = ph_vec(scene->first.x + ((float)i + di) * scene->pixel_mm,
                              scene->first.y + ((float)j + dj) * scene->pixel_mm, s->z_patient);
         struct paint paint = nodule_paint(scene, n, p);

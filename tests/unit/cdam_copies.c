@@ -100,7 +100,7 @@ static void test_smooth_is_a_mean(void **state) {
   oracle_fill(noise, SAMPLES * size, "noise", 0, 6);
   for (size_t s = 0; s < SAMPLES; s++) {
     for (size_t i = 0; i < size; i++) input[i] = f.trace.last_input[i] + noise[s * size + i];
-    add_plain(&f, input, 1.0 / SAMPLES, mean);
+    add_plain(&f, input, 1.0 / (double)SAMPLES, mean);
   }
   struct cdam_settings settings = {.noise = noise, .noise_samples = SAMPLES};
   struct cdam_maps smooth = estimate(&f, "smooth_cdam", true, &settings);
@@ -123,8 +123,9 @@ static void test_integrated_is_a_mean(void **state) {
   struct cdam_settings settings = {.samples = STEPS, .baseline = -0.2};
   for (size_t s = 1; s < STEPS; s++) {
     for (size_t i = 0; i < size; i++)
-      input[i] = (float)(settings.baseline +
-                         (double)s / STEPS * ((double)f.trace.last_input[i] - settings.baseline));
+      input[i] =
+          (float)(settings.baseline +
+                  (double)s / (double)STEPS * ((double)f.trace.last_input[i] - settings.baseline));
     add_plain(&f, input, 1.0 / (STEPS - 1), mean);
   }
   struct cdam_maps integrated = estimate(&f, "integrated_cdam", true, &settings);

@@ -100,15 +100,15 @@ static void test_noise(void **state) {
   cdam_noise_fill(1, "a", 1, b, N);
   for (size_t i = 0; i < N; i++) {
     double x = (double)a[i], power = 1;
-    for (int k = 0; k < 5; k++, power *= x) moments[k] += power / N;
-    if (i) neighbours += x * (double)a[i - 1] / N;
-    others += x * (double)b[i] / N;
+    for (int k = 0; k < 5; k++, power *= x) moments[k] += power / (double)N;
+    if (i) neighbours += x * (double)a[i - 1] / (double)N;
+    others += x * (double)b[i] / (double)N;
     beyond += fabs(x) > 1.959964;
   }
   assert_true(fabs(moments[1]) < 0.01 && fabs(moments[2] - 1) < 0.015);
   assert_true(fabs(moments[3]) < 0.03 && fabs(moments[4] - 3) < 0.1);
   assert_true(fabs(neighbours) < 0.01 && fabs(others) < 0.01);
-  assert_true(fabs((double)beyond / N - 0.05) < 0.002);
+  assert_true(fabs((double)beyond / (double)N - 0.05) < 0.002);
   cdam_noise_fill(1, "a", 0, b, 777); /* a shorter draw is the start of a longer one */
   assert_memory_equal(a, b, 777 * sizeof *a);
   free(a);

@@ -34,7 +34,7 @@ static void test_patients_stay_whole_and_classes_even(void **state) {
   }
   for (int f = 0; f < FOLDS; f++)
     for (int s = 0; s < 2; s++) {
-      double share = (double)total[s] / FOLDS;
+      double share = (double)total[s] / (double)FOLDS;
       assert_true((double)count[f][s] > share - 3 && (double)count[f][s] < share + 3);
     }
 }

@@ -73,8 +73,8 @@ static void test_random_is_keyed_and_normal(void **state) {
     sum += x;
     squares += x * x;
   }
-  assert_true(fabs(sum / N) < 0.02);
-  assert_true(fabs(squares / N - 1) < 0.02);
+  assert_true(fabs(sum / (double)N) < 0.02);
+  assert_true(fabs(squares / (double)N - 1) < 0.02);
   uint32_t order[50], seen = 0;
   lc_random_permutation(&a, order, 50);
   for (int i = 0; i < 50; i++) seen += order[i];

@@ -111,10 +111,10 @@ static void draws_are_what_they_say(void **state) {
     assert_true(fabs(draw.rotation_deg) <= 15 && fabs(draw.shift_rows) <= 3);
     assert_true(fabs(draw.shift_columns) <= 3 && draw.magnification <= 1.2 + 1e-12);
     assert_true(draw.magnification >= 1 / 1.2 - 1e-12 && draw.noise_hu <= 30);
-    sum += draw.offset_hu / DRAWS;
-    squares += draw.offset_hu * draw.offset_hu / DRAWS;
-    turns[draw.quarter_turns] += 1.0 / DRAWS;
-    flips += draw.flip ? 1.0 / DRAWS : 0;
+    sum += draw.offset_hu / (double)DRAWS;
+    squares += draw.offset_hu * draw.offset_hu / (double)DRAWS;
+    turns[draw.quarter_turns] += 1.0 / (double)DRAWS;
+    flips += draw.flip ? 1.0 / (double)DRAWS : 0;
   }
   assert_near(sum, 0, 5 * 20 / sqrt(DRAWS));
   assert_near(sqrt(squares), 20, 0.5);

@@ -127,7 +127,7 @@ static void check_softmax(const struct vit_kernels *set, const struct vit_kernel
     assert_true(fabs(kept - 1) < 1e-5);
   }
   assert_true(s[5 * N + 7] * inverse[7] == 1);
-  assert_true(fabs((double)inverse[9] * KEYS - 1) < 1e-5);
+  assert_true(fabs((double)inverse[9] * (double)KEYS - 1) < 1e-5);
   free(first);
   free(s);
 }

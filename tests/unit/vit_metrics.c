@@ -180,14 +180,14 @@ static void bootstrap_of_a_mean(void **state) {
   lc_random_init(&random, 5, "test", 0);
   for (size_t g = 0; g < GROUPS; g++) {
     double value = lc_random_normal(&random);
-    middle += value / GROUPS;
-    spread += value * value / GROUPS;
+    middle += value / (double)GROUPS;
+    spread += value * value / (double)GROUPS;
     for (size_t k = 0; k < SIZE; k++) { /* groups interleaved, all of one value */
       values[k * GROUPS + g] = value;
       groups[k * GROUPS + g] = (uint32_t)g;
     }
   }
-  double error = sqrt((spread - middle * middle) / GROUPS);
+  double error = sqrt((spread - middle * middle) / (double)GROUPS);
   struct draws draws = {values, groups, SIZE};
   struct vit_bootstrap bootstrap = {.groups = groups,
                                     .n = GROUPS * SIZE,
