@@ -1,5 +1,6 @@
 /* Counter-based random numbers: the draw depends only on (seed, purpose, index, how many drawn), so
- * results do not depend on threads or order.
+ * results do not depend on threads or order. One draw an argument list at most: compilers evaluate
+ * arguments in orders of their own.
  *
  * Generator: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
  * 3", SC 2011). Thread-safety: one struct, one thread. */

@@ -70,13 +70,11 @@ static void choose_scanner(struct ct_ph_scene *scene, struct lc_random *random,
   float bottom = between(random, -196, -182) * scene->scale[2];
   scene->n_slices = (size_t)((top - bottom) / scene->spacing_mm) + 1;
   float half = 0.5f * (float)(scene->matrix - 1) * scene->pixel_mm;
-  /* One draw a statement: C does not say in which order arguments are evaluated. */
-  float behind = between(random, 2, 10);
-  float aside = between(random, -3, 3);
-  scene->first = ph_vec(aside - half, behind - half, bottom);
-  scene->shift_mm.z = roundf(between(random, -220, -60));
-  scene->shift_mm.y = roundf(between(random, -20, 20));
-  scene->shift_mm.x = 0;
+  float y = between(random, 2, 10), x = between(random, -3, 3);
+  scene->first = ph_vec(x - half, y - half, bottom);
+  float z = roundf(between(random, -220, -60));
+  y = roundf(between(random, -20, 20));
+  scene->shift_mm = ph_vec(0, y, z);
 
   scene->kernel = (enum ct_ph_kernel)lc_random_below(random, 3);
   static const double tube_kv[] = {100, 120, 120, 120, 140};

@@ -174,8 +174,8 @@ static void shape(struct ct_ph_nodule *n, const struct ct_phantom_nodule *t, ct_
   n->hu = (float)lc_random_between(random, 5, 55);
   n->hu_glass = (float)lc_random_between(random, -660, -480);
   n->core_share = (float)lc_random_between(random, 0.3, 0.62);
-  n->core = ph_along(centre, random_direction(random),
-                     0.25f * n->axes[2] * (float)lc_random_uniform(random));
+  float aside = 0.25f * n->axes[2] * (float)lc_random_uniform(random);
+  n->core = ph_along(centre, random_direction(random), aside);
   n->calcium = pattern;
   n->calcium_share = (float)t->calcification;
   n->hu_calcium = (float)lc_random_between(random, 320, 800);
@@ -242,11 +242,10 @@ static bool clear_of_others(const struct placing *place, ct_ph_vec p, float reac
 
 static ct_ph_vec random_body_point(struct placing *place) {
   struct lc_random *r = &place->random;
-  ct_ph_vec point;
-  point.z = (float)lc_random_between(r, -180, 90);
-  point.y = (float)lc_random_between(r, -95, 95);
-  point.x = (float)lc_random_between(r, -140, 140);
-  return point;
+  float z = (float)lc_random_between(r, -180, 90);
+  float y = (float)lc_random_between(r, -95, 95);
+  float x = (float)lc_random_between(r, -140, 140);
+  return ph_vec(x, y, z);
 }
 
 /* One try; true when the place suits. axis is the direction of the shortest axis. */

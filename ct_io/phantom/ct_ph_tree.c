@@ -65,10 +65,10 @@ static void fill_lobes(struct grower *g, const struct root *root, int wanted) {
   g->n = 1;
   g->node[0] = (struct node){.at = root->start, .direction = ph_unit(root->direction)};
   for (int tries = 0; g->n <= wanted && tries < wanted * 80; tries++) {
-    ct_ph_vec p;
-    p.z = (float)lc_random_between(&g->random, -195, 98);
-    p.y = (float)lc_random_between(&g->random, -100, 100);
-    p.x = (float)lc_random_between(&g->random, -145, 145);
+    float z = (float)lc_random_between(&g->random, -195, 98);
+    float y = (float)lc_random_between(&g->random, -100, 100);
+    float x = (float)lc_random_between(&g->random, -145, 145);
+    ct_ph_vec p = ph_vec(x, y, z);
     float fissure;
     if (ct_ph_lung_body(g->scene, p) > -4.5f) continue;
     if (!(root->lobes >> ct_ph_lobe(p, &fissure) & 1) || fissure < 1.5f) continue;
