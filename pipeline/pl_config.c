@@ -178,11 +178,12 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   return set_option(config, "output.folder", overrides->output, err);
 }
 
-/* Without weights a configuration can be read and printed; who works with it is told. */
+/* Without weights a configuration can be read and printed; who works with it is told. A folder that
+ * cannot be looked at is no such case: it may hold the model that was meant. */
 static lc_status find_model(struct pl_model_found *model, const char *weights,
                             struct lc_error *err) {
   lc_status status = pl_model_find(model, weights, err);
-  return status == LC_ERR_NOT_FOUND && model->by_default ? LC_OK : status;
+  return model->by_default && model->absent ? LC_OK : status;
 }
 
 /* Which weights these are is known after the layers; what they say belongs below them. */

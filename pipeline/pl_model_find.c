@@ -220,7 +220,8 @@ static lc_status find_in(struct pl_model_found *found, const char *text,
   found->by_name = true;
   tell_missing(folders);
   if (found->name[0] != '.') LC_TRY(search(found, folders, err));
-  return found->path[0] ? LC_OK : unknown(found, text, folders, err);
+  found->absent = !found->path[0];
+  return found->absent ? unknown(found, text, folders, err) : LC_OK;
 }
 
 lc_status pl_model_find(struct pl_model_found *found, const char *text, struct lc_error *err) {

@@ -2,11 +2,10 @@
  *
  * A text is, in this order: nothing, which means the model that ships; a path, when it has a slash
  * or when a file of that name is in the working directory; else the name of a model, with or
- * without
- * ".safetensors". The model NAME is the file NAME.safetensors in the first of these folders that
- * has it: those of LUNGCDAM_MODELS (colons between them), then share/lungcdam/configs/models of the
- * installation that the running program belongs to (in a build folder, that of the source). Nothing
- * but the place of the program decides, so that an installation can be moved.
+ * without ".safetensors". The model NAME is the file NAME.safetensors in the first of these folders
+ * that has it: those of LUNGCDAM_MODELS (colons between them), then share/lungcdam/configs/models
+ * of the installation that the running program belongs to (in a build folder, that of the source).
+ * Nothing but the place of the program decides, so that an installation can be moved.
  *
  * What was looked for is told in log lines: a file that goes before a model of the same name, a
  * model that hides another, a folder of LUNGCDAM_MODELS that is not there.
@@ -27,6 +26,7 @@ struct pl_model_found {
   char name[256];          /* of the file, without folder and ending */
   bool by_default;         /* no text was given */
   bool by_name;            /* it was looked for in the folders, which by_default implies */
+  bool absent;             /* every folder was looked at and none has it */
 };
 
 /* text: NULL or "" for none. A path is taken as it is; whether it can be read shows when it is
@@ -40,7 +40,7 @@ LC_MUST_CHECK lc_status pl_model_find(struct pl_model_found *found, const char *
  * is for. For whoever is about to use it; nothing for a path. */
 void pl_model_say(const struct pl_model_found *found);
 
-/* Both in one. */
+/* pl_model_find, then pl_model_say. */
 LC_MUST_CHECK lc_status pl_model_take(struct pl_model_found *found, const char *text,
                                       struct lc_error *err);
 
