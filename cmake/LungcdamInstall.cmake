@@ -12,9 +12,9 @@ file(WRITE ${CMAKE_BINARY_DIR}/lungcdam.map
      "{ global: lc_*; ct_*; vit_*; cdam_*; local: *; };\n")
 add_library(lungcdam_library SHARED)
 foreach(room ${rooms})
-  target_sources(lungcdam_library PRIVATE $<TARGET_OBJECTS:${room}>)
+  get_target_property(folders ${room} LUNGCDAM_FOLDERS)
+  target_link_libraries(lungcdam_library PRIVATE ${folders})
 endforeach()
-target_link_libraries(lungcdam_library PRIVATE ${rooms})
 target_link_options(lungcdam_library PRIVATE
   "LINKER:--version-script=${CMAKE_BINARY_DIR}/lungcdam.map")
 target_include_directories(lungcdam_library INTERFACE
@@ -30,15 +30,15 @@ install(TARGETS lungcdam_library EXPORT lungcdam LIBRARY DESTINATION ${CMAKE_INS
 # A header is public when it is made for C++ too (extern "C"); the others are private to their rooms.
 # vit_real.h declares nothing but a type that public headers use. cdam_canvas.h needs cairo's headers
 # and stays here.
-file(GLOB candidates CONFIGURE_DEPENDS common/lc_*.h ct_io/ct_*.h vit/vit_*.h cdam/cdam_*.h)
-set(headers vit/vit_real.h)
+file(GLOB candidates CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
+  common/lc_*.h ct_io/*/ct_*.h vit/*/vit_*.h cdam/*/cdam_*.h)
 foreach(header ${candidates})
   file(STRINGS ${header} guard REGEX "^extern \"C\"" LIMIT_COUNT 1)
-  if(guard AND NOT header MATCHES "cdam_canvas\\.h$")
-    list(APPEND headers ${header})
+  if((guard OR header MATCHES "vit_real\\.h$") AND NOT header MATCHES "cdam_canvas\\.h$")
+    get_filename_component(folder ${header} DIRECTORY)
+    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam/${folder} COMPONENT development)
   endif()
 endforeach()
-install(FILES ${headers} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam COMPONENT development)
 
 # Configurations, recipes, and the model that ships.
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam COMPONENT program)

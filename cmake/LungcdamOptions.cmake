@@ -1,7 +1,4 @@
-# Flags every room shares, and the function that makes a room.
-#
-# A room is one static library whose headers are visible only to the targets that link it, so that an
-# include which the architecture forbids does not compile.
+# Flags that every source shares.
 include(CheckCCompilerFlag)
 include(CheckPIESupported)
 
@@ -62,11 +59,3 @@ elseif(LUNGCDAM_SANITIZE)
   message(FATAL_ERROR
     "LUNGCDAM_SANITIZE is '${LUNGCDAM_SANITIZE}', expected address, thread or nothing")
 endif()
-
-# lungcdam_room(NAME SOURCES... ) makes the library lungcdam_NAME from the folder of the same name.
-function(lungcdam_room name)
-  add_library(lungcdam_${name} STATIC ${ARGN})
-  target_include_directories(lungcdam_${name} PUBLIC
-    $<BUILD_INTERFACE:${CMAKE_CURRENT_SOURCE_DIR}>)
-  target_link_libraries(lungcdam_${name} PRIVATE $<BUILD_INTERFACE:lungcdam_flags>)
-endfunction()

@@ -1,4 +1,4 @@
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 #include <stdlib.h>
 #include <string.h>

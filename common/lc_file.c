@@ -1,4 +1,4 @@
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "lc_hash.h"
+#include "common/lc_hash.h"
 
 #include <errno.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-#include "lc_log.h"
+#include "common/lc_log.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

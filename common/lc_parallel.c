@@ -1,4 +1,4 @@
-#include "lc_parallel.h"
+#include "common/lc_parallel.h"
 
 #include <omp.h>
 #include <stdlib.h>

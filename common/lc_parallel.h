@@ -5,7 +5,7 @@
 #ifndef LC_PARALLEL_H
 #define LC_PARALLEL_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

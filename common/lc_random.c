@@ -1,4 +1,4 @@
-#include "lc_random.h"
+#include "common/lc_random.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_log.h"
+#include "common/lc_log.h"
 
 static const char *const names[LC_STATUS_COUNT] = {
     "ok",        "internal",    "usage",        "config",      "not-found", "no-dicom",

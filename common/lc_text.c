@@ -1,4 +1,4 @@
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef LC_TEXT_H
 #define LC_TEXT_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,7 +3,7 @@
 #ifndef CDAM_FORMULA_H
 #define CDAM_FORMULA_H
 
-#include "cdam_evaluator.h"
+#include "cdam/measures/cdam_evaluator.h"
 
 struct cdam_formula {
   size_t patches;

@@ -5,10 +5,10 @@
 
 #include <math.h>
 
-#include "cdam_map.h"
-#include "lc_random.h"
-#include "lc_test.h"
-#include "vit_forward.h"
+#include "cdam/engine/cdam_map.h"
+#include "common/lc_random.h"
+#include "tests/lc_test.h"
+#include "vit/pass/vit_forward.h"
 
 static inline void oracle_norm(const double *x, size_t dim, const struct vit_norm *w, double eps,
                                double *out) {

@@ -2,10 +2,10 @@
 #ifndef CDAM_REFERENCE_H
 #define CDAM_REFERENCE_H
 
-#include "cdam_map.h"
-#include "lc_test.h"
-#include "vit_forward.h"
-#include "vit_tensor_file.h"
+#include "cdam/engine/cdam_map.h"
+#include "tests/lc_test.h"
+#include "vit/pass/vit_forward.h"
+#include "vit/weights/vit_tensor_file.h"
 
 struct reference {
   struct vit_model model;

@@ -3,7 +3,7 @@
 #ifndef CT_DICOM_TEST_H
 #define CT_DICOM_TEST_H
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 /* Runs a command and keeps what it prints (both streams) in text; its exit status. */
 static inline int run_command(const char *command, char *text, size_t size) {

@@ -3,12 +3,13 @@
 #ifndef CT_SOURCE_TEST_H
 #define CT_SOURCE_TEST_H
 
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
-#include "ct_derived.h"
-#include "ct_series.h"
-#include "ct_write.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_write/ct_derived.h"
+#include "ct_io/dicom_write/ct_write.h"
 
 static struct {
   char folder[256];

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #define LC_TEST_DATA_DIR LC_TEST_SHARED_DIR "/data"
 

@@ -2,11 +2,11 @@
 #ifndef PL_OUTBOX_TEST_H
 #define PL_OUTBOX_TEST_H
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_write.h"
-#include "pl_outbox.h"
-#include "pl_send.h"
+#include "ct_io/dicom_write/ct_write.h"
+#include "pipeline/delivery/pl_outbox.h"
+#include "pipeline/delivery/pl_send.h"
 
 static char outbox_folder[256];
 static struct pl_outbox outbox_test;

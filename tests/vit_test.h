@@ -2,9 +2,9 @@
 #ifndef VIT_TEST_H
 #define VIT_TEST_H
 
-#include "lc_test.h"
-#include "vit_forward.h"
-#include "vit_kernels.h"
+#include "tests/lc_test.h"
+#include "vit/kernels/vit_kernels.h"
+#include "vit/pass/vit_forward.h"
 
 /* Path of tests/reference/NAME.PART.safetensors */
 static inline const char *vit_test_path(const char *name, const char *part) {

@@ -1,4 +1,4 @@
-#include "cdam_canvas.h"
+#include "cdam/draw/cdam_canvas.h"
 
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 #define POINTS_PER_UNIT 0.75
 

@@ -8,8 +8,8 @@
 
 #include <cairo.h>
 
-#include "lc_status.h"
-#include "lc_text.h"
+#include "common/lc_status.h"
+#include "common/lc_text.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "cdam_render.h"
+#include "cdam/draw/cdam_render.h"
 
 /* Colour at a small and at the full score, for each sign: light to deep, so that lightness orders
  * the scores of one sign too. Blue and orange stay apart for every common colour blindness. */

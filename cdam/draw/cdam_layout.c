@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_paint.h"
-#include "lc_arena.h"
+#include "cdam/draw/cdam_paint.h"
+#include "common/lc_arena.h"
 
 static struct cdam_font font_of(double size, bool bold) {
   return (struct cdam_font){.size = size, .bold = bold, .line = ceil(size * 1.4)};

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_paint.h"
-#include "lc_arena.h"
+#include "cdam/draw/cdam_paint.h"
+#include "common/lc_arena.h"
 
 /* Directions along pixel edges, clockwise in image coordinates: right, down, left, up. */
 static const int step_x[4] = {1, 0, -1, 0}, step_y[4] = {0, 1, 0, -1};

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_paint.h"
-#include "lc_arena.h"
+#include "cdam/draw/cdam_paint.h"
+#include "common/lc_arena.h"
 
 struct palette {
   double ground[3], text[3], muted[3], frame[3];

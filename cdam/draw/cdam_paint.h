@@ -4,7 +4,7 @@
 
 #include <cairo.h>
 
-#include "cdam_render.h"
+#include "cdam/draw/cdam_render.h"
 
 /* Grey image with the map over it, enlarged to width x height, as cairo's RGB24 words.
  * scale > 0 is the |score| of full colour. */

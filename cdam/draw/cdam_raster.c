@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_paint.h"
-#include "lc_arena.h"
+#include "cdam/draw/cdam_paint.h"
+#include "common/lc_arena.h"
 
 static double catmull_rom(double x) {
   x = fabs(x);

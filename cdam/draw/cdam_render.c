@@ -1,14 +1,14 @@
-#include "cdam_render.h"
+#include "cdam/draw/cdam_render.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_canvas.h"
-#include "cdam_paint.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "cdam/draw/cdam_canvas.h"
+#include "cdam/draw/cdam_paint.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
 
 #define MAX_PIXELS 32767.0 /* cairo's limit for a side */
 

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "cdam_paint.h"
+#include "cdam/draw/cdam_paint.h"
 
 #define LINE_BYTES 1024
 

@@ -1,4 +1,4 @@
-#include "cdam_sampling.h"
+#include "cdam/engine/cdam_sampling.h"
 
 lc_status cdam_closed_form(const struct vit_model *model, struct cdam_prepared *prepared,
                            const struct vit_trace *trace, const struct cdam_target *targets,

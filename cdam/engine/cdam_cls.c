@@ -1,8 +1,8 @@
-#include "cdam_cls.h"
+#include "cdam/engine/cdam_cls.h"
 
 #include <string.h>
 
-#include "cdam_cls_rows.h"
+#include "cdam/engine/cdam_cls_rows.h"
 
 static void take_rows(struct cdam_cls *e, size_t group, struct lc_arena *arena) {
   const struct vit_arch *arch = &e->model->arch;

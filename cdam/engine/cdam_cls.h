@@ -9,10 +9,10 @@
 #ifndef CDAM_CLS_H
 #define CDAM_CLS_H
 
-#include "cdam_map.h"
-#include "cdam_prepared.h"
-#include "lc_arena.h"
-#include "vit_kernels.h"
+#include "cdam/engine/cdam_map.h"
+#include "cdam/engine/cdam_prepared.h"
+#include "common/lc_arena.h"
+#include "vit/kernels/vit_kernels.h"
 
 #define CDAM_GROUP 32 /* inputs that go through the CLS row's products together, at most */
 

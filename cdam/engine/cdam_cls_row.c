@@ -1,8 +1,8 @@
 /* The CLS row forward through projection, MLP, final norm and heads, and back again. */
 #include <string.h>
 
-#include "cdam_cls_rows.h"
-#include "cdam_vector.h"
+#include "cdam/engine/cdam_cls_rows.h"
+#include "cdam/engine/cdam_vector.h"
 
 /* What hidden units read, which of them are on, and their means. */
 static void read_units(struct cdam_cls *e, size_t n) {

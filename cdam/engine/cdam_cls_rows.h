@@ -2,8 +2,8 @@
 #ifndef CDAM_CLS_ROWS_H
 #define CDAM_CLS_ROWS_H
 
-#include "cdam_cls.h"
-#include "cdam_cls_weights.h"
+#include "cdam/engine/cdam_cls.h"
+#include "cdam/engine/cdam_cls_weights.h"
 
 #define CDAM_CHUNK 16   /* targets that go through the way back together; bounds the scratch */
 #define CDAM_TOGETHER 2 /* inputs that go through their panels together */

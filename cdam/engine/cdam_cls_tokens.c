@@ -2,9 +2,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "cdam_cls_rows.h"
-#include "cdam_vector.h"
-#include "lc_parallel.h"
+#include "cdam/engine/cdam_cls_rows.h"
+#include "cdam/engine/cdam_vector.h"
+#include "common/lc_parallel.h"
 
 static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
   return e->tokens +

@@ -22,8 +22,8 @@
 
 #include <pthread.h>
 
-#include "cdam_prepared.h"
-#include "lc_arena.h"
+#include "cdam/engine/cdam_prepared.h"
+#include "common/lc_arena.h"
 
 #define CDAM_POOL 8 /* pieces of scratch memory that wait for their next use */
 

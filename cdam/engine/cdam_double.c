@@ -1,4 +1,4 @@
-#include "cdam_double.h"
+#include "cdam/engine/cdam_double.h"
 
 #include <cblas.h>
 #include <math.h>

@@ -6,8 +6,8 @@
 #ifndef CDAM_DOUBLE_H
 #define CDAM_DOUBLE_H
 
-#include "cdam_map.h"
-#include "lc_arena.h"
+#include "cdam/engine/cdam_map.h"
+#include "common/lc_arena.h"
 
 struct cdam_double {
   const struct vit_model *model;

@@ -2,8 +2,8 @@
  * of later blocks nearly cancel. */
 #include <stdlib.h>
 
-#include "cdam_double.h"
-#include "vit_forward.h"
+#include "cdam/engine/cdam_double.h"
+#include "vit/pass/vit_forward.h"
 
 static double patch_value(const struct vit_model *model, const float *corner, size_t height,
                           size_t width, size_t row) {

@@ -3,7 +3,7 @@
 #include <cblas.h>
 #include <stdlib.h>
 
-#include "cdam_double.h"
+#include "cdam/engine/cdam_double.h"
 
 static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
                     const struct cdam_target *targets, size_t n_targets, double *work,

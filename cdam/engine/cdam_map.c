@@ -1,4 +1,4 @@
-#include "cdam_map.h"
+#include "cdam/engine/cdam_map.h"
 
 #include <stdlib.h>
 #include <string.h>

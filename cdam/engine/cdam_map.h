@@ -4,9 +4,9 @@
 #ifndef CDAM_MAP_H
 #define CDAM_MAP_H
 
-#include "cdam_prepared.h"
-#include "cdam_target.h"
-#include "vit_forward.h"
+#include "cdam/engine/cdam_prepared.h"
+#include "cdam/engine/cdam_target.h"
+#include "vit/pass/vit_forward.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "cdam_noise.h"
+#include "cdam/engine/cdam_noise.h"
 
 #include <string.h>
 
@@ -6,8 +6,8 @@
 #include <immintrin.h>
 #endif
 
-#include "cdam_vector.h"
-#include "lc_random.h"
+#include "cdam/engine/cdam_vector.h"
+#include "common/lc_random.h"
 
 #define LANES 16 /* generators side by side; draw i is number i / LANES of generator i % LANES */
 

@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 /* out[n]: independent standard normals. */
 void cdam_noise_fill(uint64_t seed, const char *purpose, uint64_t index, float *out, size_t n);

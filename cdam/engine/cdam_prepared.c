@@ -1,12 +1,12 @@
-#include "cdam_prepared.h"
+#include "cdam/engine/cdam_prepared.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_cls_weights.h"
-#include "cdam_vector.h"
-#include "lc_parallel.h"
-#include "vit_kernels.h"
+#include "cdam/engine/cdam_cls_weights.h"
+#include "cdam/engine/cdam_vector.h"
+#include "common/lc_parallel.h"
+#include "vit/kernels/vit_kernels.h"
 
 #define LINE 16 /* floats of a cache line */
 #define ROWS 96 /* that one thread carries at a time */

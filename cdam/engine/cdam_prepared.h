@@ -6,7 +6,7 @@
 #ifndef CDAM_PREPARED_H
 #define CDAM_PREPARED_H
 
-#include "vit_model.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

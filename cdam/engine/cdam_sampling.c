@@ -1,14 +1,14 @@
-#include "cdam_sampling.h"
+#include "cdam/engine/cdam_sampling.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_cls.h"
-#include "cdam_cls_weights.h"
-#include "cdam_noise.h"
-#include "cdam_vector.h"
-#include "lc_parallel.h"
+#include "cdam/engine/cdam_cls.h"
+#include "cdam/engine/cdam_cls_weights.h"
+#include "cdam/engine/cdam_noise.h"
+#include "cdam/engine/cdam_vector.h"
+#include "common/lc_parallel.h"
 
 #define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
 

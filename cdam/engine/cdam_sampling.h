@@ -3,7 +3,7 @@
 #ifndef CDAM_SAMPLING_H
 #define CDAM_SAMPLING_H
 
-#include "cdam_estimator.h"
+#include "cdam/engine/cdam_task.h"
 
 typedef enum cdam_sampling_kind {
   CDAM_PLAIN = 0, /* each image's input as it is */

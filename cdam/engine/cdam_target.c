@@ -1,9 +1,9 @@
-#include "cdam_target.h"
+#include "cdam/engine/cdam_target.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 static void set_difference(struct cdam_target *target, const struct vit_arch *arch, size_t a,
                            size_t b) {

@@ -5,7 +5,7 @@
 #ifndef CDAM_TARGET_H
 #define CDAM_TARGET_H
 
-#include "vit_model.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

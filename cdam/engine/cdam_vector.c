@@ -1,4 +1,4 @@
-#include "cdam_vector.h"
+#include "cdam/engine/cdam_vector.h"
 
 #include <math.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Attention map (Caron et al., arXiv 2104.14294): attention of the CLS query to each patch in the
  * last block, the mean of the heads or one head. Never negative; does not depend on the target. */
-#include "cdam_estimators.h"
+#include "cdam/estimators/cdam_estimators.h"
 
 CDAM_RUN(attention_map) {
   const struct vit_trace *trace = task->trace;

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
 
 /* next = row B_l */
 static void carry(const float *attention, size_t heads, size_t tokens, const double *row,

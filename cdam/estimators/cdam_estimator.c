@@ -1,12 +1,12 @@
-#include "cdam_estimator.h"
+#include "cdam/estimators/cdam_estimator.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
 
 #define BROCKI "Brocki, Binda, Chung, arXiv 2312.02364"
 #define CHEFER_CVPR "Chefer, Gur, Wolf, CVPR 2021, arXiv 2012.09838"

@@ -2,7 +2,7 @@
 #ifndef CDAM_ESTIMATORS_H
 #define CDAM_ESTIMATORS_H
 
-#include "cdam_estimator.h"
+#include "cdam/estimators/cdam_estimator.h"
 
 #define CDAM_RUN(name)                                                                             \
   lc_status cdam_run_##name(const struct cdam_task *task, struct cdam_maps *maps,                  \

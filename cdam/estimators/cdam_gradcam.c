@@ -4,8 +4,8 @@
  *   score_i = max(0, mean over heads of a_hi * (mean over patches of G_h))
  *
  * Never negative. The gradients fall out of CDAM's closed form. */
-#include "cdam_estimators.h"
-#include "cdam_sampling.h"
+#include "cdam/engine/cdam_sampling.h"
+#include "cdam/estimators/cdam_estimators.h"
 
 CDAM_RUN(attention_gradcam) {
   return cdam_sampling_run(&(struct cdam_sampling){.gradcam = maps}, task, err);

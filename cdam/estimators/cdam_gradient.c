@@ -1,9 +1,9 @@
-#include "cdam_gradient.h"
+#include "cdam/estimators/cdam_gradient.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 #define KEPT_BYTES ((size_t)512 << 20)
 

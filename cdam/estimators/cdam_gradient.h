@@ -2,8 +2,8 @@
 #ifndef CDAM_GRADIENT_H
 #define CDAM_GRADIENT_H
 
-#include "cdam_estimator.h"
-#include "vit_backward.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "vit/pass/vit_backward.h"
 
 struct cdam_gradient {
   struct vit_tape tape;

@@ -1,7 +1,7 @@
 /* Input x gradient (Shrikumar et al., arXiv 1605.01713): score of a pixel = mean over channels of
  * x df/dx. Signed; on pixels. */
-#include "cdam_estimators.h"
-#include "cdam_gradient.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_gradient.h"
 
 static void use(const struct cdam_task *task, const float *image, const double *sum, float *map) {
   cdam_channel_mean(image, sum, task->height * task->width, 1, map);

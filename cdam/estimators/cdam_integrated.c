@@ -6,8 +6,8 @@
  * With settings.place at the last block's input X (the authors' code), T_k = norm1(b + k/n (X - b))
  * and the residual branch is scaled with it; otherwise T_k = b + k/n (T - b), T = norm1(X). b is
  * settings.baseline in every element. The ends of the way are left out. Signed as CDAM. */
-#include "cdam_estimators.h"
-#include "cdam_sampling.h"
+#include "cdam/engine/cdam_sampling.h"
+#include "cdam/estimators/cdam_estimators.h"
 
 CDAM_RUN(integrated_cdam) {
   return cdam_sampling_run(&(struct cdam_sampling){.kind = CDAM_SCALED, .maps = maps}, task, err);

@@ -5,8 +5,8 @@
  *
  * with b settings.baseline in every element. Signed; on pixels. Three times the sum of a map tends
  * to f(x) - f(b) as n grows (completeness). */
-#include "cdam_estimators.h"
-#include "cdam_gradient.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_gradient.h"
 
 static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
   double b = task->settings->baseline;

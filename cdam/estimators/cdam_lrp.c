@@ -1,4 +1,4 @@
-#include "cdam_lrp.h"
+#include "cdam/estimators/cdam_lrp.h"
 
 #include <cblas.h>
 #include <string.h>

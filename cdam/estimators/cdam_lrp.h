@@ -14,7 +14,7 @@
 #ifndef CDAM_LRP_H
 #define CDAM_LRP_H
 
-#include "cdam_double.h"
+#include "cdam/engine/cdam_double.h"
 
 struct cdam_lrp {
   struct lc_arena arena;

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
-#include "lc_parallel.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
 
 /* What one worker holds: a failure is kept until the loop is over; the workspace serves masks that
  * keep as many patches as the one before. */

@@ -7,8 +7,8 @@
  * Positive: f falls without the box, so it speaks for the target. */
 #include <stdlib.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
 
 struct boxes {
   size_t grid_height, grid_width, height, width, stride, down, across;

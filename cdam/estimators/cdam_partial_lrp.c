@@ -6,8 +6,8 @@
  * Never negative. */
 #include <stdlib.h>
 
-#include "cdam_estimators.h"
-#include "cdam_lrp.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_lrp.h"
 
 static void explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
                     struct cdam_lrp *lrp, double *work, struct cdam_maps *maps) {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "cdam_gradient.h"
+#include "cdam/estimators/cdam_gradient.h"
 
 lc_status cdam_pixel_gradient(const struct cdam_task *task, float *out, struct lc_error *err) {
   size_t size = VIT_CHANNELS * task->height * task->width;

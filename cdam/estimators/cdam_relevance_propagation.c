@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_estimators.h"
-#include "cdam_gradient.h"
-#include "cdam_vector.h"
-#include "lc_arena.h"
+#include "cdam/engine/cdam_vector.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_gradient.h"
+#include "common/lc_arena.h"
 
 struct rollout {
   size_t heads, tokens;

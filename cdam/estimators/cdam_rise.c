@@ -8,9 +8,9 @@
  * the sign mean something. Positive: f is higher when the patch is seen. */
 #include <stdlib.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
-#include "lc_random.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
 
 struct masks {
   size_t grid_height, grid_width, cells;

@@ -4,10 +4,10 @@
  *
  * e normal with standard deviation level * (max x - min x). Signed; on pixels. The same noise is
  * drawn for every image. */
-#include "cdam_estimators.h"
-#include "cdam_gradient.h"
-#include "cdam_noise.h"
-#include "cdam_vector.h"
+#include "cdam/engine/cdam_noise.h"
+#include "cdam/engine/cdam_vector.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_gradient.h"
 
 static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
   const struct cdam_settings *s = task->settings;

@@ -6,8 +6,8 @@
  * the patch f is lower, so the patch speaks for the target. One forward pass a patch. */
 #include <stdlib.h>
 
-#include "cdam_estimators.h"
-#include "lc_arena.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "common/lc_arena.h"
 
 static size_t all_but_one(const void *context, size_t mask, uint32_t *kept) {
   size_t patches = *(const size_t *)context, n = 0;

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_estimators.h"
-#include "cdam_lrp.h"
+#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_lrp.h"
 
 /* Arrays of one image: inputs of all blocks, and of each target gradient, relevance and CLS row. */
 struct state {

@@ -3,8 +3,8 @@
  *   score_i = sum_j T_ij df/dT_ij = routed_i + content_i
  *
  * with T the tokens that enter the last block's attention. Signed; docs/cdam.md derives it. */
-#include "cdam_estimators.h"
-#include "cdam_sampling.h"
+#include "cdam/engine/cdam_sampling.h"
+#include "cdam/estimators/cdam_estimators.h"
 
 CDAM_RUN(cdam) {
   return cdam_sampling_run(&(struct cdam_sampling){.maps = maps}, task, err);

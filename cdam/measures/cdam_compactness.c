@@ -1,9 +1,9 @@
-#include "cdam_compactness.h"
+#include "cdam/measures/cdam_compactness.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 static double size_of(float score) {
   return fabs((double)score);

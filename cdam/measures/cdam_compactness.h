@@ -5,7 +5,7 @@
 #ifndef CDAM_COMPACTNESS_H
 #define CDAM_COMPACTNESS_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

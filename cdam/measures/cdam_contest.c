@@ -1,10 +1,10 @@
-#include "cdam_contest.h"
+#include "cdam/measures/cdam_contest.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 #define REPLICATES 2000
 #define LEVEL 0.95

@@ -5,7 +5,7 @@
 #ifndef CDAM_CONTEST_H
 #define CDAM_CONTEST_H
 
-#include "vit_metrics.h"
+#include "vit/train/vit_metrics.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,11 +1,11 @@
-#include "cdam_curve.h"
+#include "cdam/measures/cdam_curve.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_random.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
 
 #define STEPS 20
 #define RANDOM_ORDERS 3

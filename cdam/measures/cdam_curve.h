@@ -9,7 +9,7 @@
 #ifndef CDAM_CURVE_H
 #define CDAM_CURVE_H
 
-#include "cdam_evaluator.h"
+#include "cdam/measures/cdam_evaluator.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,9 +1,9 @@
-#include "cdam_evaluator.h"
+#include "cdam/measures/cdam_evaluator.h"
 
 #include <stdlib.h>
 
-#include "lc_arena.h"
-#include "lc_random.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
 
 struct ranked {
   float score;

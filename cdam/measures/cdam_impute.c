@@ -1,9 +1,9 @@
-#include "cdam_impute.h"
+#include "cdam/measures/cdam_impute.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 #define RESIDUAL 1e-10
 #define SIDE (1.0 / 6)

@@ -1,10 +1,10 @@
-#include "cdam_localisation.h"
+#include "cdam/measures/cdam_localisation.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 /* Length shared by mask pixel `i` of `n` and patch `cell` of `cells`, in patches. */
 static double overlap(size_t i, size_t n, size_t cell, size_t cells) {

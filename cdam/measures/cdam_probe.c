@@ -1,13 +1,13 @@
-#include "cdam_probe.h"
+#include "cdam/measures/cdam_probe.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_similarity.h"
-#include "lc_arena.h"
-#include "lc_random.h"
-#include "vit_metrics.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
+#include "vit/train/vit_metrics.h"
 
 void cdam_probe_free(struct cdam_probe *probe) {
   free(probe->removed);

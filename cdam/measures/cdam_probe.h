@@ -8,7 +8,7 @@
 #ifndef CDAM_PROBE_H
 #define CDAM_PROBE_H
 
-#include "cdam_evaluator.h"
+#include "cdam/measures/cdam_evaluator.h"
 
 #ifdef __cplusplus
 extern "C" {

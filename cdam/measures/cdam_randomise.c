@@ -1,10 +1,10 @@
-#include "cdam_randomise.h"
+#include "cdam/measures/cdam_randomise.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
   lc_status status = lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,

@@ -9,8 +9,8 @@
 #ifndef CDAM_RANDOMISE_H
 #define CDAM_RANDOMISE_H
 
-#include "cdam_similarity.h"
-#include "vit_model.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

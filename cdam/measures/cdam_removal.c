@@ -1,12 +1,12 @@
-#include "cdam_removal.h"
+#include "cdam/measures/cdam_removal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_impute.h"
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
+#include "cdam/measures/cdam_impute.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
 
 #define BATCH 8
 

@@ -10,9 +10,9 @@
 #ifndef CDAM_REMOVAL_H
 #define CDAM_REMOVAL_H
 
-#include "cdam_evaluator.h"
-#include "cdam_target.h"
-#include "vit_forward.h"
+#include "cdam/engine/cdam_target.h"
+#include "cdam/measures/cdam_evaluator.h"
+#include "vit/pass/vit_forward.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,12 +1,12 @@
-#include "cdam_robustness.h"
+#include "cdam/measures/cdam_robustness.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "cdam_similarity.h"
-#include "lc_arena.h"
-#include "lc_random.h"
-#include "vit_arch.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
+#include "vit/weights/vit_arch.h"
 
 #define RADIUS 0.02
 #define SAMPLES 10

@@ -4,7 +4,7 @@
 #ifndef CDAM_ROBUSTNESS_H
 #define CDAM_ROBUSTNESS_H
 
-#include "cdam_evaluator.h"
+#include "cdam/measures/cdam_evaluator.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,10 +1,10 @@
-#include "cdam_similarity.h"
+#include "cdam/measures/cdam_similarity.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#include "lc_arena.h"
-#include "vit_metrics.h"
+#include "common/lc_arena.h"
+#include "vit/train/vit_metrics.h"
 
 double cdam_pearson(const double *a, const double *b, size_t n) {
   double mean_a = 0, mean_b = 0, aa = 0, bb = 0, ab = 0;

@@ -1,11 +1,11 @@
-#include "ct_cube.h"
+#include "ct_io/ct/ct_cube.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_resample.h"
-#include "lc_arena.h"
+#include "common/lc_arena.h"
+#include "ct_io/ct/ct_resample.h"
 
 enum { LARGEST_EDGE = 512 };
 
@@ -57,41 +57,15 @@ lc_status ct_cube_resample(struct ct_cube *cube, const struct ct_volume *volume,
   return status;
 }
 
-static uint8_t consensus_at(const struct ct_consensus *consensus, const double ijk[3]) {
-  size_t at[3];
-  for (int c = 0; c < 3; c++) {
-    double nearest = round(ijk[c]) - (double)consensus->first[c];
-    if (!(nearest >= 0 && nearest < (double)consensus->size[c])) return 0;
-    at[c] = (size_t)nearest;
-  }
-  return consensus->mask[(at[2] * consensus->size[1] + at[1]) * consensus->size[0] + at[0]];
-}
-
-lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_nodule *nodule,
-                           const struct ct_series *series, double level, struct lc_error *err) {
-  struct ct_consensus consensus;
-  size_t edge = cube->edge;
-  double middle = ((double)edge - 1) / 2;
-  free(cube->mask);
-  cube->mask = NULL;
-  LC_TRY(ct_nodule_consensus(&consensus, nodule, series, level, err));
-  lc_status status = lc_alloc(&cube->mask, edge * edge * edge, 1, err);
-  for (size_t n = 0; n < edge * edge * edge && status == LC_OK; n++) {
-    size_t sample[3] = {n % edge, n / edge % edge, n / (edge * edge)};
-    double mm[3], ijk[3];
-    for (int c = 0; c < 3; c++)
-      mm[c] = cube->centre_mm[c] + ((double)sample[c] - middle) * cube->spacing_mm;
-    ct_series_to_index(series, mm, ijk);
-    cube->mask[n] = consensus_at(&consensus, ijk);
-  }
-  ct_consensus_free(&consensus);
-  return status;
-}
-
 void ct_cube_free(struct ct_cube *cube) {
   free(cube->hu);
   free(cube->mask);
   memset(cube, 0, sizeof *cube);
+}
+
+const char *ct_view_name(ct_view view) {
+  static const char *const names[CT_VIEW_COUNT] = {"axial", "coronal", "sagittal"};
+  return names[view];
 }
 
 /* Sample of the cube behind (row, column) of a view. z grows towards the head, rows go down. */

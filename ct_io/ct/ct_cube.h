@@ -7,8 +7,7 @@
 #ifndef CT_CUBE_H
 #define CT_CUBE_H
 
-#include "ct_nodule.h"
-#include "ct_volume.h"
+#include "ct_io/ct/ct_volume.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,12 +25,6 @@ struct ct_cube {
 /* LC_ERR_OUTSIDE when the centre lies outside the volume. */
 LC_MUST_CHECK lc_status ct_cube_resample(struct ct_cube *cube, const struct ct_volume *volume,
                                          const double centre_mm[3], size_t edge, double spacing_mm,
-                                         struct lc_error *err);
-/* Fills cube->mask: 1 where at least `level` (0.5) of the nodule's marks cover the sample. Outline
- * pixels are outside the nodule, exclusion outlines cut out (pylidc's definition); the per-slice
- * masks are carried to the cube by nearest neighbour. */
-LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_nodule *nodule,
-                                         const struct ct_series *series, double level,
                                          struct lc_error *err);
 void ct_cube_free(struct ct_cube *cube);
 

@@ -1,4 +1,4 @@
-#include "ct_plane.h"
+#include "ct_io/ct/ct_plane.h"
 
 #include <math.h>
 #include <string.h>

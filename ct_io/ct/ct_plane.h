@@ -7,8 +7,8 @@
 #ifndef CT_PLANE_H
 #define CT_PLANE_H
 
-#include "ct_cube.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

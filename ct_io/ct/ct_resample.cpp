@@ -1,4 +1,4 @@
-#include "ct_resample.h"
+#include "ct_io/ct/ct_resample.h"
 
 // ITK 5.2 asks for the compiler it was built with, which is GCC at Debian. clang passes for one
 // while it reads the header that asks, and for itself in all others. Later releases do not ask.
@@ -24,8 +24,8 @@
 #include <exception>
 #include <vector>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
 
 namespace {
 

@@ -4,7 +4,7 @@
 #ifndef CT_RESAMPLE_H
 #define CT_RESAMPLE_H
 
-#include "ct_cube.h"
+#include "ct_io/ct/ct_cube.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,80 +1,26 @@
-/* Choosing one series, finding places in it, and its identity. */
-#include "ct_volume.h"
+/* Places in a series, and its identity. */
+#include "ct_io/ct/ct_volume.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_hash.h"
-#include "lc_text.h"
+#include "common/lc_hash.h"
 
-static void list_candidates(const struct ct_index *index, const char *uid, bool usable_only,
-                            struct lc_text *text) {
-  size_t shown = 0, count = 0;
-  for (size_t i = 0; i < index->n_series; i++) {
-    const struct ct_series *series = &index->series[i];
-    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
-    if (usable_only && series->verdict == CT_REFUSED) continue;
-    count++;
-    if (shown == 8) continue;
-    lc_text_add(text, "%s%s", shown++ ? ", " : "", series->series_instance_uid);
-    if (series->n_parts > 1) lc_text_add(text, " part %d of %d", series->part, series->n_parts);
-    lc_text_add(text, " (%s, %zu slices)", series->patient_id, series->n_slices);
-  }
-  if (count > shown) lc_text_add(text, " and %zu more", count - shown);
+void ct_series_free(struct ct_series *series) {
+  for (size_t i = 0; i < series->n_slices; i++) free(series->slices[i].path);
+  free(series->slices);
+  memset(series, 0, sizeof *series);
 }
 
-/* The usable one that stands out: the only one, or ten times the next part of the same series. */
-static lc_status choose_usable(const struct ct_index *index, const char *uid, size_t n_usable,
-                               const struct ct_series *largest, const struct ct_series *next,
-                               const struct ct_series **out, struct lc_error *err) {
-  bool one_series = !next || strcmp(next->series_instance_uid, largest->series_instance_uid) == 0;
-  if (n_usable == 1 || (one_series && largest->n_slices >= 10 * next->n_slices)) {
-    *out = largest;
-    return LC_OK;
-  }
-  struct lc_text text = {0};
-  list_candidates(index, uid, true, &text);
-  lc_status status = lc_fail(err, LC_ERR_AMBIGUOUS, __FILE__, __LINE__,
-                             "%zu usable series and none chosen: %s", n_usable, lc_text_get(&text));
-  lc_text_free(&text);
-  return status;
+const char *ct_verdict_name(ct_verdict verdict) {
+  static const char *const names[] = {"usable", "repaired", "refused"};
+  return names[verdict];
 }
 
-lc_status ct_index_choose(const struct ct_index *index, const char *uid,
-                          const struct ct_series **out, struct lc_error *err) {
-  const struct ct_series *largest = NULL, *next = NULL, *refused = NULL;
-  size_t n_usable = 0, n_refused = 0;
-  *out = NULL;
-  for (size_t i = 0; i < index->n_series; i++) {
-    const struct ct_series *series = &index->series[i];
-    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
-    if (series->verdict == CT_REFUSED) {
-      n_refused++;
-      if (!refused || strcmp(refused->modality, "CT") != 0) refused = series;
-      continue;
-    }
-    n_usable++;
-    if (!largest || series->n_slices > largest->n_slices) {
-      next = largest;
-      largest = series;
-    } else if (!next || series->n_slices > next->n_slices) {
-      next = series;
-    }
-  }
-  if (n_usable) return choose_usable(index, uid, n_usable, largest, next, out, err);
-  if (refused)
-    LC_FAIL(err, LC_ERR_GEOMETRY, "%s: series %s cannot be used: %s%s", refused->slices[0].path,
-            refused->series_instance_uid, refused->reason,
-            n_refused > 1 ? " (the others are refused too)" : "");
-  struct lc_text text = {0};
-  list_candidates(index, NULL, false, &text);
-  lc_status status =
-      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "no series %s among the %zu found: %s",
-              uid ? uid : "", index->n_series, lc_text_get(&text));
-  lc_text_free(&text);
-  return status;
+double ct_spacing_tolerance(double spacing_mm) {
+  return 0.05 + 0.05 * spacing_mm;
 }
 
 long ct_series_find_sop(const struct ct_series *series, const char *uid) {

@@ -11,8 +11,7 @@
 
 #include <stdint.h>
 
-#include "lc_log.h"
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,35 +78,11 @@ struct ct_series {
   char reason[512]; /* why refused or which rule repaired; "" when usable as it is */
 };
 
-/* All series below some folders. */
-struct ct_index {
-  struct ct_series *series; /* sorted by patient, study and series UID */
-  size_t n_series;
-  size_t n_files_seen;
-  size_t n_files_not_dicom;
-  char **problems; /* one line for each DICOM file that cannot be read: file, thing, expectation */
-  size_t n_problems;
-};
-
-/* Reads the headers of every file below the given folders or files; symbolic links below them are
- * not followed. Files that are not DICOM are counted and skipped, DICOM files that cannot be read
- * are counted, logged and listed in problems. LC_ERR_NOT_FOUND when a path does not exist,
- * LC_ERR_NO_DICOM when nothing in it is a DICOM object. progress may be NULL. */
-LC_MUST_CHECK lc_status ct_index_scan(struct ct_index *index, const char *const *paths,
-                                      size_t n_paths, struct lc_progress *progress,
-                                      struct lc_error *err);
-void ct_index_free(struct ct_index *index);
-
-/* The series with this UID, or, when uid is NULL, the only CT series that is not refused. Among
- * several usable parts of one series the largest is taken if it has ten times the slices of the
- * next. LC_ERR_AMBIGUOUS lists the candidates; LC_ERR_GEOMETRY gives the reason when the one asked
- * for (or the only one) is refused; LC_ERR_NOT_FOUND when no such series exists. */
-LC_MUST_CHECK lc_status ct_index_choose(const struct ct_index *index, const char *uid,
-                                        const struct ct_series **series, struct lc_error *err);
+void ct_series_free(struct ct_series *series);
 
 const char *ct_verdict_name(ct_verdict verdict); /* "usable", "repaired", "refused" */
-/* "Explicit VR Little Endian" for "1.2.840.10008.1.2.1"; the UID itself when unknown. */
-const char *ct_transfer_syntax_name(const char *uid);
+/* Largest deviation from even spacing that counts as even: 0.05 mm and 5 % of the spacing. */
+double ct_spacing_tolerance(double spacing_mm);
 
 /* Index of the slice whose SOPInstanceUID is uid, or -1. */
 long ct_series_find_sop(const struct ct_series *series, const char *uid);

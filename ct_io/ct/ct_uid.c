@@ -1,10 +1,10 @@
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_hash.h"
+#include "common/lc_hash.h"
 
 #define UID_DIGITS 39     /* decimal digits of a 128-bit number */
 #define UID_MIN_DIGITS 20 /* fewer leave too small a space for a name-based number */

@@ -5,7 +5,7 @@
 #ifndef CT_UID_H
 #define CT_UID_H
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,7 +1,6 @@
 /* Hounsfield voxels of all or some slices of a series, with their geometry.
  *
- * hu = slope * stored + intercept in the pixels' signedness, rounded to the nearest integer;
- * padding pixels become CT_AIR_HU and nothing is below CT_LOWEST_HU. A voxel index (i, j, k) counts
+ * Padding pixels are CT_AIR_HU and nothing is below CT_LOWEST_HU. A voxel index (i, j, k) counts
  * columns, rows and slices. With a tilted gantry the third axis is the line through the first
  * pixels of the slices, not the normal: direction is then not orthogonal.
  *
@@ -11,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,12 +29,11 @@ struct ct_volume {
   size_t first_slice;   /* index in the series of slice 0 of this volume */
 };
 
-/* Decodes slices [first, first + count) of a usable series. The slab needs uniform spacing within
- * the tolerance the series was accepted with. LC_ERR_FORMAT and LC_ERR_UNSUPPORTED name the file.
- */
-LC_MUST_CHECK lc_status ct_volume_decode(struct ct_volume *volume, const struct ct_series *series,
-                                         size_t first, size_t count, struct lc_progress *progress,
-                                         struct lc_error *err);
+/* Sets size, place and axes of a volume of slices [first, first + count) of a series; voxels stay
+ * as they are. LC_ERR_GEOMETRY when their spacing is not uniform within the tolerance the series
+ * was accepted with. */
+LC_MUST_CHECK lc_status ct_volume_place(struct ct_volume *volume, const struct ct_series *series,
+                                        size_t first, size_t count, struct lc_error *err);
 void ct_volume_free(struct ct_volume *volume);
 
 /* Slices [first, first + count) that a cube of edge_mm around a patient point needs for linear

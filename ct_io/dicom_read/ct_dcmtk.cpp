@@ -1,4 +1,4 @@
-#include "ct_dcmtk.hpp"
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>

@@ -8,7 +8,7 @@
 
 #include <exception>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 namespace ct {
 

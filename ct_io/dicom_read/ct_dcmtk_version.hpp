@@ -1,11 +1,9 @@
-// What DCMTK 3.6.7 and the releases after it call by different names. Used only inside this room:
-// no other file asks for DCMTK's version.
+// What DCMTK 3.6.7 and the releases after it call by different names. No file but this one
+// and ct_connection.cpp, for TLS, asks for DCMTK's version.
 #ifndef CT_DCMTK_VERSION_HPP
 #define CT_DCMTK_VERSION_HPP
 
-#include "ct_dcmtk.hpp"
-
-#include <dcmtk/dcmtls/tlslayer.h>
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 namespace ct {
 
@@ -15,17 +13,6 @@ inline bool is_encapsulated(const DcmXfer &syntax) {
   return syntax.usesEncapsulatedFormat();
 #else
   return syntax.isEncapsulated();
-#endif
-}
-
-// Gives the layer its own certificate from a PEM file; `profile` is what it will be used with.
-inline OFCondition set_certificate(DcmTLSTransportLayer &layer, const char *path,
-                                   DcmTLSSecurityProfile profile) {
-#if PACKAGE_VERSION_NUMBER >= 368
-  return layer.setCertificateFile(path, DCF_Filetype_PEM, profile);
-#else
-  (void)profile;
-  return layer.setCertificateFile(path, DCF_Filetype_PEM);
 #endif
 }
 

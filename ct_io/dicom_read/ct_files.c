@@ -1,4 +1,4 @@
-#include "ct_files.h"
+#include "ct_io/dicom_read/ct_files.h"
 
 #include <errno.h>
 #include <fts.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lc_log.h"
+#include "common/lc_log.h"
 
 lc_status ct_files_add(struct ct_files *files, const char *path, struct lc_error *err) {
   if (files->count == files->capacity) {

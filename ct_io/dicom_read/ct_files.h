@@ -4,7 +4,7 @@
 #ifndef CT_FILES_H
 #define CT_FILES_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

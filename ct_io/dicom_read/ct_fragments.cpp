@@ -1,4 +1,4 @@
-#include "ct_fragments.hpp"
+#include "ct_io/dicom_read/ct_fragments.hpp"
 
 #include <dcmtk/dcmdata/dcpixel.h>
 #include <dcmtk/dcmdata/dcpixseq.h>

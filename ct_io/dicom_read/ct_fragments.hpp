@@ -2,7 +2,7 @@
 #ifndef CT_FRAGMENTS_HPP
 #define CT_FRAGMENTS_HPP
 
-#include "ct_dcmtk.hpp"
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 #include <cstdint>
 #include <vector>

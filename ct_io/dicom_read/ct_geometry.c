@@ -1,13 +1,13 @@
 /* The rules of docs/series-loading.md: how the slices of one group become a series or are refused.
  */
-#include "ct_group.h"
+#include "ct_io/dicom_read/ct_group.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 /* Slices closer than this along the normal share their position. */
 static const double same_place_mm = 0.01;
@@ -15,10 +15,6 @@ static const double same_place_mm = 0.01;
 static const double repeated_share = 0.1;
 /* Shear below this angle is rounding of the positions. */
 static const double tilt_floor_degrees = 0.1;
-
-double ct_spacing_tolerance(double spacing_mm) {
-  return 0.05 + 0.05 * spacing_mm;
-}
 
 static double dot(const double a[3], const double b[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];

@@ -1,11 +1,11 @@
-#include "ct_group.h"
+#include "ct_io/dicom_read/ct_group.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
 
 static const double cosine_tolerance = 1e-3;
 
@@ -13,12 +13,6 @@ static uint64_t hash_text(const char *text) {
   uint64_t hash = 1469598103934665603u;
   for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
   return hash;
-}
-
-void ct_series_free(struct ct_series *series) {
-  for (size_t i = 0; i < series->n_slices; i++) free(series->slices[i].path);
-  free(series->slices);
-  memset(series, 0, sizeof *series);
 }
 
 void ct_group_list_free(struct ct_group_list *list) {

@@ -4,7 +4,7 @@
 #ifndef CT_GROUP_H
 #define CT_GROUP_H
 
-#include "ct_header.h"
+#include "ct_io/dicom_read/ct_header.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,11 +38,6 @@ LC_MUST_CHECK lc_status ct_group_split(struct ct_group_list *list, size_t which,
 /* Sorts the slices and sets spacing, normal, verdict and reason. docs/series-loading.md states the
  * rules. */
 void ct_group_judge(struct ct_group *group);
-
-void ct_series_free(struct ct_series *series);
-
-/* Largest deviation from even spacing that counts as even: 0.05 mm and 5 % of the spacing. */
-double ct_spacing_tolerance(double spacing_mm);
 
 #ifdef __cplusplus
 }

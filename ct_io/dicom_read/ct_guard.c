@@ -1,4 +1,5 @@
-#include "ct_guard.h"
+#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -6,8 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "ct_header.h"
-#include "lc_arena.h"
+#include "common/lc_arena.h"
+#include "ct_io/dicom_read/ct_header.h"
 
 static const size_t preamble = 132;
 static const uint32_t undefined = 0xffffffff;

@@ -5,7 +5,7 @@
 #ifndef CT_GUARD_H
 #define CT_GUARD_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #ifdef __cplusplus
 extern "C" {

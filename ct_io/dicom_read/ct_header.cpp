@@ -1,9 +1,10 @@
-#include "ct_header.h"
+#include "ct_io/dicom_read/ct_header.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
-#include "ct_dcmtk_version.hpp"
-#include "ct_guard.h"
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_dcmtk_version.hpp"
+#include "ct_io/dicom_read/ct_guard.h"
 
 #include <dcmtk/dcmdata/dcmetinf.h>
 #include <dcmtk/dcmdata/dcspchrs.h>

@@ -4,7 +4,7 @@
 #ifndef CT_HEADER_H
 #define CT_HEADER_H
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,12 +45,6 @@ typedef enum ct_file_kind {
 /* Reads up to the pixel data. err is filled for CT_FILE_BROKEN. */
 ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
 void ct_header_free(struct ct_header *header);
-
-bool ct_transfer_syntax_known(const char *uid);
-/* The UID of each that is known, one after the other; NULL after the last. */
-const char *ct_transfer_syntax_at(size_t index);
-/* True for transfer syntaxes that lose information. */
-bool ct_transfer_syntax_lossy(const char *uid);
 
 #ifdef __cplusplus
 }

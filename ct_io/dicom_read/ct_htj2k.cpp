@@ -1,5 +1,5 @@
 // High-Throughput JPEG 2000 (ISO/IEC 15444-15) by OpenJPH, from memory.
-#include "ct_pixels.h"
+#include "ct_io/dicom_read/ct_pixels.h"
 
 #ifdef CT_WITH_OPENJPH
 

@@ -1,9 +1,9 @@
-#include "ct_identity.h"
+#include "ct_io/dicom_read/ct_identity.h"
 
 #include <string.h>
 
-#include "ct_header.h"
-#include "lc_text.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_header.h"
 
 bool ct_identity_uid_plausible(const char *uid) {
   size_t length = strlen(uid);

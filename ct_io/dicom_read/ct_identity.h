@@ -4,7 +4,7 @@
 #ifndef CT_IDENTITY_H
 #define CT_IDENTITY_H
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,5 +1,5 @@
 /* JPEG 2000 by OpenJPEG, from memory. */
-#include "ct_pixels.h"
+#include "ct_io/dicom_read/ct_pixels.h"
 
 #include <openjpeg.h>
 

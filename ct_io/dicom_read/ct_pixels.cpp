@@ -1,9 +1,10 @@
-#include "ct_pixels.h"
+#include "ct_io/dicom_read/ct_pixels.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
-#include "ct_dcmtk_version.hpp"
-#include "ct_fragments.hpp"
-#include "ct_guard.h"
-#include "ct_header.h"
+#include "ct_io/dicom_read/ct_dcmtk_version.hpp"
+#include "ct_io/dicom_read/ct_fragments.hpp"
+#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_read/ct_header.h"
 
 #include <dcmtk/dcmdata/dcpixel.h>
 

@@ -1,7 +1,7 @@
 /* Names of transfer syntaxes (PS3.6 annex A). */
-#include <string.h>
+#include "ct_io/dicom_read/ct_syntax.h"
 
-#include "ct_header.h"
+#include <string.h>
 
 struct syntax {
   const char *uid, *name;

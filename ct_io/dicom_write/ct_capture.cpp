@@ -1,8 +1,8 @@
-#include "ct_capture.h"
+#include "ct_io/dicom_write/ct_capture.h"
 
 #include <cstring>
 
-#include "ct_derived_out.hpp"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 

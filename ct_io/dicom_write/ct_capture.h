@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

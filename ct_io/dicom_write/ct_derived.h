@@ -9,7 +9,7 @@
 #ifndef CT_DERIVED_H
 #define CT_DERIVED_H
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

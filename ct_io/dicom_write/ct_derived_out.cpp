@@ -1,4 +1,4 @@
-#include "ct_derived_out.hpp"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 #include <strings.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
 
 namespace ct_out {
 

@@ -3,9 +3,9 @@
 #ifndef CT_DERIVED_OUT_HPP
 #define CT_DERIVED_OUT_HPP
 
-#include "ct_derived.h"
-#include "ct_dicom_out.hpp"
-#include "ct_plane.h"
+#include "ct_io/ct/ct_plane.h"
+#include "ct_io/dicom_write/ct_derived.h"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
 
 namespace ct_out {
 

@@ -1,15 +1,15 @@
-#include "ct_dicom_out.hpp"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstring>
 
-#include "dcmtk/dcmdata/dcostrma.h"
-#include "dcmtk/dcmdata/dcspchrs.h"
-#include "dcmtk/dcmdata/dcwcache.h"
+#include <dcmtk/dcmdata/dcostrma.h>
+#include <dcmtk/dcmdata/dcspchrs.h>
+#include <dcmtk/dcmdata/dcwcache.h>
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 namespace ct_out {
 

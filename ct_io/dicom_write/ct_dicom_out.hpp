@@ -13,8 +13,8 @@
 #include <string>
 #include <vector>
 
-#include "ct_dcmtk.hpp"
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 namespace ct_out {
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ct_presentation.h"
-#include "lc_arena.h"
+#include "common/lc_arena.h"
+#include "ct_io/dicom_write/ct_presentation.h"
 
 /* Copies one outline, its first point again at the end unless it is there already. */
 static lc_status draw(struct ct_drawn_outline *drawn, const struct ct_outline *outline,

@@ -1,9 +1,9 @@
-#include "ct_frames.h"
+#include "ct_io/dicom_write/ct_frames.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "ct_derived_out.hpp"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 

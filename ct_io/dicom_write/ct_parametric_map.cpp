@@ -1,10 +1,10 @@
-#include "ct_parametric_map.h"
+#include "ct_io/dicom_write/ct_parametric_map.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "ct_derived_out.hpp"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 

@@ -9,8 +9,8 @@
 #ifndef CT_PARAMETRIC_MAP_H
 #define CT_PARAMETRIC_MAP_H
 
-#include "ct_derived.h"
-#include "ct_plane.h"
+#include "ct_io/ct/ct_plane.h"
+#include "ct_io/dicom_write/ct_derived.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -7,8 +7,8 @@
 #ifndef CT_PRESENTATION_H
 #define CT_PRESENTATION_H
 
-#include "ct_derived.h"
-#include "ct_nodule.h"
+#include "ct_io/dicom_write/ct_derived.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "ct_report.h"
+#include "ct_io/dicom_write/ct_report.h"
 
 #include <cmath>
 #include <cstring>
@@ -8,8 +8,8 @@
 #include <dcmtk/dcmsr/cmr/tid1500.h>
 #include <dcmtk/dcmsr/dsrdoc.h>
 
-#include "ct_derived_out.hpp"
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 

@@ -9,7 +9,7 @@
 #ifndef CT_REPORT_H
 #define CT_REPORT_H
 
-#include "ct_derived.h"
+#include "ct_io/dicom_write/ct_derived.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,11 +1,11 @@
-#include "ct_segmentation.h"
+#include "ct_io/dicom_write/ct_segmentation.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "ct_derived_out.hpp"
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 

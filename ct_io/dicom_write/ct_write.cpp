@@ -1,9 +1,9 @@
-#include "ct_write.h"
+#include "ct_io/dicom_write/ct_write.h"
 
 #include <cmath>
 
-#include "ct_dicom_out.hpp"
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
 
 namespace {
 

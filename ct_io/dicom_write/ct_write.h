@@ -4,7 +4,7 @@
 #ifndef CT_WRITE_H
 #define CT_WRITE_H
 
-#include "ct_volume.h"
+#include "ct_io/ct/ct_volume.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "ct_association.hpp"
+#include "ct_io/net/ct_association.hpp"
 
 #include <cstdio>
 

@@ -11,7 +11,7 @@
 #ifndef CT_ASSOCIATION_H
 #define CT_ASSOCIATION_H
 
-#include "ct_peer.h"
+#include "ct_io/net/ct_peer.h"
 
 #ifdef __cplusplus
 extern "C" {

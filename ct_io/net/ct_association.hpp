@@ -12,9 +12,9 @@
 #include <memory>
 #include <string>
 
-#include "ct_association.h"
-#include "ct_connection.hpp"
-#include "ct_dicom_out.hpp"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
+#include "ct_io/net/ct_association.h"
+#include "ct_io/net/ct_connection.hpp"
 
 namespace ct_net {
 

@@ -1,12 +1,12 @@
-#include "ct_commitment.h"
+#include "ct_io/net/ct_commitment.h"
 
 #include <cstdlib>
 #include <cstring>
 
-#include "ct_association.hpp"
-#include "ct_commitment_result.hpp"
-#include "ct_uid.h"
-#include "lc_text.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/net/ct_association.hpp"
+#include "ct_io/net/ct_commitment_result.hpp"
 
 using ct_net::border;
 using ct_net::Requestor;

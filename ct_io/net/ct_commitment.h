@@ -8,7 +8,7 @@
 #ifndef CT_COMMITMENT_H
 #define CT_COMMITMENT_H
 
-#include "ct_store.h"
+#include "ct_io/net/ct_store.h"
 
 #ifdef __cplusplus
 extern "C" {

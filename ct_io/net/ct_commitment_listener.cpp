@@ -5,9 +5,9 @@
 #include <cstring>
 #include <deque>
 
-#include "ct_association.hpp"
-#include "ct_commitment_result.hpp"
-#include "lc_log.h"
+#include "common/lc_log.h"
+#include "ct_io/net/ct_association.hpp"
+#include "ct_io/net/ct_commitment_result.hpp"
 
 namespace {
 

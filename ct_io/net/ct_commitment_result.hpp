@@ -2,8 +2,8 @@
 #ifndef CT_COMMITMENT_RESULT_HPP
 #define CT_COMMITMENT_RESULT_HPP
 
-#include "ct_commitment.h"
-#include "ct_dcmtk.hpp"
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/net/ct_commitment.h"
 
 namespace ct_net {
 

@@ -1,4 +1,4 @@
-#include "ct_connection.hpp"
+#include "ct_io/net/ct_connection.hpp"
 
 #include <dcmtk/dcmtls/tlslayer.h>
 
@@ -11,8 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ct_dcmtk_version.hpp"
-#include "ct_dicom_out.hpp"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
 
 namespace ct_net {
 
@@ -74,6 +73,18 @@ void Watchdog::wait() {
 }
 
 namespace {
+
+// Gives the layer its own certificate from a PEM file; `profile` is what it will be used with.
+// DCMTK 3.6.8 and later ask for it here, 3.6.7 does not.
+OFCondition set_certificate(DcmTLSTransportLayer &layer, const char *path,
+                            DcmTLSSecurityProfile profile) {
+#if PACKAGE_VERSION_NUMBER >= 368
+  return layer.setCertificateFile(path, DCF_Filetype_PEM, profile);
+#else
+  (void)profile;
+  return layer.setCertificateFile(path, DCF_Filetype_PEM);
+#endif
+}
 
 // DCMTK's own connection with the two things added.
 class WatchedConnection : public DcmTransportConnection {
@@ -204,7 +215,7 @@ std::unique_ptr<DcmTransportLayer> make_layer(const ct_peer &peer, bool acceptor
   trust(*layer, peer);
   if (given(peer.tls_certificate)) {
     require(layer->setPrivateKeyFile(peer.tls_key, DCF_Filetype_PEM), "the TLS key", peer.tls_key);
-    require(ct::set_certificate(*layer, peer.tls_certificate, TSP_Profile_BCP195),
+    require(set_certificate(*layer, peer.tls_certificate, TSP_Profile_BCP195),
             "the TLS certificate", peer.tls_certificate);
     if (!layer->checkPrivateKeyMatchesCertificate())
       throw ct_out::OutFailure(LC_ERR_CONFIG, std::string("the TLS key ") + peer.tls_key +

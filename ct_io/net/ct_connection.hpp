@@ -7,7 +7,7 @@
 #ifndef CT_CONNECTION_HPP
 #define CT_CONNECTION_HPP
 
-#include "ct_dcmtk.hpp"
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmnet/dcmlayer.h>
 #include <dcmtk/dcmnet/dcmtrans.h>
@@ -20,7 +20,7 @@
 #include <string>
 #include <thread>
 
-#include "ct_peer.h"
+#include "ct_io/net/ct_peer.h"
 
 namespace ct_net {
 

@@ -1,4 +1,4 @@
-#include "ct_peer.h"
+#include "ct_io/net/ct_peer.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,9 @@
-#include "ct_query.h"
+#include "ct_io/net/ct_query.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
-#include "ct_association.hpp"
-#include "ct_header.h"
-#include "lc_text.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_header.h"
+#include "ct_io/net/ct_association.hpp"
 
 #include <dcmtk/dcmdata/dcuid.h>
 

@@ -6,8 +6,8 @@
 #ifndef CT_QUERY_H
 #define CT_QUERY_H
 
-#include "ct_association.h"
-#include "ct_scp.h" /* struct ct_scp_object */
+#include "ct_io/net/ct_association.h"
+#include "ct_io/net/ct_scp.h" /* struct ct_scp_object */
 
 #ifdef __cplusplus
 extern "C" {

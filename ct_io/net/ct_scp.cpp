@@ -1,9 +1,10 @@
-#include "ct_scp.h"
+#include "ct_io/net/ct_scp.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
-#include "ct_connection.hpp"
-#include "ct_dicom_out.hpp"
-#include "ct_header.h"
-#include "lc_text.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_header.h"
+#include "ct_io/dicom_write/ct_dicom_out.hpp"
+#include "ct_io/net/ct_connection.hpp"
 
 #include <dcmtk/dcmdata/dcdict.h>
 #include <dcmtk/dcmdata/dcmetinf.h>

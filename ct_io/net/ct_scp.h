@@ -14,8 +14,8 @@
 
 #include <stdint.h>
 
-#include "ct_peer.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/net/ct_peer.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,5 @@
-#include "ct_store.h"
+#include "ct_io/net/ct_store.h"
+#include "ct_io/dicom_read/ct_syntax.h"
 
 #include <dcmtk/dcmdata/dcmetinf.h>
 
@@ -6,11 +7,11 @@
 #include <sys/stat.h>
 #include <vector>
 
-#include "ct_association.hpp"
-#include "ct_guard.h"
-#include "ct_uid.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/net/ct_association.hpp"
 
 namespace {
 

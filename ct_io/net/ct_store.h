@@ -4,8 +4,8 @@
 #ifndef CT_STORE_H
 #define CT_STORE_H
 
-#include "ct_association.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/net/ct_association.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ct_store.h"
+#include "ct_io/net/ct_store.h"
 
 static const struct {
   uint16_t low, high;

@@ -1,4 +1,4 @@
-#include "ct_stow.h"
+#include "ct_io/net/ct_stow.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "lc_arena.h"
-#include "lc_hash.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_hash.h"
+#include "common/lc_text.h"
 
 #define ANSWER_LIMIT ((size_t)16 << 20)
 

@@ -6,7 +6,7 @@
 #ifndef CT_STOW_H
 #define CT_STOW_H
 
-#include "ct_store.h"
+#include "ct_io/net/ct_store.h"
 
 #ifdef __cplusplus
 extern "C" {

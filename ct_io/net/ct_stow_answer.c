@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "ct_stow.h"
+#include "ct_io/net/ct_stow.h"
 
 /* Attributes by tag, as DICOM JSON names them. */
 static const char failed_sequence[] = "00081198", stored_sequence[] = "00081199";

@@ -1,11 +1,11 @@
-#include "ct_annotation_set.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_files.h"
-#include "lc_arena.h"
-#include "lc_parallel.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "ct_io/dicom_read/ct_files.h"
 
 static bool same_outline(const struct ct_outline *a, const struct ct_outline *b) {
   return a->n_points == b->n_points && a->inclusion == b->inclusion &&

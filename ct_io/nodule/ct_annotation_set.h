@@ -10,8 +10,9 @@
 #ifndef CT_ANNOTATION_SET_H
 #define CT_ANNOTATION_SET_H
 
-#include "ct_mark.h"
-#include "ct_nodule.h"
+#include "common/lc_log.h"
+#include "ct_io/nodule/ct_mark.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #ifdef __cplusplus
 extern "C" {

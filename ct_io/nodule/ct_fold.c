@@ -1,10 +1,10 @@
-#include "ct_fold.h"
+#include "ct_io/nodule/ct_fold.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_random.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
 
 struct item {
   const char *name;

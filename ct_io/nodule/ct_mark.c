@@ -1,15 +1,15 @@
 /* Reads LidcReadMessage files with expat: one handler for starts, one for ends, and the element's
  * text in between. */
-#include "ct_mark.h"
+#include "ct_io/nodule/ct_mark.h"
 
 #include <expat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
 
 enum { MAX_DEPTH = 32, MAX_TEXT = 4096, MAX_COORDINATE = 65535, MAX_RATING = 6 };
 static const size_t largest_file = (size_t)64 << 20;
@@ -328,4 +328,11 @@ void ct_annotation_free(struct ct_annotation *annotation) {
   free(annotation->marks);
   free(annotation->path);
   memset(annotation, 0, sizeof *annotation);
+}
+
+const char *ct_rating_name(ct_rating rating) {
+  static const char *const names[CT_RATING_COUNT] = {
+      "subtlety",   "internalStructure", "calcification", "sphericity", "margin",
+      "lobulation", "spiculation",       "texture",       "malignancy"};
+  return names[rating];
 }

@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_mark.h"
-#include "ct_uid.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/nodule/ct_mark.h"
 
 static void add_escaped(struct lc_text *text, const char *words) {
   for (; *words; words++) switch (*words) {

@@ -1,14 +1,14 @@
 /* Groups the marks of all readers into physical nodules. */
-#include "ct_nodule.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_place.h"
-#include "ct_volume.h"
-#include "lc_arena.h"
+#include "common/lc_arena.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/nodule/ct_place.h"
 
 static const double shrink = 0.9, smallest_tolerance = 0.1;
 enum { LARGEST_GROUP = 4 };

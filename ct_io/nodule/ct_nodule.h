@@ -5,8 +5,9 @@
 #ifndef CT_NODULE_H
 #define CT_NODULE_H
 
-#include "ct_mark.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/nodule/ct_mark.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -83,6 +84,13 @@ LC_MUST_CHECK lc_status ct_nodule_consensus(struct ct_consensus *consensus,
                                             const struct ct_series *series, double level,
                                             struct lc_error *err);
 void ct_consensus_free(struct ct_consensus *consensus);
+
+/* Fills cube->mask: 1 where at least `level` (0.5) of the nodule's marks cover the sample. Outline
+ * pixels are outside the nodule, exclusion outlines cut out (pylidc's definition); the per-slice
+ * masks are carried to the cube by nearest neighbour. */
+LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_nodule *nodule,
+                                         const struct ct_series *series, double level,
+                                         struct lc_error *err);
 
 /* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
  * of marks with one of them. */

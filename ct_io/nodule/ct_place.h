@@ -2,8 +2,8 @@
 #ifndef CT_PLACE_H
 #define CT_PLACE_H
 
-#include "ct_mark.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/nodule/ct_mark.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,15 +1,15 @@
 /* Nodules that a CSV in LUNA16's format names. */
-#include "ct_nodule.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_volume.h"
 
 enum { N_COLUMNS = 5, MAX_FIELDS = 64 };
 static const char *const columns[N_COLUMNS] = {"seriesuid", "coordX", "coordY", "coordZ",

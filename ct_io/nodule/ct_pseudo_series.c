@@ -1,13 +1,13 @@
 /* The geometry that an annotation implies, for grouping marks without DICOM. */
-#include "ct_annotation_set.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_group.h"
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_group.h"
 
 /* Most slices assumed between the lowest and the highest mark. */
 enum { MAX_SLICES = 100000 };

@@ -1,5 +1,5 @@
 /* Skeleton in the body frame: ribs with cartilage, clavicles, shoulders, and the spine. */
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 /* Upper edges of the vertebrae from the seventh cervical to the second lumbar. */
 static const float vertebra_top[] = {112, 96,     78.5f, 60.5f, 42,   23,      3.5f, -16.5f, -37,

@@ -1,7 +1,7 @@
 /* Patient and scanner of a phantom, drawn from the seed. */
 #include <string.h>
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 static float between(struct lc_random *random, double low, double high) {
   return (float)lc_random_between(random, low, high);

@@ -1,7 +1,7 @@
 /* Parts of nodules that speak for or against malignancy, and where they are. */
 #include <string.h>
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 float ct_ph_spicule_cover(const struct ct_ph_nodule *n, ct_ph_vec p) {
   float cover = 0;

@@ -2,9 +2,9 @@
  * diaphragm. */
 #include <stdlib.h>
 
-#include "ct_ph_scene.h"
-#include "lc_arena.h"
-#include "lc_parallel.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 enum { NX = 121, NY = 85, NZ = 127 };
 

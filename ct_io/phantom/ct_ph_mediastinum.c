@@ -1,7 +1,7 @@
 /* Great vessels, trachea and main bronchi, and the heart, in the body frame. */
 #include <stdlib.h>
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 lc_status ct_ph_segment_add(struct ct_ph_segments *list, struct ct_ph_segment item,
                             struct lc_error *err) {

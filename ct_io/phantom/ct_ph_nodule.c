@@ -1,7 +1,7 @@
 /* Nodules: their properties, shape, place, and the rule that makes one malignant. */
 #include <stdlib.h>
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 const char *ct_term_name(ct_term term) {
   static const char *const names[CT_TERM_COUNT] = {"size",   "spiculation", "lobulation",

@@ -1,10 +1,10 @@
 /* Connected parts, holes and border following (Moore neighbourhood, Jacob's stopping rule). */
-#include "ct_ph_outline.h"
+#include "ct_io/phantom/ct_ph_outline.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 /* Marks what is 4-connected to start among pixels of value `from`; returns how many. */
 static int flood(uint8_t *pixel, int width, int height, int start, uint8_t from, uint8_t to,

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 /* A window of the slice; two pixels at each side stay empty. */
 struct ct_ph_mask {

@@ -1,5 +1,5 @@
 /* What is drawn over the trunk: mediastinum, skeleton, trees of the lungs. */
-#include "ct_ph_section.h"
+#include "ct_io/phantom/ct_ph_section.h"
 
 struct ct_ph_box ct_ph_box_of(const struct ct_ph_section *s, float x0, float y0, float x1,
                               float y1) {

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_ph_outline.h"
-#include "ct_ph_scene.h"
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/phantom/ct_ph_outline.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 /* How one reader sees. Drawn per reader and patient. */
 struct habit {

@@ -1,7 +1,7 @@
 /* Slices: sections through the thickness, nodules at finer steps, kernel and noise, rounding. */
 #include <string.h>
 
-#include "ct_ph_section.h"
+#include "ct_io/phantom/ct_ph_section.h"
 
 enum { MOST_SECTIONS = 4, FINE = 2, LUNG_PLANE = 121 * 85 };
 

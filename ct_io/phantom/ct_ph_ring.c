@@ -1,5 +1,5 @@
 /* Chest wall: inner surface of the cage, muscles, fat and skin, by direction around each level. */
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 /* Curve through (z, value) knots in falling z, smooth at the knots. */
 struct knot {

@@ -1,7 +1,7 @@
 /* The scanner: resolution of the kernel and noise with its spectrum. */
 #include <string.h>
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 enum { MOST_TAPS = 25 };
 

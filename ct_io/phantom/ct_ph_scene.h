@@ -9,9 +9,9 @@
 #ifndef CT_PH_SCENE_H
 #define CT_PH_SCENE_H
 
-#include "ct_ph_math.h"
-#include "ct_phantom.h"
-#include "lc_random.h"
+#include "common/lc_random.h"
+#include "ct_io/phantom/ct_ph_math.h"
+#include "ct_io/phantom/ct_phantom.h"
 
 #define CT_PH_RING 512     /* directions of a ring, by pseudo-angle */
 #define CT_PH_LAYERS 5     /* muscle layers of the chest wall */

@@ -6,7 +6,7 @@
 #ifndef CT_PH_SECTION_H
 #define CT_PH_SECTION_H
 
-#include "ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 struct ct_ph_section {
   const struct ct_ph_scene *scene;

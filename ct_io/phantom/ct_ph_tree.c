@@ -6,8 +6,8 @@
  * branch's radius follows the number of points it supplies (Murray's law, exponent below). */
 #include <stdlib.h>
 
-#include "ct_ph_scene.h"
-#include "lc_arena.h"
+#include "common/lc_arena.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 struct root {
   int lobes; /* bit set of ct_ph_lobe */

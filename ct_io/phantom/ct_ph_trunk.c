@@ -1,5 +1,5 @@
 /* Every pixel of a section: air, table, skin, fat, muscle, abdomen, lung. */
-#include "ct_ph_section.h"
+#include "ct_io/phantom/ct_ph_section.h"
 
 static float ring_value(const float *table, int at, float fraction) {
   return ph_mix(table[at], table[(at + 1) & (CT_PH_RING - 1)], fraction);

@@ -1,17 +1,17 @@
 /* Phantoms: from a seed to voxels, truth and readings, and from there to files. */
-#include "ct_phantom.h"
+#include "ct_io/phantom/ct_phantom.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "ct_uid.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_parallel.h"
-#include "lc_text.h"
-#include "phantom/ct_ph_scene.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 void ct_ph_scene_free(struct ct_ph_scene *scene) {
   free(scene->grid.lung);

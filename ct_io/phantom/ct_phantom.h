@@ -8,9 +8,10 @@
 #ifndef CT_PHANTOM_H
 #define CT_PHANTOM_H
 
-#include "ct_mark.h"
-#include "ct_volume.h"
-#include "ct_write.h"
+#include "common/lc_log.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_write/ct_write.h"
+#include "ct_io/nodule/ct_mark.h"
 
 #ifdef __cplusplus
 extern "C" {

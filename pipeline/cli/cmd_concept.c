@@ -1,11 +1,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_concept.h"
-#include "pl_model_find.h"
+#include "common/lc_file.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/explain/pl_concept.h"
 
 struct arguments {
   struct pl_concept_request request;

@@ -1,9 +1,9 @@
 #include <stdio.h>
 
-#include "lc_log.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_config.h"
+#include "common/lc_log.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_config.h"
 
 struct arguments {
   struct pl_overrides overrides;

@@ -1,15 +1,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_measured.h"
-#include "pl_model_file.h"
-#include "pl_model_find.h"
-#include "pl_output.h"
-#include "pl_progress.h"
-#include "pl_training.h"
+#include "common/lc_file.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/learn/pl_measured.h"
+#include "pipeline/learn/pl_training.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/store/pl_output.h"
 
 struct arguments {
   struct pl_recipe_overrides overrides;

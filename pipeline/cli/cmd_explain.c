@@ -1,17 +1,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_concept.h"
-#include "pl_explain_crops.h"
-#include "pl_explain_nodules.h"
-#include "pl_model_file.h"
-#include "pl_model_find.h"
-#include "pl_output.h"
-#include "pl_progress.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/explain/pl_concept.h"
+#include "pipeline/explain/pl_explain_crops.h"
+#include "pipeline/explain/pl_explain_nodules.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/store/pl_output.h"
 
 #define MAPS_FILE "maps.h5"
 

@@ -2,18 +2,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_uid.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_export.h"
-#include "pl_nodules.h"
-#include "pl_output.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_store.h"
-#include "pl_table.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/export/pl_export.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_table.h"
+#include "pipeline/run/pl_nodules.h"
+#include "pipeline/store/pl_output.h"
+#include "pipeline/store/pl_store.h"
 
 struct arguments {
   struct pl_list inputs, results;

@@ -1,11 +1,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_fetch.h"
-#include "pl_table.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/delivery/pl_fetch.h"
+#include "pipeline/report/pl_table.h"
 
 struct arguments {
   struct pl_fetch_options fetch;

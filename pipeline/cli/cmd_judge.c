@@ -1,10 +1,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_judge.h"
-#include "pl_model_find.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/judge/pl_judge.h"
 
 struct arguments {
   struct pl_judge_overrides overrides;

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_signal.h"
-#include "pl_survey.h"
-#include "pl_table.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_volume.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/learn/pl_survey.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_table.h"
 
 enum {
   KEY_LUNA = 0x2000,

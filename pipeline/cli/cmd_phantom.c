@@ -1,15 +1,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ct_phantom.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_h5.h"
-#include "pl_output.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_truth.h"
+#include "common/lc_text.h"
+#include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/store/pl_h5.h"
+#include "pipeline/store/pl_output.h"
+#include "pipeline/store/pl_truth.h"
 
 #define PATIENTS_MOST 100000
 

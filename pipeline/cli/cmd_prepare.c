@@ -2,15 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_crop_set.h"
-#include "pl_output.h"
-#include "pl_prepare.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/learn/pl_prepare.h"
+#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_output.h"
 
 enum {
   KEY_CROPS = 0x3000,

@@ -1,8 +1,8 @@
 #include <stdio.h>
 
-#include "pl_batch.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/run/pl_batch.h"
 
 struct arguments {
   struct pl_overrides overrides;

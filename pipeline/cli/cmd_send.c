@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_send.h"
-#include "pl_send_queue.h"
-#include "pl_send_table.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/delivery/pl_send.h"
+#include "pipeline/delivery/pl_send_queue.h"
+#include "pipeline/delivery/pl_send_table.h"
 
 struct arguments {
   struct pl_list paths, to, sets;

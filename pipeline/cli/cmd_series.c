@@ -2,11 +2,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ct_series.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_progress.h"
-#include "pl_table.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "ct_io/dicom_read/ct_syntax.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_table.h"
 
 struct arguments {
   const char *const *paths;

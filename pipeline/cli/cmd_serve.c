@@ -1,11 +1,11 @@
 #include <stdlib.h>
 
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_progress.h"
-#include "pl_serve.h"
-#include "pl_serve_send.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/delivery/pl_serve.h"
+#include "pipeline/delivery/pl_serve_send.h"
+#include "pipeline/report/pl_progress.h"
 
 struct arguments {
   struct pl_overrides overrides;

@@ -1,9 +1,9 @@
 #include <stdio.h>
 
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_folds.h"
-#include "pl_training.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/learn/pl_folds.h"
+#include "pipeline/learn/pl_training.h"
 
 struct arguments {
   struct pl_recipe_overrides overrides;

@@ -2,15 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "pl_cli.h"
-#include "pl_commands.h"
-#include "pl_model_file.h"
-#include "pl_model_find.h"
-#include "pl_weights_list.h"
-#include "pl_weights_show.h"
-#include "vit_model.h"
-#include "vit_report.h"
+#include "common/lc_file.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_weights_list.h"
+#include "pipeline/cli/pl_weights_show.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/config/pl_model_find.h"
+#include "vit/weights/vit_model.h"
+#include "vit/weights/vit_report.h"
 
 struct arguments {
   const char *verb, *subject, *output, *architecture;

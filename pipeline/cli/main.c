@@ -1,4 +1,4 @@
-#include "pl_cli.h"
+#include "pipeline/cli/pl_cli.h"
 
 int main(int argc, char **argv) {
   return pl_cli_main(argc, argv);

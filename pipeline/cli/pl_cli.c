@@ -1,20 +1,20 @@
-#include "pl_cli.h"
+#include "pipeline/cli/pl_cli.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "lc_log.h"
-#include "lc_parallel.h"
-#include "lc_text.h"
-#include "pl_commands.h"
-#include "pl_docs.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_table.h"
-#include "pl_version.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "common/lc_parallel.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_docs.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_table.h"
+#include "pipeline/report/pl_version.h"
 
 /* Commands that a build can leave out (CMakeLists.txt): the name stays, so that it can be said. */
 #ifdef LUNGCDAM_WITH_NET

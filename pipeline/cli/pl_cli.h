@@ -11,7 +11,7 @@
 
 #include <argp.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 struct pl_command {
   const char *name;    /* "run"; two words are one command with its own verbs */

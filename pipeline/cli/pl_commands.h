@@ -2,7 +2,7 @@
 #ifndef PL_COMMANDS_H
 #define PL_COMMANDS_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 LC_MUST_CHECK lc_status cmd_series(int argc, char **argv, struct lc_error *err);
 LC_MUST_CHECK lc_status cmd_nodules(int argc, char **argv, struct lc_error *err);

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 /* Appends the folder with cli.md, exit-codes.md and the others: share/doc/lungcdam/docs of the
  * installation that the running program belongs to (in a build folder, docs of the source). It is

@@ -1,12 +1,12 @@
-#include "pl_weights_list.h"
+#include "pipeline/cli/pl_weights_list.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lc_log.h"
-#include "pl_model_find.h"
-#include "vit_model.h"
+#include "common/lc_log.h"
+#include "pipeline/config/pl_model_find.h"
+#include "vit/weights/vit_model.h"
 
 /* For people, below the folder. */
 static const struct pl_column shown[] = {

@@ -2,7 +2,7 @@
 #ifndef PL_WEIGHTS_LIST_H
 #define PL_WEIGHTS_LIST_H
 
-#include "pl_table.h"
+#include "pipeline/report/pl_table.h"
 
 /* One row a file of the folders of pl_model_find.h, in the order in which they are searched: name,
  * shape, outputs, size, hash, what it is for, place. A file that cannot be used has its reason in

@@ -1,15 +1,15 @@
-#include "pl_weights_show.h"
+#include "pipeline/cli/pl_weights_show.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "pl_model_file.h"
-#include "pl_table.h"
-#include "vit_model.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/report/pl_table.h"
+#include "vit/weights/vit_model.h"
 
 struct view {
   const struct vit_tensor_file *file;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 /* The tensors are listed even when they make no model; then the reason is shown beside them. */
 LC_MUST_CHECK lc_status pl_weights_show(const char *path, bool json, FILE *out,

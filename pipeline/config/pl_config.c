@@ -1,14 +1,14 @@
-#include "pl_config.h"
+#include "pipeline/config/pl_config.h"
 
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_render.h"
-#include "ct_cube.h"
-#include "lc_file.h"
-#include "pl_prepared.h"
+#include "cdam/draw/cdam_render.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_cube.h"
+#include "pipeline/config/pl_prepared.h"
 
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
 static const char *const zscore_words[] = {

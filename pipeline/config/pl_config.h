@@ -8,9 +8,9 @@
 #ifndef PL_CONFIG_H
 #define PL_CONFIG_H
 
-#include "lc_hash.h"
-#include "pl_model_find.h"
-#include "pl_schema.h"
+#include "common/lc_hash.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/config/pl_schema.h"
 
 enum pl_cube_type { PL_CUBE_FLOAT32 = 0, PL_CUBE_INT16 };
 

@@ -1,11 +1,11 @@
-#include "pl_model_file.h"
+#include "pipeline/config/pl_model_file.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pl_schema.h"
+#include "pipeline/config/pl_schema.h"
 
 /* What a model file may say; 0 and "" leave the base's value. */
 struct model_file {

@@ -5,8 +5,8 @@
 #ifndef PL_MODEL_FILE_H
 #define PL_MODEL_FILE_H
 
-#include "lc_text.h"
-#include "vit_model.h"
+#include "common/lc_text.h"
+#include "vit/weights/vit_model.h"
 
 /* subject: a name of vit_arch_named, or a path that ends in .yaml or .yml. */
 LC_MUST_CHECK lc_status pl_model_architecture(struct vit_arch *arch, const char *subject,

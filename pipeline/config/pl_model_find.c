@@ -1,4 +1,4 @@
-#include "pl_model_find.h"
+#include "pipeline/config/pl_model_find.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "pl_table.h"
-#include "vit_tensor_file.h"
+#include "common/lc_log.h"
+#include "pipeline/report/pl_table.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #define MODELS "/configs/models"
 #define PURPOSE_LIMIT ((size_t)1 << 20)

@@ -14,8 +14,8 @@
 #ifndef PL_MODEL_FIND_H
 #define PL_MODEL_FIND_H
 
-#include "lc_file.h"
-#include "pl_schema.h"
+#include "common/lc_file.h"
+#include "pipeline/config/pl_schema.h"
 
 #define PL_MODEL_SHIPPED "lidc_axial"
 #define PL_MODEL_ENDING ".safetensors"

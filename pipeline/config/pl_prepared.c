@@ -1,9 +1,9 @@
-#include "pl_prepared.h"
+#include "pipeline/config/pl_prepared.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 /* What says how images are made, in a recipe and in the configuration of a run. */
 static const char *const recipe_keys[] = {
@@ -70,12 +70,11 @@ static void add_as(struct pl_prepared *prepared, const struct pl_recipe *recipe,
 }
 
 /* The whole slice of a cube, in which a pixel is so wide: for masks over the images. */
-static void add_cube(struct pl_prepared *prepared, const struct pl_crops *crops, size_t pixels) {
+static void add_cube(struct pl_prepared *prepared, size_t edge, double spacing_mm, size_t pixels) {
   char text[40];
-  double spacing_mm = crops->crops[0].spacing_mm;
-  snprintf(text, sizeof text, "%.17g", (double)crops->size * spacing_mm / (double)pixels);
+  snprintf(text, sizeof text, "%.17g", (double)edge * spacing_mm / (double)pixels);
   add(prepared, "recipe.", "data.spacing_mm", text);
-  snprintf(text, sizeof text, "%zu", crops->size);
+  snprintf(text, sizeof text, "%zu", edge);
   add(prepared, "run.", "cube.edge", text);
   snprintf(text, sizeof text, "%.17g", spacing_mm);
   add(prepared, "run.", "cube.spacing_mm", text);
@@ -94,12 +93,12 @@ static void add_views(struct pl_prepared *prepared, const struct pl_recipe *reci
 }
 
 lc_status pl_prepared_describe(struct pl_prepared *prepared, const struct pl_recipe *recipe,
-                               const struct pl_crops *crops, struct lc_error *err) {
+                               size_t edge, double spacing_mm, struct lc_error *err) {
   bool cube = recipe->data_images == PL_IMAGES_CUBE;
   memset(prepared, 0, sizeof *prepared);
   for (size_t i = cube ? 1 : 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
   if (cube) {
-    add_cube(prepared, crops, (size_t)recipe->data_pixels);
+    add_cube(prepared, edge, spacing_mm, (size_t)recipe->data_pixels);
   } else {
     add_as(prepared, recipe, "data.pixels", "cube.edge");
     add_as(prepared, recipe, "data.spacing_mm", "cube.spacing_mm");

@@ -8,8 +8,7 @@
 #ifndef PL_PREPARED_H
 #define PL_PREPARED_H
 
-#include "pl_crops.h"
-#include "pl_recipe.h"
+#include "pipeline/config/pl_recipe.h"
 
 /* Overrides the keys of `object` that the weight file gives under the prefix ("run." or "recipe.").
  * Only keys that say how images are prepared are taken; LC_ERR_CONFIG names another one, or a value
@@ -18,8 +17,8 @@ LC_MUST_CHECK lc_status pl_prepared_apply(const struct pl_schema *schema, void *
                                           const char *prefix, const char *path,
                                           struct lc_error *err);
 
-/* The metadata of a model trained by this recipe on these crops: n pairs of key and value, pointing
- * into itself. */
+/* The metadata of a model trained by this recipe on images of `edge` samples at spacing_mm: n pairs
+ * of key and value, pointing into itself. */
 struct pl_prepared {
   struct lc_text texts[48];
   const char *pairs[48];
@@ -27,8 +26,8 @@ struct pl_prepared {
 };
 
 LC_MUST_CHECK lc_status pl_prepared_describe(struct pl_prepared *prepared,
-                                             const struct pl_recipe *recipe,
-                                             const struct pl_crops *crops, struct lc_error *err);
+                                             const struct pl_recipe *recipe, size_t edge,
+                                             double spacing_mm, struct lc_error *err);
 void pl_prepared_free(struct pl_prepared *prepared);
 
 #endif

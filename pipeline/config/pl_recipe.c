@@ -1,13 +1,13 @@
-#include "pl_recipe.h"
+#include "pipeline/config/pl_recipe.h"
 
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "ct_cube.h"
-#include "lc_text.h"
-#include "pl_prepared.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_cube.h"
+#include "pipeline/config/pl_prepared.h"
 
 static const char *const zscore_words[] = {
     [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", [PL_ZSCORE_CUBE] = "cube", NULL};

@@ -5,12 +5,12 @@
 #ifndef PL_RECIPE_H
 #define PL_RECIPE_H
 
-#include "pl_schema.h"
-#include "vit_arch.h"
-#include "vit_augment.h"
-#include "vit_loss.h"
-#include "vit_optim.h"
-#include "vit_schedule.h"
+#include "pipeline/config/pl_schema.h"
+#include "vit/train/vit_augment.h"
+#include "vit/train/vit_loss.h"
+#include "vit/train/vit_optim.h"
+#include "vit/train/vit_schedule.h"
+#include "vit/weights/vit_arch.h"
 
 /* Whose mean and deviation normalise an image. */
 enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED, PL_ZSCORE_CUBE };

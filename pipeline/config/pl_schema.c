@@ -1,4 +1,4 @@
-#include "pl_schema.h"
+#include "pipeline/config/pl_schema.h"
 
 #include <stdio.h>
 #include <stdlib.h>

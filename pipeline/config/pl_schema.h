@@ -9,7 +9,7 @@
 #ifndef PL_SCHEMA_H
 #define PL_SCHEMA_H
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 typedef enum pl_type {
   PL_BOOL = 0, /* bool: true or false */

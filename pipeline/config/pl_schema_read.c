@@ -4,8 +4,8 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "lc_file.h"
-#include "pl_schema.h"
+#include "common/lc_file.h"
+#include "pipeline/config/pl_schema.h"
 
 #define FILE_LIMIT ((size_t)1 << 20)
 #define NAME_LIMIT 256

@@ -1,4 +1,4 @@
-#include "pl_destination.h"
+#include "pipeline/delivery/pl_destination.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lc_file.h"
-#include "lc_log.h"
-#include "pl_output.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "pipeline/store/pl_output.h"
 
 #define AT(field) offsetof(struct pl_destination, field)
 #define SECRET_LIMIT ((size_t)64 << 10)

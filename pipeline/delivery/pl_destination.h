@@ -6,9 +6,9 @@
 #ifndef PL_DESTINATION_H
 #define PL_DESTINATION_H
 
-#include "ct_peer.h"
-#include "ct_stow.h"
-#include "pl_schema.h"
+#include "ct_io/net/ct_peer.h"
+#include "ct_io/net/ct_stow.h"
+#include "pipeline/config/pl_schema.h"
 
 #define PL_DESTINATION_NAME 65
 

@@ -1,10 +1,10 @@
-#include "pl_entry.h"
+#include "pipeline/delivery/pl_entry.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
 
 #define VERSION 1
 

@@ -4,7 +4,7 @@
 #ifndef PL_ENTRY_H
 #define PL_ENTRY_H
 
-#include "pl_outbox.h"
+#include "pipeline/delivery/pl_outbox.h"
 
 LC_MUST_CHECK lc_status pl_entry_write(const struct pl_entry *entry, struct lc_text *json,
                                        struct lc_error *err);

@@ -1,15 +1,15 @@
-#include "pl_fetch.h"
+#include "pipeline/delivery/pl_fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_fetch_store.h"
-#include "pl_output.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_fetch_store.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/store/pl_output.h"
 
 /* Objects named in one request for single objects. */
 #define REQUEST_MOST 100

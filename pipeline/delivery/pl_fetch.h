@@ -9,8 +9,8 @@
 #ifndef PL_FETCH_H
 #define PL_FETCH_H
 
-#include "ct_query.h"
-#include "pl_schema.h"
+#include "ct_io/net/ct_query.h"
+#include "pipeline/config/pl_schema.h"
 
 struct pl_fetch_options {
   struct ct_peer peer;

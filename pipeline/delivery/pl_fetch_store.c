@@ -1,4 +1,4 @@
-#include "pl_fetch_store.h"
+#include "pipeline/delivery/pl_fetch_store.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "pl_output.h"
+#include "common/lc_log.h"
+#include "pipeline/store/pl_output.h"
 
 /* Associations of the archive that may be open at once. */
 #define RECEIVERS_MOST 8

@@ -5,10 +5,10 @@
 
 #include <sys/types.h>
 
-#include "ct_identity.h"
-#include "ct_query.h"
-#include "lc_file.h"
-#include "pl_fetch.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_read/ct_identity.h"
+#include "ct_io/net/ct_query.h"
+#include "pipeline/delivery/pl_fetch.h"
 
 struct pl_fetch_store {
   const struct pl_fetch_options *options; /* borrowed */

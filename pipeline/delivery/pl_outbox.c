@@ -1,4 +1,4 @@
-#include "pl_outbox.h"
+#include "pipeline/delivery/pl_outbox.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,11 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ct_uid.h"
-#include "lc_log.h"
-#include "pl_entry.h"
-#include "pl_outbox_files.h"
-#include "pl_output.h"
+#include "common/lc_log.h"
+#include "ct_io/ct/ct_uid.h"
+#include "pipeline/delivery/pl_entry.h"
+#include "pipeline/delivery/pl_outbox_files.h"
+#include "pipeline/store/pl_output.h"
 
 long long pl_now_ms(void) {
   struct timespec now;

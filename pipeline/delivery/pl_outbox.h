@@ -19,10 +19,10 @@
 #ifndef PL_OUTBOX_H
 #define PL_OUTBOX_H
 
-#include "ct_store.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "pl_destination.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "ct_io/net/ct_store.h"
+#include "pipeline/delivery/pl_destination.h"
 
 enum pl_state { PL_STATE_QUEUED = 0, PL_STATE_SENT, PL_STATE_CONFIRMED, PL_STATE_REFUSED };
 #define PL_STATES 4

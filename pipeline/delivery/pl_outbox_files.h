@@ -4,7 +4,7 @@
 #ifndef PL_OUTBOX_FILES_H
 #define PL_OUTBOX_FILES_H
 
-#include "pl_outbox.h"
+#include "pipeline/delivery/pl_outbox.h"
 
 /* One process at a time changes entries. */
 LC_MUST_CHECK lc_status pl_outbox_lock(struct pl_outbox *outbox, struct lc_error *err);

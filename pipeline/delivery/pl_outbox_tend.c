@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ct_uid.h"
-#include "lc_log.h"
-#include "pl_entry.h"
-#include "pl_outbox_files.h"
-#include "pl_output.h"
+#include "common/lc_log.h"
+#include "ct_io/ct/ct_uid.h"
+#include "pipeline/delivery/pl_entry.h"
+#include "pipeline/delivery/pl_outbox_files.h"
+#include "pipeline/store/pl_output.h"
 
 typedef bool (*is_final)(const void *context, const struct pl_entry *entry);
 

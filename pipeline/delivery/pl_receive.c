@@ -1,4 +1,4 @@
-#include "pl_receive.h"
+#include "pipeline/delivery/pl_receive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "lc_text.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
 
 /* Room is taken in steps, so that processes seldom look at what they share. */
 #define STEP ((long long)1 << 20)

@@ -4,8 +4,8 @@
 #ifndef PL_RECEIVE_H
 #define PL_RECEIVE_H
 
-#include "ct_scp.h"
-#include "pl_spool.h"
+#include "ct_io/net/ct_scp.h"
+#include "pipeline/delivery/pl_spool.h"
 
 struct pl_receive_options {
   struct ct_scp_options scp;

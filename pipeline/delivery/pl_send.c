@@ -1,4 +1,4 @@
-#include "pl_send.h"
+#include "pipeline/delivery/pl_send.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "lc_log.h"
-#include "lc_random.h"
-#include "pl_sending.h"
-#include "pl_signal.h"
+#include "common/lc_log.h"
+#include "common/lc_random.h"
+#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/report/pl_signal.h"
 
 bool pl_send_final(const void *destinations, const struct pl_entry *entry) {
   if (entry->state == PL_STATE_CONFIRMED || entry->state == PL_STATE_REFUSED) return true;

@@ -11,7 +11,7 @@
 #ifndef PL_SEND_H
 #define PL_SEND_H
 
-#include "pl_outbox.h"
+#include "pipeline/delivery/pl_outbox.h"
 
 struct pl_send_options {
   /* 0: what is due is tried once. Above: until nothing is open, but no longer than so many seconds;

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ct_uid.h"
-#include "lc_log.h"
-#include "pl_sending.h"
-#include "pl_signal.h"
+#include "common/lc_log.h"
+#include "ct_io/ct/ct_uid.h"
+#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/report/pl_signal.h"
 
 /* What one N-ACTION asks for. */
 struct transaction {

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_log.h"
-#include "pl_sending.h"
-#include "pl_signal.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/report/pl_signal.h"
 
 /* Bytes that are not those that were queued are not sent. */
 static lc_status check_bytes(struct pl_route *route, struct pl_entry *entry, bool *good,

@@ -1,11 +1,11 @@
-#include "pl_send_queue.h"
+#include "pipeline/delivery/pl_send_queue.h"
 
 #include <string.h>
 
-#include "ct_files.h"
-#include "lc_log.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
+#include "common/lc_log.h"
+#include "ct_io/dicom_read/ct_files.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
 
 static bool ends_all(lc_status status) {
   return status == LC_ERR_NO_SPACE || status == LC_ERR_NOT_WRITABLE || status == LC_ERR_MEMORY ||

@@ -4,7 +4,7 @@
 #ifndef PL_SEND_QUEUE_H
 #define PL_SEND_QUEUE_H
 
-#include "pl_outbox.h"
+#include "pipeline/delivery/pl_outbox.h"
 
 struct pl_queue_count {
   size_t queued, known, refused_before; /* objects times destinations */

@@ -1,4 +1,4 @@
-#include "pl_send_table.h"
+#include "pipeline/delivery/pl_send_table.h"
 
 #include <string.h>
 #include <time.h>

@@ -5,8 +5,8 @@
 #ifndef PL_SEND_TABLE_H
 #define PL_SEND_TABLE_H
 
-#include "pl_send.h"
-#include "pl_table.h"
+#include "pipeline/delivery/pl_send.h"
+#include "pipeline/report/pl_table.h"
 
 #define PL_TIME_SIZE 32
 

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_sending.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/report/pl_signal.h"
 
 /* A request is no longer than this unless one object alone is. */
 #define REQUEST_BYTES ((off_t)64 << 20)

@@ -4,8 +4,8 @@
 #ifndef PL_SENDING_H
 #define PL_SENDING_H
 
-#include "ct_commitment.h"
-#include "pl_send.h"
+#include "ct_io/net/ct_commitment.h"
+#include "pipeline/delivery/pl_send.h"
 
 struct pl_route {
   struct pl_outbox *outbox;

@@ -1,4 +1,4 @@
-#include "pl_serve.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_serve_job.h"
-#include "pl_serve_series.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_serve_job.h"
+#include "pipeline/delivery/pl_serve_series.h"
+#include "pipeline/report/pl_signal.h"
 
 /* Children that only say "too many associations"; beyond, connections are closed. */
 #define REFUSING_MOST 16

@@ -10,9 +10,9 @@
 #ifndef PL_SERVE_H
 #define PL_SERVE_H
 
-#include "pl_config.h"
-#include "pl_destination.h"
-#include "pl_receive.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/delivery/pl_destination.h"
+#include "pipeline/delivery/pl_receive.h"
 
 struct pl_serve_options {
   const char *spool;

@@ -1,4 +1,5 @@
-#include "pl_serve_job.h"
+#include "pipeline/delivery/pl_serve_job.h"
+#include "ct_io/dicom_read/ct_index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,11 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lc_text.h"
-#include "pl_batch.h"
-#include "pl_job.h"
-#include "pl_output.h"
-#include "pl_signal.h"
+#include "common/lc_text.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/run/pl_batch.h"
+#include "pipeline/run/pl_job.h"
+#include "pipeline/store/pl_output.h"
 
 _Static_assert(sizeof(struct pl_serve_outcome) <= PIPE_BUF, "an outcome is one write to a pipe");
 

@@ -3,8 +3,8 @@
 #ifndef PL_SERVE_JOB_H
 #define PL_SERVE_JOB_H
 
-#include "ct_identity.h"
-#include "pl_config.h"
+#include "ct_io/dicom_read/ct_identity.h"
+#include "pipeline/config/pl_config.h"
 
 /* What the child tells its parent through a pipe: plain data of less than PIPE_BUF bytes. */
 struct pl_serve_outcome {

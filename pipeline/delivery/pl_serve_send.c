@@ -1,4 +1,4 @@
-#include "pl_serve_send.h"
+#include "pipeline/delivery/pl_serve_send.h"
 
 #include <errno.h>
 #include <math.h>
@@ -10,9 +10,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "pl_send.h"
-#include "pl_send_queue.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_send.h"
+#include "pipeline/delivery/pl_send_queue.h"
 
 /* Between two children when the first one failed. */
 #define HOLD_S 60

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "pl_destination.h"
+#include "pipeline/delivery/pl_destination.h"
 
 struct pl_serve_sending {
   const char *outbox;                         /* folder */

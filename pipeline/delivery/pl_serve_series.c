@@ -1,4 +1,4 @@
-#include "pl_serve_series.h"
+#include "pipeline/delivery/pl_serve_series.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -6,10 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_output.h"
-#include "pl_serve_job.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "pipeline/delivery/pl_serve_job.h"
+#include "pipeline/store/pl_output.h"
 
 #define LOOK_EVERY_S 0.5
 #define EXPIRE_EVERY_S 60

@@ -5,8 +5,8 @@
 
 #include <sys/types.h>
 
-#include "pl_serve.h"
-#include "pl_serve_send.h"
+#include "pipeline/delivery/pl_serve.h"
+#include "pipeline/delivery/pl_serve_send.h"
 
 struct pl_serve_series {
   const struct pl_serve_options *options;

@@ -1,4 +1,4 @@
-#include "pl_spool.h"
+#include "pipeline/delivery/pl_spool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_hash.h"
-#include "lc_log.h"
+#include "common/lc_hash.h"
+#include "common/lc_log.h"
 
 #define BLOCK 4096
 

@@ -19,8 +19,8 @@
 
 #include <stdatomic.h>
 
-#include "ct_identity.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_read/ct_identity.h"
 
 #define PL_SPOOL_NAME 33      /* 32 hexadecimal digits and the final zero */
 #define PL_SPOOL_FILE_NAME 45 /* 40 digits, ".dcm" and the final zero */

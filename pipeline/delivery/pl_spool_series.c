@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "pl_spool.h"
+#include "common/lc_log.h"
+#include "pipeline/delivery/pl_spool.h"
 
 #define COMPLETE_MARK ".complete"
 #define PAST_MOST 10000

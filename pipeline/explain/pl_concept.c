@@ -1,13 +1,13 @@
-#include "pl_concept.h"
+#include "pipeline/explain/pl_concept.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_examples.h"
-#include "vit_forward.h"
+#include "common/lc_arena.h"
+#include "pipeline/learn/pl_examples.h"
+#include "vit/pass/vit_forward.h"
 
 struct rule {
   int biomarker; /* -1: malignancy */

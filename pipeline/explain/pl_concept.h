@@ -8,8 +8,8 @@
 #ifndef PL_CONCEPT_H
 #define PL_CONCEPT_H
 
-#include "pl_recipe.h"
-#include "vit_model.h"
+#include "pipeline/config/pl_recipe.h"
+#include "vit/weights/vit_model.h"
 
 struct pl_concept_request {
   const char *name;

@@ -1,11 +1,11 @@
-#include "pl_explain.h"
+#include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "pipeline/report/pl_signal.h"
 
 #define BATCH 8
 

@@ -5,9 +5,10 @@
 #ifndef PL_EXPLAIN_H
 #define PL_EXPLAIN_H
 
-#include "cdam_estimator.h"
-#include "cdam_render.h"
-#include "lc_text.h"
+#include "cdam/draw/cdam_render.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
 
 #define PL_EXPLAIN_MOST 32 /* estimators of one job */
 

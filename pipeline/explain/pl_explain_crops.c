@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_examples.h"
-#include "pl_explain_crops.h"
+#include "common/lc_arena.h"
+#include "pipeline/explain/pl_explain_crops.h"
+#include "pipeline/learn/pl_examples.h"
 
 static lc_status fill(struct pl_explain *explain, const struct pl_examples *examples, size_t first,
                       size_t n, struct lc_error *err) {

@@ -4,8 +4,8 @@
 #ifndef PL_EXPLAIN_CROPS_H
 #define PL_EXPLAIN_CROPS_H
 
-#include "pl_explain.h"
-#include "pl_recipe.h"
+#include "pipeline/config/pl_recipe.h"
+#include "pipeline/explain/pl_explain.h"
 
 /* n nodules of a split (NULL: the recipe's data.validate) from number `first` on; fewer when the
  * split ends. The model is loaded. */

@@ -1,14 +1,15 @@
-#include "pl_explain_nodules.h"
+#include "pipeline/explain/pl_explain_nodules.h"
+#include "ct_io/dicom_read/ct_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_log.h"
-#include "pl_batch.h"
-#include "pl_job.h"
-#include "pl_store.h"
-#include "pl_stored.h"
+#include "common/lc_log.h"
+#include "pipeline/run/pl_batch.h"
+#include "pipeline/run/pl_job.h"
+#include "pipeline/store/pl_store.h"
+#include "pipeline/store/pl_stored.h"
 
 /* Nodules that come by: the first `skip` are left out, then `left` are taken. */
 struct taking {

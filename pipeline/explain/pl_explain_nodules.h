@@ -5,8 +5,8 @@
 #ifndef PL_EXPLAIN_NODULES_H
 #define PL_EXPLAIN_NODULES_H
 
-#include "pl_config.h"
-#include "pl_explain.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/explain/pl_explain.h"
 
 /* n nodules from number `first` on, counted through the series that the configuration names. The
  * model is loaded. LC_ERR_NO_NODULES when there are none. */

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "pl_crops.h"
-#include "pl_explain.h"
-#include "pl_h5.h"
-#include "pl_signal.h"
-#include "pl_summary.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "pipeline/explain/pl_explain.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/run/pl_summary.h"
+#include "pipeline/store/pl_crops.h"
+#include "pipeline/store/pl_h5.h"
 
 #define MOST_TENSORS (2 * PL_EXPLAIN_MOST + 6)
 

@@ -1,18 +1,18 @@
-#include "pl_export.h"
+#include "pipeline/export/pl_export.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_uid.h"
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_exporting.h"
-#include "pl_output.h"
-#include "pl_signal.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/ct/ct_volume.h"
+#include "pipeline/export/pl_exporting.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_output.h"
 
 const char *const pl_export_names[PL_EXPORT_KINDS] = {"slices",    "maps",   "segmentation",
                                                       "relevance", "report", "presentation"};

@@ -13,10 +13,10 @@
 #ifndef PL_EXPORT_H
 #define PL_EXPORT_H
 
-#include "cdam_render.h"
-#include "ct_nodule.h"
-#include "pl_config.h"
-#include "pl_stored.h"
+#include "cdam/draw/cdam_render.h"
+#include "ct_io/nodule/ct_nodule.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/store/pl_stored.h"
 
 enum pl_export_kind {
   PL_EXPORT_SLICES = 0,

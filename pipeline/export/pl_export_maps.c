@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_frames.h"
-#include "ct_parametric_map.h"
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_exporting.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_write/ct_frames.h"
+#include "ct_io/dicom_write/ct_parametric_map.h"
+#include "pipeline/export/pl_exporting.h"
 
 static const char true_colour_capture[] = "1.2.840.10008.5.1.4.1.1.7.4";
 static const char parametric_map[] = "1.2.840.10008.5.1.4.1.1.30";

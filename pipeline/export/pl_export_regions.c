@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_presentation.h"
-#include "ct_report.h"
-#include "ct_segmentation.h"
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_exporting.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "ct_io/dicom_write/ct_presentation.h"
+#include "ct_io/dicom_write/ct_report.h"
+#include "ct_io/dicom_write/ct_segmentation.h"
+#include "pipeline/export/pl_exporting.h"
 
 static const char segmentation_storage[] = "1.2.840.10008.5.1.4.1.1.66.4";
 static const char presentation_storage[] = "1.2.840.10008.5.1.4.1.1.11.1";

@@ -2,8 +2,8 @@
 #ifndef PL_EXPORTING_H
 #define PL_EXPORTING_H
 
-#include "ct_derived.h"
-#include "pl_export.h"
+#include "ct_io/dicom_write/ct_derived.h"
+#include "pipeline/export/pl_export.h"
 
 /* One export on its way. */
 struct pl_exporting {

@@ -1,17 +1,17 @@
 /* What is fixed before the first item: model, data, who is judged, by what. */
-#include "pl_judge.h"
+#include "pipeline/judge/pl_judge.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_hash.h"
-#include "lc_random.h"
-#include "pl_model_file.h"
-#include "pl_model_find.h"
+#include "common/lc_arena.h"
+#include "common/lc_hash.h"
+#include "common/lc_random.h"
+#include "ct_io/ct/ct_volume.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/config/pl_model_find.h"
 
 #define KEY_VERSION "judge 4"
 #define DIAMETER 5 /* of pl_biomarker_names */

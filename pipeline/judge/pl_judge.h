@@ -7,12 +7,12 @@
 #ifndef PL_JUDGE_H
 #define PL_JUDGE_H
 
-#include "cdam_contest.h"
-#include "cdam_estimator.h"
-#include "cdam_randomise.h"
-#include "cdam_removal.h"
-#include "pl_examples.h"
-#include "pl_output.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "cdam/measures/cdam_contest.h"
+#include "cdam/measures/cdam_randomise.h"
+#include "cdam/measures/cdam_removal.h"
+#include "pipeline/learn/pl_examples.h"
+#include "pipeline/store/pl_output.h"
 
 #define PL_MEASURE_NAME 48
 #define PL_JUDGE_THRESHOLDS 21 /* 0, 0.05 .. 1 of the compactness curves */

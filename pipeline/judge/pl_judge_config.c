@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pl_judge.h"
+#include "pipeline/judge/pl_judge.h"
 
 static const char *const missing_words[] = {
     [CDAM_LEAVE_OUT] = "leave_out", [CDAM_FILL_MEAN] = "mean",       [CDAM_FILL_BLUR] = "blur",

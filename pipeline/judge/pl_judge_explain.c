@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_random.h"
-#include "pl_judge.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
+#include "pipeline/judge/pl_judge.h"
 
 bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
   const struct cdam_settings *s = &contestant->settings;

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_render.h"
-#include "cdam_similarity.h"
-#include "lc_arena.h"
-#include "pl_html.h"
-#include "pl_judge.h"
-#include "pl_plot.h"
-#include "pl_version.h"
+#include "cdam/draw/cdam_render.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "common/lc_arena.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/report/pl_html.h"
+#include "pipeline/report/pl_plot.h"
+#include "pipeline/report/pl_version.h"
 
 #define MOST_PICTURE_BYTES (64U << 20)
 

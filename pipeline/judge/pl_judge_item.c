@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_compactness.h"
-#include "cdam_curve.h"
-#include "cdam_localisation.h"
-#include "cdam_probe.h"
-#include "cdam_robustness.h"
-#include "cdam_similarity.h"
-#include "lc_arena.h"
-#include "pl_judge.h"
+#include "cdam/measures/cdam_compactness.h"
+#include "cdam/measures/cdam_curve.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "cdam/measures/cdam_probe.h"
+#include "cdam/measures/cdam_robustness.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "common/lc_arena.h"
+#include "pipeline/judge/pl_judge.h"
 
 #define GROUPS 20 /* of a map's own ranking */
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lc_arena.h"
-#include "pl_judge.h"
+#include "common/lc_arena.h"
+#include "pipeline/judge/pl_judge.h"
 
 #define LARGER true
 #define SMALLER false

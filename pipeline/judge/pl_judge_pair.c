@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam_localisation.h"
-#include "ct_phantom.h"
-#include "lc_arena.h"
-#include "lc_random.h"
-#include "pl_judge.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
+#include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/judge/pl_judge.h"
 
 #define LEAST_RATING 2.0 /* difference of the readers' means */
 #define LEAST_MM 5.0     /* the same for the diameter */

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "lc_parallel.h"
-#include "pl_judge.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "common/lc_parallel.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
 
 static const char *const results[] = {"summary.csv", "differences.csv", "items.csv",
                                       "judge.h5",    "report.html",     "items"};

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_h5.h"
-#include "pl_judge.h"
+#include "common/lc_arena.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/store/pl_h5.h"
 
 #define PARTS 8
 

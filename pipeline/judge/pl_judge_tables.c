@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_h5.h"
-#include "pl_judge.h"
-#include "pl_table.h"
+#include "common/lc_arena.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/report/pl_table.h"
+#include "pipeline/store/pl_h5.h"
 
 static const struct pl_crop *crop_of(const struct pl_judge *judge, size_t item) {
   return &judge->crops.crops[judge->examples.rows[judge->items[item]]];

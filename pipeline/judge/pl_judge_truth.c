@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cdam_localisation.h"
-#include "ct_phantom.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_log.h"
-#include "pl_judge.h"
-#include "pl_truth.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/store/pl_truth.h"
 
 /* A feature, and whether it speaks against what is explained. */
 static const struct {

@@ -1,11 +1,11 @@
-#include "pl_evaluate.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "vit_forward.h"
+#include "common/lc_arena.h"
+#include "vit/pass/vit_forward.h"
 
 #define BATCH 64
 

@@ -5,12 +5,12 @@
 #ifndef PL_EVALUATE_H
 #define PL_EVALUATE_H
 
-#include "lc_hash.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_examples.h"
-#include "vit_metrics.h"
-#include "vit_model.h"
+#include "common/lc_hash.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "pipeline/learn/pl_examples.h"
+#include "vit/train/vit_metrics.h"
+#include "vit/weights/vit_model.h"
 
 #define PL_CALIBRATION_BINS 10
 #define PL_HIGH_SENSITIVITY 0.95 /* at which specificity is also told */

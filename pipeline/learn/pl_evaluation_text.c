@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "pl_evaluate.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 static void print_interval(struct lc_text *out, const char *name, const struct vit_interval *i,
                            const char *how) {

@@ -1,12 +1,12 @@
-#include "pl_examples.h"
+#include "pipeline/learn/pl_examples.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_random.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
 
 lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
   LC_TRY(pl_crops_read(crops, r->data_crops, err));

@@ -4,10 +4,10 @@
 #ifndef PL_EXAMPLES_H
 #define PL_EXAMPLES_H
 
-#include "ct_cube.h"
-#include "pl_crops.h"
-#include "pl_recipe.h"
-#include "vit_samples.h"
+#include "ct_io/ct/ct_cube.h"
+#include "pipeline/config/pl_recipe.h"
+#include "pipeline/store/pl_crops.h"
+#include "vit/train/vit_samples.h"
 
 /* What the biomarkers of the training split have on average; predictions are in these units. */
 struct pl_label_scale {

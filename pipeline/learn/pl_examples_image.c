@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_random.h"
-#include "pl_examples.h"
+#include "common/lc_arena.h"
+#include "common/lc_random.h"
+#include "ct_io/ct/ct_volume.h"
+#include "pipeline/learn/pl_examples.h"
 
 static ct_view view_of(const struct pl_examples *examples, size_t k) {
   const char *word = examples->recipe->data_views.items[k];

@@ -1,12 +1,12 @@
-#include "pl_folds.h"
+#include "pipeline/learn/pl_folds.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lc_file.h"
-#include "lc_log.h"
-#include "pl_dataset.h"
-#include "pl_training.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "pipeline/learn/pl_training.h"
+#include "pipeline/store/pl_dataset.h"
 
 static lc_status count_folds(const struct pl_recipe *r, size_t *n, struct lc_error *err) {
   struct pl_dataset dataset;

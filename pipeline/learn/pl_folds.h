@@ -5,9 +5,9 @@
 #ifndef PL_FOLDS_H
 #define PL_FOLDS_H
 
-#include "lc_text.h"
-#include "pl_output.h"
-#include "pl_recipe.h"
+#include "common/lc_text.h"
+#include "pipeline/config/pl_recipe.h"
+#include "pipeline/store/pl_output.h"
 
 /* Trains on all folds of data.split in turn, whatever data.fold says. Folds that are done are not
  * trained again with PL_EXISTING_RESUME. table: the summary for people. LC_ERR_CONFIG when

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "pl_folds.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "pipeline/learn/pl_folds.h"
 
 #define MOST_MEASURES 256
 

@@ -1,8 +1,8 @@
-#include "pl_measured.h"
+#include "pipeline/learn/pl_measured.h"
 
 #include <stdio.h>
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 static lc_status write_text(const char *folder, const char *name, struct lc_text *text,
                             struct lc_error *err) {

@@ -10,7 +10,7 @@
 #ifndef PL_MEASURED_H
 #define PL_MEASURED_H
 
-#include "pl_evaluate.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 struct pl_measured {
   const struct pl_examples *examples;

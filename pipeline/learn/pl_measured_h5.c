@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_hash.h"
-#include "pl_h5.h"
-#include "pl_measured.h"
-#include "pl_version.h"
-#include "vit_kernels.h"
+#include "common/lc_arena.h"
+#include "common/lc_hash.h"
+#include "pipeline/learn/pl_measured.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5.h"
+#include "vit/kernels/vit_kernels.h"
 
 #define SCHEMA_VERSION 1
 #define NAME_WIDTH 32

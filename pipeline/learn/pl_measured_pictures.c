@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_log.h"
-#include "pl_measured.h"
-#include "pl_plot.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "pipeline/learn/pl_measured.h"
+#include "pipeline/report/pl_plot.h"
+#include "pipeline/report/pl_version.h"
 
 #define SIDE 520.0
 #define SMALL_SIDE 300.0

@@ -1,13 +1,14 @@
-#include "pl_part.h"
+#include "pipeline/learn/pl_part.h"
+#include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_cube.h"
-#include "lc_arena.h"
-#include "lc_hash.h"
+#include "common/lc_arena.h"
+#include "common/lc_hash.h"
+#include "ct_io/ct/ct_cube.h"
 
 /* Most bytes of slices decoded at once: nodules that lie close share them, memory stays bounded. */
 static const size_t most_bytes = (size_t)64 << 20;

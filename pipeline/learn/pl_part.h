@@ -4,8 +4,8 @@
 #ifndef PL_PART_H
 #define PL_PART_H
 
-#include "lc_text.h"
-#include "pl_prepare.h"
+#include "common/lc_text.h"
+#include "pipeline/learn/pl_prepare.h"
 
 /* A part in the making. */
 struct pl_part {

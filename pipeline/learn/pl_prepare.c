@@ -1,18 +1,18 @@
-#include "pl_prepare.h"
+#include "pipeline/learn/pl_prepare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_log.h"
-#include "pl_h5.h"
-#include "pl_output.h"
-#include "pl_part.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "common/lc_log.h"
+#include "pipeline/learn/pl_part.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/store/pl_h5.h"
+#include "pipeline/store/pl_output.h"
 
 void pl_preparation_text(char out[512], const struct pl_preparation *how) {
   snprintf(out, 512,

@@ -8,8 +8,8 @@
 #ifndef PL_PREPARE_H
 #define PL_PREPARE_H
 
-#include "pl_dataset.h"
-#include "pl_survey.h"
+#include "pipeline/learn/pl_survey.h"
+#include "pipeline/store/pl_dataset.h"
 
 struct pl_preparation {
   size_t edge;       /* samples along each axis, 32 */

@@ -1,15 +1,16 @@
-#include "pl_survey.h"
+#include "pipeline/learn/pl_survey.h"
+#include "ct_io/dicom_read/ct_index.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_progress.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "pipeline/report/pl_progress.h"
 
 static lc_status read_marks(struct pl_survey *survey, const char *const *paths, size_t n_paths,
                             const char *marks_path, struct lc_error *err) {

@@ -5,8 +5,9 @@
 #ifndef PL_SURVEY_H
 #define PL_SURVEY_H
 
-#include "ct_annotation_set.h"
-#include "ct_series.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 struct pl_patient {
   char series_instance_uid[CT_UID_SIZE];

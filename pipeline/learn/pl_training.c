@@ -1,4 +1,4 @@
-#include "pl_training.h"
+#include "pipeline/learn/pl_training.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -6,15 +6,15 @@
 #include <string.h>
 #include <time.h>
 
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_log.h"
-#include "pl_measured.h"
-#include "pl_prepared.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_training_log.h"
-#include "vit_checkpoint.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "common/lc_log.h"
+#include "pipeline/config/pl_prepared.h"
+#include "pipeline/learn/pl_measured.h"
+#include "pipeline/learn/pl_training_log.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "vit/train/vit_checkpoint.h"
 
 /* Everything of one run. */
 struct training {
@@ -251,7 +251,9 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
   if (status == LC_OK)
     status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
   struct pl_prepared prepared = {0};
-  if (status == LC_OK) status = pl_prepared_describe(&prepared, t->recipe, &t->crops, err);
+  if (status == LC_OK)
+    status = pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm,
+                                  err);
   if (status == LC_OK)
     status = vit_model_save_with(model, path, "trained by lungcdam; research use only",
                                  prepared.pairs, prepared.n, err);

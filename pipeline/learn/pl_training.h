@@ -5,9 +5,9 @@
 #ifndef PL_TRAINING_H
 #define PL_TRAINING_H
 
-#include "pl_evaluate.h"
-#include "pl_output.h"
-#include "pl_recipe.h"
+#include "pipeline/config/pl_recipe.h"
+#include "pipeline/learn/pl_evaluate.h"
+#include "pipeline/store/pl_output.h"
 
 /* Trains and measures. LC_ERR_INTERRUPTED after a signal: the run can be resumed. LC_ERR_EXISTS
  * when the folder holds a run and neither overwrite nor resume was asked for. */

@@ -1,15 +1,15 @@
-#include "pl_training_log.h"
+#include "pipeline/learn/pl_training_log.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_h5.h"
-#include "pl_measured.h"
-#include "pl_plot.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "pipeline/learn/pl_measured.h"
+#include "pipeline/report/pl_plot.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5.h"
 
 #define SCHEMA_VERSION 1
 #define STEPS_FILE "steps.csv"

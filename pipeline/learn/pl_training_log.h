@@ -11,9 +11,9 @@
 #ifndef PL_TRAINING_LOG_H
 #define PL_TRAINING_LOG_H
 
-#include "pl_evaluate.h"
-#include "pl_runlog.h"
-#include "vit_train.h"
+#include "pipeline/learn/pl_evaluate.h"
+#include "pipeline/store/pl_runlog.h"
+#include "vit/train/vit_train.h"
 
 struct pl_training_log {
   const struct pl_recipe *recipe; /* borrowed */

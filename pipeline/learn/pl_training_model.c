@@ -2,12 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_model_find.h"
-#include "pl_training.h"
-#include "vit_forward.h"
-#include "vit_parameter.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/config/pl_model_find.h"
+#include "pipeline/learn/pl_training.h"
+#include "vit/pass/vit_forward.h"
+#include "vit/weights/vit_parameter.h"
 
 struct pl_label_scale pl_label_scale_none(void) {
   struct pl_label_scale scale;

@@ -1,4 +1,4 @@
-#include "pl_html.h"
+#include "pipeline/report/pl_html.h"
 
 void pl_html_escape(struct lc_text *out, const char *text) {
   for (; *text; text++) switch (*text) {

@@ -2,7 +2,7 @@
 #ifndef PL_HTML_H
 #define PL_HTML_H
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 /* Text with the characters that HTML reserves replaced. */
 void pl_html_escape(struct lc_text *out, const char *text);

@@ -1,5 +1,5 @@
 /* The page: device, layout of panels, headings. */
-#include "pl_plot.h"
+#include "pipeline/report/pl_plot.h"
 
 #include <math.h>
 #include <plplot.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "pl_plot_paint.h"
+#include "common/lc_arena.h"
+#include "pipeline/report/pl_plot_paint.h"
 
 #define HEADING_HEIGHT 36.0
 #define NOTICE_HEIGHT 24.0

@@ -6,7 +6,7 @@
 #ifndef PL_PLOT_H
 #define PL_PLOT_H
 
-#include "cdam_canvas.h"
+#include "cdam/draw/cdam_canvas.h"
 
 enum pl_plot_kind {
   PL_PLOT_LINE = 0, /* NaN breaks it */

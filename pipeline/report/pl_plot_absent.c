@@ -1,6 +1,6 @@
 /* Stands in for plots with axes in a program that was built without PLplot
  * (LUNGCDAM_WITH_PLOT=OFF). */
-#include "pl_plot.h"
+#include "pipeline/report/pl_plot.h"
 
 bool pl_plot_available(void) {
   return false;

@@ -2,7 +2,7 @@
 #ifndef PL_PLOT_PAINT_H
 #define PL_PLOT_PAINT_H
 
-#include "pl_plot.h"
+#include "pipeline/report/pl_plot.h"
 
 /* Colours in PLplot's first map. */
 enum {

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pl_plot_paint.h"
+#include "pipeline/report/pl_plot_paint.h"
 
 #define TEXT_OF_EM 0.77 /* PLplot's character height of a font of one em */
 #define MOST_KEYS 32

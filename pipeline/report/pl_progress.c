@@ -1,11 +1,11 @@
-#include "pl_progress.h"
+#include "pipeline/report/pl_progress.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 #define BAR_WIDTH 24
 #define BAR_EVERY_S 0.1

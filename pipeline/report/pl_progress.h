@@ -5,7 +5,7 @@
 #ifndef PL_PROGRESS_H
 #define PL_PROGRESS_H
 
-#include "lc_log.h"
+#include "common/lc_log.h"
 
 struct pl_progress {
   struct lc_progress progress; /* give its address to the rooms */

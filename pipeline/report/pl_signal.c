@@ -1,4 +1,4 @@
-#include "pl_signal.h"
+#include "pipeline/report/pl_signal.h"
 
 #include <signal.h>
 #include <string.h>

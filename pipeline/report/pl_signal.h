@@ -6,7 +6,7 @@
 #ifndef PL_SIGNAL_H
 #define PL_SIGNAL_H
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 void pl_signal_start(void);
 /* For a child process that is to end its work whatever comes: both are ignored, and one that came

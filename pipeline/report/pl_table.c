@@ -1,4 +1,4 @@
-#include "pl_table.h"
+#include "pipeline/report/pl_table.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 void pl_table_init(struct pl_table *table, const struct pl_column *columns, size_t n_columns) {
   memset(table, 0, sizeof *table);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 struct pl_column {
   const char *key;   /* name in JSON and CSV */

@@ -1,4 +1,4 @@
-#include "pl_version.h"
+#include "pipeline/report/pl_version.h"
 
 const char *pl_version(void) {
   return LUNGCDAM_VERSION;

@@ -1,23 +1,23 @@
-#include "pl_artifacts.h"
+#include "pipeline/run/pl_artifacts.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_capture.h"
-#include "ct_uid.h"
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_parallel.h"
-#include "pl_export.h"
-#include "pl_figure.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_store.h"
-#include "pl_summary.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_write/ct_capture.h"
+#include "pipeline/export/pl_export.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/run/pl_figure.h"
+#include "pipeline/run/pl_summary.h"
+#include "pipeline/store/pl_store.h"
 
 /* What the captures of one series share. */
 struct writing {

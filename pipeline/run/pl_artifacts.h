@@ -11,8 +11,8 @@
 #ifndef PL_ARTIFACTS_H
 #define PL_ARTIFACTS_H
 
-#include "pl_config.h"
-#include "pl_result.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/store/pl_result.h"
 
 /* folder exists and is empty. */
 LC_MUST_CHECK lc_status pl_artifacts_write(const struct pl_config *config,

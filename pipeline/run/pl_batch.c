@@ -1,16 +1,17 @@
-#include "pl_batch.h"
+#include "pipeline/run/pl_batch.h"
+#include "ct_io/dicom_read/ct_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "pl_artifacts.h"
-#include "pl_job.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "pl_store.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "pipeline/run/pl_artifacts.h"
+#include "pipeline/run/pl_job.h"
+#include "pipeline/store/pl_store.h"
 
 /* What one run holds while it goes. */
 struct running {

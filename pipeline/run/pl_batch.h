@@ -5,10 +5,11 @@
 #ifndef PL_BATCH_H
 #define PL_BATCH_H
 
-#include "ct_series.h"
-#include "pl_config.h"
-#include "pl_output.h"
-#include "pl_summary.h"
+#include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/run/pl_summary.h"
+#include "pipeline/store/pl_output.h"
 
 struct pl_batch {
   size_t n_done, n_kept, n_failed, n_without; /* series: made, kept by resume, failed, no nodule */

@@ -1,15 +1,15 @@
-#include "pl_figure.h"
+#include "pipeline/run/pl_figure.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_crops.h"
-#include "pl_summary.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/run/pl_summary.h"
+#include "pipeline/store/pl_crops.h"
 
 #define CAPTION_SIZE 192
 #define COLUMNS_MOST 5

@@ -7,9 +7,9 @@
 #ifndef PL_FIGURE_H
 #define PL_FIGURE_H
 
-#include "cdam_render.h"
-#include "pl_config.h"
-#include "pl_result.h"
+#include "cdam/draw/cdam_render.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/store/pl_result.h"
 
 /* picture: cdam_picture_free. */
 LC_MUST_CHECK lc_status pl_figure_draw(const struct pl_config *config,

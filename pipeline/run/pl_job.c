@@ -1,14 +1,15 @@
-#include "pl_job.h"
+#include "pipeline/run/pl_job.h"
+#include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_log.h"
-#include "pl_model_file.h"
-#include "pl_progress.h"
-#include "pl_signal.h"
-#include "vit_kernels.h"
+#include "common/lc_log.h"
+#include "pipeline/config/pl_model_file.h"
+#include "pipeline/report/pl_progress.h"
+#include "pipeline/report/pl_signal.h"
+#include "vit/kernels/vit_kernels.h"
 
 static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;

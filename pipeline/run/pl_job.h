@@ -5,9 +5,9 @@
 #ifndef PL_JOB_H
 #define PL_JOB_H
 
-#include "pl_config.h"
-#include "pl_nodules.h"
-#include "pl_result.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/run/pl_nodules.h"
+#include "pipeline/store/pl_result.h"
 
 /* What all series of a run share: the model, its workspace, the targets. */
 struct pl_job {

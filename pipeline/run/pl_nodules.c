@@ -1,4 +1,4 @@
-#include "pl_nodules.h"
+#include "pipeline/run/pl_nodules.h"
 
 #include <dirent.h>
 #include <ftw.h>
@@ -6,10 +6,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "ct_annotation_set.h"
-#include "ct_volume.h"
-#include "lc_file.h"
-#include "lc_log.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 static bool has_ending(const char *path, const char *ending) {
   size_t n = strlen(path), m = strlen(ending);

@@ -5,8 +5,8 @@
 #ifndef PL_NODULES_H
 #define PL_NODULES_H
 
-#include "pl_config.h"
-#include "pl_result.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/store/pl_result.h"
 
 /* XML files of a folder by the series they belong to, read once. */
 struct pl_annotated {

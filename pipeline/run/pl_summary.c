@@ -1,4 +1,4 @@
-#include "pl_summary.h"
+#include "pipeline/run/pl_summary.h"
 
 #include <ctype.h>
 #include <stdio.h>

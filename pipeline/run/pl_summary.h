@@ -4,8 +4,8 @@
 #ifndef PL_SUMMARY_H
 #define PL_SUMMARY_H
 
-#include "pl_result.h"
-#include "pl_table.h"
+#include "pipeline/report/pl_table.h"
+#include "pipeline/store/pl_result.h"
 
 #define PL_SUMMARY_FIXED 15 /* columns before the outputs */
 #define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */

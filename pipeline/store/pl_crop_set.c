@@ -1,4 +1,4 @@
-#include "pl_crop_set.h"
+#include "pipeline/store/pl_crop_set.h"
 
 #include <hdf5.h>
 #include <math.h>
@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_volume.h"
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_parallel.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_volume.h"
 
 enum { TEXT_SIZE = 80, READERS = 4 };
 

@@ -4,7 +4,7 @@
 #ifndef PL_CROP_SET_H
 #define PL_CROP_SET_H
 
-#include "pl_dataset.h"
+#include "pipeline/store/pl_dataset.h"
 
 /* Reads a crop set and resamples every crop to edge x edge samples of spacing_mm, bilinear, about
  * the centre of the crop; samples outside are air and counted. Needed: hu [n, s, s],

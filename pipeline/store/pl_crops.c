@@ -1,4 +1,4 @@
-#include "pl_crops.h"
+#include "pipeline/store/pl_crops.h"
 
 #include <hdf5.h>
 #include <math.h>
@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_random.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_random.h"
+#include "common/lc_text.h"
 
 #define MOST_CROPS 10000000
 #define MOST_SIZE 1024

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 #define PL_BIOMARKERS 8
 #define PL_PATIENT_SIZE 80

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_crops.h"
-#include "pl_dataset.h"
-#include "pl_h5.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "pipeline/store/pl_crops.h"
+#include "pipeline/store/pl_dataset.h"
+#include "pipeline/store/pl_h5.h"
 
 bool pl_crops_is_dataset(const char *path) {
   char content[64];

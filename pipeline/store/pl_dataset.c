@@ -1,4 +1,4 @@
-#include "pl_dataset.h"
+#include "pipeline/store/pl_dataset.h"
 
 #include <hdf5.h>
 #include <math.h>
@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ct_fold.h"
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "lc_text.h"
-#include "pl_h5.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "ct_io/nodule/ct_fold.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5.h"
 
 static const char content[] = "lungcdam nodule data set";
 

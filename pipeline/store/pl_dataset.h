@@ -5,7 +5,7 @@
 #ifndef PL_DATASET_H
 #define PL_DATASET_H
 
-#include "ct_nodule.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #define PL_DATASET_SCHEMA 1
 #define PL_DATASET_MARKS 8 /* marks of one nodule whose ratings are kept one by one */

@@ -1,12 +1,12 @@
-#include "pl_h5.h"
+#include "pipeline/store/pl_h5.h"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
 
 #define DEFLATE_LEVEL 4
 #define CHUNK_BYTES_LEAST                                                                          \

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
+#include "common/lc_status.h"
 
 enum pl_h5_type { PL_H5_F32 = 0, PL_H5_F64, PL_H5_I16, PL_H5_I32, PL_H5_I64, PL_H5_U8, PL_H5_I8 };
 

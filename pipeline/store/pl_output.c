@@ -1,4 +1,4 @@
-#include "pl_output.h"
+#include "pipeline/store/pl_output.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lc_log.h"
-#include "lc_text.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
 
 #define DRAFT_PREFIX ".lungcdam-"
 #define PARTIAL_SUFFIX ".partial"

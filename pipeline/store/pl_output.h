@@ -9,7 +9,7 @@
 #ifndef PL_OUTPUT_H
 #define PL_OUTPUT_H
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 /* What to do with a part that is there already. */
 enum pl_existing { PL_EXISTING_REFUSE = 0, PL_EXISTING_OVERWRITE, PL_EXISTING_RESUME };

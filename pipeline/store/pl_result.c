@@ -1,11 +1,11 @@
-#include "pl_result.h"
+#include "pipeline/store/pl_result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pl_store.h"
-#include "pl_version.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_store.h"
 
 void pl_result_free(struct pl_result *result) {
   for (size_t i = 0; result->cubes && i < result->nodules.n_nodules; i++)

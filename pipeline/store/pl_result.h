@@ -5,9 +5,10 @@
 #ifndef PL_RESULT_H
 #define PL_RESULT_H
 
-#include "cdam_map.h"
-#include "ct_cube.h"
-#include "lc_hash.h"
+#include "cdam/engine/cdam_map.h"
+#include "common/lc_hash.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 /* What all series of one run share. Texts are owned by the job. */
 struct pl_provenance {

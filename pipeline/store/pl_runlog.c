@@ -1,4 +1,4 @@
-#include "pl_runlog.h"
+#include "pipeline/store/pl_runlog.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
 
 #define MOST_BYTES ((size_t)1 << 30)
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "lc_file.h"
+#include "common/lc_file.h"
 
 struct pl_runlog {
   FILE *file;

@@ -1,4 +1,4 @@
-#include "pl_store.h"
+#include "pipeline/store/pl_store.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "pl_h5.h"
-#include "pl_version.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5.h"
 
 #define NAME_WIDTH 64
 

@@ -5,8 +5,8 @@
 #ifndef PL_STORE_H
 #define PL_STORE_H
 
-#include "pl_config.h"
-#include "pl_result.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/store/pl_result.h"
 
 #define PL_STORE_SCHEMA 1            /* version of the layout */
 #define PL_STORE_FILE "results.h5"   /* in the folder of a series */

@@ -1,13 +1,13 @@
-#include "pl_stored.h"
+#include "pipeline/store/pl_stored.h"
 
 #include <dirent.h>
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "pl_store.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "pipeline/store/pl_store.h"
 
 #define LARGEST_BYTES ((size_t)1 << 30)
 #define MAX_RANK 5

@@ -5,10 +5,10 @@
 #ifndef PL_STORED_H
 #define PL_STORED_H
 
-#include "ct_cube.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "pl_schema.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "ct_io/ct/ct_cube.h"
+#include "pipeline/config/pl_schema.h"
 
 #define PL_STORED_NAME 65 /* 64 bytes and the final zero */
 

@@ -1,11 +1,11 @@
-#include "pl_truth.h"
+#include "pipeline/store/pl_truth.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "pl_h5.h"
-#include "pl_version.h"
+#include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5.h"
 
 #define MOST CT_PHANTOM_MAX_NODULES
 #define FEATURES "truth/feature"

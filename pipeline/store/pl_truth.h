@@ -4,7 +4,7 @@
 #ifndef PL_TRUTH_H
 #define PL_TRUTH_H
 
-#include "ct_phantom.h"
+#include "ct_io/phantom/ct_phantom.h"
 
 #define PL_TRUTH_FILE "truth.h5"
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "pl_truth.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "pipeline/store/pl_truth.h"
 
 struct truth {
   hid_t file, set;

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lc_parallel.h"
-#include "vit_backward.h"
-#include "vit_bench.h"
-#include "vit_kernels.h"
+#include "common/lc_parallel.h"
+#include "tests/bench/vit_bench.h"
+#include "vit/kernels/vit_kernels.h"
+#include "vit/pass/vit_backward.h"
 
 #define SIZE 224
 

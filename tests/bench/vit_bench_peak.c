@@ -1,9 +1,9 @@
 #include <cblas.h>
 #include <stdlib.h>
 
-#include "lc_parallel.h"
-#include "vit_bench.h"
-#include "vit_kernels.h"
+#include "common/lc_parallel.h"
+#include "tests/bench/vit_bench.h"
+#include "vit/kernels/vit_kernels.h"
 
 #define SIZE 1024
 

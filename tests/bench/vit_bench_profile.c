@@ -1,8 +1,8 @@
 /* Where the time goes: a kernel table that times each call and passes it on. */
 #include <stdatomic.h>
 
-#include "vit_bench.h"
-#include "vit_kernels.h"
+#include "tests/bench/vit_bench.h"
+#include "vit/kernels/vit_kernels.h"
 
 const char *const bench_kind_names[BENCH_KINDS] = {
     "patch embedding", "qkv", "scores", "softmax",          "values", "projection",

@@ -37,22 +37,21 @@ fi
 
 # Every header is enough by itself, in C and in C++, and none of them needs another library.
 headers=0
-for header in "$prefix"/include/lungcdam/*.h; do
+while read -r header; do
   headers=$((headers + 1))
-  echo "#include <${header##*/}>" >"$work/alone.c"
+  echo "#include <$header>" >"$work/alone.c"
   cp "$work/alone.c" "$work/alone.cpp"
   gcc -std=c17 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include/lungcdam" "$work/alone.c" ||
-    die "${header##*/} does not compile alone in C"
+    die "$header does not compile alone in C"
   g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include/lungcdam" "$work/alone.cpp" ||
-    die "${header##*/} does not compile alone in C++"
-done
+    die "$header does not compile alone in C++"
+done < <(cd "$prefix/include/lungcdam" && find . -name '*.h' -printf '%P\n')
 ((headers > 50)) || die "only $headers headers are installed"
 
 # The same client in both languages. It prints what the library says of a folder without DICOM.
 mkdir "$work/empty" "$work/client"
 cat >"$work/client/client.c" <<'SOURCE'
-#include <ct_series.h>
-#include <lc_status.h>
+#include <ct_io/dicom_read/ct_index.h>
 #include <stdio.h>
 
 int main(int argc, char **argv) {

@@ -1,10 +1,10 @@
 /* LIDC XML: whatever the bytes, reading refuses or gives marks that can be written and read again
  * as the same. */
-#include "lc_fuzz.h"
+#include "tests/fuzz/lc_fuzz.h"
 
 #include <string.h>
 
-#include "ct_mark.h"
+#include "ct_io/nodule/ct_mark.h"
 
 static void same(const struct ct_annotation *a, const struct ct_annotation *b) {
   if (a->n_marks != b->n_marks || a->n_sessions != b->n_sessions) abort();

@@ -1,10 +1,12 @@
 /* DICOM: whatever the bytes, scanning refuses or gives a series with a verdict; pixels of small
  * usable ones are decoded too. */
-#include "lc_fuzz.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/fuzz/lc_fuzz.h"
 
 #include <string.h>
 
-#include "ct_volume.h"
+#include "ct_io/ct/ct_volume.h"
 
 enum { MOST_VOXELS = 1 << 20 };
 

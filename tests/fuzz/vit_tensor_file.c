@@ -1,7 +1,7 @@
 /* Safetensors files: whatever the bytes, opening refuses or every tensor lies inside the file. */
-#include "lc_fuzz.h"
+#include "tests/fuzz/lc_fuzz.h"
 
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct vit_tensor_file file;

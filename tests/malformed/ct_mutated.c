@@ -3,12 +3,14 @@
  * Five slices of 32 x 32 pixels are written, slice 3 is changed, and the outcome is the verdict of
  * what was found, or the message of the scan or of the decoding, without the folder's name. Alone:
  * only the changed file is read. Among: all five are. */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
-#include "ct_mutated_recipes.h"
-#include "ct_volume.h"
-#include "ct_write.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_write/ct_write.h"
+#include "tests/malformed/ct_mutated_recipes.h"
 
 enum { SIDE = 32, SLICES = 5, CHANGED = 2, MAX_BYTES = 1 << 20 };
 

@@ -1,8 +1,8 @@
 /* Annotation files that are damaged or hostile: each ends with file, line and expectation. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_annotation_set.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 #define HEAD                                                                                       \
   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<LidcReadMessage xmlns=\"http://www.nih.gov\">\n"   \

@@ -1,10 +1,10 @@
 /* Damaged configuration files: each is read or refused with the file's name, none crashes or leaks
  * (the sanitizers watch). */
-#include "pl_config.h"
+#include "pipeline/config/pl_config.h"
 
-#include "lc_file.h"
-#include "lc_random.h"
-#include "lc_test.h"
+#include "common/lc_file.h"
+#include "common/lc_random.h"
+#include "tests/lc_test.h"
 
 static char folder[256], path[300];
 

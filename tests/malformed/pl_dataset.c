@@ -1,13 +1,13 @@
 /* Nodule data sets and crop sets: what is written comes back, and what is damaged is named. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <hdf5.h>
 #include <math.h>
 
-#include "lc_file.h"
-#include "pl_crop_set.h"
-#include "pl_crops.h"
-#include "pl_dataset.h"
+#include "common/lc_file.h"
+#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_crops.h"
+#include "pipeline/store/pl_dataset.h"
 
 enum { N = 7, EDGE = 8 };
 

@@ -1,12 +1,12 @@
 /* Damaged outboxes: damage is seen, an object that is still there is queued again, what is lost is
  * told and set aside, and nothing crashes or leaks (the sanitizers watch).
  * needs: net */
-#include "pl_outbox_test.h"
+#include "tests/pl_outbox_test.h"
 
 #include <sys/stat.h>
 
-#include "lc_random.h"
-#include "pl_entry.h"
+#include "common/lc_random.h"
+#include "pipeline/delivery/pl_entry.h"
 
 static void put(const char *path, const char *bytes, size_t count) {
   FILE *file = fopen(path, "wb");

@@ -1,7 +1,7 @@
 /* A server on the hospital's network hears everything: scanners for open ports, broken devices,
  * attackers. Whatever comes, it stays, answers the next, and writes nothing beside its spool.
  * needs: net */
-#include "pl_serve.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,11 +9,11 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "lc_log.h"
-#include "lc_test.h"
-#include "pl_commands.h"
-#include "pl_dicom_net.h"
-#include "pl_signal.h"
+#include "common/lc_log.h"
+#include "pipeline/cli/pl_commands.h"
+#include "pipeline/report/pl_signal.h"
+#include "tests/lc_test.h"
+#include "tests/pl_dicom_net.h"
 
 #define WAIT_MS 60000
 #define SLOTS 4

@@ -2,10 +2,10 @@
  * purpose is beyond HDF5 1.10 itself: stores are read as the program's own files.) */
 #include <math.h>
 
-#include "lc_file.h"
-#include "lc_test.h"
-#include "pl_h5.h"
-#include "pl_stored.h"
+#include "common/lc_file.h"
+#include "pipeline/store/pl_h5.h"
+#include "pipeline/store/pl_stored.h"
+#include "tests/lc_test.h"
 
 static char folder[256], good[LC_PATH_SIZE], bad[LC_PATH_SIZE];
 static char *bytes;

@@ -4,8 +4,8 @@
  * needs: pth */
 #include <zip.h>
 
-#include "lc_file.h"
-#include "vit_test.h"
+#include "common/lc_file.h"
+#include "tests/vit_test.h"
 
 static char folder[256], path[512];
 

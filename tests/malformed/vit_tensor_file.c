@@ -1,7 +1,7 @@
 /* Weight files that are cut off, lie about themselves or try to do harm: each ends in an error that
  * names the file and the thing. Every case is a small difference to a valid file. */
-#include "lc_file.h"
-#include "vit_test.h"
+#include "common/lc_file.h"
+#include "tests/vit_test.h"
 
 static char folder[256], path[512];
 

@@ -1,8 +1,9 @@
 /* Secondary captures of real series: what dciodvfy says, and what is taken over from the source. */
-#include "ct_dicom_test.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/ct_dicom_test.h"
 
-#include "ct_capture.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_write/ct_capture.h"
 
 static char folder[256];
 static uint8_t picture[64 * 96 * 3];

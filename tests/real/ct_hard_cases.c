@@ -4,12 +4,14 @@
  * syntaxes they were obtained with pydicom and its decoders as well. Lossy JPEG, whose inverse
  * transform may differ by a unit between libraries, is held to its mean and to the lossless slice.
  */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_volume.h"
-#include "lc_hash.h"
+#include "common/lc_hash.h"
+#include "ct_io/ct/ct_volume.h"
 
 #define CASES LC_TEST_DATA_DIR "/dicom_hard_cases/"
 

@@ -1,11 +1,11 @@
 /* All annotation files of LIDC-IDRI: published counts, with every difference named, and the faults
  * of the awkward ones. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_annotation_set.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 #define XML LC_TEST_DATA_DIR "/lidc_xml/"
 

@@ -1,9 +1,9 @@
 /* TCIA's own annotation files, the awkward ones among them: read, written and read again they say
  * the same. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_mark.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/nodule/ct_mark.h"
 
 static const char *const files[] = {"157_158", "185_069", "185_071", "185_072",
                                     "185_121", "186_017", "186_270", "187_044",

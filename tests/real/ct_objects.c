@@ -1,16 +1,17 @@
 /* Every kind of derived object from real series: what dciodvfy says, and whether places in the
  * patient agree with the source. */
-#include "ct_dicom_test.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_frames.h"
-#include "ct_parametric_map.h"
-#include "ct_presentation.h"
-#include "ct_report.h"
-#include "ct_segmentation.h"
-#include "ct_volume.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_write/ct_frames.h"
+#include "ct_io/dicom_write/ct_parametric_map.h"
+#include "ct_io/dicom_write/ct_presentation.h"
+#include "ct_io/dicom_write/ct_report.h"
+#include "ct_io/dicom_write/ct_segmentation.h"
 
 static char folder[256];
 

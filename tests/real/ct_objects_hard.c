@@ -1,14 +1,15 @@
 /* Objects derived from every usable series of the hard cases: implicit and big endian, compressed,
  * with odd, empty and missing attributes. */
-#include "ct_dicom_test.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/ct_dicom_test.h"
 
-#include "ct_capture.h"
-#include "ct_frames.h"
-#include "ct_parametric_map.h"
-#include "ct_presentation.h"
-#include "ct_report.h"
-#include "ct_segmentation.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_write/ct_capture.h"
+#include "ct_io/dicom_write/ct_frames.h"
+#include "ct_io/dicom_write/ct_parametric_map.h"
+#include "ct_io/dicom_write/ct_presentation.h"
+#include "ct_io/dicom_write/ct_report.h"
+#include "ct_io/dicom_write/ct_segmentation.h"
 
 static struct ct_derived describe(const struct ct_series *series, const size_t *slice) {
   return (struct ct_derived){.source = series,

@@ -1,7 +1,7 @@
 /* CDAM against the authors' code: both paths, classes and a concept, registers and LayerScale. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "cdam_reference.h"
+#include "tests/cdam_reference.h"
 
 #define TOLERANCE 1e-4
 

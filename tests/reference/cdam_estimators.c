@@ -1,11 +1,11 @@
 /* Every estimator against the published implementations' values, with the noise that they drew. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "cdam_estimator.h"
-#include "cdam_reference.h"
-#include "transformer_attribution_values.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "tests/cdam_reference.h"
+#include "tests/reference/transformer_attribution_values.h"
 
 #define TOLERANCE 1e-3
 

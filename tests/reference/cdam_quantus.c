@@ -2,16 +2,16 @@
  * (make_quantus_values.py; docs/measures.md lists what differs). */
 #include <math.h>
 
-#include "cdam_compactness.h"
-#include "cdam_curve.h"
-#include "cdam_formula.h"
-#include "cdam_impute.h"
-#include "cdam_localisation.h"
-#include "cdam_probe.h"
-#include "cdam_robustness.h"
-#include "cdam_similarity.h"
-#include "lc_test.h"
-#include "quantus_values.h"
+#include "cdam/measures/cdam_compactness.h"
+#include "cdam/measures/cdam_curve.h"
+#include "cdam/measures/cdam_impute.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "cdam/measures/cdam_probe.h"
+#include "cdam/measures/cdam_robustness.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "tests/cdam_formula.h"
+#include "tests/lc_test.h"
+#include "tests/reference/quantus_values.h"
 
 static const struct cdam_draws draws = {1, 1};
 static struct cdam_formula formula;

@@ -2,11 +2,11 @@
  * ways of replacing pixels. */
 #include <math.h>
 
-#include "cdam_curve.h"
-#include "cdam_probe.h"
-#include "cdam_removal.h"
-#include "lc_parallel.h"
-#include "vit_test.h"
+#include "cdam/measures/cdam_curve.h"
+#include "cdam/measures/cdam_probe.h"
+#include "cdam/measures/cdam_removal.h"
+#include "common/lc_parallel.h"
+#include "tests/vit_test.h"
 
 struct scene {
   struct vit_model model;

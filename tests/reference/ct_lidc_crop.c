@@ -1,10 +1,13 @@
 /* The nodule of LIDC-IDRI-0001: four readers, its centre, and its cube beside SciPy's. */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_cube.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #define SERIES_UID "1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
 #define PATIENT LC_TEST_DATA_DIR "/LIDC-IDRI/LIDC-IDRI-0001"

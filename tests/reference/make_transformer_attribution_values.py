@@ -4,7 +4,7 @@
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch numpy safetensors
     /tmp/venv/bin/python make_transformer_attribution_values.py > transformer_attribution_values.h
 
-The rules are those of Chefer, Gur and Wolf (CVPR 2021) in their plain form (cdam/cdam_lrp.h lists them), with PyTorch's
+The rules are those of Chefer, Gur and Wolf (CVPR 2021) in their plain form (cdam/estimators/cdam_lrp.h lists them), with PyTorch's
 automatic differentiation for gradients and for the products that share relevance out. They divide by sums that nearly
 cancel. On the standard error stream the script says how far float32 is from float64 with the same code, by two sets of
 PyTorch's CPU kernels, and how far both are from the tensor in the .expected file, as shares of its largest value.

@@ -1,8 +1,8 @@
 /* The backward pass against PyTorch's gradients (tests/reference/README.md): parameters of the two
  * training models, pixels and CDAM's tensor of the others; and the kernel sets among each other. */
-#include "vit_backward.h"
-#include "lc_parallel.h"
-#include "vit_test.h"
+#include "vit/pass/vit_backward.h"
+#include "common/lc_parallel.h"
+#include "tests/vit_test.h"
 
 /* Gradient of the loss at the logits: binary cross-entropy with logits, or Huber with delta 1, each
  * the mean over all values. */

@@ -1,6 +1,6 @@
 /* The forward pass against the published implementations' results (tests/reference/README.md). */
-#include "lc_parallel.h"
-#include "vit_test.h"
+#include "common/lc_parallel.h"
+#include "tests/vit_test.h"
 
 struct fixture {
   struct vit_model model;

@@ -1,9 +1,9 @@
 /* The cyclic learning rate of the reference trainings. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "lc_text.h"
-#include "vit_schedule.h"
-#include "vit_tensor_file.h"
+#include "common/lc_text.h"
+#include "vit/train/vit_schedule.h"
+#include "vit/weights/vit_tensor_file.h"
 
 static double number(const struct vit_tensor_file *file, const char *key) {
   double value = 0;

@@ -7,13 +7,13 @@
  *
  * Key biases are left out there. The softmax does not change with them, so their gradient is zero
  * but for rounding, and Adam makes full steps of whatever noise it gets: no two programs agree. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_parallel.h"
-#include "lc_text.h"
-#include "vit_train.h"
+#include "common/lc_parallel.h"
+#include "common/lc_text.h"
+#include "vit/train/vit_train.h"
 
 #define TOLERANCE 1e-4 /* of the tensor's largest value */
 

@@ -1,12 +1,12 @@
-#include "vit_kernels.h"
+#include "vit/kernels/vit_kernels.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_log.h"
-#include "lc_text.h"
-#include "vit_kernels_sets.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
+#include "vit/kernels/vit_kernels_sets.h"
 
 static _Atomic(const struct vit_kernels *) chosen;
 

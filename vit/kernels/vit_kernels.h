@@ -16,9 +16,9 @@
 
 #include <stdint.h>
 
-#include "lc_random.h"
-#include "lc_status.h"
-#include "vit_real.h"
+#include "common/lc_random.h"
+#include "common/lc_status.h"
+#include "vit/kernels/vit_real.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -59,4 +59,4 @@ static inline void transpose_square(const float *in, size_t ldin, float *out, si
   }
 }
 
-#include "vit_kernels_simd.h"
+#include "vit/kernels/vit_kernels_simd.h"

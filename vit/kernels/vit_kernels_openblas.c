@@ -1,5 +1,5 @@
 /* Products by OpenBLAS, the rest plain: for CPUs that the hand-written sets do not cover. */
-#include "vit_kernels_sets.h"
+#include "vit/kernels/vit_kernels_sets.h"
 
 #ifndef VIT_REAL_DOUBLE
 #include <cblas.h>

@@ -1,5 +1,5 @@
 /* Loops as one would write them on paper: the oracle of the fast sets. */
-#include "vit_kernels_sets.h"
+#include "vit/kernels/vit_kernels_sets.h"
 
 static vit_real activate(vit_activation activation, vit_real x) {
   if (activation == VIT_GELU)

@@ -2,7 +2,7 @@
 #ifndef VIT_KERNELS_SETS_H
 #define VIT_KERNELS_SETS_H
 
-#include "vit_kernels.h"
+#include "vit/kernels/vit_kernels.h"
 
 extern const struct vit_kernels vit_kernels_plain;
 #ifndef VIT_REAL_DOUBLE

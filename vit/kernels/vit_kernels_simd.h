@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "vit_kernels_sets.h"
+#include "vit/kernels/vit_kernels_sets.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -48,7 +48,7 @@ INLINE vf vactivate(vit_activation activation, vf x) {
   return x;
 }
 
-#include "vit_kernels_simd_gemm.h"
+#include "vit/kernels/vit_kernels_simd_gemm.h"
 
 static void layer_norm(size_t rows, size_t n, const float *x, size_t ldx, const float *weight,
                        const float *bias, float eps, float *y, size_t ldy, float *mean,

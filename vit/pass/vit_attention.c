@@ -1,4 +1,4 @@
-#include "vit_layers.h"
+#include "vit/pass/vit_layers.h"
 
 void vit_attention_panel(const struct vit_workspace *w, const vit_real *qkv,
                          const struct vit_place *at, vit_real *scores, vit_real *top,

@@ -1,13 +1,13 @@
 /* The backward pass: heads, then block by block from the last, then the embedding. Within a block
  * the images go in groups through its parts; the weights are transposed once for all of them. */
-#include "vit_backward.h"
+#include "vit/pass/vit_backward.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 /* Transposed weights are read along their rows, as the forward products read theirs. */
 struct turn {

@@ -14,9 +14,9 @@
 #ifndef VIT_BACKWARD_H
 #define VIT_BACKWARD_H
 
-#include "vit_dropout.h"
-#include "vit_forward.h"
-#include "vit_parameter.h"
+#include "vit/pass/vit_dropout.h"
+#include "vit/pass/vit_forward.h"
+#include "vit/weights/vit_parameter.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -7,8 +7,8 @@
  * vit_attention.c for the way there. */
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 /* Scratch of one head: probabilities and their gradients, [tokens, panel] each; one panel's keys
  * turned, [panel, width, padded], and the gradients of the queries so, [tokens, width, padded];

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 struct job {
   struct vit_tape *tape;

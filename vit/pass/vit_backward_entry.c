@@ -1,7 +1,7 @@
 /* From queries, keys and values back through their projection and norm1: beside enter_panel in
  * vit_tape_forward.c. */
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 static void entry_panel(void *context, size_t index, int worker) {
   const struct vit_part *part = context;

@@ -2,7 +2,7 @@
  * vit_cls.c. The batch is small here, so plain loops over few columns do. */
 #include <string.h>
 
-#include "vit_tape.h"
+#include "vit/pass/vit_tape.h"
 
 struct columns {
   size_t ld;

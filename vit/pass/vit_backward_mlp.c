@@ -5,8 +5,8 @@
  *   mid = x + scale1 * drop(Wp attended + bp) */
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 static bool drops(const struct vit_part *part, const struct vit_place *at,
                   enum vit_drop_place place, struct vit_drop *how) {

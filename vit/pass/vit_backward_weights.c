@@ -4,8 +4,8 @@
  * one before, each element is summed in that order, and the tasks share out rows. */
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 #define ROWS_A_TASK 48
 

@@ -8,8 +8,8 @@
  * Matrices of CLS tokens have one column an image, padded; one column a head where it says so. */
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_layers.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_layers.h"
 
 struct columns {
   size_t images, ld, head_ld; /* ld: images padded; head_ld: heads padded */

@@ -1,8 +1,8 @@
-#include "vit_dropout.h"
+#include "vit/pass/vit_dropout.h"
 
 #include <math.h>
 
-#include "lc_random.h"
+#include "common/lc_random.h"
 
 #define STEPS 65536 /* of a rate */
 

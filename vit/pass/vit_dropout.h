@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#include "lc_status.h"
-#include "vit_kernels.h"
+#include "common/lc_status.h"
+#include "vit/kernels/vit_kernels.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "vit_layers.h"
+#include "vit/pass/vit_layers.h"
 
 /* Rows (channel, y, x) of the patches' pixels, one column a token; prefix and padding columns are
  * zero. */

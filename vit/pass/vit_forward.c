@@ -3,12 +3,12 @@
  * A worker takes one panel of tokens through attention, projection, MLP, and on to the queries,
  * keys and values of the next block, while all that lies in its cache. Those go to a second buffer,
  * because other panels still read the keys and values of this block. */
-#include "vit_forward.h"
+#include "vit/pass/vit_forward.h"
 
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_layers.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_layers.h"
 
 struct pass {
   struct vit_workspace *w;

@@ -9,8 +9,8 @@
 #ifndef VIT_FORWARD_H
 #define VIT_FORWARD_H
 
-#include "lc_arena.h"
-#include "vit_model.h"
+#include "common/lc_arena.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -5,9 +5,9 @@
 #ifndef VIT_LAYERS_H
 #define VIT_LAYERS_H
 
-#include "vit_dropout.h"
-#include "vit_forward.h"
-#include "vit_kernels.h"
+#include "vit/kernels/vit_kernels.h"
+#include "vit/pass/vit_dropout.h"
+#include "vit/pass/vit_forward.h"
 
 /* One panel of one image on its way. */
 struct vit_place {

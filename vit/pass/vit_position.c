@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "vit_tape.h"
+#include "common/lc_arena.h"
+#include "vit/pass/vit_tape.h"
 
 /* Weights of one output position: out = sum of weight[i] * in[first + i]. */
 struct taps {

@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 /* Images whose intermediate gradients are held at once: enough panels to share out, few enough to
  * stay near the cache. Results do not depend on it. */

@@ -6,8 +6,8 @@
 #ifndef VIT_TAPE_H
 #define VIT_TAPE_H
 
-#include "vit_backward.h"
-#include "vit_layers.h"
+#include "vit/pass/vit_backward.h"
+#include "vit/pass/vit_layers.h"
 
 #define VIT_STRIP 32
 

@@ -1,8 +1,8 @@
 /* The forward pass that keeps what the backward pass needs. */
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_tape.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_tape.h"
 
 struct pass {
   struct vit_tape *tape;

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_parallel.h"
-#include "vit_layers.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_layers.h"
 
 #define GROUP 8 /* images that share one reading of the weights */
 

@@ -1,9 +1,9 @@
-#include "vit_augment.h"
+#include "vit/train/vit_augment.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "lc_random.h"
+#include "common/lc_random.h"
 
 static lc_status check_value(const char *name, double value, struct lc_error *err) {
   if (!isfinite(value) || value < 0)

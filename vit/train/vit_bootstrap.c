@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "vit_metrics.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "vit/train/vit_metrics.h"
 
 struct replicate_job {
   const struct vit_bootstrap *bootstrap;

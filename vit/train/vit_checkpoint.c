@@ -1,4 +1,4 @@
-#include "vit_checkpoint.h"
+#include "vit/train/vit_checkpoint.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
 
 #define N_PAIRS 6
 

@@ -7,7 +7,7 @@
 #ifndef VIT_CHECKPOINT_H
 #define VIT_CHECKPOINT_H
 
-#include "vit_train.h"
+#include "vit/train/vit_train.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,9 +1,9 @@
-#include "vit_loss.h"
+#include "vit/train/vit_loss.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 lc_status vit_loss_init(struct vit_loss *loss, const struct vit_arch *arch, struct lc_error *err) {
   memset(loss, 0, sizeof *loss);

@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-#include "vit_arch.h"
+#include "vit/weights/vit_arch.h"
 
 #ifdef __cplusplus
 extern "C" {

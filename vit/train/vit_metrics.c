@@ -1,10 +1,10 @@
-#include "vit_metrics.h"
+#include "vit/train/vit_metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 /* A score that remembers where it came from; sorting keeps equal scores in index order. */
 struct ranked {

@@ -1,11 +1,11 @@
-#include "vit_optim.h"
+#include "vit/train/vit_optim.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
 
 /* Part of one parameter; the unit of work and of the sums for the norm. */
 struct vit_optim_chunk {

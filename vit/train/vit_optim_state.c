@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "vit_optim.h"
-#include "vit_tensor_file.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "vit/train/vit_optim.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #define N_OWN 5 /* pairs of metadata that are the optimiser's own */
 

@@ -1,12 +1,12 @@
-#include "vit_samples.h"
+#include "vit/train/vit_samples.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
 
 void vit_samples_order(uint64_t seed, uint64_t epoch, uint32_t *order, size_t n) {
   struct lc_random random;

@@ -1,4 +1,4 @@
-#include "vit_schedule.h"
+#include "vit/train/vit_schedule.h"
 
 #include <math.h>
 #include <string.h>

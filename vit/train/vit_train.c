@@ -1,12 +1,12 @@
-#include "vit_train.h"
+#include "vit/train/vit_train.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_log.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_log.h"
+#include "common/lc_text.h"
 
 /* Gradients are the tape's, which in turn wants to know what is frozen. */
 static lc_status init_tape(struct vit_train *train, struct lc_error *err) {

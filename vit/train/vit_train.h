@@ -7,12 +7,12 @@
 #ifndef VIT_TRAIN_H
 #define VIT_TRAIN_H
 
-#include "vit_backward.h"
-#include "vit_loss.h"
-#include "vit_optim.h"
-#include "vit_parameter.h"
-#include "vit_samples.h"
-#include "vit_schedule.h"
+#include "vit/pass/vit_backward.h"
+#include "vit/train/vit_loss.h"
+#include "vit/train/vit_optim.h"
+#include "vit/train/vit_samples.h"
+#include "vit/train/vit_schedule.h"
+#include "vit/weights/vit_parameter.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,10 +1,10 @@
 /* The run of epochs around single steps. */
 #include <math.h>
 
-#include "lc_file.h"
-#include "lc_log.h"
-#include "vit_checkpoint.h"
-#include "vit_train.h"
+#include "common/lc_file.h"
+#include "common/lc_log.h"
+#include "vit/train/vit_checkpoint.h"
+#include "vit/train/vit_train.h"
 
 static bool patience_over(const struct vit_train *train, const struct vit_train_run *run) {
   if (!run->evaluate || run->patience == 0) return false;

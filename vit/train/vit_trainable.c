@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vit_optim.h"
+#include "vit/train/vit_optim.h"
 
 static bool ends_with(const char *text, const char *end) {
   size_t n = strlen(text), m = strlen(end);

@@ -1,9 +1,9 @@
-#include "vit_arch.h"
+#include "vit/weights/vit_arch.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 struct named {
   const char *name;

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 static const struct {
   const char *name;

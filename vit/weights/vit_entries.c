@@ -1,11 +1,11 @@
-#include "vit_entries.h"
+#include "vit/weights/vit_entries.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
 
 static int compare(const void *a, const void *b) {
   const struct vit_entry *left = a, *right = b;

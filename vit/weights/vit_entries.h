@@ -3,7 +3,7 @@
 #ifndef VIT_ENTRIES_H
 #define VIT_ENTRIES_H
 
-#include "vit_names.h"
+#include "vit/weights/vit_names.h"
 
 struct vit_entry {
   char name[VIT_PARAMETER_NAME]; /* canonical */

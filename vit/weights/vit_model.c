@@ -1,14 +1,14 @@
-#include "vit_model.h"
+#include "vit/weights/vit_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_hash.h"
-#include "lc_random.h"
-#include "lc_text.h"
-#include "vit_parameter.h"
+#include "common/lc_arena.h"
+#include "common/lc_hash.h"
+#include "common/lc_random.h"
+#include "common/lc_text.h"
+#include "vit/weights/vit_parameter.h"
 
 void vit_model_free(struct vit_model *model) {
   free(model->blocks);

@@ -6,9 +6,9 @@
 #ifndef VIT_MODEL_H
 #define VIT_MODEL_H
 
-#include "vit_arch.h"
-#include "vit_real.h"
-#include "vit_tensor_file.h"
+#include "vit/kernels/vit_real.h"
+#include "vit/weights/vit_arch.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #ifdef __cplusplus
 extern "C" {

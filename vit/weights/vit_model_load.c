@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_parallel.h"
-#include "vit_entries.h"
-#include "vit_model.h"
+#include "common/lc_arena.h"
+#include "common/lc_parallel.h"
+#include "vit/weights/vit_entries.h"
+#include "vit/weights/vit_model.h"
 
 /* The tensor of each parameter, all checked: found[n]. */
 static lc_status match(struct vit_entries *entries, const struct vit_tensor_file *file,

@@ -1,9 +1,9 @@
-#include "vit_names.h"
+#include "vit/weights/vit_names.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "lc_text.h"
+#include "common/lc_text.h"
 
 /* Wrappers that training code puts around a model; any number of them, in any order. The network
  * that is averaged over time is the one to use, the student is the second choice. */

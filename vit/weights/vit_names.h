@@ -6,7 +6,7 @@
 #ifndef VIT_NAMES_H
 #define VIT_NAMES_H
 
-#include "vit_parameter.h"
+#include "vit/weights/vit_parameter.h"
 
 /* out: VIT_PARAMETER_NAME bytes; a name that is too long is cut (and so matches nothing). Returns
  * how good a source this is when several tensors have one canonical name: higher wins (a teacher

@@ -1,10 +1,10 @@
-#include "vit_parameter.h"
+#include "vit/weights/vit_parameter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
+#include "common/lc_arena.h"
 
 #define ALIGN_ELEMENTS ((size_t)LC_ARENA_ALIGN / sizeof(float))
 

@@ -5,7 +5,7 @@
 #ifndef VIT_PARAMETER_H
 #define VIT_PARAMETER_H
 
-#include "vit_model.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,10 +1,10 @@
-#include "vit_pickle.h"
+#include "vit/weights/vit_pickle.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
 
 #define MAX_VALUES ((size_t)8 << 20)
 #define MAX_DEPTH 12

@@ -7,7 +7,7 @@
 #ifndef VIT_PICKLE_H
 #define VIT_PICKLE_H
 
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 /* A view of a storage: elements offset + sum of index * stride. */
 struct vit_pickle_tensor {

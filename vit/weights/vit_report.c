@@ -1,12 +1,12 @@
-#include "vit_report.h"
+#include "vit/weights/vit_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_arena.h"
-#include "lc_text.h"
-#include "vit_entries.h"
+#include "common/lc_arena.h"
+#include "common/lc_text.h"
+#include "vit/weights/vit_entries.h"
 
 void vit_report_free(struct vit_report *report) {
   for (size_t i = 0; i < report->n_missing; i++) free(report->missing[i]);

@@ -4,7 +4,7 @@
 #ifndef VIT_REPORT_H
 #define VIT_REPORT_H
 
-#include "vit_model.h"
+#include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
 extern "C" {

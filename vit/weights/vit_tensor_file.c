@@ -1,4 +1,4 @@
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lc_arena.h"
-#include "vit_tensor_pth.h"
+#include "common/lc_arena.h"
+#include "vit/weights/vit_tensor_pth.h"
 
 #define HEADER_LIMIT ((uint64_t)100 << 20)
 /* Deeper than any header (object, tensor, list) and far from jansson's own stack limit of 2048. */

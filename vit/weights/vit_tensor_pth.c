@@ -5,9 +5,9 @@
 #include <sys/mman.h>
 #include <zip.h>
 
-#include "lc_arena.h"
-#include "vit_pickle.h"
-#include "vit_tensor_pth.h"
+#include "common/lc_arena.h"
+#include "vit/weights/vit_pickle.h"
+#include "vit/weights/vit_tensor_pth.h"
 
 #define PICKLE_LIMIT ((zip_uint64_t)256 << 20)
 #define DATA_LIMIT ((size_t)64 << 30)

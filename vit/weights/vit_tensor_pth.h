@@ -2,7 +2,7 @@
 #ifndef VIT_TENSOR_PTH_H
 #define VIT_TENSOR_PTH_H
 
-#include "vit_tensor_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 /* Fills tensors and mapping from the archive at file->path. */
 LC_MUST_CHECK lc_status vit_tensor_pth_open(struct vit_tensor_file *file, struct lc_error *err);

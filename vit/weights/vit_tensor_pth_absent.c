@@ -1,6 +1,6 @@
 /* Stands in for the reader of torch.save's archives in a program that was built without libzip
  * (LUNGCDAM_WITH_PTH=OFF). */
-#include "vit_tensor_pth.h"
+#include "vit/weights/vit_tensor_pth.h"
 
 lc_status vit_tensor_pth_open(struct vit_tensor_file *file, struct lc_error *err) {
   LC_FAIL(

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lc_file.h"
-#include "vit_tensor_file.h"
+#include "common/lc_file.h"
+#include "vit/weights/vit_tensor_file.h"
 
 static json_t *describe(const struct vit_tensor *tensor, size_t begin, size_t end) {
   json_t *shape = json_array();

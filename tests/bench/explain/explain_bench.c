@@ -14,11 +14,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "cdam_estimator.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "vit_bench.h"
-#include "vit_kernels.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "tests/bench/vit_bench.h"
+#include "vit/kernels/vit_kernels.h"
 
 #define SIZE 224
 

@@ -12,13 +12,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "cdam_compactness.h"
-#include "cdam_localisation.h"
-#include "cdam_probe.h"
-#include "cdam_removal.h"
-#include "lc_parallel.h"
-#include "vit_forward.h"
-#include "vit_tensor_file.h"
+#include "cdam/measures/cdam_compactness.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "cdam/measures/cdam_probe.h"
+#include "cdam/measures/cdam_removal.h"
+#include "common/lc_parallel.h"
+#include "vit/pass/vit_forward.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #define STEPS 20  /* of the deletion curve */
 #define GROUPS 16 /* beside Quantus, whose groups have to be equal */

@@ -1,10 +1,10 @@
 /* CDAM in closed form against the full backward pass and against finite differences in double, and
  * what must hold for any model. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "cdam_map.h"
-#include "cdam_oracle.h"
-#include "lc_parallel.h"
+#include "cdam/engine/cdam_map.h"
+#include "common/lc_parallel.h"
+#include "tests/cdam_oracle.h"
 
 struct shape {
   const char *what;

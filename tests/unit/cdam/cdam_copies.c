@@ -1,14 +1,14 @@
 /* Smooth and Integrated CDAM on more tokens than a panel holds and a wide hidden layer: they are
  * means of plain CDAM, drawn noise comes in opposite pairs, and what is kept of a model between
  * calls changes no bit. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "cdam_estimator.h"
-#include "cdam_noise.h"
-#include "cdam_oracle.h"
-#include "lc_parallel.h"
+#include "cdam/engine/cdam_noise.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "common/lc_parallel.h"
+#include "tests/cdam_oracle.h"
 
 enum { ROWS = 14, COLUMNS = 15, PATCHES = ROWS * COLUMNS, DIM = 24, HIDDEN = 300, TARGETS = 4 };
 

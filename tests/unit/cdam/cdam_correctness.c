@@ -1,11 +1,11 @@
 /* Curves, probes and completeness on models that are formulas, by hand; truth against chance. */
 #include <math.h>
 
-#include "cdam_curve.h"
-#include "cdam_formula.h"
-#include "cdam_probe.h"
-#include "lc_random.h"
-#include "lc_test.h"
+#include "cdam/measures/cdam_curve.h"
+#include "cdam/measures/cdam_probe.h"
+#include "common/lc_random.h"
+#include "tests/cdam_formula.h"
+#include "tests/lc_test.h"
 
 static const struct cdam_draws draws = {7, 3};
 static const float weights[4] = {4, 2, 1, -1};

@@ -1,13 +1,13 @@
 /* What must hold for the estimators on any model: completeness, zero targets, same bits for any
  * number of threads and any batch, agreement of methods where they mean the same, and refusals. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "cdam_estimator.h"
-#include "cdam_noise.h"
-#include "cdam_oracle.h"
-#include "lc_parallel.h"
+#include "cdam/engine/cdam_noise.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "common/lc_parallel.h"
+#include "tests/cdam_oracle.h"
 
 enum { ROWS = 3, COLUMNS = 4, PATCH = 8, IMAGES = 3, PIXELS = 3 * ROWS * PATCH * COLUMNS * PATCH };
 

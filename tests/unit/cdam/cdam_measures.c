@@ -1,11 +1,11 @@
 /* Measures that look at maps alone: cases worked out by hand, and perfect against random maps. */
 #include <math.h>
 
-#include "cdam_compactness.h"
-#include "cdam_localisation.h"
-#include "cdam_similarity.h"
-#include "lc_random.h"
-#include "lc_test.h"
+#include "cdam/measures/cdam_compactness.h"
+#include "cdam/measures/cdam_localisation.h"
+#include "cdam/measures/cdam_similarity.h"
+#include "common/lc_random.h"
+#include "tests/lc_test.h"
 
 static void compactness_by_hand(void **state) {
   (void)state;

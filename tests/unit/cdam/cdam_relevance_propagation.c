@@ -1,11 +1,11 @@
 /* Relevance propagation over images whose tokens fill several panels, which other numbers of
  * threads cut differently (vit_workspace.c). */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "cdam_estimator.h"
-#include "cdam_oracle.h"
-#include "lc_parallel.h"
-#include "vit_kernels.h"
+#include "cdam/estimators/cdam_estimator.h"
+#include "common/lc_parallel.h"
+#include "tests/cdam_oracle.h"
+#include "vit/kernels/vit_kernels.h"
 
 enum { SIDE = 15, PATCH = 8, PIXELS = 3 * SIDE * PATCH * SIDE * PATCH, THREADS = 4 };
 

@@ -1,12 +1,12 @@
 /* Figures: window, transparency of zero, signs, one scale, outlines, same bytes, refusals. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "cdam_canvas.h"
-#include "cdam_render.h"
-#include "lc_file.h"
-#include "lc_parallel.h"
+#include "cdam/draw/cdam_canvas.h"
+#include "cdam/draw/cdam_render.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
 
 enum { ROWS = 32, GRID = 4, EDGE = 128 };
 

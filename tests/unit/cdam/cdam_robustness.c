@@ -1,14 +1,14 @@
 /* Robustness on explainers that are formulas, randomised weights, imputation, and contests. */
 #include <math.h>
 
-#include "cdam_contest.h"
-#include "cdam_impute.h"
-#include "cdam_randomise.h"
-#include "cdam_robustness.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "lc_test.h"
-#include "vit_arch.h"
+#include "cdam/measures/cdam_contest.h"
+#include "cdam/measures/cdam_impute.h"
+#include "cdam/measures/cdam_randomise.h"
+#include "cdam/measures/cdam_robustness.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "tests/lc_test.h"
+#include "vit/weights/vit_arch.h"
 
 static const struct cdam_draws draws = {11, 2};
 

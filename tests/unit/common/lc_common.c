@@ -1,14 +1,14 @@
 /* The common room: errors, arenas, random numbers against published vectors, hashing, files. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_arena.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "lc_text.h"
+#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "common/lc_text.h"
 
 static lc_status raises(struct lc_error *err) {
   LC_FAIL(err, LC_ERR_FORMAT, "%s: slice %d", "file.dcm", 12);

@@ -1,7 +1,7 @@
 /* Peers that do not answer as they should: each failure is told apart, and all end in time. The
  * peer is a thread of the test on a free loopback port.
  * needs: net */
-#include "ct_association.h"
+#include "ct_io/net/ct_association.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 /* What the peer does with a connection. */
 enum behaviour {

@@ -1,14 +1,14 @@
 /* Secondary captures from a written source slice: valid, linked to their source, reproducible, and
  * whole or not there. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 
-#include "ct_capture.h"
-#include "ct_write.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_write/ct_capture.h"
+#include "ct_io/dicom_write/ct_write.h"
 
 static char folder[256], source_path[LC_PATH_SIZE];
 static struct ct_slice source_slice;

@@ -1,10 +1,12 @@
 /* Resampling, views, image preparation, points from CSV and slabs, on volumes made here. */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_cube.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 /* A series of n slices 2 mm apart, 20 x 16 pixels of 0.5 mm, first pixel at (-5, -4, 100). */
 struct made {

@@ -1,7 +1,7 @@
 /* Folds: groups stay whole, strata stay even, and the order of the input does not matter. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_fold.h"
+#include "ct_io/nodule/ct_fold.h"
 
 enum { N = 600, FOLDS = 5 };
 

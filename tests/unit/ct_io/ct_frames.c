@@ -1,11 +1,11 @@
 /* Planes in the patient, and multi-frame captures whose frames lie where they say. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_frames.h"
-#include "ct_source_test.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_write/ct_frames.h"
+#include "tests/ct_source_test.h"
 
 static const struct ct_cube cube = {.edge = 32, .spacing_mm = 1, .centre_mm = {-40.5, 12.25, -117}};
 

@@ -1,9 +1,9 @@
 /* What the guard lets through to the parser: sequences kept as UN, nested fragments, future value
  * representations; and what it stops. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_guard.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_read/ct_guard.h"
 
 enum { MAX_BYTES = 1024 };
 

@@ -1,12 +1,15 @@
 /* A slice in High-Throughput JPEG 2000: decoded to the voxels it was made from.
  *
- * tests/unit/htj2k_64.j2c is a 64 x 64 image of 12 bits whose pixel i is i % 997 + 524, compressed
- * reversibly by ojph_compress. */
-#include "lc_test.h"
+ * tests/unit/ct_io/htj2k_64.j2c is a 64 x 64 image of 12 bits whose pixel i is i % 997 + 524,
+ * compressed reversibly by ojph_compress. */
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "ct_io/dicom_read/ct_syntax.h"
+#include "tests/lc_test.h"
 
-#include "ct_volume.h"
-#include "ct_write.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_write/ct_write.h"
 
 enum { SIDE = 64 };
 
@@ -29,8 +32,8 @@ static void encapsulate(const char *from, const char *to) {
   char *slice, *stream;
   size_t size, length;
   assert_ok(lc_file_read(from, 1 << 20, &slice, &size, &test_err));
-  assert_ok(lc_file_read(LC_TEST_SOURCE_DIR "/tests/unit/htj2k_64.j2c", 1 << 20, &stream, &length,
-                         &test_err));
+  assert_ok(lc_file_read(LC_TEST_SOURCE_DIR "/tests/unit/ct_io/htj2k_64.j2c", 1 << 20, &stream,
+                         &length, &test_err));
   FILE *file = fopen(to, "wb");
   assert_non_null(file);
   size_t at = 132, end = size - SIDE * SIDE * 2 - 12;

@@ -1,6 +1,6 @@
 /* When a series seems to lack slices: holes in numbers or places, or a stack that is too short. */
-#include "ct_group.h"
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_group.h"
+#include "tests/lc_test.h"
 
 #define MOST 60
 

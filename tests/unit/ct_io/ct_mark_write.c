@@ -1,8 +1,8 @@
 /* Writing LIDC XML: what was written reads back, in the order and with the namespaces of TCIA. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_mark.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/nodule/ct_mark.h"
 
 static int32_t ring[5][2] = {{10, 9}, {9, 10}, {10, 11}, {11, 10}, {10, 9}};
 static int32_t point[1][2] = {{300, 400}};

@@ -1,10 +1,10 @@
 /* Grouping, consensus and measures on marks made here. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_annotation_set.h"
-#include "ct_volume.h"
+#include "ct_io/ct/ct_volume.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 
 enum { SLICES = 6, MARKS = 8 };
 

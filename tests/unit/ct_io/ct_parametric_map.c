@@ -1,10 +1,10 @@
 /* Parametric maps: valid, the very floats, and each frame where its plane is. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_parametric_map.h"
-#include "ct_source_test.h"
+#include "ct_io/dicom_write/ct_parametric_map.h"
+#include "tests/ct_source_test.h"
 
 enum { EDGE = 28, FRAMES = 3 };
 static float values[FRAMES][EDGE * EDGE];

@@ -2,14 +2,16 @@
  * that read back.
  * needs: phantom
  * slow: 20 */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_decode.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_phantom.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_parallel.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "common/lc_parallel.h"
+#include "ct_io/phantom/ct_phantom.h"
 
 static const struct ct_phantom_options small = {.seed = 7, .matrix = 160, .slice_spacing_mm = 3};
 

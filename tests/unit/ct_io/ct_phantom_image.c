@@ -3,13 +3,14 @@
  * accepts.
  * needs: phantom
  * slow: 20 */
-#include "lc_test.h"
+#include "ct_io/dicom_read/ct_index.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "ct_nodule.h"
-#include "ct_phantom.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/phantom/ct_phantom.h"
 
 /* Two patients: with several nodules each, at a spacing that resolves the smallest. */
 static struct ct_phantom phantoms[2];

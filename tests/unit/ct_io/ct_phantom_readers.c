@@ -2,11 +2,11 @@
  * follow the truth with the stated errors, and one to four readers mark each nodule.
  * needs: phantom
  * slow: 20 */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "phantom/ct_ph_scene.h"
+#include "ct_io/phantom/ct_ph_scene.h"
 
 enum { DRAWS = 150, MOST = DRAWS * CT_PHANTOM_MAX_NODULES };
 

@@ -1,10 +1,10 @@
 /* Presentation states: valid, with lines where the pixels are. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_presentation.h"
-#include "ct_source_test.h"
+#include "ct_io/dicom_write/ct_presentation.h"
+#include "tests/ct_source_test.h"
 
 static const size_t slices[2] = {0, 2};
 

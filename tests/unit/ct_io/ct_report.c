@@ -1,10 +1,10 @@
 /* Measurement reports: valid, reproducible, with the numbers, codes and references given. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_report.h"
-#include "ct_source_test.h"
+#include "ct_io/dicom_write/ct_report.h"
+#include "tests/ct_source_test.h"
 
 static const size_t slices[3] = {0, 1, 2};
 static const struct ct_reference segmentation = {"1.2.840.10008.5.1.4.1.1.66.4", "2.25.4002",

@@ -1,10 +1,10 @@
 /* Segmentations: valid, the very pixels, each frame where its plane is. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <math.h>
 
-#include "ct_segmentation.h"
-#include "ct_source_test.h"
+#include "ct_io/dicom_write/ct_segmentation.h"
+#include "tests/ct_source_test.h"
 
 enum { EDGE = 5 }; /* 25 pixels a frame: frames do not start at whole bytes */
 static const size_t slices[3] = {0, 1, 2};

@@ -1,8 +1,8 @@
 /* What follows from a server's answer and from a status, by the standard's tables.
  * needs: net */
-#include "ct_stow.h"
+#include "ct_io/net/ct_stow.h"
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 static void statuses_have_consequences(void **state) {
   (void)state;

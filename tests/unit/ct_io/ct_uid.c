@@ -1,7 +1,7 @@
 /* Deterministic UIDs: form, uniqueness, agreement with an independent computation. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "ct_uid.h"
+#include "ct_io/ct/ct_uid.h"
 
 /* Computed with Python's hashlib and uuid: SHA-256 of "a\0b\0", first 16 bytes, version 8. */
 static void test_known_number(void **state) {

@@ -1,10 +1,10 @@
 /* CT Image Storage files: valid, the same bytes each time, pixels and geometry as given. */
-#include "ct_dicom_test.h"
+#include "tests/ct_dicom_test.h"
 
 #include <sys/stat.h>
 
-#include "ct_write.h"
-#include "lc_file.h"
+#include "common/lc_file.h"
+#include "ct_io/dicom_write/ct_write.h"
 
 enum { COLUMNS = 6, ROWS = 4, SLICES = 3 };
 

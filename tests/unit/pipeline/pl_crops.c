@@ -1,14 +1,14 @@
 /* Reading nodule crops, turning them into examples, and measuring predictions on them, on a small
  * file made here. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
 #include <math.h>
 
-#include "lc_file.h"
-#include "pl_evaluate.h"
-#include "pl_examples.h"
+#include "common/lc_file.h"
+#include "pipeline/learn/pl_evaluate.h"
+#include "pipeline/learn/pl_examples.h"
 
 enum { N = 6, SIZE = 9 };
 

@@ -1,11 +1,11 @@
 /* What the documentation says of the program is so. */
 #include <dirent.h>
 
-#include "lc_file.h"
-#include "lc_test.h"
-#include "lc_text.h"
-#include "pl_cli.h"
-#include "pl_config.h"
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/config/pl_config.h"
+#include "tests/lc_test.h"
 
 static char *doc(const char *name) {
   char path[512], *text;

@@ -1,6 +1,6 @@
 /* Where the documentation lies: a program of a source tree finds docs/ of that tree. */
-#include "lc_test.h"
-#include "pl_docs.h"
+#include "pipeline/cli/pl_docs.h"
+#include "tests/lc_test.h"
 
 static void finds_docs_of_the_source_tree(void **state) {
   (void)state;

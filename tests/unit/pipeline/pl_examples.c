@@ -1,13 +1,13 @@
 /* Cubes of a data set as examples: the images that `lungcdam run` makes, views and slices by the
  * draw, the folds that the file holds, readers, and ratings that are missing. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_file.h"
-#include "lc_random.h"
-#include "pl_dataset.h"
-#include "pl_examples.h"
+#include "common/lc_file.h"
+#include "common/lc_random.h"
+#include "pipeline/learn/pl_examples.h"
+#include "pipeline/store/pl_dataset.h"
 
 enum { N = 6, EDGE = 8, PIXELS = 20 };
 

@@ -1,9 +1,9 @@
 /* What figures say of a prediction: a probability, a value with its unit, a difference. */
 #include <math.h>
 
-#include "lc_test.h"
-#include "pl_crops.h"
-#include "pl_figure.h"
+#include "pipeline/run/pl_figure.h"
+#include "pipeline/store/pl_crops.h"
+#include "tests/lc_test.h"
 
 static void outputs_have_units(void **state) {
   (void)state;

@@ -1,11 +1,11 @@
-#include "pl_h5.h"
+#include "pipeline/store/pl_h5.h"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
 
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_test.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "tests/lc_test.h"
 
 static char folder[256];
 static float cube[2][8][8][8];

@@ -1,17 +1,17 @@
 /* Judging from a crop file to tables, on a small model: what estimators are known to be, resuming,
  * threads, and wrong settings.
  * needs: phantom */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <hdf5.h>
 #include <hdf5_hl.h>
 #include <math.h>
 
-#include "ct_phantom.h"
-#include "lc_file.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "pl_judge.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/judge/pl_judge.h"
 
 enum { N = 6, SIZE = 24 };
 

@@ -1,12 +1,12 @@
 /* The truth of phantoms: read back at the places of pixels, and held against maps by hand.
  * needs: phantom */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_file.h"
-#include "pl_judge.h"
-#include "pl_truth.h"
+#include "common/lc_file.h"
+#include "pipeline/judge/pl_judge.h"
+#include "pipeline/store/pl_truth.h"
 
 enum { EDGE = 20, SLICES = 3, PIXELS = 8, GRID = 4, PATCHES = GRID * GRID };
 

@@ -1,7 +1,7 @@
-#include "pl_model_file.h"
+#include "pipeline/config/pl_model_file.h"
 
-#include "lc_file.h"
-#include "lc_test.h"
+#include "common/lc_file.h"
+#include "tests/lc_test.h"
 
 static char folder[256];
 

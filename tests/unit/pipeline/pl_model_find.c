@@ -1,10 +1,10 @@
 /* Which weight file a text means. */
-#include "pl_model_find.h"
+#include "pipeline/config/pl_model_find.h"
 
 #include <limits.h>
 
-#include "lc_log.h"
-#include "lc_test.h"
+#include "common/lc_log.h"
+#include "tests/lc_test.h"
 
 #define MODELS LC_TEST_SOURCE_DIR "/configs/models"
 

@@ -1,7 +1,7 @@
 /* The outbox: what is queued stays until it is settled, the same is not queued twice, and waits
  * grow as documented.
  * needs: net */
-#include "pl_outbox_test.h"
+#include "tests/pl_outbox_test.h"
 
 #include <sys/stat.h>
 

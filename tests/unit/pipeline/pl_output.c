@@ -1,11 +1,11 @@
-#include "pl_output.h"
+#include "pipeline/store/pl_output.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 static char folder[256];
 

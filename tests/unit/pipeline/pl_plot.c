@@ -1,14 +1,14 @@
 /* Plots: right sizes and places of what is drawn, same bytes twice, errors.
  * needs: plot */
-#include "pl_plot.h"
+#include "pipeline/report/pl_plot.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lc_file.h"
-#include "lc_test.h"
-#include "pl_plot_paint.h"
+#include "common/lc_file.h"
+#include "pipeline/report/pl_plot_paint.h"
+#include "tests/lc_test.h"
 
 static char folder[256];
 

@@ -4,14 +4,14 @@
 #include <hdf5.h>
 #include <math.h>
 
-#include "ct_phantom.h"
-#include "lc_file.h"
-#include "lc_hash.h"
-#include "lc_parallel.h"
-#include "lc_test.h"
-#include "pl_batch.h"
-#include "pl_store.h"
-#include "pl_truth.h"
+#include "common/lc_file.h"
+#include "common/lc_hash.h"
+#include "common/lc_parallel.h"
+#include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/run/pl_batch.h"
+#include "pipeline/store/pl_store.h"
+#include "pipeline/store/pl_truth.h"
+#include "tests/lc_test.h"
 
 static char folder[256];
 static char input[300], weights[300];

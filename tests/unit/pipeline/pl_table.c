@@ -1,9 +1,9 @@
-#include "pl_table.h"
+#include "pipeline/report/pl_table.h"
 
 #include <math.h>
 
-#include "lc_test.h"
-#include "pl_progress.h"
+#include "pipeline/report/pl_progress.h"
+#include "tests/lc_test.h"
 
 static const struct pl_column columns[] = {
     {"name", "NAME", false}, {"size_mm", "SIZE mm", true}, {"n", "N", true}, {"ok", NULL, false}};

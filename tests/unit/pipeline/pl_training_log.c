@@ -1,14 +1,14 @@
 /* The log of a training: CSV, HDF5 and the picture of how it went.
  * needs: plot */
-#include "pl_training_log.h"
+#include "pipeline/learn/pl_training_log.h"
 
 #include <hdf5.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lc_file.h"
-#include "lc_test.h"
+#include "common/lc_file.h"
+#include "tests/lc_test.h"
 
 #define PER_EPOCH 3
 

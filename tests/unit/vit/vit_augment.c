@@ -1,10 +1,10 @@
 /* Augmentation: exact symmetries, SciPy's resampling, and draws that depend on nothing else. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "reference/training_values.h"
-#include "vit_augment.h"
+#include "tests/reference/training_values.h"
+#include "vit/train/vit_augment.h"
 
 enum { SIZE = 9 };
 

@@ -1,12 +1,12 @@
 /* Every kernel set against the plain one, on sizes that leave remainders, and what the header
  * promises: splitting a product changes no bit, softmax survives large scores, GELU is the exact
  * one. */
-#include "vit_kernels.h"
+#include "vit/kernels/vit_kernels.h"
 
-#include "lc_random.h"
+#include "common/lc_random.h"
 #include <math.h>
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 enum { ROWS = 77, COLUMNS = 112, TERMS = 1937, LD = 128 };
 

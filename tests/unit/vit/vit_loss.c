@@ -1,10 +1,10 @@
 /* Losses against PyTorch's, against values worked by hand, and what masks promise. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "reference/training_values.h"
-#include "vit_loss.h"
+#include "tests/reference/training_values.h"
+#include "vit/train/vit_loss.h"
 
 enum { N = 6, OUTPUTS = 9 };
 

@@ -1,13 +1,13 @@
 /* Measures against scikit-learn and SciPy, against cases worked by hand, and what the bootstrap
  * promises. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "reference/training_values.h"
-#include "vit_metrics.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "tests/reference/training_values.h"
+#include "vit/train/vit_metrics.h"
 
 enum { N = 60 };
 

@@ -1,8 +1,8 @@
 /* Architectures, seeded weights, and files written and read back. */
-#include "lc_file.h"
-#include "vit_parameter.h"
-#include "vit_report.h"
-#include "vit_test.h"
+#include "common/lc_file.h"
+#include "tests/vit_test.h"
+#include "vit/weights/vit_parameter.h"
+#include "vit/weights/vit_report.h"
 
 static char folder[256], path[512];
 

@@ -1,12 +1,12 @@
 /* Optimisers against PyTorch's, and what freezing, clipping and threads promise. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "reference/training_values.h"
-#include "vit_optim.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "tests/reference/training_values.h"
+#include "vit/train/vit_optim.h"
 
 struct small {
   float values[12], gradients[12];

@@ -1,10 +1,10 @@
 /* The optimiser's state on disk: going on from it is the same as never having stopped. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "lc_file.h"
-#include "lc_random.h"
-#include "vit_optim.h"
-#include "vit_tensor_file.h"
+#include "common/lc_file.h"
+#include "common/lc_random.h"
+#include "vit/train/vit_optim.h"
+#include "vit/weights/vit_tensor_file.h"
 
 enum { COUNT = 10, STEPS = 8 };
 

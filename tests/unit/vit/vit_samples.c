@@ -1,8 +1,8 @@
 /* The order of samples and the loading of batches. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
-#include "lc_parallel.h"
-#include "vit_samples.h"
+#include "common/lc_parallel.h"
+#include "vit/train/vit_samples.h"
 
 enum { N = 23, OUTPUTS = 2, IMAGE = 3 * 2 * 2 };
 

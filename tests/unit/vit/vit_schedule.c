@@ -1,10 +1,10 @@
 /* Learning rates against PyTorch's schedulers. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 
-#include "reference/training_values.h"
-#include "vit_schedule.h"
+#include "tests/reference/training_values.h"
+#include "vit/train/vit_schedule.h"
 
 static void cyclic_is_pytorchs(void **state) {
   (void)state;

@@ -1,16 +1,16 @@
 /* Training: it learns, it can be stopped and killed anywhere and goes on to the same bits, and it
  * says what went wrong with which samples. */
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #include <math.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "lc_file.h"
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "vit_checkpoint.h"
-#include "vit_train.h"
+#include "common/lc_file.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "vit/train/vit_checkpoint.h"
+#include "vit/train/vit_train.h"
 
 enum { N = 22, EDGE = 16, OUTPUTS = 3 };
 

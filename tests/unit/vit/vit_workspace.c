@@ -1,6 +1,6 @@
 /* Other patches through one workspace. */
-#include "vit_parameter.h"
-#include "vit_test.h"
+#include "tests/vit_test.h"
+#include "vit/weights/vit_parameter.h"
 
 enum { ROWS = 5, COLUMNS = 9, PATCH = 16, KEPT = 20, PIXELS = 3 * ROWS * PATCH * COLUMNS * PATCH };
 

@@ -1,10 +1,10 @@
 /* The backward pass in double precision against central differences of the forward pass: gradients
  * of parameters, pixels, tokens and attention probabilities, to 1e-6 of the largest of each tensor.
  */
-#include "lc_parallel.h"
-#include "lc_random.h"
-#include "vit_backward.h"
-#include "vit_test.h"
+#include "common/lc_parallel.h"
+#include "common/lc_random.h"
+#include "tests/vit_test.h"
+#include "vit/pass/vit_backward.h"
 
 #define TOLERANCE 1e-6
 #define BATCH 3

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ct_group.h"
+#include "ct_io/ct/ct_series.h"
 
 /* Lungs of an adult are 200 mm high and more. */
 static const double shortest_mm = 100;
