@@ -1,4 +1,4 @@
-/* The 1 mm isotropic cube around a nodule, its mask, and the images a network sees.
+/* The 1 mm isotropic cube around a nodule, and its mask.
  *
  * Sample i of an axis lies at centre + (i - (edge - 1) / 2) mm along the patient's x, y, z (LPS);
  * linear interpolation of HU by ITK. Samples outside the volume are air and are counted.
@@ -31,31 +31,20 @@ void ct_cube_free(struct ct_cube *cube);
 typedef enum ct_view { CT_AXIAL = 0, CT_CORONAL, CT_SAGITTAL, CT_VIEW_COUNT } ct_view;
 const char *ct_view_name(ct_view view); /* "axial", "coronal", "sagittal" */
 
+/* Sample of the cube behind (row, column) of a view: z grows towards the head, rows go down. */
+static inline size_t ct_cube_sample(size_t edge, ct_view view, size_t index, size_t row,
+                                    size_t column) {
+  size_t z = view == CT_AXIAL ? index : edge - 1 - row;
+  size_t y = view == CT_AXIAL ? row : view == CT_CORONAL ? index : column;
+  size_t x = view == CT_SAGITTAL ? index : column;
+  return (z * edge + y) * edge + x;
+}
+
 /* One slice of the cube, [edge, edge] row-major. Axial: rows y, columns x at z = index. Coronal:
  * rows z from head to foot, columns x at y = index. Sagittal: rows z from head to foot, columns y
  * at x = index. Any of hu_out and mask_out may be NULL. */
 void ct_cube_slice(const struct ct_cube *cube, ct_view view, size_t index, float *hu_out,
                    uint8_t *mask_out);
-
-/* How HU become network input. */
-typedef enum ct_zscore { CT_ZSCORE_CUBE = 0, CT_ZSCORE_SLICE, CT_ZSCORE_FIXED } ct_zscore;
-struct ct_preparation {
-  double hu_low, hu_high; /* clamp, -1000 and 400 */
-  ct_zscore zscore;       /* statistics of the clamped cube, of the slice, or the two below */
-  double mean, deviation; /* for CT_ZSCORE_FIXED */
-  size_t height, width;   /* 224 x 224 */
-};
-
-/* Clamp, z-score, enlarge (bilinear, half-pixel centres, edges repeated: torchvision Resize without
- * antialias) and repeat on three channels: image[3, height, width]. A constant input gives zeros.
- */
-LC_MUST_CHECK lc_status ct_cube_image(const struct ct_cube *cube, ct_view view, size_t index,
-                                      const struct ct_preparation *how, float *image,
-                                      struct lc_error *err);
-
-/* The resize alone: [h, w] to [out_h, out_w]. */
-void ct_resize_bilinear(const float *in, size_t h, size_t w, float *out, size_t out_h,
-                        size_t out_w);
 
 #ifdef __cplusplus
 }

@@ -312,3 +312,27 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
   }
   return faulty;
 }
+
+void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone) {
+  size_t kept = 0;
+  for (size_t i = 0; i < list->n_nodules; i++) {
+    if (gone[i])
+      free((void *)list->nodules[i].marks);
+    else
+      list->nodules[kept++] = list->nodules[i];
+  }
+  list->n_nodules = kept;
+}
+
+lc_status ct_nodules_plan(struct ct_cut_plan *plan, const struct ct_nodule_list *list,
+                          const struct ct_series *series, double edge_mm, struct lc_error *err) {
+  double(*centres)[3] = NULL;
+  memset(plan, 0, sizeof *plan);
+  LC_TRY(lc_alloc(&centres, list->n_nodules, sizeof *centres, err));
+  for (size_t i = 0; i < list->n_nodules; i++)
+    memcpy(centres[i], list->nodules[i].centre_mm, sizeof *centres);
+  lc_status status =
+      ct_cut_plan_init(plan, series, list->n_nodules, (const double(*)[3])centres, edge_mm, err);
+  free(centres);
+  return status;
+}

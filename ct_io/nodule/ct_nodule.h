@@ -6,6 +6,7 @@
 #define CT_NODULE_H
 
 #include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_cutter.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/nodule/ct_mark.h"
 
@@ -100,6 +101,13 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
  * its diameter, LUNA16's criterion for a hit), or -1. matches[points->n_nodules]. */
 void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodule_list *points,
                       long *matches);
+
+/* Takes out the nodules whose gone[i] is true; the others keep their order and names. */
+void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone);
+/* Slices for cubes of edge_mm around the nodules' centres. */
+LC_MUST_CHECK lc_status ct_nodules_plan(struct ct_cut_plan *plan, const struct ct_nodule_list *list,
+                                        const struct ct_series *series, double edge_mm,
+                                        struct lc_error *err);
 
 void ct_nodule_list_free(struct ct_nodule_list *list);
 

@@ -201,6 +201,7 @@ static lc_status evaluate(const struct pl_recipe *recipe, const struct arguments
   LC_TRY_GOTO(pl_examples_init(&examples, &crops, recipe, &model.arch, split_of(arguments, recipe),
                                &scale, err),
               done);
+  pl_examples_note_cubes(&examples);
   LC_TRY_GOTO(measure(recipe, arguments, &examples, &model, err), done);
 done:
   pl_examples_free(&examples);

@@ -398,7 +398,8 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
     for (size_t i = 0; i < explain->n_estimators && arguments.maps_out; i++)
       if (strcmp(explain->estimators[i]->name, "input_x_gradient") == 0)
         explain->keep_gradient = true;
-    pl_progress_start(&progress, "explaining", "maps", explain->input.n * explain->n_estimators);
+    pl_progress_start(&progress, "explaining", "maps",
+                      explain->input.n * explain->input.turns * explain->n_estimators);
     status = pl_explain_run(explain, &progress.progress, err);
     pl_progress_end(&progress);
   }

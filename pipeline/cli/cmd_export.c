@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
@@ -216,6 +217,19 @@ static lc_status publish(struct exporting *e, const struct pl_config *config,
   return status;
 }
 
+/* The run named these and went on without them. */
+static lc_status drop_left_out(struct ct_nodule_list *list, const struct pl_stored *stored,
+                               struct lc_error *err) {
+  bool *gone = NULL;
+  LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
+  for (size_t i = 0; i < list->n_nodules; i++)
+    for (size_t k = 0; k < stored->n_left_out; k++)
+      gone[i] |= strcmp(list->nodules[i].id, stored->left_out[k]) == 0;
+  ct_nodule_list_remove(list, gone);
+  free(gone);
+  return LC_OK;
+}
+
 /* The nodules as the run found them: its configuration, and the same annotation. */
 static lc_status with_nodules(struct exporting *e, const char *folder,
                               const struct pl_stored *stored, const struct ct_series *series,
@@ -236,6 +250,7 @@ static lc_status with_nodules(struct exporting *e, const char *folder,
                      "%s: made from another annotation file than the one found now (SHA-256 %.12s, "
                      "expected %.12s); name the right one with --nodules",
                      stored->path, result.nodule_source_sha256, stored->nodule_source_sha256);
+  if (status == LC_OK) status = drop_left_out(&result.nodules, stored, err);
   if (status == LC_OK) status = publish(e, &config, stored, &result, err);
   pl_result_free(&result);
   pl_finder_free(&finder);

@@ -8,6 +8,7 @@
 #include "common/lc_text.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/config/pl_config.h"
 #include "pipeline/learn/pl_prepare.h"
 #include "pipeline/store/pl_crop_set.h"
 #include "pipeline/store/pl_output.h"
@@ -31,8 +32,9 @@ enum {
 struct arguments {
   const char *const *paths;
   size_t n_paths;
-  const char *output, *crops, *nodules, *list;
-  struct pl_preparation how;
+  const char *output, *crops, *nodules, *list, *weights;
+  bool edge_given, spacing_given;
+  struct pl_dataset_rules how;
   enum pl_existing existing;
 };
 
@@ -44,6 +46,11 @@ static const struct argp_option options[] = {
      0},
     {"series-list", KEY_LIST, "FILE", 0, "Only the series in this file, one UID a line", 0},
     {"crops", KEY_CROPS, "FILE", 0, "Start from a two-dimensional crop set instead of DICOM", 0},
+    {"weights", 'w', "MODEL", 0,
+     "Cut cubes as this model's images need them (weight file or name): then 'evaluate', 'judge' "
+     "and "
+     "'explain' give on the data set the numbers that 'run' gives on the series",
+     0},
     {"edge", KEY_EDGE, "N", 0, "Samples along each axis (default 32)", 0},
     {"spacing", KEY_SPACING, "MM", 0, "Distance of samples (default 1)", 0},
     {"level", KEY_LEVEL, "X", 0, "Share of marks that makes the consensus (default 0.5)", 0},
@@ -74,7 +81,7 @@ static long long whole(struct argp_state *state, const char *name, const char *a
 }
 
 static bool parse_rule(int key, const char *arg, struct argp_state *state,
-                       struct pl_preparation *how) {
+                       struct pl_dataset_rules *how) {
   switch (key) {
   case KEY_EDGE:
     how->edge = (size_t)whole(state, "edge", arg, 2, 512);
@@ -110,16 +117,23 @@ static bool parse_rule(int key, const char *arg, struct argp_state *state,
 static void check_complete(struct argp_state *state, const struct arguments *arguments) {
   if (!arguments->output) argp_error(state, "which output? Give -o FILE");
   if (!arguments->crops && arguments->n_paths == 0) argp_error(state, "which folder?");
+  if (arguments->weights && (arguments->edge_given || arguments->spacing_given))
+    argp_error(state, "--weights says edge and spacing of the cubes: give no --edge, --spacing");
   if (arguments->crops && arguments->n_paths)
     argp_error(state, "--crops takes no folders: %s", arguments->paths[0]);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct arguments *arguments = (struct arguments *)state->input;
+  arguments->edge_given |= key == KEY_EDGE;
+  arguments->spacing_given |= key == KEY_SPACING;
   if (parse_rule(key, arg, state, &arguments->how)) return 0;
   switch (key) {
   case 'o':
     arguments->output = arg;
+    return 0;
+  case 'w':
+    arguments->weights = arg;
     return 0;
   case KEY_CROPS:
     arguments->crops = arg;
@@ -162,6 +176,7 @@ static const struct argp argp = {
         "  lungcdam prepare LIDC-IDRI -o lidc.h5\n"
         "  lungcdam prepare LIDC-IDRI -o lidc.h5 --resume\n"
         "  lungcdam prepare CT --nodules annotations.csv --series-list some.txt -o luna.h5\n"
+        "  lungcdam prepare CT -w lidc_axial -o for_lidc_axial.h5\n"
         "  lungcdam prepare --crops lidc_nodule_crops.h5 -o crops.h5",
     .children = children};
 
@@ -192,7 +207,7 @@ static bool is_csv(const char *path) {
 static lc_status from_crops(const struct arguments *arguments, struct lc_error *err) {
   struct pl_dataset dataset;
   char settings[512];
-  const struct pl_preparation *how = &arguments->how;
+  const struct pl_dataset_rules *how = &arguments->how;
   LC_TRY(pl_crop_set_read(&dataset, arguments->crops, how->edge, how->spacing_mm, err));
   lc_status status = pl_dataset_fold(&dataset, how->n_folds, how->fold_seed, err);
   if (status == LC_OK) {
@@ -210,7 +225,7 @@ static lc_status from_crops(const struct arguments *arguments, struct lc_error *
 
 static lc_status from_series(struct arguments *arguments, struct lc_error *err) {
   struct pl_survey survey;
-  struct pl_prepared done;
+  struct pl_prepare_counts done;
   char *text = NULL;
   const char **uids = NULL;
   size_t n_uids = 0;
@@ -242,6 +257,18 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
   return status;
 }
 
+/* The cubes that `lungcdam run` cuts for the model. */
+static lc_status cut_as_run(struct arguments *arguments, struct lc_error *err) {
+  const struct pl_overrides overrides = {.weights = arguments->weights};
+  struct pl_config config;
+  if (!arguments->weights) return LC_OK;
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  arguments->how.edge = (size_t)config.cube_edge;
+  arguments->how.spacing_mm = config.cube_spacing_mm;
+  pl_config_free(&config);
+  return LC_OK;
+}
+
 /* The folder the data set goes to: made when needed, checked, and rid of what killed runs left. */
 static lc_status open_place(struct pl_output *place, const char *path, struct lc_error *err) {
   char folder[LC_PATH_SIZE];
@@ -261,6 +288,7 @@ lc_status cmd_prepare(int argc, char **argv, struct lc_error *err) {
                                         .fold_seed = 1}};
   struct pl_output place;
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(cut_as_run(&arguments, err));
   if (arguments.existing == PL_EXISTING_REFUSE && lc_file_exists(arguments.output))
     LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite starts again, --resume goes on",
             arguments.output);

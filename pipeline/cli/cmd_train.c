@@ -93,7 +93,7 @@ static lc_status train(const struct pl_recipe *recipe, const struct arguments *a
     return print_text(&text, err);
   }
   struct pl_evaluation evaluation;
-  LC_TRY(pl_recipe_check_run(recipe, err));
+  LC_TRY(pl_recipe_check_training(recipe, err));
   if (arguments->all_folds) {
     lc_status status = pl_folds_run(recipe, arguments->existing, &text, err);
     if (status == LC_OK) return print_text(&text, err);

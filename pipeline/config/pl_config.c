@@ -7,7 +7,7 @@
 
 #include "cdam/draw/cdam_render.h"
 #include "common/lc_file.h"
-#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_prepared.h"
 
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
@@ -73,6 +73,8 @@ static const struct pl_key keys[] = {
      "Columns of the network's image; 0: as the model says."},
     {"preprocess.views", PL_LIST, AT(preprocess_views), "[axial, coronal, sagittal]", 0, 0,
      view_words, KEPT, "Central slices of the cube that the network sees."},
+    {"preprocess.symmetries", PL_BOOL, AT(preprocess_symmetries), "false", 0, 0, NULL, KEPT,
+     "Predictions and maps are means over the eight rotations and flips of each slice."},
 
     {"explain.targets", PL_LIST, AT(explain_targets), "[all]", 0, 0, NULL, KEPT,
      "Outputs that are explained: 'all', names, indices, or differences as 'a-b'."},

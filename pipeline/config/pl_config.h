@@ -40,6 +40,7 @@ struct pl_config {
   double preprocess_mean, preprocess_deviation;
   long long preprocess_height, preprocess_width; /* 0: the model's */
   struct pl_list preprocess_views;
+  bool preprocess_symmetries;
 
   struct pl_list explain_targets; /* "all" or names */
 

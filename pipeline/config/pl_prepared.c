@@ -40,6 +40,9 @@ lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const 
   lc_status status = LC_OK;
   for (size_t i = 0; i < file.n_metadata && status == LC_OK; i++) {
     const char *key = file.metadata[2 * i], *value = file.metadata[2 * i + 1];
+    /* Test symmetries are said once, in the recipe. */
+    if (strcmp(prefix, "run.") == 0 && strcmp(key, "recipe.test.symmetries") == 0)
+      status = pl_schema_set(schema, object, path, "preprocess.symmetries", value, err);
     if (strncmp(key, prefix, length) != 0) continue;
     if (!is_listed(recipe_keys, key + length) && !is_listed(cube_keys, key + length) &&
         !is_in_group(run_groups, key + length))
@@ -88,13 +91,13 @@ static void add_views(struct pl_prepared *prepared, const struct pl_recipe *reci
     add(prepared, "run.", "preprocess.views", "[axial]");
   else
     add_as(prepared, recipe, "data.views", "preprocess.views");
-  if (axial && recipe->data_images == PL_IMAGES_CROP) return;
+  if (axial && recipe->data_images == CT_IMAGES_CROP) return;
   for (size_t i = 0; cube_keys[i]; i++) add_as(prepared, recipe, cube_keys[i], NULL);
 }
 
 lc_status pl_prepared_describe(struct pl_prepared *prepared, const struct pl_recipe *recipe,
                                size_t edge, double spacing_mm, struct lc_error *err) {
-  bool cube = recipe->data_images == PL_IMAGES_CUBE;
+  bool cube = recipe->data_images == CT_IMAGES_CUBE;
   memset(prepared, 0, sizeof *prepared);
   for (size_t i = cube ? 1 : 0; recipe_keys[i]; i++) add_as(prepared, recipe, recipe_keys[i], NULL);
   if (cube) {

@@ -8,6 +8,7 @@
 #ifndef PL_PREPARED_H
 #define PL_PREPARED_H
 
+#include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_recipe.h"
 
 /* Overrides the keys of `object` that the weight file gives under the prefix ("run." or "recipe.").

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "common/lc_text.h"
-#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_prepared.h"
 
 static const char *const zscore_words[] = {
-    [PL_ZSCORE_SLICE] = "slice", [PL_ZSCORE_FIXED] = "fixed", [PL_ZSCORE_CUBE] = "cube", NULL};
+    [CT_ZSCORE_CUBE] = "cube", [CT_ZSCORE_SLICE] = "slice", [CT_ZSCORE_FIXED] = "fixed", NULL};
 static const char *const image_words[] = {
-    [PL_IMAGES_CROP] = "crop", [PL_IMAGES_CUBE] = "cube", NULL};
+    [CT_IMAGES_CROP] = "crop", [CT_IMAGES_CUBE] = "cube", NULL};
 static const char *const view_words[] = {"axial", "coronal", "sagittal", NULL};
 static const char *const split_words[] = {[PL_SPLIT_FILE] = "file",
                                           [PL_SPLIT_PATIENT] = "patient",
@@ -225,8 +225,18 @@ static lc_status set_pair(struct pl_recipe *recipe, const char *pair, struct lc_
   return pl_schema_set(&pl_recipe_schema, recipe, origin, key, equals + 1, err);
 }
 
-/* Images made as `run` makes them are only turned and mirrored. */
 static lc_status check_images(const struct pl_recipe *r, struct lc_error *err) {
+  if (r->data_views.n == 0) LC_FAIL(err, LC_ERR_CONFIG, "data.views is empty");
+  for (size_t i = 0; i < r->data_views.n; i++)
+    for (size_t j = 0; j < i; j++)
+      if (strcmp(r->data_views.items[i], r->data_views.items[j]) == 0)
+        LC_FAIL(err, LC_ERR_CONFIG, "data.views names %s twice", r->data_views.items[i]);
+  if (r->data_images == CT_IMAGES_CROP && r->data_zscore == CT_ZSCORE_CUBE)
+    LC_FAIL(err, LC_ERR_CONFIG, "data.zscore is cube, expected data.images: cube with it");
+  return LC_OK;
+}
+
+lc_status pl_recipe_check_training(const struct pl_recipe *r, struct lc_error *err) {
   const struct {
     const char *key;
     double value;
@@ -236,17 +246,8 @@ static lc_status check_images(const struct pl_recipe *r, struct lc_error *err) {
                 {"augment.offset_hu", r->augment_offset_hu},
                 {"augment.gain", r->augment_gain},
                 {"augment.noise_hu", r->augment_noise_hu}};
-  if (r->data_views.n == 0) LC_FAIL(err, LC_ERR_CONFIG, "data.views is empty");
-  for (size_t i = 0; i < r->data_views.n; i++)
-    for (size_t j = 0; j < i; j++)
-      if (strcmp(r->data_views.items[i], r->data_views.items[j]) == 0)
-        LC_FAIL(err, LC_ERR_CONFIG, "data.views names %s twice", r->data_views.items[i]);
-  if (r->data_images == PL_IMAGES_CROP) {
-    if (r->data_zscore == PL_ZSCORE_CUBE)
-      LC_FAIL(err, LC_ERR_CONFIG, "data.zscore is cube, expected data.images: cube with it");
-    return LC_OK;
-  }
-  for (size_t i = 0; i < sizeof varied / sizeof *varied; i++)
+  LC_TRY(pl_recipe_check_run(r, err));
+  for (size_t i = 0; r->data_images == CT_IMAGES_CUBE && i < sizeof varied / sizeof *varied; i++)
     if (varied[i].value != 0)
       LC_FAIL(err, LC_ERR_CONFIG, "%s is %g, expected 0 with data.images: cube", varied[i].key,
               varied[i].value);
@@ -384,14 +385,14 @@ void pl_recipe_schedule(const struct pl_recipe *r, uint64_t steps_per_epoch,
                             .steps_down = steps_of(r->schedule_down_epochs, steps_per_epoch)};
 }
 
-void pl_recipe_augment(const struct pl_recipe *r, struct vit_augment *augment) {
-  *augment = (struct vit_augment){.quarter_turns = r->augment_quarter_turns,
-                                  .flips = r->augment_flips,
-                                  .rotation_deg = r->augment_rotation_deg,
-                                  .shift_px = r->augment_shift_px,
-                                  .scale = r->augment_scale,
-                                  .offset_hu = r->augment_offset_hu,
-                                  .gain = r->augment_gain,
-                                  .gain_centre_hu = -1000,
-                                  .noise_hu = r->augment_noise_hu};
+void pl_recipe_augment(const struct pl_recipe *r, struct ct_augment *augment) {
+  *augment = (struct ct_augment){.quarter_turns = r->augment_quarter_turns,
+                                 .flips = r->augment_flips,
+                                 .rotation_deg = r->augment_rotation_deg,
+                                 .shift_px = r->augment_shift_px,
+                                 .scale = r->augment_scale,
+                                 .offset_hu = r->augment_offset_hu,
+                                 .gain = r->augment_gain,
+                                 .gain_centre_hu = -1000,
+                                 .noise_hu = r->augment_noise_hu};
 }

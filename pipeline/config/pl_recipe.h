@@ -5,18 +5,13 @@
 #ifndef PL_RECIPE_H
 #define PL_RECIPE_H
 
+#include "ct_io/ct/ct_augment.h"
 #include "pipeline/config/pl_schema.h"
-#include "vit/train/vit_augment.h"
 #include "vit/train/vit_loss.h"
 #include "vit/train/vit_optim.h"
 #include "vit/train/vit_schedule.h"
 #include "vit/weights/vit_arch.h"
 
-/* Whose mean and deviation normalise an image. */
-enum pl_zscore { PL_ZSCORE_SLICE = 0, PL_ZSCORE_FIXED, PL_ZSCORE_CUBE };
-/* How an image is made: one interpolation from the slice with the augmentation in it, then clamped
- * and normalised; or as `lungcdam run` makes it (ct_cube_image), then turned and mirrored. */
-enum pl_images { PL_IMAGES_CROP = 0, PL_IMAGES_CUBE };
 /* Which weights a finished run keeps. */
 enum pl_kept { PL_KEPT_LAST = 0, PL_KEPT_BEST };
 /* Where splits come from: the file, folds by pl_crops_fold, or the folds that a data set holds. */
@@ -42,9 +37,9 @@ struct pl_recipe {
   double data_spacing_mm, data_hu_low, data_hu_high, data_mean, data_deviation;
   long long data_pixels, data_folds, data_fold, data_fold_seed;
   int data_split;
-  int data_zscore;
+  int data_zscore; /* enum ct_zscore */
   bool data_repeat_edge;
-  int data_images;
+  int data_images; /* enum ct_images */
   struct pl_list data_views;
   long long data_min_readers;
 
@@ -104,6 +99,9 @@ LC_MUST_CHECK lc_status pl_recipe_make(struct pl_recipe *recipe,
 void pl_recipe_free(struct pl_recipe *recipe);
 /* What a run needs beyond a valid recipe: the data. */
 LC_MUST_CHECK lc_status pl_recipe_check_run(const struct pl_recipe *recipe, struct lc_error *err);
+/* And what a training needs: images of whole slices are only turned and flipped. */
+LC_MUST_CHECK lc_status pl_recipe_check_training(const struct pl_recipe *recipe,
+                                                 struct lc_error *err);
 
 /* The model's shape, with one head a task of weight above 0 (malignancy first). */
 LC_MUST_CHECK lc_status pl_recipe_arch(const struct pl_recipe *recipe, struct vit_arch *arch,
@@ -112,7 +110,7 @@ void pl_recipe_optim(const struct pl_recipe *recipe, struct vit_optim_settings *
 /* Epochs become steps; total_steps is left to the training. */
 void pl_recipe_schedule(const struct pl_recipe *recipe, uint64_t steps_per_epoch,
                         struct vit_schedule *schedule);
-void pl_recipe_augment(const struct pl_recipe *recipe, struct vit_augment *augment);
+void pl_recipe_augment(const struct pl_recipe *recipe, struct ct_augment *augment);
 /* The eight factors of the biomarkers' losses; ones where the recipe gives none. */
 LC_MUST_CHECK lc_status pl_recipe_biomarker_weights(const struct pl_recipe *recipe,
                                                     float weights[8], struct lc_error *err);

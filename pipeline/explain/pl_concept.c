@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "pipeline/config/pl_preparation.h"
 #include "pipeline/learn/pl_examples.h"
 #include "vit/pass/vit_forward.h"
 
@@ -73,45 +74,89 @@ static lc_status check_members(const char *list, const struct pl_examples *examp
   return LC_OK;
 }
 
+/* The mean over nodules. */
 struct mean {
-  double *sum; /* [dim] */
+  double *sum;   /* [dim] of the nodules' mean embeddings */
+  float *logits; /* [n, outputs] of the nodules; or NULL */
   size_t n;
   struct lc_text members;
 };
+
+/* What one nodule's images are, in the order of pl_predict, and room for one of them. */
+struct viewing {
+  const struct vit_model *model;
+  const struct pl_examples *examples;
+  struct vit_workspace workspace;
+  float *image;
+  double *embedding, *logits; /* [dim], [outputs]: means over the images */
+};
+
+static lc_status view_nodule(struct viewing *v, size_t example, struct lc_error *err) {
+  const struct pl_examples *examples = v->examples;
+  struct ct_preparation how;
+  size_t dim = v->model->arch.embed_dim, outputs = examples->outputs;
+  pl_recipe_preparation(examples->recipe, &how);
+  size_t turns = ct_preparation_turns(&how), images = turns * pl_examples_places(examples);
+  memset(v->embedding, 0, dim * sizeof *v->embedding);
+  memset(v->logits, 0, outputs * sizeof *v->logits);
+  for (size_t k = 0; k < images; k++) {
+    struct ct_augment_draw draw;
+    struct vit_trace trace;
+    ct_augment_symmetry((unsigned)(k % turns), &draw);
+    LC_TRY(pl_examples_image(examples, example, pl_examples_place(examples, k / turns), &draw,
+                             v->image, err));
+    LC_TRY(vit_forward(&v->workspace, v->image, 1, &trace, err));
+    for (size_t i = 0; i < dim; i++)
+      v->embedding[i] += (double)trace.cls_embedding[i] / (double)images;
+    for (size_t i = 0; i < outputs; i++) v->logits[i] += (double)trace.logits[i] / (double)images;
+  }
+  return LC_OK;
+}
+
+static lc_status add_member(struct mean *mean, const struct viewing *v, const char *name,
+                            struct lc_error *err) {
+  size_t dim = v->model->arch.embed_dim, outputs = v->examples->outputs;
+  float *grown = realloc(mean->logits, (mean->n + 1) * (outputs + 1) * sizeof *grown);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu members", mean->n + 1);
+  mean->logits = grown;
+  for (size_t k = 0; k < dim; k++) mean->sum[k] += v->embedding[k];
+  for (size_t k = 0; k < outputs; k++) grown[mean->n * outputs + k] = (float)v->logits[k];
+  lc_text_add(&mean->members, "%s%s", mean->n ? "," : "", name);
+  mean->n++;
+  return LC_OK;
+}
 
 /* One image at a time through the model: a concept is made once. */
 static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
                          const char *text, const char *members, struct mean *mean,
                          struct lc_error *err) {
   struct rule rule = {0};
-  struct vit_workspace workspace;
   const struct vit_request request = {0};
-  struct vit_augment_draw draw;
+  struct viewing v = {.model = model, .examples = examples};
   size_t pixels = (size_t)examples->recipe->data_pixels, dim = model->arch.embed_dim;
-  float *image = NULL;
+  lc_status status = LC_OK;
   LC_TRY(members ? check_members(members, examples, err) : parse_rule(text, &rule, err));
   LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
-  LC_TRY(vit_workspace_init(&workspace, model, 1, pixels, pixels, &request, err));
-  vit_augment_symmetry(0, &draw);
-  lc_status status = lc_alloc(&image, VIT_CHANNELS * pixels * pixels, sizeof *image, err);
-  for (size_t i = 0; i < examples->n && status == LC_OK; i++) {
+  LC_TRY_GOTO(lc_alloc(&v.embedding, dim, sizeof *v.embedding, err), done);
+  LC_TRY_GOTO(lc_alloc(&v.logits, examples->outputs + 1, sizeof *v.logits, err), done);
+  LC_TRY_GOTO(lc_alloc(&v.image, VIT_CHANNELS * pixels * pixels, sizeof *v.image, err), done);
+  LC_TRY_GOTO(vit_workspace_init(&v.workspace, model, 1, pixels, pixels, &request, err), done);
+  for (size_t i = 0; i < examples->n; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
-    struct vit_trace trace;
     char name[128];
     name_of(crop, name);
     if (members ? !listed(members, name) : !satisfies(&rule, crop)) continue;
-    status = pl_examples_image(examples, i, &draw, image, err);
-    if (status == LC_OK) status = vit_forward(&workspace, image, 1, &trace, err);
-    for (size_t k = 0; k < dim && status == LC_OK; k++)
-      mean->sum[k] += (double)trace.cls_embedding[k];
-    lc_text_add(&mean->members, "%s%s", mean->n ? "," : "", name);
-    mean->n++;
+    LC_TRY_GOTO(view_nodule(&v, i, err), done);
+    LC_TRY_GOTO(add_member(mean, &v, name, err), done);
   }
-  vit_workspace_free(&workspace);
-  free(image);
-  if (status == LC_OK && mean->n == 0)
-    LC_FAIL(err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it", text,
-            examples->n);
+  if (mean->n == 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it",
+                 text, examples->n);
+done:
+  vit_workspace_free(&v.workspace);
+  free(v.image);
+  free(v.embedding);
+  free(v.logits);
   return status;
 }
 
@@ -124,9 +169,16 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
   for (size_t k = 0; k < dim; k++)
     vector[k] = (float)(of->sum[k] / (double)of->n -
                         (against->n ? against->sum[k] / (double)against->n : 0));
-  char name[] = "concept_vector";
-  const struct vit_tensor tensor = {
-      .name = name, .dtype = VIT_F32, .rank = 1, .shape = {dim}, .count = dim, .data = vector};
+  size_t outputs = vit_arch_outputs(&model->arch);
+  char name[] = "concept_vector", logits[] = "member_logits";
+  const struct vit_tensor tensors[] = {
+      {.name = name, .dtype = VIT_F32, .rank = 1, .shape = {dim}, .count = dim, .data = vector},
+      {.name = logits,
+       .dtype = VIT_F32,
+       .rank = 2,
+       .shape = {of->n, outputs},
+       .count = of->n * outputs,
+       .data = of->logits}};
   const char *const metadata[] = {"name",
                                   request->name,
                                   "rule",
@@ -142,7 +194,7 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
                                   "notice",
                                   model->trained ? "research use only"
                                                  : "UNTRAINED WEIGHTS, research use only"};
-  lc_status status = vit_tensor_file_write(path, &tensor, 1, metadata,
+  lc_status status = vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata,
                                            sizeof metadata / sizeof *metadata / 2, err);
   free(vector);
   return status;
@@ -155,12 +207,13 @@ lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_over
   struct pl_crops crops = {0};
   struct pl_examples examples = {0};
   struct mean of = {0}, other = {0};
+  const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(vit_model_hash(model, err));
   LC_TRY(pl_recipe_make(&recipe, overrides, err));
   lc_status status = pl_recipe_crops(&recipe, &crops, err);
   if (status == LC_OK)
     status = pl_examples_init(&examples, &crops, &recipe, &model->arch,
-                              request->split ? request->split : recipe.data_train, NULL, err);
+                              request->split ? request->split : recipe.data_train, &scale, err);
   if (status == LC_OK)
     status = average(model, &examples, request->rule, request->members, &of, err);
   if (status == LC_OK && request->against)
@@ -170,6 +223,8 @@ lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_over
   *against = other.n;
   free(of.sum);
   free(other.sum);
+  free(of.logits);
+  free(other.logits);
   lc_text_free(&of.members);
   lc_text_free(&other.members);
   pl_examples_free(&examples);

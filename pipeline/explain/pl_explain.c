@@ -36,6 +36,7 @@ static lc_status read_images(struct pl_explain *explain, const struct vit_tensor
             file->path, tensor->shape[0], tensor->shape[1], tensor->shape[2], tensor->shape[3],
             patch);
   input->n = tensor->shape[0];
+  input->turns = 1;
   input->height = tensor->shape[2];
   input->width = tensor->shape[3];
   LC_TRY(lc_alloc(&input->names, input->n, sizeof *input->names, err));
@@ -193,32 +194,97 @@ static void effective_settings(struct pl_explain *explain, size_t index) {
   }
 }
 
-/* Maps of one batch to their place among all. */
-static lc_status keep(struct pl_explain *explain, size_t index, size_t first,
-                      const struct cdam_maps *maps, struct lc_error *err) {
-  struct cdam_maps *all = &explain->maps[index];
-  if (!all->scores)
-    LC_TRY(cdam_maps_init(all, explain->input.n, maps->targets, maps->grid_height, maps->grid_width,
-                          err));
-  size_t size = maps->targets * maps->grid_height * maps->grid_width;
-  memcpy(all->scores + first * size, maps->scores, maps->images * size * sizeof(float));
+lc_status pl_explain_grow(struct pl_explain_input *input, size_t more, struct lc_error *err) {
+  size_t size = VIT_CHANNELS * input->height * input->width, n = input->n + more;
+  float *images = realloc(input->images, n * input->turns * size * sizeof *images);
+  if (images) input->images = images;
+  char(*names)[128] = realloc(input->names, n * sizeof *names);
+  if (names) input->names = names;
+  if (!images || !names) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu images", n);
+  memset(input->names + input->n, 0, more * sizeof *names); /* they go to files whole */
   return LC_OK;
 }
 
+lc_status pl_explain_make(struct pl_explain_input *input, size_t index,
+                          const struct ct_preparation *how, const struct ct_image_source *source,
+                          struct ct_image_place place, struct lc_error *err) {
+  size_t size = VIT_CHANNELS * input->height * input->width;
+  for (size_t turn = 0; turn < input->turns; turn++) {
+    struct ct_augment_draw draw;
+    ct_augment_symmetry((unsigned)turn, &draw);
+    LC_TRY(ct_image_make(how, source, place, &draw,
+                         input->images + (index * input->turns + turn) * size, err));
+  }
+  return LC_OK;
+}
+
+/* Planes [count, edge, edge] of one turned image to the mean over the turns; upright ones alone are
+ * copied. */
+static void fold(const struct pl_explain_input *input, size_t turn, const float *planes,
+                 size_t count, size_t height, size_t width, float *out) {
+  size_t area = height * width;
+  if (input->turns == 1) {
+    memcpy(out, planes, count * area * sizeof *out);
+    return;
+  }
+  for (size_t i = 0; i < count; i++)
+    ct_image_add_turned_back((unsigned)turn, planes + i * area, height, 1.0F / (float)input->turns,
+                             out + i * area);
+}
+
+/* Maps of network images first, first + 1, ... to their place among all. */
+static lc_status keep(struct pl_explain *explain, size_t index, size_t first,
+                      const struct cdam_maps *maps, struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  struct cdam_maps *all = &explain->maps[index];
+  if (!all->scores)
+    LC_TRY(cdam_maps_init(all, input->n, maps->targets, maps->grid_height, maps->grid_width, err));
+  for (size_t i = 0; i < maps->images; i++)
+    fold(input, (first + i) % input->turns, cdam_maps_get(maps, i, 0), maps->targets,
+         maps->grid_height, maps->grid_width, cdam_maps_get(all, (first + i) / input->turns, 0));
+  return LC_OK;
+}
+
+/* The gradient of all pixels is large: one network image at a time. */
+static lc_status keep_gradient(struct pl_explain *explain, const struct cdam_task *batch,
+                               size_t first, size_t n, struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  size_t size = VIT_CHANNELS * input->height * input->width, one = batch->n_targets * size;
+  float *gradient = NULL;
+  LC_TRY(lc_alloc(&gradient, n * one, sizeof *gradient, err));
+  lc_status status = cdam_pixel_gradient(batch, gradient, err);
+  for (size_t i = 0; status == LC_OK && i < n; i++)
+    fold(input, (first + i) % input->turns, gradient + i * one, batch->n_targets * VIT_CHANNELS,
+         input->height, input->width, explain->pixel_gradient + (first + i) / input->turns * one);
+  free(gradient);
+  return status;
+}
+
+/* What all batches add to: [n, outputs] and [n, dim]. */
+struct sums {
+  double *logits, *cls_embedding;
+};
+
+/* Network images [first, first + n). */
 static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *workspace,
-                           size_t first, size_t n, struct lc_progress *progress,
+                           struct sums *sums, size_t first, size_t n, struct lc_progress *progress,
                            struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   size_t size = VIT_CHANNELS * input->height * input->width, dim = explain->model.arch.embed_dim;
+  size_t outputs = explain->n_outputs, turns = input->turns;
   struct vit_trace trace;
   const float *images = input->images + first * size;
   LC_TRY(vit_forward(workspace, images, n, &trace, err));
   explain->grid_height = trace.grid_height;
   explain->grid_width = trace.grid_width;
-  if (explain->n_outputs)
-    memcpy(explain->logits + first * explain->n_outputs, trace.logits,
-           n * explain->n_outputs * sizeof(float));
-  memcpy(explain->cls_embedding + first * dim, trace.cls_embedding, n * dim * sizeof(float));
+  for (size_t i = 0; i < n; i++) {
+    size_t image = (first + i) / turns;
+    for (size_t k = 0; k < outputs; k++)
+      sums->logits[image * outputs + k] += (double)trace.logits[i * outputs + k] / (double)turns;
+    for (size_t k = 0; k < dim; k++)
+      sums->cls_embedding[image * dim + k] +=
+          (double)trace.cls_embedding[i * dim + k] / (double)turns;
+  }
   struct cdam_task task = {.model = &explain->model,
                            .images = images,
                            .height = input->height,
@@ -237,8 +303,7 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
     LC_TRY(status);
     lc_progress_step(progress, n);
   }
-  if (!explain->pixel_gradient) return LC_OK;
-  return cdam_pixel_gradient(&task, explain->pixel_gradient + first * task.n_targets * size, err);
+  return explain->pixel_gradient ? keep_gradient(explain, &task, first, n, err) : LC_OK;
 }
 
 static bool many_passes(const struct pl_explain *explain) {
@@ -247,11 +312,40 @@ static bool many_passes(const struct pl_explain *explain) {
   return false;
 }
 
+static lc_status run_batches(struct pl_explain *explain, const struct vit_request *request,
+                             struct lc_progress *progress, struct lc_error *err) {
+  const struct pl_explain_input *input = &explain->input;
+  size_t all = input->n * input->turns, logits = input->n * explain->n_outputs;
+  size_t embedding = input->n * explain->model.arch.embed_dim;
+  struct vit_workspace workspace = {0};
+  struct sums sums = {0};
+  lc_status status = LC_OK;
+  /* The attention of all blocks is large, and many passes an image are slow to be stopped: then one
+   * image at a time. */
+  size_t batch = request->all_attention || many_passes(explain) ? 1 : BATCH;
+  if (batch > all) batch = all;
+  LC_TRY_GOTO(lc_alloc(&sums.logits, logits + 1, sizeof(double), err), done);
+  LC_TRY_GOTO(lc_alloc(&sums.cls_embedding, embedding, sizeof(double), err), done);
+  LC_TRY_GOTO(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
+                                 request, err),
+              done);
+  for (size_t first = 0; first < all; first += batch)
+    LC_TRY_GOTO(run_batch(explain, &workspace, &sums, first,
+                          all - first < batch ? all - first : batch, progress, err),
+                done);
+  for (size_t k = 0; k < logits; k++) explain->logits[k] = (float)sums.logits[k];
+  for (size_t k = 0; k < embedding; k++) explain->cls_embedding[k] = (float)sums.cls_embedding[k];
+done:
+  vit_workspace_free(&workspace);
+  free(sums.logits);
+  free(sums.cls_embedding);
+  return status;
+}
+
 lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,
                          struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   struct vit_request request = {0};
-  struct vit_workspace workspace;
   explain->n_outputs = vit_arch_outputs(&explain->model.arch);
   for (size_t i = 0; i < explain->n_estimators; i++) {
     cdam_estimator_request(explain->estimators[i], &request);
@@ -265,18 +359,7 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
     LC_TRY(lc_alloc(&explain->pixel_gradient,
                     input->n * explain->n_targets * VIT_CHANNELS * input->height * input->width,
                     sizeof(float), err));
-  /* The attention of all blocks is large, and many passes an image are slow to be stopped: then one
-   * image at a time. */
-  size_t batch = request.all_attention || many_passes(explain) ? 1 : BATCH;
-  if (batch > input->n) batch = input->n;
-  LC_TRY(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
-                            &request, err));
-  lc_status status = LC_OK;
-  for (size_t first = 0; first < input->n && status == LC_OK; first += batch)
-    status = run_batch(explain, &workspace, first,
-                       input->n - first < batch ? input->n - first : batch, progress, err);
-  vit_workspace_free(&workspace);
-  return status;
+  return run_batches(explain, &request, progress, err);
 }
 
 lc_status pl_explain_new(struct pl_explain **explain, struct lc_error *err) {

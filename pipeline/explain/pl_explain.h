@@ -9,6 +9,7 @@
 #include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_image.h"
 
 #define PL_EXPLAIN_MOST 32 /* estimators of one job */
 
@@ -21,7 +22,8 @@ struct pl_explain_settings {
 /* Images that go through a model, and where they came from. */
 struct pl_explain_input {
   size_t n, height, width;
-  float *images;                          /* [n, 3, height, width] */
+  size_t turns;                           /* 1, or CT_SYMMETRIES: results are means over them */
+  float *images;                          /* [n, turn, 3, height, width]; the first is upright */
   char (*names)[128];                     /* [n] */
   float *concept_vector;                  /* [dim], or NULL */
   char concept_name[VIT_NAME_SIZE];       /* "": "concept" */
@@ -41,7 +43,7 @@ struct pl_explain {
   struct pl_explain_input input;
 
   size_t n_outputs, grid_height, grid_width;
-  float *logits, *cls_embedding;                   /* [n, outputs], [n, dim] */
+  float *logits, *cls_embedding;                   /* [n, outputs], [n, dim]; over the turns */
   struct cdam_maps maps[PL_EXPLAIN_MOST];          /* of all images */
   bool keep_gradient;                              /* wanted: pixel_gradient */
   float *pixel_gradient;                           /* [n, targets, 3, height, width], or NULL */
@@ -54,6 +56,14 @@ struct pl_explain {
  * model is loaded: shapes are held against it. */
 LC_MUST_CHECK lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
                                                 struct lc_error *err);
+/* Makes room for `more` images, whose names are zeros. height, width and turns are set. */
+LC_MUST_CHECK lc_status pl_explain_grow(struct pl_explain_input *input, size_t more,
+                                        struct lc_error *err);
+/* Makes image `index` of a nodule in all its turns. */
+LC_MUST_CHECK lc_status pl_explain_make(struct pl_explain_input *input, size_t index,
+                                        const struct ct_preparation *how,
+                                        const struct ct_image_source *source,
+                                        struct ct_image_place place, struct lc_error *err);
 /* Comma-separated lists; "all" for every estimator or every output. */
 LC_MUST_CHECK lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators,
                                           const char *targets, struct lc_error *err);

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "pipeline/config/pl_preparation.h"
 #include "pipeline/explain/pl_explain_crops.h"
 #include "pipeline/learn/pl_examples.h"
 
@@ -15,17 +15,22 @@ static lc_status fill(struct pl_explain *explain, const struct pl_examples *exam
             pixels, explain->model.arch.patch_size);
   if (first >= examples->n)
     LC_FAIL(err, LC_ERR_USAGE, "--first %zu: the split has %zu nodules", first, examples->n);
-  input->n = examples->n - first < n ? examples->n - first : n;
+  size_t count = examples->n - first < n ? examples->n - first : n;
+  size_t places = pl_examples_places(examples);
+  struct ct_preparation how;
+  pl_recipe_preparation(examples->recipe, &how);
   input->height = input->width = pixels;
-  LC_TRY(lc_alloc(&input->images, input->n * VIT_CHANNELS * pixels * pixels, sizeof(float), err));
-  LC_TRY(lc_alloc(&input->names, input->n, sizeof *input->names, err));
-  struct vit_augment_draw draw;
-  vit_augment_symmetry(0, &draw);
-  for (size_t i = 0; i < input->n; i++) {
+  input->turns = ct_preparation_turns(&how);
+  LC_TRY(pl_explain_grow(input, count * places, err));
+  for (size_t i = 0; i < count; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[first + i]];
-    snprintf(input->names[i], sizeof input->names[i], "%s-nodule-%d", crop->patient, crop->nodule);
-    LC_TRY(pl_examples_image(examples, first + i, &draw,
-                             input->images + i * VIT_CHANNELS * pixels * pixels, err));
+    for (size_t p = 0; p < places; p++, input->n++) {
+      struct ct_image_place place = pl_examples_place(examples, p);
+      const struct ct_image_source source = pl_examples_source(examples, first + i, place);
+      snprintf(input->names[input->n], sizeof *input->names, "%s-nodule-%d%s%s", crop->patient,
+               crop->nodule, places > 1 ? "-" : "", places > 1 ? ct_view_name(place.view) : "");
+      LC_TRY(pl_explain_make(input, input->n, &how, &source, place, err));
+    }
   }
   return LC_OK;
 }
@@ -36,11 +41,13 @@ lc_status pl_explain_read_crops(struct pl_explain *explain,
   struct pl_recipe recipe;
   struct pl_crops crops = {0};
   struct pl_examples examples = {0};
+  const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(pl_recipe_make(&recipe, overrides, err));
   lc_status status = pl_recipe_crops(&recipe, &crops, err);
   if (status == LC_OK)
     status = pl_examples_init(&examples, &crops, &recipe, &explain->model.arch,
-                              split ? split : recipe.data_validate, NULL, err);
+                              split ? split : recipe.data_validate, &scale, err);
+  if (status == LC_OK) pl_examples_note_cubes(&examples);
   if (status == LC_OK) status = fill(explain, &examples, first, n, err);
   pl_examples_free(&examples);
   pl_crops_free(&crops);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "pipeline/config/pl_preparation.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
 #include "pipeline/store/pl_store.h"
@@ -15,50 +16,37 @@
 struct taking {
   struct pl_explain_input *input;
   struct ct_preparation how;
-  enum ct_view views[CT_VIEW_COUNT];
-  size_t n_views, skip, left;
+  size_t skip, left;
 };
 
 static lc_status start(struct taking *taking, struct pl_explain *explain,
                        const struct pl_config *config, size_t first, size_t n,
                        struct lc_error *err) {
-  size_t patch = explain->model.arch.patch_size;
   *taking = (struct taking){.input = &explain->input, .skip = first, .left = n};
-  taking->n_views = pl_job_preparation(config, &explain->model.arch, &taking->how, taking->views);
-  if (taking->how.height % patch || taking->how.width % patch)
-    LC_FAIL(err, LC_ERR_CONFIG, "images of %zu x %zu, expected multiples of the patch size %zu",
-            taking->how.height, taking->how.width, patch);
+  LC_TRY(pl_config_preparation(config, &explain->model.arch, &taking->how, err));
   explain->input.height = taking->how.height;
   explain->input.width = taking->how.width;
-  return LC_OK;
-}
-
-static lc_status grow(struct pl_explain_input *input, size_t more, struct lc_error *err) {
-  size_t size = VIT_CHANNELS * input->height * input->width, n = input->n + more;
-  float *images = realloc(input->images, n * size * sizeof *images);
-  if (images) input->images = images;
-  char(*names)[128] = realloc(input->names, n * sizeof *names);
-  if (names) input->names = names;
-  if (!images || !names) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu images", n);
+  explain->input.turns = ct_preparation_turns(&taking->how);
   return LC_OK;
 }
 
 static lc_status take(struct taking *taking, const char *series, const char *nodule,
                       const struct ct_cube *cube, struct lc_error *err) {
   struct pl_explain_input *input = taking->input;
+  const struct ct_image_source source = {
+      .size = cube->edge, .spacing_mm = cube->spacing_mm, .cube = cube->hu};
   if (taking->skip > 0) {
     taking->skip--;
     return LC_OK;
   }
   if (taking->left == 0) return LC_OK;
   taking->left--;
-  LC_TRY(grow(input, taking->n_views, err));
-  for (size_t v = 0; v < taking->n_views; v++, input->n++) {
-    float *image = input->images + input->n * VIT_CHANNELS * input->height * input->width;
-    memset(input->names[input->n], 0, sizeof *input->names); /* they go to files whole */
+  LC_TRY(pl_explain_grow(input, taking->how.n_views, err));
+  for (size_t v = 0; v < taking->how.n_views; v++, input->n++) {
+    struct ct_image_place place = {taking->how.views[v], cube->edge / 2};
     snprintf(input->names[input->n], sizeof *input->names, "%.64s-%.40s-%s", series, nodule,
-             ct_view_name(taking->views[v]));
-    LC_TRY(ct_cube_image(cube, taking->views[v], cube->edge / 2, &taking->how, image, err));
+             ct_view_name(place.view));
+    LC_TRY(pl_explain_make(input, input->n, &taking->how, &source, place, err));
   }
   return LC_OK;
 }

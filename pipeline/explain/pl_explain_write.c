@@ -243,7 +243,7 @@ static void start_sheet(const struct pl_explain *explain, size_t image, struct s
                         struct cdam_figure *figure) {
   const struct pl_explain_input *input = &explain->input;
   size_t plane = input->height * input->width;
-  const float *grey = input->images + image * VIT_CHANNELS * plane;
+  const float *grey = input->images + image * input->turns * VIT_CHANNELS * plane;
   double low = INFINITY, high = -INFINITY;
   for (size_t i = 0; i < plane; i++) {
     low = fmin(low, (double)grey[i]);

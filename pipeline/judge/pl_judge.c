@@ -9,11 +9,11 @@
 #include "common/lc_arena.h"
 #include "common/lc_hash.h"
 #include "common/lc_random.h"
-#include "ct_io/ct/ct_volume.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
+#include "pipeline/config/pl_preparation.h"
 
-#define KEY_VERSION "judge 4"
+#define KEY_VERSION "judge 5"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
@@ -38,13 +38,11 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   judge->grid = pixels / patch;
   judge->patches = judge->grid * judge->grid;
   LC_TRY(pl_crops_read(&judge->crops, config->data_crops, err));
-  struct pl_label_scale scale; /* labels are not used */
-  for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    scale.mean[b] = 0;
-    scale.deviation[b] = 1;
-  }
-  return pl_examples_init(&judge->examples, &judge->crops, &judge->recipe, &judge->model.arch,
-                          config->data_split, &scale, err);
+  const struct pl_label_scale scale = pl_label_scale_none();
+  LC_TRY(pl_examples_init(&judge->examples, &judge->crops, &judge->recipe, &judge->model.arch,
+                          config->data_split, &scale, err));
+  pl_examples_note_cubes(&judge->examples);
+  return LC_OK;
 }
 
 static int compare_u32(const void *a, const void *b) {
@@ -183,23 +181,25 @@ void pl_judge_free(struct pl_judge *judge) {
   *judge = (struct pl_judge){0};
 }
 
-/* A square of the data's values as the network sees it. */
-static void resample(const struct pl_judge *judge, size_t row, const float *values,
-                     bool repeat_edge, double outside, float *out) {
-  struct vit_augment_draw draw;
-  vit_augment_none(&draw);
-  const struct vit_augment_source source = {.hu = values,
-                                            .size = judge->crops.size,
-                                            .step = judge->recipe.data_spacing_mm /
-                                                    judge->crops.crops[row].spacing_mm,
-                                            .repeat_edge = repeat_edge,
-                                            .outside_hu = outside};
-  vit_augment_apply(&draw, &source, out, judge->pixels);
+lc_status pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu,
+                              struct lc_error *err) {
+  struct ct_preparation how;
+  struct ct_image_place place = pl_examples_place(&judge->examples, 0);
+  const struct ct_image_source source = pl_examples_source(&judge->examples, example, place);
+  pl_recipe_preparation(&judge->recipe, &how);
+  return ct_image_hu(&how, &source, place, hu, err);
 }
 
-void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu) {
-  size_t row = judge->examples.rows[example], area = judge->crops.size * judge->crops.size;
-  resample(judge, row, judge->crops.hu + row * area, judge->recipe.data_repeat_edge, CT_AIR_HU, hu);
+/* A mask of the data on the network's pixels, between 0 and 1. */
+static void resample_mask(const struct pl_judge *judge, size_t row, const float *values,
+                          float *out) {
+  struct ct_augment_draw none;
+  ct_augment_none(&none);
+  const struct ct_augment_source source = {.hu = values,
+                                           .size = judge->crops.size,
+                                           .step = judge->recipe.data_spacing_mm /
+                                                   judge->crops.crops[row].spacing_mm};
+  ct_augment_apply(&none, &source, out, judge->pixels);
 }
 
 /* The disc of the nodule's diameter around the middle. */
@@ -225,14 +225,14 @@ lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example, ui
   float *values = NULL;
   LC_TRY(lc_alloc(&values, area + pixels, sizeof *values, err));
   for (size_t i = 0; i < area; i++) values[i] = outlined[i] ? 1 : 0;
-  resample(judge, row, values, false, 0, values + area);
+  resample_mask(judge, row, values, values + area);
   for (size_t i = 0; i < pixels; i++) mask[i] = values[area + i] >= 0.5F;
   free(values);
   return LC_OK;
 }
 
-void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu) {
-  pl_judge_example_hu(judge, judge->items[item], hu);
+lc_status pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu, struct lc_error *err) {
+  return pl_judge_example_hu(judge, judge->items[item], hu, err);
 }
 
 lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,

@@ -125,11 +125,13 @@ void pl_verdict_free(struct pl_verdict *verdict);
 
 /* HU of an item as the network sees it, [pixels, pixels], and where the nodule is in the same
  * pixels: the readers' consensus, or without outlines the disc of the nodule's diameter. */
-void pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu);
+LC_MUST_CHECK lc_status pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu,
+                                    struct lc_error *err);
 LC_MUST_CHECK lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,
                                       struct lc_error *err);
 /* The same of any example of the split. */
-void pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu);
+LC_MUST_CHECK lc_status pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu,
+                                            struct lc_error *err);
 LC_MUST_CHECK lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example,
                                               uint8_t *mask, struct lc_error *err);
 
@@ -170,10 +172,10 @@ struct pl_judge_ask {
   uint64_t item, turn; /* tell draws of the control apart */
   uint64_t run;        /* tells draws of estimators apart */
 };
-/* scores: [count, n_targets, patches]; outputs: [n_targets] what the model says, or NULL. */
+/* scores: [count, n_targets, patches]. */
 LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,
                                          const struct pl_judge_ask *ask, float *scores,
-                                         double *outputs, struct lc_error *err);
+                                         struct lc_error *err);
 /* True for the control and for estimators that draw noise or masks. */
 bool pl_judge_draws(const struct pl_judge_contestant *contestant);
 

@@ -85,7 +85,7 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
 }
 
 lc_status pl_judge_explain(const struct pl_judge *judge, const struct pl_judge_ask *ask,
-                           float *scores, double *outputs, struct lc_error *err) {
+                           float *scores, struct lc_error *err) {
   struct vit_request request = {0};
   struct vit_workspace workspace;
   struct vit_trace trace;
@@ -95,9 +95,6 @@ lc_status pl_judge_explain(const struct pl_judge *judge, const struct pl_judge_a
   LC_TRY(
       vit_workspace_init(&workspace, ask->model, 1, judge->pixels, judge->pixels, &request, err));
   lc_status status = vit_forward(&workspace, ask->image, 1, &trace, err);
-  for (size_t t = 0; outputs && t < ask->n_targets && status == LC_OK; t++)
-    outputs[t] =
-        cdam_target_value(&judge->targets[t], ask->model, trace.logits, trace.cls_embedding);
   if (status == LC_OK) status = estimate(judge, ask, &trace, scores, err);
   vit_workspace_free(&workspace);
   return status;

@@ -283,10 +283,8 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
   if (status == LC_OK) status = lc_alloc(&hu, pixels * pixels, sizeof *hu, err);
   if (status == LC_OK) status = lc_alloc(&mask, pixels * pixels, sizeof *mask, err);
   if (status == LC_OK) status = lc_alloc(&maps, n * patches, sizeof *maps, err);
-  if (status == LC_OK) {
-    pl_judge_hu(judge, item, hu);
-    status = pl_judge_mask(judge, item, mask, err);
-  }
+  if (status == LC_OK) status = pl_judge_hu(judge, item, hu, err);
+  if (status == LC_OK) status = pl_judge_mask(judge, item, mask, err);
   for (size_t c = 0; c < n && status == LC_OK; c++) {
     const float *scores = judged->verdicts[item].maps + c * judge->n_targets * patches;
     float largest = 0;

@@ -12,6 +12,7 @@
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_arena.h"
 #include "pipeline/judge/pl_judge.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 #define GROUPS 20 /* of a map's own ranking */
 
@@ -59,17 +60,35 @@ static void put(struct work *work, size_t contestant, const char *name, double v
   pl_verdict_put(work->verdict, work->judge, contestant, name, value);
 }
 
+/* What the model says of the nodule: the mean over its images, as every command reports it. The
+ * measures look at the upright first one. */
+static lc_status predict(const struct pl_judge *judge, size_t example, double *outputs,
+                         struct lc_error *err) {
+  struct pl_examples one = judge->examples;
+  struct pl_predictions predictions;
+  float logits[VIT_MAX_OUTPUTS];
+  one.rows += example;
+  one.n = 1;
+  LC_TRY(pl_predict(&judge->model, &one, judge->recipe.test_symmetries, NULL, &predictions, err));
+  for (size_t o = 0; o < one.outputs; o++) logits[o] = (float)predictions.values[o];
+  for (size_t t = 0; t < judge->n_targets; t++)
+    outputs[t] = cdam_target_value(&judge->targets[t], &judge->model, logits, NULL);
+  pl_predictions_free(&predictions);
+  return LC_OK;
+}
+
 static lc_status explain(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
-  struct vit_augment_draw none;
-  vit_augment_none(&none);
-  LC_TRY(pl_examples_image(&judge->examples, judge->items[work->item], &none, work->image, err));
+  const struct pl_examples *examples = &judge->examples;
+  LC_TRY(pl_examples_image(examples, judge->items[work->item], pl_examples_place(examples, 0), NULL,
+                           work->image, err));
   struct pl_judge_ask ask = {.model = &judge->model,
                              .image = work->image,
                              .n_targets = judge->n_targets,
                              .count = judge->n_contestants,
                              .item = work->draws.item};
-  LC_TRY(pl_judge_explain(judge, &ask, work->verdict->maps, work->verdict->outputs, err));
+  LC_TRY(pl_judge_explain(judge, &ask, work->verdict->maps, err));
+  LC_TRY(predict(judge, judge->items[work->item], work->verdict->outputs, err));
   for (size_t c = 0; c < judge->n_contestants; c++)
     memcpy(work->scores + c * judge->patches,
            work->verdict->maps + c * judge->n_targets * judge->patches,
@@ -312,7 +331,7 @@ static lc_status explain_pair(struct work *work, enum pl_judge_pair_kind kind,
                              .count = judge->n_contestants,
                              .item = work->draws.item,
                              .turn = ++work->turn};
-  LC_TRY(pl_judge_explain(judge, &ask, work->again, NULL, err));
+  LC_TRY(pl_judge_explain(judge, &ask, work->again, err));
   for (size_t c = 0; c < judge->n_contestants; c++)
     compare_pair(work, c, kind == PL_PAIR_TRUTH ? "truth_pair" : "pair", pair);
   return LC_OK;
@@ -353,7 +372,7 @@ static lc_status explain_again(void *context, const float *images, size_t n, flo
                                .count = 1,
                                .item = again->work->draws.item,
                                .turn = ++again->work->turn};
-    LC_TRY(pl_judge_explain(judge, &ask, scores + i * judge->patches, NULL, err));
+    LC_TRY(pl_judge_explain(judge, &ask, scores + i * judge->patches, err));
   }
   return LC_OK;
 }
@@ -386,7 +405,7 @@ static lc_status explain_with(void *context, const struct vit_model *model, floa
                              .count = work->judge->n_contestants,
                              .item = work->draws.item,
                              .turn = ++work->turn};
-  return pl_judge_explain(work->judge, &ask, scores, NULL, err);
+  return pl_judge_explain(work->judge, &ask, scores, err);
 }
 
 static lc_status judge_randomised(struct work *work, struct lc_error *err) {
@@ -435,7 +454,7 @@ static lc_status judge_repeats(struct work *work, struct lc_error *err) {
                                  .count = 1,
                                  .item = work->draws.item,
                                  .run = run};
-      status = pl_judge_explain(judge, &ask, maps + run * n, NULL, err);
+      status = pl_judge_explain(judge, &ask, maps + run * n, err);
     }
     if (status == LC_OK) status = cdam_repeatability_of(maps, runs, n, &r, err);
     if (status == LC_OK) put(work, c, "repeatability", r.pearson);

@@ -7,6 +7,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "ct_io/phantom/ct_phantom.h"
+#include "pipeline/config/pl_preparation.h"
 #include "pipeline/judge/pl_judge.h"
 
 #define LEAST_RATING 2.0 /* difference of the readers' means */
@@ -46,7 +47,7 @@ struct halves {
 static lc_status place(const struct pl_judge *judge, size_t example, bool right,
                        const struct halves *h, struct lc_error *err) {
   size_t n = judge->pixels, half = n / 2, from = (n - half) / 2, to = right ? n - half : 0;
-  pl_judge_example_hu(judge, example, h->whole);
+  LC_TRY(pl_judge_example_hu(judge, example, h->whole, err));
   LC_TRY(pl_judge_example_mask(judge, example, h->whole_mask, err));
   memset(h->mask, 0, n * n);
   for (size_t y = 0; y < n; y++) {
@@ -65,19 +66,17 @@ static bool cover(const struct pl_judge *judge, const uint8_t *mask, double *cov
   return sum > 0;
 }
 
-/* Normalised as any image is: a crop of its own, already at the network's spacing. */
-static lc_status normalise(const struct pl_judge *judge, float *hu, float *image,
+/* Normalised as any image is: a crop of its own, already at the network's spacing. There is no cube
+ * of two nodules: where its statistics are asked for, those of the image serve. */
+static lc_status normalise(const struct pl_judge *judge, const float *hu, float *image,
                            struct lc_error *err) {
-  uint32_t row = 0;
-  struct pl_crop crop = {.spacing_mm = judge->recipe.data_spacing_mm};
-  struct pl_crops crops = {.n = 1, .size = judge->pixels, .hu = hu, .crops = &crop};
-  struct pl_examples examples = judge->examples;
-  struct vit_augment_draw none;
-  vit_augment_none(&none);
-  examples.crops = &crops;
-  examples.rows = &row;
-  examples.n = 1;
-  return pl_examples_image(&examples, 0, &none, image, err);
+  struct ct_preparation how;
+  pl_recipe_preparation(&judge->recipe, &how);
+  how.images = CT_IMAGES_CROP;
+  if (how.zscore == CT_ZSCORE_CUBE) how.zscore = CT_ZSCORE_SLICE;
+  const struct ct_image_source source = {
+      .size = judge->pixels, .spacing_mm = how.spacing_mm, .crop = hu};
+  return ct_image_make(&how, &source, (struct ct_image_place){CT_AXIAL, 0}, NULL, image, err);
 }
 
 /* Two nodules, by their numbers among the examples. */

@@ -17,21 +17,23 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
   const struct vit_request request = {0};
   float *images = NULL;
   size_t pixels = (size_t)examples->recipe->data_pixels, image = 3 * pixels * pixels;
-  unsigned turns = symmetries ? 8 : 1, views = turns * (unsigned)pl_examples_sights(examples);
+  unsigned turns = symmetries ? CT_SYMMETRIES : 1;
+  unsigned views = turns * (unsigned)pl_examples_places(examples);
+  size_t batch = examples->n < BATCH ? examples->n : BATCH;
   *predictions = (struct pl_predictions){.n = examples->n, .outputs = examples->outputs};
   LC_TRY_GOTO(lc_alloc(&predictions->values, examples->n * examples->outputs, sizeof(double), err),
               done);
-  LC_TRY_GOTO(lc_alloc(&images, BATCH * image, sizeof *images, err), done);
-  LC_TRY_GOTO(vit_workspace_init(&workspace, model, BATCH, pixels, pixels, &request, err), done);
+  LC_TRY_GOTO(lc_alloc(&images, batch * image, sizeof *images, err), done);
+  LC_TRY_GOTO(vit_workspace_init(&workspace, model, batch, pixels, pixels, &request, err), done);
   for (unsigned view = 0; view < views; view++)
-    for (size_t start = 0; start < examples->n; start += BATCH) {
-      size_t n = examples->n - start < BATCH ? examples->n - start : BATCH;
-      struct vit_augment_draw draw;
+    for (size_t start = 0; start < examples->n; start += batch) {
+      size_t n = examples->n - start < batch ? examples->n - start : batch;
+      struct ct_augment_draw draw;
       struct vit_trace trace;
-      vit_augment_symmetry(view % turns, &draw);
-      struct pl_sight sight = pl_examples_sight(examples, view / turns);
+      ct_augment_symmetry(view % turns, &draw);
+      struct ct_image_place place = pl_examples_place(examples, view / turns);
       for (size_t i = 0; i < n; i++)
-        LC_TRY_GOTO(pl_examples_view(examples, start + i, sight, &draw, images + i * image, err),
+        LC_TRY_GOTO(pl_examples_image(examples, start + i, place, &draw, images + i * image, err),
                     done);
       LC_TRY_GOTO(vit_forward(&workspace, images, n, &trace, err), done);
       for (size_t k = 0; k < n * examples->outputs; k++)

@@ -6,7 +6,17 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_log.h"
 #include "common/lc_random.h"
+
+struct pl_label_scale pl_label_scale_none(void) {
+  struct pl_label_scale scale;
+  for (size_t b = 0; b < PL_BIOMARKERS; b++) {
+    scale.mean[b] = 0;
+    scale.deviation[b] = 1;
+  }
+  return scale;
+}
 
 lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, struct lc_error *err) {
   LC_TRY(pl_crops_read(crops, r->data_crops, err));
@@ -91,16 +101,28 @@ static lc_status check_cubes(const struct pl_examples *examples, struct lc_error
   const struct pl_recipe *r = examples->recipe;
   const struct pl_crops *crops = examples->crops;
   bool axial = r->data_views.n == 1 && strcmp(r->data_views.items[0], "axial") == 0;
-  const char *key = r->data_images == PL_IMAGES_CUBE ? "data.images: cube"
+  const char *key = r->data_images == CT_IMAGES_CUBE ? "data.images: cube"
                     : !axial                         ? "data.views"
                                                      : "augment.slices";
-  if (!crops->cubes && (r->data_images == PL_IMAGES_CUBE || !axial || r->augment_slices > 0))
+  if (!crops->cubes && (r->data_images == CT_IMAGES_CUBE || !axial || r->augment_slices > 0))
     LC_FAIL(err, LC_ERR_CONFIG, "%s: holds crops, but %s needs cubes (`lungcdam prepare`)",
             crops->path, key);
   if (crops->cubes && (size_t)r->augment_slices >= crops->size / 2)
     LC_FAIL(err, LC_ERR_CONFIG, "augment.slices is %lld, expected less than half of a cube of %zu",
             r->augment_slices, crops->size);
   return LC_OK;
+}
+
+void pl_examples_note_cubes(const struct pl_examples *examples) {
+  const struct pl_crops *crops = examples->crops;
+  const struct pl_recipe *r = examples->recipe;
+  if (!crops->cubes || r->data_images == CT_IMAGES_CUBE || examples->n == 0) return;
+  double spacing_mm = crops->crops[examples->rows[0]].spacing_mm;
+  if (crops->size == (size_t)r->data_pixels && spacing_mm == r->data_spacing_mm) return;
+  lc_log(LC_LOG_WARNING,
+         "%s: cubes of %zu samples of %g mm, the model sees %lld of %g mm: its numbers differ a "
+         "little from those of lungcdam run (lungcdam prepare --weights MODEL cuts cubes for it)",
+         crops->path, crops->size, spacing_mm, r->data_pixels, r->data_spacing_mm);
 }
 
 lc_status pl_examples_init(struct pl_examples *examples, const struct pl_crops *crops,
@@ -130,10 +152,10 @@ void pl_examples_free(struct pl_examples *examples) {
 static lc_status load_one(const struct pl_examples *examples, uint64_t epoch, size_t index,
                           const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
-  struct vit_augment_draw draw;
-  vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
-  struct pl_sight sight = pl_examples_draw_sight(examples, epoch, index);
-  LC_TRY(pl_examples_view(examples, index, sight, &draw, sample->image, err));
+  struct ct_augment_draw draw;
+  ct_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
+  struct ct_image_place place = pl_examples_draw_place(examples, epoch, index);
+  LC_TRY(pl_examples_image(examples, index, place, &draw, sample->image, err));
   double label = taught(crop, examples->recipe);
   if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;

@@ -4,7 +4,7 @@
 #ifndef PL_EXAMPLES_H
 #define PL_EXAMPLES_H
 
-#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_recipe.h"
 #include "pipeline/store/pl_crops.h"
 #include "vit/train/vit_samples.h"
@@ -14,11 +14,15 @@ struct pl_label_scale {
   double mean[PL_BIOMARKERS], deviation[PL_BIOMARKERS];
 };
 
+/* Means 0 and deviations 1: for trained models, whose outputs are in units of the labels, and for
+ * those who do not use labels. */
+struct pl_label_scale pl_label_scale_none(void);
+
 struct pl_examples {
   const struct pl_crops *crops;   /* borrowed */
   const struct pl_recipe *recipe; /* borrowed */
   struct pl_label_scale scale;    /* targets are (rating - mean) / deviation */
-  struct vit_augment augment;     /* nothing for measuring */
+  struct ct_augment augment;      /* nothing for measuring */
   uint32_t *rows;                 /* [n] of crops */
   size_t n;
   size_t outputs;                /* of the model */
@@ -35,33 +39,28 @@ void pl_examples_free(struct pl_examples *examples);
 /* The examples as a training wants them. */
 struct vit_samples pl_examples_samples(struct pl_examples *examples);
 
-/* Which slice of a cube is seen. Crops have one, the axial one. */
-struct pl_sight {
-  ct_view view;
-  size_t slice;
-};
-
-/* What a nodule is measured on: the middle slice of each view, sight k below the count. */
-size_t pl_examples_sights(const struct pl_examples *examples);
-struct pl_sight pl_examples_sight(const struct pl_examples *examples, size_t k);
+/* What a nodule is measured on: the middle slice of each view, k below the count. */
+size_t pl_examples_places(const struct pl_examples *examples);
+struct ct_image_place pl_examples_place(const struct pl_examples *examples, size_t k);
 /* What is learned from: a view and a slice near the middle, drawn from (seed, epoch, i). */
-struct pl_sight pl_examples_draw_sight(const struct pl_examples *examples, uint64_t epoch,
-                                       size_t i);
-
-/* Image of example `i` through a draw: clamped, normalised and resampled as the recipe says, on
- * three channels: image[3, pixels, pixels]. With data.images: cube and a draw of
- * vit_augment_symmetry(0) these are the bits of ct_cube_image, from HU in whole numbers. */
-LC_MUST_CHECK lc_status pl_examples_view(const struct pl_examples *examples, size_t i,
-                                         struct pl_sight sight, const struct vit_augment_draw *draw,
-                                         float *image, struct lc_error *err);
-/* The same of the first sight. */
+struct ct_image_place pl_examples_draw_place(const struct pl_examples *examples, uint64_t epoch,
+                                             size_t i);
+/* Voxels of example `i`, borrowed from the crops. */
+struct ct_image_source pl_examples_source(const struct pl_examples *examples, size_t i,
+                                          struct ct_image_place place);
+/* Image of example `i` as the recipe says: image[3, pixels, pixels]. draw: NULL for none. */
 LC_MUST_CHECK lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
-                                          const struct vit_augment_draw *draw, float *image,
+                                          struct ct_image_place place,
+                                          const struct ct_augment_draw *draw, float *image,
                                           struct lc_error *err);
 
 /* Reads the crops of a recipe and deals them into folds when it says so. */
 LC_MUST_CHECK lc_status pl_recipe_crops(const struct pl_recipe *recipe, struct pl_crops *crops,
                                         struct lc_error *err);
+
+/* Logs when a model's images are interpolated from cubes that were not cut for it: then its numbers
+ * differ a little from those of `lungcdam run` on the same nodules. */
+void pl_examples_note_cubes(const struct pl_examples *examples);
 
 /* 1 malignant (mean rating above 3), 0 benign, -1 undecided. */
 int pl_crop_label(const struct pl_crop *crop);

@@ -9,9 +9,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_hash.h"
 #include "ct_io/ct/ct_cube.h"
-
-/* Most bytes of slices decoded at once: nodules that lie close share them, memory stays bounded. */
-static const size_t most_bytes = (size_t)64 << 20;
+#include "ct_io/ct/ct_cutter.h"
 
 static void hash_marks(struct lc_hash *hash, const struct ct_annotation *annotation) {
   for (size_t m = 0; m < annotation->n_marks; m++) {
@@ -29,13 +27,13 @@ static void hash_marks(struct lc_hash *hash, const struct ct_annotation *annotat
   }
 }
 
-static lc_status make_key(struct pl_part *part, const struct pl_preparation *how,
+static lc_status make_key(struct pl_part *part, const struct pl_dataset_rules *how,
                           struct lc_error *err) {
   struct lc_hash hash;
   uint8_t digest[LC_SHA256_BYTES];
   char manifest[65], settings[512];
   LC_TRY(ct_series_manifest_hex(part->series, manifest, err));
-  pl_preparation_text(settings, how);
+  pl_dataset_rules_text(settings, how);
   LC_TRY(lc_hash_begin(&hash, err));
   lc_hash_add_text(&hash, manifest);
   lc_hash_add_text(&hash, settings);
@@ -50,29 +48,28 @@ static lc_status make_key(struct pl_part *part, const struct pl_preparation *how
   return LC_OK;
 }
 
-/* Takes out nodules of too few readers. */
-static void drop_few_readers(struct ct_nodule_list *list, int min_readers) {
-  size_t kept = 0;
-  for (size_t i = 0; i < list->n_nodules; i++) {
-    if (list->nodules[i].n_readers >= min_readers)
-      list->nodules[kept++] = list->nodules[i];
-    else
-      free((void *)list->nodules[i].marks);
-  }
-  list->n_nodules = kept;
+static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
+                                  struct lc_error *err) {
+  bool *gone = NULL;
+  LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
+  for (size_t i = 0; i < list->n_nodules; i++) gone[i] = list->nodules[i].n_readers < min_readers;
+  ct_nodule_list_remove(list, gone);
+  free(gone);
+  return LC_OK;
 }
 
 lc_status pl_part_open(struct pl_part *part, const struct ct_series *series,
-                       const struct ct_annotation *annotation, const struct pl_preparation *how,
+                       const struct ct_annotation *annotation, const struct pl_dataset_rules *how,
                        struct lc_error *err) {
+  lc_status status = LC_OK;
   *part = (struct pl_part){.series = series, .annotation = annotation};
   if (annotation) {
     LC_TRY(ct_nodules_from_marks(&part->nodules, annotation, series, &how->grouping, err));
-    drop_few_readers(&part->nodules, how->min_readers);
+    status = drop_few_readers(&part->nodules, how->min_readers, err);
   } else {
     LC_TRY(ct_nodules_from_csv(&part->nodules, how->points, series, err));
   }
-  lc_status status = make_key(part, how, err);
+  if (status == LC_OK) status = make_key(part, how, err);
   if (status != LC_OK) pl_part_free(part);
   return status;
 }
@@ -82,20 +79,11 @@ void pl_part_free(struct pl_part *part) {
   memset(part, 0, sizeof *part);
 }
 
-struct slab {
-  size_t nodule, first, count;
-};
-
-static int by_first(const void *a, const void *b) {
-  const struct slab *x = a, *y = b;
-  if (x->first != y->first) return x->first < y->first ? -1 : 1;
-  return (x->nodule > y->nodule) - (x->nodule < y->nodule);
-}
-
 static lc_status describe(struct pl_sample *sample, const struct pl_part *part,
-                          const struct ct_nodule *nodule, const struct slab *slab, double level,
+                          const struct ct_nodule *nodule, const struct pl_dataset_rules *how,
                           struct lc_error *err) {
   const struct ct_series *series = part->series;
+  size_t first, count;
   unsigned faults = 0;
   lc_text_copy(sample->patient_id, sizeof sample->patient_id, series->patient_id);
   lc_text_copy(sample->study_instance_uid, sizeof sample->study_instance_uid,
@@ -129,86 +117,62 @@ static lc_status describe(struct pl_sample *sample, const struct pl_part *part,
   pl_fault_words(sample->faults, faults);
   if (nodule->n_marks) {
     struct ct_consensus consensus;
-    LC_TRY(ct_nodule_consensus(&consensus, nodule, series, level, err));
+    LC_TRY(ct_nodule_consensus(&consensus, nodule, series, how->level, err));
     sample->volume_mm3 = consensus.volume_mm3;
     ct_consensus_free(&consensus);
   }
-  LC_TRY(lc_alloc(&sample->sops, slab->count, sizeof *sample->sops, err));
-  sample->n_sops = slab->count;
-  for (size_t k = 0; k < slab->count; k++)
-    memcpy(sample->sops[k], series->slices[slab->first + k].sop_instance_uid, CT_UID_SIZE);
+  /* The slices that samples lie between. */
+  ct_series_slab(series, nodule->centre_mm, (double)(how->edge - 1) * how->spacing_mm, &first,
+                 &count);
+  LC_TRY(lc_alloc(&sample->sops, count, sizeof *sample->sops, err));
+  sample->n_sops = count;
+  for (size_t k = 0; k < count; k++)
+    memcpy(sample->sops[k], series->slices[first + k].sop_instance_uid, CT_UID_SIZE);
   return LC_OK;
 }
 
+/* What the nodules of a series are cut into. */
+struct cutting {
+  const struct pl_part *part;
+  const struct pl_dataset_rules *how;
+  struct pl_dataset *dataset;
+  bool *cut; /* [nodule] */
+  struct lc_text *left_out;
+};
+
 /* Cuts one nodule into its place in the data set. */
-static lc_status cut_nodule(const struct pl_part *part, const struct pl_preparation *how,
-                            const struct ct_volume *volume, const struct slab *slab,
-                            struct pl_dataset *dataset, struct lc_error *err) {
-  size_t at = slab->nodule;
-  const struct ct_nodule *nodule = &part->nodules.nodules[slab->nodule];
+static lc_status take(void *context, size_t at, const struct ct_volume *volume,
+                      struct lc_error *err) {
+  const struct cutting *cutting = context;
+  const struct pl_part *part = cutting->part;
+  const struct pl_dataset_rules *how = cutting->how;
+  struct pl_dataset *dataset = cutting->dataset;
+  const struct ct_nodule *nodule = &part->nodules.nodules[at];
   size_t voxels = pl_dataset_voxels(dataset);
   struct pl_sample *sample = &dataset->samples[at];
   struct ct_cube cube;
   LC_TRY(ct_cube_resample(&cube, volume, nodule->centre_mm, how->edge, how->spacing_mm, err));
   lc_status status = LC_OK;
   if (nodule->n_marks) status = ct_cube_add_mask(&cube, nodule, part->series, how->level, err);
-  if (status == LC_OK) status = describe(sample, part, nodule, slab, how->level, err);
+  if (status == LC_OK) status = describe(sample, part, nodule, how, err);
   if (status == LC_OK) {
     for (size_t i = 0; i < voxels; i++) dataset->hu[at * voxels + i] = (int16_t)lrintf(cube.hu[i]);
     if (cube.mask) memcpy(dataset->mask + at * voxels, cube.mask, voxels);
     sample->n_padded = (int)cube.n_padded;
+    cutting->cut[at] = true;
   }
   ct_cube_free(&cube);
   return status;
 }
 
-/* Slabs [start, end) that one decoding serves: they overlap and stay within the limit. */
-static size_t end_of_run(const struct ct_series *series, const struct slab *slabs, size_t n,
-                         size_t start, size_t *count) {
-  size_t slice_bytes = (size_t)series->rows * (size_t)series->columns * sizeof(int16_t);
-  size_t end = start + 1, last = slabs[start].first + slabs[start].count;
-  while (end < n && slabs[end].first < last) {
-    size_t reach = slabs[end].first + slabs[end].count;
-    if (reach < last) reach = last;
-    if ((reach - slabs[start].first) * slice_bytes > most_bytes) break;
-    last = reach;
-    end++;
-  }
-  *count = last - slabs[start].first;
-  return end;
-}
-
-static lc_status leave_out(struct lc_text *left_out, const struct pl_part *part,
-                           const struct slab *slab, lc_status why, const struct lc_error *err) {
-  if (why != LC_ERR_GEOMETRY && why != LC_ERR_OUTSIDE) return why;
-  lc_text_add(left_out, "%s %s: %s\n", part->series->series_instance_uid,
-              part->nodules.nodules[slab->nodule].id, err->message);
+static lc_status refuse(void *context, size_t nodule, lc_status status, const struct lc_error *why,
+                        struct lc_error *err) {
+  const struct cutting *cutting = context;
+  (void)status;
+  (void)err;
+  lc_text_add(cutting->left_out, "%s %s: %s\n", cutting->part->series->series_instance_uid,
+              cutting->part->nodules.nodules[nodule].id, why->message);
   return LC_OK;
-}
-
-/* Cuts the nodules of one run; a run that cannot be decoded as one (a gap) is tried one by one. */
-static lc_status cut_run(const struct pl_part *part, const struct pl_preparation *how,
-                         const struct slab *slabs, size_t n, size_t count,
-                         struct pl_dataset *dataset, bool *cut, struct lc_text *left_out,
-                         struct lc_error *err) {
-  struct ct_volume volume;
-  struct lc_error own, *why = err ? err : &own;
-  lc_status status = ct_volume_decode(&volume, part->series, slabs[0].first, count, NULL, why);
-  if (status == LC_ERR_GEOMETRY && n > 1) {
-    for (size_t i = 0; i < n; i++)
-      LC_TRY(cut_run(part, how, &slabs[i], 1, slabs[i].count, dataset, cut, left_out, err));
-    return LC_OK;
-  }
-  if (status != LC_OK) return leave_out(left_out, part, slabs, status, why);
-  for (size_t i = 0; i < n && status == LC_OK; i++) {
-    status = cut_nodule(part, how, &volume, &slabs[i], dataset, why);
-    if (status == LC_OK)
-      cut[slabs[i].nodule] = true;
-    else
-      status = leave_out(left_out, part, &slabs[i], status, why);
-  }
-  ct_volume_free(&volume);
-  return status;
 }
 
 /* Closes the gaps that nodules left out make. */
@@ -229,30 +193,24 @@ static void close_gaps(struct pl_dataset *dataset, const bool *cut) {
   dataset->n = kept;
 }
 
-lc_status pl_part_cut(const struct pl_part *part, const struct pl_preparation *how,
+lc_status pl_part_cut(const struct pl_part *part, const struct pl_dataset_rules *how,
                       struct pl_dataset *dataset, struct lc_text *left_out, struct lc_error *err) {
   size_t n = part->nodules.n_nodules;
-  struct slab *slabs = NULL;
-  bool *cut = NULL;
+  struct cutting cutting = {part, how, dataset, NULL, left_out};
+  const struct ct_cut cut = {
+      .decode = ct_volume_decode, .take = take, .refuse = refuse, .context = &cutting};
+  struct ct_cut_plan plan = {0};
   lc_status status = pl_dataset_alloc(dataset, n, how->edge, 3, how->spacing_mm, err);
-  if (status == LC_OK) status = lc_alloc(&slabs, n, sizeof *slabs, err);
-  if (status == LC_OK) status = lc_alloc(&cut, n, sizeof *cut, err);
-  for (size_t i = 0; i < n && status == LC_OK; i++) {
-    slabs[i].nodule = i;
-    ct_series_slab(part->series, part->nodules.nodules[i].centre_mm,
-                   (double)(how->edge - 1) * how->spacing_mm, &slabs[i].first, &slabs[i].count);
-  }
-  if (n && slabs) qsort(slabs, n, sizeof *slabs, by_first);
-  for (size_t start = 0, end; start < n && status == LC_OK; start = end) {
-    size_t count;
-    end = end_of_run(part->series, slabs, n, start, &count);
-    status = cut_run(part, how, slabs + start, end - start, count, dataset, cut, left_out, err);
-  }
+  if (status == LC_OK) status = lc_alloc(&cutting.cut, n, sizeof *cutting.cut, err);
   if (status == LC_OK)
-    close_gaps(dataset, cut);
+    status = ct_nodules_plan(&plan, &part->nodules, part->series,
+                             (double)how->edge * how->spacing_mm, err);
+  if (status == LC_OK) status = ct_cut_all(&plan, &cut, err);
+  if (status == LC_OK)
+    close_gaps(dataset, cutting.cut);
   else
     pl_dataset_free(dataset);
-  free(slabs);
-  free(cut);
+  ct_cut_plan_free(&plan);
+  free(cutting.cut);
   return status;
 }

@@ -14,7 +14,7 @@
 #include "pipeline/store/pl_h5.h"
 #include "pipeline/store/pl_output.h"
 
-void pl_preparation_text(char out[512], const struct pl_preparation *how) {
+void pl_dataset_rules_text(char out[512], const struct pl_dataset_rules *how) {
   snprintf(out, 512,
            "edge: %zu\nspacing_mm: %.17g\nconsensus_level: %.17g\nmin_readers: %d\ngrouping: %s\n"
            "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n",
@@ -32,12 +32,12 @@ struct task {
 
 struct work {
   const struct pl_survey *survey;
-  const struct pl_preparation *how;
+  const struct pl_dataset_rules *how;
   char folder[LC_PATH_SIZE];
   struct task *tasks;
   size_t n_tasks;
   struct lc_text left_out;
-  struct pl_prepared *done;
+  struct pl_prepare_counts *done;
 };
 
 static lc_status parts_folder(char out[LC_PATH_SIZE], const char *path, struct lc_error *err) {
@@ -52,7 +52,7 @@ lc_status pl_prepare_forget(const char *path, struct lc_error *err) {
   return lc_folder_remove(folder, err);
 }
 
-static bool wanted(const struct pl_preparation *how, const char *uid) {
+static bool wanted(const struct pl_dataset_rules *how, const char *uid) {
   for (size_t i = 0; i < how->n_only; i++)
     if (strcmp(how->only[i], uid) == 0) return true;
   return how->only == NULL;
@@ -79,7 +79,7 @@ static void note_missing(struct work *work, const char *uid, const char *why) {
 /* Every usable series that has annotations, or, for points, every usable series. */
 static lc_status collect(struct work *work, struct lc_error *err) {
   const struct pl_survey *survey = work->survey;
-  const struct pl_preparation *how = work->how;
+  const struct pl_dataset_rules *how = work->how;
   size_t most = survey->marks.n_annotations + survey->index.n_series;
   LC_TRY(lc_alloc(&work->tasks, most, sizeof *work->tasks, err));
   for (size_t i = 0; !how->points && i < survey->marks.n_annotations; i++) {
@@ -135,7 +135,7 @@ static lc_status make_part(struct work *work, const struct pl_part *part, const 
   struct pl_dataset dataset;
   struct lc_text left_out = {0};
   char settings[512];
-  pl_preparation_text(settings, work->how);
+  pl_dataset_rules_text(settings, work->how);
   lc_status status = pl_part_cut(part, work->how, &dataset, &left_out, err);
   if (status == LC_OK) {
     struct pl_dataset_about about = {settings, part->key, lc_text_get(&left_out), 0, 0};
@@ -254,7 +254,7 @@ static lc_status write_whole(struct work *work, const char *path, struct lc_erro
   if (status == LC_OK)
     status = pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err);
   if (status == LC_OK) {
-    pl_preparation_text(settings, work->how);
+    pl_dataset_rules_text(settings, work->how);
     bool folded = whole.samples[0].fold_patient >= 0;
     struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
                                      folded ? work->how->n_folds : 0, work->how->fold_seed};
@@ -266,8 +266,8 @@ static lc_status write_whole(struct work *work, const char *path, struct lc_erro
   return status;
 }
 
-lc_status pl_prepare(const struct pl_survey *survey, const struct pl_preparation *how,
-                     const char *path, struct pl_prepared *done, struct lc_error *err) {
+lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rules *how,
+                     const char *path, struct pl_prepare_counts *done, struct lc_error *err) {
   struct work work = {.survey = survey, .how = how, .done = done};
   memset(done, 0, sizeof *done);
   LC_TRY(parts_folder(work.folder, path, err));

@@ -11,7 +11,7 @@
 #include "pipeline/learn/pl_survey.h"
 #include "pipeline/store/pl_dataset.h"
 
-struct pl_preparation {
+struct pl_dataset_rules {
   size_t edge;       /* samples along each axis, 32 */
   double spacing_mm; /* 1 */
   double level;      /* of the consensus, 0.5 */
@@ -25,20 +25,20 @@ struct pl_preparation {
 };
 
 /* What became of the series. */
-struct pl_prepared {
+struct pl_prepare_counts {
   size_t n_series, n_kept, n_made, n_failed, n_nodules, n_left_out;
 };
 
 /* LC_ERR_NO_NODULES when there is nothing to put into it; LC_ERR_PARTIAL when some series or nodule
  * failed and the others are written. path is replaced when it exists. */
-LC_MUST_CHECK lc_status pl_prepare(const struct pl_survey *survey, const struct pl_preparation *how,
-                                   const char *path, struct pl_prepared *done,
-                                   struct lc_error *err);
+LC_MUST_CHECK lc_status pl_prepare(const struct pl_survey *survey,
+                                   const struct pl_dataset_rules *how, const char *path,
+                                   struct pl_prepare_counts *done, struct lc_error *err);
 
 /* The parts of a data set: removed, for starting again. */
 LC_MUST_CHECK lc_status pl_prepare_forget(const char *path, struct lc_error *err);
 
 /* The settings as one text. */
-void pl_preparation_text(char out[512], const struct pl_preparation *how);
+void pl_dataset_rules_text(char out[512], const struct pl_dataset_rules *how);
 
 #endif

@@ -154,7 +154,7 @@ static lc_status prepare_data(struct training *t, struct lc_error *err) {
     lc_log(LC_LOG_WARNING,
            "data.split is nodule: patients are on both sides, the measures flatter");
   pl_recipe_augment(r, &t->learn.augment);
-  LC_TRY(vit_augment_check(&t->learn.augment, err));
+  LC_TRY(ct_augment_check(&t->learn.augment, err));
   t->samples = pl_examples_samples(&t->learn);
   return LC_OK;
 }

@@ -26,7 +26,4 @@ LC_MUST_CHECK lc_status pl_training_model(const struct pl_recipe *recipe,
 LC_MUST_CHECK lc_status pl_training_fold(struct vit_model *model,
                                          const struct pl_label_scale *scale, struct lc_error *err);
 
-/* Scale of a model that predicts ratings. */
-struct pl_label_scale pl_label_scale_none(void);
-
 #endif

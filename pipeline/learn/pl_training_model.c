@@ -9,15 +9,6 @@
 #include "vit/pass/vit_forward.h"
 #include "vit/weights/vit_parameter.h"
 
-struct pl_label_scale pl_label_scale_none(void) {
-  struct pl_label_scale scale;
-  for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    scale.mean[b] = 0;
-    scale.deviation[b] = 1;
-  }
-  return scale;
-}
-
 static const struct vit_parameter *find(const struct vit_parameters *parameters, const char *name) {
   for (size_t i = 0; i < parameters->n; i++)
     if (strcmp(parameters->list[i].name, name) == 0) return &parameters->list[i];

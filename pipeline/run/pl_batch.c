@@ -108,6 +108,7 @@ static lc_status make(struct running *running, struct pl_result *result, const c
   if (status != LC_OK) return status;
   pl_summary_add(&running->batch->summary, result);
   running->batch->n_done++;
+  running->batch->n_left_out += result->n_left_out;
   lc_log(LC_LOG_INFO, "%s: %zu nodule%s", draft.target, result->nodules.n_nodules,
          result->nodules.n_nodules == 1 ? "" : "s");
   return LC_OK;
@@ -148,9 +149,16 @@ static lc_status all_series(struct running *running, struct lc_error *err) {
     else
       batch->n_failed++;
   }
-  if (batch->n_failed == 0) return LC_OK;
-  LC_FAIL(err, LC_ERR_PARTIAL, "%zu of %zu series failed; the results of the others are complete",
-          batch->n_failed, running->n_chosen);
+  if (batch->n_failed > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL, "%zu of %zu series failed; the results of the others are complete",
+            batch->n_failed, running->n_chosen);
+  if (batch->n_left_out > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL,
+            "%zu nodule%s could not be cut and %s left out; the others are in "
+            "the results",
+            batch->n_left_out, batch->n_left_out == 1 ? "" : "s",
+            batch->n_left_out == 1 ? "is" : "are");
+  return LC_OK;
 }
 
 static lc_status work(struct running *running, struct lc_error *err) {

@@ -13,13 +13,15 @@
 
 struct pl_batch {
   size_t n_done, n_kept, n_failed, n_without; /* series: made, kept by resume, failed, no nodule */
+  size_t n_left_out;                          /* nodules that could not be cut */
   bool trained;
   char weights_sha256[LC_SHA256_HEX];
   bool has_summary;
   struct pl_summary summary; /* of the series that were made */
 };
 
-/* One series: its own status. Several: LC_ERR_PARTIAL when some failed; a series without a nodule
+/* One series: its own status. Several: LC_ERR_PARTIAL when some failed. LC_ERR_PARTIAL too when a
+ * nodule could not be cut; the others of its series are in the result. A series without a nodule
  * is told and does not count as failed. A full disk, an output that cannot be written and a signal
  * end the run at once. Free with pl_batch_free whatever the status. */
 LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,

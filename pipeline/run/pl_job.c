@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
+#include "pipeline/config/pl_preparation.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "vit/kernels/vit_kernels.h"
@@ -43,35 +46,18 @@ static lc_status choose_targets(struct pl_job *job, struct lc_error *err) {
   return LC_OK;
 }
 
-static enum ct_view view_named(const char *name) {
-  for (int i = 0; i < CT_VIEW_COUNT; i++)
-    if (strcmp(ct_view_name((ct_view)i), name) == 0) return (ct_view)i;
-  return CT_AXIAL;
-}
-
-size_t pl_job_preparation(const struct pl_config *config, const struct vit_arch *arch,
-                          struct ct_preparation *how, enum ct_view views[CT_VIEW_COUNT]) {
-  how->hu_low = config->preprocess_hu_low;
-  how->hu_high = config->preprocess_hu_high;
-  how->zscore = (ct_zscore)config->preprocess_zscore;
-  how->mean = config->preprocess_mean;
-  how->deviation = config->preprocess_deviation;
-  how->height =
-      config->preprocess_height > 0 ? (size_t)config->preprocess_height : arch->image_height;
-  how->width = config->preprocess_width > 0 ? (size_t)config->preprocess_width : arch->image_width;
-  for (size_t i = 0; i < config->preprocess_views.n; i++)
-    views[i] = view_named(config->preprocess_views.items[i]);
-  return config->preprocess_views.n;
-}
-
 static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
   struct ct_preparation *how = &job->preparation;
-  job->n_views = pl_job_preparation(config, &job->model.arch, how, job->views);
+  LC_TRY(pl_config_preparation(config, &job->model.arch, how, err));
   size_t batch = (size_t)config->model_batch;
   const struct vit_request request = {.last_input = true};
   LC_TRY(vit_workspace_init(&job->workspace, &job->model, batch, how->height, how->width, &request,
                             err));
+  size_t patch = job->model.arch.patch_size;
+  if (how->symmetries)
+    LC_TRY(cdam_maps_init(&job->turned, batch, job->n_targets, how->height / patch,
+                          how->width / patch, err));
   return lc_alloc(&job->images, batch * VIT_CHANNELS * how->height * how->width, sizeof(float),
                   err);
 }
@@ -108,6 +94,7 @@ void pl_job_close(struct pl_job *job) {
   vit_model_free(&job->model);
   free(job->targets);
   free(job->images);
+  cdam_maps_free(&job->turned);
   pl_finder_free(&job->finder);
   lc_text_free(&job->configuration);
   lc_text_free(&job->architecture);
@@ -126,9 +113,9 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
 
 static lc_status allocate(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   const struct pl_config *config = job->config;
-  size_t n = result->nodules.n_nodules, images = n * job->n_views;
-  result->n_views = job->n_views;
-  memcpy(result->views, job->views, sizeof job->views);
+  size_t n = result->nodules.n_nodules, images = n * job->preparation.n_views;
+  result->n_views = job->preparation.n_views;
+  memcpy(result->views, job->preparation.views, sizeof result->views);
   result->n_outputs = vit_arch_outputs(&job->model.arch);
   LC_TRY(lc_alloc(&result->cubes, n, sizeof *result->cubes, err));
   LC_TRY(lc_alloc(&result->logits, images * result->n_outputs, sizeof(float), err));
@@ -188,109 +175,160 @@ static lc_status cut_cube(const struct pl_job *job, struct pl_result *result, si
   return result->shown_hu ? cut_shown(job, result, nodule, volume, err) : LC_OK;
 }
 
-/* The slices that one nodule needs. */
-struct slab {
-  size_t first, count, nodule;
+struct cutting {
+  const struct pl_job *job;
+  struct pl_result *result;
+  bool *gone; /* [nodule] */
 };
 
-static int by_first(const void *a, const void *b) {
-  const struct slab *x = (const struct slab *)a, *y = (const struct slab *)b;
-  if (x->first != y->first) return x->first < y->first ? -1 : 1;
-  return x->nodule < y->nodule ? -1 : x->nodule > y->nodule;
-}
-
-/* Decodes what slabs [from, to) need, in one piece, and cuts their cubes. */
-static lc_status cut_group(struct pl_job *job, struct pl_result *result, const struct slab *slabs,
-                           size_t from, size_t to, struct lc_progress *progress,
-                           struct lc_error *err) {
-  size_t end = 0;
-  for (size_t i = from; i < to; i++)
-    if (slabs[i].first + slabs[i].count > end) end = slabs[i].first + slabs[i].count;
-  struct ct_volume volume;
+static lc_status take(void *context, size_t nodule, const struct ct_volume *volume,
+                      struct lc_error *err) {
+  const struct cutting *cutting = context;
   LC_TRY(pl_signal_check(err));
-  lc_log(LC_LOG_DEBUG, "series %s: decoding %zu of %zu slices, from slice %zu, for %zu nodules",
-         result->series->series_instance_uid, end - slabs[from].first, result->series->n_slices,
-         slabs[from].first, to - from);
-  LC_TRY(ct_volume_decode(&volume, result->series, slabs[from].first, end - slabs[from].first,
-                          progress, err));
-  lc_status status = LC_OK;
-  for (size_t i = from; status == LC_OK && i < to; i++)
-    status = cut_cube(job, result, slabs[i].nodule, &volume, err);
-  ct_volume_free(&volume);
-  return status;
+  return cut_cube(cutting->job, cutting->result, nodule, volume, err);
 }
 
-/* Slabs that overlap are decoded together, so that no slice is decoded twice. */
-static size_t group_end(const struct slab *slabs, size_t n, size_t from, size_t *slices) {
-  size_t end = slabs[from].first + slabs[from].count, to = from + 1;
-  for (; to < n && slabs[to].first < end; to++)
-    if (slabs[to].first + slabs[to].count > end) end = slabs[to].first + slabs[to].count;
-  *slices += end - slabs[from].first;
-  return to;
+/* Keeps the reason; the nodule leaves the result when all are done. */
+static lc_status refuse(void *context, size_t nodule, lc_status status, const struct lc_error *why,
+                        struct lc_error *err) {
+  const struct cutting *cutting = context;
+  struct pl_result *result = cutting->result;
+  struct pl_left_out *left_out = &result->left_out[result->n_left_out];
+  const char *id = result->nodules.nodules[nodule].id;
+  (void)err;
+  cutting->gone[nodule] = true;
+  ct_cube_free(&result->cubes[nodule]);
+  lc_log(LC_LOG_ERROR, "series %s, %s is left out: %s", result->series->series_instance_uid, id,
+         why->message);
+  lc_text_copy(left_out->nodule, sizeof left_out->nodule, id);
+  lc_text_copy(left_out->reason, sizeof left_out->reason, why->message);
+  left_out->status = status;
+  memcpy(left_out->centre_mm, result->nodules.nodules[nodule].centre_mm,
+         sizeof left_out->centre_mm);
+  result->n_left_out++;
+  return LC_OK;
+}
+
+/* Moves what was cut over what was not. */
+static void close_gaps(struct pl_result *result, const bool *gone) {
+  size_t kept = 0, pixels = result->n_views * result->shown_edge * result->shown_edge;
+  for (size_t i = 0; i < result->nodules.n_nodules; i++) {
+    if (gone[i]) continue;
+    if (kept != i) {
+      result->cubes[kept] = result->cubes[i];
+      result->cubes[i] = (struct ct_cube){0};
+    }
+    if (kept != i && result->shown_hu) {
+      memcpy(result->shown_hu + kept * pixels, result->shown_hu + i * pixels,
+             pixels * sizeof *result->shown_hu);
+      memcpy(result->shown_mask + kept * pixels, result->shown_mask + i * pixels, pixels);
+    }
+    kept++;
+  }
+  ct_nodule_list_remove(&result->nodules, gone);
+  result->maps.images = kept * result->n_views;
 }
 
 static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
-  size_t n = result->nodules.n_nodules, slices = 0;
   double extent_mm = (double)job->config->cube_edge * job->config->cube_spacing_mm;
-  struct slab *slabs;
-  LC_TRY(lc_alloc(&slabs, n, sizeof *slabs, err));
-  for (size_t i = 0; i < n; i++) {
-    slabs[i].nodule = i;
-    ct_series_slab(result->series, result->nodules.nodules[i].centre_mm, extent_mm, &slabs[i].first,
-                   &slabs[i].count);
-  }
-  qsort(slabs, n, sizeof *slabs, by_first);
-  for (size_t i = 0; i < n;) i = group_end(slabs, n, i, &slices);
+  size_t n = result->nodules.n_nodules;
+  struct cutting cutting = {job, result, NULL};
+  struct ct_cut_plan plan = {0};
   struct pl_progress progress;
-  pl_progress_start(&progress, "decoding", "slices", slices);
-  lc_status status = LC_OK;
-  for (size_t i = 0; status == LC_OK && i < n;) {
-    size_t to = group_end(slabs, n, i, &slices);
-    status = cut_group(job, result, slabs, i, to, &progress.progress, err);
-    i = to;
-  }
+  LC_TRY(lc_alloc(&cutting.gone, n, sizeof *cutting.gone, err));
+  LC_TRY(lc_alloc(&result->left_out, n, sizeof *result->left_out, err));
+  lc_status status = ct_nodules_plan(&plan, &result->nodules, result->series, extent_mm, err);
+  pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
+  const struct ct_cut cut = {.decode = ct_volume_decode,
+                             .take = take,
+                             .refuse = refuse,
+                             .context = &cutting,
+                             .progress = &progress.progress};
+  if (status == LC_OK) status = ct_cut_all(&plan, &cut, err);
   pl_progress_end(&progress);
-  free(slabs);
+  if (status == LC_OK && result->n_left_out == n) {
+    status = result->left_out[0].status;
+    if (err) lc_text_copy(err->message, sizeof err->message, result->left_out[0].reason);
+  }
+  if (status == LC_OK) close_gaps(result, cutting.gone);
+  ct_cut_plan_free(&plan);
+  free(cutting.gone);
   return status;
 }
 
-/* Images [first, first + n) of the series through the network. */
+/* Sums over the images of a nodule and of a view, in the order of the images, divided as they are
+ * added: the order and the bits of pl_predict. */
+struct means {
+  double *nodule, *view; /* [nodule, output], [nodule, view, output] */
+};
+
+static void add_logits(const struct pl_job *job, const struct pl_result *result, size_t index,
+                       const float *logits, struct means *means) {
+  size_t turns = ct_preparation_turns(&job->preparation), image = index / turns;
+  double *nodule = means->nodule + image / result->n_views * result->n_outputs;
+  double *view = means->view + image * result->n_outputs;
+  for (size_t o = 0; o < result->n_outputs; o++) {
+    nodule[o] += (double)logits[o] / (double)(turns * result->n_views);
+    view[o] += (double)logits[o] / (double)turns;
+  }
+}
+
+/* Maps of network images [first, first + n): as they are, or the mean after turning them back. */
+static lc_status explain(struct pl_job *job, struct pl_result *result,
+                         const struct vit_trace *trace, size_t first, size_t n,
+                         struct lc_error *err) {
+  size_t turns = ct_preparation_turns(&job->preparation), edge = result->maps.grid_height;
+  struct cdam_maps part = turns == 1 ? result->maps : job->turned; /* a window, borrowed */
+  part.images = n;
+  if (turns == 1) part.scores = cdam_maps_get(&result->maps, first, 0);
+  LC_TRY(cdam_closed_form(&job->model, job->prepared, trace, job->targets, job->n_targets, &part,
+                          NULL, NULL, err));
+  for (size_t i = 0; turns > 1 && i < n; i++)
+    for (size_t t = 0; t < job->n_targets; t++)
+      ct_image_add_turned_back((unsigned)((first + i) % turns), cdam_maps_get(&part, i, t), edge,
+                               1.0F / (float)turns,
+                               cdam_maps_get(&result->maps, (first + i) / turns, t));
+  return LC_OK;
+}
+
+/* Network images [first, first + n) of the series: nodule by nodule, view by view, turn by turn. */
 static lc_status run_batch(struct pl_job *job, struct pl_result *result, size_t first, size_t n,
-                           struct lc_error *err) {
+                           struct means *means, struct lc_error *err) {
   const struct ct_preparation *how = &job->preparation;
-  size_t values = VIT_CHANNELS * how->height * how->width;
+  size_t values = VIT_CHANNELS * how->height * how->width, turns = ct_preparation_turns(how);
   for (size_t i = 0; i < n; i++) {
-    const struct ct_cube *cube = &result->cubes[(first + i) / result->n_views];
-    LC_TRY(ct_cube_image(cube, result->views[(first + i) % result->n_views], cube->edge / 2, how,
-                         job->images + i * values, err));
+    size_t image = (first + i) / turns;
+    const struct ct_cube *cube = &result->cubes[image / result->n_views];
+    const struct ct_image_source source = {
+        .size = cube->edge, .spacing_mm = cube->spacing_mm, .cube = cube->hu};
+    struct ct_image_place place = {result->views[image % result->n_views], cube->edge / 2};
+    struct ct_augment_draw draw;
+    ct_augment_symmetry((unsigned)((first + i) % turns), &draw);
+    LC_TRY(ct_image_make(how, &source, place, &draw, job->images + i * values, err));
   }
   struct vit_trace trace;
   LC_TRY(vit_forward(&job->workspace, job->images, n, &trace, err));
-  memcpy(result->logits + first * result->n_outputs, trace.logits,
-         n * result->n_outputs * sizeof(float));
-  struct cdam_maps part = result->maps; /* a window of the maps, borrowed */
-  part.images = n;
-  part.scores = cdam_maps_get(&result->maps, first, 0);
-  return cdam_closed_form(&job->model, job->prepared, &trace, job->targets, job->n_targets, &part,
-                          NULL, NULL, err);
+  for (size_t i = 0; i < n; i++)
+    add_logits(job, result, first + i, trace.logits + i * result->n_outputs, means);
+  return explain(job, result, &trace, first, n, err);
 }
 
 static float sigmoid(double logit) {
   return (float)(1 / (1 + exp(-logit)));
 }
 
-static void average(const struct pl_job *job, struct pl_result *result, size_t nodule) {
-  for (size_t o = 0; o < result->n_outputs; o++) {
-    bool is_logit = vit_arch_output_is_logit(&job->model.arch, o);
-    double sum = 0;
-    for (size_t v = 0; v < result->n_views; v++) {
-      size_t at = pl_result_image(result, nodule, v) * result->n_outputs + o;
-      sum += (double)result->logits[at];
-      result->view_probability[at] = is_logit ? sigmoid((double)result->logits[at]) : NAN;
-    }
-    double mean = sum / (double)result->n_views;
-    result->mean_logit[nodule * result->n_outputs + o] = (float)mean;
-    result->probability[nodule * result->n_outputs + o] = is_logit ? sigmoid(mean) : NAN;
+static void take_means(const struct pl_job *job, struct pl_result *result,
+                       const struct means *means) {
+  size_t outputs = result->n_outputs, nodules = result->nodules.n_nodules;
+  for (size_t k = 0; k < nodules * result->n_views * outputs; k++) {
+    bool is_logit = vit_arch_output_is_logit(&job->model.arch, k % outputs);
+    result->logits[k] = (float)means->view[k];
+    result->view_probability[k] = is_logit ? sigmoid((double)result->logits[k]) : NAN;
+  }
+  for (size_t k = 0; k < nodules * outputs; k++) {
+    bool is_logit = vit_arch_output_is_logit(&job->model.arch, k % outputs);
+    result->mean_logit[k] = (float)means->nodule[k];
+    result->probability[k] = is_logit ? sigmoid(means->nodule[k]) : NAN;
   }
 }
 
@@ -301,18 +339,24 @@ lc_status pl_job_cut(struct pl_job *job, struct pl_result *result, struct lc_err
 
 lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   LC_TRY(pl_job_cut(job, result, err));
-  size_t images = result->nodules.n_nodules * result->n_views;
-  size_t batch = (size_t)job->config->model_batch;
+  size_t nodules = result->nodules.n_nodules, batch = (size_t)job->config->model_batch;
+  size_t images = nodules * ct_preparation_images(&job->preparation);
+  struct means means = {0};
   struct pl_progress progress;
   pl_progress_start(&progress, "predicting and explaining", "images", images);
-  lc_status status = LC_OK;
+  lc_status status = lc_alloc(&means.nodule, nodules * result->n_outputs, sizeof(double), err);
+  if (status == LC_OK)
+    status =
+        lc_alloc(&means.view, nodules * result->n_views * result->n_outputs, sizeof(double), err);
   for (size_t i = 0; status == LC_OK && i < images; i += batch) {
     size_t n = images - i < batch ? images - i : batch;
     status = pl_signal_check(err);
-    if (status == LC_OK) status = run_batch(job, result, i, n, err);
+    if (status == LC_OK) status = run_batch(job, result, i, n, &means, err);
     if (status == LC_OK) lc_progress_step(&progress.progress, n);
   }
   pl_progress_end(&progress);
-  for (size_t i = 0; status == LC_OK && i < result->nodules.n_nodules; i++) average(job, result, i);
+  if (status == LC_OK) take_means(job, result, &means);
+  free(means.nodule);
+  free(means.view);
   return status;
 }

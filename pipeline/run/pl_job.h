@@ -5,6 +5,7 @@
 #ifndef PL_JOB_H
 #define PL_JOB_H
 
+#include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/run/pl_nodules.h"
 #include "pipeline/store/pl_result.h"
@@ -18,9 +19,8 @@ struct pl_job {
   struct cdam_target *targets;
   size_t n_targets;
   struct ct_preparation preparation;
-  enum ct_view views[CT_VIEW_COUNT];
-  size_t n_views;
-  float *images; /* [batch, 3, height, width] */
+  float *images;           /* [batch, 3, height, width] */
+  struct cdam_maps turned; /* of one batch, with symmetries */
   struct pl_finder finder;
   struct lc_text configuration, architecture; /* what provenance points to */
   struct pl_provenance provenance;
@@ -41,9 +41,5 @@ LC_MUST_CHECK lc_status pl_job_cut(struct pl_job *job, struct pl_result *result,
 /* Second half: decodes the slabs that the nodules need, each slice once, and runs the network. */
 LC_MUST_CHECK lc_status pl_job_compute(struct pl_job *job, struct pl_result *result,
                                        struct lc_error *err);
-
-/* How a configuration makes images of cubes for a model; returns the number of views. */
-size_t pl_job_preparation(const struct pl_config *config, const struct vit_arch *arch,
-                          struct ct_preparation *how, enum ct_view views[CT_VIEW_COUNT]);
 
 #endif

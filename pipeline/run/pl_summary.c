@@ -1,6 +1,7 @@
 #include "pipeline/run/pl_summary.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
     {"padded_samples", "PADDED", true},
     {"weights_trained", NULL, false},
     {"weights_sha256", NULL, false},
+    {"left_out", NULL, false},
 };
 
 const char *pl_short_name(const char *name) {
@@ -70,6 +72,7 @@ static void add_row(struct pl_summary *summary, const struct pl_result *result, 
   pl_table_integer(table, (long long)result->cubes[i].n_padded);
   pl_table_bool(table, result->model->trained);
   pl_table_text(table, result->model->weights_sha256);
+  pl_table_text(table, "");
   for (size_t o = 0; o < summary->n_outputs; o++) {
     size_t at = i * summary->n_outputs + o;
     bool is_logit = vit_arch_output_is_logit(&result->model->arch, o);
@@ -78,8 +81,24 @@ static void add_row(struct pl_summary *summary, const struct pl_result *result, 
   }
 }
 
+/* A nodule that could not be cut: where it is and why. */
+static void add_left_out(struct pl_summary *summary, const struct pl_result *result, size_t i) {
+  struct pl_table *table = &summary->table;
+  const struct pl_left_out *left_out = &result->left_out[i];
+  pl_table_text(table, result->series->patient_id);
+  pl_table_text(table, result->series->series_instance_uid);
+  pl_table_text(table, left_out->nodule);
+  for (int a = 0; a < 3; a++) pl_table_number(table, left_out->centre_mm[a], 1);
+  for (int column = 6; column < 13; column++) pl_table_number(table, NAN, 1);
+  pl_table_bool(table, result->model->trained);
+  pl_table_text(table, result->model->weights_sha256);
+  pl_table_text(table, left_out->reason);
+  for (size_t o = 0; o < summary->n_outputs; o++) pl_table_number(table, NAN, 3);
+}
+
 void pl_summary_add(struct pl_summary *summary, const struct pl_result *result) {
   for (size_t i = 0; i < result->nodules.n_nodules; i++) add_row(summary, result, i);
+  for (size_t i = 0; i < result->n_left_out; i++) add_left_out(summary, result, i);
 }
 
 void pl_summary_free(struct pl_summary *summary) {

@@ -7,7 +7,7 @@
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_result.h"
 
-#define PL_SUMMARY_FIXED 15 /* columns before the outputs */
+#define PL_SUMMARY_FIXED 16 /* columns before the outputs */
 #define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */
 
 struct pl_summary {

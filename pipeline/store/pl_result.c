@@ -11,6 +11,7 @@ void pl_result_free(struct pl_result *result) {
   for (size_t i = 0; result->cubes && i < result->nodules.n_nodules; i++)
     ct_cube_free(&result->cubes[i]);
   free(result->cubes);
+  free(result->left_out);
   free(result->shown_hu);
   free(result->shown_mask);
   ct_nodule_list_free(&result->nodules);

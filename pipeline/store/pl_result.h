@@ -20,13 +20,23 @@ struct pl_provenance {
   const char *kernels; /* name of the kernel set: the one machine setting that can change bits */
 };
 
+/* A nodule that could not be cut. */
+struct pl_left_out {
+  char nodule[64];
+  double centre_mm[3];
+  char reason[LC_ERROR_SIZE];
+  lc_status status;
+};
+
 struct pl_result {
   const struct ct_series *series;    /* borrowed */
   const struct vit_model *model;     /* borrowed */
   const struct cdam_target *targets; /* borrowed, [maps.targets] */
 
   struct ct_annotation annotation; /* owned; the nodules' marks point into it */
-  struct ct_nodule_list nodules;
+  struct ct_nodule_list nodules;   /* those that were cut */
+  struct pl_left_out *left_out;    /* [n_left_out], the others */
+  size_t n_left_out;
   const char *nodule_source; /* "LIDC XML" or "CSV" */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];

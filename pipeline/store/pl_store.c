@@ -432,6 +432,27 @@ static void write_predictions(struct pl_h5 *h5, const struct pl_result *result) 
   attach(h5, "explanation/cdam", of_map, 5);
 }
 
+/* Nodules that could not be cut; results without any have no such group. */
+static lc_status write_left_out(struct pl_h5 *h5, const struct pl_result *result,
+                                struct lc_error *err) {
+  struct texts names = {0}, reasons = {0};
+  size_t n = result->n_left_out;
+  if (n == 0) return LC_OK;
+  lc_status status = texts_init(&names, n, NAME_WIDTH, err);
+  if (status == LC_OK) status = texts_init(&reasons, n, LC_ERROR_SIZE, err);
+  for (size_t i = 0; status == LC_OK && i < n; i++) {
+    texts_set(&names, i, result->left_out[i].nodule);
+    texts_set(&reasons, i, result->left_out[i].reason);
+  }
+  if (status == LC_OK) {
+    pl_h5_texts(h5, "left_out/nodule", 1, &n, names.width, names.data, "nodules not in the result");
+    pl_h5_texts(h5, "left_out/reason", 1, &n, reasons.width, reasons.data, "why");
+  }
+  free(names.data);
+  free(reasons.data);
+  return status;
+}
+
 lc_status pl_store_write(const struct pl_result *result, const struct pl_provenance *provenance,
                          enum pl_cube_type cube_type, const char *path, struct lc_error *err) {
   char key[LC_SHA256_HEX];
@@ -443,6 +464,7 @@ lc_status pl_store_write(const struct pl_result *result, const struct pl_provena
   lc_status status = write_axes(&h5, result, err);
   if (status == LC_OK) status = write_series(&h5, result->series, err);
   if (status == LC_OK) status = write_nodules(&h5, &result->nodules, err);
+  if (status == LC_OK) status = write_left_out(&h5, result, err);
   if (status == LC_OK) status = write_cubes(&h5, result, cube_type, err);
   if (status == LC_OK) write_predictions(&h5, result);
   if (status == LC_OK) return pl_h5_finish(&h5, path, err);

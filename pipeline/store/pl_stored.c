@@ -116,6 +116,12 @@ static void *read_names(struct reading *r, const char *name, size_t *n) {
   return names;
 }
 
+/* Results without such nodules have no such group. */
+static void read_left_out(struct reading *r, struct pl_stored *stored) {
+  if (r->status != LC_OK || H5Lexists(r->file, "left_out", H5P_DEFAULT) <= 0) return;
+  stored->left_out = read_names(r, "left_out/nodule", &stored->n_left_out);
+}
+
 static void read_views(struct reading *r, struct pl_stored *stored) {
   char(*names)[PL_STORED_NAME] = read_names(r, "axes/view", &stored->n_views);
   if (stored->n_views > CT_VIEW_COUNT) fail(r, "axes/view", "at most three views");
@@ -152,6 +158,7 @@ static void read_axes(struct reading *r, struct pl_stored *stored) {
   stored->nodules = read_names(r, "axes/nodule", &stored->n_nodules);
   stored->outputs = read_names(r, "axes/output", &stored->n_outputs);
   stored->targets = read_names(r, "axes/target", &stored->n_targets);
+  read_left_out(r, stored);
   read_views(r, stored);
   hid_t set = open_dataset(r, "axes/x_mm", 1, &stored->edge);
   if (set >= 0) H5Dclose(set);
@@ -220,6 +227,7 @@ void pl_stored_free(struct pl_stored *stored) {
   free(stored->nodules);
   free(stored->outputs);
   free(stored->targets);
+  free(stored->left_out);
   free(stored->centre_mm);
   free(stored->mean_logit);
   free(stored->probability);

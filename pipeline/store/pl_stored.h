@@ -27,6 +27,8 @@ struct pl_stored {
   char (*nodules)[PL_STORED_NAME]; /* [n_nodules]; likewise the others */
   char (*outputs)[PL_STORED_NAME];
   char (*targets)[PL_STORED_NAME];
+  char (*left_out)[PL_STORED_NAME]; /* [n_left_out] nodules that could not be cut */
+  size_t n_left_out;
 
   double *centre_mm;  /* [nodule, 3] */
   float *mean_logit;  /* [nodule, output] */

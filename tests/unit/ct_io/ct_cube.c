@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "common/lc_file.h"
-#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_image.h"
 #include "ct_io/nodule/ct_nodule.h"
 
 /* A series of n slices 2 mm apart, 20 x 16 pixels of 0.5 mm, first pixel at (-5, -4, 100). */
@@ -154,12 +154,17 @@ static void test_resize_as_torchvision(void **state) {
 
 static void test_image_is_normalised(void **state) {
   (void)state;
-  struct ct_cube cube = {.edge = 8, .spacing_mm = 1};
   float hu[512], image[3 * 16 * 16];
   for (int i = 0; i < 512; i++) hu[i] = (float)(-3000 + 10 * i);
-  cube.hu = hu;
-  struct ct_preparation how = {-1000, 400, CT_ZSCORE_SLICE, 0, 0, 8, 8};
-  assert_ok(ct_cube_image(&cube, CT_AXIAL, 4, &how, image, &test_err));
+  struct ct_preparation how = {.images = CT_IMAGES_CUBE,
+                               .hu_low = -1000,
+                               .hu_high = 400,
+                               .zscore = CT_ZSCORE_SLICE,
+                               .height = 8,
+                               .width = 8};
+  const struct ct_image_source source = {.size = 8, .spacing_mm = 1, .cube = hu};
+  assert_ok(
+      ct_image_make(&how, &source, (struct ct_image_place){CT_AXIAL, 4}, NULL, image, &test_err));
   double sum = 0, squares = 0;
   for (int i = 0; i < 64; i++) {
     sum += (double)image[i];
@@ -167,12 +172,16 @@ static void test_image_is_normalised(void **state) {
     assert_true(image[i] == image[64 + i] && image[i] == image[128 + i]);
   }
   assert_true(fabs(sum / 64) < 1e-5 && fabs(squares / 64 - 1) < 1e-5);
-  how = (struct ct_preparation){-1000, 400, CT_ZSCORE_FIXED, -300, 200, 8, 8};
-  assert_ok(ct_cube_image(&cube, CT_AXIAL, 0, &how, image, &test_err));
+  how.zscore = CT_ZSCORE_FIXED;
+  how.mean = -300;
+  how.deviation = 200;
+  assert_ok(
+      ct_image_make(&how, &source, (struct ct_image_place){CT_AXIAL, 0}, NULL, image, &test_err));
   assert_true(fabsf(image[0] + 3.5f) < 1e-6f); /* (-1000 + 300) / 200 */
   for (int i = 0; i < 512; i++) hu[i] = 40;
   how.zscore = CT_ZSCORE_CUBE;
-  assert_ok(ct_cube_image(&cube, CT_CORONAL, 3, &how, image, &test_err));
+  assert_ok(
+      ct_image_make(&how, &source, (struct ct_image_place){CT_CORONAL, 3}, NULL, image, &test_err));
   for (int i = 0; i < 3 * 64; i++) assert_true(image[i] == 0);
 }
 

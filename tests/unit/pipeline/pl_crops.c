@@ -223,14 +223,13 @@ static void images_are_resampled_and_normalised(void **state) {
   (void)state;
   struct world w;
   world_init(&w);
-  struct vit_augment_draw draw;
+  struct ct_image_place place = pl_examples_place(&w.learn, 0);
   float image[3 * 64];
-  vit_augment_none(&draw);
-  w.recipe.data_zscore = PL_ZSCORE_FIXED;
+  w.recipe.data_zscore = CT_ZSCORE_FIXED;
   w.recipe.data_mean = 40;
   w.recipe.data_deviation = 10;
   w.recipe.data_hu_high = 60;
-  assert_ok(pl_examples_image(&w.learn, 0, &draw, image, &test_err));
+  assert_ok(pl_examples_image(&w.learn, 0, place, NULL, image, &test_err));
   for (size_t r = 0; r < 8; r++)
     for (size_t c = 0; c < 8; c++) {
       double hu = 44 + 7 * ((double)r - 3.5) + 0.7 * ((double)c - 3.5);
@@ -238,8 +237,8 @@ static void images_are_resampled_and_normalised(void **state) {
       assert_true(image[64 + r * 8 + c] == image[r * 8 + c]);
       assert_true(image[128 + r * 8 + c] == image[r * 8 + c]);
     }
-  w.recipe.data_zscore = PL_ZSCORE_SLICE;
-  assert_ok(pl_examples_image(&w.learn, 0, &draw, image, &test_err));
+  w.recipe.data_zscore = CT_ZSCORE_SLICE;
+  assert_ok(pl_examples_image(&w.learn, 0, place, NULL, image, &test_err));
   double sum = 0, squares = 0;
   for (size_t i = 0; i < 64; i++) {
     sum += (double)image[i] / 64;
@@ -247,7 +246,8 @@ static void images_are_resampled_and_normalised(void **state) {
   }
   assert_near(sum, 0, 1e-6);
   assert_near(squares, 1, 1e-5);
-  assert_fails(pl_examples_image(&w.learn, 3, &draw, image, &test_err), LC_ERR_USAGE, "example 3");
+  assert_fails(pl_examples_image(&w.learn, 3, place, NULL, image, &test_err), LC_ERR_USAGE,
+               "example 3");
   world_free(&w);
 }
 

@@ -58,8 +58,8 @@ static void world_init(struct world *w, int split, long long fold) {
   w->recipe.model_patch = 4;
   w->recipe.data_split = split;
   w->recipe.data_fold = fold;
-  w->recipe.data_images = PL_IMAGES_CUBE;
-  w->recipe.data_zscore = PL_ZSCORE_CUBE;
+  w->recipe.data_images = CT_IMAGES_CUBE;
+  w->recipe.data_zscore = CT_ZSCORE_CUBE;
   w->recipe.augment_slices = 2;
   free(w->recipe.data_crops);
   w->recipe.data_crops = strdup(w->path);
@@ -82,12 +82,9 @@ static void images_are_those_of_run(void **state) {
   (void)state;
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
-  const int kinds[] = {PL_ZSCORE_CUBE, PL_ZSCORE_SLICE, PL_ZSCORE_FIXED};
-  const ct_zscore theirs[] = {CT_ZSCORE_CUBE, CT_ZSCORE_SLICE, CT_ZSCORE_FIXED};
+  const ct_zscore kinds[] = {CT_ZSCORE_CUBE, CT_ZSCORE_SLICE, CT_ZSCORE_FIXED};
   static float image[3 * PIXELS * PIXELS], expected[3 * PIXELS * PIXELS];
   static float voxels[EDGE * EDGE * EDGE];
-  struct vit_augment_draw none;
-  vit_augment_none(&none);
   w.recipe.data_mean = -500;
   w.recipe.data_deviation = 300;
   for (size_t i = 0; i < w.learn.n; i++)
@@ -96,18 +93,20 @@ static void images_are_those_of_run(void **state) {
         for (size_t slice = 0; slice < EDGE; slice++) {
           w.recipe.data_zscore = kinds[k];
           for (size_t v = 0; v < EDGE * EDGE * EDGE; v++)
-            voxels[v] = (float)w.crops.cubes[w.learn.rows[i] * EDGE * EDGE * EDGE + v];
-          struct ct_cube cube = {.edge = EDGE, .spacing_mm = 1, .hu = voxels};
-          struct ct_preparation how = {.hu_low = -1000,
+            voxels[v] = (float)w.crops.cubes[w.learn.rows[i] * EDGE * EDGE * EDGE + v] +
+                        (v % 2 ? 0.4F : -0.4F); /* as run has them, before they are whole */
+          const struct ct_image_source source = {.size = EDGE, .spacing_mm = 1, .cube = voxels};
+          struct ct_preparation how = {.images = CT_IMAGES_CUBE,
+                                       .hu_low = -1000,
                                        .hu_high = 400,
-                                       .zscore = theirs[k],
+                                       .zscore = kinds[k],
                                        .mean = -500,
                                        .deviation = 300,
                                        .height = PIXELS,
                                        .width = PIXELS};
-          struct pl_sight sight = {(ct_view)view, slice};
-          assert_ok(ct_cube_image(&cube, (ct_view)view, slice, &how, expected, &test_err));
-          assert_ok(pl_examples_view(&w.learn, i, sight, &none, image, &test_err));
+          struct ct_image_place place = {(ct_view)view, slice};
+          assert_ok(ct_image_make(&how, &source, place, NULL, expected, &test_err));
+          assert_ok(pl_examples_image(&w.learn, i, place, NULL, image, &test_err));
           assert_memory_equal(image, expected, sizeof image);
         }
   world_free(&w);
@@ -119,15 +118,17 @@ static void images_turn_alike(void **state) {
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
   static float base[3 * PIXELS * PIXELS], turned[3 * PIXELS * PIXELS], expected[PIXELS * PIXELS];
-  struct pl_sight sight = pl_examples_sight(&w.learn, 1);
-  struct vit_augment_draw draw;
-  vit_augment_none(&draw);
-  assert_ok(pl_examples_view(&w.learn, 0, sight, &draw, base, &test_err));
+  struct ct_image_place place = pl_examples_place(&w.learn, 1);
+  struct ct_augment_draw draw;
+  assert_ok(pl_examples_image(&w.learn, 0, place, NULL, base, &test_err));
   for (unsigned k = 0; k < 8; k++) {
-    vit_augment_symmetry(k, &draw);
-    const struct vit_augment_source source = {.hu = base, .size = PIXELS, .step = 1};
-    vit_augment_apply(&draw, &source, expected, PIXELS);
-    assert_ok(pl_examples_view(&w.learn, 0, sight, &draw, turned, &test_err));
+    ct_augment_symmetry(k, &draw);
+    const struct ct_augment_source source = {.hu = base, .size = PIXELS, .step = 1};
+    ct_augment_apply(&draw, &source, expected, PIXELS);
+    assert_ok(pl_examples_image(&w.learn, 0, place, &draw, turned, &test_err));
+    float back[PIXELS * PIXELS] = {0};
+    ct_image_add_turned_back(k, turned, PIXELS, 1, back);
+    assert_memory_equal(back, base, sizeof back);
     for (size_t c = 0; c < 3; c++)
       assert_memory_equal(turned + c * PIXELS * PIXELS, expected, sizeof expected);
   }
@@ -139,17 +140,15 @@ static void crops_of_other_views(void **state) {
   (void)state;
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
-  w.recipe.data_images = PL_IMAGES_CROP;
-  w.recipe.data_zscore = PL_ZSCORE_FIXED;
+  w.recipe.data_images = CT_IMAGES_CROP;
+  w.recipe.data_zscore = CT_ZSCORE_FIXED;
   w.recipe.data_spacing_mm = 1;
   w.recipe.data_pixels = EDGE;
   w.recipe.data_hu_low = -4000;
   w.recipe.data_hu_high = 4000;
   float image[3 * EDGE * EDGE];
-  struct vit_augment_draw none;
-  vit_augment_none(&none);
-  struct pl_sight sight = {CT_CORONAL, 3};
-  assert_ok(pl_examples_view(&w.learn, 0, sight, &none, image, &test_err));
+  struct ct_image_place place = {CT_CORONAL, 3};
+  assert_ok(pl_examples_image(&w.learn, 0, place, NULL, image, &test_err));
   const int16_t *cube = w.crops.cubes + w.learn.rows[0] * EDGE * EDGE * EDGE;
   for (size_t row = 0; row < EDGE; row++) /* rows from head to foot */
     for (size_t x = 0; x < EDGE; x++)
@@ -164,9 +163,9 @@ static void sights_are_drawn(void **state) {
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
   size_t views[3] = {0}, slices[EDGE] = {0}, same = 0;
   for (uint64_t epoch = 0; epoch < 300; epoch++) {
-    struct pl_sight a = pl_examples_draw_sight(&w.learn, epoch, 1);
-    struct pl_sight b = pl_examples_draw_sight(&w.learn, epoch, 1);
-    struct pl_sight c = pl_examples_draw_sight(&w.learn, epoch, 2);
+    struct ct_image_place a = pl_examples_draw_place(&w.learn, epoch, 1);
+    struct ct_image_place b = pl_examples_draw_place(&w.learn, epoch, 1);
+    struct ct_image_place c = pl_examples_draw_place(&w.learn, epoch, 2);
     assert_true(a.view == b.view && a.slice == b.slice);
     same += a.view == c.view && a.slice == c.slice;
     views[a.view]++;
@@ -175,10 +174,10 @@ static void sights_are_drawn(void **state) {
   for (size_t v = 0; v < 3; v++) assert_true(views[v] > 60);
   for (size_t s = 0; s < EDGE; s++) assert_true(s >= 2 && s <= 6 ? slices[s] > 30 : slices[s] == 0);
   assert_true(same < 60);
-  assert_int_equal(pl_examples_sights(&w.learn), 3);
+  assert_int_equal(pl_examples_places(&w.learn), 3);
   for (size_t k = 0; k < 3; k++) {
-    assert_int_equal(pl_examples_sight(&w.learn, k).view, k);
-    assert_int_equal(pl_examples_sight(&w.learn, k).slice, EDGE / 2);
+    assert_int_equal(pl_examples_place(&w.learn, k).view, k);
+    assert_int_equal(pl_examples_place(&w.learn, k).slice, EDGE / 2);
   }
   w.recipe.augment_slices = 4;
   struct pl_examples other;

@@ -11,6 +11,7 @@
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/store/pl_store.h"
 #include "pipeline/store/pl_truth.h"
+#include "ct_io/ct/ct_image.h"
 #include "tests/lc_test.h"
 
 static char folder[256];
@@ -134,8 +135,12 @@ static void store_agrees_with_the_rooms(void **state) {
   struct vit_workspace workspace;
   struct vit_trace trace;
   const struct vit_request request = {.last_input = true};
-  const struct ct_preparation how = {
-      .hu_low = -1000, .hu_high = 400, .zscore = CT_ZSCORE_CUBE, .height = 64, .width = 64};
+  const struct ct_preparation how = {.images = CT_IMAGES_CUBE,
+                                     .hu_low = -1000,
+                                     .hu_high = 400,
+                                     .zscore = CT_ZSCORE_CUBE,
+                                     .height = 64,
+                                     .width = 64};
   assert_ok(vit_model_load(&model, weights, NULL, &test_err));
   assert_ok(vit_workspace_init(&workspace, &model, 1, 64, 64, &request, &test_err));
   struct cdam_target targets[3];
@@ -143,10 +148,12 @@ static void store_agrees_with_the_rooms(void **state) {
   cdam_target_all(targets, &model);
   assert_ok(cdam_maps_init(&expected, 1, 3, 4, 4, &test_err));
   for (size_t i = 0; i < n; i++) {
-    struct ct_cube cube = {.edge = 32, .spacing_mm = 1, .hu = cubes + i * 32 * 32 * 32};
+    const struct ct_image_source source = {
+        .size = 32, .spacing_mm = 1, .cube = cubes + i * 32 * 32 * 32};
     double sum[3] = {0};
     for (int v = 0; v < CT_VIEW_COUNT; v++) {
-      assert_ok(ct_cube_image(&cube, (ct_view)v, 16, &how, image, &test_err));
+      struct ct_image_place place = {(ct_view)v, 16};
+      assert_ok(ct_image_make(&how, &source, place, NULL, image, &test_err));
       assert_ok(vit_forward(&workspace, image, 1, &trace, &test_err));
       assert_memory_equal(trace.logits, logits + (i * 3 + (size_t)v) * 3, 3 * sizeof(float));
       for (int o = 0; o < 3; o++) sum[o] += (double)trace.logits[o] / 3;

@@ -1,4 +1,4 @@
-#include "vit/train/vit_augment.h"
+#include "ct_io/ct/ct_augment.h"
 
 #include <math.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static lc_status check_value(const char *name, double value, struct lc_error *er
   return LC_OK;
 }
 
-lc_status vit_augment_check(const struct vit_augment *augment, struct lc_error *err) {
+lc_status ct_augment_check(const struct ct_augment *augment, struct lc_error *err) {
   LC_TRY(check_value("rotation_deg", augment->rotation_deg, err));
   LC_TRY(check_value("shift_px", augment->shift_px, err));
   LC_TRY(check_value("scale", augment->scale, err));
@@ -25,16 +25,16 @@ lc_status vit_augment_check(const struct vit_augment *augment, struct lc_error *
   return LC_OK;
 }
 
-void vit_augment_none(struct vit_augment_draw *draw) {
+void ct_augment_none(struct ct_augment_draw *draw) {
   memset(draw, 0, sizeof *draw);
   draw->magnification = 1;
   draw->gain = 1;
 }
 
-void vit_augment_draw(const struct vit_augment *augment, uint64_t seed, uint64_t epoch,
-                      uint64_t sample, struct vit_augment_draw *draw) {
+void ct_augment_draw(const struct ct_augment *augment, uint64_t seed, uint64_t epoch,
+                     uint64_t sample, struct ct_augment_draw *draw) {
   struct lc_random random;
-  vit_augment_none(draw);
+  ct_augment_none(draw);
   draw->seed = seed;
   draw->noise_index = epoch << 32 | (sample & 0xFFFFFFFFu);
   lc_random_init(&random, seed, "augment", draw->noise_index);
@@ -57,8 +57,8 @@ void vit_augment_draw(const struct vit_augment *augment, uint64_t seed, uint64_t
   draw->noise_hu = augment->noise_hu * noise;
 }
 
-void vit_augment_symmetry(unsigned k, struct vit_augment_draw *draw) {
-  vit_augment_none(draw);
+void ct_augment_symmetry(unsigned k, struct ct_augment_draw *draw) {
+  ct_augment_none(draw);
   draw->quarter_turns = (int)(k & 3);
   draw->flip = (k & 4) != 0;
 }
@@ -69,7 +69,7 @@ struct mapping {
   double shift_rows, shift_columns;
 };
 
-static struct mapping make_mapping(const struct vit_augment_draw *draw, double step) {
+static struct mapping make_mapping(const struct ct_augment_draw *draw, double step) {
   /* Quarter turns from a table: cos(90 degrees) is not zero in floating point. */
   static const double turn_cos[] = {1, 0, -1, 0}, turn_sin[] = {0, 1, 0, -1};
   double angle = draw->rotation_deg * (3.14159265358979323846 / 180);
@@ -86,7 +86,7 @@ static struct mapping make_mapping(const struct vit_augment_draw *draw, double s
                           .shift_columns = draw->shift_columns};
 }
 
-static double pixel(const struct vit_augment_source *source, double row, double column) {
+static double pixel(const struct ct_augment_source *source, double row, double column) {
   double last = (double)(source->size - 1);
   if (row < 0 || column < 0 || row > last || column > last) {
     if (!source->repeat_edge) return source->outside_hu;
@@ -97,7 +97,7 @@ static double pixel(const struct vit_augment_source *source, double row, double 
 }
 
 /* With an edge in it, or outside. */
-static double bilinear_edge(const struct vit_augment_source *source, double row, double column) {
+static double bilinear_edge(const struct ct_augment_source *source, double row, double column) {
   double r = floor(row), c = floor(column), down = row - r, right = column - c;
   double top = pixel(source, r, c), bottom = 0;
   if (right > 0) top += right * (pixel(source, r, c + 1) - top);
@@ -110,7 +110,7 @@ static double bilinear_edge(const struct vit_augment_source *source, double row,
 }
 
 /* The same, bit by bit, where all four pixels are there. */
-static inline double bilinear(const struct vit_augment_source *source, double row, double column,
+static inline double bilinear(const struct ct_augment_source *source, double row, double column,
                               double last) {
   if (!(row >= 0 && column >= 0 && row < last && column < last))
     return bilinear_edge(source, row, column);
@@ -123,8 +123,8 @@ static inline double bilinear(const struct vit_augment_source *source, double ro
   return top + down * (bottom - top);
 }
 
-void vit_augment_apply(const struct vit_augment_draw *draw, const struct vit_augment_source *source,
-                       float *out, size_t out_size) {
+void ct_augment_apply(const struct ct_augment_draw *draw, const struct ct_augment_source *source,
+                      float *out, size_t out_size) {
   struct mapping m = make_mapping(draw, source->step);
   double middle = 0.5 * (double)(out_size - 1), source_middle = 0.5 * (double)(source->size - 1);
   double last = (double)(source->size - 1);

@@ -2,8 +2,8 @@
  *
  * A draw depends only on (seed, epoch, sample), so a resumed run, any number of threads and any
  * order of the samples give the same images. Thread-safety: no state. */
-#ifndef VIT_AUGMENT_H
-#define VIT_AUGMENT_H
+#ifndef CT_AUGMENT_H
+#define CT_AUGMENT_H
 
 #include <stdint.h>
 
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* What is varied; a zeroed struct varies nothing. */
-struct vit_augment {
+struct ct_augment {
   bool quarter_turns;  /* one of four rotations by 90 degrees */
   bool flips;          /* half of the images are mirrored */
   double rotation_deg; /* uniform in [-r, r], on top of the quarter turn */
@@ -26,8 +26,8 @@ struct vit_augment {
   double noise_hu; /* each image gets white noise of a standard deviation uniform in [0, n] */
 };
 
-/* One draw; a zeroed struct with magnification 1 and gain 1 (vit_augment_none) changes nothing. */
-struct vit_augment_draw {
+/* One draw; a zeroed struct with magnification 1 and gain 1 (ct_augment_none) changes nothing. */
+struct ct_augment_draw {
   int quarter_turns;                /* 0 to 3, counter-clockwise as seen with row 0 on top */
   bool flip;                        /* columns reversed, before the rotation */
   double rotation_deg;              /* counter-clockwise */
@@ -39,18 +39,18 @@ struct vit_augment_draw {
 };
 
 /* LC_ERR_CONFIG names a value that is negative or not finite. */
-LC_MUST_CHECK lc_status vit_augment_check(const struct vit_augment *augment, struct lc_error *err);
+LC_MUST_CHECK lc_status ct_augment_check(const struct ct_augment *augment, struct lc_error *err);
 
-void vit_augment_none(struct vit_augment_draw *draw);
+void ct_augment_none(struct ct_augment_draw *draw);
 /* epoch and sample below 2^32. */
-void vit_augment_draw(const struct vit_augment *augment, uint64_t seed, uint64_t epoch,
-                      uint64_t sample, struct vit_augment_draw *draw);
+void ct_augment_draw(const struct ct_augment *augment, uint64_t seed, uint64_t epoch,
+                     uint64_t sample, struct ct_augment_draw *draw);
 /* The eight rotations and flips of a square, k = 0 .. 7; 0 changes nothing. For averages at test
  * time. */
-void vit_augment_symmetry(unsigned k, struct vit_augment_draw *draw);
+void ct_augment_symmetry(unsigned k, struct ct_augment_draw *draw);
 
 /* A square source image; pixel centres are at whole numbers. */
-struct vit_augment_source {
+struct ct_augment_source {
   const float *hu; /* [size, size], borrowed */
   size_t size;
   double step;      /* source pixels an output pixel: 1 keeps the scale, 0.5 enlarges twofold */
@@ -61,8 +61,8 @@ struct vit_augment_source {
 /* Resamples the middle of the source to out [out_size, out_size] through the draw, bilinear, then
  * gain, offset and noise in HU. Quarter turns and flips alone, with step 1 and out_size equal to
  * size, copy pixels exactly. No antialias: prepare sources so that step is about 1 or less. */
-void vit_augment_apply(const struct vit_augment_draw *draw, const struct vit_augment_source *source,
-                       float *out, size_t out_size);
+void ct_augment_apply(const struct ct_augment_draw *draw, const struct ct_augment_source *source,
+                      float *out, size_t out_size);
 
 #ifdef __cplusplus
 }

@@ -3,38 +3,38 @@
 
 #include <math.h>
 
+#include "ct_io/ct/ct_augment.h"
 #include "tests/reference/training_values.h"
-#include "vit/train/vit_augment.h"
 
 enum { SIZE = 9 };
 
-static struct vit_augment_source small_source(void) {
-  return (struct vit_augment_source){rotation_source, SIZE, 1, true, -1000};
+static struct ct_augment_source small_source(void) {
+  return (struct ct_augment_source){rotation_source, SIZE, 1, true, -1000};
 }
 
 static void nothing_drawn_changes_nothing(void **state) {
   (void)state;
-  struct vit_augment_source source = small_source();
-  struct vit_augment_draw draw;
+  struct ct_augment_source source = small_source();
+  struct ct_augment_draw draw;
   float out[SIZE * SIZE];
-  vit_augment_none(&draw);
-  vit_augment_apply(&draw, &source, out, SIZE);
+  ct_augment_none(&draw);
+  ct_augment_apply(&draw, &source, out, SIZE);
   assert_memory_equal(out, rotation_source, sizeof out);
-  const struct vit_augment off = {0};
-  vit_augment_draw(&off, 1, 2, 3, &draw);
-  vit_augment_apply(&draw, &source, out, SIZE);
+  const struct ct_augment off = {0};
+  ct_augment_draw(&off, 1, 2, 3, &draw);
+  ct_augment_apply(&draw, &source, out, SIZE);
   assert_memory_equal(out, rotation_source, sizeof out);
 }
 
 /* Each symmetry is the permutation that its name says, without rounding. */
 static void symmetries_are_permutations(void **state) {
   (void)state;
-  struct vit_augment_source source = small_source();
+  struct ct_augment_source source = small_source();
   float out[8][SIZE * SIZE];
   for (unsigned k = 0; k < 8; k++) {
-    struct vit_augment_draw draw;
-    vit_augment_symmetry(k, &draw);
-    vit_augment_apply(&draw, &source, out[k], SIZE);
+    struct ct_augment_draw draw;
+    ct_augment_symmetry(k, &draw);
+    ct_augment_apply(&draw, &source, out[k], SIZE);
     for (size_t i = 0; i < SIZE; i++)
       for (size_t j = 0; j < SIZE; j++) {
         size_t r = i, c = j;
@@ -53,37 +53,37 @@ static void symmetries_are_permutations(void **state) {
 
 static void resampling_agrees_with_scipy(void **state) {
   (void)state;
-  struct vit_augment_source source = small_source();
-  struct vit_augment_draw draw;
+  struct ct_augment_source source = small_source();
+  struct ct_augment_draw draw;
   float out[16 * 16];
-  vit_augment_none(&draw);
+  ct_augment_none(&draw);
   draw.rotation_deg = 30;
-  vit_augment_apply(&draw, &source, out, SIZE);
+  ct_augment_apply(&draw, &source, out, SIZE);
   assert_true(lc_test_difference(out, rotation_30, SIZE * SIZE, NULL) < 1e-3);
-  vit_augment_none(&draw);
+  ct_augment_none(&draw);
   source.step = 0.5;
-  vit_augment_apply(&draw, &source, out, 16);
+  ct_augment_apply(&draw, &source, out, 16);
   assert_true(lc_test_difference(out, rotation_zoom, 16 * 16, NULL) < 1e-3);
   source.step = 1; /* the same as a magnification */
   draw.magnification = 2;
   float again[16 * 16];
-  vit_augment_apply(&draw, &source, again, 16);
+  ct_augment_apply(&draw, &source, again, 16);
   assert_true(lc_test_difference(out, again, 16 * 16, NULL) < 1e-3);
 }
 
 static void shifts_and_hu_by_hand(void **state) {
   (void)state;
-  struct vit_augment_source source = small_source();
-  struct vit_augment_draw draw;
+  struct ct_augment_source source = small_source();
+  struct ct_augment_draw draw;
   float out[SIZE * SIZE];
-  vit_augment_none(&draw);
+  ct_augment_none(&draw);
   draw.shift_rows = 2;
   draw.shift_columns = -1;
   draw.gain = 2;
   draw.gain_centre_hu = 50;
   draw.offset_hu = 3;
   source.repeat_edge = false;
-  vit_augment_apply(&draw, &source, out, SIZE);
+  ct_augment_apply(&draw, &source, out, SIZE);
   for (size_t i = 0; i < SIZE; i++)
     for (size_t j = 0; j < SIZE; j++) {
       double hu = i < 2 || j == SIZE - 1 ? -1000 : rotation_source[(i - 2) * SIZE + j + 1];
@@ -91,14 +91,14 @@ static void shifts_and_hu_by_hand(void **state) {
     }
 }
 
-static const struct vit_augment everything = {.quarter_turns = true,
-                                              .flips = true,
-                                              .rotation_deg = 15,
-                                              .shift_px = 3,
-                                              .scale = 0.2,
-                                              .offset_hu = 20,
-                                              .gain = 0.05,
-                                              .noise_hu = 30};
+static const struct ct_augment everything = {.quarter_turns = true,
+                                             .flips = true,
+                                             .rotation_deg = 15,
+                                             .shift_px = 3,
+                                             .scale = 0.2,
+                                             .offset_hu = 20,
+                                             .gain = 0.05,
+                                             .noise_hu = 30};
 
 /* Ranges and shares of many draws, and that a draw is a function of seed, epoch and sample. */
 static void draws_are_what_they_say(void **state) {
@@ -106,8 +106,8 @@ static void draws_are_what_they_say(void **state) {
   enum { DRAWS = 20000 };
   double sum = 0, squares = 0, turns[4] = {0}, flips = 0;
   for (uint64_t i = 0; i < DRAWS; i++) {
-    struct vit_augment_draw draw;
-    vit_augment_draw(&everything, 7, i / 100, i % 100, &draw);
+    struct ct_augment_draw draw;
+    ct_augment_draw(&everything, 7, i / 100, i % 100, &draw);
     assert_true(fabs(draw.rotation_deg) <= 15 && fabs(draw.shift_rows) <= 3);
     assert_true(fabs(draw.shift_columns) <= 3 && draw.magnification <= 1.2 + 1e-12);
     assert_true(draw.magnification >= 1 / 1.2 - 1e-12 && draw.noise_hu <= 30);
@@ -120,17 +120,17 @@ static void draws_are_what_they_say(void **state) {
   assert_near(sqrt(squares), 20, 0.5);
   for (int k = 0; k < 4; k++) assert_near(turns[k], 0.25, 0.02);
   assert_near(flips, 0.5, 0.02);
-  struct vit_augment_draw a, b;
-  vit_augment_draw(&everything, 7, 3, 5, &a);
-  vit_augment_draw(&everything, 7, 3, 5, &b);
+  struct ct_augment_draw a, b;
+  ct_augment_draw(&everything, 7, 3, 5, &a);
+  ct_augment_draw(&everything, 7, 3, 5, &b);
   assert_memory_equal(&a, &b, sizeof a);
-  vit_augment_draw(&everything, 7, 5, 3, &b);
+  ct_augment_draw(&everything, 7, 5, 3, &b);
   assert_true(a.rotation_deg != b.rotation_deg);
-  vit_augment_draw(&everything, 8, 3, 5, &b);
+  ct_augment_draw(&everything, 8, 3, 5, &b);
   assert_true(a.rotation_deg != b.rotation_deg);
-  struct vit_augment some = everything;
+  struct ct_augment some = everything;
   some.quarter_turns = false;
-  vit_augment_draw(&some, 7, 3, 5, &b);
+  ct_augment_draw(&some, 7, 3, 5, &b);
   assert_true(a.rotation_deg == b.rotation_deg && a.offset_hu == b.offset_hu);
 }
 
@@ -139,26 +139,26 @@ static void noise_is_the_drawn_one(void **state) {
   (void)state;
   enum { BIG = 64 };
   static float flat[BIG * BIG], out[BIG * BIG], other[BIG * BIG];
-  const struct vit_augment_source source = {flat, BIG, 1, true, 0};
-  const struct vit_augment noise = {.noise_hu = 30};
-  struct vit_augment_draw draw;
+  const struct ct_augment_source source = {flat, BIG, 1, true, 0};
+  const struct ct_augment noise = {.noise_hu = 30};
+  struct ct_augment_draw draw;
   double squares = 0;
-  vit_augment_draw(&noise, 7, 0, 0, &draw);
-  vit_augment_apply(&draw, &source, out, BIG);
+  ct_augment_draw(&noise, 7, 0, 0, &draw);
+  ct_augment_apply(&draw, &source, out, BIG);
   for (size_t i = 0; i < BIG * BIG; i++) squares += (double)out[i] * out[i] / (BIG * BIG);
   assert_true(draw.noise_hu > 0);
   assert_near(sqrt(squares), draw.noise_hu, 0.05 * draw.noise_hu);
-  vit_augment_draw(&noise, 7, 0, 1, &draw);
-  vit_augment_apply(&draw, &source, other, BIG);
+  ct_augment_draw(&noise, 7, 0, 1, &draw);
+  ct_augment_apply(&draw, &source, other, BIG);
   assert_memory_not_equal(out, other, sizeof out);
 }
 
 static void bad_settings_are_named(void **state) {
   (void)state;
-  struct vit_augment augment = everything;
-  assert_ok(vit_augment_check(&augment, &test_err));
+  struct ct_augment augment = everything;
+  assert_ok(ct_augment_check(&augment, &test_err));
   augment.scale = -0.1;
-  assert_fails(vit_augment_check(&augment, &test_err), LC_ERR_CONFIG, "scale");
+  assert_fails(ct_augment_check(&augment, &test_err), LC_ERR_CONFIG, "scale");
 }
 
 int main(void) {

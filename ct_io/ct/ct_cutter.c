@@ -1,0 +1,106 @@
+/* Groups nodules by the slices they share, decodes each group, and hands each nodule its volume. */
+#include "ct_io/ct/ct_cutter.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/lc_arena.h"
+
+static int by_first(const void *a, const void *b) {
+  const struct ct_slab *x = (const struct ct_slab *)a, *y = (const struct ct_slab *)b;
+  if (x->first != y->first) return x->first < y->first ? -1 : 1;
+  return (x->nodule > y->nodule) - (x->nodule < y->nodule);
+}
+
+/* Slabs [start, end) that one decoding serves: they overlap and stay within the limit. */
+static size_t end_of_group(const struct ct_cut_plan *plan, size_t start, size_t *count) {
+  const struct ct_series *series = plan->series;
+  const struct ct_slab *slabs = plan->slabs;
+  size_t slice_bytes = (size_t)series->rows * (size_t)series->columns * sizeof(int16_t);
+  size_t end = start + 1, last = slabs[start].first + slabs[start].count;
+  while (end < plan->n && slabs[end].first < last) {
+    size_t reach = slabs[end].first + slabs[end].count;
+    if (reach < last) reach = last;
+    if ((reach - slabs[start].first) * slice_bytes > CT_CUT_BYTES) break;
+    last = reach;
+    end++;
+  }
+  *count = last - slabs[start].first;
+  return end;
+}
+
+lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct ct_series *series, size_t n,
+                           const double (*centres_mm)[3], double edge_mm, struct lc_error *err) {
+  *plan = (struct ct_cut_plan){.series = series, .n = n};
+  LC_TRY(lc_alloc(&plan->slabs, n, sizeof *plan->slabs, err));
+  for (size_t i = 0; i < n; i++) {
+    plan->slabs[i].nodule = i;
+    ct_series_slab(series, centres_mm[i], edge_mm, &plan->slabs[i].first, &plan->slabs[i].count);
+  }
+  if (n) qsort(plan->slabs, n, sizeof *plan->slabs, by_first);
+  for (size_t start = 0, count; start < n; plan->n_slices += count)
+    start = end_of_group(plan, start, &count);
+  return LC_OK;
+}
+
+void ct_cut_plan_free(struct ct_cut_plan *plan) {
+  free(plan->slabs);
+  memset(plan, 0, sizeof *plan);
+}
+
+/* Faults of a nodule's own slices or place, not of the machine or the user. */
+static bool is_own(lc_status status) {
+  return status == LC_ERR_GEOMETRY || status == LC_ERR_OUTSIDE || status == LC_ERR_FORMAT ||
+         status == LC_ERR_UNSUPPORTED || status == LC_ERR_NOT_FOUND;
+}
+
+/* The slices of one nodule within those that were decoded. */
+static lc_status take_one(const struct ct_cut_plan *plan, const struct ct_cut *cut,
+                          const struct ct_volume *whole, const struct ct_slab *slab,
+                          struct lc_error *err) {
+  struct ct_volume part = {0};
+  struct lc_error why;
+  lc_status status = ct_volume_place(&part, plan->series, slab->first, slab->count, &why);
+  part.hu = whole->hu + (slab->first - whole->first_slice) * part.size[0] * part.size[1];
+  if (status == LC_OK) status = cut->take(cut->context, slab->nodule, &part, &why);
+  if (is_own(status)) return cut->refuse(cut->context, slab->nodule, status, &why, err);
+  if (status != LC_OK && err) *err = why;
+  return status;
+}
+
+/* A group that cannot be decoded as one is tried nodule by nodule. */
+static lc_status cut_group(const struct ct_cut_plan *plan, const struct ct_cut *cut, size_t start,
+                           size_t end, size_t count, struct lc_error *err) {
+  const struct ct_slab *slabs = plan->slabs;
+  struct ct_volume volume;
+  struct lc_error why;
+  lc_log(LC_LOG_DEBUG, "series %s: decoding %zu of %zu slices, from slice %zu, for %zu nodules",
+         plan->series->series_instance_uid, count, plan->series->n_slices, slabs[start].first,
+         end - start);
+  lc_status status =
+      cut->decode(&volume, plan->series, slabs[start].first, count, cut->progress, &why);
+  if (is_own(status) && end - start == 1)
+    return cut->refuse(cut->context, slabs[start].nodule, status, &why, err);
+  if (is_own(status)) {
+    for (size_t i = start; i < end; i++)
+      LC_TRY(cut_group(plan, cut, i, i + 1, slabs[i].count, err));
+    return LC_OK;
+  }
+  if (status != LC_OK) {
+    if (err) *err = why;
+    return status;
+  }
+  for (size_t i = start; status == LC_OK && i < end; i++)
+    status = take_one(plan, cut, &volume, &slabs[i], err);
+  ct_volume_free(&volume);
+  return status;
+}
+
+lc_status ct_cut_all(const struct ct_cut_plan *plan, const struct ct_cut *cut,
+                     struct lc_error *err) {
+  for (size_t start = 0, end, count; start < plan->n; start = end) {
+    end = end_of_group(plan, start, &count);
+    LC_TRY(cut_group(plan, cut, start, end, count, err));
+  }
+  return LC_OK;
+}
