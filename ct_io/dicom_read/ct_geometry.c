@@ -1,5 +1,5 @@
-/* The rules of docs/series-loading.md: how the slices of one group become a series or are refused.
- */
+/* Sorts the slices of a group along the normal and decides by the rules of docs/series-loading.md
+ * whether the series is usable, repaired or refused. */
 #include "ct_io/dicom_read/ct_group.h"
 
 #include <math.h>

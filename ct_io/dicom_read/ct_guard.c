@@ -1,3 +1,5 @@
+/* Walks the raw elements of a DICOM file before DCMTK parses it, and refuses sequences nested too
+ * deeply, deflated data that unfolds too far, and impossible value representations. */
 #include "ct_io/dicom_read/ct_guard.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

@@ -1,3 +1,5 @@
+// Writes colour pictures as one multi-frame True Color Secondary Capture object; frames with a
+// place in the patient get their plane in functional groups.
 #include "ct_io/dicom_write/ct_frames.h"
 
 #include <algorithm>

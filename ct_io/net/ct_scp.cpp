@@ -1,3 +1,5 @@
+// Serves one incoming association: negotiates contexts, answers C-ECHO and C-STORE, writes data
+// sets to files as they come, and answers storage commitment.
 #include "ct_io/net/ct_scp.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

@@ -1,3 +1,5 @@
+/* Sends objects by STOW-RS with libcurl: streams the multipart body from the files, bounds each
+ * request in time, and sorts failures by kind. */
 #include "ct_io/net/ct_stow.h"
 
 #include <curl/curl.h>

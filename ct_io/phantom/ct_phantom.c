@@ -1,4 +1,4 @@
-/* Phantoms: from a seed to voxels, truth and readings, and from there to files. */
+/* Makes a phantom from a seed (voxels, truth, readings) and writes its DICOM and XML files. */
 #include "ct_io/phantom/ct_phantom.h"
 
 #include <stdio.h>
