@@ -1,3 +1,5 @@
+/* Sizes and lays out the memory of a forward pass: checks the request, chooses the width of a
+ * panel, and fills in position encoding and prefix tokens. */
 #include <stdlib.h>
 #include <string.h>
 

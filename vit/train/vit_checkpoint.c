@@ -1,3 +1,5 @@
+/* Writes checkpoints as folders that appear by one rename, removes old ones, and resumes a training
+ * from the newest after checking that the settings are the same. */
 #include "vit/train/vit_checkpoint.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+/* Lists the tensors of a weight file by canonical name, and finds the architecture from their
+ * shapes and the file's metadata. */
 #include "vit/weights/vit_entries.h"
 
 #include <stdio.h>
