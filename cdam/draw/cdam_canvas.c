@@ -1,3 +1,5 @@
+/* Draws to PNG, SVG or PDF in memory with cairo, and numbers the parts of an SVG again so that the
+ * same drawing gives the same bytes. */
 #include "cdam/draw/cdam_canvas.h"
 
 #include <cairo-pdf.h>

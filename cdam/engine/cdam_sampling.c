@@ -1,3 +1,5 @@
+/* Cuts images, or noisy or scaled copies of them, into groups, fills in the engine's inputs, runs
+ * the groups in parallel and adds up their scores in order. */
 #include "cdam/engine/cdam_sampling.h"
 
 #include <math.h>

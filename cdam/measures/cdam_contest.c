@@ -1,3 +1,5 @@
+/* Ranks estimators within each item and compares their means by paired differences, with bootstrap
+ * intervals over patients. */
 #include "cdam/measures/cdam_contest.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Evaluates a transformer on an image with patches missing: leaves out their tokens, one variant a
+ * task, or replaces their pixels and runs full batches. */
 #include "cdam/measures/cdam_removal.h"
 
 #include <stdlib.h>
