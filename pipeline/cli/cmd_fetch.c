@@ -1,3 +1,5 @@
+/* Implements `lungcdam fetch`: lists or retrieves studies from a DICOM archive and prints a table
+ * of their series. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Implements `lungcdam phantom`: makes synthetic patients with DICOM, marks and truth, each folder
+ * whole or not at all. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Implements `lungcdam send`: queues objects in an outbox, sends what is due, and lists, retries or
+ * forgets entries. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Lists the models of all model folders, as a table a folder for people and as one JSON or CSV
+ * table. */
 #include "pipeline/cli/pl_weights_list.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Holds the schema of the run configuration, builds it from defaults, the model's metadata, a file
+ * and options, checks it, and hashes it. */
 #include "pipeline/config/pl_config.h"
 
 #include <argp.h>

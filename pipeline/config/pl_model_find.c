@@ -1,3 +1,5 @@
+/* Finds the weight file that a name or path means, lists the models of each folder, and reads what
+ * a model is for. */
 #include "pipeline/config/pl_model_find.h"
 
 #include <dirent.h>

@@ -1,3 +1,5 @@
+/* Finds studies and series by C-FIND, works out which objects are missing here, and requests them
+ * series by series. */
 #include "pipeline/delivery/pl_fetch.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Stores fetched objects in their folders after checking that they were asked for; for C-MOVE a
+ * child process listens and forks for each association. */
 #include "pipeline/delivery/pl_fetch_store.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,5 @@
-/* What keeps an outbox in order: damage, leftovers, retries, and its destinations. */
+/* Repairs or sets aside damaged entries, removes what is not needed, retries and forgets entries,
+ * and keeps destinations and their failures. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>

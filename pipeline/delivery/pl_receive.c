@@ -1,3 +1,5 @@
+/* Receives the objects of one association in a child process: reserves room in the spool, checks
+ * each object, and moves it into its series. */
 #include "pipeline/delivery/pl_receive.h"
 
 #include <errno.h>

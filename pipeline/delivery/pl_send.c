@@ -1,3 +1,5 @@
+/* Sends what is due, destination by destination, decides when failed objects and destinations are
+ * tried again, and waits between the tries. */
 #include "pipeline/delivery/pl_send.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Storage commitment of what was sent. */
+/* Asks an archive for storage commitment of the objects it was sent and records its answers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Runs the main job on one received series in a child process and passes its outcome back through a
+ * pipe. */
 #include "pipeline/delivery/pl_serve_job.h"
 #include "ct_io/dicom_read/ct_index.h"
 

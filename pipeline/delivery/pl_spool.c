@@ -1,3 +1,5 @@
+/* Opens and locks a spool, names series and files by hashes of their UIDs, and counts bytes and
+ * series. */
 #include "pipeline/delivery/pl_spool.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* Makes the images of nodules of DICOM series or of stored results ready to be explained. */
 #include "pipeline/explain/pl_explain_nodules.h"
 #include "ct_io/dicom_read/ct_index.h"
 

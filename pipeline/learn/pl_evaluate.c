@@ -1,3 +1,5 @@
+/* Predicts the examples of a split, averaged over views and symmetries, and computes every measure
+ * with its bootstrap interval. */
 #include "pipeline/learn/pl_evaluate.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* The images that a network learns from and is measured on. */
+/* Makes the image of an example: chooses view and slice, cuts it from crop or cube, turns or
+ * augments it, and normalises it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

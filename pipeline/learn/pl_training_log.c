@@ -1,3 +1,4 @@
+/* Writes the logs of a training as CSV and HDF5 and draws the learning curves. */
 #include "pipeline/learn/pl_training_log.h"
 
 #include <math.h>

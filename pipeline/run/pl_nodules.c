@@ -1,3 +1,5 @@
+/* Finds the nodules of a series in the XML beside it, in a folder of XML, in a given XML, or in a
+ * CSV, and hashes what they came from. */
 #include "pipeline/run/pl_nodules.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* Reads crops with their ratings and patients from HDF5, selects splits, and deals folds. */
 #include "pipeline/store/pl_crops.h"
 
 #include <hdf5.h>
