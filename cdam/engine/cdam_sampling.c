@@ -255,7 +255,7 @@ static void body(void *context, size_t index, int worker) {
     run_images(job, w, index * job->group);
 }
 
-/* Sums of groups are added in their order, whoever made them. */
+/* Sums of groups are added in their order, whichever thread made them. */
 static void collect(const struct job *job) {
   size_t images = job->task->trace->batch;
   for (size_t image = 0; job->partial && image < images; image++) {

@@ -343,7 +343,7 @@ static lc_status judge(struct sending *s, const struct pl_prospect *before, long
   for (size_t k = 0; k < s->chosen.n; k++) {
     open += after[k].open;
     refused += after[k].refused;
-    if (after[k].open > 0) /* the last is told */
+    if (after[k].open > 0) /* the last is reported */
       explain(s->chosen.items[k].name, &before[k], &after[k], began_ms, why, sizeof why);
   }
   if (open > 0 && !s->arguments->queue_only)
