@@ -198,7 +198,7 @@ static lc_status unknown(const struct pl_model_found *found, const char *text,
 
 /* The file here is what was meant; that a model has the same name is logged, once. */
 static void log_model_of_same_name(const struct pl_model_found *file,
-                                    const struct pl_list *folders) {
+                                   const struct pl_list *folders) {
   for (size_t i = 0; i < folders->n; i++) {
     char path[LC_PATH_SIZE];
     bool there;

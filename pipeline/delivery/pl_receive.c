@@ -30,7 +30,7 @@ struct receiving {
 };
 
 static void log_refusal(struct receiving *receiving, const struct ct_scp_object *object,
-                 const char *what) {
+                        const char *what) {
   if (receiving->logged++ < LOGGED_MOST)
     lc_log(LC_LOG_WARNING, "association %llu: object %s refused: %s", receiving->number,
            object->sop_instance_uid, what);

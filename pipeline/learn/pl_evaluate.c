@@ -19,7 +19,7 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
   const struct vit_request request = {0};
   float *images = NULL;
   size_t pixels = (size_t)examples->recipe->data_pixels, image = 3 * pixels * pixels;
-  unsigned turns = symmetries ? 8 : 1, views = turns * (unsigned)pl_examples_sights(examples);
+  unsigned turns = symmetries ? 8 : 1, views = turns * (unsigned)pl_examples_places(examples);
   *predictions = (struct pl_predictions){.n = examples->n, .outputs = examples->outputs};
   LC_TRY_GOTO(lc_alloc(&predictions->values, examples->n * examples->outputs, sizeof(double), err),
               done);
@@ -31,9 +31,9 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
       struct vit_augment_draw draw;
       struct vit_trace trace;
       vit_augment_symmetry(view % turns, &draw);
-      struct pl_sight sight = pl_examples_sight(examples, view / turns);
+      struct pl_image_place place = pl_examples_place(examples, view / turns);
       for (size_t i = 0; i < n; i++)
-        LC_TRY_GOTO(pl_examples_view(examples, start + i, sight, &draw, images + i * image, err),
+        LC_TRY_GOTO(pl_examples_view(examples, start + i, place, &draw, images + i * image, err),
                     done);
       LC_TRY_GOTO(vit_forward(&workspace, images, n, &trace, err), done);
       for (size_t k = 0; k < n * examples->outputs; k++)

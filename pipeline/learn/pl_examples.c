@@ -134,8 +134,8 @@ static lc_status load_one(const struct pl_examples *examples, uint64_t epoch, si
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
   struct vit_augment_draw draw;
   vit_augment_draw(&examples->augment, (uint64_t)examples->recipe->train_seed, epoch, index, &draw);
-  struct pl_sight sight = pl_examples_draw_sight(examples, epoch, index);
-  LC_TRY(pl_examples_view(examples, index, sight, &draw, sample->image, err));
+  struct pl_image_place place = pl_examples_draw_place(examples, epoch, index);
+  LC_TRY(pl_examples_view(examples, index, place, &draw, sample->image, err));
   double label = taught(crop, examples->recipe);
   if (examples->malignancy != SIZE_MAX && isfinite(label)) {
     sample->targets[examples->malignancy] = (float)label;

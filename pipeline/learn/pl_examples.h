@@ -35,26 +35,27 @@ void pl_examples_free(struct pl_examples *examples);
 /* The examples as a training wants them. */
 struct vit_samples pl_examples_samples(struct pl_examples *examples);
 
-/* Which slice of a cube is seen. Crops have one, the axial one. */
-struct pl_sight {
+/* View and slice of a cube that an image shows. Crops have one, the axial one. */
+struct pl_image_place {
   ct_view view;
   size_t slice;
 };
 
-/* What a nodule is measured on: the middle slice of each view, sight k below the count. */
-size_t pl_examples_sights(const struct pl_examples *examples);
-struct pl_sight pl_examples_sight(const struct pl_examples *examples, size_t k);
+/* What a nodule is measured on: the middle slice of each view, place k below the count. */
+size_t pl_examples_places(const struct pl_examples *examples);
+struct pl_image_place pl_examples_place(const struct pl_examples *examples, size_t k);
 /* What is learned from: a view and a slice near the middle, drawn from (seed, epoch, i). */
-struct pl_sight pl_examples_draw_sight(const struct pl_examples *examples, uint64_t epoch,
-                                       size_t i);
+struct pl_image_place pl_examples_draw_place(const struct pl_examples *examples, uint64_t epoch,
+                                             size_t i);
 
 /* Image of example `i` through a draw: clamped, normalised and resampled as the recipe says, on
  * three channels: image[3, pixels, pixels]. With data.images: cube and a draw of
  * vit_augment_symmetry(0) these are the bits of ct_cube_image, from HU in whole numbers. */
 LC_MUST_CHECK lc_status pl_examples_view(const struct pl_examples *examples, size_t i,
-                                         struct pl_sight sight, const struct vit_augment_draw *draw,
-                                         float *image, struct lc_error *err);
-/* The same of the first sight. */
+                                         struct pl_image_place place,
+                                         const struct vit_augment_draw *draw, float *image,
+                                         struct lc_error *err);
+/* The same of the first place. */
 LC_MUST_CHECK lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
                                           const struct vit_augment_draw *draw, float *image,
                                           struct lc_error *err);

@@ -16,24 +16,25 @@ static ct_view view_of(const struct pl_examples *examples, size_t k) {
   return CT_AXIAL;
 }
 
-size_t pl_examples_sights(const struct pl_examples *examples) {
+size_t pl_examples_places(const struct pl_examples *examples) {
   return examples->crops->cubes ? examples->recipe->data_views.n : 1;
 }
 
-struct pl_sight pl_examples_sight(const struct pl_examples *examples, size_t k) {
-  return (struct pl_sight){view_of(examples, k), examples->crops->size / 2};
+struct pl_image_place pl_examples_place(const struct pl_examples *examples, size_t k) {
+  return (struct pl_image_place){view_of(examples, k), examples->crops->size / 2};
 }
 
-struct pl_sight pl_examples_draw_sight(const struct pl_examples *examples, uint64_t epoch,
-                                       size_t i) {
+struct pl_image_place pl_examples_draw_place(const struct pl_examples *examples, uint64_t epoch,
+                                             size_t i) {
   struct lc_random random;
   uint32_t spread = (uint32_t)examples->recipe->augment_slices;
+  /* The word names the random stream: with another one a recipe would draw other images. */
   lc_random_init(&random, (uint64_t)examples->recipe->train_seed, "sight",
                  epoch << 32 | (i & 0xFFFFFFFFU));
-  uint32_t view = lc_random_below(&random, (uint32_t)pl_examples_sights(examples));
-  struct pl_sight sight = pl_examples_sight(examples, view);
-  sight.slice = sight.slice - spread + lc_random_below(&random, 2 * spread + 1);
-  return sight;
+  uint32_t view = lc_random_below(&random, (uint32_t)pl_examples_places(examples));
+  struct pl_image_place place = pl_examples_place(examples, view);
+  place.slice = place.slice - spread + lc_random_below(&random, 2 * spread + 1);
+  return place;
 }
 
 /* Clamps, and subtracts and divides by the statistics of the image or of the recipe. */
@@ -57,16 +58,16 @@ static void normalise(const struct pl_recipe *recipe, float *image, size_t n) {
 }
 
 /* One slice through the draw, then clamped and normalised. */
-static lc_status crop_image(const struct pl_examples *examples, size_t row, struct pl_sight sight,
-                            const struct vit_augment_draw *draw, float *image,
-                            struct lc_error *err) {
+static lc_status crop_image(const struct pl_examples *examples, size_t row,
+                            struct pl_image_place place, const struct vit_augment_draw *draw,
+                            float *image, struct lc_error *err) {
   const struct pl_crops *crops = examples->crops;
   const struct pl_recipe *recipe = examples->recipe;
   size_t pixels = (size_t)recipe->data_pixels, n = pixels * pixels,
          area = crops->size * crops->size;
   struct ct_cube cube = {.edge = crops->size};
   float *slice = NULL;
-  bool other = crops->cubes && (sight.view != CT_AXIAL || sight.slice != crops->size / 2);
+  bool other = crops->cubes && (place.view != CT_AXIAL || place.slice != crops->size / 2);
   struct vit_augment_source source = {.hu = crops->hu + row * area,
                                       .size = crops->size,
                                       .step =
@@ -78,7 +79,7 @@ static lc_status crop_image(const struct pl_examples *examples, size_t row, stru
     LC_TRY(lc_alloc(&slice, area + voxels, sizeof *slice, err));
     cube.hu = slice + area;
     for (size_t v = 0; v < voxels; v++) cube.hu[v] = (float)crops->cubes[row * voxels + v];
-    ct_cube_slice(&cube, sight.view, sight.slice, slice, NULL);
+    ct_cube_slice(&cube, place.view, place.slice, slice, NULL);
     source.hu = slice;
   }
   vit_augment_apply(draw, &source, image, pixels);
@@ -107,9 +108,9 @@ static void turn(const struct vit_augment_draw *draw, float *image, size_t pixel
 }
 
 /* As `lungcdam run` makes it, then turned. */
-static lc_status cube_image(const struct pl_examples *examples, size_t row, struct pl_sight sight,
-                            const struct vit_augment_draw *draw, float *image,
-                            struct lc_error *err) {
+static lc_status cube_image(const struct pl_examples *examples, size_t row,
+                            struct pl_image_place place, const struct vit_augment_draw *draw,
+                            float *image, struct lc_error *err) {
   static const ct_zscore zscores[] = {[PL_ZSCORE_SLICE] = CT_ZSCORE_SLICE,
                                       [PL_ZSCORE_FIXED] = CT_ZSCORE_FIXED,
                                       [PL_ZSCORE_CUBE] = CT_ZSCORE_CUBE};
@@ -126,25 +127,25 @@ static lc_status cube_image(const struct pl_examples *examples, size_t row, stru
   struct ct_cube cube = {.edge = crops->size, .spacing_mm = crops->crops[row].spacing_mm};
   LC_TRY(lc_alloc(&cube.hu, voxels, sizeof *cube.hu, err));
   for (size_t v = 0; v < voxels; v++) cube.hu[v] = (float)crops->cubes[row * voxels + v];
-  lc_status status = ct_cube_image(&cube, sight.view, sight.slice, &how, image, err);
+  lc_status status = ct_cube_image(&cube, place.view, place.slice, &how, image, err);
   free(cube.hu);
   if (status == LC_OK) turn(draw, image, pixels);
   return status;
 }
 
-lc_status pl_examples_view(const struct pl_examples *examples, size_t i, struct pl_sight sight,
-                           const struct vit_augment_draw *draw, float *image,
-                           struct lc_error *err) {
+lc_status pl_examples_view(const struct pl_examples *examples, size_t i,
+                           struct pl_image_place place, const struct vit_augment_draw *draw,
+                           float *image, struct lc_error *err) {
   if (i >= examples->n)
     LC_FAIL(err, LC_ERR_USAGE, "example %zu of %zu does not exist", i, examples->n);
   size_t row = examples->rows[i];
   if (examples->recipe->data_images == PL_IMAGES_CUBE && examples->crops->cubes)
-    return cube_image(examples, row, sight, draw, image, err);
-  return crop_image(examples, row, sight, draw, image, err);
+    return cube_image(examples, row, place, draw, image, err);
+  return crop_image(examples, row, place, draw, image, err);
 }
 
 lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
                             const struct vit_augment_draw *draw, float *image,
                             struct lc_error *err) {
-  return pl_examples_view(examples, i, pl_examples_sight(examples, 0), draw, image, err);
+  return pl_examples_view(examples, i, pl_examples_place(examples, 0), draw, image, err);
 }

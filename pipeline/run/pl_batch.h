@@ -20,8 +20,8 @@ struct pl_batch {
 };
 
 /* One series: its own status. Several: LC_ERR_PARTIAL when some failed; a series without a nodule
- * is logged and does not count as failed. A full disk, an output that cannot be written and a signal
- * end the run at once. Free with pl_batch_free whatever the status. */
+ * is logged and does not count as failed. A full disk, an output that cannot be written and a
+ * signal end the run at once. Free with pl_batch_free whatever the status. */
 LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                                      enum pl_existing existing, struct lc_error *err);
 void pl_batch_free(struct pl_batch *batch);

@@ -188,8 +188,8 @@ static lc_status try_file(struct pl_result *result, struct sources *sources, con
 }
 
 /* The best reason first: an XML of another series, a file that could not be read, none at all. */
-static lc_status report_no_marks(const struct ct_series *series, const struct no_marks_reason *reason,
-                      struct lc_error *err) {
+static lc_status report_no_marks(const struct ct_series *series,
+                                 const struct no_marks_reason *reason, struct lc_error *err) {
   if (reason->other_path[0])
     LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s",
             reason->other_path, reason->other_uid, series->series_instance_uid);
@@ -208,7 +208,8 @@ static lc_status beside_series(struct pl_result *result, struct sources *sources
     status = xml_files(folders.items[i], true, &files, err);
   for (size_t i = 0; status == LC_OK && i < files.n; i++)
     status = try_file(result, sources, files.items[i], &reason, err);
-  if (status == LC_OK && sources->paths.n == 0) status = report_no_marks(result->series, &reason, err);
+  if (status == LC_OK && sources->paths.n == 0)
+    status = report_no_marks(result->series, &reason, err);
   pl_list_free(&folders);
   pl_list_free(&files);
   return status;

@@ -207,7 +207,8 @@ static void contest_by_hand(void **state) {
   assert_fails(cdam_contest_run(&table, 0, 0, 1, &contest, &test_err), LC_ERR_USAGE, "0 items");
 }
 
-/* A contestant that only one patient defines is distinguished from no other, however large it is. */
+/* A contestant that only one patient defines is distinguished from no other, however large it is.
+ */
 static void one_patient_decides_nothing(void **state) {
   (void)state;
   const double values[4 * 2] = {100, 1, 90, 2, NAN, 3, NAN, 2};

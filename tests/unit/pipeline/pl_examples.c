@@ -105,9 +105,9 @@ static void images_are_those_of_run(void **state) {
                                        .deviation = 300,
                                        .height = PIXELS,
                                        .width = PIXELS};
-          struct pl_sight sight = {(ct_view)view, slice};
+          struct pl_image_place place = {(ct_view)view, slice};
           assert_ok(ct_cube_image(&cube, (ct_view)view, slice, &how, expected, &test_err));
-          assert_ok(pl_examples_view(&w.learn, i, sight, &none, image, &test_err));
+          assert_ok(pl_examples_view(&w.learn, i, place, &none, image, &test_err));
           assert_memory_equal(image, expected, sizeof image);
         }
   world_free(&w);
@@ -119,15 +119,15 @@ static void images_turn_alike(void **state) {
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
   static float base[3 * PIXELS * PIXELS], turned[3 * PIXELS * PIXELS], expected[PIXELS * PIXELS];
-  struct pl_sight sight = pl_examples_sight(&w.learn, 1);
+  struct pl_image_place place = pl_examples_place(&w.learn, 1);
   struct vit_augment_draw draw;
   vit_augment_none(&draw);
-  assert_ok(pl_examples_view(&w.learn, 0, sight, &draw, base, &test_err));
+  assert_ok(pl_examples_view(&w.learn, 0, place, &draw, base, &test_err));
   for (unsigned k = 0; k < 8; k++) {
     vit_augment_symmetry(k, &draw);
     const struct vit_augment_source source = {.hu = base, .size = PIXELS, .step = 1};
     vit_augment_apply(&draw, &source, expected, PIXELS);
-    assert_ok(pl_examples_view(&w.learn, 0, sight, &draw, turned, &test_err));
+    assert_ok(pl_examples_view(&w.learn, 0, place, &draw, turned, &test_err));
     for (size_t c = 0; c < 3; c++)
       assert_memory_equal(turned + c * PIXELS * PIXELS, expected, sizeof expected);
   }
@@ -148,8 +148,8 @@ static void crops_of_other_views(void **state) {
   float image[3 * EDGE * EDGE];
   struct vit_augment_draw none;
   vit_augment_none(&none);
-  struct pl_sight sight = {CT_CORONAL, 3};
-  assert_ok(pl_examples_view(&w.learn, 0, sight, &none, image, &test_err));
+  struct pl_image_place place = {CT_CORONAL, 3};
+  assert_ok(pl_examples_view(&w.learn, 0, place, &none, image, &test_err));
   const int16_t *cube = w.crops.cubes + w.learn.rows[0] * EDGE * EDGE * EDGE;
   for (size_t row = 0; row < EDGE; row++) /* rows from head to foot */
     for (size_t x = 0; x < EDGE; x++)
@@ -158,15 +158,15 @@ static void crops_of_other_views(void **state) {
   world_free(&w);
 }
 
-static void sights_are_drawn(void **state) {
+static void places_are_drawn(void **state) {
   (void)state;
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
   size_t views[3] = {0}, slices[EDGE] = {0}, same = 0;
   for (uint64_t epoch = 0; epoch < 300; epoch++) {
-    struct pl_sight a = pl_examples_draw_sight(&w.learn, epoch, 1);
-    struct pl_sight b = pl_examples_draw_sight(&w.learn, epoch, 1);
-    struct pl_sight c = pl_examples_draw_sight(&w.learn, epoch, 2);
+    struct pl_image_place a = pl_examples_draw_place(&w.learn, epoch, 1);
+    struct pl_image_place b = pl_examples_draw_place(&w.learn, epoch, 1);
+    struct pl_image_place c = pl_examples_draw_place(&w.learn, epoch, 2);
     assert_true(a.view == b.view && a.slice == b.slice);
     same += a.view == c.view && a.slice == c.slice;
     views[a.view]++;
@@ -175,10 +175,10 @@ static void sights_are_drawn(void **state) {
   for (size_t v = 0; v < 3; v++) assert_true(views[v] > 60);
   for (size_t s = 0; s < EDGE; s++) assert_true(s >= 2 && s <= 6 ? slices[s] > 30 : slices[s] == 0);
   assert_true(same < 60);
-  assert_int_equal(pl_examples_sights(&w.learn), 3);
+  assert_int_equal(pl_examples_places(&w.learn), 3);
   for (size_t k = 0; k < 3; k++) {
-    assert_int_equal(pl_examples_sight(&w.learn, k).view, k);
-    assert_int_equal(pl_examples_sight(&w.learn, k).slice, EDGE / 2);
+    assert_int_equal(pl_examples_place(&w.learn, k).view, k);
+    assert_int_equal(pl_examples_place(&w.learn, k).slice, EDGE / 2);
   }
   w.recipe.augment_slices = 4;
   struct pl_examples other;
@@ -240,7 +240,7 @@ static void missing_ratings_are_masked(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(images_are_those_of_run),       cmocka_unit_test(images_turn_alike),
-      cmocka_unit_test(crops_of_other_views),          cmocka_unit_test(sights_are_drawn),
+      cmocka_unit_test(crops_of_other_views),          cmocka_unit_test(places_are_drawn),
       cmocka_unit_test(folds_and_readers_of_the_file), cmocka_unit_test(missing_ratings_are_masked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
