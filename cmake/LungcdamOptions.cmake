@@ -52,7 +52,7 @@ if(LUNGCDAM_FUZZ)
 elseif(LUNGCDAM_SANITIZE STREQUAL "address")
   lungcdam_checked(address,undefined address,undefined)
 elseif(LUNGCDAM_SANITIZE STREQUAL "thread")
-  # GCC's OpenMP does not tell the sanitizer how its threads wait for each other; clang's does.
+  # GCC's OpenMP does not report to the sanitizer how its threads wait for each other; clang's does.
   lungcdam_needs_clang("LUNGCDAM_SANITIZE=thread" tsan)
   lungcdam_checked(thread thread)
 elseif(LUNGCDAM_SANITIZE)

@@ -1,3 +1,5 @@
+/* Implements the arena and lc_alloc: zeroed, 64-byte aligned memory; large blocks ask for huge
+ * pages. */
 #include "common/lc_arena.h"
 
 #include <stdlib.h>

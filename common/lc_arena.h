@@ -2,7 +2,7 @@
  *
  * Every piece is 64-byte aligned. A mark remembers a position, and a release goes back to it, so
  * that a phase's scratch memory is reused by the next. An arena of capacity 0 that only counts
- * (lc_arena_init_counting) tells how large the block must be: run the same allocation code twice.
+ * (lc_arena_init_counting) reports how large the block must be: run the same allocation code twice.
  *
  * Thread-safety: one arena, one thread. */
 #ifndef LC_ARENA_H

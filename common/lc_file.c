@@ -1,3 +1,5 @@
+/* Writes files and folders whole or not at all (temporary name, fsync, rename), reads whole files,
+ * and makes, removes and joins paths. */
 #include "common/lc_file.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* Files that a reader never sees half written, and small helpers for paths.
  *
  * An output is written to a temporary name in the same folder, flushed, synced and renamed.
- * Failures tell a full disk (LC_ERR_NO_SPACE) from a place that cannot be written
+ * Failures distinguish a full disk (LC_ERR_NO_SPACE) from a place that cannot be written
  * (LC_ERR_NOT_WRITABLE).
  *
  * Thread-safety: functions are safe on distinct paths. */
@@ -60,7 +60,7 @@ LC_MUST_CHECK lc_status lc_folder_make(const char *path, struct lc_error *err);
 LC_MUST_CHECK lc_status lc_folder_remove(const char *path, struct lc_error *err);
 bool lc_file_exists(const char *path);
 bool lc_folder_exists(const char *path);
-/* The folder of the running program, links resolved; false when the system does not tell. */
+/* The folder of the running program, links resolved; false when the system does not say. */
 bool lc_program_folder(char out[LC_PATH_SIZE]);
 
 /* folder + "/" + name; LC_ERR_USAGE when it does not fit. */

@@ -1,3 +1,4 @@
+/* Computes SHA-256 of bytes, texts and files through OpenSSL's EVP interface. */
 #include "common/lc_hash.h"
 
 #include <errno.h>

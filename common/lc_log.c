@@ -1,3 +1,5 @@
+/* Filters log lines by level and hands them and progress to the installed callbacks, one thread at
+ * a time. */
 #include "common/lc_log.h"
 
 #include <pthread.h>

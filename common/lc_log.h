@@ -43,7 +43,7 @@ struct lc_progress {
   uint64_t done;
 };
 
-/* Adds n to done and tells the watcher; progress may be NULL. Safe from several threads. */
+/* Adds n to done and calls `update`; progress may be NULL. Safe from several threads. */
 void lc_progress_step(struct lc_progress *progress, uint64_t n);
 
 #ifdef __cplusplus

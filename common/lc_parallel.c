@@ -1,3 +1,5 @@
+/* Runs parallel loops with OpenMP; the number of threads comes from lc_threads_set or
+ * LUNGCDAM_THREADS. */
 #include "common/lc_parallel.h"
 
 #include <omp.h>

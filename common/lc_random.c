@@ -1,3 +1,5 @@
+/* Draws random numbers with Philox4x32-10: uniform, normal (Box-Muller), whole numbers without
+ * modulo bias, and permutations (Fisher-Yates). */
 #include "common/lc_random.h"
 
 #include <math.h>

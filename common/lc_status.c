@@ -1,3 +1,5 @@
+/* Names the status codes and formats error messages; each error also goes to the debug log with
+ * file and line. */
 #include "common/lc_status.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Implements growing texts, the edit distance that finds the nearest word (Levenshtein), and strict
+ * parsing of numbers. */
 #include "common/lc_text.h"
 
 #include <ctype.h>

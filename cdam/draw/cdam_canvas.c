@@ -1,3 +1,5 @@
+/* Draws to PNG, SVG or PDF in memory with cairo, and numbers the parts of an SVG again so that the
+ * same drawing gives the same bytes. */
 #include "cdam/draw/cdam_canvas.h"
 
 #include <cairo-pdf.h>
@@ -86,7 +88,7 @@ static lc_status place_of(struct parts *parts, const struct part *part, size_t *
 
 /* cairo numbers some parts of an SVG by a counter of the process ("image7", since 1.18 "source-7"):
  * the second figure of a run would differ from the same figure drawn first. Every name's first
- * number is given anew. */
+ * number is given again. */
 static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct lc_error *err) {
   struct parts parts = {0};
   const char *at = lc_text_get(in), *from = at, *end = at + in->length;

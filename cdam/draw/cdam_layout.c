@@ -1,3 +1,5 @@
+/* Computes where the parts of a figure go: fonts, rows of panels, captions, colour bar, heading and
+ * footer. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

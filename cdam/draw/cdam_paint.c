@@ -1,3 +1,5 @@
+/* Draws a figure with cairo: panels with outline, letters and scale bar, captions, colour bar with
+ * ticks, heading and footer. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

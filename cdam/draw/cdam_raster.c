@@ -1,3 +1,4 @@
+/* Resizes images with the Catmull-Rom cubic and blends a map over the grey image of a panel. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Checks a figure, lays it out, and draws it to pixels or to a PNG, SVG or PDF file. */
 #include "cdam/draw/cdam_render.h"
 
 #include <math.h>

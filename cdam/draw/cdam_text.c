@@ -1,3 +1,4 @@
+/* Measures, wraps and draws text in DejaVu Sans with cairo; bytes that are not UTF-8 become "?". */
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"

@@ -1,3 +1,5 @@
+/* Computes CDAM and its two parts for a trace: checks the arguments and runs the closed form on the
+ * inputs as they are. */
 #include "cdam/engine/cdam_sampling.h"
 
 lc_status cdam_closed_form(const struct vit_model *model, struct cdam_prepared *prepared,

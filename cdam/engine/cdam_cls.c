@@ -1,3 +1,5 @@
+/* Sets up the engine of the closed form, lays out its memory, and takes a group of inputs through
+ * its steps, a chunk of targets at a time. */
 #include "cdam/engine/cdam_cls.h"
 
 #include <string.h>

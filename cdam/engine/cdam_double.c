@@ -1,3 +1,5 @@
+/* Runs one transformer block forward and backward in double with dense matrix products (OpenBLAS),
+ * and computes the gradient of a target at the last block's output. */
 #include "cdam/engine/cdam_double.h"
 
 #include <cblas.h>

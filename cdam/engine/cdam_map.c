@@ -1,3 +1,4 @@
+/* Makes, checks and clears arrays of maps. */
 #include "cdam/engine/cdam_map.h"
 
 #include <stdlib.h>

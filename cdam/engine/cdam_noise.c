@@ -1,3 +1,5 @@
+/* Draws normal noise in bulk: sixteen xoshiro128++ generators side by side and a polynomial for the
+ * normal quantile, the same bits with AVX-512, AVX2 and plain code. */
 #include "cdam/engine/cdam_noise.h"
 
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Makes the products of a model's weights that the closed form reads, once a model and under a
+ * lock, and keeps a pool of scratch memory. */
 #include "cdam/engine/cdam_prepared.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Cuts images, or noisy or scaled copies of them, into groups, fills in the engine's inputs, runs
+ * the groups in parallel and adds up their scores in order. */
 #include "cdam/engine/cdam_sampling.h"
 
 #include <math.h>
@@ -253,7 +255,7 @@ static void body(void *context, size_t index, int worker) {
     run_images(job, w, index * job->group);
 }
 
-/* Sums of groups are added in their order, whoever made them. */
+/* Sums of groups are added in their order, whichever thread made them. */
 static void collect(const struct job *job) {
   size_t images = job->task->trace->batch;
   for (size_t image = 0; job->partial && image < images; image++) {

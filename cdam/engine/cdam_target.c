@@ -1,3 +1,5 @@
+/* Parses targets (an output, a difference of two), checks them against a model, and computes the
+ * value of a target for one image. */
 #include "cdam/engine/cdam_target.h"
 
 #include <stdio.h>

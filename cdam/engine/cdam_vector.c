@@ -1,3 +1,5 @@
+/* Implements the vector loops of the closed form (softmax, norms, sums), each compiled for several
+ * instruction sets. */
 #include "cdam/engine/cdam_vector.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Holds the table of estimators, finds one by name, checks that a task has what it needs, and runs
+ * it. */
 #include "cdam/estimators/cdam_estimator.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Runs forward and backward passes on a tape for a few images at a time, and adds up pixel
+ * gradients over variants of an image. */
 #include "cdam/estimators/cdam_gradient.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Carries relevance back from a target through the heads and then block by block, by the rules in
+ * cdam_lrp.h. */
 #include "cdam/estimators/cdam_lrp.h"
 
 #include <cblas.h>

@@ -1,3 +1,5 @@
+/* Computes the values of the targets with patches left out: one forward pass for each mask and
+ * image, the masks in parallel. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Computes df/dx of every target at the pixels of each image by full backward passes. */
 #include <string.h>
 
 #include "cdam/estimators/cdam_gradient.h"

@@ -1,3 +1,5 @@
+/* Computes how few patches a map points at: share below a threshold, Gini index, entropy, effective
+ * complexity. */
 #include "cdam/measures/cdam_compactness.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Ranks estimators within each item and compares their means by paired differences, with bootstrap
+ * intervals over patients. */
 #include "cdam/measures/cdam_contest.h"
 
 #include <math.h>
@@ -86,7 +88,7 @@ static void drop_single(const struct cdam_contest_table *table, struct cdam_cont
     }
 }
 
-/* 1: a is better than b, -1: worse, 0: not told apart. */
+/* 1: a is better than b, -1: worse, 0: not distinguished. */
 static int verdict(const struct cdam_contest_table *table, const struct vit_interval *difference) {
   int sign = difference->low > 0 ? 1 : difference->high < 0 ? -1 : 0;
   return table->larger_is_better ? sign : -sign;

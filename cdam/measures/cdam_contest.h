@@ -32,7 +32,7 @@ struct cdam_contest {
 };
 
 /* a is better than b when the interval of their paired difference leaves out 0, in the measure's
- * direction. Contestants that no interval tells apart have overlapping ranges rank to last_rank:
+ * direction. Contestants that no interval distinguishes have overlapping ranges rank to last_rank:
  * equal numbers are ties. What only one patient defines has no interval (NaN) and
  * decides nothing. Intervals are not corrected for the number of comparisons.
  *

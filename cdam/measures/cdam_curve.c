@@ -1,3 +1,5 @@
+/* Removes patches in the order of each map and in random order, asks the evaluator for all variants
+ * in one call, and summarises the curves. */
 #include "cdam/measures/cdam_curve.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Orders patches by falling score; those with equal scores in an order drawn from seed and item. */
 #include "cdam/measures/cdam_evaluator.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Noisy linear imputation: fills missing pixels so that little tells where they were (ROAD: Rong,
+/* Noisy linear imputation: fills missing pixels so that little shows where they were (ROAD: Rong,
  * Leemann, Borisov, Kasneci, Kasneci, ICML 2022, section 4.2).
  *
  * Thread-safety: no state. */

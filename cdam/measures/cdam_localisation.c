@@ -1,3 +1,5 @@
+/* Computes the share of each patch that a mask covers, and mass, rank, pointing and AUROC of a map
+ * against it; ties are shared out. */
 #include "cdam/measures/cdam_localisation.h"
 
 #include <math.h>

@@ -46,7 +46,7 @@ LC_MUST_CHECK lc_status cdam_localise(const float *scores, const double *coverag
                                       struct lc_error *err);
 
 /* Images that hold two objects: share of the mass in either that lies in the first, [0, 1]. Near 1
- * when the map for the first object's class lies on it; 0.5 when it does not tell them apart and
+ * when the map for the first object's class lies on it; 0.5 when it does not distinguish them and
  * they are equally large. NaN when no score speaks in either. first, second: [n]. */
 double cdam_mass_between(const float *scores, const double *first, const double *second, size_t n,
                          cdam_reading reading);

@@ -1,3 +1,5 @@
+/* Replaces parameters of a model by random ones, stage by stage, and measures how similar the maps
+ * stay. */
 #include "cdam/measures/cdam_randomise.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Evaluates a transformer on an image with patches missing: leaves out their tokens, one variant a
+ * task, or replaces their pixels and runs full batches. */
 #include "cdam/measures/cdam_removal.h"
 
 #include <stdlib.h>
@@ -128,7 +130,7 @@ static bool stays(const struct cdam_removal *removal, const uint8_t *kept, size_
   return kept[row * (removal->width / patch) + column];
 }
 
-/* Each channel is solved on its own; the noise is drawn anew for each, but the same for all, so
+/* Each channel is solved on its own; the noise is drawn again for each, but the same for all, so
  * that grey stays grey. */
 static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept, float *out,
                         struct lc_error *err) {

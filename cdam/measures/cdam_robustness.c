@@ -1,3 +1,4 @@
+/* Explains random images close to the given one and measures how much the map changes. */
 #include "cdam/measures/cdam_robustness.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Computes Pearson, Spearman and cosine between maps, agreement of targets over images, and
+ * repeatability over runs. */
 #include "cdam/measures/cdam_similarity.h"
 
 #include <math.h>

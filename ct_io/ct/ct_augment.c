@@ -1,3 +1,5 @@
+/* Draws a random variation of an image and applies it in one bilinear interpolation, then gain,
+ * offset and noise in HU. */
 #include "ct_io/ct/ct_augment.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Cuts the cube around a nodule out of a volume, takes slices of it in each view, and turns a slice
+ * into the network's input image (clamp, z-score, bilinear resize). */
 #include "ct_io/ct/ct_cube.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* Signs that a series lacks slices. */
+/* Looks for signs that a series lacks slices: holes in InstanceNumbers or positions, or a stack too
+ * short for lungs. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

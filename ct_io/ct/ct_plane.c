@@ -1,3 +1,5 @@
+/* Places slices of a series and of a cube in the patient, converts between pixels and patient
+ * millimetres, and resamples one plane onto another (bilinear). */
 #include "ct_io/ct/ct_plane.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+// Fills a cube from a volume by ITK's linear interpolation in patient coordinates, the planes of
+// the cube in parallel.
 #include "ct_io/ct/ct_resample.h"
 
 // ITK 5.2 asks for the compiler it was built with, which is GCC at Debian. clang passes for one

@@ -1,4 +1,5 @@
-/* Places in a series, and its identity. */
+/* Finds slices and slabs of a series, converts between patient millimetres and voxel indices, and
+ * hashes the manifest that identifies the input. */
 #include "ct_io/ct/ct_volume.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Checks UIDs and makes deterministic ones: the SHA-256 of the given texts becomes the decimal
+ * number behind "2.25." or another root. */
 #include "ct_io/ct/ct_uid.h"
 
 #include <ctype.h>

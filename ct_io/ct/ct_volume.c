@@ -1,4 +1,4 @@
-/* Where a volume lies, from the slices it is made of. */
+/* Computes size, spacing, origin and axes of a volume from the slices it is made of. */
 #include "ct_io/ct/ct_volume.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+// Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and silences its log.
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmdata/dcrledrg.h>

@@ -1,4 +1,4 @@
-/* Stored pixels to Hounsfield units, slice by slice. */
+/* Decodes the slices of a volume in parallel and converts stored pixels to Hounsfield units. */
 #include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Lists the files below a folder in the order of their names, without following links (fts). */
 #include "ct_io/dicom_read/ct_files.h"
 
 #include <errno.h>

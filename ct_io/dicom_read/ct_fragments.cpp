@@ -1,3 +1,5 @@
+// Finds the fragments of a compressed frame by the basic offset table or, without one, by the
+// markers that start an image, and joins them.
 #include "ct_io/dicom_read/ct_fragments.hpp"
 
 #include <dcmtk/dcmdata/dcpixel.h>

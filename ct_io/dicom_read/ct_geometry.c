@@ -1,5 +1,5 @@
-/* The rules of docs/series-loading.md: how the slices of one group become a series or are refused.
- */
+/* Sorts the slices of a group along the normal and decides by the rules of docs/series-loading.md
+ * whether the series is usable, repaired or refused. */
 #include "ct_io/dicom_read/ct_group.h"
 
 #include <math.h>
@@ -154,7 +154,7 @@ static int by_identity(const void *a, const void *b) {
   return order ? order : (x->frame > y->frame) - (x->frame < y->frame);
 }
 
-/* One SOPInstanceUID at several places: annotations cannot tell them apart, positions can. */
+/* One SOPInstanceUID at several places: annotations cannot distinguish them, positions can. */
 static void note_shared_identities(struct ct_series *series) {
   size_t n = series->n_slices, shared = 0;
   struct identity *identities = malloc(n * sizeof *identities);

@@ -1,3 +1,5 @@
+/* Collects slices into groups of one series, size, spacing, orientation and kind, and splits a
+ * group by acquisition where positions repeat. */
 #include "ct_io/dicom_read/ct_group.h"
 
 #include <math.h>

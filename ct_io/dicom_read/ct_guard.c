@@ -1,3 +1,5 @@
+/* Walks the raw elements of a DICOM file before DCMTK parses it, and refuses sequences nested too
+ * deeply, deflated data that unfolds too far, and impossible value representations. */
 #include "ct_io/dicom_read/ct_guard.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 
@@ -114,7 +116,7 @@ struct level {
   bool fragments; /* of pixel data: its items hold bytes, not elements */
 };
 
-/* Only containers are entered; implicit VR has no VR to tell them, but their first value is an
+/* Only containers are entered; implicit VR has no VR that marks them, but their first value is an
  * item. */
 static bool is_container(struct source *source, uint64_t value, const struct element *element,
                          const struct level *outer, bool big) {

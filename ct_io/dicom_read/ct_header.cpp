@@ -1,3 +1,5 @@
+// Reads the header of one DICOM file with DCMTK, single-frame or enhanced (functional groups), and
+// notes why a file is not a usable CT image.
 #include "ct_io/dicom_read/ct_header.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

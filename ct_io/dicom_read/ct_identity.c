@@ -1,3 +1,5 @@
+/* Reads the UIDs and the modality of any DICOM object and refuses UIDs that are not 1 to 64 digits
+ * and dots. */
 #include "ct_io/dicom_read/ct_identity.h"
 
 #include <string.h>

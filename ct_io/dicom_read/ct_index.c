@@ -1,4 +1,5 @@
-/* From folders to series. */
+/* Reads the headers below some folders in parallel, groups them into series, and chooses the series
+ * to use. */
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_group.h"
 

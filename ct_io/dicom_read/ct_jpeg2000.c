@@ -1,4 +1,4 @@
-/* JPEG 2000 by OpenJPEG, from memory. */
+/* Decodes JPEG 2000 frames from memory with OpenJPEG. */
 #include "ct_io/dicom_read/ct_pixels.h"
 
 #include <openjpeg.h>

@@ -1,3 +1,5 @@
+// Reads the stored pixels of one slice: by DCMTK, or for JPEG 2000 and HTJ2K by OpenJPEG and
+// OpenJPH.
 #include "ct_io/dicom_read/ct_pixels.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

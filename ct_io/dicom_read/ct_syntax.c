@@ -1,4 +1,4 @@
-/* Names of transfer syntaxes (PS3.6 annex A). */
+/* Holds the table of transfer syntaxes that can be read, with their names (PS3.6 annex A). */
 #include "ct_io/dicom_read/ct_syntax.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+// Writes one RGB picture as a single-frame Secondary Capture object.
 #include "ct_io/dicom_write/ct_capture.h"
 
 #include <cstring>

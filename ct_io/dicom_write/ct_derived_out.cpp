@@ -1,3 +1,5 @@
+// Writes the attributes that all derived objects share: identification, derivation, functional
+// groups (pixel measures, plane position and orientation, derivation image), dimensions.
 #include "ct_io/dicom_write/ct_derived_out.hpp"
 
 #include <strings.h>

@@ -1,3 +1,5 @@
+// Puts attributes into DCMTK data sets with a check on each, copies patient, study and compression
+// history from the source file, and writes the file by lc_file_write.
 #include "ct_io/dicom_write/ct_dicom_out.hpp"
 
 #include <algorithm>

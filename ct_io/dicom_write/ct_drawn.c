@@ -1,4 +1,4 @@
-/* Readers' outlines as lines that a presentation state draws. */
+/* Turns readers' outlines into the lines that a presentation state draws. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,3 +1,5 @@
+// Writes colour pictures as one multi-frame True Color Secondary Capture object; frames with a
+// place in the patient get their plane in functional groups.
 #include "ct_io/dicom_write/ct_frames.h"
 
 #include <algorithm>
@@ -42,7 +44,7 @@ void put_image(DcmItem &to, const ct_frames &frames) {
                             frames.about.n_source_slices, frames.frames[0].plane != nullptr);
 }
 
-/* PS3.3 C.8.6.3 and C.8.6.4: what tells one frame from the next is its label. */
+/* PS3.3 C.8.6.3 and C.8.6.4: what distinguishes one frame from the next is its label. */
 void put_vector(DcmItem &to, const ct_frames &frames) {
   put(to, DCM_NumberOfFrames, std::to_string(frames.n_frames));
   if (frames.n_frames < 2) return;

@@ -1,3 +1,5 @@
+// Writes maps as a Parametric Map object: float pixels, one stack for each orientation, and the
+// meaning of the values in Real World Value Mapping.
 #include "ct_io/dicom_write/ct_parametric_map.h"
 
 #include <algorithm>

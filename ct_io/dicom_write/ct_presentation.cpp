@@ -1,3 +1,5 @@
+// Writes outlines and texts as a Grayscale Softcopy Presentation State; those of one layer on one
+// slice are one annotation.
 #include "ct_io/dicom_write/ct_presentation.h"
 
 #include <algorithm>

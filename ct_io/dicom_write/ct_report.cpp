@@ -1,3 +1,5 @@
+// Builds the TID 1500 measurement report with DCMTK's classes, copies its content into an object of
+// our own, and holds the codes of the known measurements.
 #include "ct_io/dicom_write/ct_report.h"
 
 #include <cmath>

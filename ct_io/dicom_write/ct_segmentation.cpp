@@ -1,3 +1,5 @@
+// Writes masks as a binary Segmentation object: one frame for each segment and plane that has
+// pixels, one bit a pixel (PS3.5 8.1.1).
 #include "ct_io/dicom_write/ct_segmentation.h"
 
 #include <algorithm>

@@ -1,3 +1,5 @@
+// Writes one slice of a volume as a CT Image Storage object: 16-bit pixels with a rescale intercept
+// of -1024.
 #include "ct_io/dicom_write/ct_write.h"
 
 #include <cmath>

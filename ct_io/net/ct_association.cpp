@@ -1,3 +1,5 @@
+// Opens, uses and closes associations as requestor (DCMTK's DcmSCU), bounds them in time, and sorts
+// their failures by kind.
 #include "ct_io/net/ct_association.hpp"
 
 #include <cstdio>

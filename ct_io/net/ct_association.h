@@ -3,7 +3,7 @@
  *
  * Everything ends in bounded time, also where a peer accepts a connection and then says nothing or
  * sends a byte now and then: what takes longer than the peer's bounds is cut off. Failures of the
- * network are LC_ERR_NETWORK; ct_net_failure tells them apart, and the message names the peer and
+ * network are LC_ERR_NETWORK; ct_net_failure distinguishes them, and the message names the peer and
  * what it did. After such a failure the association is gone: only ct_association_close is allowed.
  *
  * Thread-safety: one association, one thread. The time to connect is one setting of the whole

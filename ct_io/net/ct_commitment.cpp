@@ -1,3 +1,4 @@
+// Asks for storage commitment by N-ACTION on an open association and reads the results.
 #include "ct_io/net/ct_commitment.h"
 
 #include <cstdlib>

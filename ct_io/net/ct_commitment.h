@@ -2,7 +2,7 @@
  *
  * A request is an N-ACTION with a transaction UID; the answer is an N-EVENT-REPORT, which some
  * archives send on the same association and others on one that they open to us, minutes later. An
- * event is told once: who missed it asks again with a new transaction.
+ * event is reported once: a caller that missed it asks again with a new transaction.
  *
  * Thread-safety: one association or listener, one thread. */
 #ifndef CT_COMMITMENT_H
@@ -45,7 +45,7 @@ LC_MUST_CHECK lc_status ct_commitment_receive(struct ct_association *association
                                               struct ct_commitment_result *result,
                                               struct lc_error *err);
 
-/* A port where archives tell their results; C-ECHO is answered too. */
+/* A port where archives report their results; C-ECHO is answered too. */
 struct ct_commitment_listener {
   void *handle;
 };

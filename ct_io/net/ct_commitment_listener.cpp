@@ -1,4 +1,5 @@
-// The port where archives tell the results of storage commitment.
+// Listens on a port for the results of storage commitment that archives send on associations of
+// their own.
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 

@@ -1,3 +1,5 @@
+// Wraps DCMTK's plain and TLS connections: a watchdog thread shuts the socket down at its deadline;
+// handshake errors and the first bytes received are kept for messages.
 #include "ct_io/net/ct_connection.hpp"
 
 #include <dcmtk/dcmtls/tlslayer.h>

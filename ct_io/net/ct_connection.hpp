@@ -60,7 +60,7 @@ private:
   Watchdog &watchdog_;
 };
 
-// What passed over a connection that DCMTK does not tell its callers.
+// What passed over a connection that DCMTK does not report to its callers.
 struct Seen {
   std::array<unsigned char, 10> first{}; // the first bytes received: an A-ASSOCIATE-RJ says why
   size_t count = 0;

@@ -1,3 +1,5 @@
+/* Sets the defaults of a peer and checks host, port, AE titles, time-outs and TLS files before a
+ * connection is tried. */
 #include "ct_io/net/ct_peer.h"
 
 #include <stdio.h>

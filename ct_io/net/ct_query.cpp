@@ -1,3 +1,4 @@
+// Queries an archive by C-FIND and retrieves objects by C-GET, stored as they come, or by C-MOVE.
 #include "ct_io/net/ct_query.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

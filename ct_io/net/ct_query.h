@@ -43,9 +43,9 @@ struct ct_match {
   char accession_number[65], study_date[17], study_description[CT_TEXT_SIZE];
   char study_instance_uid[CT_UID_SIZE], series_instance_uid[CT_UID_SIZE];
   char sop_instance_uid[CT_UID_SIZE];
-  char modality[65]; /* of a study: all of them, if the peer tells */
+  char modality[65]; /* of a study: all of them, if the peer says */
   char series_number[17], series_description[CT_TEXT_SIZE];
-  long long n_instances; /* -1: not told */
+  long long n_instances; /* -1: not reported */
 };
 
 struct ct_matches {
@@ -70,7 +70,7 @@ LC_MUST_CHECK lc_status ct_query_find(struct ct_association *association,
                                       struct lc_error *err);
 
 struct ct_retrieved {
-  long long n_completed, n_failed, n_warning; /* as the peer counts; -1: not told */
+  long long n_completed, n_failed, n_warning; /* as the peer counts; -1: not reported */
 };
 
 /* C-GET or C-MOVE of what the UIDs of the query name. Objects that the peer could not send are

@@ -1,3 +1,5 @@
+// Serves one incoming association: negotiates contexts, answers C-ECHO and C-STORE, writes data
+// sets to files as they come, and answers storage commitment.
 #include "ct_io/net/ct_scp.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 
@@ -339,14 +341,14 @@ void Acceptor::commit(T_ASC_PresentationContextID id, const T_DIMSE_N_ActionRQ &
   std::unique_ptr<DcmDataset> report = judge_commitment(*asked, store_, complete);
   T_DIMSE_Message event = {};
   event.CommandField = DIMSE_N_EVENT_REPORT_RQ;
-  T_DIMSE_N_EventReportRQ &told = event.msg.NEventReportRQ;
-  told.MessageID = association_->nextMsgID++;
-  lc_text_copy(told.AffectedSOPClassUID, sizeof told.AffectedSOPClassUID,
+  T_DIMSE_N_EventReportRQ &reported = event.msg.NEventReportRQ;
+  reported.MessageID = association_->nextMsgID++;
+  lc_text_copy(reported.AffectedSOPClassUID, sizeof reported.AffectedSOPClassUID,
                UID_StorageCommitmentPushModelSOPClass);
-  lc_text_copy(told.AffectedSOPInstanceUID, sizeof told.AffectedSOPInstanceUID,
+  lc_text_copy(reported.AffectedSOPInstanceUID, sizeof reported.AffectedSOPInstanceUID,
                UID_StorageCommitmentPushModelSOPInstance);
-  told.DataSetType = DIMSE_DATASET_PRESENT;
-  told.EventTypeID = complete ? 1 : 2;
+  reported.DataSetType = DIMSE_DATASET_PRESENT;
+  reported.EventTypeID = complete ? 1 : 2;
   if (DIMSE_sendMessageUsingMemoryData(association_, id, &event, nullptr, report.get(), nullptr,
                                        nullptr)
           .bad())

@@ -65,7 +65,7 @@ struct ct_scp_options {
 
 /* What an association did. */
 struct ct_scp_summary {
-  char calling[CT_AE_SIZE]; /* printable; "" before it was told */
+  char calling[CT_AE_SIZE]; /* printable; "" before it was received */
   uint64_t n_stored, n_refused, n_bytes;
   bool released; /* ended as the standard asks */
 };

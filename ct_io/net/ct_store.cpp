@@ -1,3 +1,5 @@
+// Sends objects by C-STORE: proposes contexts, decodes to an uncompressed syntax where the archive
+// takes only that and nothing is lost, and reads the answer.
 #include "ct_io/net/ct_store.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 

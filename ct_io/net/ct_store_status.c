@@ -1,4 +1,5 @@
-/* DIMSE status codes in words, and what follows from them. */
+/* Turns a DIMSE status of C-STORE into words and a verdict: stored, to be tried again, or
+ * refused. */
 #include <stdio.h>
 #include <string.h>
 

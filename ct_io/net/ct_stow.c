@@ -1,3 +1,5 @@
+/* Sends objects by STOW-RS with libcurl: streams the multipart body from the files, bounds each
+ * request in time, and sorts failures by kind. */
 #include "ct_io/net/ct_stow.h"
 
 #include <curl/curl.h>
@@ -151,7 +153,7 @@ static size_t give(char *buffer, size_t size, size_t count, void *context) {
   return n;
 }
 
-/* curl asks for the start again when it has to send anew on another connection. */
+/* curl asks for the start again when it has to send again on another connection. */
 static int rewind_body(void *context, curl_off_t offset, int origin) {
   struct body *body = (struct body *)context;
   if (offset != 0 || origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;

@@ -1,4 +1,5 @@
-/* The Store Instances Response Module in DICOM JSON. */
+/* Reads a STOW-RS server's answer, the Store Instances Response Module in DICOM JSON, object by
+ * object. */
 #include <jansson.h>
 #include <string.h>
 

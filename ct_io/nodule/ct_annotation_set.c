@@ -1,3 +1,5 @@
+/* Reads all annotation files below some folders in parallel and merges those that name one
+ * series. */
 #include "ct_io/nodule/ct_annotation_set.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* Masks and measures of outlines on the series' own grid. */
+/* Measures marks and computes consensus masks of outlines on the grid of the series and of a
+ * cube. */
 #include "ct_io/nodule/ct_nodule.h"
 
 #include <math.h>

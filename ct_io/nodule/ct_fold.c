@@ -1,3 +1,5 @@
+/* Deals items into folds: whole groups, the largest first, each to the fold that comes nearest to
+ * its share of every stratum; or single items in turn, stratum by stratum. */
 #include "ct_io/nodule/ct_fold.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Nodules that a CSV in LUNA16's format names. */
+/* Reads nodules from a CSV in LUNA16's format and matches points to nodules. */
 #include "ct_io/nodule/ct_nodule.h"
 
 #include <math.h>

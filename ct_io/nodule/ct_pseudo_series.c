@@ -1,4 +1,4 @@
-/* The geometry that an annotation implies, for grouping marks without DICOM. */
+/* Makes up the geometry that an annotation implies, for grouping marks without DICOM. */
 #include "ct_io/nodule/ct_annotation_set.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* Patient and scanner of a phantom, drawn from the seed. */
+/* Draws the patient and the scanner of a phantom from the seed. */
 #include <string.h>
 
 #include "ct_io/phantom/ct_ph_scene.h"

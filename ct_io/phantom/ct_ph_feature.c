@@ -1,4 +1,4 @@
-/* Parts of nodules that speak for or against malignancy, and where they are. */
+/* Shapes the parts of nodules that speak for or against malignancy and marks where they are. */
 #include <string.h>
 
 #include "ct_io/phantom/ct_ph_scene.h"

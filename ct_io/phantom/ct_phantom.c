@@ -1,4 +1,4 @@
-/* Phantoms: from a seed to voxels, truth and readings, and from there to files. */
+/* Makes a phantom from a seed (voxels, truth, readings) and writes its DICOM and XML files. */
 #include "ct_io/phantom/ct_phantom.h"
 
 #include <stdio.h>
@@ -250,7 +250,7 @@ lc_status ct_phantom_write(const struct ct_phantom *phantom, const char *root, b
   lc_status status = write_series(phantom, partial, err);
   if (status == LC_OK) status = lc_folder_publish(partial, target, replace, err);
   if (status != LC_OK) {
-    /* The first failure is the one to tell. */
+    /* The first failure is the one to report. */
     lc_status cleared = lc_folder_remove(partial, NULL);
     (void)cleared;
     return status;

@@ -1,3 +1,4 @@
+/* Implements `lungcdam concept create`: parses options and writes a concept vector. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Implements `lungcdam config`: checks a run configuration and prints it with every key
+ * explained. */
 #include <stdio.h>
 
 #include "common/lc_log.h"

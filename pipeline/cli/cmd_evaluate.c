@@ -1,3 +1,5 @@
+/* Implements `lungcdam evaluate`: measures a model on a split and prints or writes predictions and
+ * measures. */
 #include <stdio.h>
 #include <string.h>
 

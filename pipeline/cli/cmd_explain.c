@@ -1,3 +1,5 @@
+/* Implements `lungcdam explain`: reads images from series, results, crops or tensors, runs
+ * estimators, and writes maps and figures. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Implements `lungcdam export`: makes DICOM objects from results and their source series. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

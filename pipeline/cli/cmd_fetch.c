@@ -1,3 +1,5 @@
+/* Implements `lungcdam fetch`: lists or retrieves studies from a DICOM archive and prints a table
+ * of their series. */
 #include <stdio.h>
 #include <string.h>
 
@@ -227,15 +229,15 @@ static lc_status print(const struct pl_fetch *fetch, const struct arguments *arg
   pl_table_init(&table, columns, n_columns);
   for (size_t i = 0; i < fetch->n; i++) {
     const struct pl_fetched *item = &fetch->items[i];
-    long long told = arguments->list ? item->series.n_instances : (long long)item->n_told;
+    long long listed = arguments->list ? item->series.n_instances : (long long)item->n_listed;
     const char *texts[] = {item->study.patient_id,           item->study.patient_name,
                            item->study.accession_number,     item->study.study_date,
                            item->study.study_description,    item->study.study_instance_uid,
                            item->series.series_instance_uid, item->series.modality,
                            item->series.series_number,       item->series.series_description};
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) pl_table_text(&table, texts[k]);
-    if (told >= 0)
-      pl_table_integer(&table, told);
+    if (listed >= 0)
+      pl_table_integer(&table, listed);
     else
       pl_table_missing(&table);
     if (arguments->list) continue;

@@ -1,3 +1,4 @@
+/* Implements `lungcdam judge`: parses options and runs the judging of explanations. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Implements `lungcdam nodules`: lists the nodules of LIDC-IDRI's readers with ratings and
+ * measures, or counts beside the published ones. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Implements `lungcdam phantom`: makes synthetic patients with DICOM, marks and truth, each folder
+ * whole or not at all. */
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +130,7 @@ static struct ct_phantom_options options_of(const struct arguments *arguments, l
                                      .nodules = (size_t)arguments->nodules};
 }
 
-/* What is there already: found tells whether, and same whether it is what would be made. */
+/* What is there already: found says whether, and same whether it is what would be made. */
 static lc_status look(const struct ct_phantom_options *how, const struct pl_output *output,
                       char path[LC_PATH_SIZE], bool *found, bool *same, struct lc_error *err) {
   char id[64], truth[LC_PATH_SIZE], wanted[PL_TRUTH_OPTIONS_SIZE], has[PL_TRUTH_OPTIONS_SIZE];

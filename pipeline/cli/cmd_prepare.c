@@ -1,3 +1,4 @@
+/* Implements `lungcdam prepare`: writes a nodule data set from CT series or from a crop set. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* Implements `lungcdam run`: runs the main job over the input and prints the summary. */
 #include <stdio.h>
 
 #include "pipeline/cli/pl_cli.h"

@@ -1,3 +1,5 @@
+/* Implements `lungcdam send`: queues objects in an outbox, sends what is due, and lists, retries or
+ * forgets entries. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,7 +343,7 @@ static lc_status judge(struct sending *s, const struct pl_prospect *before, long
   for (size_t k = 0; k < s->chosen.n; k++) {
     open += after[k].open;
     refused += after[k].refused;
-    if (after[k].open > 0) /* the last is told */
+    if (after[k].open > 0) /* the last is reported */
       explain(s->chosen.items[k].name, &before[k], &after[k], began_ms, why, sizeof why);
   }
   if (open > 0 && !s->arguments->queue_only)

@@ -1,3 +1,4 @@
+/* Implements `lungcdam series`: lists the DICOM series in folders and whether each can be used. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

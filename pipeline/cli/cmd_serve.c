@@ -1,3 +1,4 @@
+/* Implements `lungcdam serve`: parses options and destinations and starts the server. */
 #include <stdlib.h>
 
 #include "common/lc_text.h"

@@ -1,3 +1,5 @@
+/* Implements `lungcdam train`: trains a model by a recipe, once or for each fold, and prints its
+ * evaluation. */
 #include <stdio.h>
 
 #include "pipeline/cli/pl_cli.h"

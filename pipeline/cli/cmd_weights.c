@@ -1,3 +1,4 @@
+/* Implements `lungcdam weights`: lists, shows, converts and initialises weight files. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

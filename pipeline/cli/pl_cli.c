@@ -1,3 +1,5 @@
+/* Holds the table of commands and the global options, runs the command that argv names, and turns
+ * its status into a message and an exit code. */
 #include "pipeline/cli/pl_cli.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* The documentation is looked for from the place of the running program. */
+/* Finds the documentation from the place of the running program. */
 #include "pipeline/cli/pl_docs.h"
 
 #include <limits.h>

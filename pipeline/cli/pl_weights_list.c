@@ -1,3 +1,5 @@
+/* Lists the models of all model folders, as a table a folder for people and as one JSON or CSV
+ * table. */
 #include "pipeline/cli/pl_weights_list.h"
 
 #include <errno.h>
@@ -12,7 +14,7 @@
 static const struct pl_column shown[] = {
     {"name", "NAME", false},  {"architecture", "SHAPE", false}, {"outputs", "OUTPUTS", false},
     {"bytes", "BYTES", true}, {"sha256", "SHA-256", false},     {"purpose", "FOR", false}};
-static const struct pl_column told[] = {
+static const struct pl_column listed[] = {
     {"name", NULL, false},       {"path", NULL, false},    {"folder", NULL, false},
     {"bytes", NULL, false},      {"sha256", NULL, false},  {"architecture", NULL, false},
     {"parameters", NULL, false}, {"outputs", NULL, false}, {"trained", NULL, false},
@@ -131,7 +133,7 @@ static void show_row(struct pl_table *table, const struct row *row) {
                     row->hidden_by[0] ? ")" : "");
 }
 
-static void tell_row(struct pl_table *table, const struct row *row) {
+static void list_row(struct pl_table *table, const struct row *row) {
   const struct vit_arch *arch = &row->model.arch;
   pl_table_text(table, row->name);
   pl_table_text(table, row->path);
@@ -159,7 +161,7 @@ static lc_status add_rows(struct pl_table *table, const struct pl_list *folders,
   for (size_t i = 0; i < names->n; i++) {
     struct row row;
     lc_status status = read_row(&row, folders, own, names->items[i], err);
-    if (status == LC_OK) (people ? show_row : tell_row)(table, &row);
+    if (status == LC_OK) (people ? show_row : list_row)(table, &row);
     free_row(&row);
     LC_TRY(status);
   }
@@ -194,7 +196,7 @@ static lc_status print_people(struct listing *listing, size_t own, const struct 
   return status;
 }
 
-/* A folder that cannot be read is told and passed over. */
+/* A folder that cannot be read is logged and passed over. */
 static lc_status one_folder(struct listing *listing, size_t own, struct lc_error *err) {
   struct pl_list names = {0};
   struct lc_error why = {{0}};
@@ -224,7 +226,7 @@ static void print_end(const struct listing *listing) {
 
 lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err) {
   struct listing listing = {.people = form == PL_TABLE_TERMINAL, .out = out};
-  pl_table_init(&listing.table, told, COUNT(told));
+  pl_table_init(&listing.table, listed, COUNT(listed));
   lc_status status = pl_model_folders(&listing.folders, err);
   for (size_t i = 0; i < listing.folders.n && status == LC_OK; i++)
     status = one_folder(&listing, i, err);

@@ -1,3 +1,4 @@
+/* Prints the architecture, metadata and tensors of a weight file as text or JSON. */
 #include "pipeline/cli/pl_weights_show.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Holds the schema of the run configuration, builds it from defaults, the model's metadata, a file
+ * and options, checks it, and hashes it. */
 #include "pipeline/config/pl_config.h"
 
 #include <argp.h>
@@ -180,8 +182,9 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   return set_option(config, "output.folder", overrides->output, err);
 }
 
-/* Without weights a configuration can be read and printed; who works with it is told. A folder that
- * cannot be looked at is no such case: it may hold the model that was meant. */
+/* Without weights a configuration can be read and printed; pl_config_take_model reports that they
+ * are missing. A folder that cannot be looked at is no such case: it may hold the model that was
+ * meant. */
 static lc_status find_model(struct pl_model_found *model, const char *weights,
                             struct lc_error *err) {
   lc_status status = pl_model_find(model, weights, err);

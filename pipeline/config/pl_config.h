@@ -81,7 +81,7 @@ struct pl_overrides {
  * several keys. LC_ERR_NOT_FOUND for the name of a model that is unknown. */
 LC_MUST_CHECK lc_status pl_config_make(struct pl_config *config,
                                        const struct pl_overrides *overrides, struct lc_error *err);
-/* For whoever is about to work with the model: tells which it is when it has a name, and fails with
+/* For callers about to use the model: logs which it is when it has a name, and fails with
  * how to get one when none is at hand. */
 LC_MUST_CHECK lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err);
 void pl_config_free(struct pl_config *config);

@@ -1,3 +1,5 @@
+/* Reads the shape of a model from a name or a YAML model file, parses heads given as words, and
+ * describes a shape in words. */
 #include "pipeline/config/pl_model_file.h"
 
 #include <stddef.h>

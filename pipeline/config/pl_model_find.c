@@ -1,3 +1,5 @@
+/* Finds the weight file that a name or path means, lists the models of each folder, and reads what
+ * a model is for. */
 #include "pipeline/config/pl_model_find.h"
 
 #include <dirent.h>
@@ -133,8 +135,8 @@ static lc_status search(struct pl_model_found *found, const struct pl_list *fold
   return LC_OK;
 }
 
-/* A folder that somebody asked for and that is not there would let another model take the place. */
-static void tell_missing(const struct pl_list *folders) {
+/* A folder that was asked for and is not there would let another model take the place. */
+static void log_missing(const struct pl_list *folders) {
   struct pl_list own = {0};
   if (add_own_folders(&own, NULL) == LC_OK)
     for (size_t i = 0; i < own.n; i++)
@@ -194,9 +196,9 @@ static lc_status unknown(const struct pl_model_found *found, const char *text,
   return LC_ERR_NOT_FOUND;
 }
 
-/* The file here is what was meant; that a model has the same name is told, once. */
-static void tell_model_of_same_name(const struct pl_model_found *file,
-                                    const struct pl_list *folders) {
+/* The file here is what was meant; that a model has the same name is logged, once. */
+static void log_model_of_same_name(const struct pl_model_found *file,
+                                   const struct pl_list *folders) {
   for (size_t i = 0; i < folders->n; i++) {
     char path[LC_PATH_SIZE];
     bool there;
@@ -214,11 +216,11 @@ static lc_status find_in(struct pl_model_found *found, const char *text,
                          const struct pl_list *folders, struct lc_error *err) {
   if (*text && lc_file_exists(text) && !lc_folder_exists(text)) {
     lc_text_copy(found->path, sizeof found->path, text);
-    tell_model_of_same_name(found, folders);
+    log_model_of_same_name(found, folders);
     return LC_OK;
   }
   found->by_name = true;
-  tell_missing(folders);
+  log_missing(folders);
   if (found->name[0] != '.') LC_TRY(search(found, folders, err));
   found->absent = !found->path[0];
   return found->absent ? unknown(found, text, folders, err) : LC_OK;
@@ -268,7 +270,7 @@ lc_status pl_model_purpose(const char *path, struct lc_text *out, struct lc_erro
 void pl_model_say(const struct pl_model_found *found) {
   struct lc_text purpose = {0}, safe = {0};
   if (!found->by_name || !found->path[0]) return;
-  /* A file that cannot be read is told when its weights are. */
+  /* A file that cannot be read is reported when its weights are loaded. */
   if (pl_model_purpose(found->path, &purpose, NULL) == LC_OK)
     pl_text_safe(&safe, lc_text_get(&purpose));
   const char *text = lc_text_get(&safe);

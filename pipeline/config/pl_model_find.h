@@ -7,7 +7,7 @@
  * of the installation that the running program belongs to (in a build folder, that of the source).
  * Nothing but the place of the program decides, so that an installation can be moved.
  *
- * What was looked for is told in log lines: a file that goes before a model of the same name, a
+ * What was looked for is reported in log lines: a file that goes before a model of the same name, a
  * model that hides another, a folder of LUNGCDAM_MODELS that is not there.
  *
  * Thread-safety: no state; the environment must not change meanwhile. */
@@ -37,7 +37,7 @@ LC_MUST_CHECK lc_status pl_model_find(struct pl_model_found *found, const char *
                                       struct lc_error *err);
 
 /* One log line about a model that was found by name or by default: its name, its path and what it
- * is for. For whoever is about to use it; nothing for a path. */
+ * is for. For callers about to use it; nothing for a path. */
 void pl_model_say(const struct pl_model_found *found);
 
 /* pl_model_find, then pl_model_say. */

@@ -1,3 +1,5 @@
+/* Writes the preparation of images as metadata for a weight file, and applies such metadata to a
+ * configuration or recipe. */
 #include "pipeline/config/pl_prepared.h"
 
 #include <stdio.h>

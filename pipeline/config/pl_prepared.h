@@ -1,5 +1,5 @@
-/* How the images of a model are prepared, kept in its weight file, so that whoever has the weights
- * need not be told.
+/* How the images of a model are prepared, kept in its weight file, so that no user of
+ * the weights has to state it.
  *
  * The metadata of the safetensors file holds keys of the run configuration as "run.KEY" (for
  * instance "run.cube.spacing_mm") and keys of the training recipe as "recipe.KEY"; the values are

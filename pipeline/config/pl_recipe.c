@@ -1,3 +1,5 @@
+/* Holds the schema of the training recipe, builds and checks a recipe, and turns it into
+ * architecture, optimiser, schedule and augmentation. */
 #include "pipeline/config/pl_recipe.h"
 
 #include <math.h>

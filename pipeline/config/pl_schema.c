@@ -1,3 +1,4 @@
+/* Sets, frees and prints the fields that a schema describes. */
 #include "pipeline/config/pl_schema.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Reads YAML into the fields that a schema describes (libyaml), strictly, with file and line in
+ * every error. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

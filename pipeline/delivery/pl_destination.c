@@ -1,3 +1,5 @@
+/* Holds the schema of destinations, reads them from YAML or an address, checks them, and turns them
+ * into a peer with its credentials. */
 #include "pipeline/delivery/pl_destination.h"
 
 #include <errno.h>

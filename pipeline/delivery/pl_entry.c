@@ -1,3 +1,4 @@
+/* Writes and reads an outbox entry as JSON with a SHA-256 digest over itself. */
 #include "pipeline/delivery/pl_entry.h"
 
 #include <jansson.h>

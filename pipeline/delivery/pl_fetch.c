@@ -1,3 +1,5 @@
+/* Finds studies and series by C-FIND, works out which objects are missing here, and requests them
+ * series by series. */
 #include "pipeline/delivery/pl_fetch.h"
 
 #include <stdio.h>
@@ -141,7 +143,7 @@ struct fetching {
   struct pl_progress progress;
 };
 
-/* The objects of a series that the archive tells and that are not here: their UIDs, borrowed from
+/* The objects of a series that the archive lists and that are not here: their UIDs, borrowed from
  * images. */
 static lc_status missing_of(const struct fetching *f, const struct pl_fetched *item,
                             const struct ct_matches *images, const char ***missing, size_t *n,
@@ -183,7 +185,7 @@ static lc_status request(struct fetching *f, const struct pl_fetched *item, cons
 /* A whole series in one request; what is missing of one that is here in part, object by object. */
 static lc_status retrieve(struct fetching *f, const struct pl_fetched *item, const char **missing,
                           size_t n, struct lc_error *err) {
-  if (n == item->n_told) return request(f, item, NULL, 0, err);
+  if (n == item->n_listed) return request(f, item, NULL, 0, err);
   for (size_t at = 0; at < n; at += REQUEST_MOST) {
     LC_TRY(pl_signal_check(err));
     LC_TRY(request(f, item, missing + at, n - at < REQUEST_MOST ? n - at : REQUEST_MOST, err));
@@ -201,7 +203,7 @@ static lc_status fetch_series(struct fetching *f, struct pl_fetched *item, struc
   lc_status status = ct_query_find(&f->association, &query, &images, err);
   if (status == LC_OK) status = missing_of(f, item, &images, &missing, &n, err);
   if (status == LC_OK) {
-    item->n_told = images.n;
+    item->n_listed = images.n;
     item->n_here = images.n - n;
     item->n_missing = n;
     if (n > 0) status = retrieve(f, item, missing, n, err);

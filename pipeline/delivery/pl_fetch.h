@@ -19,13 +19,13 @@ struct pl_fetch_options {
   const char *folder;
   bool by_move;
   const char *listen_address; /* for C-MOVE */
-  int listen_port;            /* 0: any that is free, told in the log */
+  int listen_port;            /* 0: any that is free, named in the log */
 };
 
 /* One series of the archive, and what became of it. */
 struct pl_fetched {
   struct ct_match study, series;
-  size_t n_told, n_here, n_fetched, n_missing; /* objects; n_told: by C-FIND of images */
+  size_t n_listed, n_here, n_fetched, n_missing; /* objects; n_listed: by C-FIND of images */
 };
 
 struct pl_fetch {

@@ -1,3 +1,5 @@
+/* Stores fetched objects in their folders after checking that they were asked for; for C-MOVE a
+ * child process listens and forks for each association. */
 #include "pipeline/delivery/pl_fetch_store.h"
 
 #include <arpa/inet.h>
@@ -97,7 +99,7 @@ static lc_status keep(struct pl_fetch_store *store, const struct ct_scp_object *
   return sync_and_rename(store->part, path, folder, err);
 }
 
-/* C-GET. A bad object is told and left out; only our own disk ends the retrieval. */
+/* C-GET. A bad object is logged and left out; only our own disk ends the retrieval. */
 
 static lc_status get_begin(void *context, const struct ct_scp_object *object, char path[4096],
                            struct lc_error *err) {
@@ -122,7 +124,7 @@ struct ct_file_store pl_fetch_store_files(struct pl_fetch_store *store) {
   return (struct ct_file_store){.context = store, .begin = get_begin, .end = get_end};
 }
 
-/* C-MOVE: answers tell the archive how it went. */
+/* C-MOVE: answers report to the archive how it went. */
 
 static uint16_t move_begin(void *context, const struct ct_scp_object *object, int *descriptor) {
   struct pl_fetch_store *store = (struct pl_fetch_store *)context;

@@ -1,3 +1,4 @@
+/* Opens and locks an outbox, queues objects in it, and reads, lists and changes its entries. */
 #include "pipeline/delivery/pl_outbox.h"
 
 #include <dirent.h>

@@ -65,7 +65,7 @@ void pl_outbox_close(struct pl_outbox *outbox);
 LC_MUST_CHECK lc_status pl_outbox_keep_destination(struct pl_outbox *outbox,
                                                    const struct pl_destination *destination,
                                                    struct lc_error *err);
-/* Adds those kept that are not in the list yet. One that cannot be read is told and left out. */
+/* Adds those kept that are not in the list yet. One that cannot be read is logged and left out. */
 LC_MUST_CHECK lc_status pl_outbox_kept_destinations(const struct pl_outbox *outbox,
                                                     struct pl_destinations *destinations,
                                                     struct lc_error *err);

@@ -1,4 +1,5 @@
-/* What keeps an outbox in order: damage, leftovers, retries, and its destinations. */
+/* Repairs or sets aside damaged entries, removes what is not needed, retries and forgets entries,
+ * and keeps destinations and their failures. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static lc_status match_object(void *context, const char *name, struct lc_error *
   return LC_OK;
 }
 
-/* Makes an entry anew from its object. LC_ERR_NOT_FOUND when there is none. */
+/* Makes an entry again from its object. LC_ERR_NOT_FOUND when there is none. */
 static lc_status rebuild(struct pl_outbox *outbox, const char *destination, const char *uid,
                          struct lc_error *err) {
   struct search search = {.outbox = outbox, .uid = uid};
@@ -259,7 +260,7 @@ lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination, str
 
 static bool has_arrived(const struct pl_entry *entry, is_final final, const void *context) {
   if (entry->state == PL_STATE_CONFIRMED) return true;
-  /* The destination may have been told since to do without the commitment that was asked for. */
+  /* The destination may have been set since to do without the commitment that was asked for. */
   return entry->state == PL_STATE_SENT && !entry->transaction_uid[0] && final(context, entry);
 }
 

@@ -1,3 +1,5 @@
+/* Receives the objects of one association in a child process: reserves room in the spool, checks
+ * each object, and moves it into its series. */
 #include "pipeline/delivery/pl_receive.h"
 
 #include <errno.h>
@@ -13,8 +15,8 @@
 
 /* Room is taken in steps, so that processes seldom look at what they share. */
 #define STEP ((long long)1 << 20)
-/* Refused objects that are told one by one, of one association. */
-#define TOLD_MOST 5
+/* Refused objects that are logged one by one, of one association. */
+#define LOGGED_MOST 5
 
 struct receiving {
   struct pl_spool *spool;
@@ -23,13 +25,13 @@ struct receiving {
   int descriptor;
   char part[LC_PATH_SIZE];
   long long written, reserved;
-  size_t told;
-  bool too_full; /* told once */
+  size_t logged;
+  bool too_full; /* logged once */
 };
 
-static void tell(struct receiving *receiving, const struct ct_scp_object *object,
-                 const char *what) {
-  if (receiving->told++ < TOLD_MOST)
+static void log_refusal(struct receiving *receiving, const struct ct_scp_object *object,
+                        const char *what) {
+  if (receiving->logged++ < LOGGED_MOST)
     lc_log(LC_LOG_WARNING, "association %llu: object %s refused: %s", receiving->number,
            object->sop_instance_uid, what);
 }
@@ -54,14 +56,14 @@ static bool reserve(struct receiving *receiving, long long bytes) {
 static uint16_t begin(void *context, const struct ct_scp_object *object, int *descriptor) {
   struct receiving *receiving = (struct receiving *)context;
   if (!ct_identity_uid_plausible(object->sop_instance_uid)) {
-    tell(receiving, object, "its UID is not 1 to 64 digits and dots");
+    log_refusal(receiving, object, "its UID is not 1 to 64 digits and dots");
     return CT_STORE_NOT_UNDERSTOOD;
   }
   receiving->written = receiving->reserved = 0;
   receiving->descriptor =
       open(receiving->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (receiving->descriptor < 0) {
-    tell(receiving, object, strerror(errno));
+    log_refusal(receiving, object, strerror(errno));
     return CT_STORE_NO_RESOURCES;
   }
   *descriptor = receiving->descriptor;
@@ -161,7 +163,7 @@ static uint16_t end(void *context, const struct ct_scp_object *object, uint16_t 
   if (close(receiving->descriptor) != 0 && answer == CT_STORE_OK) answer = CT_STORE_NO_RESOURCES;
   if (answer == CT_STORE_OK) answer = keep(receiving, object, &err);
   if (answer != CT_STORE_OK) unlink(receiving->part);
-  if (answer != CT_STORE_OK && *err.message) tell(receiving, object, err.message);
+  if (answer != CT_STORE_OK && *err.message) log_refusal(receiving, object, err.message);
   receiving->reserved = 0;
   atomic_store(&receiving->spool->shared->reserved[receiving->slot], 0);
   return answer;

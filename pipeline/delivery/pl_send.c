@@ -1,3 +1,5 @@
+/* Sends what is due, destination by destination, decides when failed objects and destinations are
+ * tried again, and waits between the tries. */
 #include "pipeline/delivery/pl_send.h"
 
 #include <math.h>
@@ -195,11 +197,11 @@ static lc_status sleep_until(long long then_ms, struct lc_error *err) {
 static lc_status become_sender(struct pl_outbox *outbox, const struct pl_destinations *destinations,
                                bool once, long long start_ms, long long end_ms, bool *got,
                                struct lc_error *err) {
-  bool told = false;
+  bool logged = false;
   while (!(*got = pl_outbox_lock_sender(outbox))) {
     struct outlook outlook;
-    if (!told) lc_log(LC_LOG_INFO, "%s: another process is sending from it", outbox->folder);
-    told = true;
+    if (!logged) lc_log(LC_LOG_INFO, "%s: another process is sending from it", outbox->folder);
+    logged = true;
     LC_TRY(look_out(outbox, destinations, start_ms, &outlook, err));
     if (outlook.open == 0 || (once && outlook.untried == 0)) return LC_OK;
     if (!once && pl_now_ms() >= end_ms) return LC_OK;

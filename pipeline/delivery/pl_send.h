@@ -19,7 +19,7 @@ struct pl_send_options {
   double wait_s;
 };
 
-/* Works on the destinations given, which are some of all those known to the outbox. While another
+/* Serves the destinations given, which are some of all those known to the outbox. While another
  * process sends from this outbox, waits until that has settled or tried everything here, or goes on
  * in its place when it ends. LC_OK whatever became of the objects: that is in the outbox.
  * LC_ERR_INTERRUPTED, LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.

@@ -1,4 +1,4 @@
-/* Storage commitment of what was sent. */
+/* Asks an archive for storage commitment of the objects it was sent and records its answers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,7 @@ static lc_status apply_result(struct pl_route *route, const struct ct_commitment
   return status;
 }
 
-/* Waits for results until all are told or the time is over. association is NULL for a listener. */
+/* Waits for results until all are there or the time is over. association is NULL for a listener. */
 static lc_status wait_for_results(struct pl_route *route, struct ct_association *association,
                                   struct transaction *transaction, struct lc_error *err) {
   long long end_ms = pl_now_ms() + 1000 * route->destination->commitment_wait_s;

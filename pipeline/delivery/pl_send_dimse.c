@@ -1,4 +1,4 @@
-/* Objects by C-STORE. */
+/* Sends the due objects of one destination by C-STORE, a batch an association. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Queues files and the files below folders for some destinations and counts what became of them. */
 #include "pipeline/delivery/pl_send_queue.h"
 
 #include <string.h>

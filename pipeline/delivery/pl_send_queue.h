@@ -9,12 +9,12 @@
 struct pl_queue_count {
   size_t queued, known, refused_before; /* objects times destinations */
   size_t other;                         /* files in folders that are not DICOM, or a DICOMDIR */
-  size_t failed;                        /* files that could not be queued, each told */
+  size_t failed;                        /* files that could not be queued, each logged */
   lc_status worst;                      /* of the last of them */
 };
 
 /* Queues the files, and all DICOM files below the folders except hidden ones, for each destination.
- * A file that cannot be queued is told and counted, and the others go on; a path that does not
+ * A file that cannot be queued is logged and counted, and the others go on; a path that does not
  * exist, a full disk and a signal end it. What was queued is on the disk then. */
 LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
                                       const struct pl_destinations *destinations,

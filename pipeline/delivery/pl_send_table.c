@@ -1,3 +1,4 @@
+/* Prints the tables of destinations and of objects, and finds out what a destination waits for. */
 #include "pipeline/delivery/pl_send_table.h"
 
 #include <string.h>

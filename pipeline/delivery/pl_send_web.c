@@ -1,4 +1,4 @@
-/* Objects by STOW-RS. */
+/* Sends the due objects of one destination by STOW-RS, a batch a request. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,3 +1,5 @@
+/* Runs the server's loop: accepts connections, starts a child for each, reaps children, advances
+ * series and sending, and stops on a signal. */
 #include "pipeline/delivery/pl_serve.h"
 
 #include <arpa/inet.h>

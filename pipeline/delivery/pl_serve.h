@@ -1,4 +1,4 @@
-/* 'lungcdam serve': receives series over the DICOM network, works on each when it is complete, and
+/* 'lungcdam serve': receives series over the DICOM network, processes each when it is complete, and
  * hands the results on.
  *
  * One process watches: it accepts connections, gives each a child (pl_receive.h), looks for series
@@ -27,7 +27,7 @@ struct pl_serve_options {
   const char *outbox;                         /* folder of what is on its way there */
 };
 
-/* Serves until SIGTERM or SIGINT, then finishes the series that is being worked on: LC_OK.
+/* Serves until SIGTERM or SIGINT, then finishes the series that is being processed: LC_OK.
  * LC_ERR_NETWORK when the port cannot be had, LC_ERR_EXISTS when another server has the spool, and
  * what pl_serve_job_check finds. */
 LC_MUST_CHECK lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err);

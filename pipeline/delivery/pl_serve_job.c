@@ -1,3 +1,5 @@
+/* Runs the main job on one received series in a child process and passes its outcome back through a
+ * pipe. */
 #include "pipeline/delivery/pl_serve_job.h"
 #include "ct_io/dicom_read/ct_index.h"
 
@@ -40,14 +42,14 @@ static lc_status check_all(const struct pl_config *config, struct lc_error *err)
   return pl_output_open(&output, config->output_folder, err);
 }
 
-static void tell(struct pl_serve_outcome *outcome, lc_status status, const struct lc_error *err) {
+static void report(struct pl_serve_outcome *outcome, lc_status status, const struct lc_error *err) {
   outcome->status = status;
   memcpy(outcome->message, err->message, sizeof outcome->message);
 }
 
 void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome *outcome) {
   struct lc_error err = {{0}};
-  tell(outcome, check_all(config, &err), &err);
+  report(outcome, check_all(config, &err), &err);
 }
 
 /* Identity of the series by the first of its objects. */
@@ -85,7 +87,7 @@ static void add_incomplete(const struct pl_config *config, lc_status status, str
   char signs[256];
   if (status != LC_ERR_GEOMETRY && status != LC_ERR_OUTSIDE) return;
   lc_log_level level = lc_log_get_level();
-  lc_log_set_level(LC_LOG_SILENT); /* all was told before */
+  lc_log_set_level(LC_LOG_SILENT); /* all was logged before */
   lc_status read = ct_index_scan(&index, paths, config->input_paths.n, NULL, NULL);
   lc_log_set_level(level);
   for (size_t i = 0; read == LC_OK && i < index.n_series; i++)
@@ -120,7 +122,7 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
     pl_batch_free(&batch);
     add_incomplete(&own, status, &err);
   }
-  tell(outcome, status, &err);
+  report(outcome, status, &err);
   /* Anything may go away while the job runs. */
   outcome->is_environment = is_environment(status) || !places ||
                             (status == LC_ERR_NOT_FOUND && check_places(config, NULL) != LC_OK);

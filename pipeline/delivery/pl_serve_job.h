@@ -6,7 +6,7 @@
 #include "ct_io/dicom_read/ct_identity.h"
 #include "pipeline/config/pl_config.h"
 
-/* What the child tells its parent through a pipe: plain data of less than PIPE_BUF bytes. */
+/* What the child reports to its parent through a pipe: plain data of less than PIPE_BUF bytes. */
 struct pl_serve_outcome {
   lc_status status;
   bool is_environment; /* the failure is not the series': it may work later */
@@ -28,7 +28,7 @@ void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome 
  * ignores SIGINT and SIGTERM and dies with its parent. Returns its process id, or -1. */
 long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
                         void *context, int *descriptor);
-/* What a child that has ended told; wait_status as waitpid gave it. Closes the descriptor. */
+/* What a child that has ended reported; wait_status as waitpid gave it. Closes the descriptor. */
 void pl_serve_job_end(int descriptor, int wait_status, struct pl_serve_outcome *outcome);
 
 #endif

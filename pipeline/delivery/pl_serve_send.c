@@ -1,3 +1,4 @@
+/* Queues the results of a series in an outbox and runs a child process that sends them. */
 #include "pipeline/delivery/pl_serve_send.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Moves complete series to work, runs the job on one at a time, and files each under done or
+ * quarantine with its outcome. */
 #include "pipeline/delivery/pl_serve_series.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Opens and locks a spool, names series and files by hashes of their UIDs, and counts bytes and
+ * series. */
 #include "pipeline/delivery/pl_spool.h"
 
 #include <dirent.h>
@@ -138,7 +140,7 @@ static int open_lock(const struct pl_spool *spool, const char *name) {
 }
 
 int pl_spool_lock(const struct pl_spool *spool) {
-  /* Opened anew: a descriptor shared by fork would share the lock too. */
+  /* Opened again: a descriptor shared by fork would share the lock too. */
   int lock = open_lock(spool, "moving.lock");
   while (lock >= 0 && flock(lock, LOCK_EX) != 0) {
     if (errno == EINTR) continue;

@@ -1,11 +1,11 @@
-/* The spool of 'lungcdam serve': what was received lies here until it is worked on, and all that
+/* The spool of 'lungcdam serve': what was received lies here until it is processed, and all that
  * must survive a crash is in the names of its folders.
  *
  *   incoming/SLOT.part     an object that is being received; of no value after a crash
  *   receiving/NAME/        a series that may still grow
- *   work/NAME/             a series that is complete and waits, or is worked on
- *   done/NAME/             worked on; kept for a while, for slices that come late; outcome.json
- *   quarantine/NAME/       could not be worked on; reason.json says why
+ *   work/NAME/             a series that is complete and waits, or is being processed
+ *   done/NAME/             processed; kept for a while, for slices that come late; outcome.json
+ *   quarantine/NAME/       could not be processed; reason.json says why
  *   past/NAME              how many objects a series had that was done and is no longer kept
  *
  * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series moves
@@ -83,7 +83,7 @@ size_t pl_spool_objects(const char *series_folder, long long *bytes);
 
 /* Bytes used and reserved by all slots. */
 long long pl_spool_used(const struct pl_spool *spool);
-/* Counts `used` anew; under the lock. */
+/* Counts `used` again; under the lock. */
 void pl_spool_recount(struct pl_spool *spool);
 /* A slot whose process is gone: its part and its reservation go too. */
 void pl_spool_clear_slot(struct pl_spool *spool, size_t slot);
@@ -96,7 +96,7 @@ void pl_spool_expire(struct pl_spool *spool);
 
 /* The next series of receiving/ that nothing was added to for quiet_s (or since the server began at
  * `began`), or that was declared complete. It is joined with what came of it before, and moved to
- * work/. running: the series that is being worked on, which must wait, or NULL. name is "" when
+ * work/. running: the series that is being processed, which must wait, or NULL. name is "" when
  * there is none. LC_ERR_MISMATCH: it is left in receiving/ and belongs into quarantine, because it
  * is a rest of a series that is no longer kept. */
 LC_MUST_CHECK lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, double began,

@@ -1,4 +1,5 @@
-/* How a series goes through the spool. */
+/* Moves series through the spool: finds complete ones, joins late slices, finishes them, and
+ * removes what was kept long enough. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,5 @@
+/* Averages the CLS embeddings of the nodules that a rule or list selects, writes the concept as
+ * safetensors, and reads it back. */
 #include "pipeline/explain/pl_concept.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Reads images from a safetensors file, chooses estimators and targets, and runs the estimators
+ * batch by batch. */
 #include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>

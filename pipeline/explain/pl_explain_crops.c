@@ -1,3 +1,4 @@
+/* Makes the images of a split of nodule crops ready to be explained. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

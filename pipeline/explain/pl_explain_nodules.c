@@ -1,3 +1,4 @@
+/* Makes the images of nodules of DICOM series or of stored results ready to be explained. */
 #include "pipeline/explain/pl_explain_nodules.h"
 #include "ct_io/dicom_read/ct_index.h"
 
@@ -68,7 +69,7 @@ static lc_status take_series(struct taking *taking, struct pl_job *job,
   return status;
 }
 
-/* A series without nodules is told, like in a run over several. */
+/* A series without nodules is logged, as in a run over several. */
 static lc_status take_all(struct taking *taking, struct pl_job *job,
                           const struct ct_series *const *chosen, size_t n, struct lc_error *err) {
   for (size_t i = 0; i < n && taking->left > 0; i++) {

@@ -1,3 +1,4 @@
+/* Writes maps as safetensors and HDF5, and figures by estimator and by target. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

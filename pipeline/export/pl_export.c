@@ -1,3 +1,5 @@
+/* Checks that a result belongs to a series, makes the UIDs, texts and paths of exported objects,
+ * and runs the chosen kinds in order. */
 #include "pipeline/export/pl_export.h"
 
 #include <math.h>

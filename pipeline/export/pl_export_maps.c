@@ -1,4 +1,4 @@
-/* Export of maps: laid over CT slices of original size, and as numbers. */
+/* Exports maps: laid over CT slices of original size, and as numbers (Parametric Map). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

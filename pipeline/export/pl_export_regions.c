@@ -1,4 +1,5 @@
-/* Export of regions, outlines and the report. */
+/* Exports the readers' consensus and relevance as segmentations, the readers' outlines as
+ * presentation state, and the report. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

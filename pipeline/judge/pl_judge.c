@@ -1,4 +1,5 @@
-/* What is fixed before the first item: model, data, who is judged, by what. */
+/* Sets up a judging run: opens model and data, chooses items, targets and contestants, and makes
+ * the key of an item's numbers; renders the HU and the nodule mask of an item. */
 #include "pipeline/judge/pl_judge.h"
 
 #include <math.h>

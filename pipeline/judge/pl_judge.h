@@ -169,8 +169,8 @@ struct pl_judge_ask {
   const float *image;  /* [3, pixels, pixels] */
   size_t n_targets;    /* the first of the judge's */
   size_t first, count; /* contestants */
-  uint64_t item, turn; /* tell draws of the control apart */
-  uint64_t run;        /* tells draws of estimators apart */
+  uint64_t item, turn; /* distinguish draws of the control */
+  uint64_t run;        /* distinguishes draws of estimators */
 };
 /* scores: [count, n_targets, patches]. */
 LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,

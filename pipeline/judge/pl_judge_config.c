@@ -1,3 +1,4 @@
+/* Holds the schema of the judge configuration and builds it from defaults, file and options. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Maps of all contestants for one image. */
+/* Computes the maps of every contestant, estimators and controls, for one image. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* The report: one HTML file that needs nothing else. */
+/* Writes the report as one HTML file with its pictures inside. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

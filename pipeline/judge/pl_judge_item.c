@@ -1,4 +1,4 @@
-/* All measures of all contestants on one item. */
+/* Computes every measure of every contestant on one item. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* Which measures a configuration asks for, in the order of the tables. */
+/* Lists the measures that a configuration asks for, in the order of the tables. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,4 +1,5 @@
-/* Images that hold two nodules: does the map for a target lie on the nodule that has it? */
+/* Makes images that hold two nodules, to measure whether the map for a target lies on the nodule
+ * that has it. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* The run: what is there is kept, what is missing is made, then everything is put together. */
+/* Runs the judging: keeps the items that are there, computes the missing ones, and writes tables
+ * and report. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* What was found for one item, on disk. */
+/* Writes and reads the HDF5 file that holds what was found for one item. */
 #include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>

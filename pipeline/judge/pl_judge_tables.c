@@ -1,4 +1,4 @@
-/* Items together: contests by measure, tables, one HDF5 file. */
+/* Compares the contestants over all items and writes the CSV tables and the HDF5 file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

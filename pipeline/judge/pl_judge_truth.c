@@ -1,4 +1,5 @@
-/* Phantoms know which part of a nodule speaks for or against malignancy: is the map on it? */
+/* Measures whether a map lies on the feature of a phantom's nodule that speaks for or against
+ * malignancy. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

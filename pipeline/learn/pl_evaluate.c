@@ -1,3 +1,5 @@
+/* Predicts the examples of a split, averaged over views and symmetries, and computes every measure
+ * with its bootstrap interval. */
 #include "pipeline/learn/pl_evaluate.h"
 
 #include <math.h>
@@ -218,7 +220,7 @@ static lc_status run_bootstrap(struct truth *t, size_t replicates, uint64_t seed
   uint32_t n_groups = 0;
   LC_TRY_GOTO(lc_alloc(&groups, t->examples->n, sizeof *groups, err), done);
   LC_TRY_GOTO(lc_alloc(&numbers, crops->n_groups, sizeof *numbers, err), done);
-  for (size_t i = 0; i < t->examples->n; i++) { /* patients of this split alone, numbered anew */
+  for (size_t i = 0; i < t->examples->n; i++) { /* patients of this split alone, numbered from 0 */
     uint32_t group = crops->crops[t->examples->rows[i]].group;
     if (numbers[group] == 0) numbers[group] = ++n_groups;
     groups[i] = numbers[group] - 1;

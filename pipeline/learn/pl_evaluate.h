@@ -13,7 +13,7 @@
 #include "vit/weights/vit_model.h"
 
 #define PL_CALIBRATION_BINS 10
-#define PL_HIGH_SENSITIVITY 0.95 /* at which specificity is also told */
+#define PL_HIGH_SENSITIVITY 0.95 /* at which specificity is also reported */
 
 struct pl_predictions {
   size_t n, outputs;
@@ -78,7 +78,7 @@ extern const struct pl_measure_name pl_biomarker_measures[PL_BIOMARKER_MEASURES]
 struct pl_evaluation {
   bool trained; /* false: the weights are seeded, the numbers mean nothing, and every output says so
                  */
-  char weights_sha256[LC_SHA256_HEX]; /* of the weight file; "" until somebody says */
+  char weights_sha256[LC_SHA256_HEX]; /* of the weight file; "" until it is set */
   bool has_malignancy, has_biomarkers;
   size_t nodules, patients;
   size_t decided, malignant; /* nodules with a malignancy label, and those that are malignant */

@@ -1,4 +1,4 @@
-/* Evaluations as text: for people, as JSON, and predictions as CSV. */
+/* Prints evaluations as a table for people and as JSON, and predictions as CSV. */
 #include <math.h>
 #include <stdio.h>
 

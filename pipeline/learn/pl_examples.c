@@ -1,3 +1,5 @@
+/* Chooses the examples of a split, turns ratings into labels, and serves images and labels to a
+ * training, with mixup when the recipe asks for it. */
 #include "pipeline/learn/pl_examples.h"
 
 #include <math.h>

@@ -17,6 +17,7 @@ struct ct_image_place pl_examples_draw_place(const struct pl_examples *examples,
                                              size_t i) {
   struct lc_random random;
   uint32_t spread = (uint32_t)examples->recipe->augment_slices;
+  /* The word names the random stream: with another one a recipe would draw other images. */
   lc_random_init(&random, (uint64_t)examples->recipe->train_seed, "sight",
                  epoch << 32 | (i & 0xFFFFFFFFU));
   uint32_t view = lc_random_below(&random, (uint32_t)pl_examples_places(examples));

@@ -1,3 +1,4 @@
+/* Trains once for each fold into a folder of its own and sums up the results. */
 #include "pipeline/learn/pl_folds.h"
 
 #include <stdio.h>

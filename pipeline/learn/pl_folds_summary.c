@@ -1,4 +1,4 @@
-/* What the folds of a cross-validation have in common: mean and spread of every measure. */
+/* Computes mean and spread of every measure over the folds of a cross-validation. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

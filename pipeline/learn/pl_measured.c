@@ -1,3 +1,4 @@
+/* Writes all files of a measurement into a folder. */
 #include "pipeline/learn/pl_measured.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* A measurement as HDF5. */
+/* Writes evaluation.h5: predictions, truth, measures and curves. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

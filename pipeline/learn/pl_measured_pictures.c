@@ -1,4 +1,4 @@
-/* Pictures of a measurement. */
+/* Draws the pictures of a measurement: ROC, precision-recall, calibration, biomarkers. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Finds the nodules of one series, decodes slices that neighbouring nodules share once, and cuts
+ * the cubes and masks. */
 #include "pipeline/learn/pl_part.h"
 #include "ct_io/dicom_read/ct_decode.h"
 

@@ -1,3 +1,4 @@
+/* Makes or keeps the part of each series and joins the parts into one data set with folds. */
 #include "pipeline/learn/pl_prepare.h"
 
 #include <stdio.h>

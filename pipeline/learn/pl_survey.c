@@ -1,3 +1,5 @@
+/* Scans folders for annotations and CT series, reads a table of patients, and brings series and
+ * marks together. */
 #include "pipeline/learn/pl_survey.h"
 #include "ct_io/dicom_read/ct_index.h"
 

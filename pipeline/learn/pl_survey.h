@@ -1,4 +1,4 @@
-/* What lies in some folders for work on nodules: annotations, CT series, or both, brought together
+/* What some folders hold on nodules: annotations, CT series, or both, brought together
  * by series UID.
  *
  * Thread-safety: a finished survey may be read by many threads. */

@@ -1,3 +1,5 @@
+/* Runs a training: data, model, steps with logs and checkpoints, measuring after each epoch, and
+ * the final files. */
 #include "pipeline/learn/pl_training.h"
 
 #include <math.h>

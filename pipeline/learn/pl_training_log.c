@@ -1,3 +1,4 @@
+/* Writes the logs of a training as CSV and HDF5 and draws the learning curves. */
 #include "pipeline/learn/pl_training_log.h"
 
 #include <math.h>
@@ -31,7 +32,7 @@ static const struct {
                {"brier", "1", "malignancy, likewise"},
                {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
 
-static void tell_missing(const char *file, const char *folder, uint64_t expected) {
+static void log_missing(const char *file, const char *folder, uint64_t expected) {
   struct pl_runlog_table table;
   char path[LC_PATH_SIZE];
   struct lc_error err;
@@ -57,8 +58,8 @@ lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_reci
                         epochs, err));
   LC_TRY(pl_runlog_open(&log->speed, folder, SPEED_FILE, "epoch,nodules,seconds,nodules_per_s",
                         epochs, err));
-  tell_missing(STEPS_FILE, folder, train->step);
-  tell_missing(EPOCHS_FILE, folder, epochs);
+  log_missing(STEPS_FILE, folder, train->step);
+  log_missing(EPOCHS_FILE, folder, epochs);
   return LC_OK;
 }
 

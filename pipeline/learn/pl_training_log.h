@@ -2,7 +2,7 @@
  *
  *   steps.csv, epochs.csv   grow by a line a step and an epoch
  *   speed.csv               nodules a second by epoch; the only one that differs from run to run
- *   log.h5                  steps.csv and epochs.csv as HDF5, anew after each epoch, whole
+ *   log.h5                  steps.csv and epochs.csv as HDF5, written whole after each epoch
  *   learning.png            the curves, after training
  *
  * A run that goes on from a checkpoint drops the lines of what it will do again, so that all but
@@ -21,7 +21,7 @@ struct pl_training_log {
 };
 
 /* Opens the logs of `train` in the recipe's folder; lines of steps that it has not done are
- * dropped, and lines that are missing are told. */
+ * dropped, and lines that are missing are reported in a warning. */
 LC_MUST_CHECK lc_status pl_training_log_open(struct pl_training_log *log,
                                              const struct pl_recipe *recipe,
                                              const struct vit_train *train, struct lc_error *err);

@@ -1,4 +1,4 @@
-/* The model that a training starts from, and the one it leaves. */
+/* Makes the model that a training starts from, and folds the label scale into the one it leaves. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Escapes text for HTML and embeds pictures as base64. */
 #include "pipeline/report/pl_html.h"
 
 void pl_html_escape(struct lc_text *out, const char *text) {

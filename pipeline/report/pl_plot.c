@@ -1,4 +1,4 @@
-/* The page: device, layout of panels, headings. */
+/* Draws a plot as a page with PLplot on cairo: device, layout of the panels, headings. */
 #include "pipeline/report/pl_plot.h"
 
 #include <math.h>

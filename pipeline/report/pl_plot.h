@@ -1,6 +1,6 @@
 /* Plots with axes: lines, steps, bands, bars and points in panels on a grid (PLplot drawing through
  * cairo), as PNG, SVG or PDF. Text is DejaVu Sans, colours are those of Okabe and Ito, which all
- * kinds of colour vision tell apart.
+ * kinds of colour vision distinguish.
  *
  * Same plot, same bytes. Thread-safety: PLplot keeps global state; one thread at a time. */
 #ifndef PL_PLOT_H

@@ -1,4 +1,4 @@
-/* One panel of a plot. */
+/* Draws one panel of a plot: axes, series, legend, note and labels. */
 #include <math.h>
 #include <plplot.h>
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Prints log lines and progress on standard error: a bar on a terminal, a line every ten seconds
+ * elsewhere. */
 #include "pipeline/report/pl_progress.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Remembers the first SIGINT or SIGTERM, and gives the second its default effect. */
 #include "pipeline/report/pl_signal.h"
 
 #include <signal.h>

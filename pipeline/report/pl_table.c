@@ -1,3 +1,4 @@
+/* Collects the cells of a table and prints it aligned for a terminal, as CSV or as JSON. */
 #include "pipeline/report/pl_table.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Returns the version and commit that the build passes in. */
 #include "pipeline/report/pl_version.h"
 
 const char *pl_version(void) {

@@ -1,3 +1,5 @@
+/* Writes the folder of one series: store, configuration, nodules.csv, pictures in parallel,
+ * captures, and further DICOM objects. */
 #include "pipeline/run/pl_artifacts.h"
 
 #include <math.h>

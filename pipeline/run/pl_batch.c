@@ -1,3 +1,5 @@
+/* Chooses the series of the input, runs the main job on each into a draft folder, publishes it by
+ * one rename, and counts failures. */
 #include "pipeline/run/pl_batch.h"
 #include "ct_io/dicom_read/ct_index.h"
 

@@ -1,4 +1,4 @@
-/* A run over the series of the input: each is worked on in a draft folder and published by one
+/* A run over the series of the input: each is processed in a draft folder and published by one
  * rename; one that fails is reported and the rest goes on.
  *
  * Thread-safety: one thread. */
@@ -22,8 +22,8 @@ struct pl_batch {
 
 /* One series: its own status. Several: LC_ERR_PARTIAL when some failed. LC_ERR_PARTIAL too when a
  * nodule could not be cut; the others of its series are in the result. A series without a nodule
- * is told and does not count as failed. A full disk, an output that cannot be written and a signal
- * end the run at once. Free with pl_batch_free whatever the status. */
+ * is logged and does not count as failed. A full disk, an output that cannot be written and a
+ * signal end the run at once. Free with pl_batch_free whatever the status. */
 LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                                      enum pl_existing existing, struct lc_error *err);
 void pl_batch_free(struct pl_batch *batch);

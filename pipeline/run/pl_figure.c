@@ -1,3 +1,5 @@
+/* Composes the picture of one nodule in one view: panels, captions with the predicted values,
+ * heading and footer. */
 #include "pipeline/run/pl_figure.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Performs the main job on one series: decodes the slices that nodules share once, cuts cubes, runs
+ * the network, averages over views and computes CDAM. */
 #include "pipeline/run/pl_job.h"
 #include "ct_io/dicom_read/ct_decode.h"
 

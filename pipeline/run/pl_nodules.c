@@ -1,3 +1,5 @@
+/* Finds the nodules of a series in the XML beside it, in a folder of XML, in a given XML, or in a
+ * CSV, and hashes what they came from. */
 #include "pipeline/run/pl_nodules.h"
 
 #include <dirent.h>
@@ -158,7 +160,7 @@ static lc_status slice_folders(const struct ct_series *series, struct pl_list *f
 }
 
 /* Why no XML beside the series could be used. */
-struct excuse {
+struct no_marks_reason {
   char other_path[LC_PATH_SIZE]; /* an XML of another series */
   char other_uid[CT_UID_SIZE];
   lc_status unreadable; /* of the first file that could not be read */
@@ -166,32 +168,32 @@ struct excuse {
 };
 
 static lc_status try_file(struct pl_result *result, struct sources *sources, const char *path,
-                          struct excuse *excuse, struct lc_error *err) {
+                          struct no_marks_reason *reason, struct lc_error *err) {
   struct ct_annotation annotation;
   struct lc_error why;
   lc_status status = ct_annotation_read(&annotation, path, &why);
   if (status != LC_OK) {
-    if (excuse->unreadable == LC_OK) excuse->why = why;
-    excuse->unreadable = excuse->unreadable == LC_OK ? status : excuse->unreadable;
+    if (reason->unreadable == LC_OK) reason->why = why;
+    reason->unreadable = reason->unreadable == LC_OK ? status : reason->unreadable;
     return LC_OK;
   }
   if (strcmp(annotation.series_instance_uid, result->series->series_instance_uid) == 0) {
     status = take(result, sources, &annotation, path, err);
   } else if (!annotation.is_chest_xray) {
-    lc_text_copy(excuse->other_path, sizeof excuse->other_path, path);
-    lc_text_copy(excuse->other_uid, sizeof excuse->other_uid, annotation.series_instance_uid);
+    lc_text_copy(reason->other_path, sizeof reason->other_path, path);
+    lc_text_copy(reason->other_uid, sizeof reason->other_uid, annotation.series_instance_uid);
   }
   ct_annotation_free(&annotation);
   return status;
 }
 
 /* The best reason first: an XML of another series, a file that could not be read, none at all. */
-static lc_status tell(const struct ct_series *series, const struct excuse *excuse,
-                      struct lc_error *err) {
-  if (excuse->other_path[0])
+static lc_status report_no_marks(const struct ct_series *series,
+                                 const struct no_marks_reason *reason, struct lc_error *err) {
+  if (reason->other_path[0])
     LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s",
-            excuse->other_path, excuse->other_uid, series->series_instance_uid);
-  if (excuse->unreadable != LC_OK) LC_FAIL(err, excuse->unreadable, "%s", excuse->why.message);
+            reason->other_path, reason->other_uid, series->series_instance_uid);
+  if (reason->unreadable != LC_OK) LC_FAIL(err, reason->unreadable, "%s", reason->why.message);
   LC_FAIL(err, LC_ERR_NO_NODULES,
           "%.600s: no LIDC XML beside series %s; name one, or a CSV, with --nodules",
           series->n_slices > 0 ? series->slices[0].path : "?", series->series_instance_uid);
@@ -200,13 +202,14 @@ static lc_status tell(const struct ct_series *series, const struct excuse *excus
 static lc_status beside_series(struct pl_result *result, struct sources *sources,
                                struct lc_error *err) {
   struct pl_list folders = {0}, files = {0};
-  struct excuse excuse = {.unreadable = LC_OK};
+  struct no_marks_reason reason = {.unreadable = LC_OK};
   lc_status status = slice_folders(result->series, &folders, err);
   for (size_t i = 0; status == LC_OK && i < folders.n; i++)
     status = xml_files(folders.items[i], true, &files, err);
   for (size_t i = 0; status == LC_OK && i < files.n; i++)
-    status = try_file(result, sources, files.items[i], &excuse, err);
-  if (status == LC_OK && sources->paths.n == 0) status = tell(result->series, &excuse, err);
+    status = try_file(result, sources, files.items[i], &reason, err);
+  if (status == LC_OK && sources->paths.n == 0)
+    status = report_no_marks(result->series, &reason, err);
   pl_list_free(&folders);
   pl_list_free(&files);
   return status;

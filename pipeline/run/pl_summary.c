@@ -1,3 +1,4 @@
+/* Collects one row a nodule and names the columns of the outputs. */
 #include "pipeline/run/pl_summary.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Reads crops with their ratings and patients from HDF5, selects splits, and deals folds. */
 #include "pipeline/store/pl_crops.h"
 
 #include <hdf5.h>
@@ -132,7 +133,7 @@ static lc_status read_ratings(const struct reader *reader, struct pl_crops *crop
   return LC_OK;
 }
 
-/* Readers who rated, where the file tells them apart: malignancy_by_reader [n, readers], 0 or NaN
+/* Readers who rated, where the file distinguishes them: malignancy_by_reader [n, readers], 0 or NaN
  * for none. */
 static lc_status count_readers(const struct reader *reader, struct pl_crops *crops,
                                struct lc_error *err) {

@@ -1,5 +1,5 @@
-/* A data set made by `lungcdam prepare` as crops: its cubes, and the axial slice through the middle
- * of each. */
+/* Reads a data set made by `lungcdam prepare` as crops: its cubes, and the axial slice through the
+ * middle of each. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Writes and reads the nodule data set column by column, from a table of fields, and deals its
+ * folds. */
 #include "pipeline/store/pl_dataset.h"
 
 #include <hdf5.h>

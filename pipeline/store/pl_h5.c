@@ -1,3 +1,4 @@
+/* Builds an HDF5 file in memory with fixed conventions and writes it in one piece. */
 #include "pipeline/store/pl_h5.h"
 
 #include <hdf5.h>

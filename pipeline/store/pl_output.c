@@ -1,3 +1,5 @@
+/* Opens the output folder, removes stale drafts of dead processes, and makes, publishes and
+ * discards drafts. */
 #include "pipeline/store/pl_output.h"
 
 #include <ctype.h>

@@ -1,3 +1,4 @@
+/* Frees a result and computes its key. */
 #include "pipeline/store/pl_result.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Appends lines to a CSV log, drops those that a resumed run will write again, and reads a log back
+ * as columns. */
 #include "pipeline/store/pl_runlog.h"
 
 #include <errno.h>

@@ -1,3 +1,5 @@
+/* Writes the result of one series as HDF5, reads its key, and writes the master file of external
+ * links. */
 #include "pipeline/store/pl_store.h"
 
 #include <dirent.h>

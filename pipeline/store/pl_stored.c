@@ -1,3 +1,4 @@
+/* Reads a result store back, checking every rank and size, and finds the results below a folder. */
 #include "pipeline/store/pl_stored.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* Writes the truth of a phantom as HDF5: masks, features, and the parameters of its nodules. */
 #include "pipeline/store/pl_truth.h"
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* Features of a phantom's nodules, read back from its truth. */
+/* Reads the features of a phantom's nodules from its truth and samples them on the plane of an
+ * image. */
 #include <hdf5.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetching from real archives by C-GET and C-MOVE: what comes is what lies there, again only what is
-# missing, and a run works on it; wrong requests end with a clear message in bounded time.
+# missing, and a run processes it; wrong requests end with a clear message in bounded time.
 # needs: net, phantom
 # slow: 80
 set -u

@@ -45,7 +45,7 @@ cmp -s "$work/killed/lungcdam.h5" "$work/whole/lungcdam.h5" || fail "the master 
 
 for signal in INT TERM; do
   rm -rf "$work/stopped"
-  # A program started in the background by a script ignores SIGINT unless it is told otherwise.
+  # A program started in the background by a script ignores SIGINT unless that is changed.
   python3 - "$signal" "$took" "${run[@]}" -o "$work/stopped" >"$work/err" 2>&1 <<'PYTHON'
 import signal, subprocess, sys, time
 number, took = getattr(signal, "SIG" + sys.argv[1]), float(sys.argv[2]) / 1e6

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Models by name: the one that ships is found from the source tree, from an installation that was
 # moved, from any working directory, and is what every command uses without --weights; folders of
-# the user go before it; what is unknown, hidden, broken or not there is told. What a file holds is
+# the user go before it; what is unknown, hidden, broken or not there is logged. What a file holds is
 # judged by sha256sum and stat.
 # needs: net, phantom
 # slow: 45
@@ -19,8 +19,8 @@ make_inputs 1
 mkdir "$work/here"
 cd "$work/here" || exit 1
 
-told() { grep -qF -- "$1" "$work/err" || fail "no '$1' in: $(cat "$work/err")"; }
-not_told() { if grep -qF -- "$1" "$work/err"; then fail "'$1' in: $(cat "$work/err")"; fi; }
+logged() { grep -qF -- "$1" "$work/err" || fail "no '$1' in: $(cat "$work/err")"; }
+not_logged() { if grep -qF -- "$1" "$work/err"; then fail "'$1' in: $(cat "$work/err")"; fi; }
 # shown MODEL HASH: `weights show` opens the file with that hash.
 shown() {
   expect 0 "" weights show "$1"
@@ -30,8 +30,8 @@ shown() {
 # The source tree, from another folder.
 for name in lidc_axial lidc_axial.safetensors; do shown "$name" "$sha"; done
 expect 0 "$(dirname "$shipped"):" weights list
-told_lines=$(grep -c "^lidc_axial .* ${sha:0:12}  $purpose\$" "$work/out")
-[ "$told_lines" -eq 1 ] || fail "weights list: $(cat "$work/out")"
+matching_lines=$(grep -c "^lidc_axial .* ${sha:0:12}  $purpose\$" "$work/out")
+[ "$matching_lines" -eq 1 ] || fail "weights list: $(cat "$work/out")"
 expect 0 "" weights list --json
 python3 - "$work/out" "$shipped" "$sha" "$purpose" <<'PYTHON' || fail "weights list --json"
 import json, os, sys
@@ -58,16 +58,16 @@ PYTHON
 # By default, by name and by path: the same bytes, and what they are is said.
 run=(run --input "$work/phantom" --set figure.panel_pixels=128)
 expect 0 "model lidc_axial (SHA-256 ${sha:0:12}" "${run[@]}" -o "$work/default"
-told "no weights given: model lidc_axial ($shipped): $purpose"
+logged "no weights given: model lidc_axial ($shipped): $purpose"
 expect 0 "" "${run[@]}" -w lidc_axial -o "$work/named" --json
-told "lungcdam: model lidc_axial ($shipped): $purpose"
-not_told "no weights given"
+logged "lungcdam: model lidc_axial ($shipped): $purpose"
+not_logged "no weights given"
 python3 -c 'import json, sys
 rows = json.load(open(sys.argv[1]))
 assert rows and all(r["weights_sha256"] == sys.argv[2] for r in rows), rows' "$work/out" "$sha" ||
   fail "run --json does not say which weights"
 expect 0 "" "${run[@]}" -w "$shipped" -o "$work/path"
-not_told "research use only"
+not_logged "research use only"
 for other in named path; do
   diff -r "$work/default" "$work/$other" >&2 || fail "results by default and by $other differ"
 done
@@ -75,12 +75,12 @@ done
 h5dump -a weights_sha256 "$(find "$work/default" -mindepth 2 -name '*.h5')" |
   grep -q "$sha" || fail "the store names other weights"
 expect 0 "" "${run[@]}" -o "$work/path" --resume
-told ": kept, made from the same input, weights and configuration"
+logged ": kept, made from the same input, weights and configuration"
 # In a configuration, also with the empty value that stands for the default.
 printf 'model:\n  weights: lidc_axial\n' >"$work/named.yaml"
 for file in "$work/named.yaml" "$LUNGCDAM_SOURCE/configs/demo.yaml"; do
   expect 0 "" "${run[@]}" "$file" -o "$work/named" --resume
-  told ": kept, made from the same input, weights and configuration"
+  logged ": kept, made from the same input, weights and configuration"
 done
 expect 0 'weights: "lidc_axial"' config --print --set model.weights=
 # The model card: 64 pixels of 0.625 mm, one axial slice.
@@ -90,7 +90,7 @@ done
 
 # The other commands that need a model.
 expect 0 "model lidc_axial" explain --input "$work/phantom" --maps-out "$work/maps.safetensors"
-told "no weights given: model lidc_axial ($shipped)"
+logged "no weights given: model lidc_axial ($shipped)"
 python3 - "$work/maps.safetensors" "$sha" <<'PYTHON' || fail "explain used other weights"
 import json, sys
 with open(sys.argv[1], "rb") as f:
@@ -101,31 +101,31 @@ PYTHON
 printf 'model:\n  weights: %s\n' "$work/w.safetensors" >"$work/other.yaml"
 expect 0 "model w; UNTRAINED" explain "$work/other.yaml" --input "$work/phantom" \
   --maps-out "$work/other.safetensors"
-not_told "no weights given"
+not_logged "no weights given"
 result=$(dirname "$(find "$work/default" -mindepth 2 -name configuration.yaml | head -n 1)")
 expect 0 "" explain --result "$result" -w "$work/w.safetensors" --count 1 --set preprocess.height=224 \
   --set preprocess.width=224 --maps-out "$work/result.safetensors"
-told "was made with weights ${sha:0:12}"
+logged "was made with weights ${sha:0:12}"
 expect 0 "" phantom -o "$work/cohort" --seed 5 --patients 5 --matrix 96 --slice-spacing 5
 expect 0 "" prepare "$work/cohort" -o "$work/nodules.h5"
 crops=(--crops "$work/nodules.h5" --set data.split=stored-patient)
 expect 0 "" evaluate "${crops[@]}" --set test.bootstrap=10 --json
-told "no weights given: model lidc_axial ($shipped)"
+logged "no weights given: model lidc_axial ($shipped)"
 python3 -c 'import json, sys
 assert json.load(open(sys.argv[1]))["weights_sha256"] == sys.argv[2]' "$work/out" "$sha" ||
   fail "evaluate --json does not say which weights"
 expect 0 "model lidc_axial" concept create --name small "${crops[@]}" --where 'diameter<100' \
   -o "$work/concept.safetensors"
-told "no weights given: model lidc_axial ($shipped)"
+logged "no weights given: model lidc_axial ($shipped)"
 grep -q "$sha" "$work/concept.safetensors" || fail "the concept was made with other weights"
 expect 4 "no nodule is in split" judge --crops "$work/nodules.h5" --set data.split=none -o "$work/judged"
-told "no weights given: model lidc_axial ($shipped)"
+logged "no weights given: model lidc_axial ($shipped)"
 expect 22 "cannot be listened on" serve --listen 192.0.2.1 --spool "$work/spool" -o "$work/served"
-told "no weights given: model lidc_axial ($shipped)"
+logged "no weights given: model lidc_axial ($shipped)"
 expect 0 "" train "$LUNGCDAM_SOURCE/configs/recipes/lidc_axial.yaml" "${crops[@]}" -o "$work/trained" \
   --set model.weights=lidc_axial --set train.epochs=1 --set train.batch=2 --set test.bootstrap=10 \
   --set schedule.warmup_epochs=0 --set test.pictures=none
-told "lungcdam: model lidc_axial ($shipped)"
+logged "lungcdam: model lidc_axial ($shipped)"
 grep -q 'weights: "lidc_axial"' "$work/trained/recipe.yaml" || fail "the recipe holds another text"
 
 # An installation that was moved finds its own, through a link to the program too.
@@ -139,7 +139,7 @@ for program in "$work/moved/bin/lungcdam" "$work/link"; do
   expect 0 "\"path\": \"$own\"" weights list --json
   expect 0 "" run "$work/moved/share/lungcdam/configs/demo.yaml" --input "$work/phantom" \
     --set figure.panel_pixels=128 -o "$work/installed" --overwrite
-  told "lungcdam: model lidc_axial ($own)"
+  logged "lungcdam: model lidc_axial ($own)"
   diff -r "$work/default" "$work/installed" >&2 || fail "the installed program gives other bytes"
 done
 
@@ -159,14 +159,14 @@ for command in "run --input $work/phantom" "explain --input $work/phantom --maps
   "concept create --name x --where malignancy>3 -o $work/no ${crops[*]}"; do
   # shellcheck disable=SC2086
   expect 4 "$missing" $command
-  told "./run install"
-  told "LUNGCDAM_MODELS"
+  logged "./run install"
+  logged "LUNGCDAM_MODELS"
 done
 expect 4 "lidc_axial, the model that ships, is not beside this program" run -w lidc_axial
 expect 0 "the configuration is valid" config
-told "no weights are given and none are at hand"
+logged "no weights are given and none are at hand"
 expect 0 "" weights list
-told "the model that ships, is not at hand"
+logged "the model that ships, is not at hand"
 [ ! -s "$work/out" ] || fail "weights list has found: $(cat "$work/out")"
 expect 0 "[]" weights list --json
 export LUNGCDAM_MODELS=$LUNGCDAM_SOURCE/configs/models
@@ -187,14 +187,14 @@ mkdir "$work/mine/folder.safetensors"
 other=$(sha256sum "$work/w.safetensors" | cut -d ' ' -f 1)
 export LUNGCDAM_MODELS=":$work/mine:$work/absent::$work/yours:$work/mine/:"
 shown "lung w" "$other"
-told "LUNGCDAM_MODELS: $work/absent is no folder"
-told "it hides $work/yours/lung w.safetensors"
+logged "LUNGCDAM_MODELS: $work/absent is no folder"
+logged "it hides $work/yours/lung w.safetensors"
 shown lidc_axial "$other"
-told "it hides $shipped"
+logged "it hides $shipped"
 expect 0 "" config
-told "LUNGCDAM_MODELS: $work/absent is no folder"
+logged "LUNGCDAM_MODELS: $work/absent is no folder"
 expect 0 "" weights list --json
-told "$work/absent: is no folder"
+logged "$work/absent: is no folder"
 python3 - "$work" "$shipped" "$other" "$sha" <<'PYTHON' || fail "weights list --json of four folders"
 import json, sys
 work, shipped, other, sha = sys.argv[1:]
@@ -219,7 +219,7 @@ chmod 000 "$work/mine"
 if [ ! -x "$work/mine" ]; then # not for root
   expect 4 "$work/mine/lidc_axial.safetensors: cannot be looked at" config
   expect 0 "$work/yours:" weights list
-  told "$work/mine: cannot be read"
+  logged "$work/mine: cannot be read"
 fi
 chmod 755 "$work/mine"
 
@@ -228,16 +228,16 @@ unset LUNGCDAM_MODELS
 cp "$work/w.safetensors" lidc_axial.safetensors
 mkdir lidc_axial
 shown lidc_axial.safetensors "$other"
-told "lidc_axial.safetensors: the file of that name in the working directory, not the model $shipped"
+logged "lidc_axial.safetensors: the file of that name in the working directory, not the model $shipped"
 shown ./lidc_axial.safetensors "$other"
-not_told "working directory"
+not_logged "working directory"
 shown lidc_axial "$sha"
-not_told "working directory"
+not_logged "working directory"
 expect 0 "" explain --input "$work/phantom" --maps-out "$work/maps2.safetensors"
 cmp -s "$work/maps.safetensors" "$work/maps2.safetensors" || fail "a file here became the default"
 cp "$work/w.safetensors" plain.safetensors
 shown plain.safetensors "$other"
-not_told "working directory"
+not_logged "working directory"
 
 # Names that nobody knows.
 for command in "run --input $work/phantom" config evaluate "weights show" "judge --crops $work/nodules.h5" \
@@ -247,7 +247,7 @@ for command in "run --input $work/phantom" config evaluate "weights show" "judge
   # shellcheck disable=SC2086
   expect 4 "lidc_axal: neither a file here nor a model at hand, the nearest is 'lidc_axial'" $command \
     $option lidc_axal
-  told "models at hand: lidc_axial; searched: $(dirname "$shipped");"
+  logged "models at hand: lidc_axial; searched: $(dirname "$shipped");"
 done
 expect 4 "plain: neither a file here" config -w plain
 expect 4 ".hidden: neither a file here" config -w .hidden

@@ -19,7 +19,7 @@ grep -q '"median_malignancy": 5.0' "$work/out" || fail "median malignancy is not
 decoded=$(sed -n 's/.* decoding \([0-9]*\) of 133 slices.*/\1/p' "$work/err")
 # 32 mm of slices 2.5 mm apart, and one neighbour on each side
 ((decoded >= 13 && decoded <= 15)) || fail "decoded '$decoded' slices"
-grep -q "UNTRAINED WEIGHTS" "$work/err" || fail "untrained weights are not told"
+grep -q "UNTRAINED WEIGHTS" "$work/err" || fail "untrained weights are not reported"
 expect 0 "UNTRAINED WEIGHTS" run --input "$lidc" --weights "$work/w.safetensors" -o "$work/a" --overwrite
 results=$work/a/$uid
 

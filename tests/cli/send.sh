@@ -73,12 +73,12 @@ expect 0 "$objects objects that have arrived are forgotten" send -b "$work/outbo
 [ "$(count outbox sent)" -eq 0 ] || fail "not forgotten: $(cat "$work/out")"
 expect 0 "0 objects that have arrived" send -b "$work/outbox" --forget-sent
 
-# -- nobody is there: all waits, and arrives when somebody is
+# -- no peer is there: all waits, and arrives when a peer is
 expect 22 "cannot connect: Connection refused" send -b "$work/later" "${to[@]}" \
   --to "PACS@localhost:$port" "$work/phantom"
 expect 22 "$objects objects wait in" send -b "$work/later" --once
 [ "$(count later queued)" -eq "$objects" ] || fail "something was lost"
-# What is not due is not tried, and told so; with the time and the reason.
+# What is not due is not tried, and reported; with the time and the reason.
 expect 22 "" send -b "$work/later" --set retry.first_s=3600 --set retry.most_s=3600 --retry
 expect 22 "PACS_localhost_$port is not due until 2" send -b "$work/later"
 grep -qF "; last failure: PACS@localhost:$port: cannot connect: Connection refused" "$work/err" ||

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A full disk, first the archive's, then our own: told, and nothing is lost. Needs a small file system
+# A full disk, first the archive's, then our own: reported, and nothing is lost. Needs a small file system
 # of its own, which root or an unprivileged name space can mount.
 # needs: net, phantom
 set -u

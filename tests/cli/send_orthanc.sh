@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Orthanc as the archive: by C-STORE and by STOW-RS over HTTPS with basic credentials what comes back
-# equals what was sent; it promises to keep what it has; bad certificates and passwords are told.
+# equals what was sent; it promises to keep what it has; bad certificates and passwords are reported.
 # needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
@@ -101,7 +101,7 @@ expect 22 "TLS failed" send --echo "${with[@]}" --to untrusted
 expect 22 "called AE title not recognised" send --echo "${with[@]}" --to wrong_title
 grep -rq "s3cret" "$work/out" "$work/err" && fail "a password was printed"
 
-# -- C-STORE, with storage commitment told to our port
+# -- C-STORE, with storage commitment reported to our port
 expect 0 "" send -b "$work/outbox" "${with[@]}" --to archive "$work/sent"
 [ "$(count outbox confirmed)" -eq 12 ] || fail "not confirmed: $(cat "$work/out" "$work/err")"
 everything "$work/by-c-store"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# DICOM over TLS: a good certificate works, a bad one is told, and nothing is lost.
+# DICOM over TLS: a good certificate works, a bad one is reported, and nothing is lost.
 # needs: net, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash

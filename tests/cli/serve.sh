@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Series that come over the network give what a run on their files gives, in whatever order and company
-# they come; what cannot be worked on waits in quarantine with its reason; nothing that was confirmed is
+# they come; what cannot be processed waits in quarantine with its reason; nothing that was confirmed is
 # lost, also not by kill -9.
 # needs: net, phantom
 # slow: 30
@@ -39,14 +39,14 @@ logged "series $uid1: ${#first[@]} objects, done"
 logged "series $uid2: ${#second[@]} objects, done"
 same_as_run "$work/mixed" "$uid1"
 same_as_run "$work/mixed" "$uid2"
-# Once more: nothing is made anew, nothing is doubled.
+# Once more: nothing is made again, nothing is doubled.
 storescu 127.0.0.1 "$port" "${second[@]}" || fail "storescu"
 logged "series $uid2: ${#second[@]} objects, results kept"
 same_as_run "$work/mixed" "$uid2"
 [ "$(in_spool mixed "done")" -eq $((${#first[@]} + ${#second[@]})) ] || fail "objects in done/"
 grep -q '"outcome": "kept"' "$work"/mixed.spool/done/*/outcome.json || fail "no outcome.json"
 
-# Without the slices around the nodule the series cannot be worked on; with them, later, it can.
+# Without the slices around the nodule the series cannot be processed; with them, later, it can.
 z_mm=$(awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i} NR == 2 {print $at["z_mm"]}' \
   "$work/run/$uid2/nodules.csv")
 lost=() rest=()
@@ -64,11 +64,11 @@ reason=$(cat "$work"/gap.spool/quarantine/*/reason.json)
 grep -q "$uid2" <<<"$reason" || fail "the reason does not name the series: $reason"
 grep -q '"reason": "..*"' <<<"$reason" || fail "no reason: $reason"
 # It says that slices are missing, and names a file where it now lies.
-for told in "$reason" "$(grep -F "to quarantine as" "$log")"; do
-  grep -q "probably incomplete: ${#rest[@]} slices, and ${#lost[@]} of InstanceNumber" <<<"$told" ||
-    fail "not said that slices are missing: $told"
-  named=$(grep -o "$work/gap.spool[^ :]*\.dcm" <<<"$told" | head -n 1)
-  [ -f "${named:-none}" ] || fail "names a file that is not there: $told"
+for text in "$reason" "$(grep -F "to quarantine as" "$log")"; do
+  grep -q "probably incomplete: ${#rest[@]} slices, and ${#lost[@]} of InstanceNumber" <<<"$text" ||
+    fail "not said that slices are missing: $text"
+  named=$(grep -o "$work/gap.spool[^ :]*\.dcm" <<<"$text" | head -n 1)
+  [ -f "${named:-none}" ] || fail "names a file that is not there: $text"
 done
 nothing_in "$work/gap"
 dcmsend 127.0.0.1 "$port" "${lost[@]}" || fail "dcmsend"
@@ -77,7 +77,7 @@ same_as_run "$work/gap" "$uid2"
 nothing_in "$work/gap.spool/quarantine"
 stop
 
-# A series that nobody marked is told and kept, not put in quarantine.
+# A series that nobody marked is logged and kept, not put in quarantine.
 find "$work/phantom" -path '*0002*' -name '*.xml' -exec cp {} "$work/only.xml" \;
 mkdir "$work/marks"
 mv "$work/only.xml" "$work/marks"
@@ -97,7 +97,7 @@ nothing_in "$work/marks.spool/quarantine"
 [ ! -e "$work/marked/$uid1" ] || fail "results without nodules"
 stop
 
-# Killed while it receives and while it works: what was confirmed is there, and is worked on once.
+# Killed while it receives and while it works: what was confirmed is there, and is processed once.
 serve killed "${job[@]}" --nodules "$work/phantom" -o "$work/killed" --quiet 3
 dcmsend --create-report-file "$work/report" 127.0.0.1 "$port" "${first[@]}" 2>/dev/null &
 sender=$!
@@ -118,7 +118,7 @@ stop
 same_as_run "$work/killed" "$uid1"
 same_as_run "$work/killed" "$uid2"
 for uid in "$uid1" "$uid2"; do
-  [ "$(grep -c "/$uid: . nodule" "$log")" -eq 1 ] || fail "series $uid was worked on more than once"
+  [ "$(grep -c "/$uid: . nodule" "$log")" -eq 1 ] || fail "series $uid was processed more than once"
 done
 for place in receiving work quarantine incoming; do nothing_in "$work/killed.spool/$place"; done
 

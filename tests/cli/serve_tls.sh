@@ -38,7 +38,7 @@ expect 22 "" send --echo "${to[@]}" --set tls.certificate=self.pem --set tls.key
 timeout 60 echoscu 127.0.0.1 "$port" 2>/dev/null && fail "an association without TLS"
 logged "TLS"
 
-# All is committed, and the series worked on, although the quiet time is an hour.
+# All is committed, and the series processed, although the quiet time is an hour.
 uid=$(basename "$(dirname "$(find phantom -name '*.dcm' | head -n 1)")")
 objects=$(find phantom -name '*.dcm' | wc -l)
 expect 0 "" send -b out.box "${known[@]}" --set commitment.mode=same_association \

@@ -31,7 +31,7 @@ done
 [ "$(wc -l <"$work/whole/steps.csv")" -eq 94 ] || fail "steps.csv: expected 93 steps and a header"
 [ "$(wc -l <"$work/whole/predictions.csv")" -eq 216 ] || fail "predictions.csv: expected 215 nodules"
 expect 16 "--resume" train "$recipe" "${tiny[@]}" -o "$work/whole"
-grep -q "epoch 3 of 3: loss .* nodules/s" "$work/log" || fail "no speed was told"
+grep -q "epoch 3 of 3: loss .* nodules/s" "$work/log" || fail "no speed was logged"
 h5dump -H "$work/whole/log.h5" >/dev/null || fail "h5dump does not read log.h5"
 python3 - "$work/whole" <<'PYTHON' || fail "log.h5 does not say what the CSV files say"
 import csv, h5py, numpy, sys

@@ -92,7 +92,7 @@ long=("${tiny[@]}" --set train.epochs=60 --set checkpoint.steps=4 --set tasks.bi
   --set train.dropout_heads=0.2 --set train.drop_path=0.1 --set optimizer.ema_decay=0.9
   --set train.patience=0)
 expect 0 "" train "$malignancy" "${long[@]}" -o "$work/whole" --threads 1
-# `run` prepares images as this training did, without being told: the same probabilities, but for HU
+# `run` prepares images as this training did, without options: the same probabilities, but for HU
 # that the data set holds in whole numbers.
 expect 0 "" run --json --input "$work/phantom/PHANTOM-5-0001" --weights "$work/whole/model.safetensors" \
   -o "$work/results"

@@ -21,7 +21,7 @@ static lc_status read_text(const char *bytes, size_t count) {
   return status;
 }
 
-/* Either it is a configuration, or the message tells which file, key or rule is wrong. */
+/* Either it is a configuration, or the message says which file, key or rule is wrong. */
 static void settled(const char *bytes, size_t count) {
   lc_status status = read_text(bytes, count);
   if (status == LC_OK) return;

@@ -1,5 +1,5 @@
 /* Damaged outboxes: damage is seen, an object that is still there is queued again, what is lost is
- * told and set aside, and nothing crashes or leaks (the sanitizers watch).
+ * logged and set aside, and nothing crashes or leaks (the sanitizers watch).
  * needs: net */
 #include "tests/pl_outbox_test.h"
 

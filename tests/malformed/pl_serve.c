@@ -68,8 +68,8 @@ static void serve_in_child(void) {
   _exit((int)status);
 }
 
-/* The port that the log tells. */
-static int port_told(void) {
+/* The port that the log names. */
+static int port_in_log(void) {
   char line[1024];
   int found = 0;
   FILE *log = fopen(log_path, "r");
@@ -97,7 +97,7 @@ static int start(void **state) {
   fflush(NULL);
   server = fork();
   if (server == 0) serve_in_child();
-  for (int i = 0; i < 1200 && !(port = port_told()); i++) {
+  for (int i = 0; i < 1200 && !(port = port_in_log()); i++) {
     int status;
     if (waitpid(server, &status, WNOHANG) != 0) fail_msg("the server did not start");
     usleep(50000);

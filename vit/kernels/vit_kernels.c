@@ -1,3 +1,5 @@
+/* Chooses the kernel set: the fastest that this CPU runs, or the one that the caller or
+ * LUNGCDAM_KERNELS names. */
 #include "vit/kernels/vit_kernels.h"
 
 #include <stdatomic.h>

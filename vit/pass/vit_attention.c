@@ -1,3 +1,5 @@
+/* Computes the attention of one panel of queries to all tokens of its image, head by head; the sums
+ * of the softmax divide the attended values at the end. */
 #include "vit/pass/vit_layers.h"
 
 void vit_attention_panel(const struct vit_workspace *w, const vit_real *qkv,

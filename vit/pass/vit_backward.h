@@ -64,7 +64,7 @@ struct vit_gradients {
 };
 
 struct vit_tape_block; /* what is kept of one block */
-struct vit_tape_work;  /* what the backward pass works on */
+struct vit_tape_work;  /* scratch of the backward pass */
 
 struct vit_tape {
   struct vit_workspace workspace; /* shapes, and the trace of the forward pass */

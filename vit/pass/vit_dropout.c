@@ -1,3 +1,5 @@
+/* Decides what dropout and stochastic depth set to zero, by Philox keyed with seed, step and
+ * sample, and applies it to the input of the heads. */
 #include "vit/pass/vit_dropout.h"
 
 #include <math.h>

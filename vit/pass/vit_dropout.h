@@ -41,7 +41,7 @@ enum vit_drop_place {
 struct vit_drops {
   struct vit_dropout rates;
   size_t depth;        /* blocks of the model */
-  uint32_t (*keys)[2]; /* [batch], one an image; owned by whoever made it */
+  uint32_t (*keys)[2]; /* [batch], one an image; owned by the caller */
   size_t drawn;        /* images that have a key; the others drop nothing */
 };
 

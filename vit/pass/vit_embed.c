@@ -1,3 +1,5 @@
+/* Gathers the pixels of patches into columns and turns them into tokens: patch embedding, position
+ * encoding, CLS and register tokens. */
 #include <string.h>
 
 #include "vit/pass/vit_layers.h"

@@ -1,3 +1,5 @@
+/* Brings the stored position encoding to another patch grid by bicubic interpolation (Keys 1981)
+ * and carries gradients back the same way. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,3 +1,5 @@
+/* Plans a backward pass (which blocks and gradients are wanted) and lays out the memory of tape and
+ * gradients. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* What a tape keeps and works on; for the files of the backward pass only.
+/* What a tape keeps, and its scratch memory; for the files of the backward pass only.
  *
  * All matrices are panels as in vit_layers.h: [batch or group, panels, rows, panel]. "Strips" are
  * token-major: [images, ceil(rows / VIT_STRIP), panels * panel, VIT_STRIP], the second operand of a
@@ -101,7 +101,7 @@ static inline size_t vit_tape_strips(const struct vit_tape *tape, size_t rows) {
 void vit_tape_write_strips(const struct vit_tape *tape, const struct vit_place *at, size_t rows,
                            const vit_real *x, vit_real *strips);
 
-/* Only CLS leaves the last block: columns of its panels that are worked on. */
+/* Only CLS leaves the last block: columns of its panels that are computed. */
 static inline size_t vit_tape_columns(const struct vit_tape *tape, size_t block,
                                       const struct vit_place *at) {
   if (block + 1 < tape->workspace.model->arch.depth) return at->columns;

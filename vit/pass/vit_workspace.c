@@ -1,3 +1,5 @@
+/* Sizes and lays out the memory of a forward pass: checks the request, chooses the width of a
+ * panel, and fills in position encoding and prefix tokens. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,8 +32,8 @@ static size_t makespan(size_t vectors, size_t width, size_t images, int threads)
 }
 
 /* Panels of 48 to 128 tokens: wide enough that a pass over the weights pays, small enough that what
- * a panel's MLP works on stays in the second-level cache. Among them the one that shares out best.
- * Results do not depend on it (vit_kernels.h). */
+ * a panel's MLP reads and writes stays in the second-level cache. Among them the one that shares
+ * out best. Results do not depend on it (vit_kernels.h). */
 static size_t choose_panel(size_t tokens, size_t images, int threads) {
   size_t fixed = vit_kernels()->fixed_panel;
   if (fixed > 0) return fixed;

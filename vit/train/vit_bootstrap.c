@@ -1,4 +1,4 @@
-/* Percentile bootstrap over groups. */
+/* Draws groups with replacement and takes percentiles of each measure as its interval. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,5 @@
+/* Writes checkpoints as folders that appear by one rename, removes old ones, and resumes a training
+ * from the newest after checking that the settings are the same. */
 #include "vit/train/vit_checkpoint.h"
 
 #include <dirent.h>
@@ -160,7 +162,7 @@ lc_status vit_checkpoint_write(const struct vit_train *train, const char *folder
   if (status == LC_OK) status = lc_folder_publish(partial, target, true, err);
   if (status != LC_OK) {
     lc_status removed = lc_folder_remove(partial, NULL);
-    (void)removed; /* the first failure is the one to tell */
+    (void)removed; /* the first failure is the one to report */
     return status;
   }
   return remove_old(root, keep > 0 ? keep : 1, err);

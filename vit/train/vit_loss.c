@@ -1,3 +1,5 @@
+/* Computes the training loss and its gradient over the labels that are present: binary
+ * cross-entropy on logits and the Huber loss. */
 #include "vit/train/vit_loss.h"
 
 #include <math.h>

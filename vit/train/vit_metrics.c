@@ -1,3 +1,5 @@
+/* Computes AUROC with DeLong's variance (Sun and Xu, eq. 9), ROC and precision-recall curves,
+ * decisions, Brier score, calibration, and errors and correlations of regression values. */
 #include "vit/train/vit_metrics.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Performs a step of Adam or AdamW over chunks of the parameters, with clipping by the global norm
+ * and a moving average of the weights. */
 #include "vit/train/vit_optim.h"
 
 #include <math.h>

@@ -24,7 +24,7 @@ extern "C" {
 struct vit_trainable {
   const char *name;
   float *value;
-  const float *gradient; /* filled anew before each step */
+  const float *gradient; /* filled again before each step */
   size_t count;
   bool decays; /* weight decay applies */
   bool frozen; /* never changes; its gradient is not looked at and may be NULL */

@@ -1,4 +1,5 @@
-/* The optimiser's state on disk. */
+/* Saves and loads the optimiser's moments and moving average as safetensors, after checking that
+ * its settings are the same. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

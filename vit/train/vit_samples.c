@@ -1,3 +1,4 @@
+/* Draws the order of the samples in an epoch and loads a batch of them in parallel. */
 #include "vit/train/vit_samples.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Computes the learning rate of a step: constant, exponential, cosine with warm-up, or
+ * triangular2. */
 #include "vit/train/vit_schedule.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Sets up a training and performs its single steps: load a batch, forward, loss and backward in
+ * parts, optimiser. */
 #include "vit/train/vit_train.h"
 
 #include <stdio.h>

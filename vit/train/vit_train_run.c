@@ -1,4 +1,5 @@
-/* The run of epochs around single steps. */
+/* Runs the epochs of a training around its single steps: checkpoints, the best weights, early
+ * stopping. */
 #include <math.h>
 
 #include "common/lc_file.h"

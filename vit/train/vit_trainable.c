@@ -1,4 +1,4 @@
-/* Which parameters decay and which are frozen, by their published names. */
+/* Decides by published names which parameters decay and which are frozen. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* Holds the table of named architectures, checks shapes, adds heads and names the outputs. */
 #include "vit/weights/vit_arch.h"
 
 #include <stdio.h>

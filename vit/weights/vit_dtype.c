@@ -1,3 +1,4 @@
+/* Names and sizes the number types of tensors and converts floating point ones to float32. */
 #include <string.h>
 
 #include "vit/weights/vit_tensor_file.h"

@@ -1,3 +1,5 @@
+/* Lists the tensors of a weight file by canonical name, and finds the architecture from their
+ * shapes and the file's metadata. */
 #include "vit/weights/vit_entries.h"
 
 #include <stdio.h>
@@ -257,7 +259,7 @@ static lc_status shape_from_tensors(const struct vit_entries *entries,
   return LC_OK;
 }
 
-/* A stored grid that is not square is told by metadata; it decides whether CLS has a position. */
+/* A stored grid that is not square is given by metadata; it decides whether CLS has a position. */
 static lc_status grid_from_metadata(const struct vit_entries *entries,
                                     const struct vit_tensor_file *file, struct vit_arch *arch,
                                     struct lc_error *err) {

@@ -1,3 +1,5 @@
+/* Makes models with random weights, saves models as safetensors with their architecture as
+ * metadata, and hashes them. */
 #include "vit/weights/vit_model.h"
 
 #include <stdio.h>

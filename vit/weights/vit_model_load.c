@@ -1,3 +1,5 @@
+/* Loads a model from a weight file: checks every tensor, uses float32 straight from the mapped
+ * file, converts other types, and refuses NaN and infinity. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

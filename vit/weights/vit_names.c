@@ -1,3 +1,5 @@
+/* Translates the parameter names of torchvision, DINOv2 and wrappers of training code to canonical
+ * names by tables. */
 #include "vit/weights/vit_names.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Walks over the parameters of a model in their fixed order, to list names, shapes and offsets and
+ * to bind the model to a block of numbers. */
 #include "vit/weights/vit_parameter.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Interprets the opcodes of a PyTorch pickle on a stack of plain values, within bounds on number
+ * and depth, and lists the tensors of its dictionaries. */
 #include "vit/weights/vit_pickle.h"
 
 #include <stdlib.h>

@@ -1,3 +1,5 @@
+/* Compares the tensors of a weight file with the parameters of a model (missing, unused, of another
+ * shape) and converts weight files. */
 #include "vit/weights/vit_report.h"
 
 #include <stdio.h>

@@ -1,3 +1,5 @@
+/* Maps a safetensors file and checks its header entry by entry; hands PyTorch's archives to
+ * vit_tensor_pth.h. */
 #include "vit/weights/vit_tensor_file.h"
 
 #include <errno.h>

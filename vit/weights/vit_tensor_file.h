@@ -57,8 +57,8 @@ size_t vit_dtype_size(vit_dtype dtype);
 const char *vit_dtype_name(vit_dtype dtype); /* "F32" */
 
 /* Opens a safetensors file, or a file that torch.save wrote (.pth, .pt, .ckpt: a zip archive with a
- * pickle), told apart by their first bytes. The latter is copied to memory; its tensors are those
- * below dictionaries with text keys, whose keys joined by dots are the name
+ * pickle), distinguished by their first bytes. The latter is copied to memory; its tensors are
+ * those below dictionaries with text keys, whose keys joined by dots are the name
  * ("state_dict.head.bias"). LC_ERR_TRUNCATED when data ends before the header says;
  * LC_ERR_UNSUPPORTED names what the pickle refers to beyond tensors and containers (nothing is ever
  * called); LC_ERR_FORMAT otherwise. */

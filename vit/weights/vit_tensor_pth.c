@@ -20,7 +20,7 @@ struct archive {
   struct lc_error *err;
 };
 
-/* The member with the pickle tells the folder of all others. */
+/* The member with the pickle gives the folder of all others. */
 static lc_status find_pickle(struct archive *a, zip_uint64_t *index) {
   zip_int64_t n = zip_get_num_entries(a->zip, 0);
   for (zip_int64_t i = 0; i < n; i++) {

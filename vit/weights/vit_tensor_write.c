@@ -1,3 +1,4 @@
+/* Writes safetensors files: a JSON header, padded to a multiple of 8 bytes, then the raw data. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>

@@ -38,7 +38,7 @@ expect() {
   fi
 }
 
-# one_line: the last failure was told in exactly one line that is not a log line of lower level.
+# one_line: the last failure was reported in exactly one line that is not a log line of lower level.
 one_line() {
   local n
   n=$(grep -c '^lungcdam: ' "$work/err")

@@ -116,7 +116,7 @@ def send(connection, context, flags, data):
 
 
 def event_report(request, found):
-    """N-EVENT-REPORT for what an N-ACTION asked; explicit or implicit is told from the bytes."""
+    """N-EVENT-REPORT for what an N-ACTION asked; explicit or implicit follows from the bytes."""
     implicit = request[4:6] != b"UI"
     at = request.find(struct.pack("<HH", 0x0008, 0x1199))
     transaction = request[:at]
@@ -165,16 +165,16 @@ def answer_command(connection, context, fields, data):
     if kind == 0x0030:
         reply, status = 0x8030, 0
     elif kind == 0x0001:
-        told = next_answer()
-        print("store", text(0x00001000), told, file=log)
-        if told == "hang":
+        answer = next_answer()
+        print("store", text(0x00001000), answer, file=log)
+        if answer == "hang":
             threading.Event().wait(600)
-        if told == "close":
+        if answer == "close":
             raise Gone
-        if told == "abort":
+        if answer == "abort":
             connection.sendall(bytes((7, 0, 0, 0, 0, 4, 0, 0, 0, 0)))
             raise Gone
-        reply, status = 0x8001, int(told, 16)
+        reply, status = 0x8001, int(answer, 16)
     elif kind == 0x0130:
         reply, status = 0x8130, 0
     elif kind == 0x8100:  # the answer to our event

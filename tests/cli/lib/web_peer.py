@@ -1,4 +1,4 @@
-"""A STOW-RS server that answers as it is told, on a free loopback port (PS3.18 section 10.5).
+"""A STOW-RS server that answers as its arguments say, on a free loopback port (PS3.18 section 10.5).
 
 web_peer.py PORT_FILE LOG ANSWER...
 
@@ -63,11 +63,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if answer == "nothing":
             return self.reply(200, b"{}")
         if answer == "partial":
-            told = {"00081199": items(uids[:1]), "00081198": items(uids[1:], "00081197", 0xA900)}
-            return self.reply(202, json.dumps(told).encode())
+            reply = {"00081199": items(uids[:1]), "00081198": items(uids[1:], "00081197", 0xA900)}
+            return self.reply(202, json.dumps(reply).encode())
         if answer == "warning":
-            told = {"00081199": items(uids, "00081196", 0xB000)}
-            return self.reply(202, json.dumps(told).encode())
+            reply = {"00081199": items(uids, "00081196", 0xB000)}
+            return self.reply(202, json.dumps(reply).encode())
         if answer.startswith("bad:") and answer[4:] in uids:
             return self.reply(400, b"malformed")
         if answer.isdigit():

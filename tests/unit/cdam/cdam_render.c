@@ -255,7 +255,7 @@ static lc_status draw_parts(void *context, cairo_t *cr, cdam_format format, stru
   return LC_OK;
 }
 
-/* Numbered anew, the parts of a drawing still have a name each. */
+/* Numbered again, the parts of a drawing still have a name each. */
 static void test_names_are_distinct(void **state) {
   (void)state;
   struct cdam_canvas canvas = {.width = PARTS, .height = PARTS, .draw = draw_parts};

@@ -207,7 +207,8 @@ static void contest_by_hand(void **state) {
   assert_fails(cdam_contest_run(&table, 0, 0, 1, &contest, &test_err), LC_ERR_USAGE, "0 items");
 }
 
-/* A contestant that only one patient defines is told apart from nobody, however large it is. */
+/* A contestant that only one patient defines is distinguished from no other, however large it is.
+ */
 static void one_patient_decides_nothing(void **state) {
   (void)state;
   const double values[4 * 2] = {100, 1, 90, 2, NAN, 3, NAN, 2};
@@ -250,7 +251,7 @@ static void contest_finds_the_better(void **state) {
   assert_int_equal(one.rank[2], 1);
   assert_int_equal(one.rank[0], 2);
   assert_int_equal(one.rank[1], 2);
-  assert_true(one.mean[2].low < one.mean[0].high); /* the means alone would not tell */
+  assert_true(one.mean[2].low < one.mean[0].high); /* the means alone would not show it */
   cdam_contest_free(&one);
   cdam_contest_free(&many);
 }

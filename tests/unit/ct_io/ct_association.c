@@ -1,4 +1,4 @@
-/* Peers that do not answer as they should: each failure is told apart, and all end in time. The
+/* Peers that do not answer as they should: each failure is distinguished, and all end in time. The
  * peer is a thread of the test on a free loopback port.
  * needs: net */
 #include "ct_io/net/ct_association.h"

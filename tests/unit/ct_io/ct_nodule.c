@@ -100,7 +100,8 @@ static void test_tolerance_shrinks_until_four(void **state) {
   assert_false(list.group_too_large);
   assert_int_equal(list.nodules[1].n_readers, 4);
   ct_nodule_list_free(&list);
-  add_square(made, 4, 3, 20, 20, 4); /* now nothing tells it from the others but one slice */
+  add_square(made, 4, 3, 20, 20,
+             4); /* now nothing but one slice distinguishes it from the others */
   for (size_t m = 0; m < 4; m++) add_square(made, m, 3, 20, 20, 4);
   group(made, NULL, &list);
   assert_true(list.group_too_large);

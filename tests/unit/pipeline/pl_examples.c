@@ -157,7 +157,7 @@ static void crops_of_other_views(void **state) {
   world_free(&w);
 }
 
-static void sights_are_drawn(void **state) {
+static void places_are_drawn(void **state) {
   (void)state;
   struct world w;
   world_init(&w, PL_SPLIT_STORED_PATIENT, 1);
@@ -239,7 +239,7 @@ static void missing_ratings_are_masked(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(images_are_those_of_run),       cmocka_unit_test(images_turn_alike),
-      cmocka_unit_test(crops_of_other_views),          cmocka_unit_test(sights_are_drawn),
+      cmocka_unit_test(crops_of_other_views),          cmocka_unit_test(places_are_drawn),
       cmocka_unit_test(folds_and_readers_of_the_file), cmocka_unit_test(missing_ratings_are_masked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

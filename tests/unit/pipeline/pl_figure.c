@@ -15,7 +15,7 @@ static void outputs_have_units(void **state) {
   assert_string_equal(pl_output_unit("half_diameter"), "");
 }
 
-static void values_are_told_with_their_unit(void **state) {
+static void values_have_their_unit(void **state) {
   (void)state;
   struct vit_model model = {0};
   assert_ok(vit_arch_named(&model.arch, "vit_tiny_patch16", &test_err));
@@ -47,6 +47,6 @@ static void values_are_told_with_their_unit(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(outputs_have_units),
-                                     cmocka_unit_test(values_are_told_with_their_unit)};
+                                     cmocka_unit_test(values_have_their_unit)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,7 +37,7 @@ static void a_file_changes_its_base(void **state) {
   lc_text_free(&text);
 }
 
-static void mistakes_are_told(void **state) {
+static void mistakes_are_reported(void **state) {
   (void)state;
   struct vit_arch arch;
   assert_fails(pl_model_architecture(&arch, "vit_smal_patch8", &test_err), LC_ERR_NOT_FOUND,
@@ -68,7 +68,7 @@ static void heads_are_parsed_strictly(void **state) {
 int main(void) {
   lc_test_folder(folder);
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_file_changes_its_base),
-                                     cmocka_unit_test(mistakes_are_told),
+                                     cmocka_unit_test(mistakes_are_reported),
                                      cmocka_unit_test(heads_are_parsed_strictly)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (lc_folder_remove(folder, NULL) != LC_OK) return 1;

@@ -93,7 +93,7 @@ static void earlier_folders_go_first(void **state) {
   pl_list_free(&list);
 }
 
-static void what_is_not_there_is_told(void **state) {
+static void what_is_not_there_is_reported(void **state) {
   (void)state;
   struct pl_model_found found;
   char text[900];
@@ -108,7 +108,7 @@ static void what_is_not_there_is_told(void **state) {
   assert_fails(pl_model_find(&found, ".safetensors", &test_err), LC_ERR_NOT_FOUND, "neither");
 }
 
-/* A folder of that name is no file; a file goes before the model, and that is told. */
+/* A folder of that name is no file; a file goes before the model, and that is logged. */
 static void a_file_here_goes_first(void **state) {
   (void)state;
   char before[512];
@@ -155,7 +155,7 @@ int main(void) {
       cmocka_unit_test(the_model_that_ships_has_a_name),
       cmocka_unit_test(a_path_is_taken_as_it_is),
       cmocka_unit_test(earlier_folders_go_first),
-      cmocka_unit_test(what_is_not_there_is_told),
+      cmocka_unit_test(what_is_not_there_is_reported),
       cmocka_unit_test(a_file_here_goes_first),
       cmocka_unit_test(purposes_come_from_a_text_or_the_note),
   };

@@ -58,7 +58,7 @@ static void what_is_sent_is_not_queued_again(void **state) {
   assert_int_equal(outbox_add("a", path, false), PL_ADDED_REFUSED_BEFORE);
 }
 
-static void another_content_replaces_only_when_told(void **state) {
+static void another_content_replaces_only_when_asked(void **state) {
   (void)state;
   enum pl_added added;
   char changed[LC_PATH_SIZE];
@@ -203,7 +203,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {TEST(the_same_is_queued_once),
                                      TEST(bytes_stay_while_a_destination_needs_them),
                                      TEST(what_is_sent_is_not_queued_again),
-                                     TEST(another_content_replaces_only_when_told),
+                                     TEST(another_content_replaces_only_when_asked),
                                      TEST(one_process_sends),
                                      TEST(folders_that_are_none),
                                      TEST(waits_grow_and_end),

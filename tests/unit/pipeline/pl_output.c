@@ -76,7 +76,7 @@ static void a_discarded_draft_leaves_nothing(void **state) {
   assert_false(lc_file_exists(path)); /* made by us and empty */
 }
 
-/* What a killed process left is removed; what a living one works on is not. */
+/* What a killed process left is removed; what a living one is making is not. */
 static void stale_drafts_are_removed(void **state) {
   (void)state;
   char path[512], dead[700], temporary[700], alive[700], other[700];

@@ -245,7 +245,7 @@ static void existing_results_are_refused_kept_or_replaced(void **state) {
   assert_int_equal(batch.n_kept, 2);
   assert_int_equal(batch.n_done, 0);
   pl_batch_free(&batch);
-  /* another configuration: made anew */
+  /* another configuration: made again */
   given.set = "preprocess.hu_high=300";
   assert_ok(run(&given, &batch));
   assert_int_equal(batch.n_kept, 0);

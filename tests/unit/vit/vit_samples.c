@@ -6,7 +6,7 @@
 
 enum { N = 23, OUTPUTS = 2, IMAGE = 3 * 2 * 2 };
 
-/* Every value of a sample tells which sample and epoch it is; sample 7 is broken when asked. */
+/* Every value of a sample shows which sample and epoch it is; sample 7 is broken when asked. */
 struct numbered {
   bool broken;
 };
