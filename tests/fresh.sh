@@ -6,7 +6,8 @@
 #   as root   and then makes the Debian packages, installs them in another bare root and explains a phantom
 #   as user   in a root with sudo besides, as a user who may use it
 #
-# Nothing of the outer machine is there but the kernel and the way to the network. Takes root (or sudo) and
+# Nothing of the outer machine is there but the kernel and the way to the network, and ../shared (read-only) where
+# the checkout has it, for the tests of real data. Takes root (or sudo) and
 # LUNGCDAM_FRESH_FOLDER (default /var/tmp) with 8 GB of room. Bare roots are kept as tarballs for 30 days in
 # ${XDG_CACHE_HOME:-~/.cache}/lungcdam; LUNGCDAM_FRESH_MIRROR names another mirror than debootstrap's own.
 set -euo pipefail
@@ -68,14 +69,21 @@ enter() {
   local root=$1 user=$2 home=/root
   [[ $user == root ]] || home=/home/$user
   # shellcheck disable=SC2016 # these are the inner shell's
+  local shared=
+  [[ ! -d ../shared ]] || shared=$(realpath ../shared)
   as_root unshare --mount --pid --fork --kill-child --propagation private -- bash -euc '
     mount -t proc proc "$1/proc"
     mount -t sysfs -o ro sysfs "$1/sys"
     mount --rbind /dev "$1/dev"
     mount -t tmpfs tmpfs "$1/dev/shm"
+    if [[ -n $5 ]]; then
+      mkdir -p "$1$3/shared"
+      mount --bind "$5" "$1$3/shared"
+      mount -o remount,bind,ro "$1$3/shared"
+    fi
     exec chroot --userspec="$2:$2" "$1" /usr/bin/env -i HOME="$3" USER="$2" LOGNAME="$2" TERM=dumb LANG=C.UTF-8 \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin bash -euc "cd \"\$HOME\"; $4"
-  ' - "$root" "$user" "$home" "$3" </dev/null
+  ' - "$root" "$user" "$home" "$3" "$shared" </dev/null
 }
 
 # timed WHAT ROOT USER COMMAND: enter, and say how long it took.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# options.sh FOLDER: the program builds with each of its parts left out and with all of them, says of a
-# command that is not there why, and what is left still passes its tests. One build folder serves all,
-# so that little is compiled again.
+# options.sh FOLDER [none]: the program builds with each of its parts left out and with all of them, says of a
+# command that is not there why, and what is left still passes its tests. With "none", only all left out at
+# once. One build folder serves all, so that little is compiled again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=$1
@@ -47,6 +47,7 @@ check() { # check ON|OFF...: the parts in order
 
 tests=OFF
 for ((left_out = 0; left_out < ${#parts[@]}; left_out++)); do
+  [[ ${2:-} != none ]] || break
   states=(ON ON ON ON)
   states[left_out]=OFF
   printf 'options: without %s\n' "${parts[left_out]}"
