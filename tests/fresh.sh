@@ -68,9 +68,9 @@ unpack() {
 enter() {
   local root=$1 user=$2 home=/root
   [[ $user == root ]] || home=/home/$user
-  # shellcheck disable=SC2016 # these are the inner shell's
   local shared=
   [[ ! -d ../shared ]] || shared=$(realpath ../shared)
+  # shellcheck disable=SC2016 # these are the inner shell's
   as_root unshare --mount --pid --fork --kill-child --propagation private -- bash -euc '
     mount -t proc proc "$1/proc"
     mount -t sysfs -o ro sysfs "$1/sys"
