@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common/lc_csv.h"
 #include "pipeline/learn/pl_evaluate.h"
 
 static void print_interval(struct lc_text *out, const char *name, const struct vit_interval *i,
@@ -123,11 +124,9 @@ void pl_evaluation_json(const struct pl_evaluation *e, struct lc_text *out) {
   lc_text_add(out, "\n}\n");
 }
 
-static void csv_number(struct lc_text *out, double value) {
-  if (isfinite(value))
-    lc_text_add(out, ",%.9g", value);
-  else
-    lc_text_add(out, ",");
+static void add_number(struct lc_text *out, double value) {
+  lc_text_add(out, ",");
+  lc_csv_put_number(out, value, 9);
 }
 
 void pl_predictions_csv(const struct pl_examples *examples,
@@ -141,16 +140,17 @@ void pl_predictions_csv(const struct pl_examples *examples,
   for (size_t i = 0; i < examples->n; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
     const double *values = predictions->values + i * predictions->outputs;
-    lc_text_add(out, "%s,%d", crop->patient, crop->nodule);
+    lc_csv_put_text(out, crop->patient);
+    lc_text_add(out, ",%d", crop->nodule);
     if (malignancy) {
       double logit = values[examples->malignancy];
-      csv_number(out, crop->malignancy);
-      csv_number(out, logit);
-      csv_number(out, 1 / (1 + exp(-logit)));
+      add_number(out, crop->malignancy);
+      add_number(out, logit);
+      add_number(out, 1 / (1 + exp(-logit)));
     }
     for (size_t b = 0; biomarkers && b < PL_BIOMARKERS; b++) {
-      csv_number(out, crop->biomarkers[b]);
-      csv_number(out, examples->scale.mean[b] +
+      add_number(out, crop->biomarkers[b]);
+      add_number(out, examples->scale.mean[b] +
                           examples->scale.deviation[b] * values[examples->biomarkers + b]);
     }
     lc_text_add(out, "\n");

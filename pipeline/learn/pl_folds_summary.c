@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "pipeline/learn/pl_folds.h"
 
@@ -126,13 +127,10 @@ static void as_csv(const struct measures *m, struct lc_text *out) {
     const double *values = m->values + i * m->folds;
     struct spread s = spread_of(values, m->folds);
     double columns[] = {s.mean, s.deviation};
-    lc_text_add(out, "%s", m->names[i]);
+    lc_csv_put_text(out, m->names[i]);
     for (size_t k = 0; k < 2 + m->folds; k++) {
-      double value = k < 2 ? columns[k] : values[k - 2];
-      if (isfinite(value))
-        lc_text_add(out, ",%.10g", value);
-      else
-        lc_text_add(out, ",");
+      lc_text_add(out, ",");
+      lc_csv_put_number(out, k < 2 ? columns[k] : values[k - 2], 10);
     }
     lc_text_add(out, "\n");
   }

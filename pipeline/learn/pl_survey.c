@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
@@ -57,62 +58,29 @@ void pl_survey_free(struct pl_survey *survey) {
   memset(survey, 0, sizeof *survey);
 }
 
-/* Cuts a line into at most `most` fields at commas; a field in quotes may hold commas. */
-static size_t cut(char *line, char **fields, size_t most) {
-  size_t n = 0;
-  line[strcspn(line, "\r\n")] = '\0';
-  while (n < most) {
-    bool quoted = *line == '"';
-    char *closing = quoted ? strchr(line + 1, '"') : NULL;
-    char *end = strchr(closing ? closing : line, ',');
-    if (end) *end = '\0';
-    if (closing) *closing = '\0';
-    fields[n++] = closing ? line + 1 : line;
-    if (!end) break;
-    line = end + 1;
-  }
-  return n;
-}
-
 static int by_uid(const void *a, const void *b) {
   return strcmp(((const struct pl_patient *)a)->series_instance_uid,
                 ((const struct pl_patient *)b)->series_instance_uid);
 }
 
-static lc_status fill_patients(struct pl_survey *survey, const char *path, char *text,
-                               struct lc_error *err) {
-  enum { MOST = 64 };
-  char *fields[MOST], *next = text;
-  size_t lines = 1, patient = SIZE_MAX, series = SIZE_MAX;
-  for (const char *c = text; *c; c++) lines += *c == '\n';
-  LC_TRY(lc_alloc(&survey->patients, lines, sizeof *survey->patients, err));
-  for (size_t line = 0; next && *next; line++) {
-    char *start = next, *end = strchr(next, '\n');
-    next = end ? end + 1 : NULL;
-    if (end) *end = '\0';
-    size_t n = cut(start, fields, MOST);
-    for (size_t f = 0; line == 0 && f < n; f++) {
-      if (strcmp(fields[f], "Patient Id") == 0) patient = f;
-      if (strcmp(fields[f], "Series UID") == 0) series = f;
-    }
-    if (patient == SIZE_MAX || series == SIZE_MAX)
-      LC_FAIL(err, LC_ERR_FORMAT, "%s:1: no columns \"Patient Id\" and \"Series UID\"", path);
-    if (line == 0 || n <= patient || n <= series) continue;
-    struct pl_patient *entry = &survey->patients[survey->n_patients++];
-    lc_text_copy(entry->series_instance_uid, sizeof entry->series_instance_uid, fields[series]);
-    lc_text_copy(entry->patient_id, sizeof entry->patient_id, fields[patient]);
-  }
-  qsort(survey->patients, survey->n_patients, sizeof *survey->patients, by_uid);
-  return LC_OK;
-}
-
 lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
                                   struct lc_error *err) {
-  char *text;
-  size_t count;
-  LC_TRY(lc_file_read(path, (size_t)64 << 20, &text, &count, err));
-  lc_status status = fill_patients(survey, path, text, err);
-  free(text);
+  struct lc_csv csv;
+  size_t patient, series;
+  LC_TRY(lc_csv_read(&csv, path, err));
+  lc_status status = lc_csv_column(&csv, "Patient Id", &patient, err);
+  if (status == LC_OK) status = lc_csv_column(&csv, "Series UID", &series, err);
+  if (status == LC_OK)
+    status = lc_alloc(&survey->patients, csv.n_rows, sizeof *survey->patients, err);
+  for (size_t row = 0; status == LC_OK && row < csv.n_rows; row++) {
+    struct pl_patient *entry = &survey->patients[survey->n_patients++];
+    lc_text_copy(entry->series_instance_uid, sizeof entry->series_instance_uid,
+                 lc_csv_cell(&csv, row, series));
+    lc_text_copy(entry->patient_id, sizeof entry->patient_id, lc_csv_cell(&csv, row, patient));
+  }
+  if (survey->n_patients)
+    qsort(survey->patients, survey->n_patients, sizeof *survey->patients, by_uid);
+  lc_csv_free(&csv);
   return status;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_csv.h"
 #include "common/lc_file.h"
 
 void pl_table_init(struct pl_table *table, const struct pl_column *columns, size_t n_columns) {
@@ -158,19 +159,6 @@ static void put_number(struct lc_text *out, const struct pl_cell *cell) {
   lc_text_add(out, "%s", text);
 }
 
-static void put_csv_text(struct lc_text *out, const char *text) {
-  if (!strpbrk(text, "\",\r\n")) {
-    lc_text_add(out, "%s", text);
-    return;
-  }
-  lc_text_add(out, "\"");
-  for (; *text; text++) {
-    if (*text == '"') lc_text_add_bytes(out, "\"", 1);
-    lc_text_add_bytes(out, text, 1);
-  }
-  lc_text_add(out, "\"");
-}
-
 static void render_csv(const struct pl_table *table, struct lc_text *out) {
   size_t columns = table->n_columns > 0 ? table->n_columns : 1;
   for (size_t c = 0; c < table->n_columns; c++)
@@ -185,7 +173,7 @@ static void render_csv(const struct pl_table *table, struct lc_text *out) {
     else if (cell->kind == PL_CELL_BOOL)
       lc_text_add(out, "%s", cell->number != 0 ? "true" : "false");
     else if (cell->kind == PL_CELL_TEXT)
-      put_csv_text(out, cell->text);
+      lc_csv_put_text(out, cell->text);
     if (c + 1 == columns) lc_text_add(out, "\r\n");
   }
 }
