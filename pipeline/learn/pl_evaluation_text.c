@@ -1,6 +1,8 @@
 /* Prints evaluations as a table for people and as JSON, and predictions as CSV. */
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/lc_csv.h"
 #include "pipeline/learn/pl_evaluate.h"
@@ -53,75 +55,68 @@ void pl_evaluation_print(const struct pl_evaluation *e, struct lc_text *out) {
   if (e->has_biomarkers) print_biomarkers(e, out);
 }
 
-static void json_number(struct lc_text *out, const char *key, double value) {
-  if (isfinite(value))
-    lc_text_add(out, "\"%s\": %.10g", key, value);
-  else
-    lc_text_add(out, "\"%s\": null", key);
+static json_t *number(double value) {
+  return isfinite(value) ? json_real(value) : json_null();
 }
 
-static void json_interval(struct lc_text *out, const char *key, const struct vit_interval *i) {
-  lc_text_add(out, "    \"%s\": {", key);
-  json_number(out, "value", i->value);
-  lc_text_add(out, ", ");
-  json_number(out, "low", i->low);
-  lc_text_add(out, ", ");
-  json_number(out, "high", i->high);
-  lc_text_add(out, "},\n");
+static json_t *interval(const struct vit_interval *i) {
+  return json_pack("{s:o,s:o,s:o}", "value", number(i->value), "low", number(i->low), "high",
+                   number(i->high));
 }
 
-static void json_malignancy(const struct pl_evaluation *e, struct lc_text *out) {
-  lc_text_add(out,
-              ",\n  \"malignancy\": {\n    \"decided\": %zu,\n    \"malignant\": %zu,\n    "
-              "\"threshold\": %.10g,\n",
-              e->decided, e->malignant, e->threshold);
-  json_interval(out, "auroc_delong", &e->auroc_delong);
+static json_t *malignancy(const struct pl_evaluation *e) {
+  json_t *object = json_pack("{s:I,s:I,s:o,s:o}", "decided", (json_int_t)e->decided, "malignant",
+                             (json_int_t)e->malignant, "threshold", number(e->threshold),
+                             "auroc_delong", interval(&e->auroc_delong));
   for (size_t m = 0; m < PL_MALIGNANCY_MEASURES; m++)
-    json_interval(out, pl_malignancy_measures[m].key, &e->malignancy[m]);
-  lc_text_add(out, "    \"calibration\": [\n");
+    json_object_set_new(object, pl_malignancy_measures[m].key, interval(&e->malignancy[m]));
+  json_t *bins = json_array();
   for (size_t b = 0; b < PL_CALIBRATION_BINS; b++) {
-    lc_text_add(out, "      {\"low\": %g, \"high\": %g, \"count\": %zu, ", e->bins[b].low,
-                e->bins[b].high, e->bins[b].count);
-    json_number(out, "mean_probability", e->bins[b].mean_probability);
-    lc_text_add(out, ", ");
-    json_number(out, "positive_share", e->bins[b].positive_share);
-    lc_text_add(out, "}%s\n", b + 1 < PL_CALIBRATION_BINS ? "," : "");
+    const struct vit_calibration_bin *bin = &e->bins[b];
+    json_array_append_new(bins, json_pack("{s:o,s:o,s:I,s:o,s:o}", "low", number(bin->low), "high",
+                                          number(bin->high), "count", (json_int_t)bin->count,
+                                          "mean_probability", number(bin->mean_probability),
+                                          "positive_share", number(bin->positive_share)));
   }
-  lc_text_add(out, "    ]\n  }");
+  json_object_set_new(object, "calibration", bins);
+  return object;
 }
 
-static void json_biomarkers(const struct pl_evaluation *e, struct lc_text *out) {
-  lc_text_add(out, ",\n  \"biomarkers\": {\n");
-  json_interval(out, "mean_r2", &e->mean_r2);
+static json_t *biomarkers(const struct pl_evaluation *e) {
+  json_t *object = json_pack("{s:o}", "mean_r2", interval(&e->mean_r2));
   for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    lc_text_add(out, "    \"%s\": {\"n\": %zu", pl_biomarker_names[b], e->rated[b]);
+    json_t *one = json_pack("{s:I}", "n", (json_int_t)e->rated[b]);
     for (size_t m = 0; m < PL_BIOMARKER_MEASURES; m++) {
-      const struct vit_interval *interval = &e->biomarkers[b][m];
-      const struct {
-        const char *end;
-        double value;
-      } parts[] = {{"", interval->value}, {"_low", interval->low}, {"_high", interval->high}};
+      const struct vit_interval *i = &e->biomarkers[b][m];
+      const double values[] = {i->value, i->low, i->high};
+      static const char *const ends[] = {"", "_low", "_high"};
       for (size_t k = 0; k < 3; k++) {
         char key[64];
-        snprintf(key, sizeof key, "%s%s", pl_biomarker_measures[m].key, parts[k].end);
-        lc_text_add(out, ", ");
-        json_number(out, key, parts[k].value);
+        snprintf(key, sizeof key, "%s%s", pl_biomarker_measures[m].key, ends[k]);
+        json_object_set_new(one, key, number(values[k]));
       }
     }
-    lc_text_add(out, "}%s\n", b + 1 < PL_BIOMARKERS ? "," : "");
+    json_object_set_new(object, pl_biomarker_names[b], one);
   }
-  lc_text_add(out, "  }");
+  return object;
 }
 
 void pl_evaluation_json(const struct pl_evaluation *e, struct lc_text *out) {
-  lc_text_add(out,
-              "{\n  \"note\": \"research use only%s\",\n  \"nodules\": %zu,\n  \"patients\": "
-              "%zu",
-              pl_evaluation_notice(e), e->nodules, e->patients);
-  if (e->weights_sha256[0]) lc_text_add(out, ",\n  \"weights_sha256\": \"%s\"", e->weights_sha256);
-  if (e->has_malignancy) json_malignancy(e, out);
-  if (e->has_biomarkers) json_biomarkers(e, out);
-  lc_text_add(out, "\n}\n");
+  char note[128];
+  snprintf(note, sizeof note, "research use only%s", pl_evaluation_notice(e));
+  json_t *root = json_pack("{s:s,s:I,s:I}", "note", note, "nodules", (json_int_t)e->nodules,
+                           "patients", (json_int_t)e->patients);
+  if (e->weights_sha256[0])
+    json_object_set_new(root, "weights_sha256", json_string(e->weights_sha256));
+  if (e->has_malignancy) json_object_set_new(root, "malignancy", malignancy(e));
+  if (e->has_biomarkers) json_object_set_new(root, "biomarkers", biomarkers(e));
+  char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
+  json_decref(root);
+  if (text)
+    lc_text_add(out, "%s\n", text);
+  else
+    out->failed = true;
+  free(text);
 }
 
 static void add_number(struct lc_text *out, double value) {
