@@ -31,14 +31,17 @@ static size_t end_of_group(const struct ct_cut_plan *plan, size_t start, size_t 
 
 lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct ct_series *series, size_t n,
                            const double (*centres_mm)[3], double edge_mm, struct lc_error *err) {
-  *plan = (struct ct_cut_plan){.series = series, .n = n};
+  *plan = (struct ct_cut_plan){.series = series};
   LC_TRY(lc_alloc(&plan->slabs, n, sizeof *plan->slabs, err));
   for (size_t i = 0; i < n; i++) {
-    plan->slabs[i].nodule = i;
-    ct_series_slab(series, centres_mm[i], edge_mm, &plan->slabs[i].first, &plan->slabs[i].count);
+    bool inside = ct_series_contains(series, centres_mm[i]);
+    struct ct_slab *slab = &plan->slabs[inside ? plan->n++ : n - ++plan->n_outside];
+    slab->nodule = i;
+    memcpy(slab->centre_mm, centres_mm[i], sizeof slab->centre_mm);
+    ct_series_slab(series, centres_mm[i], edge_mm, &slab->first, &slab->count);
   }
-  if (n) qsort(plan->slabs, n, sizeof *plan->slabs, by_first);
-  for (size_t start = 0, count; start < n; plan->n_slices += count)
+  qsort(plan->slabs, plan->n, sizeof *plan->slabs, by_first);
+  for (size_t start = 0, count; start < plan->n; plan->n_slices += count)
     start = end_of_group(plan, start, &count);
   return LC_OK;
 }
@@ -96,8 +99,26 @@ static lc_status cut_group(const struct ct_cut_plan *plan, const struct ct_cut *
   return status;
 }
 
+static lc_status refuse_outside(const struct ct_cut_plan *plan, const struct ct_cut *cut,
+                                const struct ct_slab *slab, struct lc_error *err) {
+  const struct ct_series *series = plan->series;
+  const double *mm = slab->centre_mm;
+  struct lc_error why;
+  double ijk[3];
+  ct_series_to_index(series, mm, ijk);
+  lc_status status = lc_fail(
+      &why, LC_ERR_OUTSIDE, __FILE__, __LINE__,
+      "nodule at (%.1f, %.1f, %.1f) mm lies outside the volume of series %s (column %.1f of "
+      "%d, row %.1f of %d, slice %.1f of %zu)",
+      mm[0], mm[1], mm[2], series->series_instance_uid, ijk[0] + 1, series->columns, ijk[1] + 1,
+      series->rows, ijk[2] + 1, series->n_slices);
+  return cut->refuse(cut->context, slab->nodule, status, &why, err);
+}
+
 lc_status ct_cut_all(const struct ct_cut_plan *plan, const struct ct_cut *cut,
                      struct lc_error *err) {
+  for (size_t i = plan->n_outside; i > 0; i--) /* the last one is the first nodule */
+    LC_TRY(refuse_outside(plan, cut, &plan->slabs[plan->n + i - 1], err));
   for (size_t start = 0, end, count; start < plan->n; start = end) {
     end = end_of_group(plan, start, &count);
     LC_TRY(cut_group(plan, cut, start, end, count, err));

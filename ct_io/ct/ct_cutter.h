@@ -22,13 +22,14 @@ extern "C" {
 /* The slices that one nodule needs. */
 struct ct_slab {
   size_t nodule, first, count;
+  double centre_mm[3];
 };
 
 struct ct_cut_plan {
   const struct ct_series *series; /* borrowed */
-  struct ct_slab *slabs;          /* [n], sorted by first slice */
-  size_t n;
-  size_t n_slices; /* that are decoded when all goes well */
+  struct ct_slab *slabs;          /* [n + n_outside]: sorted by first slice, then those outside */
+  size_t n, n_outside;            /* nodules whose centre lies in the series, and the others */
+  size_t n_slices;                /* that are decoded when all goes well */
 };
 
 /* Slices for cubes of edge_mm around each centre (patient LPS). */

@@ -79,6 +79,16 @@ void ct_series_to_index(const struct ct_series *series, const double lps_mm[3], 
   ijk[1] /= series->pixel_spacing_mm[0];
 }
 
+bool ct_series_contains(const struct ct_series *series, const double lps_mm[3]) {
+  const double last[] = {(double)series->columns - 0.5, (double)series->rows - 0.5,
+                         (double)series->n_slices - 0.5};
+  double ijk[3];
+  ct_series_to_index(series, lps_mm, ijk);
+  for (int c = 0; c < 3; c++)
+    if (!(ijk[c] >= -0.5 && ijk[c] <= last[c])) return false;
+  return true;
+}
+
 void ct_series_to_patient(const struct ct_series *series, const double ijk[3], double lps_mm[3]) {
   plane_origin(series, ijk[2], lps_mm);
   for (int c = 0; c < 3; c++)

@@ -41,6 +41,8 @@ void ct_volume_free(struct ct_volume *volume);
 void ct_series_slab(const struct ct_series *series, const double centre_mm[3], double edge_mm,
                     size_t *first, size_t *count);
 
+/* Whether a patient point lies within half a voxel of the series' grid. */
+bool ct_series_contains(const struct ct_series *series, const double lps_mm[3]);
 /* Patient millimetres to continuous (i, j, k) in the whole series, and back. */
 void ct_series_to_index(const struct ct_series *series, const double lps_mm[3], double ijk[3]);
 void ct_series_to_patient(const struct ct_series *series, const double ijk[3], double lps_mm[3]);

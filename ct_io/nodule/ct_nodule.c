@@ -313,6 +313,15 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
   return faulty;
 }
 
+void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_status status,
+                           struct lc_error *why) {
+  if (status != LC_ERR_OUTSIDE) return;
+  if (nodule->line)
+    lc_error_prefix(why, "%s:%zu", path, nodule->line);
+  else
+    lc_error_prefix(why, "%s: %s", path, nodule->id);
+}
+
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone) {
   size_t kept = 0;
   for (size_t i = 0; i < list->n_nodules; i++) {

@@ -18,6 +18,7 @@ struct ct_nodule {
   char id[64]; /* "nodule-1", numbered along the series normal then by row, column */
   const struct ct_mark **marks; /* borrowed from the annotation; none for CSV points */
   size_t n_marks;
+  size_t line;            /* of the CSV that names it; 0: marks do */
   int n_readers;          /* distinct sessions among the marks */
   double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the CSV point */
   double bounds_mm[2][3]; /* LPS corners of that box */
@@ -53,7 +54,8 @@ LC_MUST_CHECK lc_status ct_nodules_from_marks(struct ct_nodule_list *list,
 
 /* Rows of a CSV in LUNA16's format (seriesuid,coordX,coordY,coordZ,diameter_mm; world = LPS mm)
  * that name this series. A missing column, a word where a number belongs: LC_ERR_FORMAT with file
- * and line. LC_ERR_OUTSIDE when a point lies outside the volume. */
+ * and line. Points outside the series are taken: the
+ * cutter names them. */
 LC_MUST_CHECK lc_status ct_nodules_from_csv(struct ct_nodule_list *list, const char *path,
                                             const struct ct_series *series, struct lc_error *err);
 /* One reader's outlines measured as pylidc documents: diameter is the largest distance of two
@@ -104,6 +106,9 @@ void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodu
 
 /* Takes out the nodules whose gone[i] is true; the others keep their order and names. */
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone);
+/* Puts file, or file and line, before the reason why the nodule lies outside its series. */
+void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_status status,
+                           struct lc_error *why);
 /* Slices for cubes of edge_mm around the nodules' centres. */
 LC_MUST_CHECK lc_status ct_nodules_plan(struct ct_cut_plan *plan, const struct ct_nodule_list *list,
                                         const struct ct_series *series, double edge_mm,

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/lc_csv.h"
-#include "ct_io/ct/ct_volume.h"
 
 enum { N_COLUMNS = 5 };
 static const char *const columns[N_COLUMNS] = {"seriesuid", "coordX", "coordY", "coordZ",
@@ -24,17 +23,7 @@ static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS
 }
 
 static lc_status add_point(struct ct_nodule_list *list, size_t *capacity, const double values[4],
-                           const struct ct_series *series, const struct lc_csv *csv, size_t row,
-                           struct lc_error *err) {
-  double ijk[3], size[3] = {series->columns, series->rows, (double)series->n_slices};
-  ct_series_to_index(series, values, ijk);
-  for (int c = 0; c < 3; c++)
-    if (!(ijk[c] >= -0.5 && ijk[c] <= size[c] - 0.5))
-      LC_FAIL(err, LC_ERR_OUTSIDE,
-              "%s:%zu: nodule at (%.1f, %.1f, %.1f) mm lies outside the volume (column %.1f of %d, "
-              "row %.1f of %d, slice %.1f of %zu)",
-              csv->path, csv->lines[row + 1], values[0], values[1], values[2], ijk[0] + 1,
-              series->columns, ijk[1] + 1, series->rows, ijk[2] + 1, series->n_slices);
+                           const struct lc_csv *csv, size_t row, struct lc_error *err) {
   if (list->n_nodules == *capacity) {
     size_t larger = *capacity ? 2 * *capacity : 8;
     struct ct_nodule *grown = realloc(list->nodules, larger * sizeof *grown);
@@ -46,6 +35,7 @@ static lc_status add_point(struct ct_nodule_list *list, size_t *capacity, const 
   memset(nodule, 0, sizeof *nodule);
   snprintf(nodule->id, sizeof nodule->id, "nodule-%zu", list->n_nodules);
   nodule->diameter_mm = values[3];
+  nodule->line = csv->lines[row + 1];
   for (int c = 0; c < 3; c++) {
     nodule->centre_mm[c] = values[c];
     nodule->bounds_mm[0][c] = values[c] - 0.5 * values[3];
@@ -68,7 +58,7 @@ lc_status ct_nodules_from_csv(struct ct_nodule_list *list, const char *path,
     double values[4] = {0};
     LC_TRY_GOTO(read_row(&csv, place, row, values, err), done);
     if (strcmp(lc_csv_cell(&csv, row, place[0]), series->series_instance_uid) != 0) continue;
-    LC_TRY_GOTO(add_point(list, &capacity, values, series, &csv, row, err), done);
+    LC_TRY_GOTO(add_point(list, &capacity, values, &csv, row, err), done);
   }
 done:
   lc_csv_free(&csv);

@@ -170,10 +170,14 @@ static lc_status take(void *context, size_t at, const struct ct_volume *volume,
 static lc_status refuse(void *context, size_t nodule, lc_status status, const struct lc_error *why,
                         struct lc_error *err) {
   const struct cutting *cutting = context;
-  (void)status;
+  const struct ct_nodule *found = &cutting->part->nodules.nodules[nodule];
+  const char *path = cutting->how->points;
+  struct lc_error named = *why;
   (void)err;
+  if (cutting->part->annotation) path = cutting->part->annotation->path;
+  ct_nodule_name_source(found, path, status, &named);
   lc_text_add(cutting->left_out, "%s %s: %s\n", cutting->part->series->series_instance_uid,
-              cutting->part->nodules.nodules[nodule].id, why->message);
+              found->id, named.message);
   return LC_OK;
 }
 

@@ -197,13 +197,14 @@ static lc_status refuse(void *context, size_t nodule, lc_status status, const st
   struct pl_result *result = cutting->result;
   struct pl_left_out *left_out = &result->left_out[result->n_left_out];
   const char *id = result->nodules.nodules[nodule].id;
+  struct lc_error named = *why;
   (void)err;
+  ct_nodule_name_source(&result->nodules.nodules[nodule], result->nodule_source_path, status,
+                        &named);
   cutting->gone[nodule] = true;
   ct_cube_free(&result->cubes[nodule]);
-  lc_log(LC_LOG_ERROR, "series %s, %s is left out: %s", result->series->series_instance_uid, id,
-         why->message);
   lc_text_copy(left_out->nodule, sizeof left_out->nodule, id);
-  lc_text_copy(left_out->reason, sizeof left_out->reason, why->message);
+  lc_text_copy(left_out->reason, sizeof left_out->reason, named.message);
   left_out->status = status;
   memcpy(left_out->centre_mm, result->nodules.nodules[nodule].centre_mm,
          sizeof left_out->centre_mm);
@@ -252,6 +253,9 @@ static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct 
     status = result->left_out[0].status;
     if (err) lc_text_copy(err->message, sizeof err->message, result->left_out[0].reason);
   }
+  for (size_t i = 0; status == LC_OK && i < result->n_left_out; i++)
+    lc_log(LC_LOG_ERROR, "series %s, %s is left out: %s", result->series->series_instance_uid,
+           result->left_out[i].nodule, result->left_out[i].reason);
   if (status == LC_OK) close_gaps(result, cutting.gone);
   ct_cut_plan_free(&plan);
   free(cutting.gone);

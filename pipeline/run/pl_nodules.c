@@ -10,7 +10,6 @@
 
 #include "common/lc_file.h"
 #include "common/lc_log.h"
-#include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 
 static bool has_ending(const char *path, const char *ending) {
@@ -215,26 +214,6 @@ static lc_status beside_series(struct pl_result *result, struct sources *sources
   return status;
 }
 
-/* A nodule whose centre is beyond the first or last slice or beside the image. */
-static lc_status check_inside(const struct pl_result *result, const char *path,
-                              struct lc_error *err) {
-  const struct ct_series *series = result->series;
-  for (size_t i = 0; i < result->nodules.n_nodules; i++) {
-    const struct ct_nodule *nodule = &result->nodules.nodules[i];
-    double ijk[3];
-    ct_series_to_index(series, nodule->centre_mm, ijk);
-    const double last[] = {(double)series->columns - 0.5, (double)series->rows - 0.5,
-                           (double)series->n_slices - 0.5};
-    for (int a = 0; a < 3; a++)
-      if (!(ijk[a] >= -0.5 && ijk[a] <= last[a]))
-        LC_FAIL(err, LC_ERR_OUTSIDE,
-                "%s: %s at (%.1f, %.1f, %.1f) mm lies outside the volume of series %s", path,
-                nodule->id, nodule->centre_mm[0], nodule->centre_mm[1], nodule->centre_mm[2],
-                series->series_instance_uid);
-  }
-  return LC_OK;
-}
-
 static lc_status from_xml(struct pl_finder *finder, struct pl_result *result, const char *path,
                           struct lc_error *err) {
   size_t odd = ct_annotation_check(&result->annotation, result->series);
@@ -291,7 +270,8 @@ static lc_status find(struct pl_finder *finder, struct pl_result *result, struct
   if (result->nodules.n_nodules == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no nodule of 3 mm or more for series %s", path,
             result->series->series_instance_uid);
-  return check_inside(result, path, err);
+  lc_text_copy(result->nodule_source_path, sizeof result->nodule_source_path, path);
+  return LC_OK;
 }
 
 lc_status pl_finder_find(struct pl_finder *finder, struct pl_result *result, struct lc_error *err) {

@@ -25,8 +25,8 @@ void pl_finder_init(struct pl_finder *finder, const struct pl_config *config);
 void pl_finder_free(struct pl_finder *finder);
 
 /* Fills annotation, nodules, nodule_source and its hash of a result whose series is set.
- * LC_ERR_MISMATCH when the XML is for another series, LC_ERR_NO_NODULES when there is none,
- * LC_ERR_OUTSIDE when a nodule lies outside the volume. */
+ * LC_ERR_MISMATCH when the XML is for another series, LC_ERR_NO_NODULES when there is
+ * none. */
 LC_MUST_CHECK lc_status pl_finder_find(struct pl_finder *finder, struct pl_result *result,
                                        struct lc_error *err);
 

@@ -6,6 +6,7 @@
 #define PL_RESULT_H
 
 #include "cdam/engine/cdam_map.h"
+#include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/nodule/ct_nodule.h"
@@ -37,7 +38,8 @@ struct pl_result {
   struct ct_nodule_list nodules;   /* those that were cut */
   struct pl_left_out *left_out;    /* [n_left_out], the others */
   size_t n_left_out;
-  const char *nodule_source; /* "LIDC XML" or "CSV" */
+  const char *nodule_source;             /* "LIDC XML" or "CSV" */
+  char nodule_source_path[LC_PATH_SIZE]; /* the first file that named them */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];
 

@@ -210,8 +210,15 @@ static void test_points_from_csv(void **state) {
   assert_fails(ct_nodules_from_csv(&list, path, &made->series, &test_err), LC_ERR_FORMAT,
                "points.csv:2: coordY \"zero\", expected a number");
   write_text(path, "seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.3,0,0,99,4\n1.2.3,0,0,98,4\n");
-  assert_fails(ct_nodules_from_csv(&list, path, &made->series, &test_err), LC_ERR_OUTSIDE,
-               "points.csv:3: nodule at (0.0, 0.0, 98.0) mm lies outside the volume");
+  /* a point outside is a nodule still, which the cutter will name */
+  assert_ok(ct_nodules_from_csv(&list, path, &made->series, &test_err));
+  assert_int_equal(list.n_nodules, 2);
+  assert_true(ct_series_contains(&made->series, list.nodules[0].centre_mm));
+  assert_false(ct_series_contains(&made->series, list.nodules[1].centre_mm));
+  snprintf(test_err.message, sizeof test_err.message, "lies outside");
+  ct_nodule_name_source(&list.nodules[1], "points.csv", LC_ERR_OUTSIDE, &test_err);
+  assert_string_equal(test_err.message, "points.csv:3: lies outside");
+  ct_nodule_list_free(&list);
   assert_ok(lc_folder_remove(folder, &test_err));
   discard(made);
 }

@@ -7,11 +7,11 @@
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_parallel.h"
+#include "ct_io/ct/ct_image.h"
 #include "ct_io/phantom/ct_phantom.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/store/pl_store.h"
 #include "pipeline/store/pl_truth.h"
-#include "ct_io/ct/ct_image.h"
 #include "tests/lc_test.h"
 
 static char folder[256];
