@@ -97,7 +97,7 @@ lc_status ct_commitment_request(struct ct_association *association, const char *
             "N-ACTION");
     ct_store_answer answer;
     ct_store_judge(status, &answer);
-    if (answer.verdict != CT_STORE_STORED)
+    if (answer.outcome != CT_STORE_STORED)
       throw ct_out::OutFailure(LC_ERR_UNSUPPORTED,
                                r.name() + ": refused the storage commitment: " + answer.text, true);
   });

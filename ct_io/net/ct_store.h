@@ -22,29 +22,29 @@ struct ct_object {
 LC_MUST_CHECK lc_status ct_object_read(struct ct_object *object, const char *path,
                                        struct lc_error *err);
 
-typedef enum ct_store_verdict {
+typedef enum ct_store_outcome {
   CT_STORE_STORED = 0, /* stored, also with a warning */
   CT_STORE_RETRY,      /* not now: out of resources, overloaded */
   CT_STORE_REFUSED     /* never, unless something is changed: here or there */
-} ct_store_verdict;
+} ct_store_outcome;
 
 #define CT_STORE_TEXT_SIZE 256
 
 /* What became of one object. */
 struct ct_store_answer {
-  ct_store_verdict verdict;
+  ct_store_outcome outcome;
   bool warning;
   uint16_t status;               /* DIMSE status or failure reason; 0 when there was none */
   char text[CT_STORE_TEXT_SIZE]; /* why, in words; "" for a plain success */
 };
 
-/* The verdict on a status of PS3.4 table B.2-1 and PS3.7 annex C: 0000 stored; Bxxx, 0001, 0107,
+/* The outcome on a status of PS3.4 table B.2-1 and PS3.7 annex C: 0000 stored; Bxxx, 0001, 0107,
  * 0111 (is there already) and 0116 stored with a warning; A7xx, 0110 and FE00 not now; all others,
  * among them A9xx, Cxxx, 0122 and 0124, refused. */
 void ct_store_judge(uint16_t status, struct ct_store_answer *answer);
-/* Sets a verdict that has no status. */
+/* Sets an outcome that has no status. */
 LC_PRINTF(3, 4)
-void ct_store_answer_set(struct ct_store_answer *answer, ct_store_verdict verdict, const char *fmt,
+void ct_store_answer_set(struct ct_store_answer *answer, ct_store_outcome outcome, const char *fmt,
                          ...);
 
 /* Opens an association with contexts for the first *n_fit of n objects (as many as 128 contexts

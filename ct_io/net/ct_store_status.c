@@ -1,4 +1,4 @@
-/* Turns a DIMSE status of C-STORE into words and a verdict: stored, to be tried again, or
+/* Turns a DIMSE status of C-STORE into words and an outcome: stored, to be tried again, or
  * refused. */
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 
 static const struct {
   uint16_t low, high;
-  ct_store_verdict verdict;
+  ct_store_outcome outcome;
   bool warning;
   const char *text;
 } statuses[] = {
@@ -32,11 +32,11 @@ static const struct {
 };
 
 void ct_store_judge(uint16_t status, struct ct_store_answer *answer) {
-  *answer = (struct ct_store_answer){.verdict = CT_STORE_REFUSED, .status = status};
+  *answer = (struct ct_store_answer){.outcome = CT_STORE_REFUSED, .status = status};
   const char *text = "failure";
   for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
     if (status < statuses[i].low || status > statuses[i].high) continue;
-    answer->verdict = statuses[i].verdict;
+    answer->outcome = statuses[i].outcome;
     answer->warning = statuses[i].warning;
     text = statuses[i].text;
     break;
@@ -45,9 +45,9 @@ void ct_store_judge(uint16_t status, struct ct_store_answer *answer) {
     snprintf(answer->text, sizeof answer->text, "status %04X: %s", (unsigned)status, text);
 }
 
-void ct_store_answer_set(struct ct_store_answer *answer, ct_store_verdict verdict, const char *fmt,
+void ct_store_answer_set(struct ct_store_answer *answer, ct_store_outcome outcome, const char *fmt,
                          ...) {
-  *answer = (struct ct_store_answer){.verdict = verdict};
+  *answer = (struct ct_store_answer){.outcome = outcome};
   va_list words;
   va_start(words, fmt);
   vsnprintf(answer->text, sizeof answer->text, fmt, words);

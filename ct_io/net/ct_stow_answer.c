@@ -42,7 +42,7 @@ static void read_one(const json_t *root, const struct ct_object *object,
   uint16_t code = 0;
   if (item) {
     ct_store_judge(get_code(item, failure_reason, &code) ? code : 0x0110, answer);
-    if (answer->verdict == CT_STORE_STORED && code == 0) ct_store_judge(0x0110, answer);
+    if (answer->outcome == CT_STORE_STORED && code == 0) ct_store_judge(0x0110, answer);
     return;
   }
   item = find_item(stored, object->sop_instance_uid);
@@ -50,7 +50,7 @@ static void read_one(const json_t *root, const struct ct_object *object,
     ct_store_judge(0, answer);
     if (get_code(item, warning_reason, &code) && code != 0) {
       ct_store_judge(code, answer);
-      answer->verdict = CT_STORE_STORED;
+      answer->outcome = CT_STORE_STORED;
       answer->warning = true;
     }
     return;

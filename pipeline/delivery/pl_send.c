@@ -89,7 +89,7 @@ lc_status pl_route_put_off(struct pl_route *route, struct pl_entry *entry, const
 lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
                           const struct ct_store_answer *answer, struct lc_error *err) {
   const int too_many = 3;
-  if (answer->verdict == CT_STORE_RETRY) {
+  if (answer->outcome == CT_STORE_RETRY) {
     LC_TRY(pl_route_put_off(route, entry, answer->text, err));
     if (++route->not_now_in_row < too_many) return LC_OK;
     route->not_now_in_row = 0;
@@ -99,7 +99,7 @@ lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
   entry->not_before_ms = 0;
   entry->transaction_uid[0] = '\0';
   entry->warning = answer->warning;
-  entry->state = answer->verdict == CT_STORE_STORED ? PL_STATE_SENT : PL_STATE_REFUSED;
+  entry->state = answer->outcome == CT_STORE_STORED ? PL_STATE_SENT : PL_STATE_REFUSED;
   lc_text_copy(entry->text, sizeof entry->text, answer->text);
   if (entry->state == PL_STATE_REFUSED || entry->warning)
     lc_log(LC_LOG_WARNING, "%s: %s: %s%s", route->destination->name, entry->source,

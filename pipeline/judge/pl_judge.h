@@ -108,20 +108,21 @@ LC_MUST_CHECK lc_status pl_judge_numbers(const struct pl_list *list, const char 
                                          long long high, size_t *values, struct lc_error *err);
 
 /* What was found for one item. */
-struct pl_verdict {
-  double *values;     /* [contestant, measure], NaN where not defined */
-  double *outputs;    /* [target] what the model says */
-  double *most;       /* [contestant, point] */
-  double *least;      /* [contestant, point] */
-  double *random;     /* [point] */
-  double *compact;    /* [contestant, 2, threshold]: signed and absolute maximum */
-  double *randomised; /* [contestant, stage] Spearman of |scores| */
-  double *share;      /* [point] */
-  float *maps;        /* [contestant, target, patch] */
+struct pl_scored_item {
+  double *values;                 /* [contestant, measure], NaN where not defined */
+  double *outputs;                /* [target] what the model says */
+  double *most;                   /* [contestant, point] */
+  double *least;                  /* [contestant, point] */
+  double *random;                 /* [point] */
+  double *compact;                /* [contestant, 2, threshold]: signed and absolute maximum */
+  double *randomised;             /* [contestant, stage] Spearman of |scores| */
+  double *share;                  /* [point] */
+  float *maps;                    /* [contestant, target, patch] */
+  char unlisted[PL_MEASURE_NAME]; /* a measure that was computed and is in no table; "" */
 };
-LC_MUST_CHECK lc_status pl_verdict_init(struct pl_verdict *verdict, const struct pl_judge *judge,
-                                        struct lc_error *err);
-void pl_verdict_free(struct pl_verdict *verdict);
+LC_MUST_CHECK lc_status pl_scored_item_init(struct pl_scored_item *scored,
+                                            const struct pl_judge *judge, struct lc_error *err);
+void pl_scored_item_free(struct pl_scored_item *scored);
 
 /* HU of an item as the network sees it, [pixels, pixels], and where the nodule is in the same
  * pixels: the readers' consensus, or without outlines the disc of the nodule's diameter. */
@@ -153,16 +154,18 @@ LC_MUST_CHECK lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t 
                                            enum pl_judge_pair_kind kind, struct pl_judge_pair *pair,
                                            bool *found, struct lc_error *err);
 
-/* Judges all contestants on one item. Different items may be judged by different threads. */
-/* A value under its name; names that the configuration left out are ignored. */
-void pl_verdict_put(struct pl_verdict *verdict, const struct pl_judge *judge, size_t contestant,
-                    const char *name, double value);
+/* A value under its name. One that the tables do not list is kept in `unlisted`, and the item
+ * fails. */
+void pl_scored_item_put(struct pl_scored_item *scored, const struct pl_judge *judge,
+                        size_t contestant, const char *name, double value);
 /* The measures of group "truth" of one contestant's map [patches], where features are known. */
 LC_MUST_CHECK lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t contestant,
-                                       const float *map, struct pl_verdict *verdict,
+                                       const float *map, struct pl_scored_item *scored,
                                        struct lc_error *err);
+/* Judges all contestants on one item. Different items may be judged by different threads.
+ * LC_ERR_INTERNAL for a measure that no table lists. */
 LC_MUST_CHECK lc_status pl_judge_item(const struct pl_judge *judge, size_t item,
-                                      struct pl_verdict *verdict, struct lc_error *err);
+                                      struct pl_scored_item *scored, struct lc_error *err);
 /* A wish for maps. */
 struct pl_judge_ask {
   const struct vit_model *model;
@@ -179,18 +182,18 @@ LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,
 /* True for the control and for estimators that draw noise or masks. */
 bool pl_judge_draws(const struct pl_judge_contestant *contestant);
 
-/* One file an item. pl_verdict_read: found is false when there is none with the judge's key. */
-LC_MUST_CHECK lc_status pl_verdict_write(const struct pl_judge *judge, size_t item,
-                                         const struct pl_verdict *verdict, const char *path,
-                                         struct lc_error *err);
-LC_MUST_CHECK lc_status pl_verdict_read(const struct pl_judge *judge, size_t item, const char *path,
-                                        struct pl_verdict *verdict, bool *found,
-                                        struct lc_error *err);
+/* One file an item. pl_scored_item_read: found is false when there is none with the judge's key. */
+LC_MUST_CHECK lc_status pl_scored_item_write(const struct pl_judge *judge, size_t item,
+                                             const struct pl_scored_item *scored, const char *path,
+                                             struct lc_error *err);
+LC_MUST_CHECK lc_status pl_scored_item_read(const struct pl_judge *judge, size_t item,
+                                            const char *path, struct pl_scored_item *scored,
+                                            bool *found, struct lc_error *err);
 
 /* All items together. */
 struct pl_judged {
   const struct pl_judge *judge;
-  struct pl_verdict *verdicts;   /* [item] */
+  struct pl_scored_item *scored; /* [item] */
   struct cdam_contest *contests; /* [measure] */
   size_t n_groups;
   uint32_t *groups; /* [item] patients of the items, 0 .. n_groups - 1 */

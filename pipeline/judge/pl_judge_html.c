@@ -75,7 +75,7 @@ static lc_status write_agreement(const struct pl_judged *judged, struct lc_text 
   if (status == LC_OK) status = lc_alloc(&agreement, n * n, sizeof *agreement, err);
   if (status == LC_OK) {
     for (size_t i = 0; i < judge->n_items; i++)
-      memcpy(values + i * n, judged->verdicts[i].outputs, n * sizeof *values);
+      memcpy(values + i * n, judged->scored[i].outputs, n * sizeof *values);
     status = cdam_target_agreement(values, judge->n_items, n, agreement, err);
   }
   if (status == LC_OK) lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
@@ -117,26 +117,26 @@ static void write_group(const struct pl_judged *judged, const char *group, struc
 }
 
 /* Mean over items of what `at` finds, NaN left out. */
-typedef double (*finding)(const struct pl_judge *judge, const struct pl_verdict *verdict, size_t c,
-                          size_t i);
+typedef double (*finding)(const struct pl_judge *judge, const struct pl_scored_item *scored,
+                          size_t c, size_t i);
 
-static double most_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+static double most_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
                       size_t i) {
   return c < judge->n_contestants ? v->most[c * judge->points + i] : v->random[i];
 }
 
-static double least_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+static double least_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
                        size_t i) {
   return c < judge->n_contestants ? v->least[c * judge->points + i] : v->random[i];
 }
 
-static double compact_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+static double compact_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
                          size_t i) {
   (void)judge;
   return v->compact[(2 * c + 1) * PL_JUDGE_THRESHOLDS + i];
 }
 
-static double randomised_at(const struct pl_judge *judge, const struct pl_verdict *v, size_t c,
+static double randomised_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
                             size_t i) {
   return v->randomised[c * judge->stages + i];
 }
@@ -156,7 +156,7 @@ static double mean_at(const struct pl_judged *judged, const struct curve *curve,
   double sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < judged->judge->n_items; i++) {
-    double value = curve->at(judged->judge, &judged->verdicts[i], c, point);
+    double value = curve->at(judged->judge, &judged->scored[i], c, point);
     if (isnan(value)) continue;
     sum += value;
     count++;
@@ -257,7 +257,7 @@ static lc_status write_curves(const struct pl_judged *judged, struct lc_text *ou
   double thresholds[PL_JUDGE_THRESHOLDS];
   for (size_t i = 0; i < PL_JUDGE_THRESHOLDS; i++)
     thresholds[i] = (double)i / (PL_JUDGE_THRESHOLDS - 1);
-  const double *share = judged->verdicts[0].share;
+  const double *share = judged->scored[0].share;
   const struct curve curves[] = {
       {"Deletion: most important first", "share of patches removed", "target", most_at,
        judge->points, share, NULL, 1},
@@ -286,7 +286,7 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
   if (status == LC_OK) status = pl_judge_hu(judge, item, hu, err);
   if (status == LC_OK) status = pl_judge_mask(judge, item, mask, err);
   for (size_t c = 0; c < n && status == LC_OK; c++) {
-    const float *scores = judged->verdicts[item].maps + c * judge->n_targets * patches;
+    const float *scores = judged->scored[item].maps + c * judge->n_targets * patches;
     float largest = 0;
     for (size_t p = 0; p < patches; p++) largest = fmaxf(largest, fabsf(scores[p]));
     for (size_t p = 0; p < patches; p++)
@@ -332,7 +332,7 @@ static lc_status write_picture(const struct pl_judged *judged, size_t item, cons
   lc_text_add(out, "<h3>");
   pl_html_escape(out, crop->patient);
   lc_text_add(out, ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n", crop->nodule,
-              judged->verdicts[item].outputs[0], crop->malignancy);
+              judged->scored[item].outputs[0], crop->malignancy);
   pl_html_image(out, "maps", "image/png", bytes, count);
   free(bytes);
   return LC_OK;

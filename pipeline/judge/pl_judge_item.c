@@ -22,7 +22,7 @@ struct work {
   const struct pl_judge *judge;
   size_t item;
   struct cdam_draws draws;
-  struct pl_verdict *verdict;
+  struct pl_scored_item *scored;
   float *image;      /* [3, pixels, pixels] */
   float *scores;     /* [contestant, patch] of the judged target */
   float *again;      /* [contestant, patch] */
@@ -57,7 +57,7 @@ static const float *map_of(const struct work *work, size_t contestant) {
 }
 
 static void put(struct work *work, size_t contestant, const char *name, double value) {
-  pl_verdict_put(work->verdict, work->judge, contestant, name, value);
+  pl_scored_item_put(work->scored, work->judge, contestant, name, value);
 }
 
 /* What the model says of the nodule: the mean over its images, as every command reports it. The
@@ -87,11 +87,11 @@ static lc_status explain(struct work *work, struct lc_error *err) {
                              .n_targets = judge->n_targets,
                              .count = judge->n_contestants,
                              .item = work->draws.item};
-  LC_TRY(pl_judge_explain(judge, &ask, work->verdict->maps, err));
-  LC_TRY(predict(judge, judge->items[work->item], work->verdict->outputs, err));
+  LC_TRY(pl_judge_explain(judge, &ask, work->scored->maps, err));
+  LC_TRY(predict(judge, judge->items[work->item], work->scored->outputs, err));
   for (size_t c = 0; c < judge->n_contestants; c++)
     memcpy(work->scores + c * judge->patches,
-           work->verdict->maps + c * judge->n_targets * judge->patches,
+           work->scored->maps + c * judge->n_targets * judge->patches,
            judge->patches * sizeof *work->scores);
   return LC_OK;
 }
@@ -106,10 +106,10 @@ static lc_status judge_curves(struct work *work, const struct cdam_evaluator *ev
   LC_TRY(cdam_curves_measure(evaluator, work->scores, work->target_of, judge->n_contestants,
                              &settings, &work->draws, &curves, err));
   size_t size = judge->points * sizeof(double);
-  memcpy(work->verdict->share, curves.share, size);
-  memcpy(work->verdict->random, curves.random, size);
-  memcpy(work->verdict->most, curves.most, judge->n_contestants * size);
-  memcpy(work->verdict->least, curves.least, judge->n_contestants * size);
+  memcpy(work->scored->share, curves.share, size);
+  memcpy(work->scored->random, curves.random, size);
+  memcpy(work->scored->most, curves.most, judge->n_contestants * size);
+  memcpy(work->scored->least, curves.least, judge->n_contestants * size);
   for (size_t c = 0; c < judge->n_contestants; c++) {
     struct cdam_curve_summary s;
     cdam_curves_summarise(&curves, c, 0, &s);
@@ -134,6 +134,7 @@ static lc_status judge_probe(struct work *work, struct cdam_probe *probe, const 
     if (status != LC_OK) break;
     snprintf(name, sizeof name, "%s%s%s", what, *number ? "_" : "", number);
     put(work, c, name, r.pearson);
+    if (!*number) continue; /* sets of one patch each: correlation alone */
     snprintf(name, sizeof name, "infidelity_%s_%s", what, number);
     put(work, c, name, r.infidelity_scaled);
   }
@@ -244,7 +245,7 @@ static lc_status judge_compactness(struct work *work, struct lc_error *err) {
   for (size_t c = 0; c < work->judge->n_contestants; c++) {
     const float *map = map_of(work, c);
     double gini, largest = 0;
-    double *curve = work->verdict->compact + 2 * c * PL_JUDGE_THRESHOLDS;
+    double *curve = work->scored->compact + 2 * c * PL_JUDGE_THRESHOLDS;
     for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)map[i]));
     cdam_compact_curve(map, n, thresholds, PL_JUDGE_THRESHOLDS, CDAM_SIGNED_MAXIMUM, curve);
     cdam_compact_curve(map, n, thresholds, PL_JUDGE_THRESHOLDS, CDAM_ABSOLUTE_MAXIMUM,
@@ -276,7 +277,7 @@ static lc_status judge_localisation(struct work *work, struct lc_error *err) {
     put(work, c, "rank_absolute", r.rank);
     put(work, c, "pointing_absolute", r.pointing);
     put(work, c, "auroc_absolute", r.auroc);
-    LC_TRY(pl_judge_truth(judge, work->item, c, map_of(work, c), work->verdict, err));
+    LC_TRY(pl_judge_truth(judge, work->item, c, map_of(work, c), work->scored, err));
   }
   return LC_OK;
 }
@@ -289,7 +290,7 @@ static lc_status judge_classes(struct work *work, struct lc_error *err) {
     for (size_t t = 1; t < judge->n_targets; t++) {
       struct cdam_similarity s;
       LC_TRY(cdam_similarity_of(map_of(work, c),
-                                work->verdict->maps + (c * judge->n_targets + t) * n, n, &s, err));
+                                work->scored->maps + (c * judge->n_targets + t) * n, n, &s, err));
       pearson += s.pearson / (double)others;
       cosine += s.cosine / (double)others;
     }
@@ -423,7 +424,7 @@ static lc_status judge_randomised(struct work *work, struct lc_error *err) {
   }
   for (size_t c = 0; c < n && status == LC_OK; c++) {
     for (size_t s = 0; s < stages; s++)
-      work->verdict->randomised[c * stages + s] = curve[s * n + c].spearman_absolute;
+      work->scored->randomised[c * stages + s] = curve[s * n + c].spearman_absolute;
     put(work, c, "randomised_heads", fabs(curve[c].spearman_absolute));
     put(work, c, "randomised_all", fabs(curve[(stages - 1) * n + c].spearman_absolute));
   }
@@ -463,19 +464,22 @@ static lc_status judge_repeats(struct work *work, struct lc_error *err) {
   return status;
 }
 
-lc_status pl_judge_item(const struct pl_judge *judge, size_t item, struct pl_verdict *verdict,
+lc_status pl_judge_item(const struct pl_judge *judge, size_t item, struct pl_scored_item *scored,
                         struct lc_error *err) {
   struct work work = {.judge = judge,
                       .item = item,
                       .draws = {(uint64_t)judge->config->seed, judge->items[item]},
-                      .verdict = verdict};
+                      .scored = scored};
   lc_status (*const steps[])(struct work *, struct lc_error *) = {
       explain,    judge_correctness, judge_compactness, judge_localisation, judge_classes,
       judge_pair, judge_robustness,  judge_randomised,  judge_repeats};
-  for (size_t i = 0; i < judge->n_contestants * judge->n_measures; i++) verdict->values[i] = NAN;
+  for (size_t i = 0; i < judge->n_contestants * judge->n_measures; i++) scored->values[i] = NAN;
   lc_status status = work_init(&work, err);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && status == LC_OK; i++)
     status = steps[i](&work, err);
   work_free(&work);
+  if (status == LC_OK && *scored->unlisted)
+    LC_FAIL(err, LC_ERR_INTERNAL, "measure \"%s\" is computed and is in no table of measures",
+            scored->unlisted);
   return status;
 }

@@ -48,7 +48,7 @@ static void judge_body(void *context, size_t i, int worker) {
   (void)worker;
   size_t item = round->items[i];
   round->status[i] =
-      pl_judge_item(round->judged->judge, item, &round->judged->verdicts[item], &round->errors[i]);
+      pl_judge_item(round->judged->judge, item, &round->judged->scored[item], &round->errors[i]);
 }
 
 static lc_status path_of(const struct pl_judge *judge, size_t item, const char *folder,
@@ -73,8 +73,8 @@ static lc_status run_round(struct round *round, const char *folder, struct lc_pr
       continue;
     }
     LC_TRY(path_of(judge, round->items[i], folder, path, err));
-    LC_TRY(pl_verdict_write(judge, round->items[i], &round->judged->verdicts[round->items[i]], path,
-                            err));
+    LC_TRY(pl_scored_item_write(judge, round->items[i], &round->judged->scored[round->items[i]],
+                                path, err));
     lc_progress_step(progress, 1);
   }
   round->n = 0;
@@ -90,8 +90,8 @@ static lc_status go_through(struct round *round, size_t side_by_side, const char
     char path[LC_PATH_SIZE];
     bool kept = false;
     LC_TRY(path_of(judge, i, folder, path, err));
-    LC_TRY(pl_verdict_init(&round->judged->verdicts[i], judge, err));
-    LC_TRY(pl_verdict_read(judge, i, path, &round->judged->verdicts[i], &kept, err));
+    LC_TRY(pl_scored_item_init(&round->judged->scored[i], judge, err));
+    LC_TRY(pl_scored_item_read(judge, i, path, &round->judged->scored[i], &kept, err));
     if (kept) {
       n_kept++;
       lc_progress_step(progress, 1);
@@ -115,7 +115,7 @@ static lc_status all_items(struct pl_judged *judged, const char *folder, struct 
   struct round round = {.judged = judged};
   LC_TRY(lc_path_join(items, folder, "items", err));
   LC_TRY(pl_output_open(&opened, items, err));
-  lc_status status = lc_alloc(&judged->verdicts, judge->n_items, sizeof *judged->verdicts, err);
+  lc_status status = lc_alloc(&judged->scored, judge->n_items, sizeof *judged->scored, err);
   if (status == LC_OK) status = lc_alloc(&round.items, side, sizeof *round.items, err);
   if (status == LC_OK) status = lc_alloc(&round.status, side, sizeof *round.status, err);
   if (status == LC_OK) status = lc_alloc(&round.errors, side, sizeof *round.errors, err);

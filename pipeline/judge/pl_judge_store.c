@@ -9,7 +9,7 @@
 
 #define PARTS 8
 
-/* One array of a verdict: where it is and how long. */
+/* One array of a scored: where it is and how long. */
 struct part {
   const char *name;
   double **values; /* NULL for maps */
@@ -17,7 +17,7 @@ struct part {
   const char *doc;
 };
 
-static void list_parts(const struct pl_judge *judge, struct pl_verdict *v,
+static void list_parts(const struct pl_judge *judge, struct pl_scored_item *v,
                        struct part parts[PARTS]) {
   size_t n = judge->n_contestants;
   const struct part list[PARTS] = {
@@ -47,29 +47,32 @@ static size_t part_size(const struct part *part) {
   return size;
 }
 
-lc_status pl_verdict_init(struct pl_verdict *verdict, const struct pl_judge *judge,
-                          struct lc_error *err) {
+lc_status pl_scored_item_init(struct pl_scored_item *scored, const struct pl_judge *judge,
+                              struct lc_error *err) {
   struct part parts[PARTS];
-  memset(verdict, 0, sizeof *verdict);
-  list_parts(judge, verdict, parts);
+  memset(scored, 0, sizeof *scored);
+  list_parts(judge, scored, parts);
   lc_status status = LC_OK;
   for (size_t i = 0; i < PARTS && status == LC_OK; i++)
     status = lc_alloc(parts[i].values, part_size(&parts[i]), sizeof(double), err);
   if (status == LC_OK)
-    status = lc_alloc(&verdict->maps, judge->n_contestants * judge->n_targets * judge->patches,
-                      sizeof *verdict->maps, err);
-  if (status != LC_OK) pl_verdict_free(verdict);
+    status = lc_alloc(&scored->maps, judge->n_contestants * judge->n_targets * judge->patches,
+                      sizeof *scored->maps, err);
+  if (status != LC_OK) pl_scored_item_free(scored);
   return status;
 }
 
-void pl_verdict_put(struct pl_verdict *verdict, const struct pl_judge *judge, size_t contestant,
-                    const char *name, double value) {
+void pl_scored_item_put(struct pl_scored_item *scored, const struct pl_judge *judge,
+                        size_t contestant, const char *name, double value) {
   for (size_t m = 0; m < judge->n_measures; m++)
-    if (strcmp(judge->measures[m].name, name) == 0)
-      verdict->values[contestant * judge->n_measures + m] = value;
+    if (strcmp(judge->measures[m].name, name) == 0) {
+      scored->values[contestant * judge->n_measures + m] = value;
+      return;
+    }
+  lc_text_copy(scored->unlisted, sizeof scored->unlisted, name);
 }
 
-void pl_verdict_free(struct pl_verdict *v) {
+void pl_scored_item_free(struct pl_scored_item *v) {
   double *const parts[] = {v->values, v->outputs, v->most,    v->least,
                            v->random, v->share,   v->compact, v->randomised};
   for (size_t i = 0; i < PARTS; i++) free(parts[i]);
@@ -77,11 +80,11 @@ void pl_verdict_free(struct pl_verdict *v) {
   memset(v, 0, sizeof *v);
 }
 
-lc_status pl_verdict_write(const struct pl_judge *judge, size_t item,
-                           const struct pl_verdict *verdict, const char *path,
-                           struct lc_error *err) {
+lc_status pl_scored_item_write(const struct pl_judge *judge, size_t item,
+                               const struct pl_scored_item *scored, const char *path,
+                               struct lc_error *err) {
   struct part parts[PARTS];
-  struct pl_verdict copy = *verdict;
+  struct pl_scored_item copy = *scored;
   struct pl_h5 h5;
   const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[judge->items[item]]];
   list_parts(judge, &copy, parts);
@@ -104,7 +107,7 @@ lc_status pl_verdict_write(const struct pl_judge *judge, size_t item,
       .type = PL_H5_F32,
       .rank = 4,
       .dims = {judge->n_contestants, judge->n_targets, judge->grid, judge->grid},
-      .data = verdict->maps,
+      .data = scored->maps,
       .unit = "1",
       .doc = "scores: contestant, target, patch row, patch column"};
   pl_h5_array(&h5, &maps);
@@ -125,8 +128,8 @@ static lc_status read_part(hid_t file, const char *path, const char *name, hid_t
   return LC_OK;
 }
 
-lc_status pl_verdict_read(const struct pl_judge *judge, size_t item, const char *path,
-                          struct pl_verdict *verdict, bool *found, struct lc_error *err) {
+lc_status pl_scored_item_read(const struct pl_judge *judge, size_t item, const char *path,
+                              struct pl_scored_item *scored, bool *found, struct lc_error *err) {
   char key[65];
   struct part parts[PARTS];
   (void)item;
@@ -134,7 +137,7 @@ lc_status pl_verdict_read(const struct pl_judge *judge, size_t item, const char 
   if (!lc_file_exists(path)) return LC_OK;
   LC_TRY(pl_h5_read_attribute(path, "key", key, sizeof key, err));
   if (strcmp(key, judge->key) != 0) return LC_OK;
-  list_parts(judge, verdict, parts);
+  list_parts(judge, scored, parts);
   hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
   lc_status status = LC_OK;
@@ -142,9 +145,8 @@ lc_status pl_verdict_read(const struct pl_judge *judge, size_t item, const char 
     status = read_part(file, path, parts[i].name, H5T_NATIVE_DOUBLE, part_size(&parts[i]),
                        *parts[i].values, err);
   if (status == LC_OK)
-    status =
-        read_part(file, path, "maps", H5T_NATIVE_FLOAT,
-                  judge->n_contestants * judge->n_targets * judge->patches, verdict->maps, err);
+    status = read_part(file, path, "maps", H5T_NATIVE_FLOAT,
+                       judge->n_contestants * judge->n_targets * judge->patches, scored->maps, err);
   H5Fclose(file);
   *found = status == LC_OK;
   return status;

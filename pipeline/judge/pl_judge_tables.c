@@ -34,7 +34,7 @@ static lc_status run_contest(struct pl_judged *judged, size_t measure, double *v
   size_t n = judge->n_contestants;
   for (size_t i = 0; i < judge->n_items; i++)
     for (size_t c = 0; c < n; c++)
-      values[i * n + c] = judged->verdicts[i].values[c * judge->n_measures + measure];
+      values[i * n + c] = judged->scored[i].values[c * judge->n_measures + measure];
   struct cdam_contest_table table = {.items = judge->n_items,
                                      .contestants = n,
                                      .values = values,
@@ -60,11 +60,11 @@ lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err) {
 }
 
 void pl_judged_free(struct pl_judged *judged) {
-  for (size_t i = 0; judged->verdicts && i < judged->judge->n_items; i++)
-    pl_verdict_free(&judged->verdicts[i]);
+  for (size_t i = 0; judged->scored && i < judged->judge->n_items; i++)
+    pl_scored_item_free(&judged->scored[i]);
   for (size_t m = 0; judged->contests && m < judged->judge->n_measures; m++)
     cdam_contest_free(&judged->contests[m]);
-  free(judged->verdicts);
+  free(judged->scored);
   free(judged->contests);
   free(judged->groups);
   memset(judged, 0, sizeof *judged);
@@ -182,10 +182,10 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
     for (size_t c = 0; c < judge->n_contestants; c++) {
       pl_table_text(&table, crop_of(judge, i)->patient);
       pl_table_integer(&table, crop_of(judge, i)->nodule);
-      pl_table_number(&table, judged->verdicts[i].outputs[0], 4);
+      pl_table_number(&table, judged->scored[i].outputs[0], 4);
       pl_table_text(&table, judge->contestants[c].name);
       for (size_t m = 0; m < judge->n_measures; m++)
-        pl_table_number(&table, judged->verdicts[i].values[c * judge->n_measures + m], 4);
+        pl_table_number(&table, judged->scored[i].values[c * judge->n_measures + m], 4);
     }
   lc_status status = write_table(&table, folder, "items.csv", err);
   pl_table_free(&table);
@@ -228,7 +228,7 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
   LC_TRY(lc_path_join(path, folder, "judge.h5", err));
   LC_TRY(lc_alloc(&values, judge->n_items * row, sizeof *values, err));
   for (size_t i = 0; i < judge->n_items; i++)
-    memcpy(values + i * row, judged->verdicts[i].values, row * sizeof *values);
+    memcpy(values + i * row, judged->scored[i].values, row * sizeof *values);
   pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &settings);
   pl_h5_start(&h5);
   pl_h5_attribute_text(&h5, "/", "key", judge->key);

@@ -96,7 +96,7 @@ static double cover(const struct pl_judge *judge, size_t item, unsigned flags, u
 }
 
 static lc_status judge_all(const struct pl_judge *judge, size_t item, size_t contestant,
-                           const float *map, struct scratch *s, struct pl_verdict *verdict,
+                           const float *map, struct scratch *s, struct pl_scored_item *scored,
                            struct lc_error *err) {
   (void)cover(judge, item, NODULE, s->mask, s->nodule);
   for (size_t f = 0; f < sizeof features / sizeof *features; f++) {
@@ -117,14 +117,14 @@ static lc_status judge_all(const struct pl_judge *judge, size_t item, size_t con
     for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
       char name[PL_MEASURE_NAME];
       snprintf(name, sizeof name, "%s_%s", features[f].name, values[v].what);
-      pl_verdict_put(verdict, judge, contestant, name, values[v].value);
+      pl_scored_item_put(scored, judge, contestant, name, values[v].value);
     }
   }
   return LC_OK;
 }
 
 lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t contestant,
-                         const float *map, struct pl_verdict *verdict, struct lc_error *err) {
+                         const float *map, struct pl_scored_item *scored, struct lc_error *err) {
   struct scratch s = {0};
   if (!judge->features) return LC_OK;
   lc_status status = lc_alloc(&s.scores, judge->patches, sizeof *s.scores, err);
@@ -133,7 +133,7 @@ lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t conte
     status = lc_alloc(&s.mask, judge->pixels * judge->pixels, sizeof *s.mask, err);
   if (status == LC_OK) {
     s.nodule = s.coverage + judge->patches;
-    status = judge_all(judge, item, contestant, map, &s, verdict, err);
+    status = judge_all(judge, item, contestant, map, &s, scored, err);
   }
   free(s.scores);
   free(s.coverage);

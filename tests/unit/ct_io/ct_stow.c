@@ -8,7 +8,7 @@ static void statuses_have_consequences(void **state) {
   (void)state;
   const struct {
     uint16_t status;
-    ct_store_verdict verdict;
+    ct_store_outcome outcome;
     bool warning;
   } cases[] = {
       {0x0000, CT_STORE_STORED, false},  {0xb000, CT_STORE_STORED, true},
@@ -24,8 +24,8 @@ static void statuses_have_consequences(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct ct_store_answer answer;
     ct_store_judge(cases[i].status, &answer);
-    if (answer.verdict != cases[i].verdict || answer.warning != cases[i].warning)
-      fail_msg("status %04X: verdict %d, warning %d", cases[i].status, (int)answer.verdict,
+    if (answer.outcome != cases[i].outcome || answer.warning != cases[i].warning)
+      fail_msg("status %04X: outcome %d, warning %d", cases[i].status, (int)answer.outcome,
                answer.warning);
     assert_true((answer.text[0] == '\0') == (cases[i].status == 0));
   }
@@ -49,12 +49,12 @@ static void each_object_has_its_answer(void **state) {
       "\"00081199\":{\"vr\":\"SQ\",\"Value\":[{\"00081155\":{\"vr\":\"UI\",\"Value\":[\"1.2.1\"]}},"
       "{\"00081155\":{\"vr\":\"UI\",\"Value\":[\"1.2.2\"]},\"00081196\":{\"vr\":\"US\",\"Value\":"
       "[45056]}}]}}"));
-  assert_int_equal(answers[0].verdict, CT_STORE_STORED);
+  assert_int_equal(answers[0].outcome, CT_STORE_STORED);
   assert_false(answers[0].warning);
-  assert_int_equal(answers[1].verdict, CT_STORE_STORED);
+  assert_int_equal(answers[1].outcome, CT_STORE_STORED);
   assert_true(answers[1].warning);
   assert_int_equal(answers[1].status, 0xb000);
-  assert_int_equal(answers[2].verdict, CT_STORE_REFUSED);
+  assert_int_equal(answers[2].outcome, CT_STORE_REFUSED);
   assert_int_equal(answers[2].status, 0xa900);
 }
 
@@ -69,14 +69,14 @@ static void what_is_not_named_is_sent_again(void **state) {
       "{\"00081199\":{\"Value\":[{\"00081155\":{\"Value\":[\"1.2.4\"]}}]}}"};
   for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
     assert_ok(read_answer(silent[i]));
-    for (int k = 0; k < 3; k++) assert_int_equal(answers[k].verdict, CT_STORE_RETRY);
+    for (int k = 0; k < 3; k++) assert_int_equal(answers[k].outcome, CT_STORE_RETRY);
   }
   /* Failed without a reason, or with one that says success: not stored. */
   assert_ok(
       read_answer("{\"00081198\":{\"Value\":[{\"00081155\":{\"Value\":[\"1.2.1\"]}},{\"00081155\":"
                   "{\"Value\":[\"1.2.2\"]},\"00081197\":{\"Value\":[0]}}]}}"));
-  assert_int_equal(answers[0].verdict, CT_STORE_RETRY);
-  assert_int_equal(answers[1].verdict, CT_STORE_RETRY);
+  assert_int_equal(answers[0].outcome, CT_STORE_RETRY);
+  assert_int_equal(answers[1].outcome, CT_STORE_RETRY);
 }
 
 static void answers_that_are_none(void **state) {

@@ -145,10 +145,10 @@ static void known_answers(void **state) {
   assert_string_equal(judge.contestants[5].name, "centre");
   assert_int_equal(judge.n_targets, 2);
   assert_string_equal(judge.targets[1].name, "other");
-  assert_ok(lc_alloc(&judged.verdicts, judge.n_items, sizeof *judged.verdicts, &test_err));
+  assert_ok(lc_alloc(&judged.scored, judge.n_items, sizeof *judged.scored, &test_err));
   for (size_t i = 0; i < judge.n_items; i++) {
-    assert_ok(pl_verdict_init(&judged.verdicts[i], &judge, &test_err));
-    assert_ok(pl_judge_item(&judge, i, &judged.verdicts[i], &test_err));
+    assert_ok(pl_scored_item_init(&judged.scored[i], &judge, &test_err));
+    assert_ok(pl_judge_item(&judge, i, &judged.scored[i], &test_err));
   }
   assert_ok(pl_judged_contests(&judged, &test_err));
   assert_int_equal(judged.n_groups, 3);
@@ -304,13 +304,13 @@ static void resumed_runs_are_the_same(void **state) {
   snprintf(path, sizeof path, "%s/items/000000.h5", w.output);
   struct pl_judge judge;
   assert_ok(pl_judge_init(&judge, &w.config, &test_err));
-  struct pl_verdict verdict;
+  struct pl_scored_item scored;
   bool found;
-  assert_ok(pl_verdict_init(&verdict, &judge, &test_err));
-  assert_ok(pl_verdict_read(&judge, 0, path, &verdict, &found, &test_err));
+  assert_ok(pl_scored_item_init(&scored, &judge, &test_err));
+  assert_ok(pl_scored_item_read(&judge, 0, path, &scored, &found, &test_err));
   assert_false(found);
-  assert_ok(pl_verdict_write(&judge, 0, &verdict, path, &test_err));
-  pl_verdict_free(&verdict);
+  assert_ok(pl_scored_item_write(&judge, 0, &scored, path, &test_err));
+  pl_scored_item_free(&scored);
   pl_judge_free(&judge);
   w.config.seed = 1;
   assert_ok(pl_judge_run(&w.config, PL_EXISTING_RESUME, NULL, &test_err));

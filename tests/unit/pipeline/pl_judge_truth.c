@@ -68,7 +68,7 @@ struct world {
   struct pl_judge_config config;
   struct pl_judge_contestant contestant;
   struct cdam_estimator estimator;
-  struct pl_verdict verdict;
+  struct pl_scored_item scored;
   uint8_t features[PIXELS * PIXELS];
 };
 
@@ -98,21 +98,21 @@ static void world_init(struct world *w) {
   paint(w->features, 1, 0, 2, CT_FEATURE_SPICULES | CT_FEATURE_CAUSE);
   paint(w->features, 2, 0, 1, CT_FEATURE_SPICULES);
   assert_ok(pl_judge_list_measures(&w->judge, &test_err));
-  assert_ok(pl_verdict_init(&w->verdict, &w->judge, &test_err));
+  assert_ok(pl_scored_item_init(&w->scored, &w->judge, &test_err));
 }
 
 static void world_free(struct world *w) {
-  pl_verdict_free(&w->verdict);
+  pl_scored_item_free(&w->scored);
   free(w->judge.measures);
 }
 
 static double judged(struct world *w, const float *map, const char *name) {
-  for (size_t m = 0; m < w->judge.n_measures; m++) w->verdict.values[m] = NAN;
-  assert_ok(pl_judge_truth(&w->judge, 0, 0, map, &w->verdict, &test_err));
+  for (size_t m = 0; m < w->judge.n_measures; m++) w->scored.values[m] = NAN;
+  assert_ok(pl_judge_truth(&w->judge, 0, 0, map, &w->scored, &test_err));
   for (size_t m = 0; m < w->judge.n_measures; m++)
     if (strcmp(w->judge.measures[m].name, name) == 0) {
       assert_string_equal(w->judge.measures[m].group, "truth");
-      return w->verdict.values[m];
+      return w->scored.values[m];
     }
   fail_msg("no measure %s", name);
   return NAN;
