@@ -3,6 +3,7 @@
 #include "ct_io/nodule/ct_mark.h"
 
 #include <expat.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -335,4 +336,16 @@ const char *ct_rating_name(ct_rating rating) {
       "subtlety",   "internalStructure", "calcification", "sphericity", "margin",
       "lobulation", "spiculation",       "texture",       "malignancy"};
   return names[rating];
+}
+
+ct_label ct_label_of(double malignancy) {
+  if (isnan(malignancy)) return CT_LABEL_UNRATED;
+  return malignancy > 3   ? CT_LABEL_MALIGNANT
+         : malignancy < 3 ? CT_LABEL_BENIGN
+                          : CT_LABEL_INDETERMINATE;
+}
+
+const char *ct_label_name(ct_label label) {
+  static const char *const names[] = {"unrated", "indeterminate", "benign", "malignant"};
+  return names[label - CT_LABEL_UNRATED];
 }

@@ -40,6 +40,16 @@ typedef enum ct_rating {
 /* "subtlety", "internalStructure", "calcification", ... as the XML spells them. */
 const char *ct_rating_name(ct_rating rating);
 
+/* What the readers' malignancy makes of a nodule: the one rule. */
+typedef enum ct_label {
+  CT_LABEL_UNRATED = -2,
+  CT_LABEL_INDETERMINATE = -1, /* 3 */
+  CT_LABEL_BENIGN = 0,         /* below */
+  CT_LABEL_MALIGNANT = 1       /* above */
+} ct_label;
+ct_label ct_label_of(double malignancy);   /* median or consensus; NaN: unrated */
+const char *ct_label_name(ct_label label); /* "unrated", "indeterminate", "benign", "malignant" */
+
 typedef enum ct_mark_kind {
   CT_MARK_NODULE = 0, /* 3 mm or more: outlines, normally with ratings */
   CT_MARK_SMALL,      /* under 3 mm: one point, no ratings */

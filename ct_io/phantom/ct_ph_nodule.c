@@ -1,6 +1,7 @@
 /* Nodules: their properties, shape, place, and the rule that makes one malignant. */
 #include <stdlib.h>
 
+#include "common/lc_math.h"
 #include "ct_io/phantom/ct_ph_scene.h"
 
 const char *ct_term_name(ct_term term) {
@@ -23,7 +24,7 @@ double ct_ph_malignancy(const struct ct_phantom_nodule *n) {
   double term[CT_TERM_COUNT], logit = -1.3;
   ct_ph_malignancy_terms(n, term);
   for (int t = 0; t < CT_TERM_COUNT; t++) logit += term[t];
-  return 1 / (1 + exp(-logit));
+  return lc_sigmoid(logit);
 }
 
 static double clamp_rating(double x, double high) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_math.h"
 #include "common/lc_text.h"
 #include "ct_io/phantom/ct_ph_outline.h"
 #include "ct_io/phantom/ct_ph_scene.h"
@@ -181,7 +182,7 @@ static void rate(const struct ct_phantom_nodule *t, const struct habit *habit,
 
 static double notice_probability(const struct ct_phantom_nodule *t, const struct habit *habit) {
   double logit = 1.55 * (t->true_rating[CT_SUBTLETY] - 2.3) + 1.2 * habit->care;
-  return 1 / (1 + exp(-logit));
+  return lc_sigmoid(logit);
 }
 
 static lc_status read_nodule(struct reading *reading, size_t n, bool noticed_at_all, int session) {

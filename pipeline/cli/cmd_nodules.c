@@ -200,7 +200,7 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
   pl_table_number(table, annotated->has_dicom ? consensus.volume_mm3 : NAN, 0);
   for (int r = 0; r < CT_RATING_COUNT; r++) pl_table_number(table, nodule->mean_rating[r], 2);
   pl_table_number(table, nodule->median_rating[CT_MALIGNANCY], 1);
-  pl_table_text(table, pl_malignancy_label(nodule->median_rating[CT_MALIGNANCY]));
+  pl_table_text(table, ct_label_name(ct_label_of(nodule->median_rating[CT_MALIGNANCY])));
   pl_table_number(table, luna ? luna->diameter_mm : NAN, 1);
   pl_table_number(table, luna ? distance(luna->centre_mm, nodule->centre_mm) : NAN, 1);
   for (size_t m = 0; m < nodule->n_marks; m++) faults |= nodule->marks[m]->faults;

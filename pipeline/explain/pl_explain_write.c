@@ -6,6 +6,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_math.h"
 #include "pipeline/explain/pl_explain.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_version.h"
@@ -233,7 +234,7 @@ static void value_caption(const struct pl_explain *explain, size_t image, size_t
                                    explain->cls_embedding + image * explain->model.arch.embed_dim);
   const char *unit = t->kind == CDAM_OUTPUT ? pl_output_unit(t->name) : "";
   if (t->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&explain->model.arch, t->a))
-    snprintf(out, size, "probability %.3f", 1 / (1 + exp(-value)));
+    snprintf(out, size, "probability %.3f", lc_sigmoid(value));
   else
     snprintf(out, size, "%s %.3f%s%s", t->kind == CDAM_CONCEPT ? "similarity" : "output", value,
              *unit ? " " : "", unit);

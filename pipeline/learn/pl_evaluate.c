@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_math.h"
 #include "vit/pass/vit_forward.h"
 
 #define BATCH 64
@@ -93,10 +94,10 @@ void pl_columns_malignancy(const struct pl_examples *examples,
   c->n = 0;
   for (size_t i = 0; i < n; i++) {
     size_t k = indices ? indices[i] : i;
-    int label = pl_crop_label(&examples->crops->crops[examples->rows[k]]);
+    ct_label label = ct_label_of(examples->crops->crops[examples->rows[k]].malignancy);
     if (label < 0) continue;
     double logit = predictions->values[k * predictions->outputs + examples->malignancy];
-    c->predicted[c->n] = 1 / (1 + exp(-logit));
+    c->predicted[c->n] = lc_sigmoid(logit);
     c->labels[c->n++] = (uint8_t)label;
   }
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/lc_csv.h"
+#include "common/lc_math.h"
 #include "pipeline/learn/pl_evaluate.h"
 
 static void print_interval(struct lc_text *out, const char *name, const struct vit_interval *i,
@@ -141,7 +142,7 @@ void pl_predictions_csv(const struct pl_examples *examples,
       double logit = values[examples->malignancy];
       add_number(out, crop->malignancy);
       add_number(out, logit);
-      add_number(out, 1 / (1 + exp(-logit)));
+      add_number(out, lc_sigmoid(logit));
     }
     for (size_t b = 0; biomarkers && b < PL_BIOMARKERS; b++) {
       add_number(out, crop->biomarkers[b]);

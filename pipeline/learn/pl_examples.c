@@ -9,6 +9,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_math.h"
 #include "common/lc_random.h"
 
 struct pl_label_scale pl_label_scale_none(void) {
@@ -35,17 +36,12 @@ lc_status pl_recipe_crops(const struct pl_recipe *r, struct pl_crops *crops, str
   return status;
 }
 
-int pl_crop_label(const struct pl_crop *crop) {
-  if (!isfinite(crop->malignancy) || crop->malignancy == 3) return -1;
-  return crop->malignancy > 3;
-}
-
 /* What the malignancy output is taught for this nodule; NaN: nothing. */
 static double taught(const struct pl_crop *crop, const struct pl_recipe *recipe) {
-  int label = pl_crop_label(crop);
+  ct_label label = ct_label_of(crop->malignancy);
   if (!isfinite(crop->malignancy)) return NAN;
   if (recipe->tasks_grading == PL_GRADING_GRADED)
-    return 1 / (1 + exp(-recipe->tasks_steepness * (crop->malignancy - 3)));
+    return lc_sigmoid(recipe->tasks_steepness * (crop->malignancy - 3));
   if (label < 0) return recipe->tasks_grading == PL_GRADING_HALF ? 0.5 : NAN;
   return label;
 }

@@ -5,6 +5,7 @@
 #define PL_EXAMPLES_H
 
 #include "ct_io/ct/ct_image.h"
+#include "ct_io/nodule/ct_mark.h"
 #include "pipeline/config/pl_recipe.h"
 #include "pipeline/store/pl_crops.h"
 #include "vit/train/vit_samples.h"
@@ -61,9 +62,6 @@ LC_MUST_CHECK lc_status pl_recipe_crops(const struct pl_recipe *recipe, struct p
 /* Logs when a model's images are interpolated from cubes that were not cut for it: then its numbers
  * differ a little from those of `lungcdam run` on the same nodules. */
 void pl_examples_note_cubes(const struct pl_examples *examples);
-
-/* 1 malignant (mean rating above 3), 0 benign, -1 undecided. */
-int pl_crop_label(const struct pl_crop *crop);
 
 /* LC_ERR_MISMATCH names a patient that is in both. */
 LC_MUST_CHECK lc_status pl_examples_disjoint(const struct pl_examples *a,

@@ -5,6 +5,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_hash.h"
+#include "common/lc_math.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/report/pl_version.h"
 #include "pipeline/store/pl_h5.h"
@@ -92,7 +93,7 @@ static void fill_row(const struct pl_measured *m, size_t i, struct rows *rows) {
   rows->rating[i] = crop->malignancy;
   if (x->malignancy != SIZE_MAX) {
     rows->logit[i] = values[x->malignancy];
-    rows->probability[i] = 1 / (1 + exp(-values[x->malignancy]));
+    rows->probability[i] = lc_sigmoid(values[x->malignancy]);
   }
   for (size_t b = 0; x->biomarkers != SIZE_MAX && b < PL_BIOMARKERS; b++) {
     rows->truth[i * PL_BIOMARKERS + b] = crop->biomarkers[b];

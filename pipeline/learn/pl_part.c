@@ -101,7 +101,7 @@ static lc_status describe(struct pl_sample *sample, const struct pl_part *part,
   sample->lossy = series->lossy;
   sample->n_readers = nodule->n_readers;
   sample->n_marks = (int)nodule->n_marks;
-  sample->label = pl_label_of(nodule->median_rating[CT_MALIGNANCY]);
+  sample->label = ct_label_of(nodule->median_rating[CT_MALIGNANCY]);
   memcpy(sample->mean, nodule->mean_rating, sizeof sample->mean);
   memcpy(sample->median, nodule->median_rating, sizeof sample->median);
   memcpy(sample->centre_mm, nodule->centre_mm, sizeof sample->centre_mm);

@@ -145,8 +145,3 @@ void pl_fault_words(char out[160], unsigned faults) {
     if (faults >> i & 1)
       used += (size_t)snprintf(out + used, 160 - used, "%s%s", used ? " " : "", words[i]);
 }
-
-const char *pl_malignancy_label(double median) {
-  if (isnan(median)) return "unrated";
-  return median > 3 ? "malignant" : median < 3 ? "benign" : "indeterminate";
-}

@@ -59,7 +59,4 @@ void pl_annotated_series_free(struct pl_annotated_series *annotated);
 /* Words for a set of faults, separated by blanks; "" for none. */
 void pl_fault_words(char out[160], unsigned faults);
 
-/* "malignant" (median above 3), "benign" (below 3), "indeterminate" (3), "unrated". */
-const char *pl_malignancy_label(double median);
-
 #endif

@@ -176,7 +176,7 @@ static lc_status weigh(struct training *t, struct vit_loss_task *task, struct lc
   if (r->tasks_positive_weight == 0) {
     size_t counts[2] = {0};
     for (size_t i = 0; i < t->learn.n; i++) {
-      int label = pl_crop_label(&t->crops.crops[t->learn.rows[i]]);
+      ct_label label = ct_label_of(t->crops.crops[t->learn.rows[i]].malignancy);
       if (label >= 0) counts[label]++;
     }
     if (counts[0] == 0 || counts[1] == 0)

@@ -9,6 +9,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_math.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_preparation.h"
@@ -319,22 +320,18 @@ static lc_status run_batch(struct pl_job *job, struct pl_result *result, size_t 
   return explain(job, result, &trace, first, n, err);
 }
 
-static float sigmoid(double logit) {
-  return (float)(1 / (1 + exp(-logit)));
-}
-
 static void take_means(const struct pl_job *job, struct pl_result *result,
                        const struct means *means) {
   size_t outputs = result->n_outputs, nodules = result->nodules.n_nodules;
   for (size_t k = 0; k < nodules * result->n_views * outputs; k++) {
     bool is_logit = vit_arch_output_is_logit(&job->model.arch, k % outputs);
     result->logits[k] = (float)means->view[k];
-    result->view_probability[k] = is_logit ? sigmoid((double)result->logits[k]) : NAN;
+    result->view_probability[k] = is_logit ? (float)lc_sigmoid((double)result->logits[k]) : NAN;
   }
   for (size_t k = 0; k < nodules * outputs; k++) {
     bool is_logit = vit_arch_output_is_logit(&job->model.arch, k % outputs);
     result->mean_logit[k] = (float)means->nodule[k];
-    result->probability[k] = is_logit ? sigmoid(means->nodule[k]) : NAN;
+    result->probability[k] = is_logit ? (float)lc_sigmoid(means->nodule[k]) : NAN;
   }
 }
 

@@ -194,7 +194,7 @@ static lc_status describe(const struct crop_set *crops, size_t i, struct pl_samp
     sample->mean[r] = sample->median[r] = crops->ratings[r] ? crops->ratings[r][i] : NAN;
   sample->mean[CT_MALIGNANCY] = crops->malignancy[i];
   sample->median[CT_MALIGNANCY] = median_malignancy(crops, i, sample);
-  sample->label = pl_label_of(sample->median[CT_MALIGNANCY]);
+  sample->label = ct_label_of(sample->median[CT_MALIGNANCY]);
   if (!crops->sop || !crops->sop[i][0]) return LC_OK;
   LC_TRY(lc_alloc(&sample->sops, 1, sizeof *sample->sops, err));
   lc_text_copy(sample->sops[0], CT_UID_SIZE, crops->sop[i]);

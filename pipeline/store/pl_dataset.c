@@ -388,11 +388,6 @@ lc_status pl_dataset_read(struct pl_dataset *dataset, const char *path, bool vox
   return status;
 }
 
-enum pl_label pl_label_of(double median) {
-  if (isnan(median)) return PL_LABEL_UNRATED;
-  return median > 3 ? PL_LABEL_MALIGNANT : median < 3 ? PL_LABEL_BENIGN : PL_LABEL_INDETERMINATE;
-}
-
 lc_status pl_dataset_fold(struct pl_dataset *dataset, int n_folds, uint64_t seed,
                           struct lc_error *err) {
   size_t n = dataset->n;
@@ -410,7 +405,7 @@ lc_status pl_dataset_fold(struct pl_dataset *dataset, int n_folds, uint64_t seed
     snprintf(names[i], sizeof names[i], "%.64s %.64s", sample->series_instance_uid, sample->nodule);
     identities[i] = names[i];
     patients[i] = sample->patient_id;
-    strata[i] = sample->label - PL_LABEL_UNRATED;
+    strata[i] = sample->label - CT_LABEL_UNRATED;
   }
   if (status == LC_OK) {
     struct lc_error why;

@@ -10,13 +10,6 @@
 #define PL_DATASET_SCHEMA 1
 #define PL_DATASET_MARKS 8 /* marks of one nodule whose ratings are kept one by one */
 
-enum pl_label {
-  PL_LABEL_UNRATED = -2,
-  PL_LABEL_INDETERMINATE = -1, /* median malignancy 3 */
-  PL_LABEL_BENIGN = 0,         /* below */
-  PL_LABEL_MALIGNANT = 1       /* above */
-};
-
 /* Everything about one nodule but its voxels. Numbers that are not known are NaN. */
 struct pl_sample {
   char patient_id[65], study_instance_uid[65], series_instance_uid[65], nodule[65];
@@ -24,7 +17,8 @@ struct pl_sample {
   char verdict[129]; /* how the series was repaired; "" when usable as it is */
   char split[17];    /* of a crop set; "" otherwise */
   char faults[161];
-  int n_readers, n_marks, n_padded, lossy, label;
+  int n_readers, n_marks, n_padded, lossy;
+  int label; /* enum ct_label, by the median malignancy */
   int ratings[PL_DATASET_MARKS][CT_RATING_COUNT]; /* 0: not given */
   double mean[CT_RATING_COUNT], median[CT_RATING_COUNT];
   double centre_mm[3];
@@ -78,7 +72,5 @@ LC_MUST_CHECK lc_status pl_dataset_read(struct pl_dataset *dataset, const char *
  * and the reason is logged. */
 LC_MUST_CHECK lc_status pl_dataset_fold(struct pl_dataset *dataset, int n_folds, uint64_t seed,
                                         struct lc_error *err);
-
-enum pl_label pl_label_of(double median_malignancy);
 
 #endif
