@@ -324,7 +324,7 @@ static void measures_are_those_of_the_predictions(void **state) {
   assert_non_null(strstr(lc_text_get(&text), "\nP-4,8,4.5,-1,0.268941421,"));
   lc_text_free(&text);
   pl_evaluation_json(&e, &text);
-  assert_non_null(strstr(lc_text_get(&text), "\"mean_r2\": {\"value\": 1"));
+  assert_non_null(strstr(lc_text_get(&text), "\"mean_r2\": {\n      \"value\": 1.0"));
   lc_text_free(&text);
   world_free(&w);
 }
