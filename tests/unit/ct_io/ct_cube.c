@@ -122,6 +122,14 @@ static void test_padding_is_air_and_counted(void **state) {
   const double outside[3] = {-50, 0, 108};
   assert_fails(ct_cube_resample(&cube, &made->volume, outside, 4, 1, &test_err), LC_ERR_OUTSIDE,
                "nodule at (-50.0, 0.0, 108.0) mm lies outside the volume");
+  /* The volume ends half a voxel beyond its first and last pixels, at x = -5.25 and 4.75. */
+  const double edges[4] = {-5.26, -5.24, 4.74, 4.76};
+  for (int i = 0; i < 4; i++) {
+    const double at[3] = {edges[i], 0, 108};
+    lc_status status = ct_cube_resample(&cube, &made->volume, at, 4, 1, &test_err);
+    assert_int_equal(status, i == 0 || i == 3 ? LC_ERR_OUTSIDE : LC_OK);
+    ct_cube_free(&cube);
+  }
   discard(made);
 }
 
