@@ -6,6 +6,7 @@
 
 #include "cdam/engine/cdam_noise.h"
 #include "cdam/estimators/cdam_estimator.h"
+#include "cdam/estimators/cdam_lrp.h"
 #include "common/lc_parallel.h"
 #include "tests/cdam_oracle.h"
 
@@ -169,6 +170,28 @@ static void test_zero_weights_give_zero_maps(void **state) {
       other = fmax(other, fabs((double)maps.scores[2 * size + k]));
     }
     if (other == 0) fail_msg("%s: no score for a target that has weights", estimators[i].name);
+    cdam_maps_free(&maps);
+  }
+  close_fixture(&f);
+}
+
+/* An output that is the same for every image owes nothing to any patch: in RISE the mean over the
+ * masks that keep a patch is then the mean over all masks. */
+static void test_a_constant_output_has_no_score(void **state) {
+  (void)state;
+  static const float zero[64], bias[1] = {3};
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  f.model.heads[0].output = (struct vit_linear){zero, bias};
+  assert_ok(vit_forward(&f.workspace, f.images, 1, &f.trace, &test_err));
+  assert_true(f.trace.logits[0] == 3);
+  static const char *const names[] = {"rise", "occlusion", "token_ablation"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    struct cdam_settings settings = find(names[k])->defaults;
+    if (settings.samples > 50) settings.samples = 50;
+    if (settings.box) settings.box = 2;
+    struct cdam_maps maps = estimate(&f, names[k], &settings);
+    for (size_t i = 0; i < ROWS * COLUMNS; i++) assert_near((double)maps.scores[i], 0, 1e-6);
     cdam_maps_free(&maps);
   }
   close_fixture(&f);
@@ -400,6 +423,42 @@ static void test_differences_of_targets(void **state) {
   close_fixture(&f);
 }
 
+/* Relevance is shared out in fixed proportions, so that of a difference is the difference. */
+static void test_relevance_of_a_difference(void **state) {
+  (void)state;
+  struct fixture f;
+  open_fixture(&f, 1, 0);
+  struct cdam_double d;
+  struct cdam_lrp lrp;
+  size_t count = f.trace.tokens * f.model.arch.embed_dim;
+  double *input = malloc(count * sizeof *input), *r = calloc(4 * count, sizeof *r);
+  assert_true(input && r);
+  for (size_t i = 0; i < count; i++) input[i] = (double)f.trace.last_input[i];
+  assert_ok(cdam_double_init(&d, &f.model, f.trace.tokens, &test_err));
+  assert_ok(cdam_lrp_init(&lrp, &d, &test_err));
+  cdam_double_forward(&d, f.model.arch.depth - 1, input);
+  const struct cdam_target targets[4] = {
+      {.kind = CDAM_OUTPUT, .a = 1},
+      {.kind = CDAM_OUTPUT, .a = 2},
+      {.kind = CDAM_DIFFERENCE, .a = 1, .b = 2}, /* of one head */
+      {.kind = CDAM_DIFFERENCE, .a = 1, .b = 0}, /* of two */
+  };
+  for (size_t t = 0; t < 4; t++) cdam_lrp_start(&lrp, &d, &targets[t], r + t * count);
+  cdam_lrp_start(&lrp, &d, &(struct cdam_target){.kind = CDAM_OUTPUT, .a = 0}, input);
+  double largest = 0;
+  for (size_t i = 0; i < count; i++) largest = fmax(largest, fabs(r[i]));
+  for (size_t i = 0; i < count; i++) {
+    assert_near(r[2 * count + i], r[i] - r[count + i], 1e-9 * largest);
+    assert_near(r[3 * count + i], r[i] - input[i], 1e-9 * largest);
+  }
+  assert_true(largest > 0);
+  cdam_lrp_free(&lrp);
+  cdam_double_free(&d);
+  free(input);
+  free(r);
+  close_fixture(&f);
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct fixture f;
@@ -453,6 +512,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_noise),
                                      cmocka_unit_test(test_same_bits),
                                      cmocka_unit_test(test_zero_weights_give_zero_maps),
+                                     cmocka_unit_test(test_a_constant_output_has_no_score),
                                      cmocka_unit_test(test_completeness),
                                      cmocka_unit_test(test_integrated_is_a_mean),
                                      cmocka_unit_test(test_on_normed_tokens),
@@ -460,6 +520,7 @@ int main(void) {
                                      cmocka_unit_test(test_smallest_box_is_ablation),
                                      cmocka_unit_test(test_attention),
                                      cmocka_unit_test(test_differences_of_targets),
+                                     cmocka_unit_test(test_relevance_of_a_difference),
                                      cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

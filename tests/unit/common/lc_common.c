@@ -1,6 +1,7 @@
 /* The common room: errors, arenas, random numbers against published vectors, hashing, files. */
 #include "tests/lc_test.h"
 
+#include <errno.h>
 #include <math.h>
 
 #include "common/lc_arena.h"
@@ -116,6 +117,18 @@ static void test_files_are_whole(void **state) {
   assert_false(lc_file_exists(folder));
 }
 
+/* Disk full and quota exceeded are one status: it ends a batch, as no other fault of a file does.
+ */
+static void test_a_full_disk_is_told_apart(void **state) {
+  (void)state;
+  const int full[] = {ENOSPC, EDQUOT};
+  for (int i = 0; i < 2; i++)
+    assert_fails(lc_file_write_error("a.h5", full[i], &test_err), LC_ERR_NO_SPACE,
+                 "a.h5: the disk is full");
+  assert_fails(lc_file_write_error("a.h5", EACCES, &test_err), LC_ERR_NOT_WRITABLE,
+               "a.h5: cannot be written: Permission denied");
+}
+
 static void test_text(void **state) {
   (void)state;
   const char *const words[] = {"input", "output", "weights"};
@@ -167,6 +180,7 @@ int main(void) {
       cmocka_unit_test(test_random_is_keyed_and_normal),
       cmocka_unit_test(test_sha256),
       cmocka_unit_test(test_files_are_whole),
+      cmocka_unit_test(test_a_full_disk_is_told_apart),
       cmocka_unit_test(test_text),
       cmocka_unit_test(test_parallel_visits_each_once),
       cmocka_unit_test(test_parallel_has_no_more_workers_than_calls)};

@@ -6,9 +6,11 @@
 
 #include "common/lc_file.h"
 #include "ct_io/ct/ct_image.h"
+#include "ct_io/ct/ct_plane.h"
 #include "ct_io/nodule/ct_nodule.h"
 
-/* A series of n slices 2 mm apart, 20 x 16 pixels of 0.5 mm, first pixel at (-5, -4, 100). */
+/* A series of n slices 2 mm apart, 20 columns 0.5 mm apart, 16 rows 0.4 mm apart, first pixel at
+ * (-5, -4, 100). */
 struct made {
   struct ct_series series;
   struct ct_slice slices[8];
@@ -26,7 +28,7 @@ static struct made *make(double shear_mm) {
   struct ct_series *series = &made->series;
   *series = (struct ct_series){.rows = 16,
                                .columns = 20,
-                               .pixel_spacing_mm = {0.5, 0.5},
+                               .pixel_spacing_mm = {0.4, 0.5},
                                .slice_spacing_mm = 2,
                                .orientation = {1, 0, 0, 0, 1, 0},
                                .normal = {0, 0, 1},
@@ -36,7 +38,7 @@ static struct made *make(double shear_mm) {
   struct ct_volume *volume = &made->volume;
   *volume = (struct ct_volume){.size = {20, 16, 8}, .origin_mm = {-5, -4, 100}};
   double length = sqrt(4 + shear_mm * shear_mm);
-  double spacing[3] = {0.5, 0.5, length};
+  double spacing[3] = {0.5, 0.4, length};
   double direction[9] = {1, 0, 0, 0, 1, shear_mm / length, 0, 0, 2 / length};
   memcpy(volume->spacing_mm, spacing, sizeof spacing);
   memcpy(volume->direction, direction, sizeof direction);
@@ -48,7 +50,7 @@ static struct made *make(double shear_mm) {
     memcpy(slice->position_mm, first, sizeof first);
     for (int j = 0; j < 16; j++)
       for (int i = 0; i < 20; i++) {
-        double mm[3] = {first[0] + 0.5 * i, first[1] + 0.5 * j, first[2]};
+        double mm[3] = {first[0] + 0.5 * i, first[1] + 0.4 * j, first[2]};
         volume->hu[(k * 16 + j) * 20 + i] = (int16_t)lrint(field(mm));
       }
   }
@@ -71,6 +73,25 @@ static void expect_field(const struct ct_cube *cube) {
         double got = (double)cube->hu[(z * cube->edge + y) * cube->edge + x];
         assert_true(fabs(got - field(mm)) < 0.51); /* voxels are rounded to whole HU */
       }
+}
+
+/* What the slices say of themselves: rows and columns have spacings of their own, and the third
+ * axis runs from first pixel to first pixel, tilted or not. */
+static void test_volume_lies_where_its_slices_do(void **state) {
+  (void)state;
+  for (int shear = 0; shear < 2; shear++) {
+    struct made *made = make(shear ? 0.3 : 0);
+    struct ct_volume placed = {0};
+    const struct ct_volume *expected = &made->volume;
+    assert_ok(ct_volume_place(&placed, &made->series, 0, 8, &test_err));
+    for (int c = 0; c < 3; c++) {
+      assert_int_equal(placed.size[c], expected->size[c]);
+      assert_near(placed.spacing_mm[c], expected->spacing_mm[c], 1e-12);
+      assert_near(placed.origin_mm[c], expected->origin_mm[c], 1e-12);
+    }
+    for (int c = 0; c < 9; c++) assert_near(placed.direction[c], expected->direction[c], 1e-12);
+    discard(made);
+  }
 }
 
 /* A linear field comes back whatever the shear: patient coordinates rule. */
@@ -101,6 +122,14 @@ static void test_padding_is_air_and_counted(void **state) {
   const double outside[3] = {-50, 0, 108};
   assert_fails(ct_cube_resample(&cube, &made->volume, outside, 4, 1, &test_err), LC_ERR_OUTSIDE,
                "nodule at (-50.0, 0.0, 108.0) mm lies outside the volume");
+  /* The volume ends half a voxel beyond its first and last pixels, at x = -5.25 and 4.75. */
+  const double edges[4] = {-5.26, -5.24, 4.74, 4.76};
+  for (int i = 0; i < 4; i++) {
+    const double at[3] = {edges[i], 0, 108};
+    lc_status status = ct_cube_resample(&cube, &made->volume, at, 4, 1, &test_err);
+    assert_int_equal(status, i == 0 || i == 3 ? LC_ERR_OUTSIDE : LC_OK);
+    ct_cube_free(&cube);
+  }
   discard(made);
 }
 
@@ -139,6 +168,27 @@ static void test_views(void **state) {
   assert_memory_equal(out, coronal, sizeof out);
   ct_cube_slice(&cube, CT_SAGITTAL, 1, out, NULL);
   assert_memory_equal(out, sagittal, sizeof out);
+}
+
+/* A slice's plane puts each of its pixels where the cube has that sample: heads stay up. */
+static void test_planes_lie_where_slices_do(void **state) {
+  (void)state;
+  enum { EDGE = 4 };
+  float hu[EDGE * EDGE * EDGE], out[EDGE * EDGE];
+  struct ct_cube cube = {.edge = EDGE, .spacing_mm = 0.5, .centre_mm = {10, -20, 30}, .hu = hu};
+  for (int i = 0; i < EDGE * EDGE * EDGE; i++) hu[i] = (float)i;
+  for (int view = 0; view < CT_VIEW_COUNT; view++)
+    for (size_t index = 0; index < EDGE; index++) {
+      struct ct_plane plane = ct_plane_of_cube(&cube, (ct_view)view, index, EDGE, EDGE);
+      ct_cube_slice(&cube, (ct_view)view, index, out, NULL);
+      for (size_t pixel = 0; pixel < EDGE * EDGE; pixel++) {
+        double mm[3], at[3];
+        ct_plane_to_patient(&plane, (double)(pixel / EDGE), (double)(pixel % EDGE), mm);
+        for (int c = 0; c < 3; c++)
+          at[c] = (mm[c] - cube.centre_mm[c]) / cube.spacing_mm + (EDGE - 1) / 2.0;
+        assert_near((double)out[pixel], (at[2] * EDGE + at[1]) * EDGE + at[0], 1e-9);
+      }
+    }
 }
 
 /* torch.nn.functional.interpolate([[0, 1], [2, 5]], (4, 4), bilinear, align_corners=False). */
@@ -225,10 +275,12 @@ static void test_points_from_csv(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_volume_lies_where_its_slices_do),
       cmocka_unit_test(test_linear_field),
       cmocka_unit_test(test_padding_is_air_and_counted),
       cmocka_unit_test(test_index_and_back),
       cmocka_unit_test(test_views),
+      cmocka_unit_test(test_planes_lie_where_slices_do),
       cmocka_unit_test(test_resize_as_torchvision),
       cmocka_unit_test(test_image_is_normalised),
       cmocka_unit_test(test_points_from_csv),

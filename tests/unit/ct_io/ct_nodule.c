@@ -115,14 +115,16 @@ static void test_ratings_leave_zeros_out(void **state) {
   (void)state;
   struct made *made = make();
   struct ct_nodule_list list;
-  static const int malignancy[4] = {2, 0, 5, 4};
+  static const int malignancy[4] = {2, 0, 5, 4}, margin[4] = {1, 5, 4, 2};
   for (size_t m = 0; m < 4; m++) {
     add_square(made, m, 2, 20, 20, 4);
     made->marks[m].rating[CT_MALIGNANCY] = malignancy[m];
+    made->marks[m].rating[CT_MARGIN] = margin[m];
   }
   group(made, NULL, &list);
   assert_true(fabs(list.nodules[0].mean_rating[CT_MALIGNANCY] - 11.0 / 3) < 1e-12);
   assert_true(list.nodules[0].median_rating[CT_MALIGNANCY] == 4);
+  assert_true(list.nodules[0].median_rating[CT_MARGIN] == 3); /* between 2 and 4 */
   assert_true(isnan(list.nodules[0].mean_rating[CT_TEXTURE]));
   ct_nodule_list_free(&list);
   free(made);
@@ -157,6 +159,41 @@ static void test_consensus_and_measures(void **state) {
   assert_true(fabs(measure.centroid_ijk[2] - (2 * 8 + 3 * 16) / 24.0) < 1e-12);
   ct_nodule_list_free(&list);
   free(made);
+}
+
+/* Columns 0.5 mm and rows 0.25 mm apart: a square of 8 x 8 pixels is 4 mm wide and 2 mm high. */
+static void test_pixels_that_are_no_squares(void **state) {
+  (void)state;
+  struct made *made = make();
+  struct ct_measure measure;
+  made->series.pixel_spacing_mm[0] = 0.25;
+  made->series.pixel_spacing_mm[1] = 0.5;
+  struct ct_outline *outline = add_square(made, 0, 2, 20, 20, 4);
+  assert_ok(ct_mark_measure(&made->marks[0], &made->series, &measure, &test_err));
+  assert_near(measure.diameter_mm, sqrt(4 * 4 + 2 * 2), 1e-12);
+  assert_near(measure.volume_mm3, 4 * 2 * 2, 1e-12);                     /* one slice 2 mm thick */
+  for (size_t i = 0; i < outline->n_points; i++) outline->xy[i][1] = 20; /* a line along the row */
+  assert_ok(ct_mark_measure(&made->marks[0], &made->series, &measure, &test_err));
+  assert_near(measure.diameter_mm, 4, 1e-12);
+  assert_near(measure.centroid_mm[0], 20 * 0.5, 1e-12);
+  assert_near(measure.centroid_mm[1], 20 * 0.25, 1e-12);
+  free(made);
+}
+
+/* LUNA16's criterion: a point hits the nearest nodule whose centre lies within its radius. */
+static void test_points_hit_within_their_radius(void **state) {
+  (void)state;
+  struct ct_nodule nodules[2] = {{.centre_mm = {0, 0, 0}}, {.centre_mm = {10, 0, 0}}};
+  struct ct_nodule points[4] = {{.centre_mm = {0, 3, 4}, .diameter_mm = 10.2},
+                                {.centre_mm = {0, 3, 4}, .diameter_mm = 9.8},
+                                {.centre_mm = {6, 0, 0}, .diameter_mm = 20},
+                                {.centre_mm = {4, 0, 0}, .diameter_mm = 20}};
+  const struct ct_nodule_list have = {.nodules = nodules, .n_nodules = 2};
+  const struct ct_nodule_list seek = {.nodules = points, .n_nodules = 4};
+  const long expected[4] = {0, -1, 1, 0}; /* 5 mm within 5.1 and 4.9; 4 mm before 6 mm */
+  long matches[4];
+  ct_nodules_match(&have, &seek, matches);
+  assert_memory_equal(matches, expected, sizeof matches);
 }
 
 static void test_unknown_slices_are_kept_and_flagged(void **state) {
@@ -210,6 +247,8 @@ int main(void) {
       cmocka_unit_test(test_tolerance_shrinks_until_four),
       cmocka_unit_test(test_ratings_leave_zeros_out),
       cmocka_unit_test(test_consensus_and_measures),
+      cmocka_unit_test(test_pixels_that_are_no_squares),
+      cmocka_unit_test(test_points_hit_within_their_radius),
       cmocka_unit_test(test_unknown_slices_are_kept_and_flagged),
       cmocka_unit_test(test_geometry_from_marks_alone),
   };

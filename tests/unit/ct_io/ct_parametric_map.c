@@ -97,6 +97,12 @@ static void test_place_and_meaning(void **state) {
   assert_string_equal(dicom_value(path, "FrameOfReferenceUID"), "2.25.1002");
   assert_string_equal(dicom_value(path, "ContentQualification"), "RESEARCH");
   assert_string_equal(dicom_value(path, "RealWorldValueSlope"), "1");
+  /* The window reaches from the largest score's contrary to it, with zero in the middle. */
+  double largest = 0;
+  for (int k = 0; k < FRAMES * EDGE * EDGE; k++)
+    largest = fmax(largest, fabs((double)(&values[0][0])[k]));
+  assert_string_equal(dicom_value(path, "WindowCenter"), "0");
+  assert_near(strtod(dicom_value(path, "WindowWidth"), NULL), 2 * largest, 1e-6 * largest);
   assert_string_equal(dicom_value(path, "ContentDate"), "20000102");
   /* derivation of each frame, and the quantity */
   assert_int_equal(dicom_count(path, "[130402]"), FRAMES + 1);

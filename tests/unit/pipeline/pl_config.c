@@ -114,6 +114,9 @@ static void rules_between_keys_are_checked(void **state) {
   refuses("preprocess: {views: []}\n", "preprocess.views is empty");
   refuses("preprocess: {views: [axial, axial]}\n", "names axial twice");
   refuses("output: {folder: \"\"}\n", "output.folder is empty");
+  refuses("figure: {window_low_hu: 40, window_high_hu: 40}\n",
+          "figure.window_low_hu is 40, expected less than window_high_hu (40)");
+  refuses("figure: {detail: 4}\n", "figure.detail is 4, expected an odd number");
 }
 
 static void set_options_are_checked_alike(void **state) {

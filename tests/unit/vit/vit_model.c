@@ -1,6 +1,7 @@
 /* Architectures, seeded weights, and files written and read back. */
 #include "common/lc_file.h"
 #include "tests/vit_test.h"
+#include "vit/weights/vit_names.h"
 #include "vit/weights/vit_parameter.h"
 #include "vit/weights/vit_report.h"
 
@@ -92,6 +93,23 @@ static void bad_shapes(void **state) {
   arch.num_heads = 1;
   arch.depth = 256;
   assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "parameters");
+}
+
+/* Of the networks in one checkpoint the one averaged over time is used (DINO's eval_linear.py takes
+ * "teacher"), the one that was trained only where there is no other. */
+static void teachers_go_before_students(void **state) {
+  (void)state;
+  static const char *const by_worth[] = {"student.backbone.blocks.0.norm1.weight",
+                                         "module.blocks.0.norm1.weight",
+                                         "teacher.backbone.blocks.0.norm1.weight"};
+  char canonical[VIT_PARAMETER_NAME];
+  int last = -100;
+  for (size_t i = 0; i < 3; i++) {
+    int rank = vit_name_canonical(by_worth[i], canonical);
+    assert_string_equal(canonical, "blocks.0.norm1.weight");
+    assert_true(rank > last);
+    last = rank;
+  }
 }
 
 static void save_and_load(void **state) {
@@ -306,9 +324,10 @@ static void half_precision(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(published_sizes), cmocka_unit_test(outputs),
-      cmocka_unit_test(bad_shapes),      cmocka_unit_test(save_and_load),
-      cmocka_unit_test(seeds),           cmocka_unit_test(other_files),
-      cmocka_unit_test(half_precision),  cmocka_unit_test(converting),
+      cmocka_unit_test(bad_shapes),      cmocka_unit_test(teachers_go_before_students),
+      cmocka_unit_test(save_and_load),   cmocka_unit_test(seeds),
+      cmocka_unit_test(other_files),     cmocka_unit_test(half_precision),
+      cmocka_unit_test(converting),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
