@@ -18,7 +18,7 @@ struct pl_sample {
   char split[17];    /* of a crop set; "" otherwise */
   char faults[161];
   int n_readers, n_marks, n_padded, lossy;
-  int label; /* enum ct_label, by the median malignancy */
+  int label;                                      /* enum ct_label, by the median malignancy */
   int ratings[PL_DATASET_MARKS][CT_RATING_COUNT]; /* 0: not given */
   double mean[CT_RATING_COUNT], median[CT_RATING_COUNT];
   double centre_mm[3];
