@@ -91,7 +91,7 @@ static void images_are_those_of_run(void **state) {
     for (int k = 0; k < 3; k++)
       for (int view = 0; view < CT_VIEW_COUNT; view++)
         for (size_t slice = 0; slice < EDGE; slice++) {
-          w.recipe.data_zscore = kinds[k];
+          w.recipe.data_zscore = (int)kinds[k];
           for (size_t v = 0; v < EDGE * EDGE * EDGE; v++)
             voxels[v] = (float)w.crops.cubes[w.learn.rows[i] * EDGE * EDGE * EDGE + v] +
                         (v % 2 ? 0.4F : -0.4F); /* as run has them, before they are whole */
