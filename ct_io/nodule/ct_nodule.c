@@ -322,6 +322,14 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
     lc_error_prefix(why, "%s: %s", path, nodule->id);
 }
 
+bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why) {
+  if (list->n_marks_unplaced == 0) return false;
+  snprintf(why->message, sizeof why->message,
+           "%zu mark%s of nodules of 3 mm or more lie on slices that the series lacks",
+           list->n_marks_unplaced, list->n_marks_unplaced == 1 ? "" : "s");
+  return true;
+}
+
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone) {
   size_t kept = 0;
   for (size_t i = 0; i < list->n_nodules; i++) {

@@ -104,6 +104,8 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
 void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodule_list *points,
                       long *matches);
 
+/* Whether marks of nodules of 3 mm and more lie on no slice of the series; then `why` says so. */
+bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why);
 /* Takes out the nodules whose gone[i] is true; the others keep their order and names. */
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone);
 /* Puts file, or file and line, before the reason why the nodule lies outside its series. */

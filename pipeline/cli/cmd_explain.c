@@ -413,6 +413,11 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
            explain->input.n == 1 ? "" : "s", explain->n_targets, explain->n_targets == 1 ? "" : "s",
            explain->n_estimators, explain->n_estimators == 1 ? "" : "s", found.name,
            explain->model.trained ? "" : "; UNTRAINED WEIGHTS: the numbers mean nothing");
+  if (status == LC_OK && explain->n_left_out > 0)
+    status = lc_fail(err, LC_ERR_PARTIAL, __FILE__, __LINE__,
+                     "%zu nodule%s could not be cut and %s left out; the others are explained",
+                     explain->n_left_out, explain->n_left_out == 1 ? "" : "s",
+                     explain->n_left_out == 1 ? "is" : "are");
   pl_explain_free(explain);
   pl_list_free(&arguments.overrides.keys);
   pl_list_free(&arguments.inputs);

@@ -41,6 +41,7 @@ struct pl_explain {
   bool has_concept;
   struct pl_explain_settings settings;
   struct pl_explain_input input;
+  size_t n_left_out; /* nodules of series that could not be cut; logged */
 
   size_t n_outputs, grid_height, grid_width;
   float *logits, *cls_embedding;                   /* [n, outputs], [n, dim]; over the turns */

@@ -16,6 +16,7 @@
 /* Nodules that come by: the first `skip` are left out, then `left` are taken. */
 struct taking {
   struct pl_explain_input *input;
+  size_t *n_left_out;
   struct ct_preparation how;
   size_t skip, left;
 };
@@ -23,7 +24,8 @@ struct taking {
 static lc_status start(struct taking *taking, struct pl_explain *explain,
                        const struct pl_config *config, size_t first, size_t n,
                        struct lc_error *err) {
-  *taking = (struct taking){.input = &explain->input, .skip = first, .left = n};
+  *taking = (struct taking){
+      .input = &explain->input, .n_left_out = &explain->n_left_out, .skip = first, .left = n};
   LC_TRY(pl_config_preparation(config, &explain->model.arch, &taking->how, err));
   explain->input.height = taking->how.height;
   explain->input.width = taking->how.width;
@@ -65,6 +67,7 @@ static lc_status take_series(struct taking *taking, struct pl_job *job,
   for (size_t i = 0; status == LC_OK && i < result.nodules.n_nodules; i++)
     status = take(taking, series->series_instance_uid, result.nodules.nodules[i].id,
                   &result.cubes[i], err);
+  *taking->n_left_out += result.n_left_out;
   pl_result_free(&result);
   return status;
 }

@@ -212,6 +212,10 @@ lc_status pl_part_cut(const struct pl_part *part, const struct pl_dataset_rules 
     status = ct_nodules_plan(&plan, &part->nodules, part->series,
                              (double)how->edge * how->spacing_mm, err);
   if (status == LC_OK) status = ct_cut_all(&plan, &cut, err);
+  struct lc_error why;
+  if (status == LC_OK && ct_nodules_unplaced(&part->nodules, &why))
+    lc_text_add(left_out, "%s unplaced-marks: %s\n", part->series->series_instance_uid,
+                why.message);
   if (status == LC_OK)
     close_gaps(dataset, cutting.cut);
   else

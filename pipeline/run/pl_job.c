@@ -233,6 +233,17 @@ static void close_gaps(struct pl_result *result, const bool *gone) {
   result->maps.images = kept * result->n_views;
 }
 
+/* Marks on slices that the series lacks make no nodule, and are not forgotten. */
+static void leave_out_unplaced(struct pl_result *result) {
+  struct lc_error why;
+  if (!ct_nodules_unplaced(&result->nodules, &why)) return;
+  struct pl_left_out *left_out = &result->left_out[result->n_left_out++];
+  lc_text_copy(left_out->nodule, sizeof left_out->nodule, "unplaced-marks");
+  lc_text_copy(left_out->reason, sizeof left_out->reason, why.message);
+  left_out->status = LC_ERR_GEOMETRY;
+  for (int c = 0; c < 3; c++) left_out->centre_mm[c] = NAN;
+}
+
 static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   double extent_mm = (double)job->config->cube_edge * job->config->cube_spacing_mm;
   size_t n = result->nodules.n_nodules;
@@ -240,7 +251,7 @@ static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct 
   struct ct_cut_plan plan = {0};
   struct pl_progress progress;
   LC_TRY(lc_alloc(&cutting.gone, n, sizeof *cutting.gone, err));
-  LC_TRY(lc_alloc(&result->left_out, n, sizeof *result->left_out, err));
+  LC_TRY(lc_alloc(&result->left_out, n + 1, sizeof *result->left_out, err));
   lc_status status = ct_nodules_plan(&plan, &result->nodules, result->series, extent_mm, err);
   pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
   const struct ct_cut cut = {.decode = ct_volume_decode,
@@ -254,6 +265,7 @@ static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct 
     status = result->left_out[0].status;
     if (err) lc_text_copy(err->message, sizeof err->message, result->left_out[0].reason);
   }
+  if (status == LC_OK) leave_out_unplaced(result);
   for (size_t i = 0; status == LC_OK && i < result->n_left_out; i++)
     lc_log(LC_LOG_ERROR, "series %s, %s is left out: %s", result->series->series_instance_uid,
            result->left_out[i].nodule, result->left_out[i].reason);

@@ -267,6 +267,9 @@ static lc_status find(struct pl_finder *finder, struct pl_result *result, struct
     LC_TRY(from_xml(finder, result, path, err));
   }
   LC_TRY(hash_sources(&sources->paths, result->nodule_source_sha256, err));
+  struct lc_error why;
+  if (result->nodules.n_nodules == 0 && ct_nodules_unplaced(&result->nodules, &why))
+    LC_FAIL(err, LC_ERR_GEOMETRY, "%s: %s", path, why.message);
   if (result->nodules.n_nodules == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no nodule of 3 mm or more for series %s", path,
             result->series->series_instance_uid);

@@ -31,7 +31,7 @@ check() { # check FOLDER WORDS: the input lacks slices of $lost alone
   expect 21 "" prepare "$input" -o "$work/$name.h5"
   grep -q "$lost: .*$words" "$work/err" || fail "$name: prepare does not name it: $(cat "$work/err")"
   h5dump -d nodules/nodule "$work/$name.h5" | grep -q "DATASPACE.*( 3 )" || fail "$name: prepare has not 3 nodules"
-  expect 0 "3 images" explain --input "$input" --figures none -o "$work/$name.maps"
+  expect 21 "3 images" explain --input "$input" --figures none -o "$work/$name.maps"
   expect 0 "report" export "$work/$name.run"/*/ --input "$input" -o "$work/$name.export"
 }
 value() { # value TABLE COLUMN: of all nodules but the lost one
@@ -55,4 +55,16 @@ done < <(cd "$work/phantom" && find . -name '*.dcm')
 ((hit >= 1 && hit <= 6)) || fail "$hit slices lie at the edge of the cube"
 check "$work/gap" "from its neighbour"
 check "$work/broken" '\.dcm'
+# Without any slice that a nodule was outlined on there is no nodule, but its marks are not forgotten.
+cp -r "$work/phantom" "$work/unplaced"
+while read -r file; do
+  at=$(dcmdump +P ImagePositionPatient "$work/phantom/$file" | sed 's/.*\\\(.*\)\].*/\1/')
+  awk -v a="$at" -v z="$z" 'BEGIN {exit !((a - z - 13) ^ 2 < 36)}' && rm "$work/unplaced/$file"
+done < <(cd "$work/phantom" && find . -name '*.dcm')
+expect 21 "" run --input "$work/unplaced" -o "$work/unplaced.run" --csv
+grep -q "unplaced-marks is left out: [0-9]* marks of nodules of 3 mm or more lie on slices that the series lacks" \
+  "$work/err" || fail "marks without slices are not named: $(tail -n 3 "$work/err")"
+h5dump -d left_out/nodule "$work/unplaced.run"/*/results.h5 | grep -q unplaced-marks || fail "not in the store"
+expect 21 "" prepare "$work/unplaced" -o "$work/unplaced.h5"
+h5dump -a left_out "$work/unplaced.h5" | grep -q "unplaced-marks: " || fail "prepare does not name marks without slices"
 finish
