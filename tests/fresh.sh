@@ -1,24 +1,25 @@
 #!/usr/bin/env bash
-# fresh.sh [RELEASE...] [--as root|user] [--keep]: what a newcomer meets. For each release of Debian
+# fresh.sh [RELEASE...] [--as root|user] [--data] [--keep]: what a newcomer meets. For each release of Debian
 # (bookworm, trixie; default: both) and each way to be there, a bare root (debootstrap's minbase with git and
 # ca-certificates) gets a clone of this checkout's HEAD and runs the two commands of the README:
 #
 #   as root   and then makes the Debian packages, installs them in another bare root and explains a phantom
 #   as user   in a root with sudo besides, as a user who may use it
 #
-# Nothing of the outer machine is there but the kernel and the way to the network, and ../shared (read-only) where
-# the checkout has it, for the tests of real data. Takes root (or sudo) and
+# Nothing of the outer machine is there but the kernel and the way to the network; with --data also ../shared,
+# read-only, for the tests of real data. Takes root (or sudo) and
 # LUNGCDAM_FRESH_FOLDER (default /var/tmp) with 8 GB of room. Bare roots are kept as tarballs for 30 days in
 # ${XDG_CACHE_HOME:-~/.cache}/lungcdam; LUNGCDAM_FRESH_MIRROR names another mirror than debootstrap's own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-releases=() ways=() keep=
+releases=() ways=() keep='' shared=''
 while (($# > 0)); do
   case $1 in
   bookworm | trixie) releases+=("$1") ;;
   --as) case ${2:-} in root | user) ways+=("$2") && shift ;; *) echo "fresh: --as needs root or user" >&2 && exit 2 ;; esac ;;
+  --data) shared=$(realpath ../shared) ;;
   --keep) keep=1 ;;
-  *) echo "fresh: knows bookworm, trixie, --as root|user and --keep, not $1" >&2 && exit 2 ;;
+  *) echo "fresh: knows bookworm, trixie, --as root|user, --data and --keep, not $1" >&2 && exit 2 ;;
   esac
   shift
 done
@@ -68,8 +69,6 @@ unpack() {
 enter() {
   local root=$1 user=$2 home=/root
   [[ $user == root ]] || home=/home/$user
-  local shared=
-  [[ ! -d ../shared ]] || shared=$(realpath ../shared)
   # shellcheck disable=SC2016 # these are the inner shell's
   as_root unshare --mount --pid --fork --kill-child --propagation private -- bash -euc '
     mount -t proc proc "$1/proc"
