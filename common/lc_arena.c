@@ -29,11 +29,23 @@ lc_status lc_alloc(void *pointer_to_pointer, size_t count, size_t size, struct l
   return LC_OK;
 }
 
-lc_status lc_arena_init(struct lc_arena *arena, size_t bytes, struct lc_error *err) {
+static lc_status host_allocate(void **block, size_t bytes, struct lc_error *err) {
+  return lc_alloc(block, bytes, 1, err);
+}
+
+const struct lc_memory lc_host_memory = {.allocate = host_allocate, .release = free};
+
+lc_status lc_arena_init_in(struct lc_arena *arena, const struct lc_memory *memory, size_t bytes,
+                           struct lc_error *err) {
+  void *base;
   memset(arena, 0, sizeof *arena);
-  LC_TRY(lc_alloc(&arena->base, bytes, 1, err));
-  arena->capacity = bytes;
+  LC_TRY(memory->allocate(&base, bytes, err));
+  *arena = (struct lc_arena){.memory = memory, .base = base, .capacity = bytes};
   return LC_OK;
+}
+
+lc_status lc_arena_init(struct lc_arena *arena, size_t bytes, struct lc_error *err) {
+  return lc_arena_init_in(arena, &lc_host_memory, bytes, err);
 }
 
 void lc_arena_init_counting(struct lc_arena *arena) {
@@ -42,7 +54,7 @@ void lc_arena_init_counting(struct lc_arena *arena) {
 }
 
 void lc_arena_free(struct lc_arena *arena) {
-  free(arena->base);
+  if (arena->base) arena->memory->release(arena->base);
   memset(arena, 0, sizeof *arena);
 }
 

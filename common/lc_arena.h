@@ -18,7 +18,15 @@ extern "C" {
 
 #define LC_ARENA_ALIGN 64
 
+/* Where blocks come from. allocate: zeroed, 64-byte aligned; LC_ERR_MEMORY. */
+struct lc_memory {
+  lc_status (*allocate)(void **block, size_t bytes, struct lc_error *err);
+  void (*release)(void *block);
+};
+extern const struct lc_memory lc_host_memory; /* lc_alloc and free */
+
 struct lc_arena {
+  const struct lc_memory *memory;
   unsigned char *base; /* NULL while counting */
   size_t capacity;
   size_t used;
@@ -26,8 +34,10 @@ struct lc_arena {
   bool counting;
 };
 
-/* Owns one zero-filled block of `bytes`. */
+/* Owns one zero-filled block of `bytes` of the host, or of another memory. */
 LC_MUST_CHECK lc_status lc_arena_init(struct lc_arena *arena, size_t bytes, struct lc_error *err);
+LC_MUST_CHECK lc_status lc_arena_init_in(struct lc_arena *arena, const struct lc_memory *memory,
+                                         size_t bytes, struct lc_error *err);
 void lc_arena_init_counting(struct lc_arena *arena);
 void lc_arena_free(struct lc_arena *arena);
 

@@ -3,7 +3,7 @@
 #define VIT_TEST_H
 
 #include "tests/lc_test.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 #include "vit/pass/vit_forward.h"
 
 /* Path of tests/reference/NAME.PART.safetensors */

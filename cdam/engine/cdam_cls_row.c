@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "cdam/engine/cdam_cls_rows.h"
-#include "cdam/engine/cdam_vector.h"
+#include "vit/kernels/vit_backend.h"
 
 /* What hidden units read, which of them are on, and their means. */
 static void read_units(struct cdam_cls *e, size_t n) {
@@ -13,8 +13,8 @@ static void read_units(struct cdam_cls *e, size_t n) {
   for (size_t i = 0; i < n; i++) {
     float *on = r->on + i * units, *dots = r->dots + i * units;
     for (size_t u = 0; u < units; u++) on[u] = dots[u] + p->constant[u] > 0;
-    cdam_vector_multiply(on, dots, units, dots);
-    cdam_vector_multiply(on, p->mean, units, r->means_on + i * units);
+    vit_vectors()->multiply(on, dots, units, dots);
+    vit_vectors()->multiply(on, p->mean, units, r->means_on + i * units);
   }
 }
 
@@ -24,24 +24,24 @@ void cdam_cls_forward(struct cdam_cls *e, size_t n) {
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, all = vit_pad(n * mlp);
   cdam_cls_product(n, dim, dim, r->attended, dim, p->proj, dim, r->after, dim, false);
-  cdam_vector_add(r->after, e->cls, n * dim, 1, r->after);
+  vit_vectors()->add(r->after, e->cls, n * dim, 1, r->after);
   for (size_t i = 0; i < n; i++) {
     float *z2 = r->z2 + i * dim;
-    cdam_vector_add(r->after + i * dim, p->proj_constant, dim, 1, r->after + i * dim);
+    vit_vectors()->add(r->after + i * dim, p->proj_constant, dim, 1, r->after + i * dim);
     memcpy(z2, r->after + i * dim, dim * sizeof *z2);
-    r->rstd2[i] = cdam_vector_standardise(z2, dim, arch->layer_norm_eps);
+    r->rstd2[i] = vit_vectors()->standardise(z2, dim, arch->layer_norm_eps);
   }
   cdam_cls_product(n, mlp, dim, r->z2, dim, p->fc1, mlp, r->pre, mlp, false);
   for (size_t i = 0; i < n; i++)
-    cdam_vector_add(r->pre + i * mlp, p->fc1_constant, mlp, 1, r->pre + i * mlp);
+    vit_vectors()->add(r->pre + i * mlp, p->fc1_constant, mlp, 1, r->pre + i * mlp);
   for (size_t k = n * mlp; k < all; k++) r->pre[k] = 0;
   for (size_t k = 0; k < all; k++) r->slope[k] = 1;
-  vit_kernels()->gelu_backward(1, all, r->pre, r->slope, r->active, all);
+  vit_backend()->gelu_backward(1, all, r->pre, r->slope, r->active, all);
   cdam_cls_product(n, dim, mlp, r->active, mlp, p->fc2, dim, r->z, dim, false);
-  cdam_vector_add(r->z, r->after, n * dim, 1, r->z);
+  vit_vectors()->add(r->z, r->after, n * dim, 1, r->z);
   for (size_t i = 0; i < n; i++) {
-    cdam_vector_add(r->z + i * dim, p->fc2_constant, dim, 1, r->z + i * dim);
-    r->rstd[i] = cdam_vector_standardise(r->z + i * dim, dim, arch->layer_norm_eps);
+    vit_vectors()->add(r->z + i * dim, p->fc2_constant, dim, 1, r->z + i * dim);
+    r->rstd[i] = vit_vectors()->standardise(r->z + i * dim, dim, arch->layer_norm_eps);
   }
   cdam_cls_carry_proj(p, n, r->z2, r->scratch, r->carried_z2, dim);
   cdam_cls_carry(p, n, r->z, r->scratch, r->carried_z);
@@ -66,7 +66,7 @@ static void add_outputs(const struct cdam_cls *e, const struct cdam_target *targ
     for (size_t o = 0; o < arch->heads[h].outputs; o++, output++) {
       float share = share_of(target, output);
       if (share == 0) continue;
-      cdam_vector_add(to, e->model->heads[h].output.weight + o * width, width, share, to);
+      vit_vectors()->add(to, e->model->heads[h].output.weight + o * width, width, share, to);
     }
     unit += hidden;
   }
@@ -85,8 +85,8 @@ void cdam_cls_targets(struct cdam_cls *e) {
       memcpy(direct, target->concept_vector, dim * sizeof *direct);
     else
       add_outputs(e, target, direct, r->coefficients + t * p->units);
-    cdam_vector_multiply(direct, e->model->norm.weight, dim, direct);
-    r->direct_mean[t] = cdam_vector_sum(direct, dim) / (float)dim;
+    vit_vectors()->multiply(direct, e->model->norm.weight, dim, direct);
+    r->direct_mean[t] = vit_vectors()->sum(direct, dim) / (float)dim;
   }
   cdam_cls_carry(p, e->n_targets, r->direct, r->scratch, r->direct_carried);
 }
@@ -114,8 +114,8 @@ static void start_rows(const struct cdam_cls *e, size_t first, size_t chunk, con
   size_t units = e->prepared->units, row = e->prepared->row;
   memcpy(out, e->rows->direct_carried + first * row, chunk * row * sizeof *out);
   for (size_t t = 0; t < chunk; t++)
-    cdam_vector_multiply(e->rows->coefficients + (first + t) * units, on, units,
-                         of_units + t * units);
+    vit_vectors()->multiply(e->rows->coefficients + (first + t) * units, on, units,
+                            of_units + t * units);
 }
 
 static void add_units(const struct cdam_cls *e, size_t rows, struct range used, float *out) {
@@ -180,9 +180,9 @@ static void norm_means(const struct cdam_cls *e, size_t input, size_t target, fl
   const struct cdam_cls_rows *r = e->rows;
   size_t dim = e->model->arch.embed_dim, units = e->prepared->units;
   const float *c = r->coefficients + target * units;
-  *mean = r->direct_mean[target] + cdam_vector_dot(c, r->means_on + input * units, units);
-  *along = cdam_vector_dot(r->direct + target * dim, r->z + input * dim, dim) +
-           cdam_vector_dot(c, r->dots + input * units, units);
+  *mean = r->direct_mean[target] + vit_vectors()->dot(c, r->means_on + input * units, units);
+  *along = vit_vectors()->dot(r->direct + target * dim, r->z + input * dim, dim) +
+           vit_vectors()->dot(c, r->dots + input * units, units);
   *along /= (float)dim;
 }
 
@@ -192,16 +192,16 @@ void cdam_cls_backward(struct cdam_cls *e, size_t n, size_t first, size_t chunk)
   size_t dim = e->model->arch.embed_dim, mlp = e->model->arch.mlp_dim, row = p->row;
   carry_targets(e, n, first, chunk);
   for (size_t i = 0; i < n; i++) {
-    const struct cdam_vector_slope by = {r->slope + i * mlp, p->back_mean, r->pre + i * mlp,
-                                         p->fc1_constant};
+    const struct vit_slope by = {r->slope + i * mlp, p->back_mean, r->pre + i * mlp,
+                                 p->fc1_constant};
     const float *z = r->carried_z + i * row;
     for (size_t t = 0; t < chunk; t++) {
       size_t at = i * chunk + t;
       float mean, along, *x = r->wide + at * row;
       norm_means(e, i, first + t, &mean, &along);
-      cdam_vector_through_slope(p->ones, z, mean, along, r->rstd[i], &by, mlp, x,
-                                r->norm2_means + 2 * at);
-      cdam_vector_through_norm(p->ones + mlp, z + mlp, mean, along, r->rstd[i], dim, x + mlp);
+      vit_vectors()->through_slope(p->ones, z, mean, along, r->rstd[i], &by, mlp, x,
+                                   r->norm2_means + 2 * at);
+      vit_vectors()->through_norm(p->ones + mlp, z + mlp, mean, along, r->rstd[i], dim, x + mlp);
     }
   }
   cdam_cls_product(n * chunk, dim, mlp, r->wide, row, p->back, dim, r->branch, dim, false);
@@ -209,8 +209,8 @@ void cdam_cls_backward(struct cdam_cls *e, size_t n, size_t first, size_t chunk)
     for (size_t at = i * chunk; at < (i + 1) * chunk; at++) {
       const float *means = r->norm2_means + 2 * at;
       float *g = r->branch + at * dim;
-      cdam_vector_through_norm(p->ones + mlp, r->carried_z2 + i * dim, means[0] / (float)dim,
-                               means[1] / (float)dim, r->rstd2[i], dim, g);
-      cdam_vector_add(g, r->wide + at * row + mlp, dim, 1, g);
+      vit_vectors()->through_norm(p->ones + mlp, r->carried_z2 + i * dim, means[0] / (float)dim,
+                                  means[1] / (float)dim, r->rstd2[i], dim, g);
+      vit_vectors()->add(g, r->wide + at * row + mlp, dim, 1, g);
     }
 }

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cdam/engine/cdam_cls_rows.h"
-#include "cdam/engine/cdam_vector.h"
 #include "common/lc_parallel.h"
+#include "vit/kernels/vit_backend.h"
 
 static float *panel_of(const struct cdam_cls *e, size_t input, size_t panel) {
   return e->tokens +
@@ -24,9 +24,9 @@ static struct reader key_reader(const struct cdam_cls *e, size_t m, float *rows,
   struct reader r = {m, rows, along, along + m};
   for (size_t k = 0; k < m && e->norm; k++) {
     float *row = rows + k * dim;
-    r.constant[k] = cdam_vector_dot(row, e->norm->bias, dim);
-    cdam_vector_multiply(row, e->norm->weight, dim, row);
-    r.along[k] = cdam_vector_sum(row, dim);
+    r.constant[k] = vit_vectors()->dot(row, e->norm->bias, dim);
+    vit_vectors()->multiply(row, e->norm->weight, dim, row);
+    r.along[k] = vit_vectors()->sum(row, dim);
   }
   return r;
 }
@@ -35,10 +35,10 @@ static struct reader key_reader(const struct cdam_cls *e, size_t m, float *rows,
 static void read_panel(const struct cdam_cls *e, const struct reader *r, size_t input, size_t panel,
                        float *out) {
   size_t dim = e->model->arch.embed_dim, n = e->layout.panel, ldt = e->layout.ld;
-  vit_kernels()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, NULL);
+  vit_backend()->gemm(r->m, n, dim, r->rows, dim, 1, panel_of(e, input, panel), n, out, ldt, NULL);
   size_t at = input * ldt + panel * n;
   for (size_t k = 0; k < r->m && e->norm; k++)
-    cdam_vector_norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);
+    vit_vectors()->norm(e->mean + at, e->rstd + at, r->along[k], r->constant[k], n, out + k * ldt);
 }
 
 /* One input on its way through its panels. */
@@ -74,16 +74,18 @@ static void attend_panel(const struct cdam_cls *e, const struct attending *at, s
   for (size_t h = 0; h < heads; h++) {
     size_t k = panel * heads + h;
     float *weighted = r->weighted + h * ldt + first;
-    at->tops[k] = cdam_vector_softmax(scores + h * ldt, used, n, attention + h * ldt, at->sums + k);
+    at->tops[k] =
+        vit_vectors()->softmax(scores + h * ldt, used, n, attention + h * ldt, at->sums + k);
     if (e->norm)
-      cdam_vector_multiply(attention + h * ldt, e->rstd + input * ldt + first, n, weighted);
+      vit_vectors()->multiply(attention + h * ldt, e->rstd + input * ldt + first, n, weighted);
     else
       memcpy(weighted, attention + h * ldt, n * sizeof *weighted);
   }
-  vit_kernels()->gemm_nt(heads, dim, n, r->weighted + first, ldt, panel_of(e, input, panel), n,
+  vit_backend()->gemm_nt(heads, dim, n, r->weighted + first, ldt, panel_of(e, input, panel), n,
                          means, dim, false);
   for (size_t h = 0; h < heads && e->norm; h++) {
-    float mean = cdam_vector_dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
+    float mean =
+        vit_vectors()->dot(r->weighted + h * ldt + first, e->mean + input * ldt + first, n);
     for (size_t k = 0; k < dim; k++) means[h * dim + k] -= mean;
   }
 }
@@ -103,11 +105,11 @@ static void join_panels(const struct cdam_cls *e, const struct attending *at) {
       total += at->sums[p * heads + h] *= expf(at->tops[p * heads + h] - top);
     for (size_t p = 0; p < panels; p++) {
       float share = at->sums[p * heads + h] / total;
-      cdam_vector_scale(attention + p * n, n, share);
+      vit_vectors()->scale(attention + p * n, n, share);
       if (p == 0)
-        cdam_vector_scale(mean, dim, share);
+        vit_vectors()->scale(mean, dim, share);
       else
-        cdam_vector_add(mean, mean + p * heads * dim, dim, share, mean);
+        vit_vectors()->add(mean, mean + p * heads * dim, dim, share, mean);
     }
     for (size_t k = 0; k < dim && e->norm; k++)
       mean[k] = mean[k] * e->norm->weight[k] + e->norm->bias[k];
@@ -130,19 +132,19 @@ static void first_tokens(const struct cdam_cls *e, size_t n) {
 static void make_queries(const struct cdam_cls *e, size_t columns, const float *bias) {
   size_t dim = e->model->arch.embed_dim, ld = e->ld;
   struct vit_epilogue with_bias = {.bias = bias};
-  vit_kernels()->gemm(dim, columns, dim, e->model->blocks[e->model->arch.depth - 1].qkv.weight, dim,
+  vit_backend()->gemm(dim, columns, dim, e->model->blocks[e->model->arch.depth - 1].qkv.weight, dim,
                       1, e->rows->first, ld, e->rows->query, ld, &with_bias);
 }
 
 /* Columns of queries to rows of directions [columns, heads, dim], along which their heads score
  * tokens. */
 static void fold_queries(const struct cdam_cls *e, size_t columns) {
-  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_backend *kernels = vit_backend();
   const struct vit_arch *arch = &e->model->arch;
   struct cdam_cls_rows *r = e->rows;
   size_t dim = arch->embed_dim, heads = arch->num_heads, width = e->width, ld = e->ld;
   const float *wk = e->model->blocks[arch->depth - 1].qkv.weight + dim * dim;
-  cdam_vector_scale(r->query, dim * ld, 1 / sqrtf((float)width));
+  vit_vectors()->scale(r->query, dim * ld, 1 / sqrtf((float)width));
   for (size_t h = 0; h < heads; h++)
     kernels->gemm(dim, columns, width, wk + h * width * dim, 1, dim, r->query + h * width * ld, ld,
                   r->folded + h * dim * ld, ld, NULL);
@@ -176,7 +178,7 @@ static void attend_pair(struct cdam_cls *e, size_t first, size_t count) {
     size_t row = (first + k) * heads * ldt;
     join_panels(e, &pair.at[k]);
     /* From here on scores hold a * s, which is all that the routed part needs. */
-    cdam_vector_multiply(r->attention + row, r->scores + row, heads * ldt, r->scores + row);
+    vit_vectors()->multiply(r->attention + row, r->scores + row, heads * ldt, r->scores + row);
     memcpy(r->directions + (first + k) * heads * dim, pair.at[k].means,
            heads * dim * sizeof(float));
   }
@@ -195,19 +197,19 @@ static void attend_own(struct cdam_cls *e, size_t n) {
   for (size_t i = 0; i < n; i += CDAM_TOGETHER)
     attend_pair(e, i, n - i < CDAM_TOGETHER ? n - i : CDAM_TOGETHER);
   /* In the directions' place there are now the attended tokens, in the queries' their values. */
-  vit_kernels()->transpose(ld, arch->num_heads * dim, r->directions, arch->num_heads * dim,
+  vit_backend()->transpose(ld, arch->num_heads * dim, r->directions, arch->num_heads * dim,
                            r->folded, ld);
   for (size_t h = 0; h < arch->num_heads; h++)
-    vit_kernels()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
+    vit_backend()->gemm(e->width, ld, dim, wv + h * e->width * dim, dim, 1,
                         r->folded + h * dim * ld, ld, r->query + h * e->width * ld, ld, NULL);
-  vit_kernels()->transpose(dim, ld, r->query, ld, r->attended, dim);
+  vit_backend()->transpose(dim, ld, r->query, ld, r->attended, dim);
 }
 
 /* rows [m, dim] against all shared tokens: out [m, ld_tokens]. */
 static void against_common(const struct cdam_cls *e, size_t m, const float *rows, float *out) {
   size_t dim = e->model->arch.embed_dim, panel = e->layout.panel;
   for (size_t p = 0; p < e->layout.panels; p++)
-    vit_kernels()->gemm(m, panel, dim, rows, dim, 1, e->common + p * dim * panel, panel,
+    vit_backend()->gemm(m, panel, dim, rows, dim, 1, e->common + p * dim * panel, panel,
                         out + p * panel, e->layout.ld, NULL);
 }
 
@@ -228,9 +230,9 @@ static void make_basis(struct cdam_cls *e) {
   fold_queries(e, VIT_LANES);
   against_common(e, 3 * heads, r->directions, r->basis);
   for (size_t k = 0; k < 3 * heads; k++)
-    r->along[k] = cdam_vector_dot(r->directions + k * dim, e->direction, dim);
+    r->along[k] = vit_vectors()->dot(r->directions + k * dim, e->direction, dim);
   for (size_t k = 0; k < dim; k++)
-    r->shift[k] = cdam_vector_dot(qkv->weight + (2 * dim + k) * dim, e->direction, dim);
+    r->shift[k] = vit_vectors()->dot(qkv->weight + (2 * dim + k) * dim, e->direction, dim);
 }
 
 static void attend_shared(struct cdam_cls *e, size_t n) {
@@ -244,20 +246,20 @@ static void attend_shared(struct cdam_cls *e, size_t n) {
     for (size_t h = 0; h < heads; h++) {
       const float *b = r->basis + h * ldt, *d = r->along + h;
       float *s = r->scores + i * size + h * ldt, *a = r->attention + i * size + h * ldt, sum;
-      cdam_vector_mix(factor, b, b + size, b + 2 * size, x, y,
-                      y * (x * d[0] + y * d[heads] + d[2 * heads]), ldt, s);
-      (void)cdam_vector_softmax(s, e->layout.tokens, ldt, a, &sum);
-      cdam_vector_multiply(a, s, ldt, s);
-      cdam_vector_multiply(a, factor, ldt, r->weighted + i * size + h * ldt);
+      vit_vectors()->mix(factor, b, b + size, b + 2 * size, x, y,
+                         y * (x * d[0] + y * d[heads] + d[2 * heads]), ldt, s);
+      (void)vit_vectors()->softmax(s, e->layout.tokens, ldt, a, &sum);
+      vit_vectors()->multiply(a, s, ldt, s);
+      vit_vectors()->multiply(a, factor, ldt, r->weighted + i * size + h * ldt);
     }
   }
   for (size_t h = 0; h < heads; h++)
     for (size_t p = 0; p < e->layout.panels; p++)
-      vit_kernels()->gemm_nt(n, width, panel, r->weighted + h * ldt + p * panel, size,
+      vit_backend()->gemm_nt(n, width, panel, r->weighted + h * ldt + p * panel, size,
                              e->values + (p * dim + h * width) * panel, panel,
                              r->attended + h * width, dim, p > 0);
   for (size_t i = 0; i < n; i++)
-    cdam_vector_add(r->attended + i * dim, r->shift, dim, e->offset[i], r->attended + i * dim);
+    vit_vectors()->add(r->attended + i * dim, r->shift, dim, e->offset[i], r->attended + i * dim);
 }
 
 void cdam_cls_attend(struct cdam_cls *e, size_t n) {
@@ -298,12 +300,13 @@ static void add_head(const struct cdam_cls *e, size_t input, size_t head, const 
   size_t row = (input * arch->num_heads + head) * e->layout.ld + skip;
   const float *a = r->attention + row, *k = r->scores + row;
   /* sum_j a_j r_j */
-  float mean = cdam_vector_dot(r->attended + input * arch->embed_dim + head * e->width,
-                               g + head * e->width, e->width);
+  float mean = vit_vectors()->dot(r->attended + input * arch->embed_dim + head * e->width,
+                                  g + head * e->width, e->width);
   reads += skip;
-  if (sum->maps) cdam_vector_add_scores(a, k, reads, patches, mean, sum->weight, sum->maps + at);
-  if (sum->routed) cdam_vector_add_routed(k, reads, patches, mean, sum->weight, sum->routed + at);
-  if (sum->content) cdam_vector_add_content(a, reads, patches, sum->weight, sum->content + at);
+  if (sum->maps) vit_vectors()->add_scores(a, k, reads, patches, mean, sum->weight, sum->maps + at);
+  if (sum->routed)
+    vit_vectors()->add_routed(k, reads, patches, mean, sum->weight, sum->routed + at);
+  if (sum->content) vit_vectors()->add_content(a, reads, patches, sum->weight, sum->content + at);
 }
 
 static size_t map_at(const struct cdam_cls *e, const struct cdam_cls_sum *sum, size_t input,
@@ -320,8 +323,8 @@ static struct reader value_reader(const struct cdam_cls *e, size_t input, size_t
   struct reader r = {m, e->rows->reading + input * m * dim, e->rows->along, e->rows->along + m};
   for (size_t k = 0; k < m && e->norm; k++) {
     size_t head = k % heads * e->width, at = k / heads * dim + head;
-    r.along[k] = cdam_vector_dot(p->values_along + head, g + at, e->width);
-    r.constant[k] = cdam_vector_dot(p->values_constant + head, g + at, e->width);
+    r.along[k] = vit_vectors()->dot(p->values_along + head, g + at, e->width);
+    r.constant[k] = vit_vectors()->dot(p->values_constant + head, g + at, e->width);
   }
   return r;
 }
@@ -369,15 +372,16 @@ static void read_shared(struct cdam_cls *e, size_t n, size_t first, size_t chunk
   size_t dim = arch->embed_dim, width = e->width, panel = e->layout.panel, ldt = e->layout.ld;
   for (size_t h = 0; h < arch->num_heads; h++) {
     for (size_t p = 0; p < e->layout.panels; p++)
-      vit_kernels()->gemm(n * chunk, panel, width, r->branch + h * width, dim, 1,
+      vit_backend()->gemm(n * chunk, panel, width, r->branch + h * width, dim, 1,
                           e->values + (p * dim + h * width) * panel, panel, r->reads + p * panel,
                           ldt, NULL);
     for (size_t i = 0; i < n; i++)
       for (size_t t = 0; t < chunk; t++) {
         const float *g = r->branch + (i * chunk + t) * dim;
         float *reads = r->reads + (i * chunk + t) * ldt;
-        float constant = e->offset[i] * cdam_vector_dot(r->shift + h * width, g + h * width, width);
-        cdam_vector_affine(e->factor + i * ldt, constant, ldt, reads);
+        float constant =
+            e->offset[i] * vit_vectors()->dot(r->shift + h * width, g + h * width, width);
+        vit_vectors()->affine(e->factor + i * ldt, constant, ldt, reads);
         add_head(e, i, h, g, reads, sum, map_at(e, sum, i, first + t));
       }
   }

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "cdam/engine/cdam_cls_weights.h"
-#include "cdam/engine/cdam_vector.h"
 #include "common/lc_parallel.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #define LINE 16 /* floats of a cache line */
 #define ROWS 96 /* that one thread carries at a time */
@@ -28,7 +27,7 @@ static void product_columns(void *context, size_t task, int worker) {
   const struct product *p = context;
   struct vit_epilogue add = {.accumulate = p->accumulate};
   size_t first = task * COLUMNS, left = p->n - first, n = left < COLUMNS ? left : COLUMNS;
-  vit_kernels()->gemm(p->m, n, p->k, p->a, p->lda, 1, p->b + first, p->ldb, p->c + first, p->ldc,
+  vit_backend()->gemm(p->m, n, p->k, p->a, p->lda, 1, p->b + first, p->ldb, p->c + first, p->ldc,
                       &add);
 }
 
@@ -40,7 +39,7 @@ void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, 
   if (lc_threads() > 1 && !lc_in_parallel() && m * n * k >= WORTH)
     lc_parallel_for((whole + COLUMNS - 1) / COLUMNS, product_columns, &p);
   else
-    vit_kernels()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
+    vit_backend()->gemm(m, whole, k, a, lda, 1, b, ldb, c, ldc, &add);
   for (size_t i = 0; i < m; i++)
     for (size_t j = whole; j < n; j++) {
       float sum = accumulate ? c[i * ldc + j] : 0;
@@ -53,7 +52,7 @@ void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, 
 static const float *scaled(const float *in, size_t rows, size_t dim, const float *scale,
                            float *out) {
   for (size_t k = 0; k < rows && scale; k++)
-    cdam_vector_multiply(in + k * dim, scale, dim, out + k * dim);
+    vit_vectors()->multiply(in + k * dim, scale, dim, out + k * dim);
   return scale ? out : in;
 }
 
@@ -85,20 +84,20 @@ static void take_units(struct cdam_prepared *p, float *weights) {
     for (size_t u = 0; u < model->arch.heads[h].hidden; u++, unit++) {
       const float *weight = from->weight + u * dim;
       float *to = weights + unit * dim;
-      cdam_vector_multiply(weight, model->norm.weight, dim, to);
-      p->mean[unit] = cdam_vector_sum(to, dim) / (float)dim;
+      vit_vectors()->multiply(weight, model->norm.weight, dim, to);
+      p->mean[unit] = vit_vectors()->sum(to, dim) / (float)dim;
       p->constant[unit] =
-          cdam_vector_dot(weight, model->norm.bias, dim) + (from->bias ? from->bias[u] : 0);
+          vit_vectors()->dot(weight, model->norm.bias, dim) + (from->bias ? from->bias[u] : 0);
     }
   }
-  vit_kernels()->transpose(p->units, dim, weights, dim, p->hidden, p->units);
+  vit_backend()->transpose(p->units, dim, weights, dim, p->hidden, p->units);
 }
 
 /* Projection and MLP as [in, out]. */
 static void take_layers(struct cdam_prepared *p) {
   const struct vit_arch *arch = &p->model->arch;
   const struct vit_block *block = &p->model->blocks[arch->depth - 1];
-  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_backend *kernels = vit_backend();
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
   kernels->transpose(dim, dim, block->proj.weight, dim, p->proj, dim);
   kernels->transpose(mlp, dim, block->fc1.weight, dim, p->fc1, mlp);
@@ -107,9 +106,9 @@ static void take_layers(struct cdam_prepared *p) {
     p->proj_constant[k] = block->proj.bias ? block->proj.bias[k] : 0;
     if (block->qkv.bias)
       p->proj_constant[k] +=
-          cdam_vector_dot(block->proj.weight + k * dim, block->qkv.bias + 2 * dim, dim);
+          vit_vectors()->dot(block->proj.weight + k * dim, block->qkv.bias + 2 * dim, dim);
     p->fc2_constant[k] = block->fc2.bias ? block->fc2.bias[k] : 0;
-    cdam_vector_scale(p->fc1 + k * mlp, mlp, block->norm2.weight[k]);
+    vit_vectors()->scale(p->fc1 + k * mlp, mlp, block->norm2.weight[k]);
   }
   (void)scaled(p->proj, dim, dim, block->scale1, p->proj);
   (void)scaled(p->proj_constant, 1, dim, block->scale1, p->proj_constant);
@@ -125,9 +124,9 @@ static void take_values(struct cdam_prepared *p) {
   for (size_t k = 0; k < dim; k++) {
     const float *weight = block->qkv.weight + (2 * dim + k) * dim;
     float *to = p->values + k * dim;
-    cdam_vector_multiply(weight, block->norm1.weight, dim, to);
-    p->values_along[k] = cdam_vector_sum(to, dim);
-    p->values_constant[k] = cdam_vector_dot(weight, block->norm1.bias, dim);
+    vit_vectors()->multiply(weight, block->norm1.weight, dim, to);
+    p->values_along[k] = vit_vectors()->sum(to, dim);
+    p->values_constant[k] = vit_vectors()->dot(weight, block->norm1.bias, dim);
   }
 }
 
@@ -158,11 +157,11 @@ static void make_back(void *context, size_t task, int worker) {
   for (size_t k = first; k < last; k++) {
     const float *weight = block->fc1.weight + k * dim;
     float *to = job->scratch + k * dim;
-    cdam_vector_multiply(weight, block->norm2.weight, dim, to);
-    p->back_mean[k] = cdam_vector_sum(to, dim);
-    p->fc1_constant[k] = cdam_vector_dot(weight, block->norm2.bias, dim) +
+    vit_vectors()->multiply(weight, block->norm2.weight, dim, to);
+    p->back_mean[k] = vit_vectors()->sum(to, dim);
+    p->fc1_constant[k] = vit_vectors()->dot(weight, block->norm2.bias, dim) +
                          (block->fc1.bias ? block->fc1.bias[k] : 0);
-    if (block->scale1) cdam_vector_multiply(to, block->scale1, dim, to);
+    if (block->scale1) vit_vectors()->multiply(to, block->scale1, dim, to);
   }
   cdam_cls_product(last - first, dim, dim, job->scratch + first * dim, dim, block->proj.weight, dim,
                    p->back + first * dim, dim, false);
@@ -229,7 +228,7 @@ static lc_status make_all(struct cdam_prepared *p, struct lc_error *err) {
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
   lay_out(p, &counting);
-  LC_TRY(lc_arena_init(&p->arena, counting.peak, err));
+  LC_TRY(lc_arena_init_in(&p->arena, vit_backend()->memory, counting.peak, err));
   lay_out(p, &p->arena);
   lc_status status = make_products(p, err);
   if (status != LC_OK) lc_arena_free(&p->arena);
@@ -266,7 +265,7 @@ lc_status cdam_prepared_take(struct cdam_prepared *prepared, size_t bytes, struc
     *best = (struct lc_arena){0};
   }
   (void)pthread_mutex_unlock(&prepared->lock);
-  if (!best) return lc_arena_init(arena, bytes, err);
+  if (!best) return lc_arena_init_in(arena, vit_backend()->memory, bytes, err);
   arena->used = arena->peak = 0;
   return LC_OK;
 }

@@ -9,8 +9,8 @@
 #include "cdam/engine/cdam_cls.h"
 #include "cdam/engine/cdam_cls_weights.h"
 #include "cdam/engine/cdam_noise.h"
-#include "cdam/engine/cdam_vector.h"
 #include "common/lc_parallel.h"
+#include "vit/kernels/vit_backend.h"
 
 #define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
 
@@ -61,7 +61,7 @@ static void turn_panel(const struct job *job, const float *rows, size_t panel, f
   size_t dim = job->task->model->arch.embed_dim, first = panel * job->layout.panel;
   size_t left = job->layout.tokens - first, width = job->layout.panel;
   size_t n = left < width ? left : width;
-  vit_kernels()->transpose(n, dim, rows + first * dim, dim, out, width);
+  vit_backend()->transpose(n, dim, rows + first * dim, dim, out, width);
   for (size_t k = 0; k < dim && n < width; k++)
     memset(out + k * width + n, 0, (width - n) * sizeof *out);
 }
@@ -71,7 +71,7 @@ static void normed_panel(const struct job *job, const float *input, size_t panel
   const struct vit_arch *arch = &job->task->model->arch;
   size_t width = job->layout.panel;
   turn_panel(job, input, panel, out);
-  vit_kernels()->layer_norm(arch->embed_dim, width, out, width, job->norm->weight, job->norm->bias,
+  vit_backend()->layer_norm(arch->embed_dim, width, out, width, job->norm->weight, job->norm->bias,
                             arch->layer_norm_eps, out, width, NULL, NULL);
 }
 
@@ -81,9 +81,9 @@ static void centred_panel(const struct job *job, const float *input, size_t pane
   float mean[CDAM_MOST_PANEL] = {0};
   turn_panel(job, input, panel, out);
   for (size_t c = 0; c < width && panel * width + c < job->layout.tokens; c++)
-    mean[c] = cdam_vector_sum(input + (panel * width + c) * dim, dim) / (float)dim;
+    mean[c] = vit_vectors()->sum(input + (panel * width + c) * dim, dim) / (float)dim;
   for (size_t k = 0; k < dim; k++)
-    cdam_vector_add(out + k * width, mean, width, -1, out + k * width);
+    vit_vectors()->add(out + k * width, mean, width, -1, out + k * width);
 }
 
 /* One panel of an image that gets noise, and the range there of what gets it. */
@@ -95,14 +95,14 @@ static void share_noisy(const struct job *job, size_t image, size_t panel, float
   const float *input = input_of(job, image);
   if (!job->on_normed) {
     centred_panel(job, input, panel, out);
-    cdam_vector_range(input + before * dim, used * dim, range, range + 1);
+    vit_vectors()->range(input + before * dim, used * dim, range, range + 1);
     return;
   }
   normed_panel(job, input, panel, out);
-  cdam_vector_range(out, used, range, range + 1);
+  vit_vectors()->range(out, used, range, range + 1);
   for (size_t k = 1; k < dim; k++) {
     float low, high;
-    cdam_vector_range(out + k * width, used, &low, &high);
+    vit_vectors()->range(out + k * width, used, &low, &high);
     range[0] = low < range[0] ? low : range[0];
     range[1] = high > range[1] ? high : range[1];
   }
@@ -129,7 +129,7 @@ static void noisy_panel(const struct job *job, const struct worker *w, size_t pl
   if (s->noise) {
     turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
-    cdam_vector_add(tokens, out, size, 1, out);
+    vit_vectors()->add(tokens, out, size, 1, out);
   } else if (sample % 2 == 0) {
     float *opposite = sample + 1 < job->samples ? out + panels * size : NULL;
     cdam_noise_pair(s->seed, "smooth-cdam", sample / 2 * panels + panel, tokens,
@@ -153,10 +153,10 @@ static void fill_panel(void *context, size_t place, size_t panel) {
   else
     centred_panel(job, input, panel, out);
   if (!job->on_normed)
-    cdam_vector_moments(out, dim, width, arch->layer_norm_eps, e->mean + at, e->rstd + at);
+    vit_vectors()->moments(out, dim, width, arch->layer_norm_eps, e->mean + at, e->rstd + at);
   if (panel > 0) return;
   /* Noise on the normed tokens leaves the residual branch alone. */
-  float mean = cdam_vector_sum(input, dim) / (float)dim;
+  float mean = vit_vectors()->sum(input, dim) / (float)dim;
   for (size_t k = 0; k < dim; k++)
     e->cls[place * dim + k] = noisy && !job->on_normed ? out[k * width] + mean : input[k];
 }
@@ -168,7 +168,7 @@ static void share_panel(void *context, size_t index, int worker) {
   (void)worker;
   const struct job *job = context;
   const struct vit_arch *arch = &job->task->model->arch;
-  const struct vit_kernels *kernels = vit_kernels();
+  const struct vit_backend *kernels = vit_backend();
   size_t image = index / job->layout.panels, panel = index % job->layout.panels;
   size_t dim = arch->embed_dim, width = job->layout.panel;
   const float *input = input_of(job, job->first + image);
@@ -261,8 +261,8 @@ static void collect(const struct job *job) {
   for (size_t image = 0; job->partial && image < images; image++) {
     float *map = cdam_maps_get(job->sampling->maps, image, 0);
     for (size_t g = 0; g < job->groups; g++)
-      cdam_vector_add(map, job->partial + (image * job->groups + g) * job->map_size, job->map_size,
-                      1, map);
+      vit_vectors()->add(map, job->partial + (image * job->groups + g) * job->map_size,
+                         job->map_size, 1, map);
   }
 }
 

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/engine/cdam_vector.h"
 #include "cdam/estimators/cdam_estimators.h"
 #include "cdam/estimators/cdam_gradient.h"
 #include "common/lc_arena.h"
+#include "vit/kernels/vit_backend.h"
 
 struct rollout {
   size_t heads, tokens;
@@ -34,8 +34,9 @@ static void see(void *context, const struct vit_attention_part *part) {
       size_t left = part->queries - first, last = first + (left < QUERIES ? left : QUERIES);
       float sum[KEYS] = {0};
       for (size_t q = first; q < last; q++)
-        cdam_vector_add_positive(part->probability + q * part->ld + k,
-                                 part->gradient + q * part->ld + k, count, (float)r->row[q], sum);
+        vit_vectors()->add_positive(part->probability + q * part->ld + k,
+                                    part->gradient + q * part->ld + k, count, (float)r->row[q],
+                                    sum);
       for (size_t c = 0; c < count; c++) total[c] += (double)sum[c];
     }
   }

@@ -5,15 +5,15 @@
  * e normal with standard deviation level * (max x - min x). Signed; on pixels. The same noise is
  * drawn for every image. */
 #include "cdam/engine/cdam_noise.h"
-#include "cdam/engine/cdam_vector.h"
 #include "cdam/estimators/cdam_estimators.h"
 #include "cdam/estimators/cdam_gradient.h"
+#include "vit/kernels/vit_backend.h"
 
 static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
   const struct cdam_settings *s = task->settings;
   size_t size = VIT_CHANNELS * task->height * task->width;
   if (s->noise) {
-    cdam_vector_add(image, s->noise + k * size, size, 1, out);
+    vit_vectors()->add(image, s->noise + k * size, size, 1, out);
     return;
   }
   float low = image[0], high = image[0];
@@ -22,7 +22,7 @@ static void make(const struct cdam_task *task, const float *image, size_t k, flo
     high = image[i] > high ? image[i] : high;
   }
   cdam_noise_fill(s->seed, "smoothgrad", k, out, size);
-  cdam_vector_add(image, out, size, (float)s->level * (high - low), out);
+  vit_vectors()->add(image, out, size, (float)s->level * (high - low), out);
 }
 
 static size_t samples_of(const struct cdam_settings *s) {

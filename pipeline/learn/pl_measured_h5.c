@@ -9,7 +9,7 @@
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/report/pl_version.h"
 #include "pipeline/store/pl_h5.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #define SCHEMA_VERSION 1
 #define NAME_WIDTH 32
@@ -40,7 +40,7 @@ static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struc
   pl_h5_attribute_text(h5, "/", "weights_sha256", m->model->weights_sha256);
   pl_h5_attribute_integer(h5, "/", "weights_trained", m->evaluation->trained);
   pl_h5_attribute_text(h5, "/", "architecture", m->model->arch.name);
-  pl_h5_attribute_text(h5, "/", "kernels", vit_kernels()->name);
+  pl_h5_attribute_text(h5, "/", "kernels", vit_backend()->name);
   pl_h5_attribute_text(h5, "/", "crops_sha256", crops);
   pl_h5_attribute_text(h5, "/", "split", m->split);
   lc_text_free(&recipe);

@@ -15,7 +15,7 @@
 #include "pipeline/config/pl_preparation.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
@@ -78,7 +78,7 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   provenance->configuration = lc_text_get(&job->configuration);
   provenance->architecture = lc_text_get(&job->architecture);
   provenance->trained = job->model.trained;
-  provenance->kernels = vit_kernels()->name;
+  provenance->kernels = vit_backend()->name;
   memcpy(provenance->weights_sha256, job->model.weights_sha256, LC_SHA256_HEX);
   return pl_config_hash(job->config, provenance->configuration_sha256, err);
 }

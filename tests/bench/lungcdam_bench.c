@@ -14,7 +14,7 @@
 
 #include "common/lc_parallel.h"
 #include "tests/bench/vit_bench.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 #include "vit/pass/vit_backward.h"
 
 #define SIZE 224
@@ -204,13 +204,13 @@ int main(int argc, char **argv) {
   if (want_peak) {
     peak = bench_measure_peak(threads);
     printf("peak of sgemm, %d threads: OpenBLAS (%s kernels) %.1f GFLOP/s, own kernels (%s) %.1f\n",
-           threads, peak.openblas_core, peak.openblas, vit_kernels()->name, peak.own);
+           threads, peak.openblas_core, peak.openblas, vit_backend()->name, peak.own);
   }
   if (json)
     fprintf(json,
             "{\"threads\": %d, \"kernels\": \"%s\", \"peak_openblas\": %.2f, \"peak_own\": %.2f, "
             "\"cases\": [",
-            threads, vit_kernels()->name, peak.openblas, peak.own);
+            threads, vit_backend()->name, peak.openblas, peak.own);
   double top = peak.openblas > peak.own ? peak.openblas : peak.own;
   for (size_t i = 0; i < sizeof works / sizeof works[0]; i++) {
     struct result result = {0};

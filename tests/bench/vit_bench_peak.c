@@ -3,7 +3,7 @@
 
 #include "common/lc_parallel.h"
 #include "tests/bench/vit_bench.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #define SIZE 1024
 
@@ -19,7 +19,7 @@ static void product(void *context, size_t index, int worker) {
   if (job->own) {
     /* In panels of 80 columns, as the transformer calls it. */
     for (size_t j = 0; j < SIZE; j += 80)
-      vit_kernels()->gemm(SIZE, SIZE - j < 80 ? SIZE - j : 80, SIZE, a, SIZE, 1, b + j * SIZE,
+      vit_backend()->gemm(SIZE, SIZE - j < 80 ? SIZE - j : 80, SIZE, a, SIZE, 1, b + j * SIZE,
                           SIZE - j < 80 ? SIZE - j : 80, c + j * SIZE,
                           SIZE - j < 80 ? SIZE - j : 80, NULL);
     return;

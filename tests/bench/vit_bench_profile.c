@@ -2,15 +2,15 @@
 #include <stdatomic.h>
 
 #include "tests/bench/vit_bench.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 const char *const bench_kind_names[BENCH_KINDS] = {
     "patch embedding", "qkv", "scores", "softmax",          "values", "projection",
     "fc1 + GELU",      "fc2", "norms",  "weight gradients", "other"};
 
 static struct bench_shape shape;
-static const struct vit_kernels *inner;
-static struct vit_kernels outer;
+static const struct vit_backend *inner;
+static struct vit_backend outer;
 static atomic_llong total[BENCH_KINDS]; /* nanoseconds */
 static _Thread_local double started;
 
@@ -112,7 +112,7 @@ static void add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vit_r
 
 void bench_profile_start(const struct bench_shape *of) {
   shape = *of;
-  inner = vit_kernels();
+  inner = vit_backend();
   outer = *inner;
   outer.gemm = gemm;
   outer.layer_norm = layer_norm;
@@ -125,10 +125,10 @@ void bench_profile_start(const struct bench_shape *of) {
   outer.add_rows = add_rows;
   outer.add_norm_rows = add_norm_rows;
   for (int i = 0; i < BENCH_KINDS; i++) atomic_store(&total[i], 0);
-  vit_kernels_install(&outer);
+  vit_backend_install(&outer);
 }
 
 void bench_profile_stop(double seconds[BENCH_KINDS]) {
   for (int i = 0; i < BENCH_KINDS; i++) seconds[i] = 1e-9 * (double)atomic_load(&total[i]);
-  vit_kernels_install(inner);
+  vit_backend_install(inner);
 }

@@ -55,12 +55,12 @@ static void check_training(const char *name, bool logit, size_t outputs) {
 
 static void parameters(void **state) {
   (void)state;
-  for (const char *const *name = vit_kernels_names(); *name; name++) {
-    assert_ok(vit_kernels_select(*name, &test_err));
+  for (const struct vit_backend *const *set = vit_backends(); *set; set++) {
+    assert_ok(vit_backend_select((*set)->name, &test_err));
     check_training("train_malignancy_p8_d32_l3", true, 1);
     check_training("train_biomarkers_p8_d32_l2", false, 8);
   }
-  assert_ok(vit_kernels_select("auto", &test_err));
+  assert_ok(vit_backend_select("auto", &test_err));
 }
 
 /* CDAM = sum over the dimension of normed tokens times their gradient, for every class. Normed
@@ -139,7 +139,7 @@ static void threads_and_kernels(void **state) {
   for (size_t i = 0; i < N * 8; i++) d[i] = (vit_real)(i % 5) - 2;
   const char *const sets[] = {"plain", "openblas", "avx2", "avx512"};
   for (size_t set = 0; set < 4; set++) {
-    if (vit_kernels_select(sets[set], NULL) != LC_OK) continue;
+    if (vit_backend_select(sets[set], NULL) != LC_OK) continue;
     for (int threads = 1; threads <= 3; threads += 2) {
       struct vit_tape tape;
       lc_threads_set(threads);
@@ -168,7 +168,7 @@ static void threads_and_kernels(void **state) {
     }
   }
   lc_threads_set(0);
-  assert_ok(vit_kernels_select("auto", &test_err));
+  assert_ok(vit_backend_select("auto", &test_err));
   free(plain);
   free(first);
   free(images);

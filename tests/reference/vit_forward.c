@@ -56,14 +56,14 @@ static void check_vit(const char *name, bool full) {
 /* Each model by each kernel set, with the last block on CLS alone and in full. */
 static void small_models(void **state) {
   (void)state;
-  for (const char *const *name = vit_kernels_names(); *name; name++) {
-    assert_ok(vit_kernels_select(*name, &test_err));
+  for (const struct vit_backend *const *set = vit_backends(); *set; set++) {
+    assert_ok(vit_backend_select((*set)->name, &test_err));
     for (int full = 0; full < 2; full++) {
       check_vit("vit_p8_d32_l3", full);
       check_vit("vit_p8_d48_l4", full);
     }
   }
-  assert_ok(vit_kernels_select("auto", &test_err));
+  assert_ok(vit_backend_select("auto", &test_err));
 }
 
 static void dinov2_registers(void **state) {
@@ -142,8 +142,8 @@ static void same_bits(void **state) {
   vit_real *images = calloc((size_t)N * PIXELS, sizeof *images), first[N][9];
   assert_non_null(images);
   for (size_t i = 0; i < (size_t)N * PIXELS; i++) images[i] = (vit_real)(i * 7919 % 1000) / 500 - 1;
-  for (const char *const *name = vit_kernels_names(); *name; name++) {
-    assert_ok(vit_kernels_select(*name, &test_err));
+  for (const struct vit_backend *const *set = vit_backends(); *set; set++) {
+    assert_ok(vit_backend_select((*set)->name, &test_err));
     for (int threads = 1; threads <= 3; threads += 2) {
       lc_threads_set(threads);
       struct vit_workspace workspace;
@@ -164,7 +164,7 @@ static void same_bits(void **state) {
     }
   }
   lc_threads_set(0);
-  assert_ok(vit_kernels_select("auto", &test_err));
+  assert_ok(vit_backend_select("auto", &test_err));
   free(images);
   vit_model_free(&model);
 }

@@ -1,6 +1,5 @@
-/* Chooses the kernel set: the fastest that this CPU runs, or the one that the caller or
- * LUNGCDAM_KERNELS names. */
-#include "vit/kernels/vit_kernels.h"
+/* The table of back ends, the choice among them, and what those on the host share. */
+#include "vit/kernels/vit_backend.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -8,51 +7,53 @@
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
-#include "vit/kernels/vit_kernels_sets.h"
 
-static _Atomic(const struct vit_kernels *) chosen;
-
-#define MAX_SETS 4
-
-/* Sets that this CPU runs, fastest first. OpenBLAS precedes plain, but follows the hand-written
- * sets: it does not recognise CPUs that are younger than it is and then runs at half speed. */
-static size_t available(const struct vit_kernels *sets[MAX_SETS]) {
-  size_t n = 0;
-#ifndef VIT_REAL_DOUBLE
-#ifdef VIT_HAVE_X86
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
-    sets[n++] = &vit_kernels_avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    sets[n++] = &vit_kernels_avx2;
+/* Fastest first. OpenBLAS precedes plain, but follows the hand-written ones: it does not recognise
+ * CPUs that are younger than it is and then runs at half speed. */
+#ifdef VIT_REAL_DOUBLE
+#define BACKENDS(ENTRY) ENTRY(plain)
+#elif defined(VIT_HAVE_X86)
+#define BACKENDS(ENTRY)                                                                            \
+  ENTRY(avx512)                                                                                    \
+  ENTRY(avx2)                                                                                      \
+  ENTRY(openblas)                                                                                  \
+  ENTRY(plain)
+#else
+#define BACKENDS(ENTRY)                                                                            \
+  ENTRY(openblas)                                                                                  \
+  ENTRY(plain)
 #endif
-  sets[n++] = &vit_kernels_openblas;
-#endif
-  sets[n++] = &vit_kernels_plain;
-  return n;
+
+#define DECLARE(name) extern const struct vit_backend vit_backend_##name;
+BACKENDS(DECLARE)
+#define POINT(name) &vit_backend_##name,
+static const struct vit_backend *const table[] = {BACKENDS(POINT)};
+enum { MOST = sizeof table / sizeof *table };
+
+static _Atomic(const struct vit_backend *) chosen;
+
+const struct vit_backend *const *vit_backends(void) {
+  static const struct vit_backend *here[MOST + 1];
+  for (size_t i = 0, n = 0; i < MOST; i++)
+    if (table[i]->runs_here()) here[n++] = table[i];
+  return here;
 }
 
-const char *const *vit_kernels_names(void) {
-  static const char *names[MAX_SETS + 1];
-  const struct vit_kernels *sets[MAX_SETS];
-  size_t n = available(sets);
-  for (size_t i = 0; i < n; i++) names[i] = sets[i]->name;
-  return names;
+void vit_backend_install(const struct vit_backend *backend) {
+  if (backend->start) backend->start();
+  atomic_store(&chosen, backend);
 }
 
-lc_status vit_kernels_select(const char *name, struct lc_error *err) {
-  const struct vit_kernels *sets[MAX_SETS];
-  size_t n = available(sets);
+lc_status vit_backend_select(const char *name, struct lc_error *err) {
   struct lc_text list = {0};
-  for (size_t i = 0; i < n; i++) {
-    if (strcmp(name, sets[i]->name) == 0 || strcmp(name, "auto") == 0) {
-#ifndef VIT_REAL_DOUBLE
-      if (sets[i] == &vit_kernels_openblas) vit_kernels_openblas_start();
-#endif
-      atomic_store(&chosen, sets[i]);
+  for (size_t i = 0; i < MOST; i++) {
+    if (!table[i]->runs_here()) continue;
+    if (strcmp(name, table[i]->name) == 0 || strcmp(name, "auto") == 0) {
+      vit_backend_install(table[i]);
       lc_text_free(&list);
       return LC_OK;
     }
-    lc_text_add(&list, "%s%s", i ? ", " : "", sets[i]->name);
+    lc_text_add(&list, "%s%s", list.length ? ", " : "", table[i]->name);
   }
   lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
                              "kernels \"%s\": expected auto or one that this CPU runs: %s", name,
@@ -61,18 +62,41 @@ lc_status vit_kernels_select(const char *name, struct lc_error *err) {
   return status;
 }
 
-void vit_kernels_install(const struct vit_kernels *set) {
-  atomic_store(&chosen, set);
-}
-
-const struct vit_kernels *vit_kernels(void) {
-  const struct vit_kernels *set = atomic_load(&chosen);
-  if (set) return set;
+const struct vit_backend *vit_backend(void) {
+  const struct vit_backend *backend = atomic_load(&chosen);
+  if (backend) return backend;
   const char *wish = getenv("LUNGCDAM_KERNELS");
   struct lc_error err;
-  if (vit_kernels_select(wish && wish[0] ? wish : "auto", &err) != LC_OK) {
+  if (vit_backend_select(wish && wish[0] ? wish : "auto", &err) != LC_OK) {
     lc_log(LC_LOG_WARNING, "LUNGCDAM_KERNELS: %s; using the fastest", err.message);
-    if (vit_kernels_select("auto", NULL) != LC_OK) return &vit_kernels_plain;
+    if (vit_backend_select("auto", NULL) != LC_OK) vit_backend_install(&vit_backend_plain);
   }
   return atomic_load(&chosen);
+}
+
+lc_status vit_backend_need(unsigned abilities, const char *what, struct lc_error *err) {
+  const struct vit_backend *backend = vit_backend();
+  if ((backend->abilities & abilities) == abilities) return LC_OK;
+  LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: the back end \"%s\" does not support it", what,
+          backend->name);
+}
+
+size_t vit_host_packed_size(vit_way way, size_t out, size_t in) {
+  return way == VIT_BACK ? out * in * sizeof(vit_real) : 0;
+}
+
+void vit_host_pack(vit_way way, size_t out, size_t in, const vit_real *weight, size_t first,
+                   size_t rows, void *packed) {
+  vit_real *to = packed;
+  if (way == VIT_BACK) vit_backend()->transpose(rows, in, weight + first * in, in, to + first, out);
+}
+
+void vit_host_linear(vit_way way, const struct vit_matrix *w, size_t first, size_t rows, size_t n,
+                     const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                     const struct vit_epilogue *epilogue) {
+  const vit_real *data = w->data;
+  if (way == VIT_FORTH)
+    vit_backend()->gemm(rows, n, w->in, data + first * w->in, w->in, 1, b, ldb, c, ldc, epilogue);
+  else
+    vit_backend()->gemm(w->in, n, rows, data + first, w->out, 1, b, ldb, c, ldc, epilogue);
 }

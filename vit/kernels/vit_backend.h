@@ -1,30 +1,29 @@
-/* The arithmetic of the transformer as a table of functions. Layers reach kernels only through it,
- * so that another set (plain, AVX-512, a GPU) is another file and no layer changes.
+/* Back ends: who does the arithmetic of the transformer. Layers and explanations reach functions,
+ * weights and memory only through the back end in use; docs/extending.md shows how to add one.
  *
  * Layout: activations are feature-major. A matrix X of `rows` features and `n` columns (tokens) has
- * element (r, c) at x[r * ld + c]; n is a multiple of `lanes` (padding columns are computed and
+ * element (r, c) at x[r * ld + c]; n is a multiple of VIT_LANES (padding columns are computed and
  * ignored), rows start on a 64-byte boundary. Columns never mix except in gemm_nt and transpose, so
  * a token's values do not depend on which tokens share its matrix, nor on the number of threads.
  *
- * A set computes a sum over k one term after another from k = 0, so that splitting a matrix by rows
- * or columns changes no bit; one that cannot promise this says which panel width it must always be
- * given (fixed_panel). Sets differ from each other by rounding.
+ * A back end computes a sum over k one term after another from k = 0, so that splitting a matrix by
+ * rows or columns changes no bit; one that cannot promise this says which panel width it must
+ * always be given (fixed_panel). Back ends differ from each other by rounding: results name theirs.
  *
  * Thread-safety: pure functions; all of them may run in many threads at once. */
-#ifndef VIT_KERNELS_H
-#define VIT_KERNELS_H
+#ifndef VIT_BACKEND_H
+#define VIT_BACKEND_H
 
 #include <stdint.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_status.h"
-#include "vit/kernels/vit_real.h"
+#include "vit/kernels/vit_vectors.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define VIT_LANES 16 /* columns are padded to this in every set */
 
 typedef enum vit_activation { VIT_IDENTITY = 0, VIT_GELU, VIT_RELU } vit_activation;
 
@@ -59,9 +58,43 @@ static inline bool vit_drop_keeps(const struct vit_drop *drop, size_t row, size_
   return (words[row % 8 / 2] >> (row % 2 ? 16 : 0) & 0xFFFFU) >= drop->threshold;
 }
 
-struct vit_kernels {
-  const char *name;
-  size_t fixed_panel; /* columns of a panel, always; 0: any multiple of VIT_LANES */
+/* What a back end can do; a bit set. */
+enum vit_ability {
+  VIT_ON_HOST = 1,  /* the host may read and write its memory, as the layers of vit/pass do */
+  VIT_BACKWARD = 2, /* gradients: the functions below "For the backward pass" */
+  VIT_DROPOUT = 4,  /* drop */
+  VIT_VECTORS = 8   /* the loops of the closed form */
+};
+
+/* Which way numbers go through a layer: y = W x, or gradients back, d_x = W' d_y. */
+typedef enum vit_way { VIT_FORTH = 0, VIT_BACK } vit_way;
+
+/* A weight matrix [out, in] in the form in which a back end multiplies by it that way. */
+struct vit_matrix {
+  size_t out, in;
+  const void *data;
+};
+
+struct vit_backend {
+  const char *name; /* as LUNGCDAM_KERNELS and results say it: "avx2" */
+  const char *doc;  /* one line */
+  bool (*runs_here)(void);
+  void (*start)(void); /* once it is chosen; or NULL */
+  unsigned abilities;
+  const struct lc_memory *memory; /* of activations, gradients and packed weights */
+  size_t fixed_panel;             /* columns of a panel, always; 0: any multiple of VIT_LANES */
+
+  /* Weights. packed_size: bytes of the packed form, 0 where `linear` reads the matrix as the file
+   * has it. pack: rows first to first + rows - 1 of it. */
+  size_t (*packed_size)(vit_way way, size_t out, size_t in);
+  void (*pack)(vit_way way, size_t out, size_t in, const vit_real *weight, size_t first,
+               size_t rows, void *packed);
+  /* Through the rows first to first + rows - 1 of W:
+   *   VIT_FORTH: c[rows, n] = epilogue(W b[in, n])     VIT_BACK: c[in, n] = epilogue(W' b[rows, n])
+   */
+  void (*linear)(vit_way way, const struct vit_matrix *w, size_t first, size_t rows, size_t n,
+                 const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                 const struct vit_epilogue *epilogue);
 
   /* c[m, n] = epilogue(A B): A(i, p) = a[i * a_row + p * a_col], b[k, n] with ldb, c with ldc.
    * epilogue may be NULL. */
@@ -125,21 +158,43 @@ struct vit_kernels {
                         const vit_real *mean, const vit_real *rstd, vit_real *sums);
 
   /* y = residual + row_scale[r] * (scale * x where `how` keeps it, else 0); NULL parts are left
-   * out. All with ld; y may be x. Every set drops the same elements. */
+   * out. All with ld; y may be x. Every back end drops the same elements. */
   void (*drop)(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
                const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld);
+
+#ifndef VIT_REAL_DOUBLE
+  const struct vit_vectors *vectors;
+#endif
 };
 
-/* The set in use: the fastest that this CPU runs, or the one that the environment variable
+/* The back end in use: the fastest that runs here, or the one that the environment variable
  * LUNGCDAM_KERNELS names ("plain", "openblas", "avx2", "avx512"). */
-const struct vit_kernels *vit_kernels(void);
+const struct vit_backend *vit_backend(void);
 /* Chooses by name, "auto" for the fastest; for start-up and tests, not while a pass runs.
- * LC_ERR_NOT_FOUND lists what this CPU can run. */
-LC_MUST_CHECK lc_status vit_kernels_select(const char *name, struct lc_error *err);
-/* Uses a table that is not among the sets: a wrapper that measures, say. It must stay. */
-void vit_kernels_install(const struct vit_kernels *set);
-/* Names of the sets that this CPU can run, fastest first, ended by NULL. */
-const char *const *vit_kernels_names(void);
+ * LC_ERR_NOT_FOUND lists what runs here. */
+LC_MUST_CHECK lc_status vit_backend_select(const char *name, struct lc_error *err);
+/* Uses one that is not in the table: a wrapper that measures, say. It must stay. */
+void vit_backend_install(const struct vit_backend *backend);
+/* All that run here, fastest first, ended by NULL. */
+const struct vit_backend *const *vit_backends(void);
+/* LC_ERR_UNSUPPORTED, naming what for, unless the back end in use has all these abilities. */
+LC_MUST_CHECK lc_status vit_backend_need(unsigned abilities, const char *what,
+                                         struct lc_error *err);
+
+#ifndef VIT_REAL_DOUBLE
+static inline const struct vit_vectors *vit_vectors(void) {
+  return vit_backend()->vectors;
+}
+#endif
+
+/* For back ends on the host: weights as they are on the way forth, transposed on the way back, and
+ * products by the gemm of the back end in use. */
+size_t vit_host_packed_size(vit_way way, size_t out, size_t in);
+void vit_host_pack(vit_way way, size_t out, size_t in, const vit_real *weight, size_t first,
+                   size_t rows, void *packed);
+void vit_host_linear(vit_way way, const struct vit_matrix *w, size_t first, size_t rows, size_t n,
+                     const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                     const struct vit_epilogue *epilogue);
 
 static inline size_t vit_pad(size_t columns) {
   return (columns + VIT_LANES - 1) / VIT_LANES * VIT_LANES;

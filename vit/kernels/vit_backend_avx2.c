@@ -2,8 +2,9 @@
 #include <immintrin.h>
 
 #define LANES 8
-#define NAME vit_kernels_avx2
-#define SET_NAME "avx2"
+#define ISA avx2
+#define DOC "AVX2 and FMA, by hand"
+#define RUNS_HERE (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -59,4 +60,4 @@ static inline void transpose_square(const float *in, size_t ldin, float *out, si
   }
 }
 
-#include "vit/kernels/vit_kernels_simd.h"
+#include "vit/kernels/vit_backend_simd.h"

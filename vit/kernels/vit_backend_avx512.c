@@ -2,8 +2,9 @@
 #include <immintrin.h>
 
 #define LANES 16
-#define NAME vit_kernels_avx512
-#define SET_NAME "avx512"
+#define ISA avx512
+#define DOC "AVX-512F and DQ, by hand"
+#define RUNS_HERE (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq"))
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -73,4 +74,4 @@ static inline void transpose_square(const float *in, size_t ldin, float *out, si
   }
 }
 
-#include "vit/kernels/vit_kernels_simd.h"
+#include "vit/kernels/vit_backend_simd.h"

@@ -1,5 +1,5 @@
-/* Products by OpenBLAS, the rest plain: for CPUs that the hand-written sets do not cover. */
-#include "vit/kernels/vit_kernels_sets.h"
+/* Products by OpenBLAS, the rest plain: for CPUs that the hand-written back ends do not cover. */
+#include "vit/kernels/vit_backend_plain.h"
 
 #ifndef VIT_REAL_DOUBLE
 #include <cblas.h>
@@ -33,7 +33,7 @@ static void gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, 
   static const struct vit_epilogue none = {0};
   const struct vit_epilogue *e = epilogue ? epilogue : &none;
   if ((a_row != 1 && a_col != 1) || n > BUFFER) {
-    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, epilogue);
+    vit_plain_gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, epilogue);
     return;
   }
   vit_real sum[BUFFER];
@@ -62,16 +62,23 @@ static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_
               1.0F, a, (blasint)lda, b, (blasint)ldb, accumulate ? 1.0F : 0.0F, c, (blasint)ldc);
 }
 
-struct vit_kernels vit_kernels_openblas = {.name = "openblas"};
-
-/* Everything but the products is the plain set's. OpenBLAS itself runs single-threaded: the
- * transformer's loops are the parallel ones. */
-void vit_kernels_openblas_start(void) {
+/* OpenBLAS itself runs single-threaded: the transformer's loops are the parallel ones. */
+static void start(void) {
   openblas_set_num_threads(1);
-  vit_kernels_openblas = vit_kernels_plain;
-  vit_kernels_openblas.name = "openblas";
-  vit_kernels_openblas.fixed_panel = 128;
-  vit_kernels_openblas.gemm = gemm;
-  vit_kernels_openblas.gemm_nt = gemm_nt;
 }
+
+static bool runs_here(void) {
+  return true;
+}
+
+const struct vit_backend vit_backend_openblas = {
+    .name = "openblas",
+    .doc = "products by OpenBLAS, the rest plain",
+    .runs_here = runs_here,
+    .start = start,
+    .fixed_panel = 128,
+    VIT_PLAIN_FUNCTIONS,
+    .gemm = gemm,
+    .gemm_nt = gemm_nt,
+};
 #endif

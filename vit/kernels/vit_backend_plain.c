@@ -1,5 +1,5 @@
 /* Loops as one would write them on paper: the oracle of the fast sets. */
-#include "vit/kernels/vit_kernels_sets.h"
+#include "vit/kernels/vit_backend_plain.h"
 
 static vit_real activate(vit_activation activation, vit_real x) {
   if (activation == VIT_GELU)
@@ -21,9 +21,9 @@ static void finish_row(size_t i, size_t n, vit_real *c, size_t ldc, const struct
 }
 
 /* A row is summed in a buffer, since the residual may be c itself. */
-static void gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, size_t a_col,
-                 const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
-                 const struct vit_epilogue *epilogue) {
+void vit_plain_gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, size_t a_col,
+                    const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
+                    const struct vit_epilogue *epilogue) {
   static const struct vit_epilogue none = {0};
   const struct vit_epilogue *e = epilogue ? epilogue : &none;
   vit_real sum[VIT_LANES];
@@ -43,8 +43,8 @@ static void gemm(size_t m, size_t n, size_t k, const vit_real *a, size_t a_row, 
     }
 }
 
-static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_t lda,
-                    const vit_real *b, size_t ldb, vit_real *c, size_t ldc, bool accumulate) {
+void vit_plain_gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_t lda,
+                       const vit_real *b, size_t ldb, vit_real *c, size_t ldc, bool accumulate) {
   for (size_t i = 0; i < m; i++)
     for (size_t j = 0; j < n; j++) {
       vit_real sum = accumulate ? c[i * ldc + j] : 0;
@@ -53,9 +53,9 @@ static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_
     }
 }
 
-static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, const vit_real *weight,
-                       const vit_real *bias, vit_real eps, vit_real *y, size_t ldy, vit_real *mean,
-                       vit_real *rstd) {
+void vit_plain_layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx,
+                          const vit_real *weight, const vit_real *bias, vit_real eps, vit_real *y,
+                          size_t ldy, vit_real *mean, vit_real *rstd) {
   for (size_t c = 0; c < n; c++) {
     vit_real sum = 0, squares = 0;
     for (size_t r = 0; r < rows; r++) sum += x[r * ldx + c];
@@ -72,8 +72,8 @@ static void layer_norm(size_t rows, size_t n, const vit_real *x, size_t ldx, con
   }
 }
 
-static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale, vit_real *top,
-                    vit_real *inverse) {
+void vit_plain_softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                       vit_real *top, vit_real *inverse) {
   for (size_t c = 0; c < n; c++) {
     vit_real largest = s[c];
     for (size_t r = 1; r < rows; r++) largest = s[r * lds + c] > largest ? s[r * lds + c] : largest;
@@ -88,39 +88,40 @@ static void softmax(size_t rows, size_t n, vit_real *s, size_t lds, vit_real sca
   }
 }
 
-static void scale_columns(size_t rows, size_t n, vit_real *x, size_t ldx, const vit_real *factor) {
+void vit_plain_scale_columns(size_t rows, size_t n, vit_real *x, size_t ldx,
+                             const vit_real *factor) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++) x[r * ldx + c] *= factor[c];
 }
 
-static void transpose(size_t rows, size_t columns, const vit_real *in, size_t ldin, vit_real *out,
-                      size_t ldout) {
+void vit_plain_transpose(size_t rows, size_t columns, const vit_real *in, size_t ldin,
+                         vit_real *out, size_t ldout) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < columns; c++) out[c * ldout + r] = in[r * ldin + c];
 }
 
-static void scale_rows(size_t rows, size_t n, const vit_real *in, size_t ldin,
-                       const vit_real *factor, vit_real *x, size_t ldx) {
+void vit_plain_scale_rows(size_t rows, size_t n, const vit_real *in, size_t ldin,
+                          const vit_real *factor, vit_real *x, size_t ldx) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++) x[r * ldx + c] = factor[r] * in[r * ldin + c];
 }
 
-static void probabilities(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
-                          const vit_real *top, const vit_real *inverse) {
+void vit_plain_probabilities(size_t rows, size_t n, vit_real *s, size_t lds, vit_real scale,
+                             const vit_real *top, const vit_real *inverse) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++)
       s[r * lds + c] = vit_real_exp(scale * (s[r * lds + c] - top[r])) * inverse[r];
 }
 
-static void softmax_backward(size_t rows, size_t n, const vit_real *p, vit_real *d, size_t ld,
-                             vit_real scale, const vit_real *delta) {
+void vit_plain_softmax_backward(size_t rows, size_t n, const vit_real *p, vit_real *d, size_t ld,
+                                vit_real scale, const vit_real *delta) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++)
       d[r * ld + c] = scale * p[r * ld + c] * (d[r * ld + c] - delta[r]);
 }
 
-static void gelu_backward(size_t rows, size_t n, const vit_real *pre, vit_real *d, vit_real *value,
-                          size_t ld) {
+void vit_plain_gelu_backward(size_t rows, size_t n, const vit_real *pre, vit_real *d,
+                             vit_real *value, size_t ld) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++) {
       vit_real x = pre[r * ld + c];
@@ -131,9 +132,9 @@ static void gelu_backward(size_t rows, size_t n, const vit_real *pre, vit_real *
     }
 }
 
-static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
-                                size_t ld, const vit_real *weight, const vit_real *mean,
-                                const vit_real *rstd, const vit_real *residual, vit_real *dx) {
+void vit_plain_layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
+                                   size_t ld, const vit_real *weight, const vit_real *mean,
+                                   const vit_real *rstd, const vit_real *residual, vit_real *dx) {
   for (size_t c = 0; c < n; c++) {
     vit_real sum = 0, dot = 0;
     for (size_t r = 0; r < rows; r++) {
@@ -151,8 +152,8 @@ static void layer_norm_backward(size_t rows, size_t n, const vit_real *dy, const
   }
 }
 
-static void column_dots(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
-                        vit_real *out) {
+void vit_plain_column_dots(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                           vit_real *out) {
   for (size_t c = 0; c < n; c++) {
     vit_real sum = 0;
     for (size_t r = 0; r < rows; r++) sum += a[r * ld + c] * b[r * ld + c];
@@ -160,28 +161,29 @@ static void column_dots(size_t rows, size_t n, const vit_real *a, const vit_real
   }
 }
 
-static void add_rows(size_t rows, size_t n, const vit_real *x, size_t ld, vit_real *sums) {
+void vit_plain_add_rows(size_t rows, size_t n, const vit_real *x, size_t ld, vit_real *sums) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++) sums[r * VIT_LANES + c % VIT_LANES] += x[r * ld + c];
 }
 
-static void add_products(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
-                         vit_real *sums) {
+void vit_plain_add_products(size_t rows, size_t n, const vit_real *a, const vit_real *b, size_t ld,
+                            vit_real *sums) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++)
       sums[r * VIT_LANES + c % VIT_LANES] += a[r * ld + c] * b[r * ld + c];
 }
 
-static void add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vit_real *x, size_t ld,
-                          const vit_real *mean, const vit_real *rstd, vit_real *sums) {
+void vit_plain_add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vit_real *x,
+                             size_t ld, const vit_real *mean, const vit_real *rstd,
+                             vit_real *sums) {
   for (size_t r = 0; r < rows; r++)
     for (size_t c = 0; c < n; c++)
       sums[r * VIT_LANES + c % VIT_LANES] += dy[r * ld + c] * (x[r * ld + c] - mean[c]) * rstd[c];
 }
 
 /* Eight features of a token share their random words. */
-static void drop(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
-                 const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld) {
+void vit_plain_drop(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
+                    const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld) {
   for (size_t first = 0; first < rows; first += 8)
     for (size_t c = 0; c < n; c++) {
       const uint32_t counter[4] = {how->first + (uint32_t)c, (uint32_t)(first / 8), how->site, 0};
@@ -196,20 +198,15 @@ static void drop(size_t rows, size_t n, const struct vit_drop *how, const vit_re
     }
 }
 
-const struct vit_kernels vit_kernels_plain = {.name = "plain",
-                                              .gemm = gemm,
-                                              .gemm_nt = gemm_nt,
-                                              .layer_norm = layer_norm,
-                                              .softmax = softmax,
-                                              .scale_columns = scale_columns,
-                                              .scale_rows = scale_rows,
-                                              .transpose = transpose,
-                                              .probabilities = probabilities,
-                                              .softmax_backward = softmax_backward,
-                                              .gelu_backward = gelu_backward,
-                                              .layer_norm_backward = layer_norm_backward,
-                                              .column_dots = column_dots,
-                                              .add_rows = add_rows,
-                                              .add_products = add_products,
-                                              .add_norm_rows = add_norm_rows,
-                                              .drop = drop};
+static bool runs_here(void) {
+  return true;
+}
+
+const struct vit_backend vit_backend_plain = {
+    .name = "plain",
+    .doc = "loops as on paper, in C: the oracle of the others",
+    .runs_here = runs_here,
+    VIT_PLAIN_FUNCTIONS,
+    .gemm = vit_plain_gemm,
+    .gemm_nt = vit_plain_gemm_nt,
+};

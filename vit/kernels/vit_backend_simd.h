@@ -1,11 +1,11 @@
-/* A kernel set in vectors of LANES floats, written once and compiled for each instruction set. The
+/* A back end in vectors of LANES floats, written once and compiled for each instruction set. The
  * including file defines LANES, the type vf with its few operations, transpose_square (LANES rows
- * of LANES numbers turned), and the set's name. */
+ * of LANES numbers turned), its name (ISA), one line about it (DOC), and whether it RUNS_HERE. */
 
 #include <stddef.h>
 #include <string.h>
 
-#include "vit/kernels/vit_kernels_sets.h"
+#include "vit/kernels/vit_backend_plain.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -48,7 +48,7 @@ INLINE vf vactivate(vit_activation activation, vf x) {
   return x;
 }
 
-#include "vit/kernels/vit_kernels_simd_gemm.h"
+#include "vit/kernels/vit_backend_simd_gemm.h"
 
 static void layer_norm(size_t rows, size_t n, const float *x, size_t ldx, const float *weight,
                        const float *bias, float eps, float *y, size_t ldy, float *mean,
@@ -275,20 +275,39 @@ static void drop(size_t rows, size_t n, const struct vit_drop *how, const float 
     }
 }
 
-const struct vit_kernels NAME = {.name = SET_NAME,
-                                 .gemm = gemm,
-                                 .gemm_nt = gemm_nt,
-                                 .layer_norm = layer_norm,
-                                 .softmax = softmax,
-                                 .scale_columns = scale_columns,
-                                 .scale_rows = scale_rows,
-                                 .transpose = transpose,
-                                 .probabilities = probabilities,
-                                 .softmax_backward = softmax_backward,
-                                 .gelu_backward = gelu_backward,
-                                 .layer_norm_backward = layer_norm_backward,
-                                 .column_dots = column_dots,
-                                 .add_rows = add_rows,
-                                 .add_products = add_products,
-                                 .add_norm_rows = add_norm_rows,
-                                 .drop = drop};
+static bool runs_here(void) {
+  return RUNS_HERE;
+}
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+#define JOIN_OF(a, b) a##b
+#define JOIN(a, b) JOIN_OF(a, b)
+
+const struct vit_backend JOIN(vit_backend_, ISA) = {
+    .name = TEXT(ISA),
+    .doc = DOC,
+    .runs_here = runs_here,
+    .abilities = VIT_ON_HOST | VIT_BACKWARD | VIT_DROPOUT | VIT_VECTORS,
+    .memory = &lc_host_memory,
+    .packed_size = vit_host_packed_size,
+    .pack = vit_host_pack,
+    .linear = vit_host_linear,
+    .gemm = gemm,
+    .gemm_nt = gemm_nt,
+    .layer_norm = layer_norm,
+    .softmax = softmax,
+    .scale_columns = scale_columns,
+    .scale_rows = scale_rows,
+    .transpose = transpose,
+    .probabilities = probabilities,
+    .softmax_backward = softmax_backward,
+    .gelu_backward = gelu_backward,
+    .layer_norm_backward = layer_norm_backward,
+    .column_dots = column_dots,
+    .add_rows = add_rows,
+    .add_products = add_products,
+    .add_norm_rows = add_norm_rows,
+    .drop = drop,
+    .vectors = &JOIN(vit_vectors_, ISA),
+};

@@ -1,4 +1,4 @@
-/* The products of vit_kernels_simd.h, which includes this with LANES and the vector type defined.
+/* The products of vit_backend_simd.h, which includes this with LANES and the vector type defined.
  *
  * The product keeps a tile of the result in registers, streams the activations as vectors of
  * columns and broadcasts the weights one number at a time. Neither operand needs packing: weights
@@ -242,7 +242,7 @@ static void gemm_part(size_t m, size_t n, size_t k, const float *a, size_t a_row
 static void gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
                  const float *b, size_t ldb, float *c, size_t ldc, const struct vit_epilogue *e) {
   if (a_row != 1 && a_col != 1) {
-    vit_kernels_plain.gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
+    vit_plain_gemm(m, n, k, a, a_row, a_col, b, ldb, c, ldc, e);
     return;
   }
   /* c cannot hold partial sums where it is the residual too. */

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#define VIT_LANES 16 /* columns are padded to this by every back end */
+
 #ifdef VIT_REAL_DOUBLE
 typedef double vit_real;
 #define vit_real_exp exp

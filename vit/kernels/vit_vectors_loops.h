@@ -1,10 +1,11 @@
-/* Implements the vector loops of the closed form (softmax, norms, sums), each compiled for several
- * instruction sets. */
-#include "cdam/engine/cdam_vector.h"
+/* The loops of vit_vectors.h and the bulk noise, compiled for one instruction set: the including
+ * file names the table, VECTORS, and may define NOISE_BY_HAND. */
+#include "vit/kernels/vit_vectors.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
+
+#include "vit/kernels/vit_noise_quantile.h"
 
 #ifdef __clang__
 /* Where a NaN would decide, clang keeps a search for an extreme as it is, and says so each time. */
@@ -12,7 +13,7 @@
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-#define LANES 16
+#define LANES VIT_LANES
 
 #define LEAST (-87.0F) /* that exp_of takes */
 
@@ -35,8 +36,8 @@ INLINE float exp_of(float x) {
   return p * power;
 }
 
-CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, size_t padded,
-                                      float *restrict attention, float *sum) {
+static float softmax(const float *restrict scores, size_t n, size_t padded,
+                     float *restrict attention, float *sum) {
   float top = scores[0], total = 0;
 #pragma omp simd reduction(max : top)
   for (size_t i = 0; i < n; i++) top = scores[i] > top ? scores[i] : top;
@@ -58,66 +59,61 @@ CDAM_CLONES float cdam_vector_softmax(const float *restrict scores, size_t n, si
   return top;
 }
 
-CDAM_CLONES void cdam_vector_scale(float *x, size_t n, float factor) {
+static void scale(float *x, size_t n, float factor) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] *= factor;
 }
 
-CDAM_CLONES void cdam_vector_multiply(const float *attention, const float *scores, size_t n,
-                                      float *keys) {
+static void multiply(const float *attention, const float *scores, size_t n, float *keys) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) keys[i] = attention[i] * scores[i];
 }
 
-CDAM_CLONES void cdam_vector_add_scores(const float *restrict a, const float *restrict k,
-                                        const float *restrict r, size_t n, float mean, float weight,
-                                        float *restrict map) {
+static void add_scores(const float *restrict a, const float *restrict k, const float *restrict r,
+                       size_t n, float mean, float weight, float *restrict map) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) map[i] += weight * (k[i] * (r[i] - mean) + a[i] * r[i]);
 }
 
-CDAM_CLONES void cdam_vector_add_routed(const float *restrict k, const float *restrict r, size_t n,
-                                        float mean, float weight, float *restrict map) {
+static void add_routed(const float *restrict k, const float *restrict r, size_t n, float mean,
+                       float weight, float *restrict map) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) map[i] += weight * (k[i] * (r[i] - mean));
 }
 
-CDAM_CLONES void cdam_vector_add_content(const float *restrict a, const float *restrict r, size_t n,
-                                         float weight, float *restrict map) {
+static void add_content(const float *restrict a, const float *restrict r, size_t n, float weight,
+                        float *restrict map) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) map[i] += weight * (a[i] * r[i]);
 }
 
-CDAM_CLONES void cdam_vector_affine(const float *restrict factor, float constant, size_t n,
-                                    float *restrict x) {
+static void affine(const float *restrict factor, float constant, size_t n, float *restrict x) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] = factor[i] * x[i] + constant;
 }
 
-CDAM_CLONES void cdam_vector_mix(const float *restrict factor, const float *restrict a,
-                                 const float *restrict b, const float *restrict c, float x, float y,
-                                 float constant, size_t n, float *restrict out) {
+static void mix(const float *restrict factor, const float *restrict a, const float *restrict b,
+                const float *restrict c, float x, float y, float constant, size_t n,
+                float *restrict out) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) out[i] = factor[i] * (x * a[i] + y * b[i] + c[i]) + constant;
 }
 
-CDAM_CLONES void cdam_vector_norm(const float *restrict mean, const float *restrict rstd,
-                                  float along, float constant, size_t n, float *restrict x) {
+static void norm(const float *restrict mean, const float *restrict rstd, float along,
+                 float constant, size_t n, float *restrict x) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] = rstd[i] * (x[i] - along * mean[i]) + constant;
 }
 
-CDAM_CLONES void cdam_vector_through_norm(const float *restrict ones, const float *restrict z,
-                                          float mean, float along, float factor, size_t n,
-                                          float *restrict x) {
+static void through_norm(const float *restrict ones, const float *restrict z, float mean,
+                         float along, float factor, size_t n, float *restrict x) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) x[i] = factor * (x[i] - (mean * ones[i] + along * z[i]));
 }
 
-CDAM_CLONES void cdam_vector_through_slope(const float *restrict ones, const float *restrict z,
-                                           float mean, float along, float factor,
-                                           const struct cdam_vector_slope *by, size_t n,
-                                           float *restrict x, float sums[2]) {
+static void through_slope(const float *restrict ones, const float *restrict z, float mean,
+                          float along, float factor, const struct vit_slope *by, size_t n,
+                          float *restrict x, float sums[2]) {
   const float *restrict slope = by->slope, *restrict row = by->row;
   const float *restrict pre = by->pre, *restrict constant = by->constant;
   float means[LANES] = {0}, alongs[LANES] = {0};
@@ -159,8 +155,8 @@ INLINE void some_moments(const float *x, size_t rows, size_t columns, const size
   memcpy(squares, q, vectors * sizeof *q);
 }
 
-CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_t columns,
-                                     float eps, float *restrict mean, float *restrict rstd) {
+static void moments(const float *restrict x, size_t rows, size_t columns, float eps,
+                    float *restrict mean, float *restrict rstd) {
   size_t c = 0;
   for (; c + (size_t)4 * LANES <= columns; c += (size_t)4 * LANES)
     some_moments(x + c, rows, columns, 4, mean + c, rstd + c);
@@ -174,7 +170,7 @@ CDAM_CLONES void cdam_vector_moments(const float *restrict x, size_t rows, size_
   }
 }
 
-CDAM_CLONES void cdam_vector_range(const float *x, size_t n, float *low, float *high) {
+static void range(const float *x, size_t n, float *low, float *high) {
   float least = x[0], most = x[0];
 #pragma omp simd reduction(min : least) reduction(max : most)
   for (size_t i = 0; i < n; i++) {
@@ -185,8 +181,8 @@ CDAM_CLONES void cdam_vector_range(const float *x, size_t n, float *low, float *
   *high = most;
 }
 
-CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *restrict b,
-                                          size_t n, float weight, float *restrict sum) {
+static void add_positive(const float *restrict a, const float *restrict b, size_t n, float weight,
+                         float *restrict sum) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) {
     float e = a[i] * b[i];
@@ -194,14 +190,13 @@ CDAM_CLONES void cdam_vector_add_positive(const float *restrict a, const float *
   }
 }
 
-CDAM_CLONES void cdam_vector_add(const float *x, const float *noise, size_t n, float factor,
-                                 float *out) {
+static void add(const float *x, const float *noise, size_t n, float factor, float *out) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) out[i] = x[i] + factor * noise[i];
 }
 
 /* Sixteen sums side by side, whatever the width of the CPU's vectors. */
-CDAM_CLONES float cdam_vector_dot(const float *a, const float *b, size_t n) {
+static float dot(const float *a, const float *b, size_t n) {
   float sums[LANES] = {0}, total = 0;
   size_t i = 0;
   for (; i + LANES <= n; i += LANES)
@@ -211,7 +206,7 @@ CDAM_CLONES float cdam_vector_dot(const float *a, const float *b, size_t n) {
   return total;
 }
 
-CDAM_CLONES float cdam_vector_sum(const float *a, size_t n) {
+static float sum(const float *a, size_t n) {
   float sums[LANES] = {0}, total = 0;
   size_t i = 0;
   for (; i + LANES <= n; i += LANES)
@@ -221,10 +216,70 @@ CDAM_CLONES float cdam_vector_sum(const float *a, size_t n) {
   return total;
 }
 
-float cdam_vector_standardise(float *x, size_t n, float eps) {
-  float mean = cdam_vector_sum(x, n) / (float)n;
+static float standardise(float *x, size_t n, float eps) {
+  float mean = sum(x, n) / (float)n;
   for (size_t i = 0; i < n; i++) x[i] -= mean;
-  float rstd = 1 / sqrtf(cdam_vector_dot(x, x, n) / (float)n + eps);
-  cdam_vector_scale(x, n, rstd);
+  float rstd = 1 / sqrtf(dot(x, x, n) / (float)n + eps);
+  scale(x, n, rstd);
   return rstd;
 }
+
+/* A draw from a word: 30 bits for the tail, one for the sign. */
+INLINE float normal_of(uint32_t word) {
+  float f = (float)(int32_t)(word & 0x3fffffffu) + 0.5F, t, z;
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  uint32_t octave = bits >> 23 & 31u;
+  bits = (bits & 0x007fffffu) | 0x3f800000u;
+  memcpy(&t, &bits, sizeof t);
+  t -= 1.5F;
+  z = vit_noise_quantile[VIT_NOISE_DEGREE][octave];
+  for (int d = VIT_NOISE_DEGREE - 1; d >= 0; d--)
+    z = __builtin_fmaf(z, t, vit_noise_quantile[d][octave]);
+  memcpy(&bits, &z, sizeof bits);
+  bits ^= word & 0x80000000u;
+  memcpy(&z, &bits, sizeof z);
+  return z;
+}
+
+#ifndef NOISE_BY_HAND
+static void noise(struct vit_noise *f, size_t chunks, float *plus, float *minus) {
+  for (size_t c = 0; c < chunks; c++) {
+    const float *x = f->x + c * LANES;
+    float draw[LANES];
+#pragma omp simd
+    for (size_t i = 0; i < LANES; i++) {
+      uint32_t word;
+      VIT_NOISE_STEP(f->state[0][i], f->state[1][i], f->state[2][i], f->state[3][i], word);
+      draw[i] = normal_of(word);
+      plus[c * LANES + i] = __builtin_fmaf(f->factor, draw[i], x[i]);
+    }
+    if (!minus) continue;
+#pragma omp simd
+    for (size_t i = 0; i < LANES; i++)
+      minus[c * LANES + i] = __builtin_fmaf(-f->factor, draw[i], x[i]);
+  }
+}
+#endif
+
+const struct vit_vectors VECTORS = {
+    .softmax = softmax,
+    .scale = scale,
+    .multiply = multiply,
+    .add_scores = add_scores,
+    .add_routed = add_routed,
+    .add_content = add_content,
+    .affine = affine,
+    .mix = mix,
+    .norm = norm,
+    .through_norm = through_norm,
+    .through_slope = through_slope,
+    .moments = moments,
+    .range = range,
+    .add_positive = add_positive,
+    .add = add,
+    .dot = dot,
+    .sum = sum,
+    .standardise = standardise,
+    .noise = noise,
+};

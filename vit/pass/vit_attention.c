@@ -6,7 +6,7 @@ void vit_attention_panel(const struct vit_workspace *w, const vit_real *qkv,
                          const struct vit_place *at, vit_real *scores, vit_real *top,
                          vit_real *inverse, size_t stats_ld, vit_real *out,
                          vit_real *probabilities) {
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   size_t dim = w->model->arch.embed_dim, heads = w->model->arch.num_heads, width = dim / heads;
   size_t ld = w->panel, n = at->columns;
   vit_real scale = 1 / vit_real_sqrt((vit_real)width);

@@ -9,36 +9,10 @@
 #include "common/lc_parallel.h"
 #include "vit/pass/vit_tape.h"
 
-/* Transposed weights are read along their rows, as the forward products read theirs. */
-struct turn {
-  const vit_real *from;
-  vit_real *to;
-  size_t rows, columns;
-};
-
-#define TURN_ROWS 48
-
-static void turn_rows(void *context, size_t index, int worker) {
-  (void)worker;
-  const struct turn *t = context;
-  size_t first = index * TURN_ROWS;
-  size_t rows = t->rows - first < TURN_ROWS ? t->rows - first : TURN_ROWS;
-  vit_kernels()->transpose(rows, t->columns, t->from + first * t->columns, t->columns,
-                           t->to + first, t->rows);
-}
-
-static void turn_weights(struct vit_tape *tape, size_t number) {
-  const struct vit_arch *arch = &tape->workspace.model->arch;
-  const struct vit_block *block = &tape->workspace.model->blocks[number];
-  size_t dim = arch->embed_dim, mlp = arch->mlp_dim;
+static void pack_weights(struct vit_tape *tape, size_t number) {
   const struct vit_block_wants *wants = &tape->work->wants[number];
-  vit_real *to = tape->work->turned;
-  struct turn turns[] = {{block->qkv.weight, to, 3 * dim, dim},
-                         {block->proj.weight, to + 3 * dim * dim, dim, dim},
-                         {block->fc1.weight, to + 4 * dim * dim, mlp, dim},
-                         {block->fc2.weight, to + 4 * dim * dim + dim * mlp, dim, mlp}};
-  for (size_t i = wants->entry ? 0 : wants->attention ? 1 : 2; i < 4; i++)
-    lc_parallel_for((turns[i].rows + TURN_ROWS - 1) / TURN_ROWS, turn_rows, &turns[i]);
+  for (int i = wants->entry ? VIT_QKV : wants->attention ? VIT_PROJ : VIT_FC1; i < VIT_LAYERS; i++)
+    vit_pack_matrix(&tape->work->back[i], tape->workspace.model, number, i, VIT_BACK);
 }
 
 /* Runs a block again to have what was not kept. */
@@ -53,7 +27,7 @@ static void recompute(struct vit_tape *tape, size_t number) {
 static void backward_block(struct vit_tape *tape, struct vit_part *part) {
   const struct vit_block_wants *wants = &tape->work->wants[part->block];
   if (tape->request.recompute) recompute(tape, part->block);
-  turn_weights(tape, part->block);
+  pack_weights(tape, part->block);
   for (part->first = 0; part->first < tape->images; part->first += tape->work->group) {
     size_t left = tape->images - part->first;
     part->images = left < tape->work->group ? left : tape->work->group;

@@ -58,7 +58,7 @@ static void dots(const struct head *h) {
     const vit_real *out =
         vit_tape_panel(tape, tape->blocks[h->part->block].attended, dim, h->image, p);
     size_t n = vit_pad(smaller(ld, h->queries - p * ld));
-    vit_kernels()->column_dots(h->width, n, d_out(h, p), out + h->number * h->width * ld, ld,
+    vit_backend()->column_dots(h->width, n, d_out(h, p), out + h->number * h->width * ld, ld,
                                h->s.delta + p * ld);
   }
 }
@@ -97,7 +97,7 @@ static void show(const struct head *h, size_t first, size_t keys) {
 
 /* dQ of all queries from one panel of keys. */
 static void add_query_gradient(const struct head *h, size_t panel, size_t keys) {
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   size_t ld = h->part->tape->workspace.panel, width = vit_pad(h->width);
   const struct vit_epilogue add = {.accumulate = true};
   k->transpose(h->width, keys, h->qkv + offset(h, panel, 1), ld, h->s.keys, width);
@@ -114,7 +114,7 @@ static void store_query_gradient(const struct head *h) {
   memset(h->s.d_queries + h->queries * width, 0,
          (columns - h->queries) * width * sizeof *h->s.d_queries);
   for (size_t p = 0; p * ld < columns; p++)
-    vit_kernels()->transpose(smaller(ld, columns - p * ld), h->width,
+    vit_backend()->transpose(smaller(ld, columns - p * ld), h->width,
                              h->s.d_queries + p * ld * width, width, h->d_qkv + offset(h, p, 0),
                              ld);
 }
@@ -129,7 +129,7 @@ static void key_panel(const struct head *h, size_t panel) {
   struct vit_tape *tape = h->part->tape;
   const struct vit_workspace *w = &tape->workspace;
   const struct vit_tape_block *kept = &tape->blocks[h->part->block];
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   const struct vit_epilogue add = {.accumulate = true};
   bool entry = tape->work->wants[h->part->block].entry;
   size_t ld = w->panel, first = panel * ld, keys = smaller(ld, w->tokens - first);

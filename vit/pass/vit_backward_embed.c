@@ -35,7 +35,7 @@ static void pixel_panel(void *context, size_t index, int worker) {
   size_t features = features_of(tape), patch = arch->patch_size, ld = w->panel;
   size_t image = job->first + at.image, prefix = vit_arch_prefix(arch);
   vit_real *d_patches = vit_tape_panel(tape, tape->work->d_patches, features, at.image, at.panel);
-  vit_kernels()->gemm(features, at.columns, arch->embed_dim, w->model->patch_embed.weight, 1,
+  vit_backend()->gemm(features, at.columns, arch->embed_dim, w->model->patch_embed.weight, 1,
                       features, vit_tape_panel(tape, job->d, arch->embed_dim, image, at.panel), ld,
                       d_patches, ld, NULL);
   vit_real *out = tape->gradients.pixels + image * VIT_CHANNELS * w->height * w->width;
@@ -127,7 +127,7 @@ static void drop_panel(void *context, size_t index, int worker) {
   vit_real *d = vit_tape_panel(job->tape, job->d, dim, at.image, at.panel);
   struct vit_drop how;
   if (vit_drops_at(&job->tape->drops, VIT_DROP_POSITION, 0, at.image, at.first, &how))
-    vit_kernels()->drop(dim, at.columns, &how, d, NULL, NULL, d, w->panel);
+    vit_backend()->drop(dim, at.columns, &how, d, NULL, NULL, d, w->panel);
 }
 
 static vit_real *wanted(const struct vit_tape *tape, const vit_real *slot) {

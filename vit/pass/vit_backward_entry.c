@@ -11,7 +11,7 @@ static void entry_panel(void *context, size_t index, int worker) {
   const struct vit_block *block = &w->model->blocks[part->block];
   const struct vit_block_wants *wants = &tape->work->wants[part->block];
   struct vit_tape_work *work = tape->work;
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   struct vit_place at = vit_place_of(w, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
   size_t dim = arch->embed_dim, ld = w->panel, n = at.columns, image = part->first + at.image;
@@ -29,8 +29,8 @@ static void entry_panel(void *context, size_t index, int worker) {
                   (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
     vit_tape_write_strips(tape, &at, dim, s.normed, work->normed_strips[0]);
   }
-  k->gemm(dim, n, 3 * dim - skip, work->turned + skip, 3 * dim, 1, d_qkv + skip * ld, ld, d_normed,
-          ld, NULL);
+  k->linear(VIT_BACK, &work->back[VIT_QKV], skip, 3 * dim - skip, n, d_qkv + skip * ld, ld,
+            d_normed, ld, NULL);
   bool last = part->block + 1 == arch->depth;
   if (last && tape->gradients.last_normed)
     vit_export_tokens(w, &at, image, d_normed, tape->gradients.last_normed);

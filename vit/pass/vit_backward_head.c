@@ -59,14 +59,14 @@ static void add_bias(const vit_real *d, size_t rows, size_t ld, const vit_real *
 static void add_weight(const vit_real *d, const vit_real *x, size_t rows, size_t in, size_t ld,
                        const vit_real *slot) {
   if (!slot) return;
-  vit_kernels()->gemm_nt(rows, in, ld, d, ld, x, ld, (vit_real *)slot, in, true);
+  vit_backend()->gemm_nt(rows, in, ld, d, ld, x, ld, (vit_real *)slot, in, true);
 }
 
 /* d_in[in, ld] (+)= W' d */
 static void through(const struct vit_linear *layer, const vit_real *d, size_t out, size_t in,
                     size_t ld, vit_real *d_in, bool accumulate) {
   const struct vit_epilogue add = {.accumulate = accumulate};
-  vit_kernels()->gemm(in, ld, out, layer->weight, 1, in, d, ld, d_in, ld, &add);
+  vit_backend()->gemm(in, ld, out, layer->weight, 1, in, d, ld, d_in, ld, &add);
 }
 
 static bool wanted(const struct vit_tape *tape, const vit_real *slot) {
@@ -95,7 +95,7 @@ static void one_head(struct vit_tape *tape, struct columns *c, size_t number, vi
     return;
   }
   struct vit_epilogue relu = {.bias = head->hidden.bias, .activation = VIT_RELU};
-  vit_kernels()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->seen, ld, c->hidden,
+  vit_backend()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->seen, ld, c->hidden,
                       ld, &relu);
   layer_gradients(tape, &to->output, d_out, c->hidden, shape->outputs, shape->hidden, ld);
   through(&head->output, d_out, shape->outputs, shape->hidden, ld, c->d_hidden, false);
@@ -109,7 +109,7 @@ static void one_head(struct vit_tape *tape, struct columns *c, size_t number, vi
 static void to_columns(const vit_real *rows, size_t images, size_t count, size_t ld,
                        vit_real *out) {
   memset(out, 0, count * ld * sizeof *out);
-  if (rows) vit_kernels()->transpose(images, count, rows, count, out, ld);
+  if (rows) vit_backend()->transpose(images, count, rows, count, out, ld);
 }
 
 static void norm_gradients(struct vit_tape *tape, const struct columns *c, size_t dim) {
@@ -157,7 +157,7 @@ void vit_backward_heads(struct vit_tape *tape, const vit_real *d_logits, const v
   memset(c.x, 0, dim * c.ld * sizeof *c.x);
   for (size_t i = 0; i < n; i++)
     for (size_t r = 0; r < dim; r++) c.x[r * c.ld + i] = vit_panel_x(w, i, 0)[r * w->panel];
-  vit_kernels()->layer_norm(dim, c.ld, c.x, c.ld, model->norm.weight, model->norm.bias,
+  vit_backend()->layer_norm(dim, c.ld, c.x, c.ld, model->norm.weight, model->norm.bias,
                             (vit_real)arch->layer_norm_eps, c.normed, c.ld, c.mean, c.rstd);
   to_columns(d_cls, n, dim, c.ld, c.d_normed);
   if (arch->n_heads == 0 && d_logits)
@@ -166,7 +166,7 @@ void vit_backward_heads(struct vit_tape *tape, const vit_real *d_logits, const v
   if (arch->n_heads > 0 && d_logits) all_heads(tape, &c, d_logits);
   norm_gradients(tape, &c, dim);
   memset(c.d_x, 0, dim * c.ld * sizeof *c.d_x);
-  vit_kernels()->layer_norm_backward(dim, c.ld, c.d_normed, c.x, c.ld, model->norm.weight, c.mean,
+  vit_backend()->layer_norm_backward(dim, c.ld, c.d_normed, c.x, c.ld, model->norm.weight, c.mean,
                                      c.rstd, c.d_x, c.d_x);
   for (size_t i = 0; i < n; i++) {
     vit_real *out = vit_tape_panel(tape, d, dim, i, 0);

@@ -24,27 +24,30 @@ static const vit_real *scaled(const struct vit_part *part, const struct vit_plac
   size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
   vit_real *out = vit_tape_panel(tape, tape->work->d_scaled[which], dim, at->image, at->panel);
   if (drops(part, at, which ? VIT_DROP_FC2 : VIT_DROP_PROJ, &how))
-    vit_kernels()->drop(dim, n, &how, d, scale, NULL, out, ld);
+    vit_backend()->drop(dim, n, &how, d, scale, NULL, out, ld);
   else if (scale)
-    vit_kernels()->scale_rows(dim, n, d, ld, scale, out, ld);
+    vit_backend()->scale_rows(dim, n, d, ld, scale, out, ld);
   else
     for (size_t r = 0; r < dim; r++) memcpy(out + r * ld, d + r * ld, n * sizeof *out);
   return out;
 }
 
-/* The branch's own output before LayerScale, which the gradient of the scale needs. */
-static void branch(const struct vit_part *part, const struct vit_place *at, size_t n, int which,
-                   const struct vit_linear *layer, size_t in, const vit_real *x) {
+/* The branch's own output before LayerScale, which the gradient of the scale needs; layer: VIT_PROJ
+ * or VIT_FC2. */
+static void branch(const struct vit_part *part, const struct vit_place *at, size_t n, int layer,
+                   const vit_real *x) {
   struct vit_tape *tape = part->tape;
-  enum vit_sum sum = which == 0 ? VIT_SUM_SCALE1 : VIT_SUM_SCALE2;
+  const struct vit_workspace *w = &tape->workspace;
+  const struct vit_block *block = &w->model->blocks[part->block];
+  bool proj = layer == VIT_PROJ;
   struct vit_drop how;
-  if (!tape->work->wants[part->block].sum[sum]) return;
-  size_t dim = tape->workspace.model->arch.embed_dim, ld = tape->workspace.panel;
-  vit_real *out = vit_tape_panel(tape, tape->work->branch[which], dim, at->image, at->panel);
-  struct vit_epilogue bias = {.bias = layer->bias};
-  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld, out, ld, &bias);
-  if (drops(part, at, which ? VIT_DROP_FC2 : VIT_DROP_PROJ, &how))
-    vit_kernels()->drop(dim, n, &how, out, NULL, NULL, out, ld);
+  if (!tape->work->wants[part->block].sum[proj ? VIT_SUM_SCALE1 : VIT_SUM_SCALE2]) return;
+  size_t dim = w->model->arch.embed_dim, ld = w->panel;
+  vit_real *out = vit_tape_panel(tape, tape->work->branch[!proj], dim, at->image, at->panel);
+  struct vit_epilogue bias = {.bias = proj ? block->proj.bias : block->fc2.bias};
+  vit_backend()->linear(VIT_FORTH, &w->forth[part->block][layer], 0, dim, n, x, ld, out, ld, &bias);
+  if (drops(part, at, proj ? VIT_DROP_PROJ : VIT_DROP_FC2, &how))
+    vit_backend()->drop(dim, n, &how, out, NULL, NULL, out, ld);
 }
 
 /* From the gradient of fc2's output to those of fc1's, and the input of fc2 once more where a
@@ -53,14 +56,13 @@ static void through_gelu(const struct vit_part *part, const struct vit_place *at
                          const vit_real *d, vit_real *d_hidden, vit_real *value) {
   struct vit_tape *tape = part->tape;
   const struct vit_arch *arch = &tape->workspace.model->arch;
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = tape->workspace.panel;
-  const vit_real *turned_fc2 = tape->work->turned + 4 * dim * dim + dim * mlp;
   const vit_real *pre =
       vit_tape_panel(tape, tape->blocks[part->block].pre, mlp, part->first + at->image, at->panel);
   struct vit_drop how;
   bool dropped = drops(part, at, VIT_DROP_GELU, &how);
-  k->gemm(mlp, n, dim, turned_fc2, dim, 1, d, ld, d_hidden, ld, NULL);
+  k->linear(VIT_BACK, &tape->work->back[VIT_FC2], 0, dim, n, d, ld, d_hidden, ld, NULL);
   if (dropped) k->drop(mlp, n, &how, d_hidden, NULL, NULL, d_hidden, ld);
   k->gelu_backward(mlp, n, pre, d_hidden, value, ld);
   if (dropped && value) k->drop(mlp, n, &how, value, NULL, NULL, value, ld);
@@ -76,7 +78,7 @@ static void mlp_panel(const struct vit_part *part, const struct vit_place *at, s
   const struct vit_tape_block *kept = &tape->blocks[part->block];
   const struct vit_block_wants *wants = &tape->work->wants[part->block];
   struct vit_tape_work *work = tape->work;
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel, image = part->first + at->image;
   const vit_real *d_after = vit_tape_panel(tape, part->d_after, dim, image, at->panel);
   vit_real *d_within = vit_tape_panel(tape, part->d_within, dim, image, at->panel);
@@ -85,12 +87,11 @@ static void mlp_panel(const struct vit_part *part, const struct vit_place *at, s
   vit_real *d_normed = vit_tape_panel_or(tape, work->d_normed[1], dim, at, s.attended);
   vit_real *value = wants->weight[3] || wants->sum[VIT_SUM_SCALE2] ? s.large : NULL;
   size_t column = (image * w->panels + at->panel) * ld;
-  const vit_real *turned_fc1 = work->turned + 4 * dim * dim;
   const vit_real *d = scaled(part, at, n, block->scale2, 1, d_after);
   through_gelu(part, at, n, d, d_hidden, value);
   if (wants->weight[3]) vit_tape_write_strips(tape, at, mlp, value, work->value_strips);
-  branch(part, at, n, 1, &block->fc2, mlp, value);
-  k->gemm(dim, n, mlp, turned_fc1, mlp, 1, d_hidden, ld, d_normed, ld, NULL);
+  branch(part, at, n, VIT_FC2, value);
+  k->linear(VIT_BACK, &work->back[VIT_FC1], 0, mlp, n, d_hidden, ld, d_normed, ld, NULL);
   if (wants->weight[2]) {
     k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
                   (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
@@ -121,11 +122,11 @@ static void part_panel(void *context, size_t index, int worker) {
   const vit_real *d = scaled(part, &at, n, block->scale1, 0, d_within);
   if (wants->weight[1])
     vit_tape_write_strips(tape, &at, dim, attended, tape->work->attended_strips);
-  branch(part, &at, n, 0, &block->proj, dim, attended);
+  branch(part, &at, n, VIT_PROJ, attended);
   if (!wants->attention) return;
-  vit_kernels()->gemm(dim, n, dim, tape->work->turned + 3 * dim * dim, dim, 1, d, ld,
-                      vit_tape_panel(tape, tape->work->d_attended, dim, at.image, at.panel), ld,
-                      NULL);
+  vit_backend()->linear(VIT_BACK, &tape->work->back[VIT_PROJ], 0, dim, n, d, ld,
+                        vit_tape_panel(tape, tape->work->d_attended, dim, at.image, at.panel), ld,
+                        NULL);
 }
 
 void vit_backward_mlp(struct vit_part *part) {

@@ -21,7 +21,7 @@ static void outer_strip(const struct vit_outer *o, size_t strip, vit_real *out, 
     for (size_t p = 0; p < w->panels && !(o->cls_only && p > 0); p++) {
       struct vit_place at = vit_place_of(w, i * w->panels + p);
       const vit_real *d = vit_tape_panel(o->tape, o->d, o->rows, i, p) + o->row * w->panel;
-      vit_kernels()->gemm(o->count, width, o->cls_only ? 1 : at.tokens, d, w->panel, 1,
+      vit_backend()->gemm(o->count, width, o->cls_only ? 1 : at.tokens, d, w->panel, 1,
                           strips + at.first * VIT_STRIP, VIT_STRIP, out, ldout, &add);
     }
   }
@@ -58,7 +58,7 @@ static void sum_rows(const struct vit_part *part, const struct sum_task *task) {
   struct vit_tape *tape = part->tape;
   const struct vit_workspace *w = &tape->workspace;
   struct vit_tape_work *work = tape->work;
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   vit_real *sums =
       work->sums + (part->block * work->sum_rows + work->sum_first[task->kind]) * VIT_LANES;
   for (size_t i = 0; i < part->images * w->panels; i++) {

@@ -86,7 +86,7 @@ static void wide_rows(void *context, size_t task, int worker) {
   if (e.bias) e.bias += first;
   if (e.row_scale) e.row_scale += first;
   if (e.residual) e.residual += first * e.ld_residual;
-  vit_kernels()->gemm(rows, g->n, g->k, g->a + first * g->a_row, g->a_row, g->a_col, g->b, g->n,
+  vit_backend()->gemm(rows, g->n, g->k, g->a + first * g->a_row, g->a_row, g->a_col, g->b, g->n,
                       g->c + first * g->n, g->n, &e);
 }
 
@@ -120,7 +120,7 @@ static void attend_image(void *context, size_t image, int worker) {
   const struct cls_job *job = context;
   const struct vit_workspace *w = job->w;
   const struct columns *c = job->c;
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   size_t dim = w->model->arch.embed_dim, heads = w->model->arch.num_heads, ld = c->head_ld;
   size_t width = dim / heads;
   size_t last = w->model->arch.depth - 1;
@@ -171,7 +171,7 @@ static void finish(struct vit_workspace *w, struct columns *c, size_t first,
   const struct vit_model *model = w->model;
   const struct vit_arch *arch = &model->arch;
   size_t dim = arch->embed_dim, outputs = vit_arch_outputs(arch), row = 0;
-  vit_kernels()->layer_norm(dim, c->ld, c->x, c->ld, model->norm.weight, model->norm.bias,
+  vit_backend()->layer_norm(dim, c->ld, c->x, c->ld, model->norm.weight, model->norm.bias,
                             (vit_real)arch->layer_norm_eps, c->normed, c->ld, NULL, NULL);
   scatter(c, c->normed, dim, w->trace.cls_embedding + first * dim);
   if (arch->n_heads == 0) {
@@ -211,7 +211,7 @@ void vit_cls_block(struct vit_workspace *w, size_t first, size_t images) {
   struct columns c;
   (void)lay_out(w, images, &c);
   gather(w, &c);
-  vit_kernels()->layer_norm(dim, c.ld, c.x, c.ld, block->norm1.weight, block->norm1.bias,
+  vit_backend()->layer_norm(dim, c.ld, c.x, c.ld, block->norm1.weight, block->norm1.bias,
                             (vit_real)arch->layer_norm_eps, c.normed, c.ld, NULL, NULL);
   linear(&block->qkv, dim, dim, c.normed, c.query, c.ld, (struct vit_epilogue){0});
   for (size_t h = 0; h < arch->num_heads; h++)
@@ -233,7 +233,7 @@ void vit_cls_block(struct vit_workspace *w, size_t first, size_t images) {
   }
   linear(&block->proj, dim, dim, c.query, c.x, c.ld,
          (struct vit_epilogue){.row_scale = block->scale1, .residual = c.x, .ld_residual = c.ld});
-  vit_kernels()->layer_norm(dim, c.ld, c.x, c.ld, block->norm2.weight, block->norm2.bias,
+  vit_backend()->layer_norm(dim, c.ld, c.x, c.ld, block->norm2.weight, block->norm2.bias,
                             (vit_real)arch->layer_norm_eps, c.normed, c.ld, NULL, NULL);
   linear(&block->fc1, arch->mlp_dim, dim, c.normed, c.hidden, c.ld,
          (struct vit_epilogue){.activation = VIT_GELU});

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "common/lc_status.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -49,7 +49,7 @@ struct vit_drops {
 void vit_drops_draw(struct vit_drops *drops, uint64_t seed, uint64_t step, const uint32_t *samples,
                     size_t n);
 
-/* Is anything dropped there? Then *how is what vit_kernels.drop wants for the tokens of one image
+/* Is anything dropped there? Then *how is what vit_backend.drop wants for the tokens of one image
  * from `first` on. */
 bool vit_drops_at(const struct vit_drops *drops, enum vit_drop_place place, size_t block,
                   size_t image, size_t first, struct vit_drop *how);

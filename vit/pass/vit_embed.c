@@ -40,7 +40,7 @@ void vit_embed_panel(const struct vit_workspace *w, const struct vit_place *at,
   vit_gather_patches(w, at, image, patches);
   struct vit_epilogue add = {
       .bias = model->patch_embed.bias, .residual = base, .ld_residual = w->panel};
-  vit_kernels()->gemm(dim, at->columns, features, model->patch_embed.weight, features, 1, patches,
+  vit_backend()->gemm(dim, at->columns, features, model->patch_embed.weight, features, 1, patches,
                       w->panel, x, w->panel, &add);
   for (size_t t = 0; t < at->tokens && at->first + t < prefix; t++)
     for (size_t d = 0; d < dim; d++) x[d * w->panel + t] = base[d * w->panel + t];

@@ -30,7 +30,7 @@ static void enter_block(const struct pass *pass, const struct vit_place *at, siz
   if (last && w->trace.last_input)
     vit_export_tokens(w, at, pass->first + at->image, x, w->trace.last_input);
   const struct vit_block *block = &w->model->blocks[number];
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   vit_real *qkv = vit_panel_qkv(w, number, at->image, at->panel);
   bool only_norm = last && pass->cls_only;
   vit_real *normed = only_norm ? qkv : s.normed;
@@ -38,7 +38,8 @@ static void enter_block(const struct pass *pass, const struct vit_place *at, siz
                 (vit_real)arch->layer_norm_eps, normed, ld, NULL, NULL);
   if (only_norm) return;
   struct vit_epilogue bias = {.bias = block->qkv.bias};
-  k->gemm(3 * dim, at->columns, dim, block->qkv.weight, dim, 1, normed, ld, qkv, ld, &bias);
+  k->linear(VIT_FORTH, &w->forth[number][VIT_QKV], 0, 3 * dim, at->columns, normed, ld, qkv, ld,
+            &bias);
 }
 
 static void embed_panel(void *context, size_t index, int worker) {
@@ -57,7 +58,7 @@ static void block_panel(void *context, size_t index, int worker) {
   const struct vit_workspace *w = pass->w;
   const struct vit_arch *arch = &w->model->arch;
   const struct vit_block *block = &w->model->blocks[pass->block];
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   struct vit_place at = vit_place_of(w, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
   size_t dim = arch->embed_dim, ld = w->panel, heads = arch->num_heads;
@@ -69,16 +70,16 @@ static void block_panel(void *context, size_t index, int worker) {
                       0, s.attended, probabilities);
   struct vit_epilogue add = {
       .bias = block->proj.bias, .row_scale = block->scale1, .residual = x, .ld_residual = ld};
-  k->gemm(dim, at.columns, dim, block->proj.weight, dim, 1, s.attended, ld, x, ld, &add);
+  const struct vit_matrix *weights = w->forth[pass->block];
+  k->linear(VIT_FORTH, &weights[VIT_PROJ], 0, dim, at.columns, s.attended, ld, x, ld, &add);
   k->layer_norm(dim, at.columns, x, ld, block->norm2.weight, block->norm2.bias,
                 (vit_real)arch->layer_norm_eps, s.normed, ld, NULL, NULL);
   struct vit_epilogue gelu = {.bias = block->fc1.bias, .activation = VIT_GELU};
-  k->gemm(arch->mlp_dim, at.columns, dim, block->fc1.weight, dim, 1, s.normed, ld, s.large, ld,
-          &gelu);
+  k->linear(VIT_FORTH, &weights[VIT_FC1], 0, arch->mlp_dim, at.columns, s.normed, ld, s.large, ld,
+            &gelu);
   add.bias = block->fc2.bias;
   add.row_scale = block->scale2;
-  k->gemm(dim, at.columns, arch->mlp_dim, block->fc2.weight, arch->mlp_dim, 1, s.large, ld,
-          s.attended, ld, &add);
+  k->linear(VIT_FORTH, &weights[VIT_FC2], 0, dim, at.columns, s.large, ld, s.attended, ld, &add);
   memcpy(x, s.attended, dim * ld * sizeof *x);
   if (pass->block + 1 < arch->depth) enter_block(pass, &at, pass->block + 1, x, s);
 }

@@ -10,6 +10,7 @@
 #define VIT_FORWARD_H
 
 #include "common/lc_arena.h"
+#include "vit/kernels/vit_backend.h"
 #include "vit/weights/vit_model.h"
 
 #ifdef __cplusplus
@@ -39,6 +40,8 @@ struct vit_trace {
   vit_real **attention;         /* [depth] of [batch, heads, tokens, tokens] */
 };
 
+#define VIT_LAYERS 4 /* weight matrices of a block: qkv, proj, fc1, fc2 */
+
 /* Memory of one forward pass, sized once for a shape, a batch and a request. The fields after
  * `position` are the forward pass's own. */
 struct vit_workspace {
@@ -49,13 +52,14 @@ struct vit_workspace {
   vit_real *position;         /* position encoding brought to this grid, [1 + patches, dim] */
 
   size_t grid_height, grid_width, patches, tokens; /* patches and tokens of one image, as kept */
-  size_t panel, panels; /* columns of a panel (vit_kernels.h), panels of an image */
+  size_t panel, panels; /* columns of a panel (vit_backend.h), panels of an image */
   size_t group;         /* images that go through the blocks together */
-  vit_real *base;       /* position encoding and prefix tokens as panels, [panels, dim, panel] */
-  vit_real *x;          /* residual stream, [group, panels, dim, panel] */
-  vit_real *qkv[2];     /* of one block and the next, [group, panels, 3 * dim, panel] */
-  vit_real *cls;        /* columns of CLS tokens, see vit_cls.c */
-  vit_real *scratch;    /* [workers, scratch_size] */
+  struct vit_matrix (*forth)[VIT_LAYERS]; /* [depth] weights as the back end reads them */
+  vit_real *base;    /* position encoding and prefix tokens as panels, [panels, dim, panel] */
+  vit_real *x;       /* residual stream, [group, panels, dim, panel] */
+  vit_real *qkv[2];  /* of one block and the next, [group, panels, 3 * dim, panel] */
+  vit_real *cls;     /* columns of CLS tokens, see vit_cls.c */
+  vit_real *scratch; /* [workers, scratch_size] */
   size_t scratch_size;
   int workers;
   struct vit_trace trace;

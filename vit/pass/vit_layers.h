@@ -1,13 +1,23 @@
 /* The steps of a forward pass on one panel of tokens; for the forward and backward passes only.
  *
- * A panel is a feature-major matrix [rows, panel] of `panel` tokens of one image (vit_kernels.h).
+ * A panel is a feature-major matrix [rows, panel] of `panel` tokens of one image (vit_backend.h).
  */
 #ifndef VIT_LAYERS_H
 #define VIT_LAYERS_H
 
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 #include "vit/pass/vit_dropout.h"
 #include "vit/pass/vit_forward.h"
+
+/* The weight matrices of a block. */
+enum { VIT_QKV = 0, VIT_PROJ, VIT_FC1, VIT_FC2 };
+
+/* Room in the arena for a matrix in the form in which `linear` reads it that way, if it has one. */
+struct vit_matrix vit_take_matrix(struct lc_arena *arena, const struct vit_model *model, int layer,
+                                  vit_way way);
+/* Fills it, in threads, or points it to the model's own. */
+void vit_pack_matrix(struct vit_matrix *matrix, const struct vit_model *model, size_t block,
+                     int layer, vit_way way);
 
 /* One panel of one image on its way. */
 struct vit_place {

@@ -143,7 +143,8 @@ static void lay_out_work(struct lc_arena *arena, struct vit_tape *tape) {
   k->d_attended = take(arena, some, dim);
   k->d_qkv = take(arena, some, 3 * dim);
   if (tape->request.pixels) k->d_patches = take(arena, some, features);
-  k->turned = take(arena, 4 * dim * dim + 2 * arch->mlp_dim * dim, 1);
+  for (int layer = 0; layer < VIT_LAYERS; layer++)
+    k->back[layer] = vit_take_matrix(arena, w->model, layer, VIT_BACK);
   if (tape->d_parameters) lay_out_sums_work(arena, tape);
   if (tape->embedding) k->d_position = take(arena, 1 + w->grid_height * w->grid_width, dim);
   k->cls = NULL;
@@ -228,7 +229,7 @@ static lc_status init(struct vit_tape *tape, const bool *trainable, struct lc_er
   lay_out_sums(tape);
   lc_arena_init_counting(&tape->arena);
   lay_out(tape);
-  LC_TRY(lc_arena_init(&tape->arena, tape->arena.peak, err));
+  LC_TRY(lc_arena_init_in(&tape->arena, vit_backend()->memory, tape->arena.peak, err));
   lay_out(tape);
   return LC_OK;
 }
@@ -277,6 +278,6 @@ void vit_tape_write_strips(const struct vit_tape *tape, const struct vit_place *
   for (size_t row = 0; row < rows; row += VIT_STRIP, out += padded * VIT_STRIP) {
     size_t count = rows - row < VIT_STRIP ? rows - row : VIT_STRIP;
     if (count < VIT_STRIP) memset(out, 0, at->columns * VIT_STRIP * sizeof *out);
-    vit_kernels()->transpose(count, at->columns, x + row * w->panel, w->panel, out, VIT_STRIP);
+    vit_backend()->transpose(count, at->columns, x + row * w->panel, w->panel, out, VIT_STRIP);
   }
 }

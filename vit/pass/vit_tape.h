@@ -21,7 +21,7 @@ struct vit_tape_block {
   vit_real *mean[2], *rstd[2]; /* [batch, panels * panel] of norm1, norm2 */
 };
 
-/* Rows of sums a block has (vit_kernels.add_rows), by parameter. */
+/* Rows of sums a block has (vit_backend.add_rows), by parameter. */
 enum vit_sum {
   VIT_SUM_QKV_BIAS,
   VIT_SUM_PROJ_BIAS,
@@ -49,28 +49,28 @@ struct vit_block_wants {
 
 /* What only gradients of parameters read is NULL where none are wanted. */
 struct vit_tape_work {
-  size_t group;                    /* images whose intermediate gradients are held at once */
-  vit_real *d[3];                  /* [batch][dim] gradient of the residual stream, in turn: after,
-                                      within and before the block */
-  vit_real *d_scaled[2];           /* [group][dim] times LayerScale, dropped; NULL
-                                      without either */
-  vit_real *branch[2];             /* [group][dim] a branch's output before LayerScale */
-  vit_real *d_normed[2];           /* [group][dim] at the output of norm1, norm2; or NULL */
-  vit_real *d_attended;            /* [group][dim] */
-  vit_real *d_qkv;                 /* [group][3 * dim] */
-  vit_real *d_hidden;              /* [group][mlp_dim], or NULL */
-  vit_real *d_patches;             /* [group][3 * patch * patch] */
-  vit_real *normed_strips[2];      /* inputs of qkv and fc1; or NULL */
-  vit_real *attended_strips;       /* input of proj; or NULL */
-  vit_real *value_strips;          /* input of fc2; or NULL */
-  vit_real *patch_strips;          /* pixels */
-  vit_real *turned;                /* transposed weights of one block: qkv, proj, fc1, fc2 */
-  vit_real *sums;                  /* [depth, sum_rows, VIT_LANES] */
-  vit_real *d_position;            /* [1 + grid, dim] of this grid */
-  vit_real *cls;                   /* columns of CLS, see vit_backward_head.c */
-  size_t sum_rows;                 /* rows of sums of one block */
-  size_t sum_first[VIT_SUM_COUNT]; /* first row of each kind */
-  vit_real *scratch;               /* [workers, scratch_size] */
+  size_t group;               /* images whose intermediate gradients are held at once */
+  vit_real *d[3];             /* [batch][dim] gradient of the residual stream, in turn: after,
+                                 within and before the block */
+  vit_real *d_scaled[2];      /* [group][dim] times LayerScale, dropped; NULL
+                                 without either */
+  vit_real *branch[2];        /* [group][dim] a branch's output before LayerScale */
+  vit_real *d_normed[2];      /* [group][dim] at the output of norm1, norm2; or NULL */
+  vit_real *d_attended;       /* [group][dim] */
+  vit_real *d_qkv;            /* [group][3 * dim] */
+  vit_real *d_hidden;         /* [group][mlp_dim], or NULL */
+  vit_real *d_patches;        /* [group][3 * patch * patch] */
+  vit_real *normed_strips[2]; /* inputs of qkv and fc1; or NULL */
+  vit_real *attended_strips;  /* input of proj; or NULL */
+  vit_real *value_strips;     /* input of fc2; or NULL */
+  vit_real *patch_strips;     /* pixels */
+  struct vit_matrix back[VIT_LAYERS]; /* weights of one block, packed for the way back */
+  vit_real *sums;                     /* [depth, sum_rows, VIT_LANES] */
+  vit_real *d_position;               /* [1 + grid, dim] of this grid */
+  vit_real *cls;                      /* columns of CLS, see vit_backward_head.c */
+  size_t sum_rows;                    /* rows of sums of one block */
+  size_t sum_first[VIT_SUM_COUNT];    /* first row of each kind */
+  vit_real *scratch;                  /* [workers, scratch_size] */
   size_t scratch_size;
   int workers;
   struct vit_block_wants *wants; /* [depth] */

@@ -26,7 +26,7 @@ static void embed_panel(void *context, size_t index, int worker) {
   vit_embed_panel(w, &at, image, s.normed, x);
   struct vit_drop how;
   if (vit_drops_at(&pass->tape->drops, VIT_DROP_POSITION, 0, at.image, at.first, &how))
-    vit_kernels()->drop(dim, at.columns, &how, x, NULL, NULL, x, w->panel);
+    vit_backend()->drop(dim, at.columns, &how, x, NULL, NULL, x, w->panel);
 }
 
 /* Given tokens to panels; padding columns are zero. */
@@ -39,7 +39,7 @@ static void import_panel(void *context, size_t index, int worker) {
   vit_real *x =
       vit_tape_panel(pass->tape, pass->tape->blocks[pass->block].x, dim, at.image, at.panel);
   memset(x, 0, dim * w->panel * sizeof *x);
-  vit_kernels()->transpose(at.tokens, dim, pass->tokens + (at.image * w->tokens + at.first) * dim,
+  vit_backend()->transpose(at.tokens, dim, pass->tokens + (at.image * w->tokens + at.first) * dim,
                            dim, x, w->panel);
 }
 
@@ -58,13 +58,13 @@ static void enter_panel(void *context, size_t index, int worker) {
   const vit_real *x = vit_tape_panel(tape, kept->x, dim, at.image, at.panel);
   if (w->trace.inputs) vit_export_tokens(w, &at, at.image, x, w->trace.inputs[pass->block]);
   if (last && w->trace.last_input) vit_export_tokens(w, &at, at.image, x, w->trace.last_input);
-  vit_kernels()->layer_norm(dim, at.columns, x, ld, block->norm1.weight, block->norm1.bias,
+  vit_backend()->layer_norm(dim, at.columns, x, ld, block->norm1.weight, block->norm1.bias,
                             (vit_real)arch->layer_norm_eps, s.normed, ld, kept->mean[0] + column,
                             kept->rstd[0] + column);
   struct vit_epilogue bias = {.bias = block->qkv.bias ? block->qkv.bias + skip : NULL};
   vit_real *qkv = vit_tape_panel(tape, kept->qkv, 3 * dim, at.image, at.panel);
-  vit_kernels()->gemm(3 * dim - skip, at.columns, dim, block->qkv.weight + skip * dim, dim, 1,
-                      s.normed, ld, qkv + skip * ld, ld, &bias);
+  vit_backend()->linear(VIT_FORTH, &w->forth[pass->block][VIT_QKV], skip, 3 * dim - skip,
+                        at.columns, s.normed, ld, qkv + skip * ld, ld, &bias);
 }
 
 static void attend(const struct pass *pass, struct vit_place *at, size_t columns,
@@ -87,21 +87,23 @@ static void attend(const struct pass *pass, struct vit_place *at, size_t columns
                       probabilities);
 }
 
-/* The layer at the end of a branch, and the residual stream that it joins:
+/* The layer at the end of a branch, VIT_PROJ or VIT_FC2, and the residual stream that it joins:
  * out = residual + scale * drop(W x + b). */
-static void join(const struct pass *pass, const struct vit_place *at, size_t n,
-                 const struct vit_linear *layer, size_t in, const vit_real *x,
-                 const vit_real *scale, const vit_real *residual, enum vit_drop_place place,
-                 vit_real *out) {
+static void join(const struct pass *pass, const struct vit_place *at, size_t n, int layer,
+                 const vit_real *x, const vit_real *residual, vit_real *out) {
   const struct vit_workspace *w = &pass->tape->workspace;
+  const struct vit_block *block = &w->model->blocks[pass->block];
+  const vit_real *bias = layer == VIT_PROJ ? block->proj.bias : block->fc2.bias;
+  const vit_real *scale = layer == VIT_PROJ ? block->scale1 : block->scale2;
+  enum vit_drop_place place = layer == VIT_PROJ ? VIT_DROP_PROJ : VIT_DROP_FC2;
   size_t dim = w->model->arch.embed_dim, ld = w->panel;
   struct vit_drop how;
   struct vit_epilogue add = {
-      .bias = layer->bias, .row_scale = scale, .residual = residual, .ld_residual = ld};
+      .bias = bias, .row_scale = scale, .residual = residual, .ld_residual = ld};
   bool drops = vit_drops_at(&pass->tape->drops, place, pass->block, at->image, at->first, &how);
-  if (drops) add = (struct vit_epilogue){.bias = layer->bias};
-  vit_kernels()->gemm(dim, n, in, layer->weight, in, 1, x, ld, out, ld, &add);
-  if (drops) vit_kernels()->drop(dim, n, &how, out, scale, residual, out, ld);
+  if (drops) add = (struct vit_epilogue){.bias = bias};
+  vit_backend()->linear(VIT_FORTH, &w->forth[pass->block][layer], 0, dim, n, x, ld, out, ld, &add);
+  if (drops) vit_backend()->drop(dim, n, &how, out, scale, residual, out, ld);
 }
 
 static void body_panel(void *context, size_t index, int worker) {
@@ -111,7 +113,7 @@ static void body_panel(void *context, size_t index, int worker) {
   const struct vit_arch *arch = &w->model->arch;
   const struct vit_block *block = &w->model->blocks[pass->block];
   const struct vit_tape_block *kept = &tape->blocks[pass->block];
-  const struct vit_kernels *k = vit_kernels();
+  const struct vit_backend *k = vit_backend();
   struct vit_place at = place_of(tape, index);
   struct vit_scratch s = vit_scratch_of(w, worker);
   size_t dim = arch->embed_dim, mlp = arch->mlp_dim, ld = w->panel, column = index * ld;
@@ -123,17 +125,17 @@ static void body_panel(void *context, size_t index, int worker) {
   vit_real *mid = vit_tape_panel(tape, kept->mid, dim, at.image, at.panel);
   vit_real *pre = vit_tape_panel(tape, kept->pre, mlp, at.image, at.panel);
   vit_real *out = pass->block + 1 < arch->depth ? tape->blocks[pass->block + 1].x : w->x;
-  join(pass, &at, n, &block->proj, dim, attended, block->scale1, x, VIT_DROP_PROJ, mid);
+  join(pass, &at, n, VIT_PROJ, attended, x, mid);
   k->layer_norm(dim, n, mid, ld, block->norm2.weight, block->norm2.bias,
                 (vit_real)arch->layer_norm_eps, s.normed, ld, kept->mean[1] + column,
                 kept->rstd[1] + column);
   struct vit_epilogue gelu = {.bias = block->fc1.bias, .pre = pre, .activation = VIT_GELU};
-  k->gemm(mlp, n, dim, block->fc1.weight, dim, 1, s.normed, ld, s.large, ld, &gelu);
+  k->linear(VIT_FORTH, &w->forth[pass->block][VIT_FC1], 0, mlp, n, s.normed, ld, s.large, ld,
+            &gelu);
   struct vit_drop how;
   if (vit_drops_at(&tape->drops, VIT_DROP_GELU, pass->block, at.image, at.first, &how))
     k->drop(mlp, n, &how, s.large, NULL, NULL, s.large, ld);
-  join(pass, &at, n, &block->fc2, mlp, s.large, block->scale2, mid, VIT_DROP_FC2,
-       vit_tape_panel(tape, out, dim, at.image, at.panel));
+  join(pass, &at, n, VIT_FC2, s.large, mid, vit_tape_panel(tape, out, dim, at.image, at.panel));
 }
 
 void vit_tape_block_forward(struct vit_tape *tape, size_t block) {

@@ -33,9 +33,9 @@ static size_t makespan(size_t vectors, size_t width, size_t images, int threads)
 
 /* Panels of 48 to 128 tokens: wide enough that a pass over the weights pays, small enough that what
  * a panel's MLP reads and writes stays in the second-level cache. Among them the one that shares
- * out best. Results do not depend on it (vit_kernels.h). */
+ * out best. Results do not depend on it (vit_backend.h). */
 static size_t choose_panel(size_t tokens, size_t images, int threads) {
-  size_t fixed = vit_kernels()->fixed_panel;
+  size_t fixed = vit_backend()->fixed_panel;
   if (fixed > 0) return fixed;
   size_t vectors = vit_pad(tokens) / VIT_LANES, best = 3, least = SIZE_MAX;
   if (vectors <= 3) return vectors * VIT_LANES;
@@ -115,8 +115,49 @@ lc_status vit_check_finite(const vit_real *values, size_t n, const char *what,
 void vit_export_tokens(const struct vit_workspace *w, const struct vit_place *at, size_t image,
                        const vit_real *x, vit_real *out) {
   size_t dim = w->model->arch.embed_dim;
-  vit_kernels()->transpose(dim, at->tokens, x, w->panel,
+  vit_backend()->transpose(dim, at->tokens, x, w->panel,
                            out + (image * w->tokens + at->first) * dim, dim);
+}
+
+static const struct vit_linear *layer_of(const struct vit_model *model, size_t block, int layer) {
+  const struct vit_block *b = &model->blocks[block];
+  const struct vit_linear *const layers[VIT_LAYERS] = {&b->qkv, &b->proj, &b->fc1, &b->fc2};
+  return layers[layer];
+}
+
+struct vit_matrix vit_take_matrix(struct lc_arena *arena, const struct vit_model *model, int layer,
+                                  vit_way way) {
+  size_t dim = model->arch.embed_dim, mlp = model->arch.mlp_dim;
+  const size_t out[VIT_LAYERS] = {3 * dim, dim, mlp, dim}, in[VIT_LAYERS] = {dim, dim, dim, mlp};
+  struct vit_matrix matrix = {.out = out[layer], .in = in[layer]};
+  size_t bytes = vit_backend()->packed_size(way, matrix.out, matrix.in);
+  if (bytes > 0) matrix.data = lc_arena_take(arena, bytes, 1);
+  return matrix;
+}
+
+#define PACK_ROWS 48 /* of one task */
+
+struct packing {
+  const struct vit_matrix *matrix;
+  const vit_real *weight;
+  vit_way way;
+};
+
+static void pack_rows(void *context, size_t index, int worker) {
+  (void)worker;
+  const struct packing *p = context;
+  size_t first = index * PACK_ROWS, left = p->matrix->out - first;
+  vit_backend()->pack(p->way, p->matrix->out, p->matrix->in, p->weight, first,
+                      left < PACK_ROWS ? left : PACK_ROWS, (void *)p->matrix->data);
+}
+
+void vit_pack_matrix(struct vit_matrix *matrix, const struct vit_model *model, size_t block,
+                     int layer, vit_way way) {
+  struct packing p = {matrix, layer_of(model, block, layer)->weight, way};
+  if (vit_backend()->packed_size(way, matrix->out, matrix->in) == 0)
+    matrix->data = p.weight;
+  else
+    lc_parallel_for((matrix->out + PACK_ROWS - 1) / PACK_ROWS, pack_rows, &p);
 }
 
 /* Run twice, first on an arena that counts. */
@@ -125,6 +166,12 @@ static void lay_out(struct vit_workspace *w, bool for_tape) {
   const struct vit_arch *arch = &w->model->arch;
   const struct vit_request *r = &w->request;
   size_t dim = arch->embed_dim, panels = w->panels * w->panel, all = w->batch * w->tokens;
+  w->forth = lc_arena_take(arena, arch->depth, sizeof *w->forth);
+  for (size_t b = 0; b < arch->depth; b++)
+    for (int layer = 0; layer < VIT_LAYERS; layer++) {
+      struct vit_matrix matrix = vit_take_matrix(arena, w->model, layer, VIT_FORTH);
+      if (w->forth) w->forth[b][layer] = matrix;
+    }
   w->position = take(arena, 1 + w->grid_height * w->grid_width, dim, 1);
   w->base = take(arena, panels, dim, 1);
   w->x = take(arena, w->group, panels, dim);
@@ -193,6 +240,9 @@ lc_status vit_workspace_refresh(struct vit_workspace *workspace, struct lc_error
   struct vit_workspace *w = workspace;
   LC_TRY(vit_position_interpolate(w->model, w->grid_height, w->grid_width, w->position, err));
   fill_base(w);
+  for (size_t b = 0; b < w->model->arch.depth; b++)
+    for (int layer = 0; layer < VIT_LAYERS; layer++)
+      vit_pack_matrix(&w->forth[b][layer], w->model, b, layer, VIT_FORTH);
   return LC_OK;
 }
 
@@ -212,7 +262,7 @@ static lc_status init(struct vit_workspace *w, bool for_tape, struct lc_error *e
                                 .grid_width = w->grid_width};
   lc_arena_init_counting(&w->arena);
   lay_out(w, for_tape);
-  LC_TRY(lc_arena_init(&w->arena, w->arena.peak, err));
+  LC_TRY(lc_arena_init_in(&w->arena, vit_backend()->memory, w->arena.peak, err));
   lay_out(w, for_tape);
   return vit_workspace_refresh(w, err);
 }
@@ -221,6 +271,8 @@ lc_status vit_workspace_prepare(struct vit_workspace *workspace, const struct vi
                                 size_t batch, size_t height, size_t width,
                                 const struct vit_request *request, bool for_tape,
                                 struct lc_error *err) {
+  LC_TRY(vit_backend_need(for_tape ? VIT_ON_HOST | VIT_BACKWARD : VIT_ON_HOST,
+                          for_tape ? "gradients" : "a forward pass on the host", err));
   *workspace =
       (struct vit_workspace){.model = model, .batch = batch, .height = height, .width = width};
   if (request) workspace->request = *request;

@@ -18,7 +18,7 @@
 #include "common/lc_parallel.h"
 #include "common/lc_random.h"
 #include "tests/bench/vit_bench.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #define SIZE 224
 
@@ -37,8 +37,8 @@ static double now(clockid_t clock) {
 }
 
 /* The products that a row asks for, counted on their way to the kernels. */
-static const struct vit_kernels *real;
-static struct vit_kernels counting;
+static const struct vit_backend *real;
+static struct vit_backend counting;
 static atomic_ullong products;
 
 static void counted_gemm(size_t m, size_t n, size_t k, const float *a, size_t a_row, size_t a_col,
@@ -212,10 +212,10 @@ int main(int argc, char **argv) {
   if (slow) {
     struct bench_peak peak = bench_measure_peak(lc_threads());
     b.peak = fmax(peak.openblas, peak.own);
-    real = vit_kernels();
+    real = vit_backend();
     counting = *real;
     counting.gemm = counted_gemm;
-    vit_kernels_install(&counting);
+    vit_backend_install(&counting);
     printf("sgemm: OpenBLAS %.0f GFLOP/s, own kernels %.0f GFLOP/s\n", peak.openblas, peak.own);
   }
   if (b.json) fprintf(b.json, "{\"threads\": %d, \"rows\": [", lc_threads());

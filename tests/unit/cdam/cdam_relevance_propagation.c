@@ -5,7 +5,7 @@
 #include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_parallel.h"
 #include "tests/cdam_oracle.h"
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 enum { SIDE = 15, PATCH = 8, PIXELS = 3 * SIDE * PATCH * SIDE * PATCH, THREADS = 4 };
 
@@ -59,7 +59,7 @@ static void same_bits_for_any_number_of_threads(void **state) {
       fail_msg("other bits for %d threads", threads);
     cdam_maps_free(&maps);
   }
-  if (vit_kernels()->fixed_panel == 0) assert_int_not_equal(panel[1], panel[THREADS]);
+  if (vit_backend()->fixed_panel == 0) assert_int_not_equal(panel[1], panel[THREADS]);
   lc_threads_set(0);
   cdam_maps_free(&first);
   vit_model_free(&model);

@@ -1,7 +1,7 @@
-/* Every kernel set against the plain one, on sizes that leave remainders, and what the header
+/* Every back end against the plain one, on sizes that leave remainders, and what the header
  * promises: splitting a product changes no bit, softmax survives large scores, GELU is the exact
  * one. */
-#include "vit/kernels/vit_kernels.h"
+#include "vit/kernels/vit_backend.h"
 
 #include "common/lc_random.h"
 #include <math.h>
@@ -19,17 +19,17 @@ static float *numbers(size_t n, const char *purpose, double scale) {
   return out;
 }
 
-static void for_each_set(void (*check)(const struct vit_kernels *set,
-                                       const struct vit_kernels *plain)) {
-  const struct vit_kernels *plain = NULL;
-  assert_ok(vit_kernels_select("plain", &test_err));
-  plain = vit_kernels();
-  for (const char *const *name = vit_kernels_names(); *name; name++) {
-    assert_ok(vit_kernels_select(*name, &test_err));
-    assert_string_equal(vit_kernels()->name, *name);
-    check(vit_kernels(), plain);
+static void for_each_set(void (*check)(const struct vit_backend *set,
+                                       const struct vit_backend *plain)) {
+  const struct vit_backend *plain = NULL;
+  assert_ok(vit_backend_select("plain", &test_err));
+  plain = vit_backend();
+  for (const struct vit_backend *const *set = vit_backends(); *set; set++) {
+    assert_ok(vit_backend_select((*set)->name, &test_err));
+    assert_ptr_equal(vit_backend(), *set);
+    check(vit_backend(), plain);
   }
-  assert_ok(vit_kernels_select("auto", &test_err));
+  assert_ok(vit_backend_select("auto", &test_err));
 }
 
 static void assert_alike(const float *a, const float *b, size_t rows, size_t n, size_t ld,
@@ -44,7 +44,7 @@ static void assert_alike(const float *a, const float *b, size_t rows, size_t n, 
   if (!(worst <= tolerance * top)) fail_msg("%s: %g of %g", what, worst, top);
 }
 
-static void check_products(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_products(const struct vit_backend *set, const struct vit_backend *plain) {
   float *a = numbers((size_t)ROWS * TERMS, "a", 1), *b = numbers((size_t)TERMS * LD, "b", 1);
   float *c = numbers((size_t)ROWS * LD, "c", 1), *d = numbers((size_t)ROWS * LD, "c", 1);
   float *pre = numbers((size_t)ROWS * LD, "p", 1), *pre2 = numbers((size_t)ROWS * LD, "p", 1);
@@ -81,7 +81,7 @@ static void products(void **state) {
   for_each_set(check_products);
 }
 
-static void check_splitting(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_splitting(const struct vit_backend *set, const struct vit_backend *plain) {
   (void)plain;
   if (set->fixed_panel > 0) return;
   float *a = numbers((size_t)ROWS * TERMS, "a", 1), *b = numbers((size_t)TERMS * LD, "b", 1);
@@ -103,7 +103,7 @@ static void splitting(void **state) {
   for_each_set(check_splitting);
 }
 
-static void check_softmax(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_softmax(const struct vit_backend *set, const struct vit_backend *plain) {
   (void)plain;
   enum { KEYS = 3001, N = 32 };
   float *s = numbers((size_t)KEYS * N, "scores", 3000), *first = malloc(KEYS * N * sizeof *first);
@@ -138,7 +138,7 @@ static void large_scores(void **state) {
 }
 
 /* GELU as it follows a product, and its slope, against erf in double precision. */
-static void check_gelu(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_gelu(const struct vit_backend *set, const struct vit_backend *plain) {
   (void)plain;
   enum { N = 4096 };
   static float x[N], y[N], d[N], value[N];
@@ -164,7 +164,7 @@ static void exact_gelu(void **state) {
   for_each_set(check_gelu);
 }
 
-static void check_rest(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_rest(const struct vit_backend *set, const struct vit_backend *plain) {
   float *x = numbers((size_t)ROWS * LD, "x", 2), *y = numbers((size_t)ROWS * LD, "y", 1);
   float *out = numbers((size_t)LD * LD, "o", 1), *other = numbers((size_t)LD * LD, "o", 1);
   float *w = numbers(ROWS, "w", 1), *bias = numbers(ROWS, "bias", 1);
@@ -204,7 +204,7 @@ static void check_rest(const struct vit_kernels *set, const struct vit_kernels *
 }
 
 /* Every set drops the elements that the definition names, and no others. */
-static void check_drop(const struct vit_kernels *set, const struct vit_kernels *plain) {
+static void check_drop(const struct vit_backend *set, const struct vit_backend *plain) {
   float *x = numbers((size_t)ROWS * LD, "x", 2), *y = numbers((size_t)ROWS * LD, "y", 1);
   float *out = numbers((size_t)ROWS * LD, "o", 1), *other = numbers((size_t)ROWS * LD, "o", 1);
   float *scale = numbers(ROWS, "scale", 1);
@@ -231,6 +231,90 @@ static void check_drop(const struct vit_kernels *set, const struct vit_kernels *
   free(x), free(y), free(out), free(other), free(scale);
 }
 
+/* Packed or not, W b and W' b over some of W's rows are the sums that the definition names. */
+static void check_linear(const struct vit_backend *set, const struct vit_backend *plain) {
+  (void)plain;
+  enum { OUT = 60, IN = 44, FIRST = 12, SOME = 36 };
+  float *weight = numbers((size_t)OUT * IN, "w", 1), *b = numbers((size_t)OUT * LD, "b", 1);
+  float *out = numbers((size_t)OUT * LD, "o", 1), *expected = numbers((size_t)OUT * LD, "o", 1);
+  for (int way = VIT_FORTH; way <= VIT_BACK; way++) {
+    size_t bytes = set->packed_size((vit_way)way, OUT, IN);
+    void *packed = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    assert_non_null(packed);
+    for (size_t first = 0; bytes > 0 && first < OUT; first += 20)
+      set->pack((vit_way)way, OUT, IN, weight, first, 20, packed);
+    struct vit_matrix w = {.out = OUT, .in = IN, .data = bytes > 0 ? packed : weight};
+    set->linear((vit_way)way, &w, FIRST, SOME, 48, b, LD, out, LD, NULL);
+    size_t rows = way == VIT_FORTH ? SOME : IN, terms = way == VIT_FORTH ? IN : SOME;
+    for (size_t r = 0; r < rows; r++)
+      for (size_t c = 0; c < 48; c++) {
+        double sum = 0;
+        for (size_t k = 0; k < terms; k++) {
+          size_t row = FIRST + (way == VIT_FORTH ? r : k), column = way == VIT_FORTH ? k : r;
+          sum += (double)weight[row * IN + column] * (double)b[k * LD + c];
+        }
+        expected[r * LD + c] = (float)sum;
+      }
+    assert_alike(out, expected, rows, 48, LD, 2e-6, way == VIT_FORTH ? "forth" : "back");
+    free(packed);
+  }
+  free(weight), free(b), free(out), free(expected);
+}
+
+static void layers(void **state) {
+  (void)state;
+  for_each_set(check_linear);
+}
+
+/* The loops of the closed form against their formulas in double precision. */
+static void check_vectors(const struct vit_backend *set, const struct vit_backend *plain) {
+  enum { N = 793, PADDED = 800 };
+  const struct vit_vectors *v = set->vectors;
+  float *a = numbers(PADDED, "a", 3), *b = numbers(PADDED, "b", 1), *out = numbers(PADDED, "o", 1);
+  double dot = 0, sum = 0, total = 0, top = -INFINITY;
+  for (size_t i = 0; i < N; i++) {
+    dot += (double)a[i] * (double)b[i];
+    sum += (double)a[i];
+    if ((double)a[i] > top) top = (double)a[i];
+  }
+  assert_true(fabs((double)v->dot(a, b, N) - dot) < 1e-3);
+  assert_true(fabs((double)v->sum(a, N) - sum) < 1e-3);
+  for (size_t i = 0; i < N; i++) total += exp((double)a[i] - top);
+  float found;
+  assert_true((double)v->softmax(a, N, PADDED, out, &found) == top);
+  assert_true(fabs((double)found - total) < 1e-5 * total);
+  for (size_t i = 0; i < PADDED; i++)
+    assert_true(fabs((double)out[i] - (i < N ? exp((double)a[i] - top) / total : 0)) < 2e-7);
+  float low, high;
+  v->range(a, N, &low, &high);
+  for (size_t i = 0; i < N; i++) assert_true(low <= a[i] && a[i] <= high);
+  assert_true((double)high == top);
+  v->add(a, b, N, -2, out);
+  for (size_t i = 0; i < N; i++) assert_true(fabsf(out[i] - (a[i] - 2 * b[i])) < 1e-5F);
+  v->standardise(out, N, 1e-6F);
+  double mean = 0, squares = 0;
+  for (size_t i = 0; i < N; i++) mean += (double)out[i] / N;
+  for (size_t i = 0; i < N; i++) squares += (double)out[i] * (double)out[i] / N;
+  assert_true(fabs(mean) < 1e-6 && fabs(squares - 1) < 1e-4);
+  /* Noise has the same bits everywhere. */
+  struct vit_noise one = {.x = a, .factor = 0.5F}, two;
+  for (uint32_t i = 0; i < 4 * VIT_LANES; i++) one.state[i / VIT_LANES][i % VIT_LANES] = 77 * i + 1;
+  two = one;
+  float plus[PADDED], minus[PADDED], other[PADDED];
+  v->noise(&one, PADDED / VIT_LANES, plus, minus);
+  plain->vectors->noise(&two, PADDED / VIT_LANES, other, NULL);
+  assert_memory_equal(plus, other, sizeof plus);
+  assert_memory_equal(one.state, two.state, sizeof one.state);
+  for (size_t i = 0; i < N; i++)
+    assert_true(fabsf(plus[i] + minus[i] - 2 * a[i]) < 1e-5F && plus[i] != minus[i]);
+  free(a), free(b), free(out);
+}
+
+static void vectors(void **state) {
+  (void)state;
+  for_each_set(check_vectors);
+}
+
 static void dropping(void **state) {
   (void)state;
   for_each_set(check_drop);
@@ -243,14 +327,24 @@ static void the_rest(void **state) {
 
 static void choosing(void **state) {
   (void)state;
-  assert_fails(vit_kernels_select("cuda", &test_err), LC_ERR_NOT_FOUND, "plain");
+  assert_fails(vit_backend_select("cuda", &test_err), LC_ERR_NOT_FOUND, "plain");
+  assert_ok(vit_backend_select("plain", &test_err));
+  assert_ptr_equal(vit_vectors(), &vit_vectors_plain); /* plain everywhere */
+  struct vit_backend forward_only = *vit_backend();
+  forward_only.name = "forward-only";
+  forward_only.abilities = VIT_ON_HOST;
+  vit_backend_install(&forward_only);
+  assert_ok(vit_backend_need(VIT_ON_HOST, "a forward pass", &test_err));
+  assert_fails(vit_backend_need(VIT_ON_HOST | VIT_BACKWARD, "training", &test_err),
+               LC_ERR_UNSUPPORTED, "training: the back end \"forward-only\"");
+  assert_ok(vit_backend_select("auto", &test_err));
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(products),   cmocka_unit_test(splitting), cmocka_unit_test(large_scores),
       cmocka_unit_test(exact_gelu), cmocka_unit_test(the_rest),  cmocka_unit_test(dropping),
-      cmocka_unit_test(choosing),
+      cmocka_unit_test(choosing),   cmocka_unit_test(layers),    cmocka_unit_test(vectors),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
