@@ -1,10 +1,11 @@
-/* Runs one transformer block forward and backward in double with dense matrix products (OpenBLAS),
+/* Runs one transformer block forward and backward in double with dense matrix products,
  * and computes the gradient of a target at the last block's output. */
 #include "cdam/engine/cdam_double.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
+
+#include "vit/kernels/vit_backend.h"
 
 static void take_all(struct cdam_double *d, struct lc_arena *arena) {
   size_t n = d->n, dim = d->dim, mlp = d->mlp, square = d->heads * n * n;
@@ -47,7 +48,6 @@ lc_status cdam_double_init(struct cdam_double *d, const struct vit_model *model,
   d->mlp = model->arch.mlp_dim;
   d->heads = model->arch.num_heads;
   d->block = model->arch.depth;
-  openblas_set_num_threads(1); /* same bits for any number of threads */
   struct lc_arena counting;
   lc_arena_init_counting(&counting);
   take_all(d, &counting);
@@ -75,18 +75,10 @@ static void load(struct cdam_double *d, size_t index) {
   d->block = index;
 }
 
-/* c = scale * op(a) op(b), leading dimensions given. */
-static void product(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, size_t m, size_t n, size_t k,
-                    double scale, const double *a, size_t lda, const double *b, size_t ldb,
-                    double *c, size_t ldc) {
-  cblas_dgemm(CblasRowMajor, ta, tb, (int)m, (int)n, (int)k, scale, a, (int)lda, b, (int)ldb, 0, c,
-              (int)ldc);
-}
-
 /* out [n, m] = in [n, k] weight^T + bias */
 static void linear(const double *in, size_t n, size_t k, const double *weight, const float *bias,
                    size_t m, double *out) {
-  product(CblasNoTrans, CblasTrans, n, m, k, 1, in, k, weight, k, out, m);
+  vit_backend()->product(false, true, n, m, k, 1, in, k, weight, k, out, m);
   for (size_t i = 0; bias && i < n; i++)
     for (size_t c = 0; c < m; c++) out[i * m + c] += (double)bias[c];
 }
@@ -94,7 +86,7 @@ static void linear(const double *in, size_t n, size_t k, const double *weight, c
 /* d_in [n, k] = d_out [n, m] weight */
 static void linear_backward(const double *d_out, size_t n, size_t m, const double *weight, size_t k,
                             double *d_in) {
-  product(CblasNoTrans, CblasNoTrans, n, k, m, 1, d_out, m, weight, k, d_in, k);
+  vit_backend()->product(false, false, n, k, m, 1, d_out, m, weight, k, d_in, k);
 }
 
 static void scale_rows(const double *in, size_t n, size_t dim, const float *scale, double *out) {
@@ -144,16 +136,16 @@ static void attend(struct cdam_double *d, const struct vit_block *block) {
   for (size_t h = 0; h < d->heads; h++) {
     double *a = d->attention + h * n * n;
     const double *q = d->qkv + h * width;
-    product(CblasNoTrans, CblasTrans, n, n, width, 1 / sqrt((double)width), q, 3 * dim, q + dim,
-            3 * dim, a, n);
+    vit_backend()->product(false, true, n, n, width, 1 / sqrt((double)width), q, 3 * dim, q + dim,
+                           3 * dim, a, n);
     for (size_t i = 0; i < n; i++) {
       double top = -INFINITY, total = 0;
       for (size_t k = 0; k < n; k++) top = fmax(top, a[i * n + k]);
       for (size_t k = 0; k < n; k++) total += a[i * n + k] = exp(a[i * n + k] - top);
       for (size_t k = 0; k < n; k++) a[i * n + k] /= total;
     }
-    product(CblasNoTrans, CblasNoTrans, n, width, n, 1, a, n, q + 2 * dim, 3 * dim,
-            d->mixed + h * width, dim);
+    vit_backend()->product(false, false, n, width, n, 1, a, n, q + 2 * dim, 3 * dim,
+                           d->mixed + h * width, dim);
   }
 }
 
@@ -185,16 +177,16 @@ static void attend_backward(struct cdam_double *d) {
     const double *a = d->attention + h * n * n, *q = d->qkv + h * width;
     const double *d_o = d->d_mixed + h * width;
     double *d_a = d->d_attention + h * n * n, *d_q = d->d_qkv + h * width;
-    product(CblasTrans, CblasNoTrans, n, width, n, 1, a, n, d_o, dim, d_q + 2 * dim, 3 * dim);
-    product(CblasNoTrans, CblasTrans, n, n, width, 1, d_o, dim, q + 2 * dim, 3 * dim, d_a, n);
+    vit_backend()->product(true, false, n, width, n, 1, a, n, d_o, dim, d_q + 2 * dim, 3 * dim);
+    vit_backend()->product(false, true, n, n, width, 1, d_o, dim, q + 2 * dim, 3 * dim, d_a, n);
     for (size_t i = 0; i < n; i++) {
-      double mean = cblas_ddot((int)n, a + i * n, 1, d_a + i * n, 1);
+      double mean = vit_backend()->dot(n, a + i * n, d_a + i * n);
       for (size_t k = 0; k < n; k++) d_s[i * n + k] = a[i * n + k] * (d_a[i * n + k] - mean);
     }
-    product(CblasNoTrans, CblasNoTrans, n, width, n, temperature, d_s, n, q + dim, 3 * dim, d_q,
-            3 * dim);
-    product(CblasTrans, CblasNoTrans, n, width, n, temperature, d_s, n, q, 3 * dim, d_q + dim,
-            3 * dim);
+    vit_backend()->product(false, false, n, width, n, temperature, d_s, n, q + dim, 3 * dim, d_q,
+                           3 * dim);
+    vit_backend()->product(true, false, n, width, n, temperature, d_s, n, q, 3 * dim, d_q + dim,
+                           3 * dim);
   }
   linear_backward(d->d_qkv, n, 3 * dim, d->qkv_weight, dim, d->d_normed);
 }

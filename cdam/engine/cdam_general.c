@@ -1,9 +1,9 @@
 /* CDAM by a full backward pass through the last block in double: it shares nothing with the closed
  * form that it checks. */
-#include <cblas.h>
 #include <stdlib.h>
 
 #include "cdam/engine/cdam_double.h"
+#include "vit/kernels/vit_backend.h"
 
 static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
                     const struct cdam_target *targets, size_t n_targets, double *work,
@@ -17,8 +17,8 @@ static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t
     cdam_double_backward(d, work);
     float *map = cdam_maps_get(maps, image, t);
     for (size_t i = 0; i < trace->patches; i++)
-      map[i] = (float)cblas_ddot((int)d->dim, d->normed + (i + skip) * d->dim, 1,
-                                 d->d_normed + (i + skip) * d->dim, 1);
+      map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
+                                         d->d_normed + (i + skip) * d->dim);
   }
 }
 

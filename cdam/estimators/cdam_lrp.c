@@ -2,8 +2,9 @@
  * cdam_lrp.h. */
 #include "cdam/estimators/cdam_lrp.h"
 
-#include <cblas.h>
 #include <string.h>
+
+#include "vit/kernels/vit_backend.h"
 
 static size_t largest(size_t a, size_t b) {
   return a > b ? a : b;
@@ -63,11 +64,9 @@ static void linear(struct cdam_lrp *lrp, const double *in, size_t n, size_t k, c
   for (int positive = 0; positive < 2; positive++) {
     keep_sign(weight, m * k, positive, lrp->weight);
     keep_sign(in, n * k, positive, lrp->part);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)m, (int)k, 1, lrp->part,
-                (int)k, lrp->weight, (int)k, 0, lrp->sum, (int)m);
+    vit_backend()->product(false, true, n, m, k, 1, lrp->part, k, lrp->weight, k, lrp->sum, m);
     for (size_t i = 0; i < n * m; i++) lrp->sum[i] = quotient(r[i], lrp->sum[i]);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)k, (int)m, 1, lrp->sum,
-                (int)m, lrp->weight, (int)k, 0, lrp->back, (int)k);
+    vit_backend()->product(false, false, n, k, m, 1, lrp->sum, m, lrp->weight, k, lrp->back, k);
     for (size_t i = 0; i < n * k; i++) lrp->result[i] += lrp->part[i] * lrp->back[i];
   }
 }
@@ -134,19 +133,14 @@ static void attention_relevance(struct cdam_lrp *lrp, const struct cdam_double *
     const double *a = d->attention + h * n * n, *q = d->qkv + h * width, *k = q + dim, *v = k + dim;
     const double *share = lrp->branch + h * width;
     double *r = attention + h * n * n, *rq = lrp->wide + h * width, *rk = rq + dim, *rv = rk + dim;
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)width, 0.5, share,
-                (int)dim, v, (int)ld, 0, r, (int)n);
+    vit_backend()->product(false, true, n, n, width, 0.5, share, dim, v, ld, r, n);
     for (size_t i = 0; i < n * n; i++) r[i] *= a[i];
     if (only_attention) continue;
-    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)width, (int)n, 0.5, a, (int)n,
-                share, (int)dim, 0, rv, (int)ld);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)n, (int)n, (int)width, 1, q, (int)ld,
-                k, (int)ld, 0, lrp->square, (int)n);
+    vit_backend()->product(true, false, n, width, n, 0.5, a, n, share, dim, rv, ld);
+    vit_backend()->product(false, true, n, n, width, 1, q, ld, k, ld, lrp->square, n);
     for (size_t i = 0; i < n * n; i++) lrp->square[i] = quotient(r[i], lrp->square[i]);
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)width, (int)n, 0.5,
-                lrp->square, (int)n, k, (int)ld, 0, rq, (int)ld);
-    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)n, (int)width, (int)n, 0.5,
-                lrp->square, (int)n, q, (int)ld, 0, rk, (int)ld);
+    vit_backend()->product(false, false, n, width, n, 0.5, lrp->square, n, k, ld, rq, ld);
+    vit_backend()->product(true, false, n, width, n, 0.5, lrp->square, n, q, ld, rk, ld);
     for (size_t i = 0; i < n; i++)
       for (size_t c = 0; c < width; c++) {
         rq[i * ld + c] *= q[i * ld + c];

@@ -18,7 +18,7 @@ struct pl_provenance {
   char weights_sha256[LC_SHA256_HEX];
   const char *architecture; /* "vit_small_patch8: 224x224, patch 8, ..." */
   bool trained;
-  const char *kernels; /* name of the kernel set: the one machine setting that can change bits */
+  const char *kernels; /* name of the back end: the one machine setting that can change bits */
 };
 
 /* A nodule that could not be cut. */

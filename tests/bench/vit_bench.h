@@ -17,7 +17,7 @@ static inline double bench_clock(clockid_t clock) {
  */
 struct bench_peak {
   double openblas; /* with the kernels that OpenBLAS picks for this CPU */
-  double own;      /* with the kernel set in use */
+  double own;      /* with the back end in use */
   const char *openblas_core;
 };
 struct bench_peak bench_measure_peak(int threads);
@@ -43,7 +43,7 @@ struct bench_shape {
   size_t dim, mlp, head, features;
 };
 
-/* Wraps the kernel set in use by one that adds up the time spent by kind, over all threads. */
+/* Wraps the back end in use by one that adds up the time spent by kind, over all threads. */
 void bench_profile_start(const struct bench_shape *shape);
 /* Seconds by kind since start; goes back to the set that was in use. */
 void bench_profile_stop(double seconds[BENCH_KINDS]);

@@ -1,5 +1,5 @@
 /* The backward pass against PyTorch's gradients (tests/reference/README.md): parameters of the two
- * training models, pixels and CDAM's tensor of the others; and the kernel sets among each other. */
+ * training models, pixels and CDAM's tensor of the others; and the back ends among each other. */
 #include "vit/pass/vit_backward.h"
 #include "common/lc_parallel.h"
 #include "tests/vit_test.h"
@@ -122,7 +122,7 @@ static void explanations(void **state) {
   check_explanation("dinov2_reg4_p14_d32_l3", NULL);
 }
 
-/* Same bits for one thread and three; the same gradients by each kernel set to rounding. */
+/* Same bits for one thread and three; the same gradients by each back end to rounding. */
 static void threads_and_kernels(void **state) {
   (void)state;
   struct vit_arch arch;

@@ -53,7 +53,7 @@ static void check_vit(const char *name, bool full) {
   stop(&f);
 }
 
-/* Each model by each kernel set, with the last block on CLS alone and in full. */
+/* Each model by each back end, with the last block on CLS alone and in full. */
 static void small_models(void **state) {
   (void)state;
   for (const struct vit_backend *const *set = vit_backends(); *set; set++) {

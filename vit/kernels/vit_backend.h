@@ -165,6 +165,12 @@ struct vit_backend {
 #ifndef VIT_REAL_DOUBLE
   const struct vit_vectors *vectors;
 #endif
+
+  /* In double precision, for the general form of CDAM and for LRP, all row-major:
+   * c[m, n] = scale op(A) op(B), op(X) = X' where it is turned; and the sum of a[i] b[i]. */
+  void (*product)(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
+                  const double *a, size_t lda, const double *b, size_t ldb, double *c, size_t ldc);
+  double (*dot)(size_t n, const double *a, const double *b);
 };
 
 /* The back end in use: the fastest that runs here, or the one that the environment variable

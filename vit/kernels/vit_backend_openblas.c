@@ -62,8 +62,20 @@ static void gemm_nt(size_t m, size_t n, size_t columns, const vit_real *a, size_
               1.0F, a, (blasint)lda, b, (blasint)ldb, accumulate ? 1.0F : 0.0F, c, (blasint)ldc);
 }
 
+void vit_openblas_product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
+                          const double *a, size_t lda, const double *b, size_t ldb, double *c,
+                          size_t ldc) {
+  cblas_dgemm(CblasRowMajor, turn_a ? CblasTrans : CblasNoTrans, turn_b ? CblasTrans : CblasNoTrans,
+              (blasint)m, (blasint)n, (blasint)k, scale, a, (blasint)lda, b, (blasint)ldb, 0, c,
+              (blasint)ldc);
+}
+
+double vit_openblas_dot(size_t n, const double *a, const double *b) {
+  return cblas_ddot((blasint)n, a, 1, b, 1);
+}
+
 /* OpenBLAS itself runs single-threaded: the transformer's loops are the parallel ones. */
-static void start(void) {
+void vit_openblas_start(void) {
   openblas_set_num_threads(1);
 }
 
@@ -75,10 +87,12 @@ const struct vit_backend vit_backend_openblas = {
     .name = "openblas",
     .doc = "products by OpenBLAS, the rest plain",
     .runs_here = runs_here,
-    .start = start,
+    .start = vit_openblas_start,
     .fixed_panel = 128,
     VIT_PLAIN_FUNCTIONS,
     .gemm = gemm,
     .gemm_nt = gemm_nt,
+    .product = vit_openblas_product,
+    .dot = vit_openblas_dot,
 };
 #endif

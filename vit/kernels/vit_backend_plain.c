@@ -1,6 +1,8 @@
 /* Loops as one would write them on paper: the oracle of the fast sets. */
 #include "vit/kernels/vit_backend_plain.h"
 
+#include <string.h>
+
 static vit_real activate(vit_activation activation, vit_real x) {
   if (activation == VIT_GELU)
     return (vit_real)0.5 * x * (1 + vit_real_erf(x * (vit_real)0.70710678118654752440));
@@ -198,6 +200,25 @@ void vit_plain_drop(size_t rows, size_t n, const struct vit_drop *how, const vit
     }
 }
 
+static void product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
+                    const double *a, size_t lda, const double *b, size_t ldb, double *c,
+                    size_t ldc) {
+  for (size_t i = 0; i < m; i++) {
+    memset(c + i * ldc, 0, n * sizeof *c);
+    for (size_t p = 0; p < k; p++) {
+      double value = scale * (turn_a ? a[p * lda + i] : a[i * lda + p]);
+      for (size_t j = 0; j < n; j++)
+        c[i * ldc + j] += value * (turn_b ? b[j * ldb + p] : b[p * ldb + j]);
+    }
+  }
+}
+
+static double dot(size_t n, const double *a, const double *b) {
+  double sum = 0;
+  for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
 static bool runs_here(void) {
   return true;
 }
@@ -209,4 +230,6 @@ const struct vit_backend vit_backend_plain = {
     VIT_PLAIN_FUNCTIONS,
     .gemm = vit_plain_gemm,
     .gemm_nt = vit_plain_gemm_nt,
+    .product = product,
+    .dot = dot,
 };

@@ -288,6 +288,7 @@ const struct vit_backend JOIN(vit_backend_, ISA) = {
     .name = TEXT(ISA),
     .doc = DOC,
     .runs_here = runs_here,
+    .start = vit_openblas_start,
     .abilities = VIT_ON_HOST | VIT_BACKWARD | VIT_DROPOUT | VIT_VECTORS,
     .memory = &lc_host_memory,
     .packed_size = vit_host_packed_size,
@@ -310,4 +311,6 @@ const struct vit_backend JOIN(vit_backend_, ISA) = {
     .add_norm_rows = add_norm_rows,
     .drop = drop,
     .vectors = &JOIN(vit_vectors_, ISA),
+    .product = vit_openblas_product,
+    .dot = vit_openblas_dot,
 };

@@ -19,7 +19,8 @@ static inline __attribute__((always_inline)) __m512 normals_of(__m512i word) {
   __m512 z = _mm512_setzero_ps();
 #pragma GCC unroll 6
   for (int d = VIT_NOISE_DEGREE; d >= 0; d--) {
-    const __m512 low = _mm512_load_ps(vit_noise_quantile[d]), high = _mm512_load_ps(vit_noise_quantile[d] + 16);
+    const __m512 low = _mm512_load_ps(vit_noise_quantile[d]),
+                 high = _mm512_load_ps(vit_noise_quantile[d] + 16);
     const __m512 c = _mm512_permutex2var_ps(low, octave, high);
     z = d == VIT_NOISE_DEGREE ? c : _mm512_fmadd_ps(z, t, c);
   }

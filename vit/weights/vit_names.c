@@ -1,11 +1,18 @@
-/* Translates the parameter names of torchvision, DINOv2 and wrappers of training code to canonical
- * names by tables. */
+/* The table of naming schemes, and the prefixes that training code puts before any name. */
 #include "vit/weights/vit_names.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/lc_text.h"
+
+#define NAMINGS(ENTRY)                                                                             \
+  ENTRY(timm)                                                                                      \
+  ENTRY(torchvision)
+#define DECLARE(name) extern const struct vit_naming vit_naming_##name;
+NAMINGS(DECLARE)
+#define POINT(name) &vit_naming_##name,
+/* The first that knows a name decides. */
+static const struct vit_naming *const table[] = {NAMINGS(POINT)};
 
 /* Wrappers that training code puts around a model; any number of them, in any order. The network
  * that is averaged over time is the one to use, the student is the second choice. */
@@ -15,30 +22,6 @@ static const struct {
 } prefixes[] = {{"module.", 0},    {"_orig_mod.", 0}, {"state_dict.", 0}, {"model_state_dict.", 0},
                 {"model_ema.", 2}, {"teacher.", 2},   {"student.", -2},   {"backbone.", 0},
                 {"model.", 0},     {"net.", 0},       {"vit.", 0},        {"target_encoder.", 2}};
-
-static const struct {
-  const char *from, *to;
-} whole[] = {{"class_token", "cls_token"},
-             {"reg_token", "register_tokens"},
-             {"encoder.pos_embedding", "pos_embed"},
-             {"conv_proj.weight", "patch_embed.proj.weight"},
-             {"conv_proj.bias", "patch_embed.proj.bias"},
-             {"encoder.ln.weight", "norm.weight"},
-             {"encoder.ln.bias", "norm.bias"},
-             {"heads.head.weight", "head.weight"},
-             {"heads.head.bias", "head.bias"}};
-
-/* Endings within a block of torchvision. */
-static const struct {
-  const char *from, *to;
-} within[] = {{"ln_1.", "norm1."},
-              {"ln_2.", "norm2."},
-              {"self_attention.in_proj_", "attn.qkv."},
-              {"self_attention.out_proj.", "attn.proj."},
-              {"mlp.linear_1.", "mlp.fc1."},
-              {"mlp.linear_2.", "mlp.fc2."},
-              {"mlp.0.", "mlp.fc1."},
-              {"mlp.3.", "mlp.fc2."}};
 
 static bool starts_with(const char *text, const char *start) {
   return strncmp(text, start, strlen(start)) == 0;
@@ -58,19 +41,20 @@ static const char *strip(const char *name, int *rank) {
 }
 
 int vit_name_canonical(const char *name, char out[VIT_PARAMETER_NAME]) {
-  static const char layer[] = "encoder.layers.encoder_layer_";
   int rank = 0;
   name = strip(name, &rank);
-  for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++)
-    if (strcmp(name, whole[i].from) == 0) name = whole[i].to;
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+    if (table[i]->canonical(name, out)) return rank;
   lc_text_copy(out, VIT_PARAMETER_NAME, name);
-  if (!starts_with(name, layer)) return rank;
-  const char *rest = strchr(name + sizeof layer - 1, '.');
-  if (!rest) return rank;
-  int digits = (int)(rest - (name + sizeof layer - 1));
-  for (size_t i = 0; i < sizeof within / sizeof within[0]; i++)
-    if (starts_with(rest + 1, within[i].from))
-      snprintf(out, VIT_PARAMETER_NAME, "blocks.%.*s.%s%s", digits, name + sizeof layer - 1,
-               within[i].to, rest + 1 + strlen(within[i].from));
   return rank;
+}
+
+bool vit_name_of_pairs(const char *const (*pairs)[2], size_t n, const char *name,
+                       char out[VIT_PARAMETER_NAME]) {
+  for (size_t i = 0; i < n; i++) {
+    if (strcmp(name, pairs[i][0]) != 0) continue;
+    lc_text_copy(out, VIT_PARAMETER_NAME, pairs[i][1]);
+    return true;
+  }
+  return false;
 }

@@ -1,16 +1,31 @@
-/* What the parameters of published models are called, brought to one naming.
+/* What the parameters of published models are called, brought to one naming: a table of naming
+ * schemes, one file each (docs/extending.md shows how to add one).
  *
- * Canonical names are DINO's and timm's (blocks.0.attn.qkv.weight). torchvision's
- * (encoder.layers.encoder_layer_0.self_attention.in_proj_weight), DINOv2's and wrappers' prefixes
- * ("module.", "backbone.", "model.", "teacher.", ...) are translated. */
+ * Canonical names are DINO's, DINOv2's and timm's (blocks.0.attn.qkv.weight). Prefixes that
+ * training code puts before any name ("module.", "backbone.", "model.", "teacher.", ...) are taken
+ * off first.
+ *
+ * Thread-safety: pure functions. */
 #ifndef VIT_NAMES_H
 #define VIT_NAMES_H
 
 #include "vit/weights/vit_parameter.h"
 
+struct vit_naming {
+  const char *name; /* "torchvision" */
+  const char *doc;  /* an example: "encoder.layers.encoder_layer_0.self_attention.in_proj_weight" */
+  /* Writes the canonical name of a parameter that the scheme calls `name`; false, and nothing
+   * written, for a name that is not the scheme's. */
+  bool (*canonical)(const char *name, char out[VIT_PARAMETER_NAME]);
+};
+
 /* out: VIT_PARAMETER_NAME bytes; a name that is too long is cut (and so matches nothing). Returns
  * how good a source this is when several tensors have one canonical name: higher wins (a teacher
  * before a student). */
 int vit_name_canonical(const char *name, char out[VIT_PARAMETER_NAME]);
+
+/* For schemes that rename whole names: true when `name` is one of pairs[n]'s first. */
+bool vit_name_of_pairs(const char *const (*pairs)[2], size_t n, const char *name,
+                       char out[VIT_PARAMETER_NAME]);
 
 #endif

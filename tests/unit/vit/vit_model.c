@@ -95,6 +95,26 @@ static void bad_shapes(void **state) {
   assert_fails(vit_arch_check(&arch, &test_err), LC_ERR_CONFIG, "parameters");
 }
 
+/* torchvision's and timm's names of parameters (vision_transformer.py of each). */
+static void names_of_other_libraries(void **state) {
+  (void)state;
+  static const char *const names[][2] = {
+      {"encoder.layers.encoder_layer_11.self_attention.in_proj_weight",
+       "blocks.11.attn.qkv.weight"},
+      {"module.encoder.layers.encoder_layer_0.mlp.linear_2.bias", "blocks.0.mlp.fc2.bias"},
+      {"encoder.layers.encoder_layer_3.mlp.3.weight", "blocks.3.mlp.fc2.weight"},
+      {"encoder.layers.encoder_layer_3.ln_1.weight", "blocks.3.norm1.weight"},
+      {"conv_proj.weight", "patch_embed.proj.weight"},
+      {"reg_token", "register_tokens"},
+      {"blocks.2.attn.proj.bias", "blocks.2.attn.proj.bias"},
+      {"encoder.layers.encoder_layer_3.dropout", "encoder.layers.encoder_layer_3.dropout"}};
+  char canonical[VIT_PARAMETER_NAME];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    (void)vit_name_canonical(names[i][0], canonical);
+    assert_string_equal(canonical, names[i][1]);
+  }
+}
+
 /* Of the networks in one checkpoint the one averaged over time is used (DINO's eval_linear.py takes
  * "teacher"), the one that was trained only where there is no other. */
 static void teachers_go_before_students(void **state) {
@@ -323,10 +343,15 @@ static void half_precision(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(published_sizes), cmocka_unit_test(outputs),
-      cmocka_unit_test(bad_shapes),      cmocka_unit_test(teachers_go_before_students),
-      cmocka_unit_test(save_and_load),   cmocka_unit_test(seeds),
-      cmocka_unit_test(other_files),     cmocka_unit_test(half_precision),
+      cmocka_unit_test(published_sizes),
+      cmocka_unit_test(outputs),
+      cmocka_unit_test(bad_shapes),
+      cmocka_unit_test(teachers_go_before_students),
+      cmocka_unit_test(names_of_other_libraries),
+      cmocka_unit_test(save_and_load),
+      cmocka_unit_test(seeds),
+      cmocka_unit_test(other_files),
+      cmocka_unit_test(half_precision),
       cmocka_unit_test(converting),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
