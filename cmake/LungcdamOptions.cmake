@@ -59,3 +59,9 @@ elseif(LUNGCDAM_SANITIZE)
   message(FATAL_ERROR
     "LUNGCDAM_SANITIZE is '${LUNGCDAM_SANITIZE}', expected address, thread or nothing")
 endif()
+
+# Counts which lines run, for ./run coverage. Threads and forked processes count too.
+if(LUNGCDAM_COVERAGE)
+  target_compile_options(lungcdam_flags INTERFACE --coverage -fprofile-update=atomic -O1 -g)
+  target_link_options(lungcdam_flags INTERFACE --coverage)
+endif()
