@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/lc_file.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/explain/pl_concept.h"
 
@@ -14,25 +14,33 @@ struct arguments {
   const char *verb, *weights, *output;
   bool overwrite;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"name", 'n', "NAME", 0, "What the concept is called", 1},
-    {"where", 'r', "RULE", 0, "Which nodules have it: spiculation>=4, malignancy<2, ...", 1},
-    {"members", 'm', "LIST", 0,
-     "Instead of a rule: names of nodules with commas, LIDC-IDRI-0001-nodule-1,...", 1},
-    {"against", 'a', "RULE", 0, "Contrast: the mean of these nodules is taken away", 1},
-    {"weights", 'w', "MODEL", 0,
+static const struct pl_option options[] = {
+    {"name", 'n', "NAME", "What the concept is called", 1, PL_OPTION_TEXT, AT(request.name)},
+    {"where", 'r', "RULE", "Which nodules have it: spiculation>=4, malignancy<2, ...", 1,
+     PL_OPTION_TEXT, AT(request.rule)},
+    {"members", 'm', "LIST",
+     "Instead of a rule: names of nodules with commas, LIDC-IDRI-0001-nodule-1,...", 1,
+     PL_OPTION_TEXT, AT(request.members)},
+    {"against", 'a', "RULE", "Contrast: the mean of these nodules is taken away", 1, PL_OPTION_TEXT,
+     AT(request.against)},
+    {"weights", 'w', "MODEL",
      "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
      ", which ships",
-     1},
-    {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
-    {"split", 's', "NAME", 0, "Split of the crops; without it data.train", 1},
-    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
-    {"output", 'o', "FILE", 0, "Concept to write (safetensors)", 1},
-    {"overwrite", 'f', NULL, 0, "Replace FILE when it exists", 1},
-    {0}};
+     1, PL_OPTION_TEXT, AT(weights)},
+    {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
+     AT(overrides.crops)},
+    {"split", 's', "NAME", "Split of the crops; without it data.train", 1, PL_OPTION_TEXT,
+     AT(request.split)},
+    {"set", 'S', "KEY=VALUE", "Override one key of the recipe; may be repeated", 1, PL_OPTION_LIST,
+     AT(overrides.keys)},
+    {"output", 'o', "FILE", "Concept to write (safetensors)", 1, PL_OPTION_TEXT, AT(output)},
+    {"overwrite", 'f', NULL, "Replace FILE when it exists", 1, PL_OPTION_FLAG, AT(overwrite)},
+};
 
-static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
+static void check_arguments(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
   if (!arguments->verb || strcmp(arguments->verb, "create") != 0)
     argp_error(state, "expected 'create'");
   if (!arguments->request.name || !arguments->request.name[0])
@@ -43,62 +51,9 @@ static void check_arguments(const struct argp_state *state, const struct argumen
     argp_error(state, "--crops and --output are needed");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  struct lc_error err;
-  switch (key) {
-  case 'n':
-    arguments->request.name = arg;
-    return 0;
-  case 'r':
-    arguments->request.rule = arg;
-    return 0;
-  case 'm':
-    arguments->request.members = arg;
-    return 0;
-  case 'a':
-    arguments->request.against = arg;
-    return 0;
-  case 'w':
-    arguments->weights = arg;
-    return 0;
-  case 'd':
-    arguments->overrides.crops = arg;
-    return 0;
-  case 's':
-    arguments->request.split = arg;
-    return 0;
-  case 'S':
-    if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case ARGP_KEY_ARG:
-    if (!arguments->verb)
-      arguments->verb = arg;
-    else if (!arguments->overrides.file)
-      arguments->overrides.file = arg;
-    else
-      argp_error(state, "too many arguments: %s", arg);
-    return 0;
-  case ARGP_KEY_END:
-    check_arguments(state, arguments);
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "create [RECIPE.yaml]",
     .doc =
         "Make a concept: the mean CLS embedding of the nodules that satisfy a rule on their "
@@ -108,7 +63,10 @@ static const struct argp argp = {
         "      --crops crops.h5 -o spiculated.safetensors                the model that ships\n"
         "  lungcdam concept create run1/recipe.yaml --name spiculated --where 'spiculation>=4' \\\n"
         "      --against 'spiculation<2' -w model.safetensors -d crops.h5 -o contrast.safetensors",
-    .children = children};
+    .words = {offsetof(struct arguments, verb), offsetof(struct arguments, overrides.file)},
+    .n_words = 2,
+    .check = check_arguments,
+};
 
 static lc_status create(const struct arguments *arguments, struct lc_error *err) {
   struct vit_model model;
@@ -134,7 +92,7 @@ static lc_status create(const struct arguments *arguments, struct lc_error *err)
 
 lc_status cmd_concept(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   lc_status status = create(&arguments, err);
   pl_list_free(&arguments.overrides.keys);
   return status;

@@ -3,42 +3,24 @@
 #include <stdio.h>
 
 #include "common/lc_log.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
 
 struct arguments {
   struct pl_overrides overrides;
   bool print;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"print", 'p', NULL, 0, "Write the effective configuration as YAML, with every key explained",
-     0},
-    {0}};
+static const struct pl_option options[] = {
+    {"print", 'p', NULL, "Write the effective configuration as YAML, with every key explained", 0,
+     PL_OPTION_FLAG, AT(print)},
+};
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  (void)arg;
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case ARGP_KEY_INIT:
-    state->child_inputs[0] = &arguments->overrides;
-    return 0;
-  case 'p':
-    arguments->print = true;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {
-    {.argp = &pl_config_argp}, {.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[CONFIG.yaml]",
     .doc = "Check a run configuration; with --print, write what is in effect after defaults, file "
            "and options.\v"
@@ -46,23 +28,19 @@ static const struct argp argp = {
            "  lungcdam config --print > my.yaml      start a configuration of your own\n"
            "  lungcdam config my.yaml                check it\n"
            "  lungcdam config --print my.yaml --set figure.opacity=0.5",
-    .children = children};
+    .child = &pl_config_argp,
+    .child_at = offsetof(struct arguments, overrides),
+};
 
 static lc_status print(const struct pl_config *config, struct lc_error *err) {
   struct lc_text text = {0};
   pl_schema_print(&pl_config_schema, config, PL_PRINT_ALL, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "no memory");
-  else
-    fputs(lc_text_get(&text), stdout);
-  lc_text_free(&text);
-  return status;
+  return pl_print_text(&text, err);
 }
 
 lc_status cmd_config(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_config config;
   lc_status status = pl_config_make(&config, &arguments.overrides, err);
   if (status == LC_OK) {

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/lc_file.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/learn/pl_measured.h"
@@ -18,64 +18,30 @@ struct arguments {
   const char *weights, *split, *predictions, *output;
   bool json, overwrite;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"weights", 'w', "MODEL", 0,
+static const struct pl_option options[] = {
+    {"weights", 'w', "MODEL",
      "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
      ", which ships",
-     1},
-    {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
-    {"split", 's', "NAME", 0, "Split to measure on; without it data.validate of the recipe", 1},
-    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe; may be repeated", 1},
-    {"output", 'o', "DIR", 0, "Folder for everything: table, JSON, HDF5, CSV and pictures", 2},
-    {"overwrite", 'f', NULL, 0, "Replace that folder", 2},
-    {"json", 'j', NULL, 0, "Write all measures as JSON", 2},
-    {"predictions", 'p', "FILE", 0, "Write one line a nodule as CSV", 2},
-    {0}};
+     1, PL_OPTION_TEXT, AT(weights)},
+    {"crops", 'd', "FILE", "HDF5 file of nodule crops (data.crops)", 1, PL_OPTION_TEXT,
+     AT(overrides.crops)},
+    {"split", 's', "NAME", "Split to measure on; without it data.validate of the recipe", 1,
+     PL_OPTION_TEXT, AT(split)},
+    {"set", 'S', "KEY=VALUE", "Override one key of the recipe; may be repeated", 1, PL_OPTION_LIST,
+     AT(overrides.keys)},
+    {"output", 'o', "DIR", "Folder for everything: table, JSON, HDF5, CSV and pictures", 2,
+     PL_OPTION_TEXT, AT(output)},
+    {"overwrite", 'f', NULL, "Replace that folder", 2, PL_OPTION_FLAG, AT(overwrite)},
+    {"json", 'j', NULL, "Write all measures as JSON", 2, PL_OPTION_FLAG, AT(json)},
+    {"predictions", 'p', "FILE", "Write one line a nodule as CSV", 2, PL_OPTION_TEXT,
+     AT(predictions)},
+};
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  struct lc_error err;
-  switch (key) {
-  case 'w':
-    arguments->weights = arg;
-    return 0;
-  case 'd':
-    arguments->overrides.crops = arg;
-    return 0;
-  case 's':
-    arguments->split = arg;
-    return 0;
-  case 'S':
-    if (pl_list_add(&arguments->overrides.keys, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case 'j':
-    arguments->json = true;
-    return 0;
-  case 'p':
-    arguments->predictions = arg;
-    return 0;
-  case ARGP_KEY_ARG:
-    if (arguments->overrides.file) argp_error(state, "more than one recipe: %s", arg);
-    arguments->overrides.file = arg;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[RECIPE.yaml]",
     .doc =
         "Measure a model on nodule crops. The recipe says how the crops are prepared; give the "
@@ -86,7 +52,10 @@ static const struct argp argp = {
         "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 --json\n"
         "  lungcdam evaluate run1/recipe.yaml -w run1/model.safetensors -d crops.h5 -o measured\n"
         "  ... --set test.pictures=svg                                 pictures for a paper",
-    .children = children};
+    .words = {offsetof(struct arguments, overrides.file)},
+    .n_words = 1,
+    .too_many = "more than one recipe",
+};
 
 static const char *split_of(const struct arguments *arguments, const struct pl_recipe *recipe) {
   return arguments->split ? arguments->split : recipe->data_validate;
@@ -112,13 +81,7 @@ static lc_status print(const struct pl_evaluation *evaluation, const struct argu
     pl_evaluation_json(evaluation, &text);
   else
     pl_evaluation_print(evaluation, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  else
-    fputs(lc_text_get(&text), stdout);
-  lc_text_free(&text);
-  return status;
+  return pl_print_text(&text, err);
 }
 
 /* The folder appears whole or not at all. */
@@ -214,7 +177,7 @@ done:
 
 lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_recipe recipe;
   struct pl_model_found found;
   lc_status status = pl_model_take(&found, arguments.weights, err);

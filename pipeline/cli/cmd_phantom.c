@@ -5,8 +5,8 @@
 
 #include "common/lc_text.h"
 #include "ct_io/phantom/ct_phantom.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_h5.h"
@@ -21,70 +21,33 @@ struct arguments {
   double spacing_mm;
   enum pl_existing existing;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"output", 'o', "DIR", 0, "Folder of the patients", 0},
-    {"seed", 's', "S", 0, "Seed, 0 by default; the same seed gives the same bytes", 0},
-    {"patients", 'n', "N", 0, "Number of patients, 1 by default", 0},
-    {"matrix", 'm', "PIXELS", 0, "Rows and columns of a slice, 512 by default", 0},
-    {"slice-spacing", 'z', "MM", 0, "Distance of the slices; without it the seed chooses", 0},
-    {"nodules", 'k', "N", 0, "Nodules of a patient, 1 to 4; without it the seed chooses", 0},
-    {"overwrite", 'f', NULL, 0, "Replace patients that exist", 0},
-    {"resume", 'r', NULL, 0, "Keep patients made from the same options", 0},
-    {0}};
+static const struct pl_option options[] = {
+    {"output", 'o', "DIR", "Folder of the patients", 0, PL_OPTION_TEXT, AT(output)},
+    {"seed", 's', "S", "Seed, 0 by default; the same seed gives the same bytes", 0, PL_OPTION_WHOLE,
+     AT(seed), 0, PL_ANY},
+    {"patients", 'n', "N", "Number of patients, 1 by default", 0, PL_OPTION_WHOLE, AT(patients), 1,
+     PATIENTS_MOST},
+    {"matrix", 'm', "PIXELS", "Rows and columns of a slice, 512 by default", 0, PL_OPTION_WHOLE,
+     AT(matrix), 64, 1024},
+    {"slice-spacing", 'z', "MM", "Distance of the slices; without it the seed chooses", 0,
+     PL_OPTION_REAL, AT(spacing_mm), 0.5, 10},
+    {"nodules", 'k', "N", "Nodules of a patient, 1 to 4; without it the seed chooses", 0,
+     PL_OPTION_WHOLE, AT(nodules), 1, CT_PHANTOM_MAX_NODULES},
+    {"overwrite", 'f', NULL, "Replace patients that exist", 0, PL_OPTION_ONE_OF, AT(existing),
+     PL_EXISTING_OVERWRITE},
+    {"resume", 'r', NULL, "Keep patients made from the same options", 0, PL_OPTION_ONE_OF,
+     AT(existing), PL_EXISTING_RESUME},
+};
 
-static void number(struct argp_state *state, const char *name, const char *arg, long long low,
-                   long long high, long long *value) {
-  if (!lc_text_to_long(arg, value) || *value < low || *value > high)
-    argp_error(state, "--%s is '%s', expected a whole number from %lld to %lld", name, arg, low,
-               high);
+static void check_arguments(void *input, const struct argp_state *state) {
+  if (!((const struct arguments *)input)->output) argp_error(state, "needs --output DIR");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 's':
-    number(state, "seed", arg, 0, INT64_MAX, &arguments->seed);
-    return 0;
-  case 'n':
-    number(state, "patients", arg, 1, PATIENTS_MOST, &arguments->patients);
-    return 0;
-  case 'm':
-    number(state, "matrix", arg, 64, 1024, &arguments->matrix);
-    return 0;
-  case 'k':
-    number(state, "nodules", arg, 1, CT_PHANTOM_MAX_NODULES, &arguments->nodules);
-    return 0;
-  case 'z':
-    if (!lc_text_to_double(arg, &arguments->spacing_mm) || arguments->spacing_mm < 0.5 ||
-        arguments->spacing_mm > 10)
-      argp_error(state, "--slice-spacing is '%s', expected a number from 0.5 to 10", arg);
-    return 0;
-  case 'f':
-    arguments->existing = PL_EXISTING_OVERWRITE;
-    return 0;
-  case 'r':
-    arguments->existing = PL_EXISTING_RESUME;
-    return 0;
-  case ARGP_KEY_ARG:
-    argp_error(state, "too many arguments: %s", arg);
-    return 0;
-  case ARGP_KEY_END:
-    if (!arguments->output) argp_error(state, "needs --output DIR");
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "-o DIR",
     .doc = "Make synthetic patients: chest CT in DICOM with lung nodules, the marks of four "
            "simulated readers as LIDC XML, and the truth in HDF5.\v"
@@ -93,7 +56,8 @@ static const struct argp argp = {
            "  lungcdam series phantom\n"
            "\n"
            "Each patient appears whole, by one rename, or not at all.",
-    .children = children};
+    .check = check_arguments,
+};
 
 /* The patient's folder is the only entry of the draft. */
 static lc_status lift_patient(struct pl_draft *draft, const char *patient, bool replace,
@@ -194,7 +158,7 @@ static lc_status all_patients(const struct arguments *arguments, const struct pl
 
 lc_status cmd_phantom(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.patients = 1};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_output output;
   LC_TRY(pl_output_open(&output, arguments.output, err));
   lc_status status = all_patients(&arguments, &output, err);

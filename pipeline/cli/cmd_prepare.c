@@ -7,8 +7,8 @@
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/learn/pl_prepare.h"
 #include "pipeline/store/pl_crop_set.h"
@@ -31,143 +31,64 @@ enum {
 };
 
 struct arguments {
-  const char *const *paths;
-  size_t n_paths;
+  struct pl_words paths;
   const char *output, *crops, *nodules, *list, *weights;
-  bool edge_given, spacing_given;
+  long long edge; /* 0: not given */
+  double spacing_mm;
   struct pl_dataset_rules how;
   enum pl_existing existing;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "The data set to write (HDF5)", 0},
-    {"nodules", KEY_NODULES, "PATH", 0,
+static const char *const groupings[] = {"voxels", "mm", NULL};
+
+static const struct pl_option options[] = {
+    {"output", 'o', "FILE", "The data set to write (HDF5)", 0, PL_OPTION_TEXT, AT(output)},
+    {"nodules", 0, "PATH",
      "Annotations elsewhere than beside the DICOM (a file or folder of LIDC XML), or a CSV in "
      "LUNA16's format",
-     0},
-    {"series-list", KEY_LIST, "FILE", 0, "Only the series in this file, one UID a line", 0},
-    {"crops", KEY_CROPS, "FILE", 0, "Start from a two-dimensional crop set instead of DICOM", 0},
-    {"weights", 'w', "MODEL", 0,
+     0, PL_OPTION_TEXT, AT(nodules)},
+    {"series-list", 0, "FILE", "Only the series in this file, one UID a line", 0, PL_OPTION_TEXT,
+     AT(list)},
+    {"crops", 0, "FILE", "Start from a two-dimensional crop set instead of DICOM", 0,
+     PL_OPTION_TEXT, AT(crops)},
+    {"weights", 'w', "MODEL",
      "Cut cubes as this model's images need them (weight file or name): then 'evaluate', 'judge' "
-     "and "
-     "'explain' give on the data set the numbers that 'run' gives on the series",
-     0},
-    {"edge", KEY_EDGE, "N", 0, "Samples along each axis (default 32)", 0},
-    {"spacing", KEY_SPACING, "MM", 0, "Distance of samples (default 1)", 0},
-    {"level", KEY_LEVEL, "X", 0, "Share of marks that makes the consensus (default 0.5)", 0},
-    {"min-readers", KEY_READERS, "N", 0, "Leave out nodules of fewer readers (default 1)", 0},
-    {"grouping", KEY_GROUPING, "RULE", 0, "voxels (default, pylidc's rule) or mm", 0},
-    {"tolerance", KEY_TOLERANCE, "X", 0, "Of the grouping (default: the slice thickness)", 0},
-    {"folds", KEY_FOLDS, "N", 0, "Number of folds (default 5)", 0},
-    {"seed", KEY_SEED, "N", 0, "Seed of the folds (default 1)", 0},
-    {"overwrite", KEY_OVERWRITE, NULL, 0, "Start again where the data set exists", 0},
-    {"resume", KEY_RESUME, NULL, 0, "Do what is missing where the data set exists", 0},
-    {0}};
+     "and 'explain' give on the data set the numbers that 'run' gives on the series",
+     0, PL_OPTION_TEXT, AT(weights)},
+    {"edge", 0, "N", "Samples along each axis (default 32)", 0, PL_OPTION_WHOLE, AT(edge), 2, 512},
+    {"spacing", 0, "MM", "Distance of samples (default 1)", 0, PL_OPTION_REAL, AT(spacing_mm), 0.05,
+     20},
+    {"level", 0, "X", "Share of marks that makes the consensus (default 0.5)", 0, PL_OPTION_REAL,
+     AT(how.level), 0.01, 1},
+    {"min-readers", 0, "N", "Leave out nodules of fewer readers (default 1)", 0, PL_OPTION_WHOLE,
+     AT(how.min_readers), 1, 64},
+    {"grouping", 0, "RULE", "voxels (default, pylidc's rule) or mm", 0, PL_OPTION_CHOICE,
+     AT(how.grouping.in_millimetres), .words = groupings},
+    {"tolerance", 0, "X", "Of the grouping (default: the slice thickness)", 0, PL_OPTION_REAL,
+     AT(how.grouping.tolerance_mm), 0.1, 1000},
+    {"folds", 0, "N", "Number of folds (default 5)", 0, PL_OPTION_WHOLE, AT(how.n_folds), 2, 100},
+    {"seed", 0, "N", "Seed of the folds (default 1)", 0, PL_OPTION_WHOLE, AT(how.fold_seed), 0,
+     PL_ANY},
+    {"overwrite", 0, NULL, "Start again where the data set exists", 0, PL_OPTION_ONE_OF,
+     AT(existing), PL_EXISTING_OVERWRITE},
+    {"resume", 0, NULL, "Do what is missing where the data set exists", 0, PL_OPTION_ONE_OF,
+     AT(existing), PL_EXISTING_RESUME},
+};
 
-static double number(struct argp_state *state, const char *name, const char *arg, double least,
-                     double most) {
-  double value = 0;
-  if (!lc_text_to_double(arg, &value) || !(value >= least && value <= most))
-    argp_error(state, "--%s is '%s', expected a number from %g to %g", name, arg, least, most);
-  return value;
-}
-
-static long long whole(struct argp_state *state, const char *name, const char *arg, long long least,
-                       long long most) {
-  long long value = 0;
-  if (!lc_text_to_long(arg, &value) || value < least || value > most)
-    argp_error(state, "--%s is '%s', expected a whole number from %lld to %lld", name, arg, least,
-               most);
-  return value;
-}
-
-static bool parse_rule(int key, const char *arg, struct argp_state *state,
-                       struct pl_dataset_rules *how) {
-  switch (key) {
-  case KEY_EDGE:
-    how->edge = (size_t)whole(state, "edge", arg, 2, 512);
-    return true;
-  case KEY_SPACING:
-    how->spacing_mm = number(state, "spacing", arg, 0.05, 20);
-    return true;
-  case KEY_LEVEL:
-    how->level = number(state, "level", arg, 0.01, 1);
-    return true;
-  case KEY_READERS:
-    how->min_readers = (int)whole(state, "min-readers", arg, 1, 64);
-    return true;
-  case KEY_TOLERANCE:
-    how->grouping.tolerance_mm = number(state, "tolerance", arg, 0.1, 1000);
-    return true;
-  case KEY_FOLDS:
-    how->n_folds = (int)whole(state, "folds", arg, 2, 100);
-    return true;
-  case KEY_SEED:
-    how->fold_seed = (uint64_t)whole(state, "seed", arg, 0, INT64_MAX);
-    return true;
-  case KEY_GROUPING:
-    if (strcmp(arg, "voxels") != 0 && strcmp(arg, "mm") != 0)
-      argp_error(state, "--grouping is '%s', expected voxels or mm", arg);
-    how->grouping.in_millimetres = strcmp(arg, "mm") == 0;
-    return true;
-  default:
-    return false;
-  }
-}
-
-static void check_complete(struct argp_state *state, const struct arguments *arguments) {
+static void check_complete(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
   if (!arguments->output) argp_error(state, "which output? Give -o FILE");
-  if (!arguments->crops && arguments->n_paths == 0) argp_error(state, "which folder?");
-  if (arguments->weights && (arguments->edge_given || arguments->spacing_given))
+  if (!arguments->crops && arguments->paths.n == 0) argp_error(state, "which folder?");
+  if (arguments->weights && (arguments->edge || arguments->spacing_mm > 0))
     argp_error(state, "--weights says edge and spacing of the cubes: give no --edge, --spacing");
-  if (arguments->crops && arguments->n_paths)
-    argp_error(state, "--crops takes no folders: %s", arguments->paths[0]);
+  if (arguments->crops && arguments->paths.n)
+    argp_error(state, "--crops takes no folders: %s", arguments->paths.items[0]);
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  arguments->edge_given |= key == KEY_EDGE;
-  arguments->spacing_given |= key == KEY_SPACING;
-  if (parse_rule(key, arg, state, &arguments->how)) return 0;
-  switch (key) {
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 'w':
-    arguments->weights = arg;
-    return 0;
-  case KEY_CROPS:
-    arguments->crops = arg;
-    return 0;
-  case KEY_NODULES:
-    arguments->nodules = arg;
-    return 0;
-  case KEY_LIST:
-    arguments->list = arg;
-    return 0;
-  case KEY_OVERWRITE:
-    arguments->existing = PL_EXISTING_OVERWRITE;
-    return 0;
-  case KEY_RESUME:
-    arguments->existing = PL_EXISTING_RESUME;
-    return 0;
-  case ARGP_KEY_ARGS:
-    arguments->paths = (const char *const *)state->argv + state->next;
-    arguments->n_paths = (size_t)(state->argc - state->next);
-    return 0;
-  case ARGP_KEY_END:
-    check_complete(state, arguments);
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "DIR...\n-o FILE --crops FILE",
     .doc =
         "Make a nodule data set: cubes in HU, masks, ratings, identities and folds of all "
@@ -179,7 +100,10 @@ static const struct argp argp = {
         "  lungcdam prepare CT --nodules annotations.csv --series-list some.txt -o luna.h5\n"
         "  lungcdam prepare CT -w lidc_axial -o for_lidc_axial.h5\n"
         "  lungcdam prepare --crops lidc_nodule_crops.h5 -o crops.h5",
-    .children = children};
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .check = check_complete,
+};
 
 /* One UID a line; blank lines and lines with # are left out. Free with free on both. */
 static lc_status read_list(const char *path, char **text, const char ***uids, size_t *n,
@@ -189,11 +113,11 @@ static lc_status read_list(const char *path, char **text, const char ***uids, si
   for (const char *c = *text; *c; c++) lines += *c == '\n';
   lc_status status = lc_alloc(uids, lines, sizeof(char *), err);
   char *rest = NULL;
-  for (char *line = strtok_r(*text, "\r\n", &rest); line && status == LC_OK;
-       line = strtok_r(NULL, "\r\n", &rest)) {
-    line += strspn(line, " \t");
-    line[strcspn(line, " \t,")] = '\0';
-    if (line[0] && line[0] != '#') (*uids)[(*n)++] = line;
+  for (char *uid = strtok_r(*text, "\r\n", &rest); uid && status == LC_OK;
+       uid = strtok_r(NULL, "\r\n", &rest)) {
+    uid += strspn(uid, " \t");
+    uid[strcspn(uid, " \t,")] = '\0';
+    if (uid[0] && uid[0] != '#') (*uids)[(*n)++] = uid;
   }
   if (status == LC_OK && *n == 0)
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no series UID in it", path);
@@ -243,8 +167,8 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
     arguments->how.n_only = n_uids;
   }
   if (status == LC_OK) {
-    status = pl_survey_open(&survey, arguments->paths, arguments->n_paths, arguments->nodules, true,
-                            err);
+    status = pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
+                            true, err);
     if (status == LC_OK) {
       status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
       if (status == LC_OK || status == LC_ERR_PARTIAL)
@@ -288,7 +212,9 @@ lc_status cmd_prepare(int argc, char **argv, struct lc_error *err) {
                                         .n_folds = 5,
                                         .fold_seed = 1}};
   struct pl_output place;
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
+  if (arguments.edge) arguments.how.edge = (size_t)arguments.edge;
+  if (arguments.spacing_mm > 0) arguments.how.spacing_mm = arguments.spacing_mm;
   LC_TRY(cut_as_run(&arguments, err));
   if (arguments.existing == PL_EXISTING_REFUSE && lc_file_exists(arguments.output))
     LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite starts again, --resume goes on",

@@ -1,8 +1,8 @@
 /* Implements `lungcdam run`: runs the main job over the input and prints the summary. */
 #include <stdio.h>
 
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/run/pl_batch.h"
 
 struct arguments {
@@ -10,46 +10,21 @@ struct arguments {
   enum pl_existing existing;
   enum pl_table_form form;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"overwrite", 'f', NULL, 0, "Replace results that exist", 2},
-    {"resume", 'r', NULL, 0,
-     "Keep results made from the same input, weights and configuration, make the others", 2},
-    {"json", 'j', NULL, 0, "Write the summary as JSON", 3},
-    {"csv", 'c', NULL, 0, "Write the summary as CSV", 3},
-    {0}};
+static const struct pl_option options[] = {
+    {"overwrite", 'f', NULL, "Replace results that exist", 2, PL_OPTION_ONE_OF, AT(existing),
+     PL_EXISTING_OVERWRITE},
+    {"resume", 'r', NULL,
+     "Keep results made from the same input, weights and configuration, make the others", 2,
+     PL_OPTION_ONE_OF, AT(existing), PL_EXISTING_RESUME},
+    {"json", 'j', NULL, "Write the summary as JSON", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
+    {"csv", 'c', NULL, "Write the summary as CSV", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+};
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  (void)arg;
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case ARGP_KEY_INIT:
-    state->child_inputs[0] = &arguments->overrides;
-    return 0;
-  case 'f':
-  case 'r':
-    if (arguments->existing != PL_EXISTING_REFUSE)
-      argp_error(state, "--overwrite and --resume exclude each other");
-    arguments->existing = key == 'f' ? PL_EXISTING_OVERWRITE : PL_EXISTING_RESUME;
-    return 0;
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {
-    {.argp = &pl_config_argp}, {.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[CONFIG.yaml]",
     .doc =
         "Predict and explain the nodules of CT series: for each nodule a prediction, its "
@@ -62,7 +37,9 @@ static const struct argp argp = {
         "  lungcdam run my.yaml --input /data/ct --series all --nodules annotations.csv --resume\n"
         "\n"
         "Results of a series appear whole, by one rename, or not at all.",
-    .children = children};
+    .child = &pl_config_argp,
+    .child_at = offsetof(struct arguments, overrides),
+};
 
 static lc_status print(const struct pl_batch *batch, const char *model, enum pl_table_form form,
                        struct lc_error *err) {
@@ -80,7 +57,7 @@ static lc_status print(const struct pl_batch *batch, const char *model, enum pl_
 
 lc_status cmd_run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_config config;
   lc_status status = pl_config_make(&config, &arguments.overrides, err);
   pl_overrides_free(&arguments.overrides);

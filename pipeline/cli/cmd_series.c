@@ -6,50 +6,30 @@
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_syntax.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_table.h"
 
 struct arguments {
-  const char *const *paths;
-  size_t n_paths;
+  struct pl_words paths;
   enum pl_table_form form;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"json", 'j', NULL, 0, "Write a JSON array instead of a table", 0},
-    {"csv", 'c', NULL, 0, "Write CSV instead of a table", 0},
-    {0}};
+static const struct pl_option options[] = {
+    {"json", 'j', NULL, "Write a JSON array instead of a table", 0, PL_OPTION_VALUE, AT(form),
+     PL_TABLE_JSON},
+    {"csv", 'c', NULL, "Write CSV instead of a table", 0, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+};
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  (void)arg;
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  case ARGP_KEY_ARGS:
-    arguments->paths = (const char *const *)state->argv + state->next;
-    arguments->n_paths = (size_t)(state->argc - state->next);
-    return 0;
-  case ARGP_KEY_NO_ARGS:
-    argp_error(state, "which folder?");
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
+static void check_arguments(void *input, const struct argp_state *state) {
+  if (((const struct arguments *)input)->paths.n == 0) argp_error(state, "which folder?");
 }
 
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "DIR...",
     .doc = "List the DICOM series in folders: what they are, and whether they can be used. Only "
            "headers are read.\v"
@@ -57,7 +37,10 @@ static const struct argp argp = {
            "  lungcdam series LIDC-IDRI\n"
            "  lungcdam series --json /data/incoming | jq '.[] | select(.verdict == \"refused\")'\n"
            "  lungcdam series --csv a b > series.csv",
-    .children = children};
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .check = check_arguments,
+};
 
 static const struct pl_column columns[] = {
     {"PatientID", "PATIENT", false},
@@ -132,12 +115,12 @@ static void put_row(struct pl_table *table, const struct ct_series *series) {
 
 lc_status cmd_series(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct ct_index index;
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
   lc_status status =
-      ct_index_scan(&index, arguments.paths, arguments.n_paths, &progress.progress, err);
+      ct_index_scan(&index, arguments.paths.items, arguments.paths.n, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);
   struct pl_table table;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/lc_file.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/cli/pl_weights_list.h"
 #include "pipeline/cli/pl_weights_show.h"
 #include "pipeline/config/pl_model_file.h"
@@ -15,34 +15,36 @@
 
 struct arguments {
   const char *verb, *subject, *output, *architecture;
-  const char *heads[VIT_MAX_HEADS];
-  size_t n_heads;
+  struct pl_list heads;
   long long seed;
   bool overwrite, json;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "For init and convert:", 1},
-    {"output", 'o', "FILE", 0, "Weight file to write (safetensors)", 1},
-    {"seed", 's', "S", 0, "Seed of the random numbers, 0 by default", 1},
-    {"head", 'H', "SPEC", 0,
+static const struct pl_option options[] = {
+    {.doc = "For init and convert:", .group = 1},
+    {"output", 'o', "FILE", "Weight file to write (safetensors)", 1, PL_OPTION_TEXT, AT(output)},
+    {"seed", 's', "S", "Seed of the random numbers, 0 by default", 1, PL_OPTION_WHOLE, AT(seed), 0,
+     PL_ANY},
+    {"head", 'H', "SPEC",
      "Prediction head NAME[:outputs=N][:hidden=N][:regression]; may be repeated; without it "
      "malignancy, one logit",
-     1},
-    {"overwrite", 'f', NULL, 0, "Replace FILE when it exists", 1},
-    {"arch", 'a', "ARCH", 0,
+     1, PL_OPTION_LIST, AT(heads)},
+    {"overwrite", 'f', NULL, "Replace FILE when it exists", 1, PL_OPTION_FLAG, AT(overwrite)},
+    {"arch", 'a', "ARCH",
      "For convert: the shape that the file must have; without it, the shape that it tells itself",
-     1},
-    {NULL, 0, NULL, 0, "For list and show:", 2},
-    {"json", 'j', NULL, 0, "Write JSON instead of text", 2},
-    {0}};
+     1, PL_OPTION_TEXT, AT(architecture)},
+    {.doc = "For list and show:", .group = 2},
+    {"json", 'j', NULL, "Write JSON instead of text", 2, PL_OPTION_FLAG, AT(json)},
+};
 
 static bool known_verb(const char *verb) {
   return strcmp(verb, "init") == 0 || strcmp(verb, "convert") == 0 || strcmp(verb, "show") == 0 ||
          strcmp(verb, "list") == 0;
 }
 
-static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
+static void check_arguments(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
   const char *verb = arguments->verb;
   bool writes = verb && (verb[0] == 'i' || verb[0] == 'c');
   if (!verb || !known_verb(verb))
@@ -53,47 +55,6 @@ static void check_arguments(const struct argp_state *state, const struct argumen
     argp_error(state, "%s of what?", verb);
   else if (writes && !arguments->output)
     argp_error(state, "%s needs --output FILE", verb);
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 's':
-    if (!lc_text_to_long(arg, &arguments->seed) || arguments->seed < 0)
-      argp_error(state, "--seed is '%s', expected a whole number of 0 or more", arg);
-    return 0;
-  case 'H':
-    if (arguments->n_heads == VIT_MAX_HEADS)
-      argp_error(state, "more than %d heads", VIT_MAX_HEADS);
-    else
-      arguments->heads[arguments->n_heads++] = arg;
-    return 0;
-  case 'a':
-    arguments->architecture = arg;
-    return 0;
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case 'j':
-    arguments->json = true;
-    return 0;
-  case ARGP_KEY_ARG:
-    if (!arguments->verb)
-      arguments->verb = arg;
-    else if (!arguments->subject)
-      arguments->subject = arg;
-    else
-      argp_error(state, "too many arguments: %s", arg);
-    return 0;
-  case ARGP_KEY_END:
-    check_arguments(state, arguments);
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
 }
 
 static char *help(int key, const char *text, void *input) {
@@ -107,11 +68,9 @@ static char *help(int key, const char *text, void *input) {
   return more.data;
 }
 
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "list\nshow MODEL\nconvert FILE\ninit ARCH",
     .doc =
         "List the models that have a name, show what a weight file holds, convert one (PyTorch's "
@@ -127,14 +86,17 @@ static const struct argp argp = {
         "      --head malignancy --head biomarkers:outputs=8:hidden=192:regression\n"
         "  lungcdam weights convert dino_deitsmall8_pretrain.pth -o s8.safetensors\n"
         "  lungcdam weights show --json w.safetensors | jq .architecture",
-    .children = children,
-    .help_filter = help};
+    .words = {offsetof(struct arguments, verb), offsetof(struct arguments, subject)},
+    .n_words = 2,
+    .check = check_arguments,
+    .help = help,
+};
 
 static lc_status add_heads(struct vit_arch *arch, const struct arguments *arguments,
                            struct lc_error *err) {
-  if (arguments->n_heads > 0) arch->n_heads = 0;
-  for (size_t i = 0; i < arguments->n_heads; i++)
-    LC_TRY(pl_head_parse(arch, arguments->heads[i], err));
+  if (arguments->heads.n > 0) arch->n_heads = 0;
+  for (size_t i = 0; i < arguments->heads.n; i++)
+    LC_TRY(pl_head_parse(arch, arguments->heads.items[i], err));
   if (arch->n_heads == 0) return vit_arch_add_head(arch, "malignancy", 0, 1, true, err);
   return LC_OK;
 }
@@ -180,14 +142,20 @@ static lc_status convert(const struct arguments *arguments, const char *file,
   return status;
 }
 
+static lc_status weights(const struct arguments *arguments, struct lc_error *err) {
+  if (arguments->verb[0] == 'i') return init(arguments, err);
+  if (arguments->verb[0] == 'l')
+    return pl_weights_list(arguments->json ? PL_TABLE_JSON : PL_TABLE_TERMINAL, stdout, err);
+  struct pl_model_found found;
+  LC_TRY(pl_model_find(&found, arguments->subject, err));
+  if (arguments->verb[0] == 'c') return convert(arguments, found.path, err);
+  return pl_weights_show(found.path, arguments->json, stdout, err);
+}
+
 lc_status cmd_weights(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
-  if (arguments.verb[0] == 'i') return init(&arguments, err);
-  if (arguments.verb[0] == 'l')
-    return pl_weights_list(arguments.json ? PL_TABLE_JSON : PL_TABLE_TERMINAL, stdout, err);
-  struct pl_model_found found;
-  LC_TRY(pl_model_find(&found, arguments.subject, err));
-  if (arguments.verb[0] == 'c') return convert(&arguments, found.path, err);
-  return pl_weights_show(found.path, arguments.json, stdout, err);
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
+  lc_status status = weights(&arguments, err);
+  pl_list_free(&arguments.heads);
+  return status;
 }

@@ -1,0 +1,197 @@
+/* Reads a command line by its table of options. */
+#include "pipeline/cli/pl_options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pipeline/cli/pl_cli.h"
+#include "pipeline/config/pl_schema.h"
+
+#define MOST 64         /* options of a command */
+#define WITHOUT 0x10000 /* keys of options that have no letter */
+
+struct reading {
+  const struct pl_command_line *line;
+  char *arguments;
+  const struct pl_option *given[MOST]; /* PL_OPTION_ONE_OF */
+  size_t n_given, n_words;
+};
+
+static int key_of(const struct pl_command_line *line, size_t index) {
+  return line->options[index].key ? line->options[index].key : WITHOUT + (int)index;
+}
+
+/* A whole number into a bool, an int or enumeration, or a number of eight bytes. */
+static void store(const struct pl_option *o, void *field, long long value) {
+  bool one = value != 0;
+  int narrow = (int)value;
+  if (o->size == sizeof one)
+    memcpy(field, &one, sizeof one);
+  else if (o->size == sizeof narrow)
+    memcpy(field, &narrow, sizeof narrow);
+  else
+    memcpy(field, &value, sizeof value);
+}
+
+static void put_whole(const struct pl_option *o, void *field, const char *arg,
+                      const struct argp_state *state) {
+  long long value = 0;
+  if (!lc_text_to_long(arg, &value) || (double)value < o->low || (double)value > o->high) {
+    if (o->high < PL_ANY)
+      argp_error(state, "--%s is '%s', expected a whole number from %.0f to %.0f", o->name, arg,
+                 o->low, o->high);
+    else
+      argp_error(state, "--%s is '%s', expected a whole number of %.0f or more", o->name, arg,
+                 o->low);
+  } else {
+    store(o, field, value);
+  }
+}
+
+static void put_real(const struct pl_option *o, void *field, const char *arg,
+                     const struct argp_state *state) {
+  double value = 0;
+  if (!lc_text_to_double(arg, &value) || !(value >= o->low && value <= o->high))
+    argp_error(state, "--%s is '%s', expected a number from %g to %g", o->name, arg, o->low,
+               o->high);
+  else
+    memcpy(field, &value, sizeof value);
+}
+
+static void put_choice(const struct pl_option *o, void *field, const char *arg,
+                       const struct argp_state *state) {
+  struct lc_text list = {0};
+  for (int i = 0; o->words[i]; i++) {
+    lc_text_add(&list, "%s%s", i == 0 ? "" : o->words[i + 1] ? ", " : " or ", o->words[i]);
+    if (strcmp(arg, o->words[i]) != 0) continue;
+    store(o, field, i);
+    lc_text_free(&list);
+    return;
+  }
+  argp_error(state, "--%s is '%s', expected %s", o->name, arg, lc_text_get(&list));
+}
+
+/* Of two options that decide the same thing one may be given, once. */
+static void put_once(struct reading *r, const struct pl_option *o, void *field,
+                     const struct argp_state *state) {
+  for (size_t i = 0; i < r->n_given; i++)
+    if (r->given[i]->at == o->at) {
+      argp_error(state, "--%s and --%s exclude each other", r->given[i]->name, o->name);
+      return;
+    }
+  r->given[r->n_given++] = o;
+  store(o, field, (long long)o->low);
+}
+
+static void put(struct reading *r, const struct pl_option *o, char *arg,
+                const struct argp_state *state) {
+  void *field = r->arguments + o->at;
+  struct lc_error err;
+  switch (o->kind) {
+  case PL_OPTION_FLAG:
+  case PL_OPTION_OFF:
+    store(o, field, o->kind == PL_OPTION_FLAG);
+    return;
+  case PL_OPTION_TEXT:
+    memcpy(field, &arg, sizeof arg);
+    return;
+  case PL_OPTION_LIST:
+    if (pl_list_add((struct pl_list *)field, arg, &err) != LC_OK)
+      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+    return;
+  case PL_OPTION_WHOLE:
+    put_whole(o, field, arg, state);
+    return;
+  case PL_OPTION_REAL:
+    put_real(o, field, arg, state);
+    return;
+  case PL_OPTION_CHOICE:
+    put_choice(o, field, arg, state);
+    return;
+  case PL_OPTION_VALUE:
+    store(o, field, (long long)o->low);
+    return;
+  case PL_OPTION_ONE_OF:
+    put_once(r, o, field, state);
+    return;
+  case PL_OPTION_CALL:
+    o->call(r->arguments, arg, state);
+    return;
+  case PL_OPTION_TITLE:
+    return;
+  }
+}
+
+static void put_word(struct reading *r, const char *arg, const struct argp_state *state) {
+  const struct pl_command_line *line = r->line;
+  if (r->n_words == line->n_words)
+    argp_error(state, "%s: %s", line->too_many ? line->too_many : "too many arguments", arg);
+  else
+    memcpy(r->arguments + line->words[r->n_words++], &arg, sizeof arg);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+  struct reading *r = (struct reading *)state->input;
+  const struct pl_command_line *line = r->line;
+  struct pl_words rest = {(const char *const *)state->argv + state->next,
+                          (size_t)(state->argc - state->next)};
+  switch (key) {
+  case ARGP_KEY_INIT:
+    if (line->child) state->child_inputs[1] = r->arguments + line->child_at;
+    return 0;
+  case ARGP_KEY_ARG:
+    if (line->takes_rest || (line->child && line->n_words == 0)) return ARGP_ERR_UNKNOWN;
+    put_word(r, arg, state);
+    return 0;
+  case ARGP_KEY_ARGS:
+    if (!line->takes_rest) return ARGP_ERR_UNKNOWN;
+    memcpy(r->arguments + line->rest_at, &rest, sizeof rest);
+    return 0;
+  case ARGP_KEY_END:
+    if (line->check) line->check(r->arguments, state);
+    return 0;
+  default:
+    for (size_t i = 0; i < line->n_options; i++) {
+      if (line->options[i].kind == PL_OPTION_TITLE || key_of(line, i) != key) continue;
+      put(r, &line->options[i], arg, state);
+      return 0;
+    }
+    return ARGP_ERR_UNKNOWN;
+  }
+}
+
+lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **argv,
+                           void *arguments, struct lc_error *err) {
+  struct argp_option options[MOST + 1] = {{0}};
+  struct reading reading = {.line = line, .arguments = arguments};
+  const struct argp_child children[] = {{.argp = &pl_global_argp}, {.argp = line->child}, {0}};
+  const struct argp argp = {.options = options,
+                            .parser = parse,
+                            .args_doc = line->args_doc,
+                            .doc = line->doc,
+                            .children = children,
+                            .help_filter = line->help};
+  if (line->n_options > MOST)
+    LC_FAIL(err, LC_ERR_INTERNAL, "%zu options, expected at most %d", line->n_options, MOST);
+  for (size_t i = 0; i < line->n_options; i++) {
+    const struct pl_option *o = &line->options[i];
+    options[i] = (struct argp_option){.name = o->name,
+                                      .key = o->kind == PL_OPTION_TITLE ? 0 : key_of(line, i),
+                                      .arg = o->arg,
+                                      .doc = o->doc,
+                                      .group = o->group};
+  }
+  error_t failed = argp_parse(&argp, argc, argv, 0, NULL, &reading);
+  if (failed) LC_FAIL(err, LC_ERR_MEMORY, "reading the command line: %s", strerror(failed));
+  return LC_OK;
+}
+
+lc_status pl_print_text(struct lc_text *text, struct lc_error *err) {
+  lc_status status = LC_OK;
+  if (text->failed)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
+  else
+    fputs(lc_text_get(text), stdout);
+  lc_text_free(text);
+  return status;
+}
