@@ -200,9 +200,9 @@ void vit_plain_drop(size_t rows, size_t n, const struct vit_drop *how, const vit
     }
 }
 
-static void product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
-                    const double *a, size_t lda, const double *b, size_t ldb, double *c,
-                    size_t ldc) {
+void vit_plain_product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
+                       const double *a, size_t lda, const double *b, size_t ldb, double *c,
+                       size_t ldc) {
   for (size_t i = 0; i < m; i++) {
     memset(c + i * ldc, 0, n * sizeof *c);
     for (size_t p = 0; p < k; p++) {
@@ -213,7 +213,7 @@ static void product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, doub
   }
 }
 
-static double dot(size_t n, const double *a, const double *b) {
+double vit_plain_dot(size_t n, const double *a, const double *b) {
   double sum = 0;
   for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
   return sum;
@@ -230,6 +230,6 @@ const struct vit_backend vit_backend_plain = {
     VIT_PLAIN_FUNCTIONS,
     .gemm = vit_plain_gemm,
     .gemm_nt = vit_plain_gemm_nt,
-    .product = product,
-    .dot = dot,
+    .product = vit_plain_product,
+    .dot = vit_plain_dot,
 };

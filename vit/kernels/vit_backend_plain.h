@@ -40,6 +40,11 @@ void vit_plain_add_norm_rows(size_t rows, size_t n, const vit_real *dy, const vi
 void vit_plain_drop(size_t rows, size_t n, const struct vit_drop *how, const vit_real *x,
                     const vit_real *row_scale, const vit_real *residual, vit_real *y, size_t ld);
 
+void vit_plain_product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
+                       const double *a, size_t lda, const double *b, size_t ldb, double *c,
+                       size_t ldc);
+double vit_plain_dot(size_t n, const double *a, const double *b);
+
 #ifndef VIT_REAL_DOUBLE
 void vit_openblas_start(void);
 void vit_openblas_product(bool turn_a, bool turn_b, size_t m, size_t n, size_t k, double scale,
