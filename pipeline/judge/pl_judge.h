@@ -11,6 +11,7 @@
 #include "cdam/measures/cdam_contest.h"
 #include "cdam/measures/cdam_randomise.h"
 #include "cdam/measures/cdam_removal.h"
+#include "pipeline/config/pl_parameters.h"
 #include "pipeline/learn/pl_examples.h"
 #include "pipeline/store/pl_output.h"
 
@@ -26,6 +27,7 @@ struct pl_judge_config {
   struct pl_list estimators_names;
   bool estimators_random, estimators_centre;
   long long estimators_samples;
+  struct pl_parameters estimators_parameters;
   int missing_kind;
   double missing_value, missing_blur_sigma;
   long long curves_steps, curves_random_orders;

@@ -76,9 +76,9 @@ expect 13 'no tensor "input"' explain -w "$model" -t "$model" -o "$work/x"
 expect 2 "given twice" explain -w "$model" -t "$images" -e cdam,cdam -o "$work/x"
 expect 2 "--level is 'much'" explain -w "$model" -t "$images" --level much -o "$work/x"
 expect 2 "head 6" explain -w "$model" -t "$images" -e attention_map --head 6 -o "$work/x"
-expect 2 "integrated_cdam: samples is 1, expected 2 or more" explain -w "$model" -t "$images" \
+expect 2 "integrated_cdam: samples is 1, expected a whole number from 2 to" explain -w "$model" -t "$images" \
   -e integrated_cdam --samples 1 -o "$work/x"
-expect 2 "noise level is -0.1, expected 0 or more" explain -w "$model" -t "$images" -e smooth_cdam \
+expect 2 "smooth_cdam: level is -0.1, expected a number from 0 to" explain -w "$model" -t "$images" -e smooth_cdam \
   --level -0.1 -o "$work/x"
 for refused in "$work/x" "$work/x.safetensors"; do
   [ ! -e "$refused" ] || fail "a refused output was written"
