@@ -5,7 +5,7 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/config/pl_model_find.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 
 struct arguments {
   struct pl_judge_overrides overrides;

@@ -142,20 +142,14 @@ static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
 
 static lc_status init(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
-  size_t number[64];
-  if (config->sets_shares.n > 64 || config->sets_boxes.n > 64)
-    LC_FAIL(err, LC_ERR_CONFIG, "sets.shares and sets.boxes: expected at most 64 numbers");
   LC_TRY(open_data(judge, err));
-  LC_TRY(pl_judge_numbers(&config->sets_shares, "sets.shares", 1, 99, number, err));
-  LC_TRY(
-      pl_judge_numbers(&config->sets_boxes, "sets.boxes", 1, (long long)judge->grid, number, err));
   LC_TRY(choose_items(judge, err));
   LC_TRY(pl_judge_read_truth(judge, err));
   LC_TRY(choose_targets(judge, err));
   LC_TRY(choose_contestants(judge, err));
   LC_TRY(pl_judge_list_measures(judge, err));
   judge->points = (size_t)config->curves_steps + 1;
-  if (config->randomise_measure) {
+  if (pl_judge_measures(judge, "randomised_heads")) {
     LC_TRY(lc_alloc(&judge->randomised, 1, sizeof *judge->randomised, err));
     LC_TRY(cdam_randomised_init(judge->randomised, &judge->model, (uint64_t)config->seed, err));
     judge->stages = judge->randomised->stages;

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pipeline/judge/pl_judge.h"
+#include "cdam/measures/cdam_removal.h"
+#include "pipeline/judge/pl_judge_config.h"
 
 static const char *const missing_words[] = {
     [CDAM_LEAVE_OUT] = "leave_out", [CDAM_FILL_MEAN] = "mean",       [CDAM_FILL_BLUR] = "blur",
@@ -43,6 +44,9 @@ static const struct pl_key keys[] = {
      "Noisy copies, steps or masks of estimators that take them; 0: their own."},
     {"estimators", PL_PARAMETERS, AT(estimators_parameters), "", 0, 0, NULL, PL_KEEP_GIVEN,
      "Parameters of each estimator, before estimators.samples."},
+
+    {"measures.names", PL_LIST, AT(measures_names), "[]", 0, 0, NULL, PL_KEEP_GIVEN,
+     "Measures (docs/measures.md); empty: all that the data and the keys below allow."},
 
     {"missing.kind", PL_CHOICE, AT(missing_kind), "leave_out", 0, 0, missing_words, KEPT,
      "What a missing patch is in the measures of correctness (docs/measures.md)."},
