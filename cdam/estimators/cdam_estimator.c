@@ -34,7 +34,8 @@
 ESTIMATORS(DECLARE)
 #define POINT(name) &cdam_estimator_##name,
 static const struct cdam_estimator *const table[] = {ESTIMATORS(POINT)};
-#define N_ESTIMATORS (sizeof table / sizeof *table)
+#define NUMBER(name) NUMBER_##name,
+enum { ESTIMATORS(NUMBER) N_ESTIMATORS };
 _Static_assert(N_ESTIMATORS <= CDAM_ESTIMATORS_MOST, "more estimators than CDAM_ESTIMATORS_MOST");
 
 const struct cdam_estimator *const *cdam_estimators(size_t *count) {

@@ -32,7 +32,8 @@
 MEASURES(DECLARE)
 #define POINT(name) &cdam_measure_##name,
 static const struct cdam_measure *const table[] = {MEASURES(POINT)};
-#define N_MEASURES (sizeof table / sizeof *table)
+#define NUMBER(name) NUMBER_##name,
+enum { MEASURES(NUMBER) N_MEASURES };
 
 /* In the order of the bits. */
 static const char *const needs[] = {"single patches left out",

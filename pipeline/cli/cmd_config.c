@@ -51,13 +51,7 @@ static const struct argp argp = {
 static lc_status print(const struct pl_config *config, struct lc_error *err) {
   struct lc_text text = {0};
   pl_schema_print(&pl_config_schema, config, PL_PRINT_ALL, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "no memory");
-  else
-    fputs(lc_text_get(&text), stdout);
-  lc_text_free(&text);
-  return status;
+  return pl_cli_print(&text, err);
 }
 
 lc_status cmd_config(int argc, char **argv, struct lc_error *err) {

@@ -112,13 +112,7 @@ static lc_status print(const struct pl_evaluation *evaluation, const struct argu
     pl_evaluation_json(evaluation, &text);
   else
     pl_evaluation_print(evaluation, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  else
-    fputs(lc_text_get(&text), stdout);
-  lc_text_free(&text);
-  return status;
+  return pl_cli_print(&text, err);
 }
 
 /* The folder appears whole or not at all. */

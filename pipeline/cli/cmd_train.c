@@ -77,35 +77,25 @@ static const struct argp argp = {
         "Interrupt it whenever you like: it stops after the present step with a checkpoint.",
     .children = children};
 
-static lc_status print_text(struct lc_text *text, struct lc_error *err) {
-  lc_status status = LC_OK;
-  if (text->failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  else
-    fputs(lc_text_get(text), stdout);
-  lc_text_free(text);
-  return status;
-}
-
 static lc_status train(const struct pl_recipe *recipe, const struct arguments *arguments,
                        struct lc_error *err) {
   struct lc_text text = {0};
   if (arguments->print) {
     pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_ALL, &text);
-    return print_text(&text, err);
+    return pl_cli_print(&text, err);
   }
   struct pl_evaluation evaluation;
   LC_TRY(pl_recipe_check_training(recipe, err));
   if (arguments->all_folds) {
     lc_status status = pl_folds_run(recipe, arguments->existing, &text, err);
-    if (status == LC_OK) return print_text(&text, err);
+    if (status == LC_OK) return pl_cli_print(&text, err);
     lc_text_free(&text);
     return status;
   }
   LC_TRY(pl_training_run(recipe, arguments->existing, &evaluation, err));
   pl_evaluation_print(&evaluation, &text);
   lc_text_add(&text, "weights: %s/model.safetensors\n", recipe->output_folder);
-  return print_text(&text, err);
+  return pl_cli_print(&text, err);
 }
 
 lc_status cmd_train(int argc, char **argv, struct lc_error *err) {

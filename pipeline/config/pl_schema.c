@@ -91,26 +91,26 @@ lc_status pl_schema_set_pair(const struct pl_schema *schema, void *object, const
   return pl_schema_set(schema, object, origin, key, equals + 1, err);
 }
 
-static lc_status need_key(const struct pl_schema *schema, const char *key, pl_type a, pl_type b,
-                          const struct pl_key **found, struct lc_error *err) {
-  size_t i = pl_schema_find(schema, key);
-  *found = i < pl_schema_count(schema) ? pl_schema_key(schema, i) : NULL;
-  if (!*found || ((*found)->type != a && (*found)->type != b))
-    LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
-  return LC_OK;
+/* The key with this name and one of these types, or NULL. */
+static const struct pl_key *text_key(const struct pl_schema *schema, const char *name, pl_type a,
+                                     pl_type b) {
+  size_t i = pl_schema_find(schema, name);
+  if (i == pl_schema_count(schema)) return NULL;
+  const struct pl_key *key = pl_schema_key(schema, i);
+  return key->type == a || key->type == b ? key : NULL;
 }
 
 lc_status pl_schema_append(const struct pl_schema *schema, void *object, const char *key,
                            const char *text, struct lc_error *err) {
-  const struct pl_key *found;
-  LC_TRY(need_key(schema, key, PL_LIST, PL_LIST, &found, err));
+  const struct pl_key *found = text_key(schema, key, PL_LIST, PL_LIST);
+  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no list %s", schema->what, key);
   return pl_list_add((struct pl_list *)((char *)object + found->offset), text, err);
 }
 
 lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const char *key,
                              const char *text, struct lc_error *err) {
-  const struct pl_key *found;
-  LC_TRY(need_key(schema, key, PL_TEXT, PL_LIST, &found, err));
+  const struct pl_key *found = text_key(schema, key, PL_TEXT, PL_LIST);
+  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
   void *field = (char *)object + found->offset;
   if (found->type == PL_LIST) {
     pl_list_free((struct pl_list *)field);
