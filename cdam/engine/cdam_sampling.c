@@ -14,8 +14,6 @@
 
 #define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
 
-static const struct cdam_settings no_settings;
-
 struct worker {
   struct cdam_cls engine;
   const struct job *job;
@@ -28,7 +26,8 @@ struct worker {
 struct job {
   const struct cdam_sampling *sampling;
   const struct cdam_task *task;
-  const struct cdam_settings *settings;
+  uint64_t seed;
+  const float *noise; /* given, or NULL */
   const struct vit_norm *norm;
   struct cdam_cls_layout layout;
   bool on_normed;        /* noise or scaling act on the normed tokens */
@@ -123,17 +122,16 @@ static float spread_of(const struct job *job, size_t local) {
  * pairs of opposite noise; the second one's tokens are made with the first one's. */
 static void noisy_panel(const struct job *job, const struct worker *w, size_t place, size_t panel,
                         float *out) {
-  const struct cdam_settings *s = job->settings;
   size_t size = panel_size(job), panels = job->layout.panels, sample = w->sample + place;
   const float *tokens = job->common + (w->local * panels + panel) * size;
-  if (s->noise) {
-    turn_panel(job, s->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
+  if (job->noise) {
+    turn_panel(job, job->noise + sample * job->layout.tokens * job->task->model->arch.embed_dim,
                panel, out);
     vit_vectors()->add(tokens, out, size, 1, out);
   } else if (sample % 2 == 0) {
     float *opposite = sample + 1 < job->samples ? out + panels * size : NULL;
-    cdam_noise_pair(s->seed, "smooth-cdam", sample / 2 * panels + panel, tokens,
-                    (float)s->level * spread_of(job, w->local), out, opposite, size);
+    cdam_noise_pair(job->seed, "smooth-cdam", sample / 2 * panels + panel, tokens,
+                    (float)job->sampling->level * spread_of(job, w->local), out, opposite, size);
   }
 }
 
@@ -196,7 +194,7 @@ static void make_scaled(const struct job *job, struct worker *w, size_t image, s
   const struct vit_arch *arch = &e->model->arch;
   size_t dim = arch->embed_dim, ldt = job->layout.ld, local = image - job->first;
   const float *rstd = job->rstd + local * ldt, *input = input_of(job, image);
-  float b = (float)job->settings->baseline;
+  float b = (float)job->sampling->baseline;
   e->common = job->common + local * job->layout.panels * panel_size(job);
   e->values = job->values + local * job->layout.panels * panel_size(job);
   e->direction = job->on_normed ? job->one : job->norm->bias;
@@ -354,22 +352,24 @@ static void run_all(struct job *job, size_t jobs) {
 
 static lc_status run_prepared(const struct cdam_sampling *sampling, const struct cdam_task *task,
                               struct lc_error *err) {
-  const struct cdam_settings *s = task->settings ? task->settings : &no_settings;
+  const struct cdam_settings *s = task->settings;
   size_t threads = (size_t)lc_threads();
+  bool plain = sampling->kind == CDAM_PLAIN;
   struct job job = {.sampling = sampling,
                     .task = task,
-                    .settings = s,
-                    .on_normed = sampling->kind != CDAM_PLAIN && s->place == CDAM_AT_NORMED_TOKENS,
+                    .seed = s ? s->seed : 0,
+                    .noise = s ? s->noise : NULL,
+                    .on_normed = !plain && sampling->place == CDAM_AT_NORMED_TOKENS,
                     .norm = &task->model->blocks[task->model->arch.depth - 1].norm1,
                     .layout = cdam_cls_layout(task->trace->tokens),
-                    .samples = 1,
+                    .samples = plain ? 1 : sampling->samples,
                     .groups = 1,
                     .map_size = task->n_targets * task->trace->patches};
-  if (sampling->kind == CDAM_NOISY) job.samples = s->noise ? s->noise_samples : s->samples;
-  if (sampling->kind == CDAM_SCALED) job.samples = s->samples > 1 ? s->samples - 1 : 0;
+  if (sampling->kind == CDAM_NOISY && job.noise) job.samples = s->noise_samples;
+  if (sampling->kind == CDAM_SCALED) job.samples = job.samples > 1 ? job.samples - 1 : 0;
   if (job.samples == 0)
-    LC_FAIL(err, LC_ERR_USAGE, "%s: samples is %zu, expected %s",
-            sampling->kind == CDAM_NOISY ? "smooth_cdam" : "integrated_cdam", s->samples,
+    LC_FAIL(err, LC_ERR_USAGE, "%s: expected %s",
+            job.noise ? "given noise" : "samples of noise or scaling",
             sampling->kind == CDAM_NOISY ? "1 or more" : "2 or more");
   if (task->trace->batch == 0) return LC_OK;
   LC_TRY(cdam_prepared_ready(task->prepared, err));

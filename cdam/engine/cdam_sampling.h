@@ -7,13 +7,24 @@
 
 typedef enum cdam_sampling_kind {
   CDAM_PLAIN = 0, /* each image's input as it is */
-  CDAM_NOISY,     /* settings->samples noisy copies of it, averaged */
+  CDAM_NOISY,     /* `samples` noisy copies of it, or those of the given noise, averaged */
   CDAM_SCALED     /* baseline + k / samples of the way to it, k = 1 ... samples - 1, averaged */
 } cdam_sampling_kind;
 
-/* Maps have the trace's shape; scores are added to them. Those not wanted are NULL. */
+/* Where noise and scaling act. */
+typedef enum cdam_place {
+  CDAM_AT_LAST_INPUT = 0, /* input of the last block, residual branch included: the authors' code */
+  CDAM_AT_NORMED_TOKENS   /* output of its norm1, the tensor whose gradient is taken */
+} cdam_place;
+
+/* Maps have the trace's shape; scores are added to them. Those not wanted are NULL. Noise that is
+ * given, and the seed, are the task's. */
 struct cdam_sampling {
   cdam_sampling_kind kind;
+  cdam_place place;
+  size_t samples;
+  double level;    /* noise: standard deviation as a share of (max - min) of the noisy tensor */
+  double baseline; /* scaling: the value every element starts from */
   struct cdam_maps *maps, *routed, *content, *gradcam;
 };
 

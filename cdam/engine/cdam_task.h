@@ -11,22 +11,12 @@
 extern "C" {
 #endif
 
-/* Where the noise of Smooth CDAM and the scaling of Integrated CDAM act. */
-typedef enum cdam_place {
-  CDAM_AT_LAST_INPUT = 0, /* input of the last block, residual branch included: the authors' code */
-  CDAM_AT_NORMED_TOKENS   /* output of its norm1, the tensor whose gradient is taken */
-} cdam_place;
+#define CDAM_PARAMETERS_MOST 8 /* of one estimator */
 
 struct cdam_settings {
-  size_t samples;     /* noisy copies, steps, or masks */
-  double level;       /* noise: standard deviation as a share of (max - min) of the noisy tensor */
-  double baseline;    /* integrated methods: the value every element starts from */
-  uint64_t seed;      /* of noise and masks */
-  cdam_place place;   /* Smooth and Integrated CDAM */
-  int head;           /* attention map: one head, or -1 for the mean of all */
-  size_t box, stride; /* occlusion: edge and step of the box, in patches */
-  size_t cells;       /* RISE: cells along the longer side of a mask */
-  double keep;        /* RISE: probability that a cell stays */
+  double values[CDAM_PARAMETERS_MOST]; /* of the estimator's parameters, in the order of its table;
+                                          whole numbers and numbers of choices are exact */
+  uint64_t seed;                       /* of noise and masks */
   const float *noise; /* used instead of drawn noise: [noise_samples, elements of the noisy tensor],
                          already scaled, the same for every image; or NULL */
   size_t noise_samples;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_arena.h"
 
 /* next = row B_l */
@@ -26,7 +26,7 @@ static void carry(const float *attention, size_t heads, size_t tokens, const dou
   for (size_t k = 0; k < tokens; k++) next[k] = (next[k] + row[k]) / 2;
 }
 
-CDAM_RUN(attention_rollout) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   const struct vit_trace *trace = task->trace;
   size_t tokens = trace->tokens, heads = task->model->arch.num_heads;
   double *row = NULL;
@@ -45,3 +45,10 @@ CDAM_RUN(attention_rollout) {
   free(row);
   return LC_OK;
 }
+
+const struct cdam_estimator cdam_estimator_attention_rollout = {
+    .name = "attention_rollout",
+    .title = "Attention rollout",
+    .source = "Abnar, Zuidema, ACL 2020, arXiv 2005.00928",
+    .needs = CDAM_NEEDS_ALL_ATTENTION,
+    .run = run};

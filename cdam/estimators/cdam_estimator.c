@@ -3,164 +3,108 @@
 #include "cdam/estimators/cdam_estimator.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/estimators/cdam_estimators.h"
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 
-#define BROCKI "Brocki, Binda, Chung, arXiv 2312.02364"
-#define CHEFER_CVPR "Chefer, Gur, Wolf, CVPR 2021, arXiv 2012.09838"
-#define CHEFER_ICCV "Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679"
+/* In the order of help, reports and "all". */
+#define ESTIMATORS(ENTRY)                                                                          \
+  ENTRY(cdam)                                                                                      \
+  ENTRY(cdam_routed)                                                                               \
+  ENTRY(cdam_content)                                                                              \
+  ENTRY(smooth_cdam)                                                                               \
+  ENTRY(integrated_cdam)                                                                           \
+  ENTRY(attention_map)                                                                             \
+  ENTRY(attention_rollout)                                                                         \
+  ENTRY(relevance_propagation)                                                                     \
+  ENTRY(partial_lrp)                                                                               \
+  ENTRY(transformer_attribution)                                                                   \
+  ENTRY(attention_gradcam)                                                                         \
+  ENTRY(token_ablation)                                                                            \
+  ENTRY(input_x_gradient)                                                                          \
+  ENTRY(integrated_gradients)                                                                      \
+  ENTRY(smoothgrad)                                                                                \
+  ENTRY(occlusion)                                                                                 \
+  ENTRY(rise)
 
-static const struct cdam_estimator table[] = {
-    {.name = "cdam",
-     .title = "CDAM",
-     .source = BROCKI ", eq. 5",
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .is_signed = true,
-     .target_dependent = true,
-     .run = cdam_run_cdam},
-    {.name = "cdam_routed",
-     .title = "CDAM, re-routed part",
-     .source = "docs/cdam.md",
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .is_signed = true,
-     .target_dependent = true,
-     .run = cdam_run_cdam_routed},
-    {.name = "cdam_content",
-     .title = "CDAM, content part",
-     .source = "docs/cdam.md",
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .is_signed = true,
-     .target_dependent = true,
-     .run = cdam_run_cdam_content},
-    {.name = "smooth_cdam",
-     .title = "Smooth CDAM",
-     .source = BROCKI,
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .is_signed = true,
-     .target_dependent = true,
-     .defaults = {.samples = 50, .level = 0.05},
-     .run = cdam_run_smooth_cdam},
-    {.name = "integrated_cdam",
-     .title = "Integrated CDAM",
-     .source = BROCKI,
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .is_signed = true,
-     .target_dependent = true,
-     .defaults = {.samples = 50},
-     .run = cdam_run_integrated_cdam},
-    {.name = "attention_map",
-     .title = "Attention",
-     .source = "Caron et al., arXiv 2104.14294",
-     .needs = CDAM_NEEDS_CLS_ATTENTION,
-     .defaults = {.head = -1},
-     .run = cdam_run_attention_map},
-    {.name = "attention_rollout",
-     .title = "Attention rollout",
-     .source = "Abnar, Zuidema, ACL 2020, arXiv 2005.00928",
-     .needs = CDAM_NEEDS_ALL_ATTENTION,
-     .run = cdam_run_attention_rollout},
-    {.name = "relevance_propagation",
-     .title = "Relevance propagation",
-     .source = CHEFER_ICCV,
-     .needs = CDAM_NEEDS_GRADIENT,
-     .target_dependent = true,
-     .run = cdam_run_relevance_propagation},
-    {.name = "partial_lrp",
-     .title = "Partial LRP",
-     .source = "Voita et al., ACL 2019, arXiv 1905.09418; rules of " CHEFER_CVPR,
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .target_dependent = true,
-     .run = cdam_run_partial_lrp},
-    {.name = "transformer_attribution",
-     .title = "Transformer attribution",
-     .source = CHEFER_CVPR,
-     .needs = CDAM_NEEDS_IMAGES,
-     .target_dependent = true,
-     .run = cdam_run_transformer_attribution},
-    {.name = "attention_gradcam",
-     .title = "Attention Grad-CAM",
-     .source = "Selvaraju et al., ICCV 2017, as in " CHEFER_CVPR,
-     .needs = CDAM_NEEDS_LAST_INPUT,
-     .target_dependent = true,
-     .run = cdam_run_attention_gradcam},
-    {.name = "token_ablation",
-     .title = "Token ablation",
-     .source = "leave one token out",
-     .needs = CDAM_NEEDS_IMAGES,
-     .is_signed = true,
-     .target_dependent = true,
-     .run = cdam_run_token_ablation},
-    {.name = "input_x_gradient",
-     .title = "Input x gradient",
-     .source = "Shrikumar et al., arXiv 1605.01713",
-     .needs = CDAM_NEEDS_GRADIENT,
-     .is_signed = true,
-     .target_dependent = true,
-     .on_pixels = true,
-     .run = cdam_run_input_x_gradient},
-    {.name = "integrated_gradients",
-     .title = "Integrated gradients",
-     .source = "Sundararajan, Taly, Yan, ICML 2017, arXiv 1703.01365",
-     .needs = CDAM_NEEDS_GRADIENT,
-     .is_signed = true,
-     .target_dependent = true,
-     .on_pixels = true,
-     .defaults = {.samples = 50},
-     .run = cdam_run_integrated_gradients},
-    {.name = "smoothgrad",
-     .title = "SmoothGrad",
-     .source = "Smilkov et al., arXiv 1706.03825",
-     .needs = CDAM_NEEDS_GRADIENT,
-     .is_signed = true,
-     .target_dependent = true,
-     .on_pixels = true,
-     .defaults = {.samples = 50, .level = 0.15},
-     .run = cdam_run_smoothgrad},
-    {.name = "occlusion",
-     .title = "Occlusion",
-     .source = "Zeiler, Fergus, ECCV 2014, arXiv 1311.2901",
-     .needs = CDAM_NEEDS_IMAGES,
-     .is_signed = true,
-     .target_dependent = true,
-     .defaults = {.box = 3, .stride = 2},
-     .run = cdam_run_occlusion},
-    {.name = "rise",
-     .title = "RISE",
-     .source = "Petsiuk, Das, Saenko, BMVC 2018, arXiv 1806.07421",
-     .needs = CDAM_NEEDS_IMAGES,
-     .is_signed = true,
-     .target_dependent = true,
-     .defaults = {.samples = 500, .cells = 7, .keep = 0.5},
-     .run = cdam_run_rise},
-};
+#define DECLARE(name) extern const struct cdam_estimator cdam_estimator_##name;
+ESTIMATORS(DECLARE)
+#define POINT(name) &cdam_estimator_##name,
+static const struct cdam_estimator *const table[] = {ESTIMATORS(POINT)};
+#define NUMBER(name) NUMBER_##name,
+enum { ESTIMATORS(NUMBER) N_ESTIMATORS };
+_Static_assert(N_ESTIMATORS <= CDAM_ESTIMATORS_MOST, "more estimators than CDAM_ESTIMATORS_MOST");
 
-const struct cdam_estimator *cdam_estimators(size_t *count) {
-  *count = sizeof table / sizeof *table;
+const struct cdam_estimator *const *cdam_estimators(size_t *count) {
+  *count = N_ESTIMATORS;
   return table;
+}
+
+/* What was meant, else all that there is. */
+static lc_status unknown(const char *what, const char *name, const char *const *names, size_t n,
+                         struct lc_error *err) {
+  const char *near = lc_text_nearest(name, names, n);
+  if (near) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s \"%s\": did you mean \"%s\"?", what, name, near);
+  struct lc_text list = {0};
+  for (size_t i = 0; i < n; i++) lc_text_add(&list, "%s%s", i ? ", " : "", names[i]);
+  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s \"%s\": expected %s%s",
+                             what, name, n ? "one of " : "none", lc_text_get(&list));
+  lc_text_free(&list);
+  return status;
 }
 
 lc_status cdam_estimator_find(const char *name, const struct cdam_estimator **estimator,
                               struct lc_error *err) {
-  const char *names[sizeof table / sizeof *table];
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-    names[i] = table[i].name;
-    if (strcmp(name, table[i].name) != 0) continue;
-    *estimator = &table[i];
+  const char *names[N_ESTIMATORS];
+  for (size_t i = 0; i < N_ESTIMATORS; i++) {
+    names[i] = table[i]->name;
+    if (strcmp(name, table[i]->name) != 0) continue;
+    *estimator = table[i];
     return LC_OK;
   }
-  const char *near = lc_text_nearest(name, names, sizeof names / sizeof *names);
-  if (near) LC_FAIL(err, LC_ERR_NOT_FOUND, "estimator \"%s\": did you mean \"%s\"?", name, near);
-  struct lc_text list = {0};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-    lc_text_add(&list, "%s%s", i ? ", " : "", names[i]);
-  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-                             "estimator \"%s\": expected one of %s", name, lc_text_get(&list));
-  lc_text_free(&list);
-  return status;
+  return unknown("estimator", name, names, N_ESTIMATORS, err);
+}
+
+void cdam_settings_init(const struct cdam_estimator *estimator, struct cdam_settings *settings) {
+  memset(settings, 0, sizeof *settings);
+  for (size_t i = 0; i < estimator->n_parameters; i++)
+    settings->values[i] = estimator->parameters[i].initial;
+}
+
+size_t cdam_parameter_find(const struct cdam_estimator *estimator, const char *name) {
+  size_t i = 0;
+  while (i < estimator->n_parameters && strcmp(estimator->parameters[i].name, name) != 0) i++;
+  return i;
+}
+
+lc_status cdam_settings_set(const struct cdam_estimator *estimator, struct cdam_settings *settings,
+                            const char *name, double value, struct lc_error *err) {
+  size_t at = cdam_parameter_find(estimator, name);
+  if (at < estimator->n_parameters) {
+    settings->values[at] = value;
+    return cdam_settings_check(estimator, settings, err);
+  }
+  const char *names[CDAM_PARAMETERS_MOST];
+  char what[96];
+  for (size_t i = 0; i < estimator->n_parameters; i++) names[i] = estimator->parameters[i].name;
+  snprintf(what, sizeof what, "%s: parameter", estimator->name);
+  return unknown(what, name, names, estimator->n_parameters, err);
+}
+
+lc_status cdam_settings_check(const struct cdam_estimator *estimator,
+                              const struct cdam_settings *settings, struct lc_error *err) {
+  for (size_t i = 0; i < estimator->n_parameters; i++) {
+    const struct cdam_parameter *p = &estimator->parameters[i];
+    char expected[160];
+    if (cdam_parameter_takes(p, settings->values[i])) continue;
+    cdam_parameter_expects(p, expected, sizeof expected);
+    LC_FAIL(err, LC_ERR_USAGE, "%s: %s is %g, expected %s", estimator->name, p->name,
+            settings->values[i], expected);
+  }
+  return LC_OK;
 }
 
 void cdam_estimator_request(const struct cdam_estimator *estimator, struct vit_request *request) {
@@ -190,12 +134,7 @@ static lc_status check(const struct cdam_estimator *e, const struct cdam_task *t
     LC_FAIL(err, LC_ERR_UNSUPPORTED,
             "%s: %zu of %zu patches were kept; maps need all patches of the grid", e->name,
             trace->patches, trace->grid_height * trace->grid_width);
-  const struct cdam_settings *s = task->settings;
-  if (s && (!isfinite(s->level) || s->level < 0))
-    LC_FAIL(err, LC_ERR_USAGE, "%s: noise level is %g, expected 0 or more", e->name, s->level);
-  if (s && !isfinite(s->baseline))
-    LC_FAIL(err, LC_ERR_USAGE, "%s: baseline is %g, expected a finite number", e->name,
-            s->baseline);
+  if (task->settings) LC_TRY(cdam_settings_check(e, task->settings, err));
   if (e->target_dependent)
     return cdam_target_check(task->targets, task->n_targets, task->model, err);
   return LC_OK;
@@ -216,7 +155,9 @@ lc_status cdam_estimate(const struct cdam_estimator *estimator, const struct cda
   memset(maps, 0, sizeof *maps);
   LC_TRY(check(estimator, task, err));
   struct cdam_task filled = *task;
-  if (!filled.settings) filled.settings = &estimator->defaults;
+  struct cdam_settings defaults;
+  cdam_settings_init(estimator, &defaults);
+  if (!filled.settings) filled.settings = &defaults;
   if (!estimator->target_dependent) filled.n_targets = 1;
   bool pixels = estimator->on_pixels;
   LC_TRY(cdam_maps_init(maps, task->trace->batch, filled.n_targets,

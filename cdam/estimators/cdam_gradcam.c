@@ -5,8 +5,16 @@
  *
  * Never negative. The gradients fall out of CDAM's closed form. */
 #include "cdam/engine/cdam_sampling.h"
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 
-CDAM_RUN(attention_gradcam) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   return cdam_sampling_run(&(struct cdam_sampling){.gradcam = maps}, task, err);
 }
+
+const struct cdam_estimator cdam_estimator_attention_gradcam = {
+    .name = "attention_gradcam",
+    .title = "Attention Grad-CAM",
+    .source = "Selvaraju et al., ICCV 2017, as in Chefer, Gur, Wolf, CVPR 2021, arXiv 2012.09838",
+    .needs = CDAM_NEEDS_LAST_INPUT,
+    .target_dependent = true,
+    .run = run};

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_masked.h"
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 

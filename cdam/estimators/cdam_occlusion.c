@@ -7,8 +7,10 @@
  * Positive: f falls without the box, so it speaks for the target. */
 #include <stdlib.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_masked.h"
 #include "common/lc_arena.h"
+
+enum { BOX, STRIDE };
 
 struct boxes {
   size_t grid_height, grid_width, height, width, stride, down, across;
@@ -52,13 +54,11 @@ static void spread(const struct boxes *b, size_t n_boxes, const double *full, co
     }
 }
 
-CDAM_RUN(occlusion) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   struct boxes b = {.grid_height = task->trace->grid_height,
                     .grid_width = task->trace->grid_width,
-                    .stride = task->settings->stride};
-  size_t box = task->settings->box;
-  if (box == 0 || b.stride == 0)
-    LC_FAIL(err, LC_ERR_USAGE, "occlusion: expected a box and a stride of at least one patch");
+                    .stride = (size_t)task->settings->values[STRIDE]};
+  size_t box = (size_t)task->settings->values[BOX];
   b.height = box < b.grid_height ? box : b.grid_height;
   b.width = box < b.grid_width ? box : b.grid_width;
   if (b.height * b.width == task->trace->patches)
@@ -76,3 +76,18 @@ CDAM_RUN(occlusion) {
   free(full);
   return status;
 }
+
+static const struct cdam_parameter parameters[] = {
+    [BOX] = {"box", CDAM_WHOLE, 3, 1, 1000, NULL, "edge of the box, in patches"},
+    [STRIDE] = {"stride", CDAM_WHOLE, 2, 1, 1000, NULL, "step of the box, in patches"}};
+
+const struct cdam_estimator cdam_estimator_occlusion = {
+    .name = "occlusion",
+    .title = "Occlusion",
+    .source = "Zeiler, Fergus, ECCV 2014, arXiv 1311.2901",
+    .needs = CDAM_NEEDS_IMAGES,
+    .is_signed = true,
+    .target_dependent = true,
+    .parameters = parameters,
+    .n_parameters = sizeof parameters / sizeof *parameters,
+    .run = run};

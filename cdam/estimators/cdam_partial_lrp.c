@@ -6,7 +6,7 @@
  * Never negative. */
 #include <stdlib.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_lrp.h"
 
 static void explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
@@ -31,7 +31,7 @@ static void explain(const struct cdam_task *task, size_t image, struct cdam_doub
   }
 }
 
-CDAM_RUN(partial_lrp) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   struct cdam_double d;
   struct cdam_lrp lrp = {0};
   double *work = NULL;
@@ -45,3 +45,12 @@ CDAM_RUN(partial_lrp) {
   cdam_double_free(&d);
   return status;
 }
+
+const struct cdam_estimator cdam_estimator_partial_lrp = {
+    .name = "partial_lrp",
+    .title = "Partial LRP",
+    .source = "Voita et al., ACL 2019, arXiv 1905.09418; rules of Chefer, Gur, Wolf, CVPR 2021, "
+              "arXiv 2012.09838",
+    .needs = CDAM_NEEDS_LAST_INPUT,
+    .target_dependent = true,
+    .run = run};

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_gradient.h"
 #include "common/lc_arena.h"
 #include "vit/kernels/vit_backend.h"
@@ -68,7 +68,7 @@ static lc_status run_images(const struct cdam_task *task, struct cdam_gradient *
   return LC_OK;
 }
 
-CDAM_RUN(relevance_propagation) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   struct rollout r = {.heads = task->model->arch.num_heads, .tokens = task->trace->tokens};
   const struct vit_attention_visitor visitor = {
       .context = &r, .see = see, .block_done = block_done};
@@ -83,3 +83,11 @@ CDAM_RUN(relevance_propagation) {
   free(r.row);
   return status;
 }
+
+const struct cdam_estimator cdam_estimator_relevance_propagation = {
+    .name = "relevance_propagation",
+    .title = "Relevance propagation",
+    .source = "Chefer, Gur, Wolf, ICCV 2021, arXiv 2103.15679",
+    .needs = CDAM_NEEDS_GRADIENT,
+    .target_dependent = true,
+    .run = run};

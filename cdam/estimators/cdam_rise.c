@@ -8,9 +8,11 @@
  * the sign mean something. Positive: f is higher when the patch is seen. */
 #include <stdlib.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_masked.h"
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+
+enum { SAMPLES, CELLS, KEEP };
 
 struct masks {
   size_t grid_height, grid_width, cells;
@@ -59,33 +61,48 @@ static void average(size_t n_masks, size_t patches, const uint8_t *stays, const 
   }
 }
 
-CDAM_RUN(rise) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   const struct cdam_settings *s = task->settings;
   struct masks m = {.grid_height = task->trace->grid_height,
                     .grid_width = task->trace->grid_width,
-                    .cells = s->cells,
-                    .keep = s->keep,
+                    .cells = (size_t)s->values[CELLS],
+                    .keep = s->values[KEEP],
                     .seed = s->seed};
-  if (s->samples == 0 || s->cells == 0 || s->cells > 60 || !(s->keep > 0 && s->keep < 1))
-    LC_FAIL(err, LC_ERR_USAGE,
-            "rise: expected at least one mask, 1 to 60 cells, and a probability between 0 and 1");
+  size_t samples = (size_t)s->values[SAMPLES];
   size_t patches = task->trace->patches, pairs = task->trace->batch * task->n_targets;
   uint8_t *stays = NULL;
   uint32_t *kept = NULL;
   double *values = NULL;
-  lc_status status = lc_alloc(&stays, s->samples * patches, 1, err);
+  lc_status status = lc_alloc(&stays, samples * patches, 1, err);
   if (status == LC_OK) status = lc_alloc(&kept, patches, sizeof *kept, err);
-  if (status == LC_OK) status = lc_alloc(&values, s->samples * pairs, sizeof *values, err);
+  if (status == LC_OK) status = lc_alloc(&values, samples * pairs, sizeof *values, err);
   struct cdam_masked masked = {
-      .task = task, .n_masks = s->samples, .keep = random_patches, .context = &m};
+      .task = task, .n_masks = samples, .keep = random_patches, .context = &m};
   if (status == LC_OK) status = cdam_masked_values(&masked, values, err);
-  for (size_t i = 0; i < s->samples && status == LC_OK; i++) {
+  for (size_t i = 0; i < samples && status == LC_OK; i++) {
     size_t n = random_patches(&m, i, kept);
     for (size_t k = 0; k < n; k++) stays[i * patches + kept[k]] = 1;
   }
-  if (status == LC_OK) average(s->samples, patches, stays, values, pairs, maps);
+  if (status == LC_OK) average(samples, patches, stays, values, pairs, maps);
   free(stays);
   free(kept);
   free(values);
   return status;
 }
+
+static const struct cdam_parameter parameters[] = {
+    [SAMPLES] = {"samples", CDAM_WHOLE, 500, 1, 1e6, NULL, "masks"},
+    [CELLS] = {"cells", CDAM_WHOLE, 7, 1, 60, NULL, "cells along the longer side of a mask"},
+    [KEEP] = {"keep", CDAM_NUMBER, 0.5, 0.01, 0.99, NULL, "probability that a cell stays"}};
+
+const struct cdam_estimator cdam_estimator_rise = {
+    .name = "rise",
+    .title = "RISE",
+    .source = "Petsiuk, Das, Saenko, BMVC 2018, arXiv 1806.07421",
+    .needs = CDAM_NEEDS_IMAGES,
+    .is_signed = true,
+    .target_dependent = true,
+    .draws = true,
+    .parameters = parameters,
+    .n_parameters = sizeof parameters / sizeof *parameters,
+    .run = run};

@@ -2,12 +2,14 @@
  *
  *   score of a pixel = mean over channels and samples of df/dx at x + e
  *
- * e normal with standard deviation level * (max x - min x). Signed; on pixels. The same noise is
+ * e normal with standard deviation `level` * (max x - min x). Signed; on pixels. The same noise is
  * drawn for every image. */
 #include "cdam/engine/cdam_noise.h"
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_gradient.h"
 #include "vit/kernels/vit_backend.h"
+
+enum { SAMPLES, LEVEL };
 
 static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
   const struct cdam_settings *s = task->settings;
@@ -22,11 +24,11 @@ static void make(const struct cdam_task *task, const float *image, size_t k, flo
     high = image[i] > high ? image[i] : high;
   }
   cdam_noise_fill(s->seed, "smoothgrad", k, out, size);
-  vit_vectors()->add(image, out, size, (float)s->level * (high - low), out);
+  vit_vectors()->add(image, out, size, (float)s->values[LEVEL] * (high - low), out);
 }
 
 static size_t samples_of(const struct cdam_settings *s) {
-  return s->noise ? s->noise_samples : s->samples;
+  return s->noise ? s->noise_samples : (size_t)s->values[SAMPLES];
 }
 
 static void use(const struct cdam_task *task, const float *image, const double *sum, float *map) {
@@ -35,9 +37,26 @@ static void use(const struct cdam_task *task, const float *image, const double *
                     map);
 }
 
-CDAM_RUN(smoothgrad) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   size_t samples = samples_of(task->settings);
-  if (samples == 0) LC_FAIL(err, LC_ERR_USAGE, "SmoothGrad: expected at least one sample");
   struct cdam_pixel_pass pass = {.task = task, .count = samples, .make = make, .use = use};
   return cdam_pixel_run(&pass, maps, err);
 }
+
+static const struct cdam_parameter parameters[] = {
+    [SAMPLES] = {"samples", CDAM_WHOLE, 50, 1, 1e6, NULL, "noisy copies"},
+    [LEVEL] = {"level", CDAM_NUMBER, 0.15, 0, 1000, NULL,
+               "standard deviation of the noise, as a share of the range"}};
+
+const struct cdam_estimator cdam_estimator_smoothgrad = {
+    .name = "smoothgrad",
+    .title = "SmoothGrad",
+    .source = "Smilkov et al., arXiv 1706.03825",
+    .needs = CDAM_NEEDS_GRADIENT,
+    .is_signed = true,
+    .target_dependent = true,
+    .on_pixels = true,
+    .draws = true,
+    .parameters = parameters,
+    .n_parameters = sizeof parameters / sizeof *parameters,
+    .run = run};

@@ -6,7 +6,7 @@
  * the patch f is lower, so the patch speaks for the target. One forward pass a patch. */
 #include <stdlib.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_masked.h"
 #include "common/lc_arena.h"
 
 static size_t all_but_one(const void *context, size_t mask, uint32_t *kept) {
@@ -16,7 +16,7 @@ static size_t all_but_one(const void *context, size_t mask, uint32_t *kept) {
   return n;
 }
 
-CDAM_RUN(token_ablation) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   size_t patches = task->trace->patches, pairs = task->trace->batch * task->n_targets;
   if (patches < 2)
     LC_FAIL(err, LC_ERR_UNSUPPORTED, "token ablation: one patch; nothing would be left");
@@ -33,3 +33,11 @@ CDAM_RUN(token_ablation) {
   free(full);
   return status;
 }
+
+const struct cdam_estimator cdam_estimator_token_ablation = {.name = "token_ablation",
+                                                             .title = "Token ablation",
+                                                             .source = "leave one token out",
+                                                             .needs = CDAM_NEEDS_IMAGES,
+                                                             .is_signed = true,
+                                                             .target_dependent = true,
+                                                             .run = run};

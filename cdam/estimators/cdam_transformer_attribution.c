@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cdam/estimators/cdam_estimators.h"
+#include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_lrp.h"
 
 /* Arrays of one image: inputs of all blocks, and of each target gradient, relevance and CLS row. */
@@ -86,7 +86,7 @@ static lc_status explain(const struct cdam_task *task, size_t image, struct cdam
   return LC_OK;
 }
 
-CDAM_RUN(transformer_attribution) {
+static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   struct cdam_double d;
   struct cdam_lrp lrp = {0};
   struct state s = {0};
@@ -100,3 +100,11 @@ CDAM_RUN(transformer_attribution) {
   cdam_double_free(&d);
   return status;
 }
+
+const struct cdam_estimator cdam_estimator_transformer_attribution = {
+    .name = "transformer_attribution",
+    .title = "Transformer attribution",
+    .source = "Chefer, Gur, Wolf, CVPR 2021, arXiv 2012.09838",
+    .needs = CDAM_NEEDS_IMAGES,
+    .target_dependent = true,
+    .run = run};

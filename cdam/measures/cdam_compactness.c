@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
 
 static double size_of(float score) {
@@ -65,3 +66,50 @@ size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance
   for (size_t i = 0; i < n; i++) count += size_of(scores[i]) > tolerance;
   return count;
 }
+
+enum { SHARE_SIGNED, SHARE_ABSOLUTE, GINI, ENTROPY, COMPLEXITY, N_VALUES };
+
+static void keep_points(const struct cdam_subject *subject, size_t m) {
+  double thresholds[CDAM_COMPACT_POINTS];
+  double *curve = subject->points.compact;
+  if (!curve) return;
+  curve += 2 * m * CDAM_COMPACT_POINTS;
+  for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
+    thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
+  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
+                     CDAM_COMPACT_POINTS, CDAM_SIGNED_MAXIMUM, curve);
+  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
+                     CDAM_COMPACT_POINTS, CDAM_ABSOLUTE_MAXIMUM, curve + CDAM_COMPACT_POINTS);
+}
+
+static lc_status run(struct cdam_subject *subject, size_t number, double *values,
+                     struct lc_error *err) {
+  const double t = CDAM_COMPACT_THRESHOLD;
+  size_t n = subject->patches;
+  (void)number;
+  for (size_t m = 0; m < subject->maps; m++, values += N_VALUES) {
+    const float *map = cdam_subject_map(subject, m);
+    double largest = 0;
+    for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)map[i]));
+    keep_points(subject, m);
+    values[SHARE_SIGNED] = cdam_compact_share(map, n, t, CDAM_SIGNED_MAXIMUM);
+    values[SHARE_ABSOLUTE] = cdam_compact_share(map, n, t, CDAM_ABSOLUTE_MAXIMUM);
+    LC_TRY(cdam_gini(map, n, &values[GINI], err));
+    values[ENTROPY] = cdam_entropy(map, n);
+    if (largest > 0) values[COMPLEXITY] = (double)cdam_effective_complexity(map, n, t * largest);
+  }
+  return LC_OK;
+}
+
+static const struct cdam_value values_of[N_VALUES] = {
+    [SHARE_SIGNED] = {"share_signed", CDAM_LARGER,
+                      "patches with |score| below 5 % of the largest score"},
+    [SHARE_ABSOLUTE] = {"share_absolute", CDAM_LARGER,
+                        "patches with |score| below 5 % of the largest |score|"},
+    [GINI] = {"gini", CDAM_LARGER, "Gini index of |scores|"},
+    [ENTROPY] = {"entropy", CDAM_SMALLER, "entropy of |scores|, nats"},
+    [COMPLEXITY] = {"effective_complexity", CDAM_SMALLER,
+                    "patches with |score| above 5 % of the largest |score|"}};
+
+const struct cdam_measure cdam_measure_compactness = {
+    .group = "compactness", .values = values_of, .n_values = N_VALUES, .run = run};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
 
 /* Length shared by mask pixel `i` of `n` and patch `cell` of `cells`, in patches. */
@@ -119,3 +120,34 @@ double cdam_mass_between(const float *scores, const double *first, const double 
   }
   return a + b > 0 ? a / (a + b) : NAN;
 }
+
+enum { MASS, RANK, POINTING, AUROC, N_READING, N_VALUES = 2 * N_READING };
+
+static lc_status run(struct cdam_subject *subject, size_t number, double *values,
+                     struct lc_error *err) {
+  (void)number;
+  for (size_t m = 0; m < subject->maps; m++)
+    for (int reading = CDAM_POSITIVE; reading <= CDAM_ABSOLUTE; reading++, values += N_READING) {
+      struct cdam_localisation r;
+      LC_TRY(cdam_localise(cdam_subject_map(subject, m), subject->coverage, subject->patches,
+                           (cdam_reading)reading, &r, err));
+      values[MASS] = r.mass;
+      values[RANK] = r.rank;
+      values[POINTING] = r.pointing;
+      values[AUROC] = r.auroc;
+    }
+  return LC_OK;
+}
+
+static const struct cdam_value values_of[N_VALUES] = {
+    [MASS] = {"mass", CDAM_LARGER, "positive scores inside the nodule / all positive scores"},
+    [RANK] = {"rank", CDAM_LARGER, "share of the highest pixels inside, as many as the nodule has"},
+    [POINTING] = {"pointing", CDAM_LARGER, "highest score inside"},
+    [AUROC] = {"auroc", CDAM_LARGER, "area under the ROC of positive scores against the nodule"},
+    [N_READING + MASS] = {"mass_absolute", CDAM_LARGER, "as mass, of |scores|"},
+    [N_READING + RANK] = {"rank_absolute", CDAM_LARGER, "as rank, of |scores|"},
+    [N_READING + POINTING] = {"pointing_absolute", CDAM_LARGER, "as pointing, of |scores|"},
+    [N_READING + AUROC] = {"auroc_absolute", CDAM_LARGER, "as auroc, of |scores|"}};
+
+const struct cdam_measure cdam_measure_localisation = {
+    .group = "localisation", .values = values_of, .n_values = N_VALUES, .run = run};

@@ -2,10 +2,12 @@
  * stay. */
 #include "cdam/measures/cdam_randomise.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
@@ -92,3 +94,51 @@ lc_status cdam_randomise_curve(struct cdam_randomised *randomised, bool cascadin
   free(again);
   return status;
 }
+
+static lc_status explain_with(void *context, const struct vit_model *model, float *scores,
+                              struct lc_error *err) {
+  struct cdam_subject *subject = context;
+  const struct cdam_question question = {
+      .model = model, .image = subject->image, .count = subject->maps, .turn = ++subject->turn};
+  return subject->explain(subject->context, &question, scores, err);
+}
+
+enum { HEADS, ALL, N_VALUES };
+
+static lc_status run(struct cdam_subject *subject, size_t number, double *values,
+                     struct lc_error *err) {
+  size_t n = subject->maps, stages = subject->randomised->stages;
+  struct cdam_similarity *curve = NULL;
+  struct cdam_randomised mixture = {0};
+  float *maps = NULL;
+  (void)number;
+  LC_TRY(lc_alloc(&curve, stages * n, sizeof *curve, err));
+  lc_status status = cdam_subject_maps(subject, &maps, err);
+  if (status == LC_OK) status = cdam_randomised_share(&mixture, subject->randomised, err);
+  if (status == LC_OK) {
+    status = cdam_randomise_curve(&mixture, true, explain_with, subject, maps, n, subject->patches,
+                                  curve, err);
+    cdam_randomised_free(&mixture);
+  }
+  for (size_t m = 0; m < n && status == LC_OK; m++, values += N_VALUES) {
+    double *points = subject->points.randomised;
+    for (size_t s = 0; s < stages && points; s++)
+      points[m * stages + s] = curve[s * n + m].spearman_absolute;
+    values[HEADS] = fabs(curve[m].spearman_absolute);
+    values[ALL] = fabs(curve[(stages - 1) * n + m].spearman_absolute);
+  }
+  free(curve);
+  free(maps);
+  return status;
+}
+
+static const struct cdam_value values_of[N_VALUES] = {
+    [HEADS] = {"randomised_heads", CDAM_SMALLER,
+               "size of Spearman of |scores| after the heads are randomised"},
+    [ALL] = {"randomised_all", CDAM_SMALLER, "the same after all weights are randomised"}};
+
+const struct cdam_measure cdam_measure_random_weights = {.group = "robustness",
+                                                         .needs = CDAM_HAVE_RANDOM_WEIGHTS,
+                                                         .values = values_of,
+                                                         .n_values = N_VALUES,
+                                                         .run = run};

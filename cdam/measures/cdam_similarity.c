@@ -4,7 +4,9 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
 #include "vit/train/vit_metrics.h"
 
@@ -116,3 +118,75 @@ lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches
   result->deviation = length > 0 ? sqrt(variance / length) : NAN;
   return LC_OK;
 }
+
+enum { CLASS_PEARSON, CLASS_COSINE, N_CLASS };
+
+/* Means over the other targets of one image. */
+static lc_status run_targets(struct cdam_subject *subject, size_t number, double *values,
+                             struct lc_error *err) {
+  size_t others = subject->targets - 1, n = subject->patches;
+  (void)number;
+  for (size_t m = 0; m < subject->maps; m++, values += N_CLASS) {
+    const float *map = cdam_subject_map(subject, m);
+    values[CLASS_PEARSON] = values[CLASS_COSINE] = 0;
+    for (size_t t = 1; t <= others; t++) {
+      struct cdam_similarity s;
+      LC_TRY(cdam_similarity_of(map, map + t * n, n, &s, err));
+      values[CLASS_PEARSON] += s.pearson / (double)others;
+      values[CLASS_COSINE] += s.cosine / (double)others;
+    }
+  }
+  return LC_OK;
+}
+
+static const struct cdam_value class_values[N_CLASS] = {
+    [CLASS_PEARSON] = {"class_pearson", CDAM_SMALLER,
+                       "mean correlation with the maps of the other targets"},
+    [CLASS_COSINE] = {"class_cosine", CDAM_SMALLER, "mean cosine with them"}};
+
+const struct cdam_measure cdam_measure_targets = {.group = "class sensitivity",
+                                                  .needs = CDAM_HAVE_TARGETS,
+                                                  .values = class_values,
+                                                  .n_values = N_CLASS,
+                                                  .run = run_targets};
+
+/* maps: [runs, patches], the first run made before. */
+static lc_status explain_runs(struct cdam_subject *subject, size_t map, float *maps,
+                              struct lc_error *err) {
+  for (size_t run = 1; run < subject->settings->runs; run++) {
+    const struct cdam_question question = {
+        .image = subject->image, .first = map, .count = 1, .run = run};
+    LC_TRY(subject->explain(subject->context, &question, maps + run * subject->patches, err));
+  }
+  return LC_OK;
+}
+
+/* Maps that draw nothing repeat exactly: same settings, same bits. */
+static lc_status run_runs(struct cdam_subject *subject, size_t number, double *values,
+                          struct lc_error *err) {
+  size_t runs = subject->settings->runs, n = subject->patches;
+  float *maps = NULL;
+  (void)number;
+  LC_TRY(lc_alloc(&maps, runs * n, sizeof *maps, err));
+  lc_status status = LC_OK;
+  for (size_t m = 0; m < subject->maps && status == LC_OK; m++) {
+    struct cdam_repeatability r = {.pearson = 1};
+    if (subject->is_drawn[m]) {
+      memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
+      status = explain_runs(subject, m, maps, err);
+      if (status == LC_OK) status = cdam_repeatability_of(maps, runs, n, &r, err);
+    }
+    values[m] = r.pearson;
+  }
+  free(maps);
+  return status;
+}
+
+static const struct cdam_value run_values[] = {
+    {"repeatability", CDAM_LARGER, "correlation of maps with other seeds"}};
+
+const struct cdam_measure cdam_measure_runs = {.group = "robustness",
+                                               .needs = CDAM_HAVE_RUNS,
+                                               .values = run_values,
+                                               .n_values = 1,
+                                               .run = run_runs};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/lc_log.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
@@ -35,7 +36,7 @@ static const struct pl_command_line line = {
 static lc_status print(const struct pl_config *config, struct lc_error *err) {
   struct lc_text text = {0};
   pl_schema_print(&pl_config_schema, config, PL_PRINT_ALL, &text);
-  return pl_print_text(&text, err);
+  return pl_cli_print(&text, err);
 }
 
 lc_status cmd_config(int argc, char **argv, struct lc_error *err) {

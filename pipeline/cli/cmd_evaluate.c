@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_file.h"
@@ -81,7 +82,7 @@ static lc_status print(const struct pl_evaluation *evaluation, const struct argu
     pl_evaluation_json(evaluation, &text);
   else
     pl_evaluation_print(evaluation, &text);
-  return pl_print_text(&text, err);
+  return pl_cli_print(&text, err);
 }
 
 /* The folder appears whole or not at all. */

@@ -23,6 +23,7 @@ struct arguments {
   char *series, *nodules;
   struct pl_list inputs;
   struct pl_recipe_overrides overrides; /* file and keys: of a recipe or a run's configuration */
+  struct pl_list parameters;            /* keys of estimators */
   struct pl_explain_figures figures;
   struct pl_explain_settings settings;
   long long first, count;
@@ -69,13 +70,16 @@ static const struct argp_option options[] = {
     {"split", KEY_SPLIT, "NAME", 0, "Split of the crops; without it data.validate", 1},
     {"first", KEY_FIRST, "N", 0, "Number of the first nodule, 0 by default", 1},
     {"count", KEY_COUNT, "N", 0, "How many nodules, 20 by default", 1},
-    {"set", 'S', "KEY=VALUE", 0, "Override one key of the recipe or configuration", 1},
+    {"set", 'S', "KEY=VALUE", 0,
+     "Override one key of the recipe or configuration, or set estimators.NAME.PARAMETER", 1},
     {NULL, 0, NULL, 0, "What to compute:", 2},
-    {"estimators", 'e', "LIST", 0, "Names with commas, or all; cdam by default", 2},
+    {"estimators", 'e', "LIST", 0,
+     "Names with commas, or all; cdam by default. NAME:PARAMETER=VALUE,... sets what is its own",
+     2},
     {"targets", 'T', "LIST", 0,
      "Outputs, or differences a-b, with commas, or all; all outputs by default", 2},
     {"concept", 'c', "FILE", 0, "One more target: a concept made by lungcdam concept create", 2},
-    {"samples", KEY_SAMPLES, "N", 0, "Noisy copies, steps, or masks", 2},
+    {"samples", KEY_SAMPLES, "N", 0, "Noisy copies, steps, or masks of every estimator", 2},
     {"level", KEY_LEVEL, "L", 0, "Noise as a share of the range", 2},
     {"baseline", KEY_BASELINE, "B", 0, "Where integrated methods start", 2},
     {"seed", KEY_SEED, "S", 0, "Seed of noise and masks", 2},
@@ -116,33 +120,34 @@ static int one_of(const struct argp_state *state, const char *option, const char
   return 0;
 }
 
+/* A parameter of every estimator that has it. */
+static void set_general(struct pl_explain_settings *s, const char *parameter, double value) {
+  size_t i = 0;
+  while (i < s->n_general && strcmp(s->general[i].parameter, parameter) != 0) i++;
+  s->general[i] = (struct pl_explain_general){parameter, value};
+  if (i == s->n_general) s->n_general++;
+}
+
 static error_t parse_settings(int key, const char *arg, const struct argp_state *state,
                               struct pl_explain_settings *s) {
   switch (key) {
   case KEY_SAMPLES:
-    s->has_samples = true;
-    s->values.samples = (size_t)whole(state, "--samples", arg, 1);
+    set_general(s, "samples", (double)whole(state, "--samples", arg, 1));
     return 0;
   case KEY_LEVEL:
-    s->has_level = true;
-    s->values.level = number(state, "--level", arg);
+    set_general(s, "level", number(state, "--level", arg));
     return 0;
   case KEY_BASELINE:
-    s->has_baseline = true;
-    s->values.baseline = number(state, "--baseline", arg);
+    set_general(s, "baseline", number(state, "--baseline", arg));
     return 0;
   case KEY_SEED:
-    s->has_seed = true;
-    s->values.seed = (uint64_t)whole(state, "--seed", arg, 0);
+    s->seed = (uint64_t)whole(state, "--seed", arg, 0);
     return 0;
   case KEY_PLACE:
-    s->has_place = true;
-    s->values.place = one_of(state, "--place", arg, "input", "normed") ? CDAM_AT_NORMED_TOKENS
-                                                                       : CDAM_AT_LAST_INPUT;
+    set_general(s, "place", one_of(state, "--place", arg, "input", "normed"));
     return 0;
   case KEY_HEAD:
-    s->has_head = true;
-    s->values.head = (int)whole(state, "--head", arg, -1);
+    set_general(s, "head", (double)whole(state, "--head", arg, -1));
     return 0;
   default:
     return ARGP_ERR_UNKNOWN;
@@ -192,7 +197,10 @@ static void check_arguments(const struct argp_state *state, const struct argumen
 
 static error_t parse_input(int key, char *arg, const struct argp_state *state,
                            struct arguments *arguments) {
-  struct pl_list *list = key == 'i' ? &arguments->inputs : &arguments->overrides.keys;
+  bool parameter = key == 'S' && strncmp(arg, "estimators.", 11) == 0;
+  struct pl_list *list = key == 'i'  ? &arguments->inputs
+                         : parameter ? &arguments->parameters
+                                     : &arguments->overrides.keys;
   struct lc_error err;
   switch (key) {
   case 'i':
@@ -265,15 +273,31 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
   }
 }
 
+static void describe(const struct cdam_estimator *estimator, const struct cdam_parameter *parameter,
+                     struct lc_text *out) {
+  char expected[160];
+  cdam_parameter_expects(parameter, expected, sizeof expected);
+  lc_text_add(out, "  %s:%s=", estimator->name, parameter->name);
+  if (parameter->choices)
+    lc_text_add(out, "%s", parameter->choices[(size_t)parameter->initial]);
+  else
+    lc_text_add(out, "%g", parameter->initial);
+  lc_text_add(out, "  %s (%s)\n", parameter->doc, expected);
+}
+
 static char *help(int key, const char *text, void *input) {
   (void)input;
   if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text; /* argp's own convention */
   size_t count;
-  const struct cdam_estimator *table = cdam_estimators(&count);
+  const struct cdam_estimator *const *table = cdam_estimators(&count);
   struct lc_text more = {0};
   lc_text_add(&more, "Estimators:");
-  for (size_t i = 0; i < count; i++) lc_text_add(&more, "%s %s", i ? "," : "", table[i].name);
-  lc_text_add(&more, ".\n\n%s", text);
+  for (size_t i = 0; i < count; i++) lc_text_add(&more, "%s %s", i ? "," : "", table[i]->name);
+  lc_text_add(&more, ".\n\nTheir parameters:\n");
+  for (size_t i = 0; i < count; i++)
+    for (size_t k = 0; k < table[i]->n_parameters; k++)
+      describe(table[i], &table[i]->parameters[k], &more);
+  lc_text_add(&more, "\n%s", text);
   return more.data;
 }
 
@@ -291,6 +315,7 @@ static const struct argp argp = {
            "  lungcdam explain --input LIDC-IDRI-0001 -o maps           the model that ships\n"
            "  lungcdam explain -w model.safetensors --tensor images.safetensors \\\n"
            "      -e cdam,smooth_cdam,attention_map -T malignancy --maps-out maps.safetensors\n"
+           "  lungcdam explain --crops crops.h5 -e cdam,rise:samples=1000,keep=0.4 -o maps\n"
            "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
            "      -T malignancy --count 3 --figures pdf --light -o compare",
     .children = children,
@@ -303,21 +328,41 @@ static struct pl_overrides series_overrides(const struct arguments *arguments) {
                                .inputs = arguments->inputs,
                                .series = arguments->series,
                                .nodules = arguments->nodules,
-                               .weights = arguments->weights};
+                               .weights = arguments->weights,
+                               .opened = arguments->overrides.opened};
 }
 
 /* For --input the configuration may name the model too. */
-static lc_status choose_model(struct pl_model_found *found, const struct arguments *arguments,
-                              struct lc_error *err) {
-  struct pl_config config;
+static lc_status find_model(struct pl_model_found *found, const struct arguments *arguments,
+                            struct lc_error *err) {
   struct pl_overrides overrides = series_overrides(arguments);
   if (arguments->weights || arguments->inputs.n == 0)
-    return pl_model_take(found, arguments->weights, err);
-  LC_TRY(pl_config_make(&config, &overrides, err));
-  *found = config.model;
-  lc_status status = pl_config_take_model(&config, err);
-  pl_config_free(&config);
-  return status;
+    return pl_model_find(found, arguments->weights, err);
+  return pl_config_find_model(found, &overrides, err);
+}
+
+/* The weights are opened and read here, for everything that follows. */
+static lc_status load_model(struct pl_explain *explain, struct pl_model_found *found,
+                            struct arguments *arguments, struct lc_error *err) {
+  LC_TRY(find_model(found, arguments, err));
+  LC_TRY(vit_model_load(&explain->model, found->path, NULL, err));
+  pl_model_say(found, &explain->model.file);
+  LC_TRY(pl_model_check_finished(&explain->model, found->path, err));
+  arguments->overrides.weights = arguments->weights = found->path;
+  arguments->overrides.opened = &explain->model.file;
+  return vit_model_hash(&explain->model, err);
+}
+
+/* --set estimators.NAME.PARAMETER=VALUE goes before what a configuration says. */
+static lc_status set_parameters(struct pl_explain *explain, const struct arguments *arguments,
+                                struct lc_error *err) {
+  struct pl_parameters given = explain->settings.parameters; /* none */
+  explain->settings = arguments->settings;
+  explain->settings.parameters = given;
+  for (size_t i = 0; i < arguments->parameters.n; i++)
+    LC_TRY(pl_schema_set_pair(&pl_parameters_schema, &explain->settings.parameters,
+                              arguments->parameters.items[i], "estimators.rise.samples=1000", err));
+  return LC_OK;
 }
 
 static lc_status read_input(struct pl_explain *explain, const struct arguments *arguments,
@@ -336,10 +381,7 @@ static lc_status read_input(struct pl_explain *explain, const struct arguments *
 
 static lc_status prepare(struct pl_explain *explain, const struct arguments *arguments,
                          struct lc_error *err) {
-  LC_TRY(vit_model_load(&explain->model, arguments->weights, NULL, err));
-  LC_TRY(pl_model_check_finished(&explain->model, arguments->weights, err));
-  LC_TRY(vit_model_hash(&explain->model, err));
-  explain->settings = arguments->settings;
+  LC_TRY(set_parameters(explain, arguments, err));
   LC_TRY(read_input(explain, arguments, err));
   if (arguments->concept && explain->input.concept_vector)
     LC_FAIL(err, LC_ERR_USAGE, "%s: the tensor file already holds a concept", arguments->concept);
@@ -392,9 +434,8 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
   struct pl_model_found found;
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   lc_status status = check_existing(&arguments, err);
-  if (status == LC_OK) status = choose_model(&found, &arguments, err);
-  if (status == LC_OK) arguments.overrides.weights = arguments.weights = found.path;
   if (status == LC_OK) status = pl_explain_new(&explain, err);
+  if (status == LC_OK) status = load_model(explain, &found, &arguments, err);
   if (status == LC_OK) status = prepare(explain, &arguments, err);
   if (status == LC_OK) {
     for (size_t i = 0; i < explain->n_estimators && arguments.maps_out; i++)
@@ -420,6 +461,7 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
                      explain->n_left_out == 1 ? "is" : "are");
   pl_explain_free(explain);
   pl_list_free(&arguments.overrides.keys);
+  pl_list_free(&arguments.parameters);
   pl_list_free(&arguments.inputs);
   return status;
 }

@@ -5,7 +5,7 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/config/pl_model_find.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 
 struct arguments {
   struct pl_judge_overrides overrides;
@@ -90,11 +90,7 @@ static const struct argp argp = {
 static lc_status print_settings(const struct pl_judge_config *config, struct lc_error *err) {
   struct lc_text text = {0};
   pl_schema_print(&pl_judge_schema, config, PL_PRINT_ALL, &text);
-  bool failed = text.failed;
-  if (!failed) fputs(lc_text_get(&text), stdout);
-  lc_text_free(&text);
-  if (failed) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
-  return LC_OK;
+  return pl_cli_print(&text, err);
 }
 
 lc_status cmd_judge(int argc, char **argv, struct lc_error *err) {

@@ -63,6 +63,7 @@ lc_status cmd_run(int argc, char **argv, struct lc_error *err) {
   pl_overrides_free(&arguments.overrides);
   LC_TRY(status);
   struct pl_batch batch = {0};
+  pl_config_say_parameters(&config);
   status = pl_config_take_model(&config, err);
   if (status == LC_OK) status = pl_batch_run(&batch, &config, arguments.existing, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL) {

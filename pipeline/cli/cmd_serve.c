@@ -246,6 +246,7 @@ static lc_status with_destinations(struct arguments *arguments, struct lc_error 
     serve.receive.scp.callers = (const char *const *)arguments->callers.items;
     serve.receive.scp.n_callers = arguments->callers.n;
     pl_log_stamp();
+    pl_config_say_parameters(serve.config);
     status = pl_config_take_model(serve.config, err);
     if (status == LC_OK) status = pl_serve(&serve, err);
   }

@@ -2,6 +2,7 @@
  * evaluation. */
 #include <stdio.h>
 
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/learn/pl_folds.h"
@@ -56,20 +57,20 @@ static lc_status train(const struct pl_recipe *recipe, const struct arguments *a
   struct lc_text text = {0};
   if (arguments->print) {
     pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_ALL, &text);
-    return pl_print_text(&text, err);
+    return pl_cli_print(&text, err);
   }
   struct pl_evaluation evaluation;
   LC_TRY(pl_recipe_check_training(recipe, err));
   if (arguments->all_folds) {
     lc_status status = pl_folds_run(recipe, arguments->existing, &text, err);
-    if (status == LC_OK) return pl_print_text(&text, err);
+    if (status == LC_OK) return pl_cli_print(&text, err);
     lc_text_free(&text);
     return status;
   }
   LC_TRY(pl_training_run(recipe, arguments->existing, &evaluation, err));
   pl_evaluation_print(&evaluation, &text);
   lc_text_add(&text, "weights: %s/model.safetensors\n", recipe->output_folder);
-  return pl_print_text(&text, err);
+  return pl_cli_print(&text, err);
 }
 
 lc_status cmd_train(int argc, char **argv, struct lc_error *err) {

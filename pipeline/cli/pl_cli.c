@@ -178,6 +178,16 @@ static int left_out(const struct pl_command *command) {
   return LC_ERR_UNSUPPORTED;
 }
 
+lc_status pl_cli_print(struct lc_text *text, struct lc_error *err) {
+  lc_status status = LC_OK;
+  if (text->failed)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
+  else if (fputs(lc_text_get(text), stdout) < 0)
+    status = lc_file_write_error("standard output", errno, err);
+  lc_text_free(text);
+  return status;
+}
+
 static int report(lc_status status, const struct lc_error *err) {
   if (status == LC_OK) return LC_OK;
   struct lc_text line = {0};

@@ -11,7 +11,7 @@
 
 #include <argp.h>
 
-#include "common/lc_status.h"
+#include "common/lc_text.h"
 
 struct pl_command {
   const char *name;    /* "run"; two words are one command with its own verbs */
@@ -32,6 +32,9 @@ extern const struct argp pl_global_argp;
 
 /* The whole program. Returns the exit code. */
 int pl_cli_main(int argc, char **argv);
+
+/* Writes a text to standard output and frees it. */
+LC_MUST_CHECK lc_status pl_cli_print(struct lc_text *text, struct lc_error *err);
 
 /* argp_parse for a command; fails only for LC_ERR_MEMORY, usage errors exit. */
 LC_MUST_CHECK lc_status pl_cli_parse(const struct argp *argp, int argc, char **argv, void *input,

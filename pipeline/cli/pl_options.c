@@ -1,7 +1,6 @@
 /* Reads a command line by its table of options. */
 #include "pipeline/cli/pl_options.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "pipeline/cli/pl_cli.h"
@@ -184,14 +183,4 @@ lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **
   error_t failed = argp_parse(&argp, argc, argv, 0, NULL, &reading);
   if (failed) LC_FAIL(err, LC_ERR_MEMORY, "reading the command line: %s", strerror(failed));
   return LC_OK;
-}
-
-lc_status pl_print_text(struct lc_text *text, struct lc_error *err) {
-  lc_status status = LC_OK;
-  if (text->failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  else
-    fputs(lc_text_get(text), stdout);
-  lc_text_free(text);
-  return status;
 }

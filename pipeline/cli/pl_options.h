@@ -74,7 +74,4 @@ struct pl_command_line {
 LC_MUST_CHECK lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **argv,
                                          void *arguments, struct lc_error *err);
 
-/* Writes a text to standard output and frees it. LC_ERR_MEMORY when it could not be built. */
-LC_MUST_CHECK lc_status pl_print_text(struct lc_text *text, struct lc_error *err);
-
 #endif

@@ -43,7 +43,7 @@ static lc_status open_model(struct row *row, struct lc_error *err) {
   LC_TRY(vit_model_load(&row->model, row->path, NULL, err));
   row->usable = true;
   LC_TRY(vit_model_hash(&row->model, err));
-  return pl_model_purpose(row->path, &row->purpose, err);
+  return pl_model_purpose(row->path, NULL, &row->purpose, err);
 }
 
 /* A name means the file of the first folder that has it. */

@@ -9,6 +9,7 @@
 
 #include "cdam/draw/cdam_render.h"
 #include "common/lc_file.h"
+#include "common/lc_log.h"
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_prepared.h"
 
@@ -28,8 +29,8 @@ static const char *const cube_words[] = {
     [PL_CUBE_FLOAT32] = "float32", [PL_CUBE_INT16] = "int16", NULL};
 
 #define AT(field) offsetof(struct pl_config, field)
-#define PLACE true
-#define KEPT false
+#define PLACE PL_PLACE
+#define KEPT PL_KEEP
 
 static const struct pl_key keys[] = {
     {"input.paths", PL_LIST, AT(input_paths), "[]", 0, 0, NULL, PLACE,
@@ -81,6 +82,9 @@ static const struct pl_key keys[] = {
     {"explain.targets", PL_LIST, AT(explain_targets), "[all]", 0, 0, NULL, KEPT,
      "Outputs that are explained: 'all', names, indices, or differences as 'a-b'."},
 
+    {"estimators", PL_PARAMETERS, AT(parameters), "", 0, 0, NULL, PLACE,
+     "Parameters of the estimators of 'lungcdam explain'."},
+
     {"figure.write", PL_BOOL, AT(figure_write), "true", 0, 0, NULL, KEPT,
      "One PNG for each nodule and view."},
     {"figure.window_low_hu", PL_REAL, AT(figure_window_low_hu), "-1350", -4096, 32767, NULL, KEPT,
@@ -124,17 +128,6 @@ static const struct pl_key keys[] = {
 const struct pl_schema pl_config_schema = {
     .what = "run configuration", .keys = keys, .n_keys = sizeof keys / sizeof *keys};
 
-static lc_status set_pair(struct pl_config *config, const char *pair, struct lc_error *err) {
-  const char *equals = strchr(pair, '=');
-  if (!equals || equals == pair)
-    LC_FAIL(err, LC_ERR_USAGE, "--set %s: expected key=value, for example figure.opacity=0.5",
-            pair);
-  char origin[160], key[160];
-  snprintf(origin, sizeof origin, "--set %s", pair);
-  snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
-  return pl_schema_set(&pl_config_schema, config, origin, key, equals + 1, err);
-}
-
 static lc_status set_option(struct pl_config *config, const char *key, const char *text,
                             struct lc_error *err) {
   return text ? pl_schema_set_text(&pl_config_schema, config, key, text, err) : LC_OK;
@@ -172,7 +165,8 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
                        struct lc_error *err) {
   if (overrides->file) LC_TRY(pl_schema_read(&pl_config_schema, config, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
-    LC_TRY(set_pair(config, overrides->keys.items[i], err));
+    LC_TRY(pl_schema_set_pair(&pl_config_schema, config, overrides->keys.items[i],
+                              "figure.opacity=0.5", err));
   if (overrides->inputs.n > 0) pl_list_free(&config->input_paths);
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
@@ -201,7 +195,8 @@ static lc_status apply(struct pl_config *config, const struct pl_overrides *over
     struct pl_config beneath = {.model = config->model};
     lc_status status = pl_schema_init(&pl_config_schema, &beneath, err);
     if (status == LC_OK)
-      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", beneath.model.path, err);
+      status = pl_prepared_apply(&pl_config_schema, &beneath, "run.", beneath.model.path,
+                                 overrides->opened, err);
     if (status == LC_OK) status = layer(&beneath, overrides, err);
     if (status == LC_OK && beneath.model.by_default)
       status = set_option(&beneath, "model.weights", beneath.model.name, err);
@@ -220,10 +215,26 @@ lc_status pl_config_make(struct pl_config *config, const struct pl_overrides *ov
   return status;
 }
 
+lc_status pl_config_find_model(struct pl_model_found *found, const struct pl_overrides *overrides,
+                               struct lc_error *err) {
+  struct pl_config config = {0};
+  lc_status status = pl_schema_init(&pl_config_schema, &config, err);
+  if (status == LC_OK) status = layer(&config, overrides, err);
+  if (status == LC_OK) status = pl_model_find(found, config.model_weights, err);
+  pl_config_free(&config);
+  return status;
+}
+
+void pl_config_say_parameters(const struct pl_config *config) {
+  if (pl_parameters_any(&config->parameters))
+    lc_log(LC_LOG_WARNING, "parameters of estimators are for 'lungcdam explain': this command "
+                           "computes cdam, which has none");
+}
+
 lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err) {
   struct pl_model_found none;
   if (!*config->model.path) return pl_model_find(&none, NULL, err);
-  pl_model_say(&config->model);
+  pl_model_say(&config->model, NULL);
   return LC_OK;
 }
 

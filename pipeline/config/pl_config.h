@@ -10,7 +10,7 @@
 
 #include "common/lc_hash.h"
 #include "pipeline/config/pl_model_find.h"
-#include "pipeline/config/pl_schema.h"
+#include "pipeline/config/pl_parameters.h"
 
 enum pl_cube_type { PL_CUBE_FLOAT32 = 0, PL_CUBE_INT16 };
 
@@ -42,7 +42,8 @@ struct pl_config {
   struct pl_list preprocess_views;
   bool preprocess_symmetries;
 
-  struct pl_list explain_targets; /* "all" or names */
+  struct pl_list explain_targets;  /* "all" or names */
+  struct pl_parameters parameters; /* of estimators: for explain; run and serve compute cdam */
 
   bool figure_write;
   double figure_window_low_hu, figure_window_high_hu;
@@ -75,12 +76,20 @@ struct pl_overrides {
   struct pl_list inputs; /* --input, repeated */
   const char *weights;
   char *series, *nodules, *output;
+  const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
 };
 
 /* Defaults, what the weights say of their images, file, overrides, and the checks that involve
  * several keys. LC_ERR_NOT_FOUND for the name of a model that is unknown. */
 LC_MUST_CHECK lc_status pl_config_make(struct pl_config *config,
                                        const struct pl_overrides *overrides, struct lc_error *err);
+/* Which model they mean, without opening it. LC_ERR_NOT_FOUND when none is at hand. */
+LC_MUST_CHECK lc_status pl_config_find_model(struct pl_model_found *found,
+                                             const struct pl_overrides *overrides,
+                                             struct lc_error *err);
+/* For run and serve, whose one estimator has no parameters: logs that those given are not theirs.
+ */
+void pl_config_say_parameters(const struct pl_config *config);
 /* For callers about to use the model: logs which it is when it has a name, and fails with
  * how to get one when none is at hand. */
 LC_MUST_CHECK lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err);

@@ -256,22 +256,23 @@ static lc_status from_text_file(const char *path, struct lc_text *out, struct lc
   return LC_OK;
 }
 
-lc_status pl_model_purpose(const char *path, struct lc_text *out, struct lc_error *err) {
+lc_status pl_model_purpose(const char *path, const struct vit_tensor_file *opened,
+                           struct lc_text *out, struct lc_error *err) {
   LC_TRY(from_text_file(path, out, err));
   if (out->length > 0) return LC_OK;
-  struct vit_tensor_file file;
-  LC_TRY(vit_tensor_file_open(&file, path, err));
-  const char *note = vit_tensor_file_metadata(&file, "note");
+  struct vit_tensor_file file = {0};
+  if (!opened) LC_TRY(vit_tensor_file_open(&file, path, err));
+  const char *note = vit_tensor_file_metadata(opened ? opened : &file, "note");
   if (note) lc_text_add(out, "%.*s", (int)strcspn(note, "\r\n"), note);
-  vit_tensor_file_close(&file);
+  if (!opened) vit_tensor_file_close(&file);
   return LC_OK;
 }
 
-void pl_model_say(const struct pl_model_found *found) {
+void pl_model_say(const struct pl_model_found *found, const struct vit_tensor_file *opened) {
   struct lc_text purpose = {0}, safe = {0};
   if (!found->by_name || !found->path[0]) return;
   /* A file that cannot be read is reported when its weights are loaded. */
-  if (pl_model_purpose(found->path, &purpose, NULL) == LC_OK)
+  if (pl_model_purpose(found->path, opened, &purpose, NULL) == LC_OK)
     pl_text_safe(&safe, lc_text_get(&purpose));
   const char *text = lc_text_get(&safe);
   lc_log(LC_LOG_INFO, "%smodel %s (%s)%s%s%s", found->by_default ? "no weights given: " : "",
@@ -283,6 +284,6 @@ void pl_model_say(const struct pl_model_found *found) {
 
 lc_status pl_model_take(struct pl_model_found *found, const char *text, struct lc_error *err) {
   LC_TRY(pl_model_find(found, text, err));
-  pl_model_say(found);
+  pl_model_say(found, NULL);
   return LC_OK;
 }

@@ -16,6 +16,7 @@
 
 #include "common/lc_file.h"
 #include "pipeline/config/pl_schema.h"
+#include "vit/weights/vit_tensor_file.h"
 
 #define PL_MODEL_SHIPPED "lidc_axial"
 #define PL_MODEL_ENDING ".safetensors"
@@ -37,17 +38,17 @@ LC_MUST_CHECK lc_status pl_model_find(struct pl_model_found *found, const char *
                                       struct lc_error *err);
 
 /* One log line about a model that was found by name or by default: its name, its path and what it
- * is for. For callers about to use it; nothing for a path. */
-void pl_model_say(const struct pl_model_found *found);
+ * is for. For callers about to use it; nothing for a path. opened: its file, or NULL. */
+void pl_model_say(const struct pl_model_found *found, const struct vit_tensor_file *opened);
 
 /* pl_model_find, then pl_model_say. */
 LC_MUST_CHECK lc_status pl_model_take(struct pl_model_found *found, const char *text,
                                       struct lc_error *err);
 
 /* What a weight file is for, in one line: the first line of NAME.txt beside it, else its metadata
- * "note"; empty when neither is there. */
-LC_MUST_CHECK lc_status pl_model_purpose(const char *path, struct lc_text *out,
-                                         struct lc_error *err);
+ * "note"; empty when neither is there. opened: the file, or NULL. */
+LC_MUST_CHECK lc_status pl_model_purpose(const char *path, const struct vit_tensor_file *opened,
+                                         struct lc_text *out, struct lc_error *err);
 
 /* The folders that are searched, in order and each once, whether they are there or not. Fills a
  * zeroed list; pl_list_free. */

@@ -33,15 +33,12 @@ static bool is_safetensors(const char *path) {
   return length > end && strcmp(path + length - end, ending) == 0;
 }
 
-lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const char *prefix,
-                            const char *path, struct lc_error *err) {
-  struct vit_tensor_file file;
+static lc_status apply(const struct pl_schema *schema, void *object, const char *prefix,
+                       const char *path, const struct vit_tensor_file *file, struct lc_error *err) {
   size_t length = strlen(prefix);
-  if (!path || !is_safetensors(path)) return LC_OK;
-  LC_TRY(vit_tensor_file_open(&file, path, err));
   lc_status status = LC_OK;
-  for (size_t i = 0; i < file.n_metadata && status == LC_OK; i++) {
-    const char *key = file.metadata[2 * i], *value = file.metadata[2 * i + 1];
+  for (size_t i = 0; i < file->n_metadata && status == LC_OK; i++) {
+    const char *key = file->metadata[2 * i], *value = file->metadata[2 * i + 1];
     /* Test symmetries are said once, in the recipe. */
     if (strcmp(prefix, "run.") == 0 && strcmp(key, "recipe.test.symmetries") == 0)
       status = pl_schema_set(schema, object, path, "preprocess.symmetries", value, err);
@@ -53,6 +50,17 @@ lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const 
     else
       status = pl_schema_set(schema, object, path, key + length, value, err);
   }
+  return status;
+}
+
+lc_status pl_prepared_apply(const struct pl_schema *schema, void *object, const char *prefix,
+                            const char *path, const struct vit_tensor_file *opened,
+                            struct lc_error *err) {
+  struct vit_tensor_file file;
+  if (!path || !is_safetensors(path)) return LC_OK;
+  if (opened) return apply(schema, object, prefix, path, opened, err);
+  LC_TRY(vit_tensor_file_open(&file, path, err));
+  lc_status status = apply(schema, object, prefix, path, &file, err);
   vit_tensor_file_close(&file);
   return status;
 }

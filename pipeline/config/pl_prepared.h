@@ -12,10 +12,12 @@
 #include "pipeline/config/pl_recipe.h"
 
 /* Overrides the keys of `object` that the weight file gives under the prefix ("run." or "recipe.").
- * Only keys that say how images are prepared are taken; LC_ERR_CONFIG names another one, or a value
- * that cannot be. LC_OK and no change when `path` is empty or no safetensors file. */
+ * opened: the file, or NULL. Only keys that say how images are prepared are taken; LC_ERR_CONFIG
+ * names another one, or a value that cannot be. LC_OK and no change when `path` is empty or no
+ * safetensors file. */
 LC_MUST_CHECK lc_status pl_prepared_apply(const struct pl_schema *schema, void *object,
                                           const char *prefix, const char *path,
+                                          const struct vit_tensor_file *opened,
                                           struct lc_error *err);
 
 /* The metadata of a model trained by this recipe on images of `edge` samples at spacing_mm: n pairs

@@ -43,8 +43,8 @@ static const char *const grading_words[] = {[PL_GRADING_BINARY] = "binary",
                                             NULL};
 
 #define AT(field) offsetof(struct pl_recipe, field)
-#define PLACE true
-#define KEPT false
+#define PLACE PL_PLACE
+#define KEPT PL_KEEP
 
 static const struct pl_key keys[] = {
     {"data.crops", PL_TEXT, AT(data_crops), "", 0, 0, NULL, PLACE,
@@ -217,16 +217,6 @@ static const struct pl_key keys[] = {
 const struct pl_schema pl_recipe_schema = {
     .what = "training recipe", .keys = keys, .n_keys = sizeof keys / sizeof *keys};
 
-static lc_status set_pair(struct pl_recipe *recipe, const char *pair, struct lc_error *err) {
-  const char *equals = strchr(pair, '=');
-  if (!equals || equals == pair)
-    LC_FAIL(err, LC_ERR_USAGE, "--set %s: expected key=value, for example train.epochs=10", pair);
-  char origin[160], key[160];
-  snprintf(origin, sizeof origin, "--set %s", pair);
-  snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
-  return pl_schema_set(&pl_recipe_schema, recipe, origin, key, equals + 1, err);
-}
-
 static lc_status check_images(const struct pl_recipe *r, struct lc_error *err) {
   if (r->data_views.n == 0) LC_FAIL(err, LC_ERR_CONFIG, "data.views is empty");
   for (size_t i = 0; i < r->data_views.n; i++)
@@ -299,10 +289,12 @@ static lc_status check(const struct pl_recipe *r, struct lc_error *err) {
 static lc_status apply(struct pl_recipe *recipe, const struct pl_recipe_overrides *overrides,
                        struct lc_error *err) {
   LC_TRY(pl_schema_init(&pl_recipe_schema, recipe, err));
-  LC_TRY(pl_prepared_apply(&pl_recipe_schema, recipe, "recipe.", overrides->weights, err));
+  LC_TRY(pl_prepared_apply(&pl_recipe_schema, recipe, "recipe.", overrides->weights,
+                           overrides->opened, err));
   if (overrides->file) LC_TRY(pl_schema_read(&pl_recipe_schema, recipe, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
-    LC_TRY(set_pair(recipe, overrides->keys.items[i], err));
+    LC_TRY(pl_schema_set_pair(&pl_recipe_schema, recipe, overrides->keys.items[i],
+                              "train.epochs=10", err));
   if (overrides->crops)
     LC_TRY(pl_schema_set_text(&pl_recipe_schema, recipe, "data.crops", overrides->crops, err));
   if (overrides->output)

@@ -88,8 +88,9 @@ extern const struct pl_schema pl_recipe_schema;
 /* What the command line says on top of a recipe file. */
 struct pl_recipe_overrides {
   const char *weights; /* how its images are prepared comes before the file; or NULL */
-  char *file;          /* RECIPE.yaml, or NULL */
-  struct pl_list keys; /* "key=value" as --set got them */
+  const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
+  char *file;                           /* RECIPE.yaml, or NULL */
+  struct pl_list keys;                  /* "key=value" as --set got them */
   char *crops, *output;
 };
 

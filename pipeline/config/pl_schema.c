@@ -1,14 +1,40 @@
 /* Sets, frees and prints the fields that a schema describes. */
 #include "pipeline/config/pl_schema.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const struct pl_key *pl_schema_find(const struct pl_schema *schema, const char *name) {
-  for (size_t i = 0; i < schema->n_keys; i++)
-    if (strcmp(schema->keys[i].name, name) == 0) return &schema->keys[i];
-  return NULL;
+#include "pipeline/config/pl_parameters.h"
+
+/* Where the parameters of estimators stand; n_keys when the schema has none. */
+static size_t parameters_at(const struct pl_schema *schema) {
+  size_t i = 0;
+  while (i < schema->n_keys && schema->keys[i].type != PL_PARAMETERS) i++;
+  return i;
+}
+
+size_t pl_schema_count(const struct pl_schema *schema) {
+  bool some = parameters_at(schema) < schema->n_keys;
+  return schema->n_keys + (some ? pl_parameter_count() - 1 : 0);
+}
+
+const struct pl_key *pl_schema_key(const struct pl_schema *schema, size_t i) {
+  size_t at = parameters_at(schema), n = pl_parameter_count();
+  if (i < at) return &schema->keys[i];
+  return i < at + n ? pl_parameter_key(i - at) : &schema->keys[i - n + 1];
+}
+
+size_t pl_schema_offset(const struct pl_schema *schema, const struct pl_key *key) {
+  size_t start = key->type == PL_PARAMETER ? schema->keys[parameters_at(schema)].offset : 0;
+  return start + key->offset;
+}
+
+size_t pl_schema_find(const struct pl_schema *schema, const char *name) {
+  size_t i = 0, n = pl_schema_count(schema);
+  while (i < n && strcmp(pl_schema_key(schema, i)->name, name) != 0) i++;
+  return i;
 }
 
 void pl_list_free(struct pl_list *list) {
@@ -34,9 +60,10 @@ bool pl_list_has(const struct pl_list *list, const char *item) {
 }
 
 lc_status pl_schema_init(const struct pl_schema *schema, void *object, struct lc_error *err) {
-  for (size_t i = 0; i < schema->n_keys; i++)
-    LC_TRY(pl_schema_set(schema, object, "default", schema->keys[i].name, schema->keys[i].initial,
-                         err));
+  for (size_t i = 0; i < pl_schema_count(schema); i++) {
+    const struct pl_key *key = pl_schema_key(schema, i);
+    LC_TRY(pl_schema_set(schema, object, "default", key->name, key->initial, err));
+  }
   return LC_OK;
 }
 
@@ -53,25 +80,37 @@ void pl_schema_free(const struct pl_schema *schema, void *object) {
   }
 }
 
-static lc_status need_key(const struct pl_schema *schema, const char *key, pl_type a, pl_type b,
-                          const struct pl_key **found, struct lc_error *err) {
-  *found = pl_schema_find(schema, key);
-  if (!*found || ((*found)->type != a && (*found)->type != b))
-    LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
-  return LC_OK;
+lc_status pl_schema_set_pair(const struct pl_schema *schema, void *object, const char *pair,
+                             const char *example, struct lc_error *err) {
+  const char *equals = strchr(pair, '=');
+  if (!equals || equals == pair)
+    LC_FAIL(err, LC_ERR_USAGE, "--set %s: expected key=value, for example %s", pair, example);
+  char origin[160], key[160];
+  snprintf(origin, sizeof origin, "--set %s", pair);
+  snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
+  return pl_schema_set(schema, object, origin, key, equals + 1, err);
+}
+
+/* The key with this name and one of these types, or NULL. */
+static const struct pl_key *text_key(const struct pl_schema *schema, const char *name, pl_type a,
+                                     pl_type b) {
+  size_t i = pl_schema_find(schema, name);
+  if (i == pl_schema_count(schema)) return NULL;
+  const struct pl_key *key = pl_schema_key(schema, i);
+  return key->type == a || key->type == b ? key : NULL;
 }
 
 lc_status pl_schema_append(const struct pl_schema *schema, void *object, const char *key,
                            const char *text, struct lc_error *err) {
-  const struct pl_key *found;
-  LC_TRY(need_key(schema, key, PL_LIST, PL_LIST, &found, err));
+  const struct pl_key *found = text_key(schema, key, PL_LIST, PL_LIST);
+  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no list %s", schema->what, key);
   return pl_list_add((struct pl_list *)((char *)object + found->offset), text, err);
 }
 
 lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const char *key,
                              const char *text, struct lc_error *err) {
-  const struct pl_key *found;
-  LC_TRY(need_key(schema, key, PL_TEXT, PL_LIST, &found, err));
+  const struct pl_key *found = text_key(schema, key, PL_TEXT, PL_LIST);
+  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
   void *field = (char *)object + found->offset;
   if (found->type == PL_LIST) {
     pl_list_free((struct pl_list *)field);
@@ -112,8 +151,9 @@ static void print_real(struct lc_text *out, double value) {
   lc_text_add(out, "%s", text);
 }
 
-static void print_value(struct lc_text *out, const struct pl_key *key, const void *object) {
-  const void *field = (const char *)object + key->offset;
+static void print_value(struct lc_text *out, const struct pl_schema *schema,
+                        const struct pl_key *key, const void *object) {
+  const void *field = (const char *)object + pl_schema_offset(schema, key);
   switch (key->type) {
   case PL_BOOL:
     lc_text_add(out, "%s", *(const bool *)field ? "true" : "false");
@@ -140,13 +180,38 @@ static void print_value(struct lc_text *out, const struct pl_key *key, const voi
     lc_text_add(out, "]");
     break;
   }
+  case PL_PARAMETER: {
+    const struct cdam_parameter *parameter = pl_parameter_of(key);
+    double value = *(const double *)field;
+    if (isnan(value)) break;
+    if (parameter->kind == CDAM_CHOICE)
+      lc_text_add(out, "%s", parameter->choices[(size_t)value]);
+    else
+      print_real(out, value);
+    break;
   }
+  case PL_PARAMETERS:
+    break; /* no key of its own */
+  }
+}
+
+/* False for what PL_KEEP_GIVEN leaves out. */
+static bool is_given(const struct pl_schema *schema, const struct pl_key *key, const void *object) {
+  const void *field = (const char *)object + pl_schema_offset(schema, key);
+  if (key->type == PL_PARAMETER) return !isnan(*(const double *)field);
+  return key->type != PL_LIST || ((const struct pl_list *)field)->n > 0;
+}
+
+static bool is_kept(const struct pl_schema *schema, const struct pl_key *key, const void *object) {
+  enum pl_keeping keeping = key->keeping;
+  if (key->type == PL_PARAMETER) keeping = schema->keys[parameters_at(schema)].keeping;
+  return keeping == PL_KEEP || (keeping == PL_KEEP_GIVEN && is_given(schema, key, object));
 }
 
 void pl_schema_print_value(const struct pl_schema *schema, const void *object, const char *key,
                            struct lc_text *out) {
-  const struct pl_key *found = pl_schema_find(schema, key);
-  if (found) print_value(out, found, object);
+  size_t i = pl_schema_find(schema, key);
+  if (i < pl_schema_count(schema)) print_value(out, schema, pl_schema_key(schema, i), object);
 }
 
 static void print_doc(struct lc_text *out, const struct pl_key *key, int indent) {
@@ -179,14 +244,14 @@ static int print_groups(struct lc_text *out, const char *before, const char *nam
 void pl_schema_print(const struct pl_schema *schema, const void *object, enum pl_print how,
                      struct lc_text *out) {
   const char *before = "";
-  for (size_t i = 0; i < schema->n_keys; i++) {
-    const struct pl_key *key = &schema->keys[i];
-    if (how == PL_PRINT_CANONICAL && key->is_place) continue;
+  for (size_t i = 0; i < pl_schema_count(schema); i++) {
+    const struct pl_key *key = pl_schema_key(schema, i);
+    if (how == PL_PRINT_CANONICAL && !is_kept(schema, key, object)) continue;
     int depth = print_groups(out, before, key->name);
     if (how == PL_PRINT_ALL) print_doc(out, key, 2 * depth);
     const char *dot = strrchr(key->name, '.');
     lc_text_add(out, "%*s%s: ", 2 * depth, "", dot ? dot + 1 : key->name);
-    print_value(out, key, object);
+    print_value(out, schema, key, object);
     lc_text_add(out, "\n");
     before = key->name;
   }

@@ -12,13 +12,25 @@
 #include "common/lc_text.h"
 
 typedef enum pl_type {
-  PL_BOOL = 0, /* bool: true or false */
-  PL_INTEGER,  /* long long */
-  PL_REAL,     /* double */
-  PL_TEXT,     /* char *, owned, never NULL; "" means not given */
-  PL_CHOICE,   /* int: index into choices */
-  PL_LIST      /* struct pl_list of texts; one word stands for a list of one */
+  PL_BOOL = 0,  /* bool: true or false */
+  PL_INTEGER,   /* long long */
+  PL_REAL,      /* double */
+  PL_TEXT,      /* char *, owned, never NULL; "" means not given */
+  PL_CHOICE,    /* int: index into choices */
+  PL_LIST,      /* struct pl_list of texts; one word stands for a list of one */
+  PL_PARAMETER, /* double: of an estimator, as its own table says; NaN: not given (pl_parameters.h)
+                 */
+  PL_PARAMETERS /* struct pl_parameters: stands for a key of each estimator and parameter,
+                   "estimators.rise.keep" */
 } pl_type;
+
+/* Whether a key is hashed and stored. */
+enum pl_keeping {
+  PL_KEEP = 0,
+  PL_PLACE,     /* no: it says where something lies, not what it is */
+  PL_KEEP_GIVEN /* only a list that is not empty, or a parameter that is given: keys that are
+                   younger than results change no hash of those without them */
+};
 
 struct pl_list {
   char **items; /* owned */
@@ -32,8 +44,8 @@ struct pl_key {
   const char *initial;        /* the default as YAML says it */
   double low, high;           /* accepted numbers, inclusive; any when both are 0 */
   const char *const *choices; /* NULL-ended: words of a PL_CHOICE, allowed items of a PL_LIST */
-  bool is_place;              /* says where something lies, not what it is: not hashed or stored */
-  const char *doc;            /* one sentence, with the unit */
+  enum pl_keeping keeping;
+  const char *doc; /* one sentence, with the unit */
 };
 
 struct pl_schema {
@@ -63,6 +75,10 @@ LC_MUST_CHECK lc_status pl_schema_read_named(const struct pl_schema *schema, con
 LC_MUST_CHECK lc_status pl_schema_set(const struct pl_schema *schema, void *object,
                                       const char *origin, const char *key, const char *value,
                                       struct lc_error *err);
+/* The same for "key=value" as --set got it; example stands in the message when it is no pair. */
+LC_MUST_CHECK lc_status pl_schema_set_pair(const struct pl_schema *schema, void *object,
+                                           const char *pair, const char *example,
+                                           struct lc_error *err);
 /* The same for a text that is taken as it is, for example a path from the command line. A PL_LIST
  * becomes a list of one; pl_schema_append adds to it. */
 LC_MUST_CHECK lc_status pl_schema_set_text(const struct pl_schema *schema, void *object,
@@ -81,8 +97,12 @@ void pl_schema_print(const struct pl_schema *schema, const void *object, enum pl
 void pl_schema_print_value(const struct pl_schema *schema, const void *object, const char *key,
                            struct lc_text *out);
 
-/* The key with this name, or NULL. */
-const struct pl_key *pl_schema_find(const struct pl_schema *schema, const char *name);
+/* All keys, those of PL_PARAMETERS among them: key number i of pl_schema_count, where its value is,
+ * and the number of the key with this name (the count when there is none). */
+size_t pl_schema_count(const struct pl_schema *schema);
+const struct pl_key *pl_schema_key(const struct pl_schema *schema, size_t i);
+size_t pl_schema_offset(const struct pl_schema *schema, const struct pl_key *key);
+size_t pl_schema_find(const struct pl_schema *schema, const char *name);
 
 LC_MUST_CHECK lc_status pl_list_add(struct pl_list *list, const char *item, struct lc_error *err);
 void pl_list_free(struct pl_list *list);

@@ -1,5 +1,6 @@
 /* Reads YAML into the fields that a schema describes (libyaml), strictly, with file and line in
  * every error. */
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include <yaml.h>
 
 #include "common/lc_file.h"
-#include "pipeline/config/pl_schema.h"
+#include "pipeline/config/pl_parameters.h"
 
 #define FILE_LIMIT ((size_t)1 << 20)
 #define NAME_LIMIT 256
@@ -20,7 +21,7 @@ struct reading {
   const char *origin; /* file name, or "--set key=value" */
   bool has_lines;
   yaml_document_t *document;
-  bool *seen;            /* [n_keys] */
+  bool *seen;            /* [pl_schema_count] */
   pl_schema_begin begin; /* of pl_schema_read_named */
   void *context;
 };
@@ -106,9 +107,21 @@ static lc_status set_list(const struct reading *reading, const struct pl_key *ke
   return LC_OK;
 }
 
+/* An empty value is the estimator's own. */
+static lc_status set_parameter(const struct reading *reading, const struct pl_key *key,
+                               const yaml_node_t *node, double *field, struct lc_error *err) {
+  const struct cdam_parameter *parameter = pl_parameter_of(key);
+  char expected[160];
+  *field = NAN;
+  if (is_plain(node) && (!*scalar(node) || cdam_parameter_read(parameter, scalar(node), field)))
+    return LC_OK;
+  cdam_parameter_expects(parameter, expected, sizeof expected);
+  return wrong(reading, key, node, expected, err);
+}
+
 static lc_status set_value(const struct reading *reading, const struct pl_key *key,
                            const yaml_node_t *node, struct lc_error *err) {
-  void *field = (char *)reading->object + key->offset;
+  void *field = (char *)reading->object + pl_schema_offset(reading->schema, key);
   if (key->type == PL_LIST) {
     if (node->type == YAML_MAPPING_NODE) return wrong(reading, key, node, "a list of words", err);
     return set_list(reading, key, node, (struct pl_list *)field, err);
@@ -144,6 +157,8 @@ static lc_status set_value(const struct reading *reading, const struct pl_key *k
     *(int *)field = choice;
     return LC_OK;
   }
+  case PL_PARAMETER:
+    return set_parameter(reading, key, node, (double *)field, err);
   default:
     if (node->type != YAML_SCALAR_NODE) return wrong(reading, key, node, "a text", err);
     return pl_schema_set_text(reading->schema, reading->object, key->name, scalar(node), err);
@@ -153,22 +168,26 @@ static lc_status set_value(const struct reading *reading, const struct pl_key *k
 /* True when the schema has keys below "prefix." */
 static bool is_group(const struct pl_schema *schema, const char *prefix) {
   size_t n = strlen(prefix);
-  for (size_t i = 0; i < schema->n_keys; i++)
-    if (strncmp(schema->keys[i].name, prefix, n) == 0 && schema->keys[i].name[n] == '.')
-      return true;
+  for (size_t i = 0; i < pl_schema_count(schema); i++) {
+    const char *name = pl_schema_key(schema, i)->name;
+    if (strncmp(name, prefix, n) == 0 && name[n] == '.') return true;
+  }
   return false;
 }
 
-/* Best guess at what was meant: the same last word in another group, else the nearest full name. */
+/* Best guess at what was meant: the same last word in another group (not of an estimator: many have
+ * samples), else the nearest full name. */
 static const char *guess(const struct pl_schema *schema, const char *name, char out[NAME_LIMIT]) {
   const char *dot = strrchr(name, '.');
   const char *last = dot ? dot + 1 : name;
   const char *best = NULL;
   size_t best_distance = strlen(name) / 3 + 2;
-  for (size_t i = 0; i < schema->n_keys; i++) {
-    const char *key = schema->keys[i].name;
+  bool of_group = dot == strchr(name, '.');
+  for (size_t i = 0; i < pl_schema_count(schema); i++) {
+    const char *key = pl_schema_key(schema, i)->name;
     const char *key_dot = strrchr(key, '.');
-    if (strcmp(last, key_dot ? key_dot + 1 : key) == 0) return key;
+    bool alike = of_group && pl_schema_key(schema, i)->type != PL_PARAMETER;
+    if (alike && strcmp(last, key_dot ? key_dot + 1 : key) == 0) return key;
     for (size_t end = 1; end <= strlen(key); end++) { /* the key, and every group above it */
       if (key[end] != '.' && key[end] != '\0') continue;
       char part[NAME_LIMIT];
@@ -209,12 +228,12 @@ static lc_status read_pair(const struct reading *reading, const yaml_node_t *key
   if (snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", scalar(key_node)) >=
       (int)sizeof name)
     LC_FAIL(err, LC_ERR_CONFIG, "%.600s: key of more than %d bytes", where, NAME_LIMIT - 1);
-  const struct pl_key *key = pl_schema_find(reading->schema, name);
-  if (key) {
-    bool *seen = &reading->seen[key - reading->schema->keys];
-    if (*seen) LC_FAIL(err, LC_ERR_CONFIG, "%.600s: key '%s' is given twice", where, name);
-    *seen = true;
-    return set_value(reading, key, value, err);
+  size_t at = pl_schema_find(reading->schema, name);
+  if (at < pl_schema_count(reading->schema)) {
+    if (reading->seen[at])
+      LC_FAIL(err, LC_ERR_CONFIG, "%.600s: key '%s' is given twice", where, name);
+    reading->seen[at] = true;
+    return set_value(reading, pl_schema_key(reading->schema, at), value, err);
   }
   if (!is_group(reading->schema, name)) return unknown_key(reading, key_node, name, err);
   if (is_plain(value) && !*scalar(value)) return LC_OK; /* "figure:" with nothing below it */
@@ -258,7 +277,7 @@ static lc_status read_named(struct reading *reading, const yaml_node_t *key,
     lc_error_prefix(err, "%.600s", where);
     return status;
   }
-  memset(reading->seen, 0, reading->schema->n_keys * sizeof *reading->seen);
+  memset(reading->seen, 0, pl_schema_count(reading->schema) * sizeof *reading->seen);
   return read_mapping(reading, value, "", err);
 }
 
@@ -276,6 +295,10 @@ static lc_status read_root(struct reading *reading, const yaml_node_t *root,
   if (only) {
     if (!root && only->type == PL_TEXT)
       return pl_schema_set_text(reading->schema, reading->object, only->name, "", err);
+    if (!root && only->type == PL_PARAMETER) {
+      *(double *)(void *)((char *)reading->object + pl_schema_offset(reading->schema, only)) = NAN;
+      return LC_OK;
+    }
     if (!root) LC_FAIL(err, LC_ERR_CONFIG, "%.600s: %s got no value", reading->origin, only->name);
     return set_value(reading, only, root, err);
   }
@@ -301,7 +324,7 @@ static lc_status read_yaml(struct reading *reading, const char *bytes, size_t co
     return status;
   }
   reading->document = &document;
-  reading->seen = calloc(reading->schema->n_keys, sizeof *reading->seen);
+  reading->seen = calloc(pl_schema_count(reading->schema), sizeof *reading->seen);
   if (!reading->seen) LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "cannot allocate");
   const yaml_node_t *root = yaml_document_get_root_node(&document);
   LC_TRY_GOTO(read_root(reading, root, only, err), done);
@@ -360,8 +383,8 @@ lc_status pl_schema_read_named(const struct pl_schema *schema, const char *path,
 lc_status pl_schema_set(const struct pl_schema *schema, void *object, const char *origin,
                         const char *key, const char *value, struct lc_error *err) {
   struct reading reading = {.schema = schema, .object = object, .origin = origin};
-  const struct pl_key *found = pl_schema_find(schema, key);
-  if (!found) {
+  size_t at = pl_schema_find(schema, key);
+  if (at == pl_schema_count(schema)) {
     char nearest[NAME_LIMIT];
     const char *meant = guess(schema, key, nearest);
     if (meant)
@@ -369,5 +392,5 @@ lc_status pl_schema_set(const struct pl_schema *schema, void *object, const char
               key, meant);
     LC_FAIL(err, LC_ERR_CONFIG, "%s: unknown key '%.100s' in the %s", origin, key, schema->what);
   }
-  return read_yaml(&reading, value, strlen(value), found, err);
+  return read_yaml(&reading, value, strlen(value), pl_schema_key(schema, at), err);
 }

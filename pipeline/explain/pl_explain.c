@@ -150,50 +150,84 @@ static lc_status choose_targets(struct pl_explain *explain, const char *list,
   return LC_OK;
 }
 
+/* Defaults, then what was given for all, then for this one. */
+static lc_status settle(struct pl_explain *explain, size_t index, struct lc_error *err) {
+  const struct cdam_estimator *estimator = explain->estimators[index];
+  const struct pl_explain_settings *given = &explain->settings;
+  const struct pl_explain_input *input = &explain->input;
+  struct cdam_settings *s = &explain->effective[index];
+  cdam_settings_init(estimator, s);
+  for (size_t i = 0; i < given->n_general; i++) {
+    size_t at = cdam_parameter_find(estimator, given->general[i].parameter);
+    if (at < estimator->n_parameters) s->values[at] = given->general[i].value;
+  }
+  pl_parameters_apply(&given->parameters, estimator, s);
+  s->seed = given->seed;
+  if (strcmp(estimator->name, "smooth_cdam") == 0) {
+    s->noise = input->smooth_noise;
+    s->noise_samples = input->n_smooth_noise;
+  }
+  if (strcmp(estimator->name, "smoothgrad") == 0) {
+    s->noise = input->smoothgrad_noise;
+    s->noise_samples = input->n_smoothgrad_noise;
+  }
+  return cdam_settings_check(estimator, s, err);
+}
+
+static lc_status add_estimator(struct pl_explain *explain, const char *name, struct lc_error *err) {
+  const struct cdam_estimator *estimator;
+  LC_TRY(cdam_estimator_find(name, &estimator, err));
+  for (size_t i = 0; i < explain->n_estimators; i++)
+    if (explain->estimators[i] == estimator)
+      LC_FAIL(err, LC_ERR_USAGE, "estimator \"%s\" is given twice", name);
+  explain->estimators[explain->n_estimators++] = estimator;
+  return LC_OK;
+}
+
+/* "samples=1000" of the estimator that was added last. */
+static lc_status add_parameter(struct pl_explain *explain, const char *pair, struct lc_error *err) {
+  const char *equals = strchr(pair, '=');
+  char name[64], key[128], origin[160];
+  if (!equals || explain->n_estimators == 0)
+    LC_FAIL(err, LC_ERR_USAGE, "\"%s\": expected parameters as NAME:PARAMETER=VALUE", pair);
+  const struct cdam_estimator *estimator = explain->estimators[explain->n_estimators - 1];
+  struct cdam_settings defaults;
+  cdam_settings_init(estimator, &defaults);
+  snprintf(name, sizeof name, "%.*s", (int)(equals - pair), pair);
+  if (cdam_parameter_find(estimator, name) == estimator->n_parameters)
+    return cdam_settings_set(estimator, &defaults, name, 0, err); /* says what there is */
+  snprintf(key, sizeof key, "estimators.%s.%s", estimator->name, name);
+  snprintf(origin, sizeof origin, "%s:%s", estimator->name, pair);
+  return pl_schema_set(&pl_parameters_schema, &explain->settings.parameters, origin, key,
+                       equals + 1, err);
+}
+
+/* One word between commas: "cdam", "rise:samples=1000", or a further "keep=0.4". */
+static lc_status add_word(struct pl_explain *explain, char *word, struct lc_error *err) {
+  char *colon = strchr(word, ':');
+  if (!colon && strchr(word, '=')) return add_parameter(explain, word, err);
+  if (colon) *colon = '\0';
+  LC_TRY(add_estimator(explain, word, err));
+  return colon ? add_parameter(explain, colon + 1, err) : LC_OK;
+}
+
 lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators, const char *targets,
                             struct lc_error *err) {
   size_t count;
-  const struct cdam_estimator *table = cdam_estimators(&count);
+  const struct cdam_estimator *const *table = cdam_estimators(&count);
+  bool all = strcmp(estimators, "all") == 0, more = !all;
   explain->n_estimators = 0;
-  for (size_t i = 0; strcmp(estimators, "all") == 0 && i < count; i++)
-    explain->estimators[explain->n_estimators++] = &table[i];
-  while (explain->n_estimators == 0 || *estimators == ',') {
-    char word[64];
-    if (*estimators == ',') estimators++;
+  for (size_t i = 0; all && i < count; i++) LC_TRY(add_estimator(explain, table[i]->name, err));
+  while (more) {
+    char word[96];
     size_t length = strcspn(estimators, ",");
     snprintf(word, sizeof word, "%.*s", (int)length, estimators);
-    if (explain->n_estimators == PL_EXPLAIN_MOST)
-      LC_FAIL(err, LC_ERR_USAGE, "more than %d estimators", PL_EXPLAIN_MOST);
-    LC_TRY(cdam_estimator_find(word, &explain->estimators[explain->n_estimators], err));
-    for (size_t i = 0; i < explain->n_estimators; i++)
-      if (explain->estimators[i] == explain->estimators[explain->n_estimators])
-        LC_FAIL(err, LC_ERR_USAGE, "estimator \"%s\" is given twice", word);
-    explain->n_estimators++;
-    estimators += length;
+    LC_TRY(add_word(explain, word, err));
+    more = estimators[length] == ',';
+    estimators += length + 1;
   }
+  for (size_t i = 0; i < explain->n_estimators; i++) LC_TRY(settle(explain, i, err));
   return choose_targets(explain, targets, err);
-}
-
-static void effective_settings(struct pl_explain *explain, size_t index) {
-  const struct cdam_estimator *estimator = explain->estimators[index];
-  const struct pl_explain_settings *given = &explain->settings;
-  struct cdam_settings *s = &explain->effective[index];
-  *s = estimator->defaults;
-  if (given->has_samples && s->samples) s->samples = given->values.samples;
-  if (given->has_level && s->level > 0) s->level = given->values.level;
-  if (given->has_baseline) s->baseline = given->values.baseline;
-  if (given->has_seed) s->seed = given->values.seed;
-  if (given->has_place) s->place = given->values.place;
-  if (given->has_head && strcmp(estimator->name, "attention_map") == 0)
-    s->head = given->values.head;
-  if (strcmp(estimator->name, "smooth_cdam") == 0) {
-    s->noise = explain->input.smooth_noise;
-    s->noise_samples = explain->input.n_smooth_noise;
-  }
-  if (strcmp(estimator->name, "smoothgrad") == 0) {
-    s->noise = explain->input.smoothgrad_noise;
-    s->noise_samples = explain->input.n_smoothgrad_noise;
-  }
 }
 
 lc_status pl_explain_grow(struct pl_explain_input *input, size_t more, struct lc_error *err) {
@@ -349,10 +383,8 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
   const struct pl_explain_input *input = &explain->input;
   struct vit_request request = {0};
   explain->n_outputs = vit_arch_outputs(&explain->model.arch);
-  for (size_t i = 0; i < explain->n_estimators; i++) {
+  for (size_t i = 0; i < explain->n_estimators; i++)
     cdam_estimator_request(explain->estimators[i], &request);
-    effective_settings(explain, i);
-  }
   LC_TRY(cdam_prepared_init(&explain->prepared, &explain->model, err));
   LC_TRY(lc_alloc(&explain->logits, input->n * explain->n_outputs + 1, sizeof(float), err));
   LC_TRY(lc_alloc(&explain->cls_embedding, input->n * explain->model.arch.embed_dim, sizeof(float),
@@ -365,7 +397,8 @@ lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progres
 }
 
 lc_status pl_explain_new(struct pl_explain **explain, struct lc_error *err) {
-  return lc_alloc(explain, 1, sizeof **explain, err);
+  LC_TRY(lc_alloc(explain, 1, sizeof **explain, err));
+  return pl_schema_init(&pl_parameters_schema, &(*explain)->settings.parameters, err);
 }
 
 void pl_explain_free(struct pl_explain *explain) {

@@ -10,13 +10,18 @@
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_image.h"
+#include "pipeline/config/pl_parameters.h"
 
-#define PL_EXPLAIN_MOST 32 /* estimators of one job */
-
-/* Settings that were given; the others are the estimators' own. */
+/* What was given; the rest is the estimators' own. */
 struct pl_explain_settings {
-  bool has_samples, has_level, has_baseline, has_seed, has_place, has_head;
-  struct cdam_settings values;
+  struct pl_parameters parameters; /* of each estimator */
+  struct pl_explain_general {      /* of every estimator that has one of this name, where the above
+                                      does not say it */
+    const char *parameter;
+    double value;
+  } general[CDAM_PARAMETERS_MOST];
+  size_t n_general;
+  uint64_t seed;
 };
 
 /* Images that go through a model, and where they came from. */
@@ -34,7 +39,7 @@ struct pl_explain_input {
 struct pl_explain {
   struct vit_model model;
   struct cdam_prepared *prepared; /* of the model */
-  const struct cdam_estimator *estimators[PL_EXPLAIN_MOST];
+  const struct cdam_estimator *estimators[CDAM_ESTIMATORS_MOST];
   size_t n_estimators;
   struct cdam_target *targets; /* outputs and differences, then the concept when there is one */
   size_t n_targets;
@@ -44,11 +49,11 @@ struct pl_explain {
   size_t n_left_out; /* nodules of series that could not be cut; logged */
 
   size_t n_outputs, grid_height, grid_width;
-  float *logits, *cls_embedding;                   /* [n, outputs], [n, dim]; over the turns */
-  struct cdam_maps maps[PL_EXPLAIN_MOST];          /* of all images */
-  bool keep_gradient;                              /* wanted: pixel_gradient */
-  float *pixel_gradient;                           /* [n, targets, 3, height, width], or NULL */
-  struct cdam_settings effective[PL_EXPLAIN_MOST]; /* what each estimator ran with */
+  float *logits, *cls_embedding;               /* [n, outputs], [n, dim]; over the turns */
+  struct cdam_maps maps[CDAM_ESTIMATORS_MOST]; /* of all images */
+  bool keep_gradient;                          /* wanted: pixel_gradient */
+  float *pixel_gradient;                       /* [n, targets, 3, height, width], or NULL */
+  struct cdam_settings effective[CDAM_ESTIMATORS_MOST]; /* what each estimator runs with */
 };
 
 /* Reads `input` [n, 3, h, w] and, when they are there, `concept_vector` or the
@@ -65,7 +70,9 @@ LC_MUST_CHECK lc_status pl_explain_make(struct pl_explain_input *input, size_t i
                                         const struct ct_preparation *how,
                                         const struct ct_image_source *source,
                                         struct ct_image_place place, struct lc_error *err);
-/* Comma-separated lists; "all" for every estimator or every output. */
+/* Comma-separated lists; "all" for every estimator or every output. An estimator may be followed by
+ * parameters, which are added to settings: "cdam,rise:samples=1000,keep=0.4,occlusion:box=4". Call
+ * after the images are read and all settings are known. */
 LC_MUST_CHECK lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators,
                                           const char *targets, struct lc_error *err);
 LC_MUST_CHECK lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,

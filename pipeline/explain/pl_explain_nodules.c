@@ -30,6 +30,7 @@ static lc_status start(struct taking *taking, struct pl_explain *explain,
   explain->input.height = taking->how.height;
   explain->input.width = taking->how.width;
   explain->input.turns = ct_preparation_turns(&taking->how);
+  pl_parameters_fill(&explain->settings.parameters, &config->parameters);
   return LC_OK;
 }
 
@@ -98,7 +99,7 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   config.figure_write = config.capture_write = false; /* no finer cubes for the eye */
   lc_status status = start(&taking, explain, &config, first, n, err);
   if (status == LC_OK) status = pl_batch_choose(&config, &index, &chosen, &n_chosen, err);
-  if (status == LC_OK) status = pl_job_open(&job, &config, err);
+  if (status == LC_OK) status = pl_job_open_with(&job, &config, &explain->model, err);
   if (status == LC_OK) {
     status = take_all(&taking, &job, chosen, n_chosen, err);
     pl_job_close(&job);

@@ -14,7 +14,7 @@
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_h5.h"
 
-#define MOST_TENSORS (2 * PL_EXPLAIN_MOST + 6)
+#define MOST_TENSORS (2 * CDAM_ESTIMATORS_MOST + 6)
 
 /* Tensors on their way to a safetensors file; those with `owned` data are freed. */
 struct bundle {
@@ -145,10 +145,55 @@ lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char 
   return status;
 }
 
+static void h5_parameter(struct pl_h5 *h5, const char *path, const struct cdam_parameter *parameter,
+                         double value) {
+  if (parameter->kind == CDAM_CHOICE)
+    pl_h5_attribute_text(h5, path, parameter->name, parameter->choices[(size_t)value]);
+  else if (parameter->kind == CDAM_WHOLE)
+    pl_h5_attribute_integer(h5, path, parameter->name, (int64_t)value);
+  else
+    pl_h5_attribute_real(h5, path, parameter->name, value);
+}
+
+/* A parameter of this name of any estimator: what type its attribute has. */
+static const struct cdam_parameter *any_parameter(const char *name) {
+  size_t n;
+  const struct cdam_estimator *const *all = cdam_estimators(&n);
+  for (size_t e = 0; e < n; e++) {
+    size_t i = cdam_parameter_find(all[e], name);
+    if (i < all[e]->n_parameters) return &all[e]->parameters[i];
+  }
+  return NULL;
+}
+
+/* Readers of earlier files find these at every map: 0 where its estimator has no such parameter. */
+static const char *const everywhere[] = {"samples", "level",  "baseline", "place", "head",
+                                         "box",     "stride", "cells",    "keep"};
+enum { N_EVERYWHERE = sizeof everywhere / sizeof *everywhere, BEFORE_SEED = 3 };
+
+/* What an estimator ran with: those, then its other parameters. */
+static void h5_settings(struct pl_h5 *h5, const char *path, const struct cdam_estimator *estimator,
+                        const struct cdam_settings *s) {
+  bool done[CDAM_PARAMETERS_MOST] = {false};
+  for (size_t i = 0; i < N_EVERYWHERE; i++) {
+    size_t at = cdam_parameter_find(estimator, everywhere[i]);
+    bool has = at < estimator->n_parameters;
+    double value = has ? s->values[at] : 0;
+    if (has) done[at] = true;
+    if (i == BEFORE_SEED) {
+      pl_h5_attribute_integer(h5, path, "seed", (int64_t)s->seed);
+      pl_h5_attribute_integer(h5, path, "noise_given", s->noise != NULL);
+    }
+    if (i == 0 && s->noise) value = (double)s->noise_samples;
+    h5_parameter(h5, path, any_parameter(everywhere[i]), value);
+  }
+  for (size_t i = 0; i < estimator->n_parameters; i++)
+    if (!done[i]) h5_parameter(h5, path, &estimator->parameters[i], s->values[i]);
+}
+
 static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t index) {
   const struct cdam_estimator *estimator = explain->estimators[index];
   const struct cdam_maps *maps = &explain->maps[index];
-  const struct cdam_settings *s = &explain->effective[index];
   char path[96];
   snprintf(path, sizeof path, "maps/%s", estimator->name);
   struct pl_h5_array array = {
@@ -167,17 +212,7 @@ static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t in
   pl_h5_attribute_text(h5, path, "source", estimator->source);
   pl_h5_attribute_integer(h5, path, "signed", estimator->is_signed);
   pl_h5_attribute_integer(h5, path, "target_dependent", estimator->target_dependent);
-  pl_h5_attribute_integer(h5, path, "samples", (int64_t)(s->noise ? s->noise_samples : s->samples));
-  pl_h5_attribute_real(h5, path, "level", s->level);
-  pl_h5_attribute_real(h5, path, "baseline", s->baseline);
-  pl_h5_attribute_integer(h5, path, "seed", (int64_t)s->seed);
-  pl_h5_attribute_integer(h5, path, "noise_given", s->noise != NULL);
-  pl_h5_attribute_text(h5, path, "place", s->place == CDAM_AT_NORMED_TOKENS ? "normed" : "input");
-  pl_h5_attribute_integer(h5, path, "head", s->head);
-  pl_h5_attribute_integer(h5, path, "box", (int64_t)s->box);
-  pl_h5_attribute_integer(h5, path, "stride", (int64_t)s->stride);
-  pl_h5_attribute_integer(h5, path, "cells", (int64_t)s->cells);
-  pl_h5_attribute_real(h5, path, "keep", s->keep);
+  h5_settings(h5, path, estimator, &explain->effective[index]);
 }
 
 lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,

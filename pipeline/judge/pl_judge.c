@@ -90,26 +90,31 @@ static void add_control(struct pl_judge *judge, bool centre) {
                                    .centre = centre};
 }
 
-static void add_contestant(struct pl_judge *judge, const struct cdam_estimator *estimator) {
+static lc_status add_contestant(struct pl_judge *judge, const struct cdam_estimator *estimator,
+                                struct lc_error *err) {
+  const struct pl_judge_config *config = judge->config;
+  size_t samples = cdam_parameter_find(estimator, "samples");
   struct pl_judge_contestant *c = &judge->contestants[judge->n_contestants++];
   *c = (struct pl_judge_contestant){
       .name = estimator->name, .title = estimator->title, .estimator = estimator};
-  c->settings = estimator->defaults;
-  if (c->settings.samples > 0 && judge->config->estimators_samples > 0)
-    c->settings.samples = (size_t)judge->config->estimators_samples;
+  cdam_settings_init(estimator, &c->settings);
+  if (samples < estimator->n_parameters && config->estimators_samples > 0)
+    c->settings.values[samples] = (double)config->estimators_samples;
+  pl_parameters_apply(&config->estimators_parameters, estimator, &c->settings);
+  return cdam_settings_check(estimator, &c->settings, err);
 }
 
 static lc_status choose_contestants(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_list *names = &judge->config->estimators_names;
   size_t all;
-  const struct cdam_estimator *table = cdam_estimators(&all);
+  const struct cdam_estimator *const *table = cdam_estimators(&all);
   LC_TRY(lc_alloc(&judge->contestants, all + names->n + 2, sizeof *judge->contestants, err));
   for (size_t i = 0; i < names->n; i++) {
     const struct cdam_estimator *estimator;
     LC_TRY(cdam_estimator_find(names->items[i], &estimator, err));
-    add_contestant(judge, estimator);
+    LC_TRY(add_contestant(judge, estimator, err));
   }
-  for (size_t i = 0; i < all && names->n == 0; i++) add_contestant(judge, &table[i]);
+  for (size_t i = 0; i < all && names->n == 0; i++) LC_TRY(add_contestant(judge, table[i], err));
   if (judge->config->estimators_random) add_control(judge, false);
   if (judge->config->estimators_centre) add_control(judge, true);
   return LC_OK;
@@ -137,20 +142,14 @@ static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
 
 static lc_status init(struct pl_judge *judge, struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
-  size_t number[64];
-  if (config->sets_shares.n > 64 || config->sets_boxes.n > 64)
-    LC_FAIL(err, LC_ERR_CONFIG, "sets.shares and sets.boxes: expected at most 64 numbers");
   LC_TRY(open_data(judge, err));
-  LC_TRY(pl_judge_numbers(&config->sets_shares, "sets.shares", 1, 99, number, err));
-  LC_TRY(
-      pl_judge_numbers(&config->sets_boxes, "sets.boxes", 1, (long long)judge->grid, number, err));
   LC_TRY(choose_items(judge, err));
   LC_TRY(pl_judge_read_truth(judge, err));
   LC_TRY(choose_targets(judge, err));
   LC_TRY(choose_contestants(judge, err));
   LC_TRY(pl_judge_list_measures(judge, err));
   judge->points = (size_t)config->curves_steps + 1;
-  if (config->randomise_measure) {
+  if (pl_judge_measures(judge, "randomised_heads")) {
     LC_TRY(lc_alloc(&judge->randomised, 1, sizeof *judge->randomised, err));
     LC_TRY(cdam_randomised_init(judge->randomised, &judge->model, (uint64_t)config->seed, err));
     judge->stages = judge->randomised->stages;

@@ -3,15 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pipeline/judge/pl_judge.h"
+#include "cdam/measures/cdam_removal.h"
+#include "pipeline/judge/pl_judge_config.h"
 
 static const char *const missing_words[] = {
     [CDAM_LEAVE_OUT] = "leave_out", [CDAM_FILL_MEAN] = "mean",       [CDAM_FILL_BLUR] = "blur",
     [CDAM_FILL_VALUE] = "value",    [CDAM_FILL_IMPUTED] = "imputed", NULL};
 
 #define AT(field) offsetof(struct pl_judge_config, field)
-#define PLACE true
-#define KEPT false
+#define PLACE PL_PLACE
+#define KEPT PL_KEEP
 
 static const struct pl_key keys[] = {
     {"data.crops", PL_TEXT, AT(data_crops), "", 0, 0, NULL, PLACE,
@@ -41,6 +42,11 @@ static const struct pl_key keys[] = {
      "Judge a map that falls with the distance from the middle, too, as a control."},
     {"estimators.samples", PL_INTEGER, AT(estimators_samples), "0", 0, 100000, NULL, KEPT,
      "Noisy copies, steps or masks of estimators that take them; 0: their own."},
+    {"estimators", PL_PARAMETERS, AT(estimators_parameters), "", 0, 0, NULL, PL_KEEP_GIVEN,
+     "Parameters of each estimator, before estimators.samples."},
+
+    {"measures.names", PL_LIST, AT(measures_names), "[]", 0, 0, NULL, PL_KEEP_GIVEN,
+     "Measures (docs/measures.md); empty: all that the data and the keys below allow."},
 
     {"missing.kind", PL_CHOICE, AT(missing_kind), "leave_out", 0, 0, missing_words, KEPT,
      "What a missing patch is in the measures of correctness (docs/measures.md)."},
@@ -99,23 +105,14 @@ static const struct pl_key keys[] = {
 const struct pl_schema pl_judge_schema = {
     .what = "judge configuration", .keys = keys, .n_keys = sizeof keys / sizeof *keys};
 
-static lc_status set_pair(struct pl_judge_config *config, const char *pair, struct lc_error *err) {
-  const char *equals = strchr(pair, '=');
-  if (!equals || equals == pair)
-    LC_FAIL(err, LC_ERR_USAGE, "--set %s: expected key=value, for example curves.steps=10", pair);
-  char origin[160], key[160];
-  snprintf(origin, sizeof origin, "--set %s", pair);
-  snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
-  return pl_schema_set(&pl_judge_schema, config, origin, key, equals + 1, err);
-}
-
 static lc_status apply(struct pl_judge_config *config, const struct pl_judge_overrides *overrides,
                        struct lc_error *err) {
   const struct pl_schema *schema = &pl_judge_schema;
   LC_TRY(pl_schema_init(schema, config, err));
   if (overrides->file) LC_TRY(pl_schema_read(schema, config, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
-    LC_TRY(set_pair(config, overrides->keys.items[i], err));
+    LC_TRY(pl_schema_set_pair(&pl_judge_schema, config, overrides->keys.items[i], "curves.steps=10",
+                              err));
   const char *const words[][2] = {{"data.crops", overrides->crops},
                                   {"data.recipe", overrides->recipe},
                                   {"model.weights", overrides->weights},

@@ -8,9 +8,7 @@
 #include "pipeline/judge/pl_judge.h"
 
 bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
-  const struct cdam_settings *s = &contestant->settings;
-  return contestant->estimator ? s->samples > 0 && (s->level > 0 || s->cells > 0)
-                               : !contestant->centre;
+  return contestant->estimator ? contestant->estimator->draws : !contestant->centre;
 }
 
 /* Seeds of different items and runs do not meet. */

@@ -7,7 +7,7 @@
 #include "cdam/draw/cdam_render.h"
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_arena.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_html.h"
 #include "pipeline/report/pl_plot.h"
 #include "pipeline/report/pl_version.h"
@@ -133,7 +133,7 @@ static double least_at(const struct pl_judge *judge, const struct pl_scored_item
 static double compact_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
                          size_t i) {
   (void)judge;
-  return v->compact[(2 * c + 1) * PL_JUDGE_THRESHOLDS + i];
+  return v->compact[(2 * c + 1) * CDAM_COMPACT_POINTS + i];
 }
 
 static double randomised_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
@@ -142,7 +142,7 @@ static double randomised_at(const struct pl_judge *judge, const struct pl_scored
 }
 
 struct curve {
-  const char *title, *x_label, *y_label;
+  const char *measure, *title, *x_label, *y_label;
   finding at;
   size_t n_points;
   const double *x;
@@ -236,7 +236,8 @@ static lc_status write_stages(const struct pl_judged *judged, struct lc_text *ou
     words[s] = names[s];
     x[s] = (double)s;
   }
-  struct curve curve = {"Weights randomised from the top",
+  struct curve curve = {"randomised_heads",
+                        "Weights randomised from the top",
                         "randomised down to",
                         "Spearman of |scores| with the original",
                         randomised_at,
@@ -254,20 +255,21 @@ static lc_status write_stages(const struct pl_judged *judged, struct lc_text *ou
 static lc_status write_curves(const struct pl_judged *judged, struct lc_text *out,
                               struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  double thresholds[PL_JUDGE_THRESHOLDS];
-  for (size_t i = 0; i < PL_JUDGE_THRESHOLDS; i++)
-    thresholds[i] = (double)i / (PL_JUDGE_THRESHOLDS - 1);
+  double thresholds[CDAM_COMPACT_POINTS];
+  for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
+    thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
   const double *share = judged->scored[0].share;
   const struct curve curves[] = {
-      {"Deletion: most important first", "share of patches removed", "target", most_at,
+      {"deletion", "Deletion: most important first", "share of patches removed", "target", most_at,
        judge->points, share, NULL, 1},
-      {"Least important first (insertion, read backwards)", "share of patches removed", "target",
-       least_at, judge->points, share, NULL, 1},
-      {"Compactness", "threshold, share of the largest |score|", "share of patches below",
-       compact_at, PL_JUDGE_THRESHOLDS, thresholds, NULL, 0}};
+      {"insertion", "Least important first (insertion, read backwards)", "share of patches removed",
+       "target", least_at, judge->points, share, NULL, 1},
+      {"gini", "Compactness", "threshold, share of the largest |score|", "share of patches below",
+       compact_at, CDAM_COMPACT_POINTS, thresholds, NULL, 0}};
   lc_text_add(out, "<h2>Curves</h2>\n<p>Means over nodules.</p>\n");
   for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
-    LC_TRY(write_curve(judged, &curves[i], out, err));
+    if (pl_judge_measures(judge, curves[i].measure))
+      LC_TRY(write_curve(judged, &curves[i], out, err));
   return write_stages(judged, out, err);
 }
 

@@ -120,16 +120,15 @@ static bool find_truth(const struct pl_judge *judge, size_t item, struct lc_rand
   return false;
 }
 
-lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item,
-                             enum pl_judge_pair_kind kind, struct pl_judge_pair *pair, bool *found,
-                             struct lc_error *err) {
+lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item, enum cdam_pair_kind kind,
+                             struct cdam_pair *pair, bool *found, struct lc_error *err) {
   size_t example = judge->items[item], pixels = judge->pixels * judge->pixels;
   struct lc_random random;
   struct partners two = {0};
   lc_random_init(&random, (uint64_t)judge->config->seed,
-                 kind == PL_PAIR_TRUTH ? "judge-pair-truth" : "judge-pair", example);
-  *found = kind == PL_PAIR_TRUTH ? find_truth(judge, item, &random, &two)
-                                 : find_rated(judge, example, &random, &two);
+                 kind == CDAM_PAIR_TRUTH ? "judge-pair-truth" : "judge-pair", example);
+  *found = kind == CDAM_PAIR_TRUTH ? find_truth(judge, item, &random, &two)
+                                   : find_rated(judge, example, &random, &two);
   if (!*found) return LC_OK;
   bool right = lc_random_below(&random, 2) == 1; /* the item's side */
   if (two.high != example) right = !right;       /* the higher one's */

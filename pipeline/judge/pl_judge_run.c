@@ -7,7 +7,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 

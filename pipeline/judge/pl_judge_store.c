@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "pipeline/judge/pl_judge.h"
+#include "common/lc_file.h"
+#include "pipeline/judge/pl_scored.h"
 #include "pipeline/store/pl_h5.h"
 
 #define PARTS 8
@@ -30,7 +31,7 @@ static void list_parts(const struct pl_judge *judge, struct pl_scored_item *v,
       {"compact",
        &v->compact,
        3,
-       {n, 2, PL_JUDGE_THRESHOLDS},
+       {n, 2, CDAM_COMPACT_POINTS},
        "share below 0, 0.05 .. 1 of the signed and of the absolute maximum: contestant, reading, "
        "threshold"},
       {"randomised",
@@ -60,16 +61,6 @@ lc_status pl_scored_item_init(struct pl_scored_item *scored, const struct pl_jud
                       sizeof *scored->maps, err);
   if (status != LC_OK) pl_scored_item_free(scored);
   return status;
-}
-
-void pl_scored_item_put(struct pl_scored_item *scored, const struct pl_judge *judge,
-                        size_t contestant, const char *name, double value) {
-  for (size_t m = 0; m < judge->n_measures; m++)
-    if (strcmp(judge->measures[m].name, name) == 0) {
-      scored->values[contestant * judge->n_measures + m] = value;
-      return;
-    }
-  lc_text_copy(scored->unlisted, sizeof scored->unlisted, name);
 }
 
 void pl_scored_item_free(struct pl_scored_item *v) {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_h5.h"
 
@@ -92,7 +92,7 @@ static const struct pl_column summary_columns[] = {
 
 static void add_summary(struct pl_table *table, const struct pl_judged *judged, size_t m,
                         size_t c) {
-  const struct pl_judge_measure *measure = &judged->judge->measures[m];
+  const struct cdam_listed *measure = &judged->judge->measures[m];
   const struct cdam_contest *contest = &judged->contests[m];
   pl_table_text(table, measure->name);
   pl_table_text(table, measure->group);
@@ -197,8 +197,8 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
 static void add_names(struct pl_h5 *h5, const char *path,
                       const char *(*name_of)(const void *, size_t), const void *context, size_t n,
                       const char *doc) {
-  char *texts = calloc(n, PL_MEASURE_NAME + 32);
-  size_t width = PL_MEASURE_NAME + 32;
+  char *texts = calloc(n, CDAM_MEASURE_NAME + 32);
+  size_t width = CDAM_MEASURE_NAME + 32;
   for (size_t i = 0; texts && i < n; i++)
     lc_text_copy(texts + i * width, width, name_of(context, i));
   if (texts) pl_h5_texts(h5, path, 1, &n, width, texts, doc);

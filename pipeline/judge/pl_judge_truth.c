@@ -1,7 +1,5 @@
-/* Measures whether a map lies on the feature of a phantom's nodule that speaks for or against
- * malignancy. */
+/* Reads where the features of phantoms' nodules are, and how much of each patch they cover. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"
@@ -12,18 +10,11 @@
 #include "pipeline/judge/pl_judge.h"
 #include "pipeline/store/pl_truth.h"
 
-/* A feature, and whether it speaks against what is explained. */
-static const struct {
-  const char *name;
-  uint8_t flag;
-  bool against;
-} features[] = {{"spicules", CT_FEATURE_SPICULES, false},
-                {"lobes", CT_FEATURE_LOBES, false},
-                {"core", CT_FEATURE_CORE, false},
-                {"calcium", CT_FEATURE_CALCIUM, true},
-                {"cause", CT_FEATURE_CAUSE, false}};
-
-#define NODULE (CT_FEATURE_BODY | CT_FEATURE_SPICULES)
+static const uint8_t flags[CDAM_FEATURES] = {[CDAM_SPICULES] = CT_FEATURE_SPICULES,
+                                             [CDAM_LOBES] = CT_FEATURE_LOBES,
+                                             [CDAM_CORE] = CT_FEATURE_CORE,
+                                             [CDAM_CALCIUM] = CT_FEATURE_CALCIUM,
+                                             [CDAM_CAUSE] = CT_FEATURE_CAUSE};
 
 static lc_status read_one(const struct pl_judge *judge, size_t item, struct lc_error *err) {
   const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[judge->items[item]]];
@@ -56,87 +47,21 @@ lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_error *err) {
   return LC_OK;
 }
 
-/* Scores that ought to be high where the feature is. */
-static void orient(const struct pl_judge_contestant *contestant, bool against, const float *map,
-                   size_t n, float *out) {
-  bool turn = against && contestant->estimator && contestant->estimator->is_signed;
-  for (size_t p = 0; p < n; p++) out[p] = turn ? -map[p] : map[p];
-}
-
-/* AUROC among the patches that touch the nodule; scores and coverage are overwritten. */
-static lc_status within(float *scores, double *coverage, const double *nodule, size_t n,
-                        double *auroc, struct lc_error *err) {
-  size_t kept = 0;
-  for (size_t p = 0; p < n; p++)
-    if (nodule[p] > 0) {
-      scores[kept] = scores[p];
-      coverage[kept++] = coverage[p];
-    }
-  struct cdam_localisation r = {.auroc = NAN};
-  if (kept > 0) LC_TRY(cdam_localise(scores, coverage, kept, CDAM_POSITIVE, &r, err));
-  *auroc = r.auroc;
-  return LC_OK;
-}
-
-struct scratch {
-  float *scores;
-  double *coverage, *nodule;
-  uint8_t *mask;
-};
-
 /* Share of each patch that has any of the flags. */
-static double cover(const struct pl_judge *judge, size_t item, unsigned flags, uint8_t *mask,
-                    double *coverage) {
+static void cover(const struct pl_judge *judge, size_t item, unsigned any, uint8_t *mask,
+                  double *coverage) {
   size_t area = judge->pixels * judge->pixels;
-  double sum = 0;
-  for (size_t p = 0; p < area; p++) mask[p] = (judge->features[item * area + p] & flags) != 0;
+  for (size_t p = 0; p < area; p++) mask[p] = (judge->features[item * area + p] & any) != 0;
   cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, coverage);
-  for (size_t p = 0; p < judge->patches; p++) sum += coverage[p] / (double)judge->patches;
-  return sum;
 }
 
-static lc_status judge_all(const struct pl_judge *judge, size_t item, size_t contestant,
-                           const float *map, struct scratch *s, struct pl_scored_item *scored,
-                           struct lc_error *err) {
-  (void)cover(judge, item, NODULE, s->mask, s->nodule);
-  for (size_t f = 0; f < sizeof features / sizeof *features; f++) {
-    struct cdam_localisation r;
-    double share = cover(judge, item, features[f].flag, s->mask, s->coverage), inside;
-    if (!(share > 0)) continue;
-    orient(&judge->contestants[contestant], features[f].against, map, judge->patches, s->scores);
-    LC_TRY(cdam_localise(s->scores, s->coverage, judge->patches, CDAM_POSITIVE, &r, err));
-    LC_TRY(within(s->scores, s->coverage, s->nodule, judge->patches, &inside, err));
-    const struct {
-      const char *what;
-      double value;
-    } values[] = {{"mass", r.mass},
-                  {"above", r.mass - share},
-                  {"rank", r.rank},
-                  {"auroc", r.auroc},
-                  {"within", inside}};
-    for (size_t v = 0; v < sizeof values / sizeof *values; v++) {
-      char name[PL_MEASURE_NAME];
-      snprintf(name, sizeof name, "%s_%s", features[f].name, values[v].what);
-      pl_scored_item_put(scored, judge, contestant, name, values[v].value);
-    }
-  }
+lc_status pl_judge_features(const struct pl_judge *judge, size_t item, double *features,
+                            double *touched, struct lc_error *err) {
+  uint8_t *mask = NULL;
+  LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
+  for (size_t f = 0; f < CDAM_FEATURES; f++)
+    cover(judge, item, flags[f], mask, features + f * judge->patches);
+  cover(judge, item, CT_FEATURE_BODY | CT_FEATURE_SPICULES, mask, touched);
+  free(mask);
   return LC_OK;
-}
-
-lc_status pl_judge_truth(const struct pl_judge *judge, size_t item, size_t contestant,
-                         const float *map, struct pl_scored_item *scored, struct lc_error *err) {
-  struct scratch s = {0};
-  if (!judge->features) return LC_OK;
-  lc_status status = lc_alloc(&s.scores, judge->patches, sizeof *s.scores, err);
-  if (status == LC_OK) status = lc_alloc(&s.coverage, 2 * judge->patches, sizeof *s.coverage, err);
-  if (status == LC_OK)
-    status = lc_alloc(&s.mask, judge->pixels * judge->pixels, sizeof *s.mask, err);
-  if (status == LC_OK) {
-    s.nodule = s.coverage + judge->patches;
-    status = judge_all(judge, item, contestant, map, &s, scored, err);
-  }
-  free(s.scores);
-  free(s.coverage);
-  free(s.mask);
-  return status;
 }

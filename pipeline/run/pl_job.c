@@ -20,18 +20,23 @@
 static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
   struct pl_model_found found = config->model;
+  if (job->borrowed) return LC_OK;
   if (!*found.path) LC_TRY(pl_model_find(&found, NULL, err)); /* says how to get one */
   struct vit_arch arch;
   bool given = *config->model_architecture != '\0';
   if (given) LC_TRY(pl_model_architecture(&arch, config->model_architecture, err));
   LC_TRY(vit_model_load(&job->model, found.path, given ? &arch : NULL, err));
   LC_TRY(pl_model_check_finished(&job->model, found.path, err));
-  LC_TRY(vit_model_hash(&job->model, err));
+  return vit_model_hash(&job->model, err);
+}
+
+static lc_status check_model(struct pl_job *job, struct lc_error *err) {
+  const char *path = job->model.file.path;
   if (job->model.arch.n_heads == 0)
     LC_FAIL(err, LC_ERR_TENSOR, "%s: holds a backbone without a prediction head, expected one",
-            found.path);
+            path);
   if (!job->model.trained)
-    lc_log(LC_LOG_WARNING, "%s: UNTRAINED WEIGHTS, predictions and maps mean nothing", found.path);
+    lc_log(LC_LOG_WARNING, "%s: UNTRAINED WEIGHTS, predictions and maps mean nothing", path);
   return cdam_prepared_init(&job->prepared, &job->model, err);
 }
 
@@ -68,6 +73,7 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
 static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   pl_finder_init(&job->finder, job->config);
   LC_TRY(load_model(job, err));
+  LC_TRY(check_model(job, err));
   LC_TRY(choose_targets(job, err));
   LC_TRY(size_workspace(job, err));
   pl_schema_print(&pl_config_schema, job->config, PL_PRINT_CANONICAL, &job->configuration);
@@ -84,8 +90,15 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
 }
 
 lc_status pl_job_open(struct pl_job *job, const struct pl_config *config, struct lc_error *err) {
+  return pl_job_open_with(job, config, NULL, err);
+}
+
+lc_status pl_job_open_with(struct pl_job *job, const struct pl_config *config,
+                           const struct vit_model *model, struct lc_error *err) {
   memset(job, 0, sizeof *job);
   job->config = config;
+  if (model) job->model = *model;
+  job->borrowed = model != NULL;
   lc_status status = open_parts(job, err);
   if (status != LC_OK) pl_job_close(job);
   return status;
@@ -94,7 +107,7 @@ lc_status pl_job_open(struct pl_job *job, const struct pl_config *config, struct
 void pl_job_close(struct pl_job *job) {
   vit_workspace_free(&job->workspace);
   cdam_prepared_free(job->prepared);
-  vit_model_free(&job->model);
+  if (!job->borrowed) vit_model_free(&job->model);
   free(job->targets);
   free(job->images);
   cdam_maps_free(&job->turned);

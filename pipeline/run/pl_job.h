@@ -14,6 +14,7 @@
 struct pl_job {
   const struct pl_config *config; /* borrowed */
   struct vit_model model;
+  bool borrowed;                  /* the model is the caller's */
   struct cdam_prepared *prepared; /* of the model */
   struct vit_workspace workspace;
   struct cdam_target *targets;
@@ -29,6 +30,9 @@ struct pl_job {
 /* Loads the weights and sizes the workspace. */
 LC_MUST_CHECK lc_status pl_job_open(struct pl_job *job, const struct pl_config *config,
                                     struct lc_error *err);
+/* The same with a model that is loaded and hashed, which outlives the job. */
+LC_MUST_CHECK lc_status pl_job_open_with(struct pl_job *job, const struct pl_config *config,
+                                         const struct vit_model *model, struct lc_error *err);
 void pl_job_close(struct pl_job *job);
 
 /* First half, cheap: nodules and hashes, enough for pl_result_key. result is zeroed first; free it

@@ -76,10 +76,41 @@ expect 13 'no tensor "input"' explain -w "$model" -t "$model" -o "$work/x"
 expect 2 "given twice" explain -w "$model" -t "$images" -e cdam,cdam -o "$work/x"
 expect 2 "--level is 'much'" explain -w "$model" -t "$images" --level much -o "$work/x"
 expect 2 "head 6" explain -w "$model" -t "$images" -e attention_map --head 6 -o "$work/x"
-expect 2 "integrated_cdam: samples is 1, expected 2 or more" explain -w "$model" -t "$images" \
+expect 2 "integrated_cdam: samples is 1, expected a whole number from 2 to" explain -w "$model" -t "$images" \
   -e integrated_cdam --samples 1 -o "$work/x"
-expect 2 "noise level is -0.1, expected 0 or more" explain -w "$model" -t "$images" -e smooth_cdam \
+expect 2 "smooth_cdam: level is -0.1, expected a number from 0 to" explain -w "$model" -t "$images" -e smooth_cdam \
   --level -0.1 -o "$work/x"
+# An estimator's own parameters: named, within limits, recorded, and they make other maps.
+expect 4 'estimator "rice": did you mean "rise"' explain -w "$model" -t "$images" -e rice:keep=0.3 -o "$work/x"
+expect 4 'rise: parameter "sampels": did you mean "samples"' explain -w "$model" -t "$images" \
+  -e rise:sampels=9 -o "$work/x"
+expect 4 'cdam: parameter "samples": expected none' explain -w "$model" -t "$images" -e cdam:samples=9 -o "$work/x"
+expect 3 "estimators.rise.keep is 2, expected a number from 0.01 to 0.99" explain -w "$model" -t "$images" \
+  -e cdam,rise:samples=9,keep=2 -o "$work/x"
+expect 3 "the nearest valid key is 'estimators.occlusion.box'" explain -w "$model" -t "$images" \
+  --set estimators.occlusion.bax=2 -o "$work/x"
+expect 3 "estimators.smooth_cdam.place is norm, expected one of input, normed" explain -w "$model" \
+  -t "$images" -e smooth_cdam:place=norm -o "$work/x"
+expect 2 "expected parameters as NAME:PARAMETER=VALUE" explain -w "$model" -t "$images" -e samples=9 -o "$work/x"
+"$program" explain --help | grep -q "rise:keep=0.5  probability that a cell stays" || fail "help names no parameters"
+rise=(explain -w "$model" -t "$images" -T head.1 --figures none)
+expect 0 "" "${rise[@]}" -e rise,occlusion --samples 20 -o "$work/own"
+expect 0 "" "${rise[@]}" -e rise:samples=20,keep=0.5,occlusion:box=3 -o "$work/same"
+expect 0 "" "${rise[@]}" -e rise:keep=0.3,occlusion:box=4,stride=1 --samples 20 -o "$work/short"
+expect 0 "" "${rise[@]}" -e rise,occlusion --set estimators.rise.keep=0.3 --set estimators.occlusion.box=4 \
+  --set estimators.occlusion.stride=1 --set estimators.rise.samples=20 --samples 30 -o "$work/long"
+cmp -s "$work/own/maps.h5" "$work/same/maps.h5" || fail "parameters that are the defaults change the file"
+cmp -s "$work/short/maps.h5" "$work/long/maps.h5" || fail "-e and --set write other bytes"
+python3 - "$work/own/maps.h5" "$work/short/maps.h5" <<'PYTHON' || fail "parameters are not used or not recorded"
+import sys, h5py, numpy as np
+with h5py.File(sys.argv[1]) as own, h5py.File(sys.argv[2]) as other:
+    for name, ours, theirs in (("rise", {"samples": 20, "keep": 0.5, "cells": 7}, {"samples": 20, "keep": 0.3, "cells": 7}),
+                               ("occlusion", {"box": 3, "stride": 2}, {"box": 4, "stride": 1})):
+        a, b = own["maps/" + name], other["maps/" + name]
+        assert np.abs(a[()] - b[()]).max() > 1e-3 * np.abs(a[()]).max(), name
+        assert {k: a.attrs[k] for k in ours} == ours and {k: b.attrs[k] for k in theirs} == theirs, name
+PYTHON
+
 for refused in "$work/x" "$work/x.safetensors"; do
   [ ! -e "$refused" ] || fail "a refused output was written"
 done
@@ -253,6 +284,22 @@ with h5py.File(sys.argv[1]) as run, h5py.File(sys.argv[2]) as maps:
     assert ours.shape == theirs.shape and np.abs(theirs).max() > 0
     assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
 PYTHON
+# Parameters in the configuration, and before them those of the command line; run has no use for any.
+printf 'estimators:\n  occlusion:\n    box: 2\n    stride: 3\n' >"$work/parameters.yaml"
+expect 0 "3 images" explain "$work/parameters.yaml" -w "$work/run.safetensors" --input "$work/patient" --count 1 \
+  -T malignancy -e occlusion:stride=1 --figures none -o "$work/of_file"
+python3 - "$work/of_file/maps.h5" <<'PYTHON' || fail "parameters of the configuration"
+import sys, h5py
+with h5py.File(sys.argv[1]) as f:
+    assert f["maps/occlusion"].attrs["box"] == 2 and f["maps/occlusion"].attrs["stride"] == 1
+PYTHON
+expect 0 "this command computes cdam, which has none" run "$work/parameters.yaml" --input "$work/patient" \
+  -w "$work/run.safetensors" -o "$work/again" --set figure.write=false --set capture.write=false
+cmp -s "$result/results.h5" "$(find "$work/again" -name results.h5)" || fail "run used parameters of estimators"
+printf 'estimators:\n  occlusion:\n    box: none\n' >"$work/wrong.yaml"
+expect 3 "wrong.yaml:3: estimators.occlusion.box is none, expected a whole number from 1 to 1000" \
+  config "$work/wrong.yaml"
+
 expect 4 "$work/results: holds the results of 1 series, expected the folder of one: --result $result" \
   explain -w "$work/run.safetensors" --result "$work/results" -o "$work/none"
 expect 4 "holds no result" explain -w "$work/run.safetensors" --result "$work/patient" -o "$work/none"

@@ -5,6 +5,7 @@
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "tests/cdam_reference.h"
+#include "tests/cdam_settings.h"
 #include "tests/reference/transformer_attribution_values.h"
 
 #define TOLERANCE 1e-3
@@ -90,14 +91,16 @@ static void test_given_noise(void **state) {
     open_fixture(&f, models[m]);
     size_t count;
     float *noise = reference_tensor(&f.r, "smooth_noise", &count);
-    struct cdam_settings settings = {
-        .noise = noise, .noise_samples = count / (f.trace.tokens * f.r.model.arch.embed_dim)};
+    struct cdam_settings settings = settings_with("smooth_cdam", "");
+    settings.noise = noise;
+    settings.noise_samples = count / (f.trace.tokens * f.r.model.arch.embed_dim);
     f.task.settings = &settings;
     check(&f, "smooth_cdam");
     free(noise);
     noise = reference_tensor(&f.r, "smoothgrad_noise", &count);
-    settings = (struct cdam_settings){
-        .noise = noise, .noise_samples = count / (VIT_CHANNELS * f.task.height * f.task.width)};
+    settings = settings_with("smoothgrad", "");
+    settings.noise = noise;
+    settings.noise_samples = count / (VIT_CHANNELS * f.task.height * f.task.width);
     check(&f, "smoothgrad");
     free(noise);
     close_fixture(&f);

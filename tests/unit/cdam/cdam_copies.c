@@ -9,6 +9,7 @@
 #include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_parallel.h"
 #include "tests/cdam_oracle.h"
+#include "tests/cdam_settings.h"
 
 enum { ROWS = 14, COLUMNS = 15, PATCHES = ROWS * COLUMNS, DIM = 24, HIDDEN = 300, TARGETS = 4 };
 
@@ -57,10 +58,8 @@ static struct cdam_maps estimate(const struct fixture *f, const char *name, bool
                            .n_targets = TARGETS,
                            .settings = settings,
                            .prepared = kept ? f->prepared : NULL};
-  const struct cdam_estimator *estimator;
   struct cdam_maps maps;
-  assert_ok(cdam_estimator_find(name, &estimator, &test_err));
-  assert_ok(cdam_estimate(estimator, &task, &maps, &test_err));
+  assert_ok(cdam_estimate(find_estimator(name), &task, &maps, &test_err));
   return maps;
 }
 
@@ -102,7 +101,9 @@ static void test_smooth_is_a_mean(void **state) {
     for (size_t i = 0; i < size; i++) input[i] = f.trace.last_input[i] + noise[s * size + i];
     add_plain(&f, input, 1.0 / (double)SAMPLES, mean);
   }
-  struct cdam_settings settings = {.noise = noise, .noise_samples = SAMPLES};
+  struct cdam_settings settings = settings_with("smooth_cdam", "");
+  settings.noise = noise;
+  settings.noise_samples = SAMPLES;
   struct cdam_maps smooth = estimate(&f, "smooth_cdam", true, &settings);
   assert_close(&smooth, mean, 1e-4);
   cdam_maps_free(&smooth);
@@ -120,12 +121,12 @@ static void test_integrated_is_a_mean(void **state) {
   size_t size = f.trace.tokens * DIM;
   float *input = malloc(size * sizeof *input);
   float *mean = calloc((size_t)TARGETS * PATCHES, sizeof *mean);
-  struct cdam_settings settings = {.samples = STEPS, .baseline = -0.2};
+  const double baseline = -0.2;
+  struct cdam_settings settings = settings_with("integrated_cdam", "samples=38,baseline=-0.2");
   for (size_t s = 1; s < STEPS; s++) {
     for (size_t i = 0; i < size; i++)
-      input[i] =
-          (float)(settings.baseline +
-                  (double)s / (double)STEPS * ((double)f.trace.last_input[i] - settings.baseline));
+      input[i] = (float)(baseline +
+                         (double)s / (double)STEPS * ((double)f.trace.last_input[i] - baseline));
     add_plain(&f, input, 1.0 / (STEPS - 1), mean);
   }
   struct cdam_maps integrated = estimate(&f, "integrated_cdam", true, &settings);
@@ -155,7 +156,9 @@ static void test_opposite_pairs(void **state) {
   for (size_t samples = 1; samples <= 2; samples++) {
     double change[2], largest;
     for (int k = 0; k < 2; k++) {
-      struct cdam_settings settings = {.samples = samples, .level = k ? 0.0005 : 0.001};
+      struct cdam_settings settings =
+          settings_with("smooth_cdam", k ? "level=0.0005" : "level=0.001");
+      settings_change(&settings, "smooth_cdam", samples == 1 ? "samples=1" : "samples=2");
       struct cdam_maps smooth = estimate(&f, "smooth_cdam", true, &settings);
       /* the first target has no hidden layer, so it is smooth */
       change[k] = lc_test_difference(smooth.scores, plain.scores, PATCHES, &largest);
@@ -174,11 +177,11 @@ static void test_kept_memory_changes_no_bit(void **state) {
   (void)state;
   const char *const names[] = {"smooth_cdam", "cdam", "integrated_cdam", "cdam_content",
                                "attention_gradcam"};
-  const struct cdam_settings settings = {.samples = 37, .level = 0.1};
   struct fixture f;
   open_fixture(&f, 3);
   for (size_t i = 0; i < 2 * sizeof names / sizeof *names; i++) {
     const char *name = names[i % (sizeof names / sizeof *names)];
+    struct cdam_settings settings = settings_small(name, 37);
     lc_threads_set(1);
     struct cdam_maps fresh = estimate(&f, name, false, &settings);
     lc_threads_set(1 + (int)(i % 3));

@@ -5,10 +5,12 @@
 #include <math.h>
 
 #include "cdam/engine/cdam_noise.h"
+#include "cdam/engine/cdam_sampling.h"
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_lrp.h"
 #include "common/lc_parallel.h"
 #include "tests/cdam_oracle.h"
+#include "tests/cdam_settings.h"
 
 enum { ROWS = 3, COLUMNS = 4, PATCH = 8, IMAGES = 3, PIXELS = 3 * ROWS * PATCH * COLUMNS * PATCH };
 
@@ -60,18 +62,12 @@ static void close_fixture(struct fixture *f) {
   vit_model_free(&f->model);
 }
 
-static const struct cdam_estimator *find(const char *name) {
-  const struct cdam_estimator *estimator;
-  assert_ok(cdam_estimator_find(name, &estimator, &test_err));
-  return estimator;
-}
-
 static struct cdam_maps estimate(const struct fixture *f, const char *name,
                                  const struct cdam_settings *settings) {
   struct cdam_task task = f->task;
   struct cdam_maps maps;
   task.settings = settings;
-  assert_ok(cdam_estimate(find(name), &task, &maps, &test_err));
+  assert_ok(cdam_estimate(find_estimator(name), &task, &maps, &test_err));
   return maps;
 }
 
@@ -123,20 +119,19 @@ static void test_same_bits(void **state) {
   open_fixture(&batch, IMAGES, 0);
   open_fixture(&alone, 1, 0);
   size_t count;
-  const struct cdam_estimator *estimators = cdam_estimators(&count);
+  const struct cdam_estimator *const *estimators = cdam_estimators(&count);
   for (size_t i = 0; i < count; i++) {
-    struct cdam_settings settings = estimators[i].defaults;
-    if (settings.samples > 20) settings.samples = 20;
+    struct cdam_settings settings = settings_small(estimators[i]->name, 20);
     lc_threads_set(1);
-    struct cdam_maps first = estimate(&batch, estimators[i].name, &settings);
-    struct cdam_maps single = estimate(&alone, estimators[i].name, &settings);
+    struct cdam_maps first = estimate(&batch, estimators[i]->name, &settings);
+    struct cdam_maps single = estimate(&alone, estimators[i]->name, &settings);
     if (memcmp(first.scores, single.scores, image_size(&single) * sizeof(float)) != 0)
-      fail_msg("%s: an image's map depends on its batch", estimators[i].name);
+      fail_msg("%s: an image's map depends on its batch", estimators[i]->name);
     for (int threads = 2; threads <= 3; threads++) {
       lc_threads_set(threads);
-      struct cdam_maps again = estimate(&batch, estimators[i].name, &settings);
+      struct cdam_maps again = estimate(&batch, estimators[i]->name, &settings);
       if (memcmp(first.scores, again.scores, IMAGES * image_size(&first) * sizeof(float)) != 0)
-        fail_msg("%s: other bits for %d threads", estimators[i].name, threads);
+        fail_msg("%s: other bits for %d threads", estimators[i]->name, threads);
       cdam_maps_free(&again);
     }
     cdam_maps_free(&first);
@@ -156,20 +151,19 @@ static void test_zero_weights_give_zero_maps(void **state) {
   assert_ok(vit_forward(&f.workspace, f.images, 1, &f.trace, &test_err));
   f.targets[1] = (struct cdam_target){.kind = CDAM_CONCEPT, .concept_vector = zero};
   size_t count;
-  const struct cdam_estimator *estimators = cdam_estimators(&count);
+  const struct cdam_estimator *const *estimators = cdam_estimators(&count);
   for (size_t i = 0; i < count; i++) {
-    if (!estimators[i].target_dependent) continue;
-    struct cdam_settings settings = estimators[i].defaults;
-    if (settings.samples > 10) settings.samples = 10;
-    struct cdam_maps maps = estimate(&f, estimators[i].name, &settings);
+    if (!estimators[i]->target_dependent) continue;
+    struct cdam_settings settings = settings_small(estimators[i]->name, 10);
+    struct cdam_maps maps = estimate(&f, estimators[i]->name, &settings);
     size_t size = maps.grid_height * maps.grid_width;
     double other = 0;
     for (size_t k = 0; k < size; k++) {
       if (maps.scores[k] != 0 || maps.scores[size + k] != 0)
-        fail_msg("%s: a target of zero weight has a score", estimators[i].name);
+        fail_msg("%s: a target of zero weight has a score", estimators[i]->name);
       other = fmax(other, fabs((double)maps.scores[2 * size + k]));
     }
-    if (other == 0) fail_msg("%s: no score for a target that has weights", estimators[i].name);
+    if (other == 0) fail_msg("%s: no score for a target that has weights", estimators[i]->name);
     cdam_maps_free(&maps);
   }
   close_fixture(&f);
@@ -187,9 +181,7 @@ static void test_a_constant_output_has_no_score(void **state) {
   assert_true(f.trace.logits[0] == 3);
   static const char *const names[] = {"rise", "occlusion", "token_ablation"};
   for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-    struct cdam_settings settings = find(names[k])->defaults;
-    if (settings.samples > 50) settings.samples = 50;
-    if (settings.box) settings.box = 2;
+    struct cdam_settings settings = settings_small(names[k], 50);
     struct cdam_maps maps = estimate(&f, names[k], &settings);
     for (size_t i = 0; i < ROWS * COLUMNS; i++) assert_near((double)maps.scores[i], 0, 1e-6);
     cdam_maps_free(&maps);
@@ -204,7 +196,8 @@ static void test_completeness(void **state) {
   open_fixture(&f, 1, 0);
   static const double baselines[] = {0, -0.7};
   for (int k = 0; k < 2; k++) {
-    struct cdam_settings settings = {.samples = 400, .baseline = baselines[k]};
+    struct cdam_settings settings = settings_with(
+        "integrated_gradients", k ? "samples=400,baseline=-0.7" : "samples=400,baseline=0");
     struct cdam_maps maps = estimate(&f, "integrated_gradients", &settings), patches;
     assert_int_equal(maps.grid_height, ROWS * PATCH);
     assert_ok(cdam_maps_to_patches(&maps, PATCH, &patches, &test_err));
@@ -238,13 +231,14 @@ static void test_integrated_is_a_mean(void **state) {
   float *input = malloc(count * sizeof *input);
   memcpy(input, f.trace.last_input, count * sizeof *input);
   for (int k = 0; k < 2; k++) {
-    struct cdam_settings settings = {.samples = 7, .baseline = k ? 0.4 : 0};
+    double baseline = k ? 0.4 : 0;
+    struct cdam_settings settings =
+        settings_with("integrated_cdam", k ? "samples=7,baseline=0.4" : "samples=7");
     struct cdam_maps whole = estimate(&f, "integrated_cdam", &settings);
     float *mean = calloc(image_size(&whole), sizeof *mean);
     for (int step = 1; step < 7; step++) {
       for (size_t i = 0; i < count; i++)
-        f.trace.last_input[i] =
-            (float)(settings.baseline + step / 7.0 * ((double)input[i] - settings.baseline));
+        f.trace.last_input[i] = (float)(baseline + step / 7.0 * ((double)input[i] - baseline));
       struct cdam_maps one = estimate(&f, "cdam", NULL);
       for (size_t i = 0; i < image_size(&one); i++) mean[i] += one.scores[i] / 6;
       cdam_maps_free(&one);
@@ -298,7 +292,9 @@ static void test_on_normed_tokens(void **state) {
                         : normed[i] + (double)noise[(size_t)s * n * dim + i];
       differences_at(&f, moved, 1, 0.5, expected);
     }
-    struct cdam_settings settings = {.place = CDAM_AT_NORMED_TOKENS, .samples = 3, .baseline = 0.3};
+    struct cdam_settings settings =
+        kind ? settings_with("integrated_cdam", "place=normed,samples=3,baseline=0.3")
+             : settings_with("smooth_cdam", "place=normed");
     if (!kind) {
       settings.noise = noise;
       settings.noise_samples = 2;
@@ -325,12 +321,12 @@ static void test_noise_of_level_zero_changes_nothing(void **state) {
   open_fixture(&f, 2, 2);
   struct cdam_maps plain = estimate(&f, "cdam", NULL);
   for (int place = 0; place < 2; place++) {
-    struct cdam_settings settings = {.samples = 19,
-                                     .place = place ? CDAM_AT_NORMED_TOKENS : CDAM_AT_LAST_INPUT};
+    struct cdam_settings settings = settings_with(
+        "smooth_cdam", place ? "samples=19,level=0,place=normed" : "samples=19,level=0");
     struct cdam_maps smooth = estimate(&f, "smooth_cdam", &settings);
     assert_close(smooth.scores, plain.scores, 2 * image_size(&plain), 1e-5);
     cdam_maps_free(&smooth);
-    settings.level = 0.1;
+    settings_change(&settings, "smooth_cdam", "level=0.1");
     smooth = estimate(&f, "smooth_cdam", &settings);
     settings.seed = 1;
     struct cdam_maps seeded = estimate(&f, "smooth_cdam", &settings);
@@ -352,12 +348,13 @@ static void test_smallest_box_is_ablation(void **state) {
   struct fixture f;
   open_fixture(&f, 2, 0);
   struct cdam_maps ablation = estimate(&f, "token_ablation", NULL);
-  struct cdam_maps boxes =
-      estimate(&f, "occlusion", &(struct cdam_settings){.box = 1, .stride = 1});
+  struct cdam_settings one = settings_with("occlusion", "box=1,stride=1");
+  struct cdam_settings high = settings_with("occlusion", "box=3,stride=1"); /* ROWS */
+  struct cdam_maps boxes = estimate(&f, "occlusion", &one);
   assert_memory_equal(boxes.scores, ablation.scores, 2 * image_size(&boxes) * sizeof(float));
   cdam_maps_free(&boxes);
   /* A box as high as the grid covers whole columns, whose patches then share their score. */
-  boxes = estimate(&f, "occlusion", &(struct cdam_settings){.box = ROWS, .stride = 1});
+  boxes = estimate(&f, "occlusion", &high);
   for (size_t i = COLUMNS; i < ROWS * COLUMNS; i++)
     assert_true(boxes.scores[i] == boxes.scores[i % COLUMNS]);
   assert_true(boxes.scores[0] != boxes.scores[COLUMNS - 1]);
@@ -373,16 +370,20 @@ static void test_attention(void **state) {
   struct cdam_maps mean = estimate(&f, "attention_map", NULL);
   float sum[ROWS * COLUMNS] = {0};
   for (int head = 0; head < 3; head++) {
-    struct cdam_maps one = estimate(&f, "attention_map", &(struct cdam_settings){.head = head});
+    char pair[] = "head=0";
+    pair[5] = (char)('0' + head);
+    struct cdam_settings settings = settings_with("attention_map", pair);
+    struct cdam_maps one = estimate(&f, "attention_map", &settings);
     for (size_t i = 0; i < ROWS * COLUMNS; i++) sum[i] += one.scores[i] / 3;
     cdam_maps_free(&one);
   }
   assert_close(sum, mean.scores, ROWS * COLUMNS, 1e-6);
   struct cdam_task task = f.task;
   struct cdam_maps maps;
-  task.settings = &(struct cdam_settings){.head = 3};
-  assert_fails(cdam_estimate(find("attention_map"), &task, &maps, &test_err), LC_ERR_USAGE,
-               "head 3");
+  struct cdam_settings settings = settings_with("attention_map", "head=3");
+  task.settings = &settings;
+  assert_fails(cdam_estimate(find_estimator("attention_map"), &task, &maps, &test_err),
+               LC_ERR_USAGE, "head 3");
   /* A rollout's row is a distribution over all tokens. */
   struct cdam_maps rollout = estimate(&f, "attention_rollout", NULL);
   double total = 0;
@@ -406,9 +407,7 @@ static void test_differences_of_targets(void **state) {
   open_fixture(&f, 1, 0);
   f.targets[2] = (struct cdam_target){.kind = CDAM_DIFFERENCE, .a = 0, .b = 1};
   for (size_t k = 0; k < sizeof linear / sizeof *linear; k++) {
-    struct cdam_settings settings = find(linear[k])->defaults;
-    if (settings.samples > 10) settings.samples = 10;
-    if (settings.box) settings.box = 2;
+    struct cdam_settings settings = settings_small(linear[k], 10);
     struct cdam_maps maps = estimate(&f, linear[k], &settings);
     size_t size = maps.grid_height * maps.grid_width;
     double worst = 0, largest = 0;
@@ -459,6 +458,49 @@ static void test_relevance_of_a_difference(void **state) {
   close_fixture(&f);
 }
 
+/* Every table is in order, and what it says is what is taken. */
+static void test_parameters(void **state) {
+  (void)state;
+  size_t count;
+  const struct cdam_estimator *const *estimators = cdam_estimators(&count);
+  for (size_t i = 0; i < count; i++) {
+    const struct cdam_estimator *e = estimators[i];
+    struct cdam_settings settings;
+    assert_true(e->n_parameters <= CDAM_PARAMETERS_MOST);
+    cdam_settings_init(e, &settings);
+    assert_ok(cdam_settings_check(e, &settings, &test_err)); /* the defaults */
+    for (size_t k = 0; k < i; k++) assert_string_not_equal(e->name, estimators[k]->name);
+    for (size_t k = 0; k < e->n_parameters; k++) {
+      const struct cdam_parameter *p = &e->parameters[k];
+      assert_int_equal(cdam_parameter_find(e, p->name), k); /* no name twice */
+      assert_true(p->doc && *p->doc && settings.values[k] == p->initial);
+      if (p->kind == CDAM_CHOICE) continue;
+      assert_true(cdam_parameter_takes(p, p->low) && cdam_parameter_takes(p, p->high));
+      assert_false(cdam_parameter_takes(p, p->low - 1e-6));
+      assert_false(cdam_parameter_takes(p, p->high + 1));
+      assert_false(cdam_parameter_takes(p, NAN));
+    }
+  }
+  const struct cdam_estimator *rise = find_estimator("rise");
+  struct cdam_settings settings;
+  double value;
+  cdam_settings_init(rise, &settings);
+  assert_fails(cdam_settings_set(rise, &settings, "sampels", 9, &test_err), LC_ERR_NOT_FOUND,
+               "rise: parameter \"sampels\": did you mean \"samples\"?");
+  assert_fails(cdam_settings_set(rise, &settings, "box", 9, &test_err), LC_ERR_NOT_FOUND,
+               "expected one of samples, cells, keep");
+  assert_fails(cdam_settings_set(rise, &settings, "cells", 61, &test_err), LC_ERR_USAGE,
+               "rise: cells is 61, expected a whole number from 1 to 60");
+  assert_fails(cdam_settings_set(find_estimator("cdam"), &settings, "samples", 9, &test_err),
+               LC_ERR_NOT_FOUND, "expected none");
+  const struct cdam_estimator *smooth = find_estimator("smooth_cdam");
+  const struct cdam_parameter *place = &smooth->parameters[cdam_parameter_find(smooth, "place")];
+  assert_true(cdam_parameter_read(place, "normed", &value) && value == CDAM_AT_NORMED_TOKENS);
+  assert_false(cdam_parameter_read(place, "norm", &value));
+  assert_false(cdam_parameter_read(&rise->parameters[0], "1.5", &value));
+  assert_false(cdam_parameter_read(&rise->parameters[0], "1e9", &value));
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct fixture f;
@@ -474,37 +516,48 @@ static void test_refusals(void **state) {
   bare.last_input = NULL;
   bare.attention = NULL;
   task.trace = &bare;
-  assert_fails(cdam_estimate(find("cdam"), &task, &maps, &test_err), LC_ERR_USAGE,
+  assert_fails(cdam_estimate(find_estimator("cdam"), &task, &maps, &test_err), LC_ERR_USAGE,
                "input of the last block");
   assert_null(maps.scores);
-  assert_fails(cdam_estimate(find("attention_rollout"), &task, &maps, &test_err), LC_ERR_USAGE,
-               "attention of every block");
+  assert_fails(cdam_estimate(find_estimator("attention_rollout"), &task, &maps, &test_err),
+               LC_ERR_USAGE, "attention of every block");
   task = f.task;
   task.images = NULL;
-  assert_fails(cdam_estimate(find("rise"), &task, &maps, &test_err), LC_ERR_USAGE, "images");
+  assert_fails(cdam_estimate(find_estimator("rise"), &task, &maps, &test_err), LC_ERR_USAGE,
+               "images");
   task = f.task;
   static const struct {
-    const char *name, *text;
-    struct cdam_settings settings;
-  } wrong[] = {{"smooth_cdam", "noise level", {.samples = 3, .level = -1}},
-               {"smooth_cdam", "samples is 0, expected 1 or more", {.level = 0.1}},
-               {"integrated_cdam", "samples is 1, expected 2 or more", {.samples = 1}},
-               {"integrated_cdam", "baseline", {.samples = 9, .baseline = NAN}},
-               {"integrated_gradients", "one step", {.samples = 0}},
-               {"occlusion", "stride", {.box = 1}},
-               {"rise", "probability", {.samples = 5, .cells = 3, .keep = 1}}};
+    const char *name, *parameter;
+    double value;
+  } wrong[] = {
+      {"smooth_cdam", "level", -1},
+      {"smooth_cdam", "samples", 0},
+      {"smooth_cdam", "place", 2},
+      {"integrated_cdam", "samples", 1},
+      {"integrated_cdam", "baseline", NAN},
+      {"integrated_gradients", "samples", 0},
+      {"occlusion", "stride", 0},
+      {"occlusion", "box", 2.5},
+      {"rise", "keep", 1},
+  };
+  struct cdam_settings settings;
+  task.settings = &settings;
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-    task.settings = &wrong[i].settings;
-    assert_fails(cdam_estimate(find(wrong[i].name), &task, &maps, &test_err), LC_ERR_USAGE,
-                 wrong[i].text);
+    char text[64];
+    estimator = find_estimator(wrong[i].name);
+    cdam_settings_init(estimator, &settings);
+    settings.values[cdam_parameter_find(estimator, wrong[i].parameter)] = wrong[i].value;
+    snprintf(text, sizeof text, "%s: %s is", wrong[i].name, wrong[i].parameter);
+    assert_fails(cdam_estimate(estimator, &task, &maps, &test_err), LC_ERR_USAGE, text);
   }
-  task.settings = &(struct cdam_settings){.box = 9, .stride = 1};
-  assert_fails(cdam_estimate(find("occlusion"), &task, &maps, &test_err), LC_ERR_UNSUPPORTED,
-               "covers all");
+  settings = settings_with("occlusion", "box=9");
+  assert_fails(cdam_estimate(find_estimator("occlusion"), &task, &maps, &test_err),
+               LC_ERR_UNSUPPORTED, "covers all");
   bare = f.trace;
   bare.patches = 5;
   task.trace = &bare;
-  assert_fails(cdam_estimate(find("cdam"), &task, &maps, &test_err), LC_ERR_UNSUPPORTED, "5 of 12");
+  assert_fails(cdam_estimate(find_estimator("cdam"), &task, &maps, &test_err), LC_ERR_UNSUPPORTED,
+               "5 of 12");
   close_fixture(&f);
 }
 
@@ -521,6 +574,7 @@ int main(void) {
                                      cmocka_unit_test(test_attention),
                                      cmocka_unit_test(test_differences_of_targets),
                                      cmocka_unit_test(test_relevance_of_a_difference),
+                                     cmocka_unit_test(test_parameters),
                                      cmocka_unit_test(test_refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

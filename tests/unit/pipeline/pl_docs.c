@@ -65,7 +65,8 @@ static void places_are_those_of_the_document(void **state) {
     snprintf(all, sizeof all, "`%s.*`", group);
     snprintf(own, sizeof own, "`%s`", key->name);
     bool documented = strstr(text, all) || strstr(text, own);
-    if (documented != key->is_place) fail_msg("docs/configuration.md is wrong about %s", key->name);
+    if (documented != (key->keeping == PL_PLACE))
+      fail_msg("docs/configuration.md is wrong about %s", key->name);
   }
   free(text);
 }

@@ -11,7 +11,7 @@
 #include "common/lc_parallel.h"
 #include "common/lc_random.h"
 #include "ct_io/phantom/ct_phantom.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_judged.h"
 
 enum { N = 6, SIZE = 24 };
 
@@ -210,7 +210,7 @@ static void pairs_by_hand(void **state) {
   struct pl_judge judge;
   float image[3 * 24 * 24];
   double high[36], low[36];
-  struct pl_judge_pair pair = {image, high, low};
+  struct cdam_pair pair = {image, high, low};
   size_t left = 0;
   world_init(&w);
   assert_ok(pl_judge_init(&judge, &w.config, &test_err));
@@ -218,7 +218,7 @@ static void pairs_by_hand(void **state) {
   for (size_t i = 0; i < judge.n_items; i++) {
     bool found;
     double sum[2] = {0}, place[2] = {0}, bright[2] = {0};
-    assert_ok(pl_judge_pair_make(&judge, i, PL_PAIR_RATED, &pair, &found, &test_err));
+    assert_ok(pl_judge_pair_make(&judge, i, CDAM_PAIR_RATED, &pair, &found, &test_err));
     assert_true(found);
     for (size_t p = 0; p < 36; p++) {
       sum[0] += high[p];
@@ -243,14 +243,14 @@ static void pairs_by_hand(void **state) {
   assert_true(left > 0 && left < judge.n_items);
   /* By the truth: only the first item is spiculated, only the second calcified, the third both. */
   bool found;
-  assert_ok(pl_judge_pair_make(&judge, 0, PL_PAIR_TRUTH, &pair, &found, &test_err));
+  assert_ok(pl_judge_pair_make(&judge, 0, CDAM_PAIR_TRUTH, &pair, &found, &test_err));
   assert_false(found); /* no truth */
   judge.features = calloc(judge.n_items, 24 * 24);
   judge.features[10] = CT_FEATURE_SPICULES | CT_FEATURE_BODY;
   judge.features[24 * 24 + 10] = CT_FEATURE_CALCIUM;
   judge.features[2 * 24 * 24 + 10] = CT_FEATURE_CALCIUM | CT_FEATURE_SPICULES;
   for (size_t i = 0; i < 3; i++) {
-    assert_ok(pl_judge_pair_make(&judge, i, PL_PAIR_TRUTH, &pair, &found, &test_err));
+    assert_ok(pl_judge_pair_make(&judge, i, CDAM_PAIR_TRUTH, &pair, &found, &test_err));
     assert_int_equal(found, i < 2);
     if (!found) continue;
     double largest[2] = {0}; /* discs of 5 and 6 mm; each adds up to 1, so the smaller is denser */
@@ -347,6 +347,69 @@ static void reports_need_nothing_else(void **state) {
   world_free(&w);
 }
 
+/* Some measures by name: the same values, in the order of the table, and no curve that nobody asked
+ * for. */
+static void chosen_measures_are_the_same(void **state) {
+  (void)state;
+  struct world w;
+  struct pl_judge all, some;
+  struct pl_scored_item whole, part;
+  size_t count;
+  world_init(&w);
+  assert_ok(pl_judge_init(&all, &w.config, &test_err));
+  struct pl_judge_config config = w.config;
+  config.measures_names =
+      (struct pl_list){(char *[]){(char *)"gini", (char *)"box_3", (char *)"gap"}, 3};
+  assert_ok(pl_judge_init(&some, &config, &test_err));
+  assert_int_equal(some.n_measures, 3);
+  assert_string_equal(some.measures[0].name, "gap");
+  assert_string_equal(some.measures[2].name, "box_3");
+  assert_string_not_equal(some.key, all.key);
+  assert_ok(pl_scored_item_init(&whole, &all, &test_err));
+  assert_ok(pl_scored_item_init(&part, &some, &test_err));
+  assert_ok(pl_judge_item(&all, 0, &whole, &test_err));
+  assert_ok(pl_judge_item(&some, 0, &part, &test_err));
+  for (size_t m = 0; m < 3; m++) {
+    size_t k = 0;
+    while (strcmp(all.measures[k].name, some.measures[m].name) != 0) k++;
+    for (size_t c = 0; c < all.n_contestants; c++)
+      assert_true(part.values[c * 3 + m] == whole.values[c * all.n_measures + k]);
+  }
+  pl_scored_item_free(&whole);
+  pl_scored_item_free(&part);
+  pl_judge_free(&all);
+  pl_judge_free(&some);
+  assert_ok(pl_judge_run(&config, PL_EXISTING_REFUSE, NULL, &test_err));
+  char *html = read_result(&w, "report.html", &count);
+  assert_non_null(strstr(html, "Deletion: most important first"));
+  assert_null(strstr(html, "Weights randomised from the top"));
+  free(html);
+  world_free(&w);
+}
+
+/* What is set for one estimator goes before what is set for all, and makes another key. */
+static void parameters_make_another_key(void **state) {
+  (void)state;
+  struct world w;
+  struct pl_judge plain, set;
+  world_init(&w);
+  assert_ok(pl_judge_init(&plain, &w.config, &test_err));
+  assert_true(plain.contestants[1].settings.values[0] == 4); /* estimators.samples */
+  assert_ok(pl_schema_set_pair(&pl_judge_schema, &w.config, "estimators.smooth_cdam.samples=6", "",
+                               &test_err));
+  assert_ok(pl_judge_init(&set, &w.config, &test_err));
+  assert_true(set.contestants[1].settings.values[0] == 6);
+  assert_string_not_equal(set.key, plain.key);
+  struct lc_text text = {0};
+  pl_schema_print(&pl_judge_schema, &w.config, PL_PRINT_CANONICAL, &text);
+  assert_non_null(strstr(lc_text_get(&text), "  smooth_cdam:\n    samples: 6\nmissing:"));
+  assert_null(strstr(lc_text_get(&text), "rise"));
+  lc_text_free(&text);
+  pl_judge_free(&plain);
+  pl_judge_free(&set);
+  world_free(&w);
+}
+
 static void wrong_settings_are_refused(void **state) {
   (void)state;
   struct world w;
@@ -363,15 +426,30 @@ static void wrong_settings_are_refused(void **state) {
   config.estimators_names = (struct pl_list){(char *[]){(char *)"cadm"}, 1};
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND, "cdam");
   config = w.config;
+  config.measures_names = (struct pl_list){(char *[]){(char *)"insertoin"}, 1};
+  assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND,
+               "measure \"insertoin\": did you mean \"insertion\"?");
+  config.measures_names = (struct pl_list){(char *[]){(char *)"spicules_mass"}, 1};
+  assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND,
+               "\"spicules_mass\": needs the places of features");
+  config = w.config;
+  config.estimators_names = (struct pl_list){(char *[]){(char *)"integrated_cdam"}, 1};
+  config.estimators_samples = 1;
+  assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_USAGE,
+               "integrated_cdam: samples is 1, expected a whole number from 2");
+  config = w.config;
   config.data_split = (char *)"test";
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND, "validate");
   world_free(&w);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_answers), cmocka_unit_test(pairs_by_hand),
-      cmocka_unit_test(resumed_runs_are_the_same), cmocka_unit_test(reports_need_nothing_else),
-      cmocka_unit_test(wrong_settings_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                     cmocka_unit_test(pairs_by_hand),
+                                     cmocka_unit_test(resumed_runs_are_the_same),
+                                     cmocka_unit_test(reports_need_nothing_else),
+                                     cmocka_unit_test(chosen_measures_are_the_same),
+                                     cmocka_unit_test(parameters_make_another_key),
+                                     cmocka_unit_test(wrong_settings_are_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

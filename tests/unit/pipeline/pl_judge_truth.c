@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "common/lc_file.h"
-#include "pipeline/judge/pl_judge.h"
+#include "pipeline/judge/pl_scored.h"
 #include "pipeline/store/pl_truth.h"
 
 enum { EDGE = 20, SLICES = 3, PIXELS = 8, GRID = 4, PATCHES = GRID * GRID };
@@ -68,7 +68,7 @@ struct world {
   struct pl_judge_config config;
   struct pl_judge_contestant contestant;
   struct cdam_estimator estimator;
-  struct pl_scored_item scored;
+  double covered[CDAM_FEATURES * PATCHES], touched[PATCHES];
   uint8_t features[PIXELS * PIXELS];
 };
 
@@ -98,21 +98,29 @@ static void world_init(struct world *w) {
   paint(w->features, 1, 0, 2, CT_FEATURE_SPICULES | CT_FEATURE_CAUSE);
   paint(w->features, 2, 0, 1, CT_FEATURE_SPICULES);
   assert_ok(pl_judge_list_measures(&w->judge, &test_err));
-  assert_ok(pl_scored_item_init(&w->scored, &w->judge, &test_err));
+  assert_ok(pl_judge_features(&w->judge, 0, w->covered, w->touched, &test_err));
 }
 
 static void world_free(struct world *w) {
-  pl_scored_item_free(&w->scored);
   free(w->judge.measures);
 }
 
 static double judged(struct world *w, const float *map, const char *name) {
-  for (size_t m = 0; m < w->judge.n_measures; m++) w->scored.values[m] = NAN;
-  assert_ok(pl_judge_truth(&w->judge, 0, 0, map, &w->scored, &test_err));
+  bool is_signed = w->contestant.estimator && w->contestant.estimator->is_signed;
+  struct cdam_subject subject = {.settings = &w->judge.measuring,
+                                 .maps = 1,
+                                 .targets = 1,
+                                 .patches = PATCHES,
+                                 .scores = map,
+                                 .is_signed = &is_signed,
+                                 .features = w->covered,
+                                 .touched = w->touched};
   for (size_t m = 0; m < w->judge.n_measures; m++)
     if (strcmp(w->judge.measures[m].name, name) == 0) {
+      double value;
       assert_string_equal(w->judge.measures[m].group, "truth");
-      return w->scored.values[m];
+      assert_ok(cdam_measures_run(&w->judge.measures[m], 1, &subject, &value, &test_err));
+      return value;
     }
   fail_msg("no measure %s", name);
   return NAN;

@@ -51,7 +51,7 @@ static void the_model_that_ships_has_a_name(void **state) {
     assert_string_equal(found.path, shipped);
   }
   assert_string_equal(lines, "");
-  pl_model_say(&found);
+  pl_model_say(&found, NULL);
   char line[PATH_MAX + 80];
   snprintf(line, sizeof line, "no weights given: model lidc_axial (%s): malignancy", shipped);
   assert_non_null(strstr(lines, line));
@@ -66,7 +66,7 @@ static void a_path_is_taken_as_it_is(void **state) {
   finds("/no/where/x.pth", "/no/where/x.pth", "x.pth");
   assert_ok(pl_model_find(&found, shipped, &test_err));
   assert_false(found.by_name || found.by_default);
-  pl_model_say(&found);
+  pl_model_say(&found, NULL);
   assert_string_equal(lines, "");
 }
 
@@ -136,7 +136,7 @@ static void purposes_come_from_a_text_or_the_note(void **state) {
   char path[400];
   put(first, "a.txt", "for tests\r\nmore\n");
   snprintf(path, sizeof path, "%s/a.safetensors", first);
-  assert_ok(pl_model_purpose(path, &text, &test_err));
+  assert_ok(pl_model_purpose(path, NULL, &text, &test_err));
   assert_string_equal(lc_text_get(&text), "for tests");
   lc_text_free(&text);
   const char header[] = "{\"__metadata__\":{\"note\":\"made by hand\"}} ";
@@ -145,7 +145,7 @@ static void purposes_come_from_a_text_or_the_note(void **state) {
   memcpy(bytes + 8, header, sizeof header - 1);
   snprintf(path, sizeof path, "%s/noted.safetensors", first);
   assert_ok(lc_file_write(path, bytes, 8 + sizeof header - 1, &test_err));
-  assert_ok(pl_model_purpose(path, &text, &test_err));
+  assert_ok(pl_model_purpose(path, NULL, &text, &test_err));
   assert_string_equal(lc_text_get(&text), "made by hand");
   lc_text_free(&text);
 }

@@ -1,0 +1,22 @@
+/* Forward passes with patches left out, for estimators that work by removal; private to this room.
+ */
+#ifndef CDAM_MASKED_H
+#define CDAM_MASKED_H
+
+#include "cdam/estimators/cdam_estimator.h"
+
+/* Values of targets for sequences with patches left out. */
+struct cdam_masked {
+  const struct cdam_task *task;
+  size_t n_masks;
+  /* Writes the ascending patches that mask number `mask` keeps and returns how many. */
+  size_t (*keep)(const void *context, size_t mask, uint32_t *kept);
+  const void *context;
+};
+/* values: [mask, image, target]. Masks in parallel, one forward pass each. */
+LC_MUST_CHECK lc_status cdam_masked_values(const struct cdam_masked *masked, double *values,
+                                           struct lc_error *err);
+/* Values of the targets in the task's own trace: [image, target]. */
+void cdam_full_values(const struct cdam_task *task, double *values);
+
+#endif
