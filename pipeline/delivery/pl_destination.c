@@ -343,6 +343,48 @@ lc_status pl_destination_check(const struct pl_destination *d, struct lc_error *
   return status;
 }
 
+/* -- choosing ------------------------------------------------------------------------------ */
+
+/* Takes those of the file away that nobody named. */
+static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
+  size_t kept = 0;
+  for (size_t i = 0; i < chosen->n; i++) {
+    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
+      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
+    else
+      chosen->items[kept++] = chosen->items[i];
+  }
+  chosen->n = kept;
+}
+
+static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
+                        struct lc_error *err) {
+  struct pl_destination *added;
+  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
+  size_t of_file = chosen->n;
+  for (size_t i = 0; i < to->n; i++) {
+    const char *name = to->items[i];
+    if (pl_destination_is_address(name))
+      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
+    else if (!pl_destinations_find(chosen, name))
+      return pl_destinations_unknown(chosen, name, file, err);
+  }
+  if (to->n > 0) leave_named(chosen, of_file, to);
+  for (size_t i = 0; i < chosen->n; i++) {
+    LC_TRY(pl_destination_settle(&chosen->items[i], err));
+    LC_TRY(pl_destination_check(&chosen->items[i], err));
+  }
+  return LC_OK;
+}
+
+lc_status pl_destinations_choose(struct pl_destinations *chosen, const char *file,
+                                 const struct pl_list *to, struct lc_error *err) {
+  memset(chosen, 0, sizeof *chosen);
+  lc_status status = choose(chosen, file, to, err);
+  if (status != LC_OK) pl_destinations_free(chosen);
+  return status;
+}
+
 /* -- use ------------------------------------------------------------------------------------ */
 
 void pl_destination_peer(const struct pl_destination *d, struct ct_peer *peer) {

@@ -13,6 +13,21 @@
 
 #include "pipeline/delivery/pl_outbox.h"
 
+struct pl_queue_count {
+  size_t queued, known, refused_before; /* objects times destinations */
+  size_t other;                         /* files in folders that are not DICOM, or a DICOMDIR */
+  size_t failed;                        /* files that could not be queued, each logged */
+  lc_status worst;                      /* of the last of them */
+};
+
+/* Queues the files, and all DICOM files below the folders except hidden ones, for each destination.
+ * A file that cannot be queued is logged and counted, and the others go on; a path that does not
+ * exist, a full disk and a signal end it. What was queued is on the disk then. */
+LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
+                                      const struct pl_destinations *destinations,
+                                      const struct pl_list *paths, bool replace,
+                                      struct pl_queue_count *count, struct lc_error *err);
+
 struct pl_send_options {
   /* 0: what is due is tried once. Above: until nothing is open, but no longer than so many seconds;
    * HUGE_VAL: however long it takes. */
@@ -31,10 +46,6 @@ LC_MUST_CHECK lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_de
 /* C-ECHO, or a question to the web server; the message says what went wrong. */
 LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
                                      struct lc_error *err);
-
-/* Nothing more is to be done: confirmed, refused, or sent where no commitment is asked for; context
- * is the struct pl_destinations. */
-bool pl_send_final(const void *destinations, const struct pl_entry *entry);
 
 /* How long to wait after so many failures (1 and more). key names what failed. */
 long long pl_send_delay_ms(const struct pl_destination *destination, const char *key,

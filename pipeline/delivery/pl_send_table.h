@@ -1,5 +1,4 @@
-/* How it stands with an outbox, for people and programs: tables of destinations and of objects, and
- * what a destination waits for.
+/* How it stands with an outbox, for people and programs: tables of destinations and of objects.
  *
  * Thread-safety: one outbox, one thread. */
 #ifndef PL_SEND_TABLE_H
@@ -9,17 +8,6 @@
 #include "pipeline/report/pl_table.h"
 
 #define PL_TIME_SIZE 32
-
-/* What is ahead of a destination. */
-struct pl_prospect {
-  size_t open, refused;
-  long long next_ms; /* when the first that is open may be tried; 0: at once, or none is open */
-  char reason[512];  /* why it waits: the last failure of the destination or of that object; "" */
-};
-/* known: all destinations that the outbox knows. */
-LC_MUST_CHECK lc_status pl_send_prospect(struct pl_outbox *outbox,
-                                         const struct pl_destinations *known, const char *name,
-                                         struct pl_prospect *prospect, struct lc_error *err);
 
 /* "2026-01-31T12:00:00Z"; "" for 0 and less. */
 void pl_send_time(char out[PL_TIME_SIZE], long long unix_ms);
