@@ -23,9 +23,9 @@ long long pl_now_ms(void) {
 
 static lc_status failed(const struct pl_db *db, struct lc_error *err) {
   int code = sqlite3_errcode(db->handle), system = sqlite3_system_errno(db->handle);
+  if (code == SQLITE_FULL || (code == SQLITE_IOERR && (system == ENOSPC || system == EDQUOT)))
+    LC_FAIL(err, LC_ERR_NO_SPACE, "%s: the disk is full; what it held is as before", db->path);
   switch (code) {
-  case SQLITE_FULL:
-    return lc_file_write_error(db->path, ENOSPC, err);
   case SQLITE_IOERR:
     return lc_file_write_error(db->path, system ? system : EIO, err);
   case SQLITE_CANTOPEN:
