@@ -17,7 +17,6 @@
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 
-#define BLOCK 4096
 #define PAST_MOST 10000
 #define FILE_NAME 45 /* 40 hexadecimal digits, ".dcm" and the final zero */
 
@@ -240,7 +239,7 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   }
   p->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (p->folder < 0) return lc_file_write_error(folder, errno, err);
-  long long bytes = ((long long)info.st_size + BLOCK - 1) / BLOCK * BLOCK;
+  long long bytes = pl_spool_blocks(info.st_size);
   return note(spool, identity, p->name, p->moved ? bytes : 0, err);
 }
 
@@ -363,26 +362,26 @@ lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err) {
 /* -- processing ----------------------------------------------------------------------------- */
 
 /* Joins what grew of a series with what was there; all of it is then in a place. */
-static lc_status settle(struct pl_spool *spool, const struct pl_spool_series *grown,
-                        const struct pl_spool_series *settled, enum pl_spool_place to,
+static lc_status settle(struct pl_spool *spool, const char *name, enum pl_spool_place to,
                         long long before, struct lc_error *err) {
   char from[LC_PATH_SIZE], series[LC_PATH_SIZE], above[LC_PATH_SIZE];
-  pl_spool_folder(spool, true, grown->name, from);
-  pl_spool_folder(spool, false, grown->name, series);
+  long long objects, bytes;
+  pl_spool_folder(spool, true, name, from);
+  pl_spool_folder(spool, false, name, series);
   pl_spool_folder(spool, false, "", above);
   if (lc_folder_exists(series))
     LC_TRY(pl_spool_join(from, series, err));
   else if (rename(from, series) != 0 && errno != ENOENT)
     return lc_file_write_error(series, errno, err);
   sync_folder(above);
+  pl_spool_measure(series, &objects, &bytes);
   LC_TRY(pl_db_run(&spool->db, "DELETE FROM series WHERE name = ?1 AND place > 0",
-                   PL_VALUES(PL_T(grown->name)), NULL, err));
+                   PL_VALUES(PL_T(name)), NULL, err));
   return pl_db_run(&spool->db,
-                   "UPDATE series SET place = ?2, objects = objects + ?3, bytes = bytes + ?4, "
-                   "before = ?5, complete = 0 WHERE name = ?1 AND place = 0",
-                   PL_VALUES(PL_T(grown->name), PL_I(to), PL_I(settled->objects),
-                             PL_I(settled->bytes), PL_I(before)),
-                   NULL, err);
+                   "UPDATE series SET place = ?2, objects = ?3, bytes = ?4, before = ?5, "
+                   "complete = 0 WHERE name = ?1 AND place = 0",
+                   PL_VALUES(PL_T(name), PL_I(to), PL_I(objects), PL_I(bytes), PL_I(before)), NULL,
+                   err);
 }
 
 static lc_status take(struct pl_spool *spool, const char *name, struct pl_spool_series *series,
@@ -397,7 +396,7 @@ static lc_status take(struct pl_spool *spool, const char *name, struct pl_spool_
             "%lld objects came late for a series whose earlier %lld are no longer kept; send the "
             "whole series again",
             n, settled.before);
-  return settle(spool, series, &settled, PL_SPOOL_WORK, 0, err);
+  return settle(spool, name, PL_SPOOL_WORK, 0, err);
 }
 
 lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long began_ms,
@@ -428,7 +427,7 @@ static lc_status finish(struct pl_spool *spool, const struct pl_spool_series *se
   if (series->place == PL_SPOOL_RECEIVING) {
     struct pl_spool_series settled;
     LC_TRY(find(spool, series->name, false, &settled, err));
-    LC_TRY(settle(spool, series, &settled, to, settled.before, err));
+    LC_TRY(settle(spool, series->name, to, settled.before, err));
   }
   return pl_db_run(&spool->db,
                    "UPDATE series SET place = ?2, changed_ms = ?3, study_instance_uid = ?4, "

@@ -137,6 +137,12 @@ LC_MUST_CHECK lc_status pl_spool_begin(struct pl_spool *spool, struct lc_error *
 /* Moves the objects of a folder into another, which is made; of two with one name the one that is
  * there stays. Removes the folder. */
 LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);
+/* Bytes in blocks. */
+static inline long long pl_spool_blocks(long long bytes) {
+  return (bytes + 4095) / 4096 * 4096;
+}
+/* Objects in a folder and their bytes in blocks; 0 when it is not there. */
+void pl_spool_measure(const char *folder, long long *objects, long long *bytes);
 /* Compares spool.db with the files; in a transaction. */
 LC_MUST_CHECK lc_status pl_spool_reconcile(struct pl_spool *spool, struct lc_error *err);
 

@@ -23,8 +23,6 @@
 #include "common/lc_text.h"
 #include "pipeline/delivery/pl_spool.h"
 
-#define BLOCK 4096
-
 lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *err) {
   char path[LC_PATH_SIZE];
   if (spool->db.handle) return LC_OK;
@@ -65,8 +63,7 @@ static lc_status each_in(struct pl_spool *spool, const char *below,
 
 /* -- spool.db and the files ----------------------------------------------------------------- */
 
-/* Objects and bytes, in blocks, in a folder. */
-static void measure(const char *folder, long long *objects, long long *bytes) {
+void pl_spool_measure(const char *folder, long long *objects, long long *bytes) {
   *objects = *bytes = 0;
   DIR *stream = opendir(folder);
   for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
@@ -76,7 +73,7 @@ static void measure(const char *folder, long long *objects, long long *bytes) {
         fstatat(dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
       continue;
     ++*objects;
-    *bytes += (info.st_size + BLOCK - 1) / BLOCK * BLOCK;
+    *bytes += pl_spool_blocks(info.st_size);
   }
   if (stream) closedir(stream);
 }
@@ -88,7 +85,7 @@ static lc_status compare(struct pl_spool *spool, const struct pl_spool_series *s
   bool receiving = series->place == PL_SPOOL_RECEIVING;
   pl_spool_folder(spool, receiving, series->name, folder);
   pl_spool_folder(spool, false, series->name, other);
-  measure(folder, &objects, &bytes);
+  pl_spool_measure(folder, &objects, &bytes);
   const struct pl_value key[] = {PL_T(series->name), PL_I(series->place), PL_I(objects),
                                  PL_I(bytes)};
   if (objects == 0 && receiving) {
@@ -123,7 +120,7 @@ static lc_status adopt(struct pl_spool *spool, const char *path, const char *nam
                       "place < 4",
                       PL_VALUES(PL_T(name), PL_I(place)), &known, err));
   if (known > 0) return LC_OK;
-  measure(path, &objects, &bytes);
+  pl_spool_measure(path, &objects, &bytes);
   if (objects == 0) return lc_folder_remove(path, err);
   (void)stat(path, &info);
   if (place != PL_SPOOL_RECEIVING)
