@@ -1,6 +1,7 @@
 /* Implements `lungcdam serve`: parses options and destinations and starts the server, or shows what
  * is in its spool. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/lc_text.h"
 #include "pipeline/cli/pl_cli.h"
@@ -253,11 +254,53 @@ static void set_defaults(struct arguments *arguments) {
   serve->receive.memory_bytes = (long long)1 << 30;
 }
 
+/* Takes those of the file away that nobody named. */
+static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
+  size_t kept = 0;
+  for (size_t i = 0; i < chosen->n; i++) {
+    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
+      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
+    else
+      chosen->items[kept++] = chosen->items[i];
+  }
+  chosen->n = kept;
+}
+
+static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
+                        struct lc_error *err) {
+  struct pl_destination *added;
+  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
+  size_t of_file = chosen->n;
+  for (size_t i = 0; i < to->n; i++) {
+    const char *name = to->items[i];
+    if (pl_destination_is_address(name))
+      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
+    else if (!pl_destinations_find(chosen, name))
+      return pl_destinations_unknown(chosen, name, file, err);
+  }
+  if (to->n > 0) leave_named(chosen, of_file, to);
+  for (size_t i = 0; i < chosen->n; i++) {
+    LC_TRY(pl_destination_settle(&chosen->items[i], err));
+    LC_TRY(pl_destination_check(&chosen->items[i], err));
+  }
+  return LC_OK;
+}
+
+/* Destinations from a file (or NULL) and names or addresses; without names all of the file.
+ * Checked; free with pl_destinations_free. */
+static lc_status choose_destinations(struct pl_destinations *chosen, const char *file,
+                                     const struct pl_list *to, struct lc_error *err) {
+  memset(chosen, 0, sizeof *chosen);
+  lc_status status = choose(chosen, file, to, err);
+  if (status != LC_OK) pl_destinations_free(chosen);
+  return status;
+}
+
 static lc_status with_destinations(struct arguments *arguments, struct lc_error *err) {
   struct pl_serve_options serve = arguments->serve;
   struct pl_destinations destinations;
   char outbox[LC_PATH_SIZE];
-  LC_TRY(pl_destinations_choose(&destinations, arguments->destinations, &arguments->to, err));
+  LC_TRY(choose_destinations(&destinations, arguments->destinations, &arguments->to, err));
   lc_status status = lc_path_join(outbox, serve.spool, "outbox", err);
   if (status == LC_OK) {
     if (!serve.outbox) serve.outbox = outbox;

@@ -39,7 +39,7 @@ static lc_status failed(const struct pl_db *db, struct lc_error *err) {
   case SQLITE_CORRUPT:
   case SQLITE_NOTADB:
     LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: damaged (%s); it is set aside and made anew when it is opened next", db->path,
+            "%s: damaged (%s); it is set aside and made anew when nobody else uses it", db->path,
             sqlite3_errmsg(db->handle));
   case SQLITE_NOMEM:
     LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", db->path);
@@ -60,7 +60,8 @@ static void sql_digest(sqlite3_context *context, int n, sqlite3_value **values) 
   }
   for (int i = 0; i < n; i++) {
     const char *text = (const char *)sqlite3_value_text(values[i]);
-    lc_hash_add_text(&hash, text ? text : "");
+    if (i > 0) lc_hash_add(&hash, "", 1);
+    if (text) lc_hash_add(&hash, text, strlen(text));
   }
   lc_hash_end(&hash, digest);
   lc_hash_hex(digest, hex);
@@ -85,7 +86,7 @@ static lc_status execute(struct pl_db *db, const char *sql, struct lc_error *err
   return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? LC_OK : failed(db, err);
 }
 
-static lc_status make_schema(struct pl_db *db, const struct pl_db_schema *schema,
+static lc_status make_tables(struct pl_db *db, const struct pl_db_schema *schema,
                              struct lc_error *err) {
   char text[64];
   long long there;
@@ -93,8 +94,8 @@ static lc_status make_schema(struct pl_db *db, const struct pl_db_schema *schema
   if (there > 0) return LC_OK; /* made meanwhile */
   LC_TRY(pl_db_number(db, "SELECT count(*) FROM sqlite_schema", PL_NO_VALUES, &there, err));
   if (there > 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (it has no version)", db->path);
+  for (const char *const *table = schema->tables; *table; table++) LC_TRY(execute(db, *table, err));
   snprintf(text, sizeof text, "PRAGMA user_version = %d", schema->version);
-  LC_TRY(execute(db, schema->sql, err));
   return execute(db, text, err);
 }
 
@@ -118,7 +119,7 @@ static lc_status prepare(struct pl_db *db, const struct pl_db_schema *schema,
             db->path, there, schema->version);
   if (there > 0) return LC_OK;
   LC_TRY(pl_db_begin(db, err));
-  return pl_db_end(db, make_schema(db, schema, err), err);
+  return pl_db_end(db, make_tables(db, schema, err), err);
 }
 
 lc_status pl_db_open(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
@@ -147,40 +148,15 @@ lc_status pl_db_wait_for_disk(struct pl_db *db, bool wait, struct lc_error *err)
 
 /* -- damage --------------------------------------------------------------------------------- */
 
-/* The first text of a query; "" when it fails. */
-static void first_text(sqlite3 *handle, const char *sql, struct lc_text *out) {
-  sqlite3_stmt *statement = NULL;
-  if (sqlite3_prepare_v2(handle, sql, -1, &statement, NULL) == SQLITE_OK &&
-      sqlite3_step(statement) == SQLITE_ROW) {
-    const char *text = (const char *)sqlite3_column_text(statement, 0);
-    lc_text_add(out, "%s", text ? text : "");
-  }
-  sqlite3_finalize(statement);
-}
-
-/* Whether the tables are those of the schema, to the letter. */
-static bool has_schema(const struct pl_db *db, const struct pl_db_schema *schema) {
-  static const char *const sql =
-      "SELECT group_concat(sql, ';') FROM (SELECT sql FROM sqlite_schema ORDER BY name)";
-  struct lc_text here = {0}, expected = {0};
-  sqlite3 *model = NULL;
-  first_text(db->handle, sql, &here);
-  if (sqlite3_open_v2(":memory:", &model, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) ==
-          SQLITE_OK &&
-      sqlite3_exec(model, schema->sql, NULL, NULL, NULL) == SQLITE_OK)
-    first_text(model, sql, &expected);
-  sqlite3_close_v2(model);
-  bool same = expected.length > 0 && strcmp(lc_text_get(&here), lc_text_get(&expected)) == 0;
-  lc_text_free(&here);
-  lc_text_free(&expected);
-  return same;
-}
-
-lc_status pl_db_check(struct pl_db *db, const struct pl_db_schema *schema, struct lc_error *err) {
+static lc_status check(struct pl_db *db, const struct pl_db_schema *schema, struct lc_error *err) {
   struct pl_rows rows;
-  char found[200] = "no answer";
-  if (!has_schema(db, schema))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (its tables are not those expected)", db->path);
+  char found[200] = "";
+  for (const char *const *table = schema->tables; *table; table++) {
+    long long same;
+    LC_TRY(pl_db_number(db, "SELECT count(*) FROM sqlite_schema WHERE sql = ?1",
+                        PL_VALUES(PL_T(*table)), &same, err));
+    if (same != 1) LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (its tables are others)", db->path);
+  }
   LC_TRY(pl_rows_begin(&rows, db, "PRAGMA integrity_check(1)", PL_NO_VALUES, err));
   if (pl_rows_next(&rows)) lc_text_copy(found, sizeof found, pl_rows_text(&rows, 0));
   LC_TRY(pl_rows_end(&rows, err));
@@ -188,13 +164,16 @@ lc_status pl_db_check(struct pl_db *db, const struct pl_db_schema *schema, struc
   LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (%s)", db->path, found);
 }
 
-/* Moves a damaged file and what belongs to it. Killed in between, the next call goes on. */
-static lc_status set_aside(const char *path, const char *aside, struct lc_error *err) {
-  static const char *const suffixes[] = {"-wal", "-journal", "-shm"};
-  char from[LC_PATH_SIZE + 16], to[LC_PATH_SIZE + 16];
-  if (!lc_file_exists(aside) && rename(path, aside) != 0)
-    return lc_file_write_error(aside, errno, err);
-  if (lc_file_exists(path)) return LC_OK; /* the new one, with files of its own */
+/* Moves a damaged file and its log to a folder. Killed in between, it leaves a log without a file,
+ * which SQLite removes. */
+static lc_status set_aside(const char *path, const char *folder, char aside[LC_PATH_SIZE],
+                           struct lc_error *err) {
+  static const char *const suffixes[] = {"", "-wal", "-journal", "-shm"};
+  const char *slash = strrchr(path, '/');
+  char name[300], from[LC_PATH_SIZE + 16], to[LC_PATH_SIZE + 16];
+  snprintf(name, sizeof name, "%.200s.%lld", slash ? slash + 1 : path, pl_now_ms());
+  LC_TRY(lc_folder_make(folder, err));
+  LC_TRY(lc_path_join(aside, folder, name, err));
   for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
     snprintf(from, sizeof from, "%s%s", path, suffixes[i]);
     snprintf(to, sizeof to, "%s%s", aside, suffixes[i]);
@@ -203,76 +182,37 @@ static lc_status set_aside(const char *path, const char *aside, struct lc_error 
   return LC_OK;
 }
 
-/* Copies one row; a row that does not fit here is left out. */
-static lc_status copy_row(struct pl_db *db, sqlite3_stmt *from, const char *table,
-                          struct lc_error *err) {
-  char sql[256];
-  sqlite3_stmt *to;
-  int n = sqlite3_column_count(from);
-  int length = snprintf(sql, sizeof sql, "INSERT OR IGNORE INTO %s VALUES(?", table);
-  for (int i = 1; i < n; i++) length += snprintf(sql + length, sizeof sql - (size_t)length, ",?");
-  snprintf(sql + length, sizeof sql - (size_t)length, ")");
-  if (sqlite3_prepare_v2(db->handle, sql, -1, &to, NULL) != SQLITE_OK) return failed(db, err);
-  for (int i = 0; i < n; i++) sqlite3_bind_value(to, i + 1, sqlite3_column_value(from, i));
-  sqlite3_step(to);
-  int code = sqlite3_finalize(to) & 0xff;
-  return code == SQLITE_OK || code == SQLITE_CONSTRAINT || code == SQLITE_MISMATCH
-             ? LC_OK
-             : failed(db, err);
-}
-
-/* Copies what can still be read in a damaged file, both ways: what lies behind the damage is
- * reached from the end. */
-static lc_status salvage(struct pl_db *db, const char *damaged, const char *table,
-                         struct lc_error *err) {
-  static const char *const ways[] = {"ASC", "DESC"};
-  lc_status status = LC_OK;
-  sqlite3 *from = NULL;
-  if (sqlite3_open_v2(damaged, &from, SQLITE_OPEN_READWRITE, NULL) == SQLITE_OK) {
-    sqlite3_db_config(from, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    sqlite3_exec(from, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON", NULL, NULL,
-                 NULL);
-    for (size_t i = 0; i < 2 && status == LC_OK; i++) {
-      char sql[128];
-      sqlite3_stmt *rows = NULL;
-      snprintf(sql, sizeof sql, "SELECT * FROM %s ORDER BY 1 %s, 2 %s", table, ways[i], ways[i]);
-      if (sqlite3_prepare_v2(from, sql, -1, &rows, NULL) == SQLITE_OK)
-        while (status == LC_OK && sqlite3_step(rows) == SQLITE_ROW)
-          status = copy_row(db, rows, table, err);
-      sqlite3_finalize(rows);
-    }
+/* Copies the tables that can be read to their end; row by row, for which the WHERE is there: SQLite
+ * would else copy whole pages, damage included. */
+static void salvage(struct pl_db *db, const char *aside, const struct pl_db_schema *schema) {
+  struct lc_error why;
+  if (pl_db_run(db, "ATTACH ?1 AS damaged", PL_VALUES(PL_T(aside)), NULL, &why) != LC_OK) return;
+  for (const char *const *table = schema->tables; *table; table++) {
+    char sql[200];
+    int n = (int)strcspn(*table + strlen("CREATE TABLE "), "(");
+    snprintf(sql, sizeof sql,
+             "INSERT OR IGNORE INTO main.%.*s SELECT * FROM damaged.%.*s WHERE true", n,
+             *table + strlen("CREATE TABLE "), n, *table + strlen("CREATE TABLE "));
+    if (pl_db_run(db, sql, PL_NO_VALUES, NULL, &why) != LC_OK)
+      lc_log(LC_LOG_DEBUG, "%s", why.message);
   }
-  sqlite3_close_v2(from);
-  return status;
 }
 
-bool pl_db_is_aside(const char *path, const char *folder) {
+lc_status pl_db_open_alone(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
+                           const char *damaged, struct lc_error *err) {
   char aside[LC_PATH_SIZE];
-  const char *slash = strrchr(path, '/');
-  return lc_path_join(aside, folder, slash ? slash + 1 : path, NULL) == LC_OK &&
-         lc_file_exists(aside);
-}
-
-lc_status pl_db_rebuild(struct pl_db *db, const char *path, const char *folder,
-                        const struct pl_db_schema *schema,
-                        lc_status (*complete)(void *context, struct lc_error *err), void *context,
-                        struct lc_error *err) {
-  char aside[LC_PATH_SIZE], kept[LC_PATH_SIZE + 32];
-  const char *slash = strrchr(path, '/');
-  LC_TRY(lc_folder_make(folder, err));
-  LC_TRY(lc_path_join(aside, folder, slash ? slash + 1 : path, err));
-  LC_TRY(set_aside(path, aside, err));
+  struct lc_error why;
+  lc_status status = pl_db_open(db, path, schema, &why);
+  if (status == LC_OK) status = check(db, schema, &why);
+  if (status == LC_OK) return LC_OK;
+  pl_db_close(db);
+  if (status != LC_ERR_FORMAT) LC_FAIL(err, status, "%s", why.message);
+  LC_TRY(set_aside(path, damaged, aside, err));
   LC_TRY(pl_db_open(db, path, schema, err));
-  LC_TRY(pl_db_begin(db, err));
-  lc_status status = LC_OK;
-  for (const char *const *table = schema->tables; *table && status == LC_OK; table++)
-    status = salvage(db, aside, *table, err);
-  if (status == LC_OK && complete) status = complete(context, err);
-  LC_TRY(pl_db_end(db, status, err));
-  snprintf(kept, sizeof kept, "%s.%lld", aside, pl_now_ms());
-  if (rename(aside, kept) != 0) return lc_file_write_error(kept, errno, err);
-  lc_log(LC_LOG_WARNING, "%s: was damaged; made anew, the damaged file is %s", path, kept);
-  return LC_OK;
+  lc_log(LC_LOG_WARNING, "%s; made anew, the damaged file is %s", why.message, aside);
+  salvage(db, aside, schema);
+  pl_db_close(db); /* with the damaged one */
+  return pl_db_open(db, path, schema, err);
 }
 
 /* -- statements ----------------------------------------------------------------------------- */
@@ -333,10 +273,13 @@ lc_status pl_db_number(struct pl_db *db, const char *sql, const struct pl_value 
 }
 
 lc_status pl_db_begin(struct pl_db *db, struct lc_error *err) {
-  return execute(db, "BEGIN IMMEDIATE", err);
+  if (db->depth == 0) LC_TRY(execute(db, "BEGIN IMMEDIATE", err));
+  db->depth++;
+  return LC_OK;
 }
 
 lc_status pl_db_end(struct pl_db *db, lc_status status, struct lc_error *err) {
+  if (--db->depth > 0) return status;
   if (status == LC_OK) status = execute(db, "COMMIT", err);
   if (status != LC_OK) sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
   return status;

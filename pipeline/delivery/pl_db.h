@@ -19,36 +19,28 @@ struct pl_db {
   struct sqlite3 *handle; /* NULL: closed */
   char path[LC_PATH_SIZE];
   bool waits; /* for the disk */
+  int depth;  /* of transactions */
 };
 
 struct pl_db_schema {
   int version;               /* above 0 */
-  const char *sql;           /* makes the tables; the first two columns of each are its key */
-  const char *const *tables; /* their names, then NULL */
+  const char *const *tables; /* "CREATE TABLE name(...": the statements that make them, then NULL */
 };
 
 /* Opens the file, or makes it. LC_ERR_UNSUPPORTED for a file of a later version. Adds digest(...)
- * to SQL: SHA-256, in hexadecimal, over the texts of its arguments with their final zeros. */
+ * to SQL: SHA-256, in hexadecimal, over the texts of its arguments with zeros between them. */
 LC_MUST_CHECK lc_status pl_db_open(struct pl_db *db, const char *path,
                                    const struct pl_db_schema *schema, struct lc_error *err);
+/* The same when nobody else opens it: looks through the whole file. A damaged one is moved to a
+ * folder, which is made, and a new one takes over those tables that can still be read. */
+LC_MUST_CHECK lc_status pl_db_open_alone(struct pl_db *db, const char *path,
+                                         const struct pl_db_schema *schema, const char *damaged,
+                                         struct lc_error *err);
 /* Safe on a zeroed struct, and twice. */
 void pl_db_close(struct pl_db *db);
 /* Whether each commit waits for the disk; after opening it does. Without it a power failure may
  * take back the last commits, but not a part of one. */
 LC_MUST_CHECK lc_status pl_db_wait_for_disk(struct pl_db *db, bool wait, struct lc_error *err);
-
-/* Looks at the whole file: LC_ERR_FORMAT when it is damaged. */
-LC_MUST_CHECK lc_status pl_db_check(struct pl_db *db, const struct pl_db_schema *schema,
-                                    struct lc_error *err);
-/* For a closed file that is damaged, and that nobody else opens: moves it to a folder, makes a new
- * one, copies what can still be read, and calls complete (may be NULL; db is open then) for what is
- * known otherwise. Killed at any moment, pl_db_is_aside is true until it was called again to the
- * end. */
-LC_MUST_CHECK lc_status pl_db_rebuild(struct pl_db *db, const char *path, const char *folder,
-                                      const struct pl_db_schema *schema,
-                                      lc_status (*complete)(void *context, struct lc_error *err),
-                                      void *context, struct lc_error *err);
-bool pl_db_is_aside(const char *path, const char *folder);
 
 /* -- statements -- */
 
@@ -93,7 +85,7 @@ const char *pl_rows_text(const struct pl_rows *rows, int column); /* never NULL 
 long long pl_rows_number(const struct pl_rows *rows, int column);
 
 /* A transaction of several statements; nobody else writes meanwhile. pl_db_end commits when status
- * is LC_OK, else takes all back, and returns the status. */
+ * is LC_OK, else takes all back, and returns the status. One in another is a part of it. */
 LC_MUST_CHECK lc_status pl_db_begin(struct pl_db *db, struct lc_error *err);
 LC_MUST_CHECK lc_status pl_db_end(struct pl_db *db, lc_status status, struct lc_error *err);
 

@@ -19,159 +19,60 @@
 static const char *const logins[] = {"none", "basic", "bearer", NULL};
 static const char *const commitments[] = {"none", "same_association", "listen", NULL};
 
+/* One key: its name, field, default, and what it means. */
+#define KEY(key, of_type, field, value, ...)                                                       \
+  { .name = (key), .type = (of_type), .offset = AT(field), .initial = (value), __VA_ARGS__ }
+#define TEXT(key, field, value, words) KEY(key, PL_TEXT, field, value, .doc = (words))
+#define BOOL(key, field, value, words) KEY(key, PL_BOOL, field, value, .doc = (words))
+#define NUMBER(key, type, field, value, least, most, words)                                        \
+  KEY(key, type, field, value, .low = (least), .high = (most), .doc = (words))
+#define CHOICE(key, field, value, words_of, words)                                                 \
+  KEY(key, PL_CHOICE, field, value, .choices = (words_of), .doc = (words))
 static const struct pl_key keys[] = {
-    {.name = "host",
-     .type = PL_TEXT,
-     .offset = AT(host),
-     .initial = "",
-     .doc = "Name or IPv4 address of a DICOM archive; or give url."},
-    {.name = "port",
-     .type = PL_INTEGER,
-     .offset = AT(port),
-     .initial = "104",
-     .low = 1,
-     .high = 65535,
-     .doc = "Its port."},
-    {.name = "called_ae",
-     .type = PL_TEXT,
-     .offset = AT(called_ae),
-     .initial = "ANY-SCP",
-     .doc = "Its AE title."},
-    {.name = "calling_ae",
-     .type = PL_TEXT,
-     .offset = AT(calling_ae),
-     .initial = "LUNGCDAM",
-     .doc = "Our AE title, as the archive knows it."},
-    {.name = "max_pdu",
-     .type = PL_INTEGER,
-     .offset = AT(max_pdu),
-     .initial = "65536",
-     .low = 4096,
-     .high = 131072,
-     .doc = "Largest PDU that we receive, in bytes."},
-    {.name = "url",
-     .type = PL_TEXT,
-     .offset = AT(url),
-     .initial = "",
-     .doc = "DICOMweb root for STOW-RS instead of host: https://pacs.example.org/dicom-web."},
-    {.name = "batch",
-     .type = PL_INTEGER,
-     .offset = AT(batch),
-     .initial = "100",
-     .low = 1,
-     .high = 10000,
-     .doc = "Most objects in one association or request."},
-    {.name = "tls.on",
-     .type = PL_BOOL,
-     .offset = AT(tls_on),
-     .initial = "false",
-     .doc = "DICOM over TLS (a url says it itself)."},
-    {.name = "tls.verify",
-     .type = PL_BOOL,
-     .offset = AT(tls_verify),
-     .initial = "true",
-     .doc = "Whether the peer's certificate must be valid and made for its host."},
-    {.name = "tls.ca_file",
-     .type = PL_TEXT,
-     .offset = AT(tls_ca_file),
-     .initial = "",
-     .doc = "Certificate authorities to trust, PEM; the system's when neither this nor ca_folder "
-            "is given."},
-    {.name = "tls.ca_folder",
-     .type = PL_TEXT,
-     .offset = AT(tls_ca_folder),
-     .initial = "",
-     .doc = "Folder of certificate authorities, with OpenSSL's hashed names."},
-    {.name = "tls.certificate",
-     .type = PL_TEXT,
-     .offset = AT(tls_certificate),
-     .initial = "",
-     .doc = "Our certificate, PEM, where the peer wants one."},
-    {.name = "tls.key",
-     .type = PL_TEXT,
-     .offset = AT(tls_key),
-     .initial = "",
-     .doc = "Its key, PEM, without pass phrase."},
-    {.name = "credentials.kind",
-     .type = PL_CHOICE,
-     .offset = AT(credentials_kind),
-     .initial = "none",
-     .choices = logins,
-     .doc = "How to log in at a url."},
-    {.name = "credentials.file",
-     .type = PL_TEXT,
-     .offset = AT(credentials_file),
-     .initial = "",
-     .doc = "File with one line: USER:PASSWORD for basic, the token for bearer."},
-    {.name = "credentials.variable",
-     .type = PL_TEXT,
-     .offset = AT(credentials_variable),
-     .initial = "",
-     .doc = "Environment variable with the same, instead of a file."},
-    {.name = "timeout.connect_s",
-     .type = PL_INTEGER,
-     .offset = AT(timeout_connect_s),
-     .initial = "10",
-     .low = 1,
-     .high = 3600,
-     .doc = "Seconds to connect."},
-    {.name = "timeout.association_s",
-     .type = PL_INTEGER,
-     .offset = AT(timeout_association_s),
-     .initial = "30",
-     .low = 1,
-     .high = 3600,
-     .doc = "Seconds for TLS and the association."},
-    {.name = "timeout.answer_s",
-     .type = PL_INTEGER,
-     .offset = AT(timeout_answer_s),
-     .initial = "60",
-     .low = 1,
-     .high = 86400,
-     .doc = "Seconds for one message and its answer, and more for large objects."},
-    {.name = "commitment.mode",
-     .type = PL_CHOICE,
-     .offset = AT(commitment_mode),
-     .initial = "none",
-     .choices = commitments,
-     .doc = "Storage commitment: not asked for, told on the same association, or told to a port "
-            "of ours."},
-    {.name = "commitment.port",
-     .type = PL_INTEGER,
-     .offset = AT(commitment_port),
-     .initial = "11113",
-     .low = 1,
-     .high = 65535,
-     .doc = "That port."},
-    {.name = "commitment.wait_s",
-     .type = PL_INTEGER,
-     .offset = AT(commitment_wait_s),
-     .initial = "60",
-     .low = 1,
-     .high = 86400,
-     .doc = "Seconds to wait for the result; afterwards it is asked for again."},
-    {.name = "retry.first_s",
-     .type = PL_REAL,
-     .offset = AT(retry_first_s),
-     .initial = "10",
-     .low = 0.01,
-     .high = 86400,
-     .doc = "Seconds after the first failure; doubled after each."},
-    {.name = "retry.most_s",
-     .type = PL_REAL,
-     .offset = AT(retry_most_s),
-     .initial = "3600",
-     .low = 0.01,
-     .high = 604800,
-     .doc = "Seconds at most between two tries."},
-    {.name = "retry.attempts",
-     .type = PL_INTEGER,
-     .offset = AT(retry_attempts),
-     .initial = "0",
-     .low = 0,
-     .high = 1000000,
-     .doc = "Tries of one object that the peer answers with 'not now' before it counts as "
-            "refused; 0: no end."},
+    TEXT("host", host, "", "Name or IPv4 address of a DICOM archive; or give url."),
+    NUMBER("port", PL_INTEGER, port, "104", 1, 65535, "Its port."),
+    TEXT("called_ae", called_ae, "ANY-SCP", "Its AE title."),
+    TEXT("calling_ae", calling_ae, "LUNGCDAM", "Our AE title, as the archive knows it."),
+    NUMBER("max_pdu", PL_INTEGER, max_pdu, "65536", 4096, 131072,
+           "Largest PDU that we receive, in bytes."),
+    TEXT("url", url, "",
+         "DICOMweb root for STOW-RS instead of host: https://pacs.example.org/dicom-web."),
+    NUMBER("batch", PL_INTEGER, batch, "100", 1, 10000,
+           "Most objects in one association or request."),
+    BOOL("tls.on", tls_on, "false", "DICOM over TLS (a url says it itself)."),
+    BOOL("tls.verify", tls_verify, "true",
+         "Whether the peer's certificate must be valid and made for its host."),
+    TEXT("tls.ca_file", tls_ca_file, "",
+         "Certificate authorities to trust, PEM; the system's when neither this nor ca_folder "
+         "is given."),
+    TEXT("tls.ca_folder", tls_ca_folder, "",
+         "Folder of certificate authorities, with OpenSSL's hashed names."),
+    TEXT("tls.certificate", tls_certificate, "", "Our certificate, PEM, where the peer wants one."),
+    TEXT("tls.key", tls_key, "", "Its key, PEM, without pass phrase."),
+    CHOICE("credentials.kind", credentials_kind, "none", logins, "How to log in at a url."),
+    TEXT("credentials.file", credentials_file, "",
+         "File with one line: USER:PASSWORD for basic, the token for bearer."),
+    TEXT("credentials.variable", credentials_variable, "",
+         "Environment variable with the same, instead of a file."),
+    NUMBER("timeout.connect_s", PL_INTEGER, timeout_connect_s, "10", 1, 3600,
+           "Seconds to connect."),
+    NUMBER("timeout.association_s", PL_INTEGER, timeout_association_s, "30", 1, 3600,
+           "Seconds for TLS and the association."),
+    NUMBER("timeout.answer_s", PL_INTEGER, timeout_answer_s, "60", 1, 86400,
+           "Seconds for one message and its answer, and more for large objects."),
+    CHOICE("commitment.mode", commitment_mode, "none", commitments,
+           "Storage commitment: not asked for, told on the same association, or told to a port "
+           "of ours."),
+    NUMBER("commitment.port", PL_INTEGER, commitment_port, "11113", 1, 65535, "That port."),
+    NUMBER("commitment.wait_s", PL_INTEGER, commitment_wait_s, "60", 1, 86400,
+           "Seconds to wait for the result; afterwards it is asked for again."),
+    NUMBER("retry.first_s", PL_REAL, retry_first_s, "10", 0.01, 86400,
+           "Seconds after the first failure; doubled after each."),
+    NUMBER("retry.most_s", PL_REAL, retry_most_s, "3600", 0.01, 604800,
+           "Seconds at most between two tries."),
+    NUMBER("retry.attempts", PL_INTEGER, retry_attempts, "0", 0, 1000000,
+           "Tries of one object that the peer answers with 'not now' before it counts as "
+           "refused; 0: no end."),
 };
 
 const struct pl_schema pl_destination_schema = {
@@ -340,48 +241,6 @@ lc_status pl_destination_check(const struct pl_destination *d, struct lc_error *
   pl_destination_peer(d, &peer);
   lc_status status = ct_peer_check(&peer, err);
   if (status != LC_OK) lc_error_prefix(err, "%s", d->name);
-  return status;
-}
-
-/* -- choosing ------------------------------------------------------------------------------ */
-
-/* Takes those of the file away that nobody named. */
-static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
-  size_t kept = 0;
-  for (size_t i = 0; i < chosen->n; i++) {
-    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
-      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
-    else
-      chosen->items[kept++] = chosen->items[i];
-  }
-  chosen->n = kept;
-}
-
-static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
-                        struct lc_error *err) {
-  struct pl_destination *added;
-  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
-  size_t of_file = chosen->n;
-  for (size_t i = 0; i < to->n; i++) {
-    const char *name = to->items[i];
-    if (pl_destination_is_address(name))
-      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
-    else if (!pl_destinations_find(chosen, name))
-      return pl_destinations_unknown(chosen, name, file, err);
-  }
-  if (to->n > 0) leave_named(chosen, of_file, to);
-  for (size_t i = 0; i < chosen->n; i++) {
-    LC_TRY(pl_destination_settle(&chosen->items[i], err));
-    LC_TRY(pl_destination_check(&chosen->items[i], err));
-  }
-  return LC_OK;
-}
-
-lc_status pl_destinations_choose(struct pl_destinations *chosen, const char *file,
-                                 const struct pl_list *to, struct lc_error *err) {
-  memset(chosen, 0, sizeof *chosen);
-  lc_status status = choose(chosen, file, to, err);
-  if (status != LC_OK) pl_destinations_free(chosen);
   return status;
 }
 

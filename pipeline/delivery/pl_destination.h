@@ -69,11 +69,6 @@ LC_MUST_CHECK lc_status pl_destination_check(const struct pl_destination *destin
 LC_MUST_CHECK lc_status pl_destination_settle(struct pl_destination *destination,
                                               struct lc_error *err);
 
-/* Destinations from a file (or NULL) and names or addresses; without names all of the file.
- * Checked; free with pl_destinations_free. */
-LC_MUST_CHECK lc_status pl_destinations_choose(struct pl_destinations *chosen, const char *file,
-                                               const struct pl_list *to, struct lc_error *err);
-
 static inline bool pl_destination_is_web(const struct pl_destination *destination) {
   return destination->url[0] != '\0';
 }

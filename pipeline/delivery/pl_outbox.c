@@ -17,26 +17,22 @@
 
 const char *const pl_state_names[PL_STATES] = {"queued", "sent", "confirmed", "refused"};
 
-/* The columns of an entry; the digest over them shows damage that leaves the file in order. */
-#define COLUMNS                                                                                    \
-  "sop_instance_uid, destination, sop_class_uid, study_instance_uid, transfer_syntax_uid, "        \
-  "sha256, state, attempts, queued_ms, not_before_ms, warning, text, transaction_uid, source"
+#define COLUMNS PL_OUTBOX_COLUMNS
+#define WHOLE PL_OUTBOX_WHOLE
 #define VALUES "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14"
 
-static const char *const tables[] = {"destination", "setting", "entry", NULL};
-const struct pl_db_schema pl_outbox_schema = {
-    .version = 1,
-    .sql = "CREATE TABLE entry(sop_instance_uid TEXT, destination TEXT, sop_class_uid TEXT, "
-           "study_instance_uid TEXT, transfer_syntax_uid TEXT, sha256 TEXT, state INTEGER, "
-           "attempts INTEGER, queued_ms INTEGER, not_before_ms INTEGER, warning INTEGER, "
-           "text TEXT, transaction_uid TEXT, source TEXT, digest TEXT, "
-           "PRIMARY KEY(sop_instance_uid, destination)) STRICT, WITHOUT ROWID;"
-           "CREATE TABLE destination(name TEXT PRIMARY KEY, failures INTEGER, "
-           "not_before_ms INTEGER, text TEXT) STRICT, WITHOUT ROWID;"
-           "CREATE TABLE setting(destination TEXT, key TEXT, value TEXT, digest TEXT, "
-           "PRIMARY KEY(destination, key)) STRICT, WITHOUT ROWID",
-    .tables = tables,
-};
+static const char *const tables[] = {
+    "CREATE TABLE entry(sop_instance_uid TEXT, destination TEXT, sop_class_uid TEXT, "
+    "study_instance_uid TEXT, transfer_syntax_uid TEXT, sha256 TEXT, state INTEGER, "
+    "attempts INTEGER, queued_ms INTEGER, not_before_ms INTEGER, warning INTEGER, text TEXT, "
+    "transaction_uid TEXT, source TEXT, digest TEXT, "
+    "PRIMARY KEY(sop_instance_uid, destination)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, failures INTEGER, not_before_ms INTEGER, "
+    "text TEXT) STRICT, WITHOUT ROWID",
+    "CREATE TABLE setting(destination TEXT, key TEXT, value TEXT, digest TEXT, "
+    "PRIMARY KEY(destination, key)) STRICT, WITHOUT ROWID",
+    NULL};
+static const struct pl_db_schema schema = {.version = 1, .tables = tables};
 
 bool pl_entry_is_final(const struct pl_destinations *known, const struct pl_entry *entry) {
   if (entry->state == PL_STATE_CONFIRMED || entry->state == PL_STATE_REFUSED) return true;
@@ -56,69 +52,38 @@ static lc_status open_lock(const struct pl_outbox *outbox, const char *name, int
 }
 
 static lc_status make_folders(struct pl_outbox *outbox, bool create, struct lc_error *err) {
-  static const char *const folders[] = {"objects", "damaged"};
+  char path[LC_PATH_SIZE];
   if (create && !lc_folder_exists(outbox->folder)) {
     LC_TRY(lc_folder_make(outbox->folder, err));
     /* Patients' data for nobody but us, until someone decides otherwise. */
     if (chmod(outbox->folder, 0700) != 0) return lc_file_write_error(outbox->folder, errno, err);
   }
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-    char path[LC_PATH_SIZE];
-    LC_TRY(lc_path_join(path, outbox->folder, folders[i], err));
-    if (!create && !lc_folder_exists(path))
-      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no outbox (it has no folder %s)", outbox->folder,
-              folders[i]);
-    if (create) LC_TRY(lc_folder_make(path, err));
-  }
+  LC_TRY(lc_path_join(path, outbox->folder, "objects", err));
+  if (!create && !lc_folder_exists(path))
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no outbox (it has no folder objects)", outbox->folder);
+  LC_TRY(lc_folder_make(path, err));
+  LC_TRY(lc_path_join(path, outbox->folder, "damaged", err));
+  LC_TRY(lc_folder_make(path, err));
   LC_TRY(open_lock(outbox, "outbox.lock", &outbox->lock, err));
   return open_lock(outbox, "sender.lock", &outbox->sender_lock, err);
 }
 
-/* *whole: outbox.db is there, sound and open. */
-static lc_status open_if_whole(struct pl_outbox *outbox, bool *whole, struct lc_error *err) {
+/* Whoever is alone makes outbox.db, or makes it anew, and takes over what earlier versions left;
+ * others wait meanwhile. */
+static lc_status open_db(struct pl_outbox *outbox, struct lc_error *err) {
   char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
-  struct stat info;
-  *whole = false;
   LC_TRY(lc_path_join(path, outbox->folder, "outbox.db", err));
   LC_TRY(lc_path_join(damaged, outbox->folder, "damaged", err));
-  if (stat(path, &info) != 0 || info.st_size == 0 || pl_db_is_aside(path, damaged) ||
-      pl_outbox_is_old(outbox))
-    return LC_OK;
-  lc_status status = pl_db_open(&outbox->db, path, &pl_outbox_schema, err);
-  if (status == LC_OK) status = pl_db_check(&outbox->db, &pl_outbox_schema, err);
-  *whole = status == LC_OK;
-  if (!*whole) pl_db_close(&outbox->db);
-  return status == LC_ERR_FORMAT ? LC_OK : status;
-}
-
-/* Waits at most ten seconds: a process that sends may hold it for days. */
-static lc_status lock_alone(struct pl_outbox *outbox, struct lc_error *err) {
-  const int tries = 100;
-  for (int i = 0; i < tries; i++) {
-    if (flock(outbox->lock, LOCK_EX | LOCK_NB) == 0) return LC_OK;
-    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+  bool alone = flock(outbox->lock, LOCK_EX | LOCK_NB) == 0;
+  lc_status status = LC_OK;
+  if (alone) {
+    status = pl_db_open_alone(&outbox->db, path, &schema, damaged, err);
+    if (status == LC_OK) status = pl_outbox_take_over(outbox, err);
   }
-  LC_FAIL(err, LC_ERR_NOT_WRITABLE,
-          "%s: outbox.db is damaged or of an earlier version, and another process uses it; it is "
-          "made anew when that has ended",
-          outbox->folder);
-}
-
-static lc_status open_db(struct pl_outbox *outbox, struct lc_error *err) {
-  bool whole = false;
-  for (int tries = 0; tries < 3; tries++) {
-    while (flock(outbox->lock, LOCK_SH) != 0)
-      if (errno != EINTR)
-        LC_FAIL(err, LC_ERR_NOT_WRITABLE, "%s/outbox.lock: %s", outbox->folder, strerror(errno));
-    LC_TRY(open_if_whole(outbox, &whole, err));
-    if (whole) return LC_OK;
-    LC_TRY(lock_alone(outbox, err));
-    lc_status status = pl_outbox_mend(outbox, err);
-    pl_db_close(&outbox->db);
-    if (status != LC_OK) return status;
-  }
-  LC_FAIL(err, LC_ERR_FORMAT, "%s/outbox.db: damaged, and damaged again when it was made anew",
-          outbox->folder);
+  while (status == LC_OK && flock(outbox->lock, LOCK_SH) != 0)
+    if (errno != EINTR) status = lc_file_write_error(path, errno, err);
+  if (status == LC_OK && !alone) status = pl_db_open(&outbox->db, path, &schema, err);
+  return status;
 }
 
 lc_status pl_outbox_open(struct pl_outbox *outbox, const char *folder, bool create,
@@ -131,6 +96,7 @@ lc_status pl_outbox_open(struct pl_outbox *outbox, const char *folder, bool crea
   lc_status status = make_folders(outbox, create, err);
   if (status == LC_OK) status = open_db(outbox, err);
   if (status == LC_OK) return LC_OK;
+  pl_db_close(&outbox->db);
   if (outbox->lock >= 0) close(outbox->lock);
   if (outbox->sender_lock >= 0) close(outbox->sender_lock);
   return status;
@@ -205,13 +171,6 @@ lc_status pl_outbox_save(struct pl_outbox *outbox, const struct pl_entry *entry,
                      NULL, err);
 }
 
-lc_status pl_outbox_remove(struct pl_outbox *outbox, const struct pl_entry *entry,
-                           struct lc_error *err) {
-  return pl_db_run(
-      &outbox->db, "DELETE FROM entry WHERE sop_instance_uid = ?1 AND destination = ?2",
-      PL_VALUES(PL_T(entry->object.sop_instance_uid), PL_T(entry->destination)), NULL, err);
-}
-
 lc_status pl_outbox_change(struct pl_outbox *outbox, const struct pl_entry *entry,
                            struct lc_error *err) {
   size_t changed;
@@ -245,22 +204,19 @@ static struct pl_entry *next_entry(struct pl_entries *entries) {
   return &entries->items[entries->n];
 }
 
-/* rest: WHERE and ORDER of the query. damaged: those whose digest does not fit instead of the
- * others. */
-static lc_status list(struct pl_outbox *outbox, bool damaged, const char *rest,
-                      const struct pl_value *values, size_t n, struct pl_entries *entries,
-                      struct lc_error *err) {
+/* Entries that are not damaged. rest: conditions, and the order. */
+static lc_status list(struct pl_outbox *outbox, const char *rest, const struct pl_value *values,
+                      size_t n, struct pl_entries *entries, struct lc_error *err) {
   char sql[1024];
   struct pl_rows rows;
-  bool full = false;
+  struct pl_entry *entry;
   memset(entries, 0, sizeof *entries);
-  snprintf(sql, sizeof sql, "SELECT " COLUMNS ", digest IS NOT digest(" COLUMNS ") FROM entry %s",
-           rest);
+  snprintf(sql, sizeof sql, "SELECT " COLUMNS " FROM entry WHERE " WHOLE " AND %s", rest);
   LC_TRY(pl_rows_begin(&rows, &outbox->db, sql, values, n, err));
+  bool full = false;
   while (!full && pl_rows_next(&rows)) {
-    struct pl_entry *entry = next_entry(entries);
-    full = !entry;
-    if (full || damaged != (pl_rows_number(&rows, 14) != 0)) continue;
+    full = !(entry = next_entry(entries));
+    if (full) break;
     read_entry(&rows, entry);
     entries->n++;
   }
@@ -273,44 +229,57 @@ static lc_status list(struct pl_outbox *outbox, bool damaged, const char *rest,
 
 lc_status pl_outbox_list(struct pl_outbox *outbox, const char *destination,
                          struct pl_entries *entries, struct lc_error *err) {
-  return list(outbox, false,
-              "WHERE ?1 IN ('', destination) ORDER BY queued_ms, destination, sop_instance_uid",
+  return list(outbox, "?1 IN ('', destination) ORDER BY queued_ms, destination, sop_instance_uid",
               PL_VALUES(PL_T(destination ? destination : "")), entries, err);
 }
 
 lc_status pl_outbox_due(struct pl_outbox *outbox, const char *destination, enum pl_state state,
                         long long due_ms, struct pl_entries *entries, struct lc_error *err) {
-  return list(outbox, false,
-              "WHERE destination = ?1 AND state = ?2 AND not_before_ms <= ?3 "
+  return list(outbox,
+              "destination = ?1 AND state = ?2 AND not_before_ms <= ?3 "
               "ORDER BY attempts, queued_ms, sop_instance_uid",
               PL_VALUES(PL_T(destination), PL_I(state), PL_I(due_ms)), entries, err);
 }
 
-lc_status pl_outbox_list_damaged(struct pl_outbox *outbox, struct pl_entries *entries,
-                                 struct lc_error *err) {
-  return list(outbox, true, "", PL_NO_VALUES, entries, err);
+lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination, struct lc_error *err) {
+  LC_TRY(pl_db_run(&outbox->db,
+                   "UPDATE entry SET state = iif(state = 3, 0, state), attempts = 0, "
+                   "not_before_ms = 0, digest = digest(sop_instance_uid, destination, "
+                   "sop_class_uid, study_instance_uid, transfer_syntax_uid, sha256, "
+                   "iif(state = 3, 0, state), 0, queued_ms, 0, warning, text, transaction_uid, "
+                   "source) WHERE destination = ?1 AND (state = 3 OR not_before_ms > 0) AND " WHOLE,
+                   PL_VALUES(PL_T(destination)), NULL, err));
+  return pl_db_run(&outbox->db, "DELETE FROM destination WHERE name = ?1",
+                   PL_VALUES(PL_T(destination)), NULL, err);
+}
+
+lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination, long long before_ms,
+                           const struct pl_destinations *known, size_t *n, struct lc_error *err) {
+  struct pl_entry sent = {.state = PL_STATE_SENT};
+  lc_text_copy(sent.destination, sizeof sent.destination, destination);
+  LC_TRY(pl_db_wait_for_disk(&outbox->db, true, err));
+  /* The destination may have been set since to do without the commitment that was asked for. */
+  return pl_db_run(
+      &outbox->db,
+      "DELETE FROM entry WHERE destination = ?1 AND queued_ms < ?2 AND (state = 2 OR "
+      "(state = 1 AND ?3 AND transaction_uid = '')) AND " WHOLE,
+      PL_VALUES(PL_T(destination), PL_I(before_ms), PL_I(pl_entry_is_final(known, &sent))), n, err);
 }
 
 /* -- queueing ------------------------------------------------------------------------------- */
 
-static lc_status copy_bytes(FILE *from, FILE *to, const char *from_name, const char *to_name,
-                            struct lc_error *err) {
+static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
   char buffer[1 << 16];
   size_t n;
-  while ((n = fread(buffer, 1, sizeof buffer, from)) > 0)
-    if (fwrite(buffer, 1, n, to) != n) return lc_file_write_error(to_name, errno, err);
-  if (ferror(from)) LC_FAIL(err, LC_ERR_FORMAT, "%s: reading failed before its end", from_name);
-  return fflush(to) == 0 ? LC_OK : lc_file_write_error(to_name, errno, err);
-}
-
-static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
   FILE *from = fopen(from_name, "rb");
   if (!from) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", from_name, strerror(errno));
   FILE *to = fopen(to_name, "wb");
-  lc_status status =
-      to ? copy_bytes(from, to, from_name, to_name, err) : lc_file_write_error(to_name, errno, err);
-  fclose(from);
-  if (to && fclose(to) != 0 && status == LC_OK) status = lc_file_write_error(to_name, errno, err);
+  bool written = to != NULL;
+  while (written && (n = fread(buffer, 1, sizeof buffer, from)) > 0)
+    written = fwrite(buffer, 1, n, to) == n;
+  if (to && fclose(to) != 0) written = false;
+  lc_status status = written ? LC_OK : lc_file_write_error(to_name, errno, err);
+  fclose(from); /* what it could not read is seen by the hash */
   return status;
 }
 
@@ -339,7 +308,7 @@ static lc_status compare(struct pl_outbox *outbox, const struct pl_entry *new, b
   char path[LC_PATH_SIZE];
   struct pl_entries known;
   *settled = false;
-  LC_TRY(list(outbox, false, "WHERE sop_instance_uid = ?1 AND destination = ?2",
+  LC_TRY(list(outbox, "sop_instance_uid = ?1 AND destination = ?2",
               PL_VALUES(PL_T(new->object.sop_instance_uid), PL_T(new->destination)), &known, err));
   lc_status status = LC_OK;
   if (known.n == 0) goto done;
@@ -385,19 +354,19 @@ lc_status pl_outbox_add(struct pl_outbox *outbox, const char *destination, const
 
 /* -- destinations --------------------------------------------------------------------------- */
 
-lc_status pl_outbox_keep_settings(struct pl_outbox *outbox,
-                                  const struct pl_destination *destination, struct lc_error *err) {
-  const struct pl_schema *schema = &pl_destination_schema;
+static lc_status keep_settings(struct pl_outbox *outbox, const struct pl_destination *destination,
+                               struct lc_error *err) {
+  const struct pl_schema *all = &pl_destination_schema;
   LC_TRY(pl_db_run(&outbox->db, "DELETE FROM setting WHERE destination = ?1",
                    PL_VALUES(PL_T(destination->name)), NULL, err));
-  for (size_t i = 0; i < schema->n_keys; i++) {
+  for (size_t i = 0; i < all->n_keys; i++) {
     struct lc_text value = {0};
-    pl_schema_print_value(schema, destination, schema->keys[i].name, &value);
+    pl_schema_print_value(all, destination, all->keys[i].name, &value);
     lc_status status =
         value.failed
             ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot keep a destination")
             : pl_db_run(&outbox->db, "INSERT INTO setting VALUES(?1, ?2, ?3, digest(?1, ?2, ?3))",
-                        PL_VALUES(PL_T(destination->name), PL_T(schema->keys[i].name),
+                        PL_VALUES(PL_T(destination->name), PL_T(all->keys[i].name),
                                   PL_T(lc_text_get(&value))),
                         NULL, err);
     lc_text_free(&value);
@@ -410,7 +379,7 @@ lc_status pl_outbox_keep_destination(struct pl_outbox *outbox,
                                      const struct pl_destination *destination,
                                      struct lc_error *err) {
   LC_TRY(pl_db_begin(&outbox->db, err));
-  return pl_db_end(&outbox->db, pl_outbox_keep_settings(outbox, destination, err), err);
+  return pl_db_end(&outbox->db, keep_settings(outbox, destination, err), err);
 }
 
 static lc_status read_settings(struct pl_outbox *outbox, struct pl_destination *destination,
@@ -499,8 +468,8 @@ lc_status pl_outbox_look_ahead(struct pl_outbox *outbox, const struct pl_destina
   lc_text_copy(entry.destination, sizeof entry.destination, name);
   LC_TRY(pl_outbox_standing(outbox, name, &outlook->standing, err));
   LC_TRY(pl_rows_begin(&rows, &outbox->db,
-                       "SELECT state, warning, not_before_ms, text, digest IS digest(" COLUMNS ") "
-                       "FROM entry WHERE destination = ?1 "
+                       "SELECT state, warning, not_before_ms, text, " WHOLE
+                       " FROM entry WHERE destination = ?1 "
                        "ORDER BY not_before_ms, queued_ms, sop_instance_uid",
                        PL_VALUES(PL_T(name)), err));
   while (pl_rows_next(&rows)) {

@@ -133,13 +133,13 @@ LC_MUST_CHECK lc_status pl_outbox_object(const struct pl_outbox *outbox,
 LC_MUST_CHECK lc_status pl_outbox_verify(struct pl_outbox *outbox, const struct pl_entry *entry,
                                          struct lc_error *err);
 
-/* Refused objects are queued again, and what waits may be tried at once. NULL: all destinations. */
+/* Refused objects are queued again, and what waits may be tried at once. */
 LC_MUST_CHECK lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination,
                                         struct lc_error *err);
 
 /* Removes the entries of objects that have arrived and were queued before a time: final, not
- * refused, and confirmed where commitment was asked for; all or none. *n: how many. What is sent
- * again because its entry is gone does no harm. NULL: all destinations. */
+ * refused, and confirmed where commitment was asked for. *n: how many. What is sent again because
+ * its entry is gone does no harm. */
 LC_MUST_CHECK lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination,
                                          long long before_ms, const struct pl_destinations *known,
                                          size_t *n, struct lc_error *err);
@@ -149,8 +149,8 @@ LC_MUST_CHECK lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *d
 /* True when this process is now the one that sends; the lock ends with the process. */
 bool pl_outbox_lock_sender(struct pl_outbox *outbox);
 /* For the sender, before it starts: damaged entries whose object is there are queued again, others
- * are removed; objects that no open or refused entry needs, and what dead processes left, are
- * removed, or go to damaged/ where an entry was lost. */
+ * are removed; so are objects that no open or refused entry needs, and what dead processes left.
+ * Objects without any entry are queued where one destination is known, and go to damaged/ else. */
 LC_MUST_CHECK lc_status pl_outbox_tidy(struct pl_outbox *outbox,
                                        const struct pl_destinations *known, struct lc_error *err);
 /* Removes the bytes of a finished entry unless an entry of another destination needs them. */
@@ -160,28 +160,18 @@ LC_MUST_CHECK lc_status pl_outbox_release(struct pl_outbox *outbox, const struct
 
 /* -- between the sources of the outbox -- */
 
-extern const struct pl_db_schema pl_outbox_schema;
+/* The columns of an entry, but for the digest over them. */
+#define PL_OUTBOX_COLUMNS                                                                          \
+  "sop_instance_uid, destination, sop_class_uid, study_instance_uid, transfer_syntax_uid, "        \
+  "sha256, state, attempts, queued_ms, not_before_ms, warning, text, transaction_uid, source"
+
+/* The digest shows damage that leaves the file in order. */
+#define PL_OUTBOX_WHOLE "(digest IS digest(" PL_OUTBOX_COLUMNS "))"
+
 /* Writes an entry over whatever is there. */
 LC_MUST_CHECK lc_status pl_outbox_save(struct pl_outbox *outbox, const struct pl_entry *entry,
                                        struct lc_error *err);
-LC_MUST_CHECK lc_status pl_outbox_remove(struct pl_outbox *outbox, const struct pl_entry *entry,
-                                         struct lc_error *err);
-/* Entries whose digest does not fit, as far as they can be read. */
-LC_MUST_CHECK lc_status pl_outbox_list_damaged(struct pl_outbox *outbox, struct pl_entries *entries,
-                                               struct lc_error *err);
-/* pl_outbox_keep_destination in a transaction that was begun. */
-LC_MUST_CHECK lc_status pl_outbox_keep_settings(struct pl_outbox *outbox,
-                                                const struct pl_destination *destination,
-                                                struct lc_error *err);
-/* While nobody else uses the outbox: makes outbox.db, or makes it anew when it is damaged, and
- * takes over what earlier versions left. */
-LC_MUST_CHECK lc_status pl_outbox_mend(struct pl_outbox *outbox, struct lc_error *err);
-/* What earlier versions left (pl_outbox_old.c). */
-bool pl_outbox_is_old(const struct pl_outbox *outbox);
+/* While nobody else uses the outbox: what earlier versions left, if there is any. */
 LC_MUST_CHECK lc_status pl_outbox_take_over(struct pl_outbox *outbox, struct lc_error *err);
-/* Queues an object with this UID that is kept for a destination. LC_ERR_NOT_FOUND; LC_ERR_FORMAT
- * when it is damaged. */
-LC_MUST_CHECK lc_status pl_outbox_requeue(struct pl_outbox *outbox, const char *destination,
-                                          const char *uid, struct lc_error *err);
 
 #endif

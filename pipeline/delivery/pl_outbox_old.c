@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,86 +18,7 @@
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
-#include "ct_io/ct/ct_uid.h"
 #include "pipeline/delivery/pl_outbox.h"
-
-/* -- one entry ------------------------------------------------------------------------------ */
-
-struct field {
-  const char *name;
-  size_t offset, size; /* size 0: a number */
-  bool is_uid;
-};
-#define TEXT(name, field, is_uid)                                                                  \
-  { name, offsetof(struct pl_entry, field), sizeof(((struct pl_entry *)0)->field), is_uid }
-#define NUMBER(field)                                                                              \
-  { #field, offsetof(struct pl_entry, field), 0, false }
-static const struct field fields[] = {
-    TEXT("destination", destination, false),
-    TEXT("SOPClassUID", object.sop_class_uid, true),
-    TEXT("SOPInstanceUID", object.sop_instance_uid, true),
-    TEXT("StudyInstanceUID", object.study_instance_uid, true),
-    TEXT("TransferSyntaxUID", object.transfer_syntax_uid, true),
-    TEXT("sha256", sha256, false),
-    TEXT("text", text, false),
-    TEXT("TransactionUID", transaction_uid, false),
-    TEXT("source", source, false),
-    NUMBER(attempts),
-    NUMBER(queued_ms),
-    NUMBER(not_before_ms),
-};
-
-static bool get_field(const json_t *root, const struct field *field, struct pl_entry *entry) {
-  const json_t *value = json_object_get(root, field->name);
-  char *target = (char *)entry + field->offset;
-  if (field->size == 0) {
-    long long number = json_integer_value(value);
-    memcpy(target, &number, sizeof number);
-    return json_is_integer(value) && number >= 0;
-  }
-  const char *text = json_string_value(value);
-  if (!text || strlen(text) >= field->size || (field->is_uid && !ct_uid_valid(text))) return false;
-  lc_text_copy(target, field->size, text);
-  return true;
-}
-
-/* SHA-256 over the object without its digest, compact and with sorted keys. */
-static bool has_its_digest(const json_t *root) {
-  char hex[LC_SHA256_HEX];
-  json_t *copy = json_copy((json_t *)(uintptr_t)root);
-  json_object_del(copy, "digest");
-  char *dump = json_dumps(copy, JSON_COMPACT | JSON_SORT_KEYS);
-  const char *kept = json_string_value(json_object_get(root, "digest"));
-  bool fits = dump && kept && lc_hash_bytes_hex(dump, strlen(dump), hex, NULL) == LC_OK &&
-              strcmp(kept, hex) == 0;
-  json_decref(copy);
-  free(dump);
-  return fits;
-}
-
-static bool parse_entry(const json_t *root, struct pl_entry *entry) {
-  const char *state = json_string_value(json_object_get(root, "state"));
-  int k = 0;
-  while (state && k < PL_STATES && strcmp(state, pl_state_names[k]) != 0) k++;
-  if (!state || k == PL_STATES || json_integer_value(json_object_get(root, "version")) != 1)
-    return false;
-  entry->state = (enum pl_state)k;
-  entry->warning = json_is_true(json_object_get(root, "warning"));
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-    if (!get_field(root, &fields[i], entry)) return false;
-  return strlen(entry->sha256) == LC_SHA256_HEX - 1 && has_its_digest(root);
-}
-
-static json_t *read_json(const char *path) {
-  char *json;
-  size_t length;
-  if (lc_file_read(path, 1 << 16, &json, &length, NULL) != LC_OK) return NULL;
-  json_t *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, NULL);
-  free(json);
-  return root;
-}
-
-/* -- all of them ---------------------------------------------------------------------------- */
 
 struct visit {
   struct pl_outbox *outbox;
@@ -132,46 +52,50 @@ static bool cut_suffix(const char *name, const char *suffix, char *out, size_t s
   return true;
 }
 
-/* Keeps what cannot be read in damaged/. The file stays until all is taken over. */
-static void keep_damaged(const struct pl_outbox *outbox, const char *path, const char *name) {
+/* Keeps what cannot be read in damaged/. The file stays until all is taken over. The object of a
+ * damaged entry is seen to by pl_outbox_tidy. */
+static void keep_damaged(const struct visit *visit, const char *path, const char *name) {
   char target[LC_PATH_SIZE + 512];
-  snprintf(target, sizeof target, "%s/damaged/%s", outbox->folder, name);
+  snprintf(target, sizeof target, "%s/damaged/%s%s%s", visit->outbox->folder,
+           visit->destination ? visit->destination : "", visit->destination ? "_" : "", name);
   unlink(target);
   if (link(path, target) != 0) lc_log(LC_LOG_WARNING, "%s: %s", target, strerror(errno));
+  lc_log(LC_LOG_WARNING, "%s: damaged; moved to %s", path, target);
 }
 
-/* A damaged entry: its object is queued again where it is kept. */
-static lc_status repair(const struct visit *visit, const char *path, const char *name,
-                        const char *uid) {
-  char aside[256];
-  struct lc_error why;
-  bool queued = uid && pl_outbox_requeue(visit->outbox, visit->destination, uid, &why) == LC_OK;
-  snprintf(aside, sizeof aside, "%.64s_%.180s", visit->destination, name);
-  keep_damaged(visit->outbox, path, aside);
-  lc_log(LC_LOG_WARNING, "%s: damaged; %s", path,
-         queued ? "its object is queued again" : "its object is not kept; moved to damaged/");
-  return LC_OK;
-}
-
+/* JSON that was written with sorted keys, and a digest over the rest of it. */
 static lc_status take_entry(const struct visit *visit, const char *path, const char *name,
                             struct lc_error *err) {
-  struct pl_entry entry = {.warning = false};
-  char uid[CT_UID_SIZE];
-  long long there = 0;
-  bool named = cut_suffix(name, ".json", uid, sizeof uid) && ct_uid_valid(uid);
-  if (named)
-    LC_TRY(
-        pl_db_number(&visit->outbox->db,
-                     "SELECT count(*) FROM entry WHERE sop_instance_uid = ?1 AND destination = ?2",
-                     PL_VALUES(PL_T(uid), PL_T(visit->destination)), &there, err));
-  if (there > 0) return LC_OK;
-  json_t *root = named ? read_json(path) : NULL;
-  bool whole = root && parse_entry(root, &entry) &&
-               strcmp(entry.destination, visit->destination) == 0 &&
-               strcmp(entry.object.sop_instance_uid, uid) == 0;
-  json_decref(root);
-  if (whole) return pl_outbox_save(visit->outbox, &entry, err);
-  return repair(visit, path, name, named ? uid : NULL);
+  char uid[CT_UID_SIZE], *json;
+  size_t length;
+  long long known = 0;
+  bool named = cut_suffix(name, ".json", uid, sizeof uid);
+  if (named && lc_file_read(path, 1 << 16, &json, &length, NULL) == LC_OK) {
+    const struct pl_value values[] = {PL_T(json), PL_T(uid), PL_T(visit->destination)};
+    lc_status status = pl_db_number(
+        &visit->outbox->db,
+        "SELECT iif(json_valid(?1), digest(json_remove(?1, '$.digest')) = ?1 ->> 'digest' AND "
+        "?1 ->> 'version' = 1 AND ?1 ->> 'SOPInstanceUID' = ?2 AND ?1 ->> 'destination' = ?3, 0)",
+        values, 3, &known, err);
+    if (status == LC_OK && known)
+      status = pl_db_run(&visit->outbox->db,
+                         "INSERT OR IGNORE INTO entry SELECT *, digest(" PL_OUTBOX_COLUMNS
+                         ") FROM (SELECT ?2 AS sop_instance_uid, "
+                         "?3 AS destination, ?1 ->> 'SOPClassUID' AS sop_class_uid, "
+                         "?1 ->> 'StudyInstanceUID' AS study_instance_uid, "
+                         "?1 ->> 'TransferSyntaxUID' AS transfer_syntax_uid, "
+                         "?1 ->> 'sha256' AS sha256, CASE ?1 ->> 'state' WHEN 'queued' THEN 0 "
+                         "WHEN 'sent' THEN 1 WHEN 'confirmed' THEN 2 ELSE 3 END AS state, "
+                         "?1 ->> 'attempts' AS attempts, ?1 ->> 'queued_ms' AS queued_ms, "
+                         "?1 ->> 'not_before_ms' AS not_before_ms, ?1 ->> 'warning' AS warning, "
+                         "?1 ->> 'text' AS text, ?1 ->> 'TransactionUID' AS transaction_uid, "
+                         "?1 ->> 'source' AS source)",
+                         values, 3, NULL, err);
+    free(json);
+    if (status != LC_OK) return status;
+  }
+  if (!known) keep_damaged(visit, path, name);
+  return LC_OK;
 }
 
 static lc_status take_entries(const struct visit *visit, const char *path, const char *name,
@@ -182,40 +106,37 @@ static lc_status take_entries(const struct visit *visit, const char *path, const
 
 static lc_status take_standing(struct pl_outbox *outbox, const char *path, const char *name,
                                struct lc_error *err) {
-  struct pl_standing standing;
-  LC_TRY(pl_outbox_standing(outbox, name, &standing, err));
-  if (standing.failures > 0) return LC_OK;
-  json_t *root = read_json(path);
-  const char *text = json_string_value(json_object_get(root, "text"));
-  standing.failures = json_integer_value(json_object_get(root, "failures"));
-  standing.not_before_ms = json_integer_value(json_object_get(root, "not_before_ms"));
-  lc_text_copy(standing.text, sizeof standing.text, text ? text : "");
-  json_decref(root);
-  bool known = text && standing.failures > 0 && standing.not_before_ms >= 0;
-  return known ? pl_outbox_set_standing(outbox, name, &standing, err) : LC_OK;
+  char *json;
+  size_t length;
+  if (lc_file_read(path, 1 << 16, &json, &length, NULL) != LC_OK) return LC_OK;
+  lc_status status = pl_db_run(
+      &outbox->db,
+      "INSERT OR IGNORE INTO destination SELECT ?2, ?1 ->> 'failures', ?1 ->> 'not_before_ms', "
+      "?1 ->> 'text' WHERE iif(json_valid(?1), typeof(?1 ->> 'failures') = 'integer' AND "
+      "typeof(?1 ->> 'not_before_ms') = 'integer' AND typeof(?1 ->> 'text') = 'text', 0)",
+      PL_VALUES(PL_T(json), PL_T(name)), NULL, err);
+  free(json);
+  return status;
 }
 
-static lc_status take_settings(struct pl_outbox *outbox, const char *path, const char *file,
+static lc_status take_settings(const struct visit *visit, const char *path, const char *file,
                                const char *name, struct lc_error *err) {
   struct pl_destinations one = {0};
   struct pl_destination *added = NULL;
   struct lc_error why;
   long long there;
-  LC_TRY(pl_db_number(&outbox->db, "SELECT count(*) FROM setting WHERE destination = ?1",
+  LC_TRY(pl_db_number(&visit->outbox->db, "SELECT count(*) FROM setting WHERE destination = ?1",
                       PL_VALUES(PL_T(name)), &there, err));
   if (there > 0) return LC_OK;
-  lc_status status = pl_destinations_add(&one, name, &added, &why);
-  if (status == LC_OK) status = pl_schema_read(&pl_destination_schema, added, path, &why);
-  if (status == LC_OK) status = pl_destination_check(added, &why);
-  bool works = status == LC_OK;
-  if (works) {
-    status = pl_outbox_keep_settings(outbox, added, err);
-  } else {
-    keep_damaged(outbox, path, file);
-    lc_log(LC_LOG_WARNING, "%s: left out, moved to damaged/: %s", path, why.message);
-  }
+  lc_status status = LC_OK;
+  if (pl_destinations_add(&one, name, &added, &why) == LC_OK &&
+      pl_schema_read(&pl_destination_schema, added, path, &why) == LC_OK &&
+      pl_destination_check(added, &why) == LC_OK)
+    status = pl_outbox_keep_destination(visit->outbox, added, err);
+  else
+    keep_damaged(visit, path, file);
   pl_destinations_free(&one);
-  return works ? status : LC_OK;
+  return status;
 }
 
 static lc_status take_destination(const struct visit *visit, const char *path, const char *file,
@@ -224,71 +145,54 @@ static lc_status take_destination(const struct visit *visit, const char *path, c
   if (cut_suffix(file, ".json", name, sizeof name))
     return take_standing(visit->outbox, path, name, err);
   if (cut_suffix(file, ".yaml", name, sizeof name))
-    return take_settings(visit->outbox, path, file, name, err);
+    return take_settings(visit, path, file, name, err);
   return LC_OK;
 }
 
 /* -- the outbox ----------------------------------------------------------------------------- */
 
-static const char *const old_folders[] = {"entries", "destinations"};
-
-bool pl_outbox_is_old(const struct pl_outbox *outbox) {
-  char path[LC_PATH_SIZE];
-  for (size_t i = 0; i < 2; i++)
-    if (lc_path_join(path, outbox->folder, old_folders[i], NULL) == LC_OK && lc_folder_exists(path))
-      return true;
-  return false;
-}
-
-static lc_status take_all(struct pl_outbox *outbox, struct lc_error *err) {
-  const struct visit visit = {.outbox = outbox};
-  char path[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(path, outbox->folder, "entries", err));
-  LC_TRY(each_file(path, take_entries, &visit, err));
-  LC_TRY(lc_path_join(path, outbox->folder, "destinations", err));
-  return each_file(path, take_destination, &visit, err);
-}
-
-/* Earlier versions hold this while they change entries, and sender.lock while they send. */
-static lc_status lock_old(struct pl_outbox *outbox, const char *path, int *lock,
+static lc_status take_all(struct pl_outbox *outbox, const char *entries, const char *destinations,
                           struct lc_error *err) {
-  *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (*lock < 0 || flock(*lock, LOCK_EX) != 0) return lc_file_write_error(path, errno, err);
+  const struct visit visit = {.outbox = outbox};
+  LC_TRY(each_file(entries, take_entries, &visit, err));
+  return each_file(destinations, take_destination, &visit, err);
+}
+
+/* In one step, so that earlier versions do not take an outbox with a part of its entries for whole.
+ */
+static lc_status remove_folder(const char *path, struct lc_error *err) {
+  char gone[LC_PATH_SIZE + 8];
+  snprintf(gone, sizeof gone, "%s.old", path);
+  LC_TRY(lc_folder_remove(gone, err));
+  if (rename(path, gone) != 0 && errno != ENOENT) return lc_file_write_error(path, errno, err);
+  return lc_folder_remove(gone, err);
+}
+
+/* lock: of earlier versions while they change entries; they hold sender.lock while they send. */
+static lc_status take_over(struct pl_outbox *outbox, int lock, const char *entries,
+                           const char *destinations, struct lc_error *err) {
+  if (lock < 0 || flock(lock, LOCK_EX) != 0) return lc_file_write_error(entries, errno, err);
   if (!pl_outbox_lock_sender(outbox))
     LC_FAIL(err, LC_ERR_NOT_WRITABLE, "%s: an earlier version of lungcdam sends from it; end that",
             outbox->folder);
-  return LC_OK;
-}
-
-/* One rename takes the entries away from earlier versions, which would take an outbox with a part
- * of them for whole. */
-static lc_status remove_old(const struct pl_outbox *outbox, struct lc_error *err) {
-  char path[LC_PATH_SIZE], gone[LC_PATH_SIZE];
-  for (size_t i = 0; i < 2; i++) {
-    char hidden[32];
-    snprintf(hidden, sizeof hidden, ".old-%s", old_folders[i]);
-    LC_TRY(lc_path_join(path, outbox->folder, old_folders[i], err));
-    LC_TRY(lc_path_join(gone, outbox->folder, hidden, err));
-    LC_TRY(lc_folder_remove(gone, err));
-    if (rename(path, gone) != 0 && errno != ENOENT) return lc_file_write_error(path, errno, err);
-    LC_TRY(lc_folder_remove(gone, err));
-  }
+  LC_TRY(pl_db_begin(&outbox->db, err));
+  LC_TRY(pl_db_end(&outbox->db, take_all(outbox, entries, destinations, err), err));
+  LC_TRY(remove_folder(entries, err));
+  LC_TRY(remove_folder(destinations, err));
+  flock(outbox->sender_lock, LOCK_UN);
+  lc_log(LC_LOG_INFO, "%s: the entries of an earlier version are in outbox.db now", outbox->folder);
   return LC_OK;
 }
 
 lc_status pl_outbox_take_over(struct pl_outbox *outbox, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  int lock = -1;
+  char path[LC_PATH_SIZE], entries[LC_PATH_SIZE], destinations[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(entries, outbox->folder, "entries", err));
+  LC_TRY(lc_path_join(destinations, outbox->folder, "destinations", err));
   LC_TRY(lc_path_join(path, outbox->folder, "entries.lock", err));
-  lc_status status = lock_old(outbox, path, &lock, err);
-  if (status == LC_OK) status = pl_db_begin(&outbox->db, err);
-  if (status == LC_OK) status = pl_db_end(&outbox->db, take_all(outbox, err), err);
-  if (status == LC_OK) status = remove_old(outbox, err);
+  if (!lc_folder_exists(entries) && !lc_folder_exists(destinations)) return LC_OK;
+  int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  lc_status status = take_over(outbox, lock, entries, destinations, err);
   if (status == LC_OK) unlink(path);
   if (lock >= 0) close(lock);
-  flock(outbox->sender_lock, LOCK_UN);
-  if (status == LC_OK)
-    lc_log(LC_LOG_INFO, "%s: the entries of an earlier version are in outbox.db now",
-           outbox->folder);
   return status;
 }

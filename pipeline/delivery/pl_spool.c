@@ -23,17 +23,17 @@
 const char *const pl_spool_place_names[PL_SPOOL_PLACES] = {"receiving", "work", "done",
                                                            "quarantine", "past"};
 
-/* before: how many objects the series had when it was no longer kept. */
-static const char *const tables[] = {"series", NULL};
-const struct pl_db_schema pl_spool_schema = {
-    .version = 1,
-    .sql = "CREATE TABLE series(name TEXT, place INTEGER, study_instance_uid TEXT, "
-           "series_instance_uid TEXT, modality TEXT, objects INTEGER, bytes INTEGER, "
-           "changed_ms INTEGER, complete INTEGER DEFAULT 0, before INTEGER DEFAULT 0, "
-           "outcome TEXT DEFAULT '', status TEXT DEFAULT '', reason TEXT DEFAULT '', "
-           "results TEXT DEFAULT '', PRIMARY KEY(name, place)) STRICT, WITHOUT ROWID",
-    .tables = tables,
-};
+/* complete: declared to be. before: how many objects the series had when it was no longer kept.
+ * seen: by the last comparison with the files. */
+static const char *const tables[] = {
+    "CREATE TABLE series(name TEXT, place INTEGER, study_instance_uid TEXT DEFAULT '', "
+    "series_instance_uid TEXT DEFAULT '', modality TEXT DEFAULT '', objects INTEGER DEFAULT 0, "
+    "bytes INTEGER DEFAULT 0, changed_ms INTEGER, complete INTEGER DEFAULT 0, "
+    "before INTEGER DEFAULT 0, seen INTEGER DEFAULT 1, outcome TEXT DEFAULT '', "
+    "status TEXT DEFAULT '', reason TEXT DEFAULT '', results TEXT DEFAULT '', "
+    "PRIMARY KEY(name, place)) STRICT, WITHOUT ROWID",
+    NULL};
+const struct pl_db_schema pl_spool_schema = {.version = 1, .tables = tables};
 
 #define SELECT                                                                                     \
   "SELECT name, place, study_instance_uid, series_instance_uid, modality, objects, bytes, "        \

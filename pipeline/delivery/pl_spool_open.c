@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,81 +77,58 @@ void pl_spool_measure(const char *folder, long long *objects, long long *bytes) 
   if (stream) closedir(stream);
 }
 
-static lc_status compare(struct pl_spool *spool, const struct pl_spool_series *series,
-                         struct lc_error *err) {
-  char folder[LC_PATH_SIZE], other[LC_PATH_SIZE];
+/* Measures what a folder holds. One that spool.db does not know: what is complete is processed once
+ * more. */
+static lc_status see(struct pl_spool *spool, bool receiving, const char *path, const char *name,
+                     struct lc_error *err) {
   long long objects, bytes;
-  bool receiving = series->place == PL_SPOOL_RECEIVING;
-  pl_spool_folder(spool, receiving, series->name, folder);
-  pl_spool_folder(spool, false, series->name, other);
-  pl_spool_measure(folder, &objects, &bytes);
-  const struct pl_value key[] = {PL_T(series->name), PL_I(series->place), PL_I(objects),
-                                 PL_I(bytes)};
-  if (objects == 0 && receiving) {
-    /* It may be nothing but objects that were there: then all is processed once more. */
-    if (lc_folder_exists(other)) return LC_OK;
-    LC_TRY(lc_folder_remove(folder, err));
-    return pl_db_run(&spool->db, "DELETE FROM series WHERE name = ?1 AND place = 0", key, 1, NULL,
-                     err);
-  }
-  if (objects == 0) {
-    LC_TRY(lc_folder_remove(folder, err));
-    LC_TRY(pl_db_run(&spool->db,
-                     "UPDATE series SET before = CASE place WHEN 2 THEN objects ELSE before END, "
-                     "place = 4, objects = 0, bytes = 0 WHERE name = ?1 AND place = ?2",
-                     key, 2, NULL, err));
-    return pl_db_run(&spool->db, "DELETE FROM series WHERE name = ?1 AND place = 4 AND before = 0",
-                     key, 1, NULL, err);
-  }
-  if (objects == series->objects && bytes == series->bytes) return LC_OK;
-  return pl_db_run(&spool->db,
-                   "UPDATE series SET objects = ?3, bytes = ?4 WHERE name = ?1 AND place = ?2", key,
-                   4, NULL, err);
-}
-
-/* A folder that spool.db does not know: what is complete is processed once more. */
-static lc_status adopt(struct pl_spool *spool, const char *path, const char *name,
-                       enum pl_spool_place place, struct lc_error *err) {
-  long long known, objects, bytes;
+  size_t known;
   struct stat info = {.st_mtime = 0};
-  LC_TRY(pl_db_number(&spool->db,
-                      "SELECT count(*) FROM series WHERE name = ?1 AND (place = 0) = (?2 = 0) AND "
-                      "place < 4",
-                      PL_VALUES(PL_T(name), PL_I(place)), &known, err));
-  if (known > 0) return LC_OK;
   pl_spool_measure(path, &objects, &bytes);
-  if (objects == 0) return lc_folder_remove(path, err);
   (void)stat(path, &info);
-  if (place != PL_SPOOL_RECEIVING)
-    LC_TRY(pl_db_run(&spool->db, "DELETE FROM series WHERE name = ?1 AND place = 4",
-                     PL_VALUES(PL_T(name)), NULL, err));
+  const struct pl_value values[] = {PL_T(name), PL_I(!receiving), PL_I(objects), PL_I(bytes),
+                                    PL_I(1000 * (long long)info.st_mtime)};
+  LC_TRY(pl_db_run(&spool->db,
+                   "UPDATE series SET objects = ?3, bytes = ?4, seen = 1 WHERE name = ?1 AND "
+                   "(place > 0) = ?2 AND place < 4",
+                   values, 4, &known, err));
+  if (objects == 0) (void)rmdir(path);
+  if (known > 0 || objects == 0) return LC_OK;
   return pl_db_run(&spool->db,
-                   "INSERT INTO series(name, place, study_instance_uid, series_instance_uid, "
-                   "modality, objects, bytes, changed_ms) VALUES(?1, ?2, '', '', '', ?3, ?4, ?5)",
-                   PL_VALUES(PL_T(name), PL_I(place), PL_I(objects), PL_I(bytes),
-                             PL_I(1000 * (long long)info.st_mtime)),
-                   NULL, err);
+                   "INSERT INTO series(name, place, objects, bytes, changed_ms) "
+                   "VALUES(?1, ?2, ?3, ?4, ?5)",
+                   values, 5, NULL, err);
 }
 
-static lc_status adopt_receiving(struct pl_spool *spool, const char *path, const char *name,
-                                 struct lc_error *err) {
-  return adopt(spool, path, name, PL_SPOOL_RECEIVING, err);
+static lc_status see_receiving(struct pl_spool *spool, const char *path, const char *name,
+                               struct lc_error *err) {
+  return see(spool, true, path, name, err);
 }
 
-static lc_status adopt_complete(struct pl_spool *spool, const char *path, const char *name,
-                                struct lc_error *err) {
-  return adopt(spool, path, name, PL_SPOOL_WORK, err);
+static lc_status see_complete(struct pl_spool *spool, const char *path, const char *name,
+                              struct lc_error *err) {
+  return see(spool, false, path, name, err);
 }
 
 lc_status pl_spool_reconcile(struct pl_spool *spool, struct lc_error *err) {
-  struct pl_spool_list list;
-  LC_TRY(pl_spool_list(spool, &list, err));
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < list.n && status == LC_OK; i++)
-    status = compare(spool, &list.items[i], err);
-  free(list.items);
-  if (status == LC_OK) status = each_in(spool, "receiving", adopt_receiving, err);
-  return status == LC_OK ? each_in(spool, "series", adopt_complete, err) : status;
+  struct pl_db *db = &spool->db;
+  LC_TRY(pl_db_run(db, "UPDATE series SET seen = 0", PL_NO_VALUES, NULL, err));
+  LC_TRY(each_in(spool, "receiving", see_receiving, err));
+  LC_TRY(each_in(spool, "series", see_complete, err));
+  /* What is gone was done, or somebody removed it. */
+  LC_TRY(
+      pl_db_run(db,
+                "UPDATE series SET before = iif(place = 2, objects, before), place = 4, "
+                "objects = 0, bytes = 0 WHERE place BETWEEN 1 AND 3 AND (seen = 0 OR objects = 0)",
+                PL_NO_VALUES, NULL, err));
+  LC_TRY(pl_db_run(db, "UPDATE series SET objects = 0, bytes = 0 WHERE place = 0 AND seen = 0",
+                   PL_NO_VALUES, NULL, err));
+  /* What grows may be nothing but objects that were there: then all is processed once more. */
+  return pl_db_run(db,
+                   "DELETE FROM series WHERE (place = 4 AND before = 0) OR (place = 0 AND "
+                   "objects = 0 AND name NOT IN (SELECT name FROM series WHERE place BETWEEN 1 AND "
+                   "3))",
+                   PL_NO_VALUES, NULL, err);
 }
 
 /* -- earlier versions ----------------------------------------------------------------------- */
@@ -167,12 +143,7 @@ static lc_status move_old(struct pl_spool *spool, const char *path, const char *
   return rename(path, series) == 0 ? LC_OK : lc_file_write_error(series, errno, err);
 }
 
-static const char *text_of(const json_t *root, const char *key) {
-  const char *text = json_string_value(json_object_get(root, key));
-  return text ? text : "";
-}
-
-/* outcome.json or reason.json of a series becomes its row; *found: the file is there. */
+/* outcome.json or reason.json of a series becomes its row. */
 static lc_status read_outcome(struct pl_spool *spool, const char *folder, const char *name,
                               const char *file, enum pl_spool_place place, struct lc_error *err) {
   char path[LC_PATH_SIZE], *json;
@@ -181,20 +152,16 @@ static lc_status read_outcome(struct pl_spool *spool, const char *folder, const 
   LC_TRY(lc_path_join(path, folder, file, err));
   if (stat(path, &info) != 0 || lc_file_read(path, 1 << 16, &json, &length, NULL) != LC_OK)
     return LC_OK;
-  json_t *root = json_loadb(json, length, 0, NULL);
+  lc_status status = pl_db_run(
+      &spool->db,
+      "UPDATE series SET place = ?3, changed_ms = ?4, study_instance_uid = o ->> "
+      "'StudyInstanceUID', series_instance_uid = o ->> 'SeriesInstanceUID', modality = o ->> "
+      "'modality', outcome = o ->> 'outcome', status = o ->> 'status', reason = o ->> 'reason', "
+      "results = coalesce(o ->> 'results', '') FROM (SELECT iif(json_valid(?2), ?2, '{}') AS o) "
+      "WHERE name = ?1 AND place = 1 AND outcome = ''",
+      PL_VALUES(PL_T(name), PL_T(json), PL_I(place), PL_I(1000 * (long long)info.st_mtime)), NULL,
+      err);
   free(json);
-  lc_status status =
-      pl_db_run(&spool->db,
-                "UPDATE series SET place = ?2, changed_ms = ?3, study_instance_uid = ?4, "
-                "series_instance_uid = ?5, modality = ?6, outcome = ?7, status = ?8, reason = ?9, "
-                "results = ?10 WHERE name = ?1 AND place = 1 AND outcome = ''",
-                PL_VALUES(PL_T(name), PL_I(place), PL_I(1000 * (long long)info.st_mtime),
-                          PL_T(text_of(root, "StudyInstanceUID")),
-                          PL_T(text_of(root, "SeriesInstanceUID")), PL_T(text_of(root, "modality")),
-                          PL_T(text_of(root, "outcome")), PL_T(text_of(root, "status")),
-                          PL_T(text_of(root, "reason")), PL_T(text_of(root, "results"))),
-                NULL, err);
-  json_decref(root);
   return status;
 }
 
@@ -222,10 +189,8 @@ static lc_status read_past(struct pl_spool *spool, const char *path, const char 
   long long n = strtoll(text, NULL, 10);
   free(text);
   LC_TRY(pl_db_run(&spool->db,
-                   "INSERT OR IGNORE INTO series(name, place, study_instance_uid, "
-                   "series_instance_uid, modality, objects, bytes, changed_ms) SELECT ?1, 4, '', "
-                   "'', '', 0, 0, ?2 WHERE NOT EXISTS (SELECT 1 FROM series WHERE name = ?1 AND "
-                   "place > 0)",
+                   "INSERT INTO series(name, place, changed_ms) SELECT ?1, 4, ?2 WHERE NOT EXISTS "
+                   "(SELECT 1 FROM series WHERE name = ?1 AND place > 0)",
                    PL_VALUES(PL_T(name), PL_I(pl_now_ms())), NULL, err));
   return pl_db_run(&spool->db, "UPDATE series SET before = ?2 WHERE name = ?1 AND place > 2",
                    PL_VALUES(PL_T(name), PL_I(n)), NULL, err);
@@ -291,23 +256,8 @@ static lc_status make_folders(struct pl_spool *spool, struct lc_error *err) {
   return LC_OK;
 }
 
-/* Opens spool.db, or makes it anew. */
-static lc_status open_db(struct pl_spool *spool, struct lc_error *err) {
-  char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(path, spool->folder, "spool.db", err));
-  LC_TRY(lc_path_join(damaged, spool->folder, "damaged", err));
-  lc_status status = LC_ERR_FORMAT;
-  if (!pl_db_is_aside(path, damaged)) {
-    status = pl_spool_ready(spool, err);
-    if (status == LC_OK) status = pl_db_check(&spool->db, &pl_spool_schema, err);
-  }
-  if (status != LC_ERR_FORMAT) return status;
-  pl_spool_rest(spool);
-  return pl_db_rebuild(&spool->db, path, damaged, &pl_spool_schema, NULL, NULL, err);
-}
-
 static lc_status own(struct pl_spool *spool, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
+  char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
   LC_TRY(lc_folder_make(spool->folder, err));
   LC_TRY(lc_path_join(path, spool->folder, "server.lock", err));
   spool->owner = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -319,7 +269,9 @@ static lc_status own(struct pl_spool *spool, struct lc_error *err) {
   if (memory == MAP_FAILED) LC_FAIL(err, LC_ERR_MEMORY, "no memory to share: %s", strerror(errno));
   spool->reserved = memory;
   LC_TRY(make_folders(spool, err));
-  LC_TRY(open_db(spool, err));
+  LC_TRY(lc_path_join(path, spool->folder, "spool.db", err));
+  LC_TRY(lc_path_join(damaged, spool->folder, "damaged", err));
+  LC_TRY(pl_db_open_alone(&spool->db, path, &pl_spool_schema, damaged, err));
   if (is_old(spool)) LC_TRY(take_over(spool, err));
   LC_TRY(pl_spool_begin(spool, err));
   return pl_db_end(&spool->db, pl_spool_reconcile(spool, err), err);
