@@ -10,7 +10,6 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/delivery/pl_send.h"
-#include "pipeline/delivery/pl_send_table.h"
 
 struct arguments {
   struct pl_list paths, to, sets;

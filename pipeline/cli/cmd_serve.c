@@ -6,7 +6,7 @@
 #include "common/lc_text.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
-#include "pipeline/delivery/pl_send_table.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/delivery/pl_serve.h"
 #include "pipeline/report/pl_progress.h"
 

@@ -249,6 +249,10 @@ const char *pl_rows_text(const struct pl_rows *rows, int column) {
   return text ? text : "";
 }
 
+void pl_rows_copy(const struct pl_rows *rows, int column, char *out, size_t size) {
+  lc_text_copy(out, size, pl_rows_text(rows, column));
+}
+
 long long pl_rows_number(const struct pl_rows *rows, int column) {
   return sqlite3_column_int64(rows->statement, column);
 }

@@ -83,6 +83,8 @@ bool pl_rows_next(struct pl_rows *rows);
 LC_MUST_CHECK lc_status pl_rows_end(struct pl_rows *rows, struct lc_error *err);
 const char *pl_rows_text(const struct pl_rows *rows, int column); /* never NULL */
 long long pl_rows_number(const struct pl_rows *rows, int column);
+void pl_rows_copy(const struct pl_rows *rows, int column, char *out, size_t size);
+#define PL_ROWS_COPY(rows, column, array) pl_rows_copy(rows, column, array, sizeof(array))
 
 /* A transaction of several statements; nobody else writes meanwhile. pl_db_end commits when status
  * is LC_OK, else takes all back, and returns the status. One in another is a part of it. */

@@ -128,29 +128,21 @@ lc_status pl_outbox_object(const struct pl_outbox *outbox, const struct pl_entry
 }
 
 static void read_entry(const struct pl_rows *rows, struct pl_entry *entry) {
-  const struct {
-    char *text;
-    size_t size;
-    int column;
-  } texts[] = {
-      {entry->object.sop_instance_uid, CT_UID_SIZE, 0},
-      {entry->destination, sizeof entry->destination, 1},
-      {entry->object.sop_class_uid, CT_UID_SIZE, 2},
-      {entry->object.study_instance_uid, CT_UID_SIZE, 3},
-      {entry->object.transfer_syntax_uid, CT_UID_SIZE, 4},
-      {entry->sha256, sizeof entry->sha256, 5},
-      {entry->text, sizeof entry->text, 11},
-      {entry->transaction_uid, CT_UID_SIZE, 12},
-      {entry->source, sizeof entry->source, 13},
-  };
   memset(entry, 0, sizeof *entry);
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    lc_text_copy(texts[i].text, texts[i].size, pl_rows_text(rows, texts[i].column));
+  PL_ROWS_COPY(rows, 0, entry->object.sop_instance_uid);
+  PL_ROWS_COPY(rows, 1, entry->destination);
+  PL_ROWS_COPY(rows, 2, entry->object.sop_class_uid);
+  PL_ROWS_COPY(rows, 3, entry->object.study_instance_uid);
+  PL_ROWS_COPY(rows, 4, entry->object.transfer_syntax_uid);
+  PL_ROWS_COPY(rows, 5, entry->sha256);
   entry->state = (enum pl_state)(pl_rows_number(rows, 6) & (PL_STATES - 1));
   entry->attempts = pl_rows_number(rows, 7);
   entry->queued_ms = pl_rows_number(rows, 8);
   entry->not_before_ms = pl_rows_number(rows, 9);
   entry->warning = pl_rows_number(rows, 10) != 0;
+  PL_ROWS_COPY(rows, 11, entry->text);
+  PL_ROWS_COPY(rows, 12, entry->transaction_uid);
+  PL_ROWS_COPY(rows, 13, entry->source);
 }
 
 static lc_status write_entry(struct pl_outbox *outbox, const char *sql, const struct pl_entry *e,
@@ -216,9 +208,8 @@ static lc_status list(struct pl_outbox *outbox, const char *rest, const struct p
   bool full = false;
   while (!full && pl_rows_next(&rows)) {
     full = !(entry = next_entry(entries));
-    if (full) break;
-    read_entry(&rows, entry);
-    entries->n++;
+    if (!full) read_entry(&rows, entry);
+    entries->n += !full;
   }
   lc_status status = pl_rows_end(&rows, err);
   if (status == LC_OK && full)

@@ -7,7 +7,6 @@
  *
  * All goes into outbox.db in one transaction; then the old files are removed. What is there already
  * is newer and stays, so that after a stop in between the next call goes on. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,31 +17,8 @@
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_files.h"
 #include "pipeline/delivery/pl_outbox.h"
-
-struct visit {
-  struct pl_outbox *outbox;
-  const char *destination;
-};
-
-/* Calls visit for each name in a folder that is not hidden, until one fails. */
-static lc_status each_file(const char *folder,
-                           lc_status (*visit)(const struct visit *visit, const char *path,
-                                              const char *name, struct lc_error *err),
-                           const struct visit *context, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  DIR *stream = opendir(folder);
-  if (!stream && (errno == ENOENT || errno == ENOTDIR)) return LC_OK;
-  if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
-  lc_status status = LC_OK;
-  for (struct dirent *file = readdir(stream); file && status == LC_OK; file = readdir(stream)) {
-    if (file->d_name[0] == '.') continue;
-    status = lc_path_join(path, folder, file->d_name, err);
-    if (status == LC_OK) status = visit(context, path, file->d_name, err);
-  }
-  closedir(stream);
-  return status;
-}
 
 /* The name without its suffix; false for another suffix or a name that is too long. */
 static bool cut_suffix(const char *name, const char *suffix, char *out, size_t size) {
@@ -52,56 +28,54 @@ static bool cut_suffix(const char *name, const char *suffix, char *out, size_t s
   return true;
 }
 
-/* Keeps what cannot be read in damaged/. The file stays until all is taken over. The object of a
- * damaged entry is seen to by pl_outbox_tidy. */
-static void keep_damaged(const struct visit *visit, const char *path, const char *name) {
+/* Keeps what cannot be read in damaged/, under its name with '_' for '/'. The file stays until all
+ * is taken over. The object of a damaged entry is seen to by pl_outbox_tidy. */
+static void keep_damaged(const struct pl_outbox *outbox, const char *path, const char *name) {
   char target[LC_PATH_SIZE + 512];
-  snprintf(target, sizeof target, "%s/damaged/%s%s%s", visit->outbox->folder,
-           visit->destination ? visit->destination : "", visit->destination ? "_" : "", name);
+  size_t n = (size_t)snprintf(target, sizeof target, "%s/damaged/", outbox->folder);
+  for (lc_text_copy(target + n, sizeof target - n, name); target[n]; n++)
+    if (target[n] == '/') target[n] = '_';
   unlink(target);
   if (link(path, target) != 0) lc_log(LC_LOG_WARNING, "%s: %s", target, strerror(errno));
   lc_log(LC_LOG_WARNING, "%s: damaged; moved to %s", path, target);
 }
 
-/* JSON that was written with sorted keys, and a digest over the rest of it. */
-static lc_status take_entry(const struct visit *visit, const char *path, const char *name,
+/* name: "DESTINATION/UID.json"; JSON that was written with sorted keys, and a digest over the rest
+ * of it. */
+static lc_status take_entry(struct pl_outbox *outbox, const char *path, const char *name,
                             struct lc_error *err) {
-  char uid[CT_UID_SIZE], *json;
+  char destination[PL_DESTINATION_NAME] = "", uid[CT_UID_SIZE] = "", *json;
+  const char *slash = strchr(name, '/');
   size_t length;
   long long known = 0;
-  bool named = cut_suffix(name, ".json", uid, sizeof uid);
-  if (named && lc_file_read(path, 1 << 16, &json, &length, NULL) == LC_OK) {
-    const struct pl_value values[] = {PL_T(json), PL_T(uid), PL_T(visit->destination)};
+  if (slash && slash - name < PL_DESTINATION_NAME)
+    lc_text_copy(destination, (size_t)(slash - name) + 1, name);
+  if (*destination && cut_suffix(slash + 1, ".json", uid, sizeof uid) &&
+      lc_file_read(path, 1 << 16, &json, &length, NULL) == LC_OK) {
+    const struct pl_value values[] = {PL_T(json), PL_T(uid), PL_T(destination)};
     lc_status status = pl_db_number(
-        &visit->outbox->db,
+        &outbox->db,
         "SELECT iif(json_valid(?1), digest(json_remove(?1, '$.digest')) = ?1 ->> 'digest' AND "
         "?1 ->> 'version' = 1 AND ?1 ->> 'SOPInstanceUID' = ?2 AND ?1 ->> 'destination' = ?3, 0)",
         values, 3, &known, err);
     if (status == LC_OK && known)
-      status = pl_db_run(&visit->outbox->db,
-                         "INSERT OR IGNORE INTO entry SELECT *, digest(" PL_OUTBOX_COLUMNS
-                         ") FROM (SELECT ?2 AS sop_instance_uid, "
-                         "?3 AS destination, ?1 ->> 'SOPClassUID' AS sop_class_uid, "
-                         "?1 ->> 'StudyInstanceUID' AS study_instance_uid, "
-                         "?1 ->> 'TransferSyntaxUID' AS transfer_syntax_uid, "
-                         "?1 ->> 'sha256' AS sha256, CASE ?1 ->> 'state' WHEN 'queued' THEN 0 "
-                         "WHEN 'sent' THEN 1 WHEN 'confirmed' THEN 2 ELSE 3 END AS state, "
-                         "?1 ->> 'attempts' AS attempts, ?1 ->> 'queued_ms' AS queued_ms, "
-                         "?1 ->> 'not_before_ms' AS not_before_ms, ?1 ->> 'warning' AS warning, "
-                         "?1 ->> 'text' AS text, ?1 ->> 'TransactionUID' AS transaction_uid, "
-                         "?1 ->> 'source' AS source)",
-                         values, 3, NULL, err);
+      status = pl_db_run(
+          &outbox->db,
+          "INSERT OR IGNORE INTO entry SELECT *, digest(" PL_OUTBOX_COLUMNS ") FROM (SELECT ?2 AS "
+          "sop_instance_uid, ?3 AS destination, ?1 ->> 'SOPClassUID' AS sop_class_uid, "
+          "?1 ->> 'StudyInstanceUID' AS study_instance_uid, "
+          "?1 ->> 'TransferSyntaxUID' AS transfer_syntax_uid, ?1 ->> 'sha256' AS sha256, "
+          "CASE ?1 ->> 'state' WHEN 'queued' THEN 0 WHEN 'sent' THEN 1 WHEN 'confirmed' THEN 2 "
+          "ELSE 3 END AS state, ?1 ->> 'attempts' AS attempts, ?1 ->> 'queued_ms' AS queued_ms, "
+          "?1 ->> 'not_before_ms' AS not_before_ms, ?1 ->> 'warning' AS warning, "
+          "?1 ->> 'text' AS text, ?1 ->> 'TransactionUID' AS transaction_uid, "
+          "?1 ->> 'source' AS source)",
+          values, 3, NULL, err);
     free(json);
     if (status != LC_OK) return status;
   }
-  if (!known) keep_damaged(visit, path, name);
+  if (!known) keep_damaged(outbox, path, name);
   return LC_OK;
-}
-
-static lc_status take_entries(const struct visit *visit, const char *path, const char *name,
-                              struct lc_error *err) {
-  const struct visit inside = {visit->outbox, name};
-  return each_file(path, take_entry, &inside, err);
 }
 
 static lc_status take_standing(struct pl_outbox *outbox, const char *path, const char *name,
@@ -119,43 +93,48 @@ static lc_status take_standing(struct pl_outbox *outbox, const char *path, const
   return status;
 }
 
-static lc_status take_settings(const struct visit *visit, const char *path, const char *file,
-                               const char *name, struct lc_error *err) {
+static lc_status take_destination(struct pl_outbox *outbox, const char *path, const char *file,
+                                  struct lc_error *err) {
   struct pl_destinations one = {0};
   struct pl_destination *added = NULL;
   struct lc_error why;
+  char name[PL_DESTINATION_NAME];
   long long there;
-  LC_TRY(pl_db_number(&visit->outbox->db, "SELECT count(*) FROM setting WHERE destination = ?1",
+  if (cut_suffix(file, ".json", name, sizeof name)) return take_standing(outbox, path, name, err);
+  if (!cut_suffix(file, ".yaml", name, sizeof name)) return LC_OK;
+  LC_TRY(pl_db_number(&outbox->db, "SELECT count(*) FROM setting WHERE destination = ?1",
                       PL_VALUES(PL_T(name)), &there, err));
   if (there > 0) return LC_OK;
   lc_status status = LC_OK;
   if (pl_destinations_add(&one, name, &added, &why) == LC_OK &&
       pl_schema_read(&pl_destination_schema, added, path, &why) == LC_OK &&
       pl_destination_check(added, &why) == LC_OK)
-    status = pl_outbox_keep_destination(visit->outbox, added, err);
+    status = pl_outbox_keep_destination(outbox, added, err);
   else
-    keep_damaged(visit, path, file);
+    keep_damaged(outbox, path, file);
   pl_destinations_free(&one);
   return status;
 }
 
-static lc_status take_destination(const struct visit *visit, const char *path, const char *file,
-                                  struct lc_error *err) {
-  char name[PL_DESTINATION_NAME];
-  if (cut_suffix(file, ".json", name, sizeof name))
-    return take_standing(visit->outbox, path, name, err);
-  if (cut_suffix(file, ".yaml", name, sizeof name))
-    return take_settings(visit, path, file, name, err);
-  return LC_OK;
+/* Takes each file below a folder that is not hidden; name: its path from there. */
+static lc_status take_each(struct pl_outbox *outbox, const char *folder,
+                           lc_status (*take)(struct pl_outbox *outbox, const char *path,
+                                             const char *name, struct lc_error *err),
+                           struct lc_error *err) {
+  struct ct_files files = {0};
+  lc_status status = lc_folder_exists(folder) ? ct_files_walk(&files, folder, NULL, err) : LC_OK;
+  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
+    const char *path = files.paths[i], *name = path + strlen(folder) + 1;
+    if (name[0] != '.' && !strstr(name, "/.")) status = take(outbox, path, name, err);
+  }
+  ct_files_free(&files);
+  return status;
 }
-
-/* -- the outbox ----------------------------------------------------------------------------- */
 
 static lc_status take_all(struct pl_outbox *outbox, const char *entries, const char *destinations,
                           struct lc_error *err) {
-  const struct visit visit = {.outbox = outbox};
-  LC_TRY(each_file(entries, take_entries, &visit, err));
-  return each_file(destinations, take_destination, &visit, err);
+  LC_TRY(take_each(outbox, entries, take_entry, err));
+  return take_each(outbox, destinations, take_destination, err);
 }
 
 /* In one step, so that earlier versions do not take an outbox with a part of its entries for whole.

@@ -1,5 +1,4 @@
 /* Repairs damaged entries, and verifies, adopts and removes objects. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_read/ct_files.h"
 #include "pipeline/delivery/pl_outbox.h"
 #include "pipeline/store/pl_output.h"
 
@@ -128,19 +128,17 @@ static lc_status clear_one(struct pl_outbox *outbox, const struct pl_destination
 
 static lc_status clear(struct pl_outbox *outbox, const struct pl_destinations *known, bool damaged,
                        struct lc_error *err) {
-  char folder[LC_PATH_SIZE], path[LC_PATH_SIZE];
+  char folder[LC_PATH_SIZE];
   struct pl_output output;
+  struct ct_files files = {0};
   LC_TRY(lc_path_join(folder, outbox->folder, "objects", err));
   LC_TRY(pl_output_open(&output, folder, err)); /* removes what dead processes left */
-  DIR *stream = opendir(folder);
-  if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
-  lc_status status = LC_OK;
-  for (struct dirent *file = readdir(stream); file && status == LC_OK; file = readdir(stream)) {
-    if (file->d_name[0] == '.') continue;
-    status = lc_path_join(path, folder, file->d_name, err);
-    if (status == LC_OK) status = clear_one(outbox, known, damaged, path, file->d_name, err);
+  lc_status status = ct_files_walk(&files, folder, NULL, err);
+  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
+    const char *name = files.paths[i] + strlen(folder) + 1;
+    if (name[0] != '.') status = clear_one(outbox, known, damaged, files.paths[i], name, err);
   }
-  closedir(stream);
+  ct_files_free(&files);
   return status;
 }
 

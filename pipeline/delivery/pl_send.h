@@ -12,6 +12,7 @@
 #define PL_SEND_H
 
 #include "pipeline/delivery/pl_outbox.h"
+#include "pipeline/report/pl_table.h"
 
 struct pl_queue_count {
   size_t queued, known, refused_before; /* objects times destinations */
@@ -50,5 +51,23 @@ LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
 /* How long to wait after so many failures (1 and more). key names what failed. */
 long long pl_send_delay_ms(const struct pl_destination *destination, const char *key,
                            long long failures);
+
+/* -- how it stands, for people and programs (pl_send_table.c) -- */
+
+#define PL_TIME_SIZE 32
+
+/* "2026-01-31T12:00:00Z"; "" for 0 and less. */
+void pl_send_time(char out[PL_TIME_SIZE], long long unix_ms);
+
+/* One line a destination. */
+LC_MUST_CHECK lc_status pl_send_print_status(struct pl_outbox *outbox,
+                                             const struct pl_destinations *known,
+                                             const struct pl_destinations *chosen,
+                                             enum pl_table_form form, struct lc_error *err);
+/* One line an object, each with a reason for its state; chosen NULL: of every destination. */
+LC_MUST_CHECK lc_status pl_send_print_list(struct pl_outbox *outbox,
+                                           const struct pl_destinations *known,
+                                           const struct pl_destinations *chosen,
+                                           enum pl_table_form form, struct lc_error *err);
 
 #endif

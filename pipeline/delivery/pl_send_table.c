@@ -1,5 +1,5 @@
 /* Prints the tables of destinations and of objects. */
-#include "pipeline/delivery/pl_send_table.h"
+#include "pipeline/delivery/pl_send.h"
 
 #include <string.h>
 #include <time.h>

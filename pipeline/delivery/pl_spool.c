@@ -44,22 +44,18 @@ _Static_assert(PL_SPOOL_RECEIVING == 0 && PL_SPOOL_WORK == 1 && PL_SPOOL_DONE ==
                "the statements name places by number");
 
 static void read_series(const struct pl_rows *rows, struct pl_spool_series *series) {
-  const struct {
-    char *text;
-    size_t size;
-    int column;
-  } texts[] = {
-      {series->name, sizeof series->name, 0},        {series->study_instance_uid, CT_UID_SIZE, 2},
-      {series->series_instance_uid, CT_UID_SIZE, 3}, {series->modality, sizeof series->modality, 4},
-      {series->outcome, sizeof series->outcome, 8},  {series->status, sizeof series->status, 9},
-      {series->reason, sizeof series->reason, 10},   {series->results, sizeof series->results, 11},
-  };
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-    lc_text_copy(texts[i].text, texts[i].size, pl_rows_text(rows, texts[i].column));
+  PL_ROWS_COPY(rows, 0, series->name);
   series->place = (enum pl_spool_place)pl_rows_number(rows, 1);
+  PL_ROWS_COPY(rows, 2, series->study_instance_uid);
+  PL_ROWS_COPY(rows, 3, series->series_instance_uid);
+  PL_ROWS_COPY(rows, 4, series->modality);
   series->objects = pl_rows_number(rows, 5);
   series->bytes = pl_rows_number(rows, 6);
   series->changed_ms = pl_rows_number(rows, 7);
+  PL_ROWS_COPY(rows, 8, series->outcome);
+  PL_ROWS_COPY(rows, 9, series->status);
+  PL_ROWS_COPY(rows, 10, series->reason);
+  PL_ROWS_COPY(rows, 11, series->results);
   series->before = pl_rows_number(rows, 12);
 }
 
