@@ -87,7 +87,7 @@ static inline struct pl_entry outbox_entry(const char *destination) {
 }
 
 static inline void outbox_tidy(void) {
-  assert_ok(pl_outbox_tidy(&outbox_test, pl_send_final, &outbox_known, &test_err));
+  assert_ok(pl_outbox_tidy(&outbox_test, &outbox_known, &test_err));
 }
 
 static inline bool outbox_has_object(const struct pl_entry *entry) {

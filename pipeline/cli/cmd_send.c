@@ -10,8 +10,6 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/delivery/pl_send.h"
-#include "pipeline/delivery/pl_send_queue.h"
-#include "pipeline/delivery/pl_send_table.h"
 
 struct arguments {
   struct pl_list paths, to, sets;
@@ -220,7 +218,7 @@ static lc_status override(const struct arguments *arguments, struct pl_destinati
 
 static lc_status no_such(const struct sending *s, const char *name, struct lc_error *err) {
   const char *file = s->arguments->destinations;
-  const char *outbox = s->outbox.sender_lock >= 0 ? s->outbox.folder : NULL;
+  const char *outbox = s->outbox.db.handle ? s->outbox.folder : NULL;
   struct lc_text where = {0};
   if (file) lc_text_add(&where, "%.200s", file);
   if (outbox) lc_text_add(&where, "%sthe outbox %.200s", file ? " with " : "", outbox);
@@ -278,7 +276,7 @@ static lc_status prepare_destinations(struct sending *s, struct lc_error *err) {
   if (arguments->destinations)
     LC_TRY(pl_destinations_read(&s->known, arguments->destinations, err));
   size_t given = s->known.n;
-  if (s->outbox.sender_lock >= 0) LC_TRY(pl_outbox_kept_destinations(&s->outbox, &s->known, err));
+  if (s->outbox.db.handle) LC_TRY(pl_outbox_kept_destinations(&s->outbox, &s->known, err));
   LC_TRY(choose_all(s, err));
   bool files = arguments->paths.n > 0;
   if (files && arguments->to.n == 0 && (given > 0 ? given : s->known.n) != 1)
@@ -311,17 +309,17 @@ static lc_status echo_all(const struct sending *s, struct lc_error *err) {
   LC_FAIL(err, LC_ERR_NETWORK, "%zu of %zu destinations do not answer", failed, s->chosen.n);
 }
 
-/* Looks at every chosen destination: prospects[chosen.n]. */
-static lc_status look_ahead(struct sending *s, struct pl_prospect *prospects,
-                            struct lc_error *err) {
+/* Looks at every chosen destination: outlooks[chosen.n]. */
+static lc_status look_ahead(struct sending *s, struct pl_outlook *outlooks, struct lc_error *err) {
   for (size_t k = 0; k < s->chosen.n; k++)
-    LC_TRY(pl_send_prospect(&s->outbox, &s->known, s->chosen.items[k].name, &prospects[k], err));
+    LC_TRY(
+        pl_outbox_look_ahead(&s->outbox, &s->known, s->chosen.items[k].name, 0, &outlooks[k], err));
   return LC_OK;
 }
 
 /* Why the objects of a destination wait: what failed just now, or that nothing was due. */
-static void explain(const char *name, const struct pl_prospect *before,
-                    const struct pl_prospect *after, long long began_ms, char *out, size_t size) {
+static void explain(const char *name, const struct pl_outlook *before,
+                    const struct pl_outlook *after, long long began_ms, char *out, size_t size) {
   char when[PL_TIME_SIZE];
   bool tried = before->next_ms <= began_ms || after->next_ms != before->next_ms;
   const char *lead = after->reason[0] ? ": " : "";
@@ -335,14 +333,14 @@ static void explain(const char *name, const struct pl_prospect *before,
 }
 
 /* What the outcome is called at the end. */
-static lc_status judge(struct sending *s, const struct pl_prospect *before, long long began_ms,
-                       struct pl_prospect *after, struct lc_error *err) {
+static lc_status judge(struct sending *s, const struct pl_outlook *before, long long began_ms,
+                       struct pl_outlook *after, struct lc_error *err) {
   size_t open = 0, refused = 0;
   char why[700] = "";
   LC_TRY(look_ahead(s, after, err));
   for (size_t k = 0; k < s->chosen.n; k++) {
     open += after[k].open;
-    refused += after[k].refused;
+    refused += after[k].count[PL_STATE_REFUSED];
     if (after[k].open > 0) /* the last is reported */
       explain(s->chosen.items[k].name, &before[k], &after[k], began_ms, why, sizeof why);
   }
@@ -368,8 +366,7 @@ static lc_status forget_sent(struct sending *s, struct lc_error *err) {
   if (days >= 0) before_ms = pl_now_ms() - (long long)(86400e3 * days);
   for (size_t k = 0; k < s->chosen.n; k++) {
     size_t n;
-    LC_TRY(pl_outbox_forget(&s->outbox, s->chosen.items[k].name, before_ms, pl_send_final,
-                            &s->known, &n, err));
+    LC_TRY(pl_outbox_forget(&s->outbox, s->chosen.items[k].name, before_ms, &s->known, &n, err));
     sum += n;
   }
   printf("%s: %zu objects that have arrived%s", s->outbox.folder, sum, and);
@@ -392,15 +389,15 @@ static lc_status queue_all(struct sending *s, struct lc_error *err) {
   return LC_OK;
 }
 
-/* prospects[2 * chosen.n]: before and after. */
-static lc_status send_and_judge(struct sending *s, struct pl_prospect *prospects,
+/* outlooks[2 * chosen.n]: before and after. */
+static lc_status send_and_judge(struct sending *s, struct pl_outlook *outlooks,
                                 struct lc_error *err) {
   const struct pl_send_options how = {.wait_s = s->arguments->wait_s};
   long long began_ms = pl_now_ms();
-  LC_TRY(look_ahead(s, prospects, err));
+  LC_TRY(look_ahead(s, outlooks, err));
   if (!s->arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
   LC_TRY(pl_send_print_status(&s->outbox, &s->known, &s->chosen, s->arguments->form, err));
-  return judge(s, prospects, began_ms, prospects + s->chosen.n, err);
+  return judge(s, outlooks, began_ms, outlooks + s->chosen.n, err);
 }
 
 static lc_status work(struct sending *s, struct lc_error *err) {
@@ -422,10 +419,10 @@ static lc_status work(struct sending *s, struct lc_error *err) {
   if (arguments->retry)
     for (size_t i = 0; i < s->chosen.n; i++)
       LC_TRY(pl_outbox_retry(&s->outbox, s->chosen.items[i].name, err));
-  struct pl_prospect *prospects;
-  LC_TRY(lc_alloc(&prospects, 2 * s->chosen.n + 1, sizeof *prospects, err));
-  lc_status status = send_and_judge(s, prospects, err);
-  free(prospects);
+  struct pl_outlook *outlooks;
+  LC_TRY(lc_alloc(&outlooks, 2 * s->chosen.n + 1, sizeof *outlooks, err));
+  lc_status status = send_and_judge(s, outlooks, err);
+  free(outlooks);
   return status;
 }
 
@@ -447,7 +444,7 @@ static lc_status print_destination(struct lc_error *err) {
 
 lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.outbox = "lungcdam-outbox", .older_days = -1};
-  struct sending s = {.arguments = &arguments, .outbox = {.entries_lock = -1, .sender_lock = -1}};
+  struct sending s = {.arguments = &arguments};
   struct lc_error own;
   lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
   if (status == LC_OK)

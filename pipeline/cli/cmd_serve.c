@@ -1,11 +1,13 @@
-/* Implements `lungcdam serve`: parses options and destinations and starts the server. */
+/* Implements `lungcdam serve`: parses options and destinations and starts the server, or shows what
+ * is in its spool. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/lc_text.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/delivery/pl_serve.h"
-#include "pipeline/delivery/pl_serve_send.h"
 #include "pipeline/report/pl_progress.h"
 
 struct arguments {
@@ -13,6 +15,8 @@ struct arguments {
   struct pl_serve_options serve;
   struct pl_list callers, to;
   const char *destinations;
+  bool status;
+  enum pl_table_form form;
 };
 
 enum {
@@ -35,7 +39,8 @@ enum {
   KEY_CERTIFICATE,
   KEY_KEY,
   KEY_CA,
-  KEY_ANY_CERTIFICATE
+  KEY_ANY_CERTIFICATE,
+  KEY_STATUS
 };
 
 static const struct argp_option options[] = {
@@ -75,6 +80,10 @@ static const struct argp_option options[] = {
     {"tls-key", KEY_KEY, "FILE", 0, "Its key (PEM, without pass phrase)", 6},
     {"tls-ca", KEY_CA, "FILE", 0, "Authorities that sign the certificates of callers (PEM)", 6},
     {"tls-any-caller", KEY_ANY_CERTIFICATE, NULL, 0, "Take callers without a certificate", 6},
+    {"status", KEY_STATUS, NULL, 0,
+     "Show each series of the spool, where it stands and why, and serve nothing", 7},
+    {"json", 'j', NULL, 0, "That as JSON", 7},
+    {"csv", 'c', NULL, 0, "That as CSV", 7},
     {0}};
 
 /* A number in a range, or a usage error. */
@@ -96,8 +105,18 @@ static int whole(const char *name, const char *arg, long long low, long long hig
 }
 
 static error_t parse_spool(int key, char *arg, struct argp_state *state) {
-  struct pl_serve_options *serve = &((struct arguments *)state->input)->serve;
+  struct arguments *arguments = (struct arguments *)state->input;
+  struct pl_serve_options *serve = &arguments->serve;
   switch (key) {
+  case KEY_STATUS:
+    arguments->status = true;
+    return 0;
+  case 'j':
+    arguments->form = PL_TABLE_JSON;
+    return 0;
+  case 'c':
+    arguments->form = PL_TABLE_CSV;
+    return 0;
   case KEY_SPOOL:
     serve->spool = arg;
     return 0;
@@ -213,6 +232,7 @@ static const struct argp argp = {
         "  lungcdam serve -n luna16.csv -o results --spool /var/spool/lungcdam\n"
         "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
         "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
+        "  lungcdam serve --status --spool /var/spool/lungcdam\n"
         "\n"
         "The options of the job are those of 'lungcdam run'; --input and --series have no place "
         "here.",
@@ -234,11 +254,53 @@ static void set_defaults(struct arguments *arguments) {
   serve->receive.memory_bytes = (long long)1 << 30;
 }
 
+/* Takes those of the file away that nobody named. */
+static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
+  size_t kept = 0;
+  for (size_t i = 0; i < chosen->n; i++) {
+    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
+      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
+    else
+      chosen->items[kept++] = chosen->items[i];
+  }
+  chosen->n = kept;
+}
+
+static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
+                        struct lc_error *err) {
+  struct pl_destination *added;
+  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
+  size_t of_file = chosen->n;
+  for (size_t i = 0; i < to->n; i++) {
+    const char *name = to->items[i];
+    if (pl_destination_is_address(name))
+      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
+    else if (!pl_destinations_find(chosen, name))
+      return pl_destinations_unknown(chosen, name, file, err);
+  }
+  if (to->n > 0) leave_named(chosen, of_file, to);
+  for (size_t i = 0; i < chosen->n; i++) {
+    LC_TRY(pl_destination_settle(&chosen->items[i], err));
+    LC_TRY(pl_destination_check(&chosen->items[i], err));
+  }
+  return LC_OK;
+}
+
+/* Destinations from a file (or NULL) and names or addresses; without names all of the file.
+ * Checked; free with pl_destinations_free. */
+static lc_status choose_destinations(struct pl_destinations *chosen, const char *file,
+                                     const struct pl_list *to, struct lc_error *err) {
+  memset(chosen, 0, sizeof *chosen);
+  lc_status status = choose(chosen, file, to, err);
+  if (status != LC_OK) pl_destinations_free(chosen);
+  return status;
+}
+
 static lc_status with_destinations(struct arguments *arguments, struct lc_error *err) {
   struct pl_serve_options serve = arguments->serve;
   struct pl_destinations destinations;
   char outbox[LC_PATH_SIZE];
-  LC_TRY(pl_serve_send_choose(&destinations, arguments->destinations, &arguments->to, err));
+  LC_TRY(choose_destinations(&destinations, arguments->destinations, &arguments->to, err));
   lc_status status = lc_path_join(outbox, serve.spool, "outbox", err);
   if (status == LC_OK) {
     if (!serve.outbox) serve.outbox = outbox;
@@ -254,17 +316,60 @@ static lc_status with_destinations(struct arguments *arguments, struct lc_error 
   return status;
 }
 
+static const struct pl_column status_columns[] = {
+    {"place", "PLACE", false},         {"SeriesInstanceUID", "SERIES", false},
+    {"StudyInstanceUID", NULL, false}, {"modality", "MODALITY", false},
+    {"objects", "OBJECTS", true},      {"bytes", NULL, true},
+    {"time", "SINCE", false},          {"outcome", "OUTCOME", false},
+    {"status", NULL, false},           {"reason", "REASON", false},
+    {"results", NULL, false},          {"folder", NULL, false},
+};
+
+static lc_status print_status(const struct arguments *arguments, struct lc_error *err) {
+  struct pl_spool_list list;
+  struct pl_table table;
+  LC_TRY(pl_spool_look(arguments->serve.spool, &list, err));
+  pl_table_init(&table, status_columns, sizeof status_columns / sizeof *status_columns);
+  for (size_t i = 0; i < list.n; i++) {
+    const struct pl_spool_series *series = &list.items[i];
+    char time[PL_TIME_SIZE];
+    pl_send_time(time, series->changed_ms);
+    pl_table_text(&table, pl_spool_place_names[series->place]);
+    pl_table_text(&table, series->series_instance_uid);
+    pl_table_text(&table, series->study_instance_uid);
+    pl_table_text(&table, series->modality);
+    pl_table_integer(&table, series->objects);
+    pl_table_integer(&table, series->bytes);
+    pl_table_text(&table, time);
+    pl_table_text(&table, series->outcome);
+    pl_table_text(&table, series->status);
+    pl_table_text(&table, series->reason);
+    pl_table_text(&table, series->results);
+    pl_table_format(&table, "%s/%s/%s", arguments->serve.spool,
+                    series->place == PL_SPOOL_RECEIVING ? "receiving" : "series", series->name);
+  }
+  free(list.items);
+  lc_status status = pl_table_print(&table, arguments->form, stdout, err);
+  pl_table_free(&table);
+  return status;
+}
+
 lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   struct pl_config config;
   set_defaults(&arguments);
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   bool has_input = arguments.overrides.inputs.n > 0 || arguments.overrides.series;
-  lc_status status = has_input ? lc_fail(err, LC_ERR_USAGE, __FILE__, __LINE__,
-                                         "--input and --series: series come from the network")
-                               : pl_config_make(&config, &arguments.overrides, err);
+  bool serves = !arguments.status;
+  lc_status status = LC_OK;
+  if (has_input)
+    status = lc_fail(err, LC_ERR_USAGE, __FILE__, __LINE__,
+                     "--input and --series: series come from the network");
+  else
+    status =
+        serves ? pl_config_make(&config, &arguments.overrides, err) : print_status(&arguments, err);
   pl_overrides_free(&arguments.overrides);
-  if (status == LC_OK) {
+  if (status == LC_OK && serves) {
     arguments.serve.config = &config;
     status = with_destinations(&arguments, err);
     pl_config_free(&config);

@@ -8,7 +8,6 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/delivery/pl_fetch_store.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_output.h"

@@ -1,6 +1,6 @@
 /* Stores fetched objects in their folders after checking that they were asked for; for C-MOVE a
  * child process listens and forks for each association. */
-#include "pipeline/delivery/pl_fetch_store.h"
+#include "pipeline/delivery/pl_fetch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

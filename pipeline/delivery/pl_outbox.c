@@ -1,7 +1,7 @@
-/* Opens and locks an outbox, queues objects in it, and reads, lists and changes its entries. */
+/* Opens an outbox, queues objects in it, and reads, lists and changes its entries and
+ * destinations. */
 #include "pipeline/delivery/pl_outbox.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,15 +13,32 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
-#include "ct_io/ct/ct_uid.h"
-#include "pipeline/delivery/pl_entry.h"
-#include "pipeline/delivery/pl_outbox_files.h"
-#include "pipeline/store/pl_output.h"
+#include "common/lc_text.h"
 
-long long pl_now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+const char *const pl_state_names[PL_STATES] = {"queued", "sent", "confirmed", "refused"};
+
+#define COLUMNS PL_OUTBOX_COLUMNS
+#define WHOLE PL_OUTBOX_WHOLE
+#define VALUES "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14"
+
+static const char *const tables[] = {
+    "CREATE TABLE entry(sop_instance_uid TEXT, destination TEXT, sop_class_uid TEXT, "
+    "study_instance_uid TEXT, transfer_syntax_uid TEXT, sha256 TEXT, state INTEGER, "
+    "attempts INTEGER, queued_ms INTEGER, not_before_ms INTEGER, warning INTEGER, text TEXT, "
+    "transaction_uid TEXT, source TEXT, digest TEXT, "
+    "PRIMARY KEY(sop_instance_uid, destination)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE destination(name TEXT PRIMARY KEY, failures INTEGER, not_before_ms INTEGER, "
+    "text TEXT) STRICT, WITHOUT ROWID",
+    "CREATE TABLE setting(destination TEXT, key TEXT, value TEXT, digest TEXT, "
+    "PRIMARY KEY(destination, key)) STRICT, WITHOUT ROWID",
+    NULL};
+static const struct pl_db_schema schema = {.version = 1, .tables = tables};
+
+bool pl_entry_is_final(const struct pl_destinations *known, const struct pl_entry *entry) {
+  if (entry->state == PL_STATE_CONFIRMED || entry->state == PL_STATE_REFUSED) return true;
+  if (entry->state == PL_STATE_QUEUED) return false;
+  const struct pl_destination *destination = pl_destinations_find(known, entry->destination);
+  return destination && destination->commitment_mode == PL_COMMITMENT_NONE;
 }
 
 /* -- opening -------------------------------------------------------------------------------- */
@@ -34,56 +51,66 @@ static lc_status open_lock(const struct pl_outbox *outbox, const char *name, int
   return *fd >= 0 ? LC_OK : lc_file_write_error(path, errno, err);
 }
 
-static lc_status prepare(struct pl_outbox *outbox, bool create, struct lc_error *err) {
-  static const char *const folders[] = {"destinations", "entries", "objects", "damaged"};
+static lc_status make_folders(struct pl_outbox *outbox, bool create, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
   if (create && !lc_folder_exists(outbox->folder)) {
     LC_TRY(lc_folder_make(outbox->folder, err));
     /* Patients' data for nobody but us, until someone decides otherwise. */
     if (chmod(outbox->folder, 0700) != 0) return lc_file_write_error(outbox->folder, errno, err);
   }
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-    char path[LC_PATH_SIZE];
-    LC_TRY(lc_path_join(path, outbox->folder, folders[i], err));
-    if (!create && !lc_folder_exists(path))
-      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no outbox (it has no folder %s)", outbox->folder,
-              folders[i]);
-    if (create) LC_TRY(lc_folder_make(path, err));
-  }
-  LC_TRY(open_lock(outbox, "entries.lock", &outbox->entries_lock, err));
+  LC_TRY(lc_path_join(path, outbox->folder, "objects", err));
+  if (!create && !lc_folder_exists(path))
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no outbox (it has no folder objects)", outbox->folder);
+  LC_TRY(lc_folder_make(path, err));
+  LC_TRY(lc_path_join(path, outbox->folder, "damaged", err));
+  LC_TRY(lc_folder_make(path, err));
+  LC_TRY(open_lock(outbox, "outbox.lock", &outbox->lock, err));
   return open_lock(outbox, "sender.lock", &outbox->sender_lock, err);
+}
+
+/* Whoever is alone makes outbox.db, or makes it anew, and takes over what earlier versions left;
+ * others wait meanwhile. */
+static lc_status open_db(struct pl_outbox *outbox, struct lc_error *err) {
+  char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, outbox->folder, "outbox.db", err));
+  LC_TRY(lc_path_join(damaged, outbox->folder, "damaged", err));
+  bool alone = flock(outbox->lock, LOCK_EX | LOCK_NB) == 0;
+  lc_status status = LC_OK;
+  if (alone) {
+    status = pl_db_open_alone(&outbox->db, path, &schema, damaged, err);
+    if (status == LC_OK) status = pl_outbox_take_over(outbox, err);
+  }
+  while (status == LC_OK && flock(outbox->lock, LOCK_SH) != 0)
+    if (errno != EINTR) status = lc_file_write_error(path, errno, err);
+  if (status == LC_OK && !alone) status = pl_db_open(&outbox->db, path, &schema, err);
+  return status;
 }
 
 lc_status pl_outbox_open(struct pl_outbox *outbox, const char *folder, bool create,
                          struct lc_error *err) {
-  *outbox = (struct pl_outbox){.entries_lock = -1, .sender_lock = -1};
+  *outbox = (struct pl_outbox){.lock = -1, .sender_lock = -1};
   /* Room for the longest name below it. */
   if (strlen(folder) + 256 > sizeof outbox->folder)
     LC_FAIL(err, LC_ERR_USAGE, "outbox: path of more than %d bytes", LC_PATH_SIZE - 257);
   lc_text_copy(outbox->folder, sizeof outbox->folder, folder);
-  lc_status status = prepare(outbox, create, err);
-  if (status != LC_OK) pl_outbox_close(outbox);
+  lc_status status = make_folders(outbox, create, err);
+  if (status == LC_OK) status = open_db(outbox, err);
+  if (status == LC_OK) return LC_OK;
+  pl_db_close(&outbox->db);
+  if (outbox->lock >= 0) close(outbox->lock);
+  if (outbox->sender_lock >= 0) close(outbox->sender_lock);
   return status;
 }
 
 void pl_outbox_close(struct pl_outbox *outbox) {
-  if (outbox->entries_lock >= 0) close(outbox->entries_lock);
-  if (outbox->sender_lock >= 0) close(outbox->sender_lock);
-  outbox->entries_lock = outbox->sender_lock = -1;
+  if (!outbox->db.handle) return;
+  pl_db_close(&outbox->db);
+  close(outbox->lock);
+  close(outbox->sender_lock);
 }
 
 bool pl_outbox_lock_sender(struct pl_outbox *outbox) {
   return flock(outbox->sender_lock, LOCK_EX | LOCK_NB) == 0;
-}
-
-lc_status pl_outbox_lock(struct pl_outbox *outbox, struct lc_error *err) {
-  while (flock(outbox->entries_lock, LOCK_EX) != 0)
-    if (errno != EINTR)
-      LC_FAIL(err, LC_ERR_NOT_WRITABLE, "%s/entries.lock: %s", outbox->folder, strerror(errno));
-  return LC_OK;
-}
-
-void pl_outbox_unlock(struct pl_outbox *outbox) {
-  flock(outbox->entries_lock, LOCK_UN);
 }
 
 lc_status pl_outbox_sync(struct pl_outbox *outbox, struct lc_error *err) {
@@ -92,95 +119,158 @@ lc_status pl_outbox_sync(struct pl_outbox *outbox, struct lc_error *err) {
 
 /* -- one entry ------------------------------------------------------------------------------ */
 
-lc_status pl_outbox_path(const struct pl_outbox *outbox, char out[LC_PATH_SIZE],
-                         struct lc_error *err, const char *fmt, ...) {
-  char below[512];
-  va_list words;
-  va_start(words, fmt);
-  int n = vsnprintf(below, sizeof below, fmt, words);
-  va_end(words);
-  if (n < 0 || n >= (int)sizeof below) LC_FAIL(err, LC_ERR_USAGE, "a name is too long");
-  return lc_path_join(out, outbox->folder, below, err);
-}
-
-static lc_status entry_path(const struct pl_outbox *outbox, const char *destination,
-                            const char *sop_instance_uid, char out[LC_PATH_SIZE],
-                            struct lc_error *err) {
-  return pl_outbox_path(outbox, out, err, "entries/%s/%s.json", destination, sop_instance_uid);
-}
-
 lc_status pl_outbox_object(const struct pl_outbox *outbox, const struct pl_entry *entry,
                            char path[LC_PATH_SIZE], struct lc_error *err) {
-  return pl_outbox_path(outbox, path, err, "objects/%s-%.16s.dcm", entry->object.sop_instance_uid,
-                        entry->sha256);
+  char name[LC_PATH_SIZE];
+  snprintf(name, sizeof name, "objects/%s-%.16s.dcm", entry->object.sop_instance_uid,
+           entry->sha256);
+  return lc_path_join(path, outbox->folder, name, err);
 }
 
-lc_status pl_outbox_load(const struct pl_outbox *outbox, const char *destination,
-                         const char *sop_instance_uid, struct pl_entry *entry,
-                         struct lc_error *err) {
-  char path[LC_PATH_SIZE], *json;
-  size_t length;
-  LC_TRY(entry_path(outbox, destination, sop_instance_uid, path, err));
-  LC_TRY(lc_file_read(path, 1 << 16, &json, &length, err));
-  lc_status status = pl_entry_read(entry, json, length, path, err);
-  free(json);
-  if (status == LC_OK && (strcmp(entry->destination, destination) != 0 ||
-                          strcmp(entry->object.sop_instance_uid, sop_instance_uid) != 0))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged: it belongs to another file", path);
-  return status;
+static void read_entry(const struct pl_rows *rows, struct pl_entry *entry) {
+  memset(entry, 0, sizeof *entry);
+  PL_ROWS_COPY(rows, 0, entry->object.sop_instance_uid);
+  PL_ROWS_COPY(rows, 1, entry->destination);
+  PL_ROWS_COPY(rows, 2, entry->object.sop_class_uid);
+  PL_ROWS_COPY(rows, 3, entry->object.study_instance_uid);
+  PL_ROWS_COPY(rows, 4, entry->object.transfer_syntax_uid);
+  PL_ROWS_COPY(rows, 5, entry->sha256);
+  entry->state = (enum pl_state)(pl_rows_number(rows, 6) & (PL_STATES - 1));
+  entry->attempts = pl_rows_number(rows, 7);
+  entry->queued_ms = pl_rows_number(rows, 8);
+  entry->not_before_ms = pl_rows_number(rows, 9);
+  entry->warning = pl_rows_number(rows, 10) != 0;
+  PL_ROWS_COPY(rows, 11, entry->text);
+  PL_ROWS_COPY(rows, 12, entry->transaction_uid);
+  PL_ROWS_COPY(rows, 13, entry->source);
+}
+
+static lc_status write_entry(struct pl_outbox *outbox, const char *sql, const struct pl_entry *e,
+                             size_t *changed, struct lc_error *err) {
+  return pl_db_run(&outbox->db, sql,
+                   PL_VALUES(PL_T(e->object.sop_instance_uid), PL_T(e->destination),
+                             PL_T(e->object.sop_class_uid), PL_T(e->object.study_instance_uid),
+                             PL_T(e->object.transfer_syntax_uid), PL_T(e->sha256), PL_I(e->state),
+                             PL_I(e->attempts), PL_I(e->queued_ms), PL_I(e->not_before_ms),
+                             PL_I(e->warning), PL_T(e->text), PL_T(e->transaction_uid),
+                             PL_T(e->source)),
+                   changed, err);
 }
 
 lc_status pl_outbox_save(struct pl_outbox *outbox, const struct pl_entry *entry,
                          struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  struct lc_text json = {0};
-  LC_TRY(entry_path(outbox, entry->destination, entry->object.sop_instance_uid, path, err));
-  lc_status status = pl_entry_write(entry, &json, err);
-  if (status == LC_OK) status = lc_file_write_soon(path, json.data, json.length, err);
-  lc_text_free(&json);
-  return status;
-}
-
-static lc_status change_locked(struct pl_outbox *outbox, const struct pl_entry *entry,
-                               struct lc_error *err) {
-  struct pl_entry now;
-  struct lc_error why;
-  if (pl_outbox_load(outbox, entry->destination, entry->object.sop_instance_uid, &now, &why) ==
-          LC_OK &&
-      strcmp(now.sha256, entry->sha256) != 0)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s has a new content", entry->destination,
-            entry->object.sop_instance_uid);
-  return pl_outbox_save(outbox, entry, err);
+  return write_entry(outbox, "REPLACE INTO entry VALUES(" VALUES ", digest(" VALUES "))", entry,
+                     NULL, err);
 }
 
 lc_status pl_outbox_change(struct pl_outbox *outbox, const struct pl_entry *entry,
                            struct lc_error *err) {
-  LC_TRY(pl_outbox_lock(outbox, err));
-  lc_status status = change_locked(outbox, entry, err);
-  pl_outbox_unlock(outbox);
+  size_t changed;
+  LC_TRY(pl_db_wait_for_disk(&outbox->db, true, err));
+  LC_TRY(write_entry(outbox,
+                     "REPLACE INTO entry SELECT " VALUES ", digest(" VALUES ") WHERE NOT EXISTS "
+                     "(SELECT 1 FROM entry WHERE sop_instance_uid = ?1 AND destination = ?2 AND "
+                     "sha256 <> ?6)",
+                     entry, &changed, err));
+  if (changed == 0)
+    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s has a new content", entry->destination,
+            entry->object.sop_instance_uid);
+  return LC_OK;
+}
+
+/* -- all entries ---------------------------------------------------------------------------- */
+
+void pl_entries_free(struct pl_entries *entries) {
+  free(entries->items);
+  memset(entries, 0, sizeof *entries);
+}
+
+static struct pl_entry *next_entry(struct pl_entries *entries) {
+  if (entries->n == entries->capacity) {
+    size_t capacity = entries->capacity ? 2 * entries->capacity : 64;
+    struct pl_entry *items = realloc(entries->items, capacity * sizeof *items);
+    if (!items) return NULL;
+    entries->items = items;
+    entries->capacity = capacity;
+  }
+  return &entries->items[entries->n];
+}
+
+/* Entries that are not damaged. rest: conditions, and the order. */
+static lc_status list(struct pl_outbox *outbox, const char *rest, const struct pl_value *values,
+                      size_t n, struct pl_entries *entries, struct lc_error *err) {
+  char sql[1024];
+  struct pl_rows rows;
+  struct pl_entry *entry;
+  memset(entries, 0, sizeof *entries);
+  snprintf(sql, sizeof sql, "SELECT " COLUMNS " FROM entry WHERE " WHOLE " AND %s", rest);
+  LC_TRY(pl_rows_begin(&rows, &outbox->db, sql, values, n, err));
+  bool full = false;
+  while (!full && pl_rows_next(&rows)) {
+    full = !(entry = next_entry(entries));
+    if (!full) read_entry(&rows, entry);
+    entries->n += !full;
+  }
+  lc_status status = pl_rows_end(&rows, err);
+  if (status == LC_OK && full)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu entries", entries->n);
+  if (status != LC_OK) pl_entries_free(entries);
   return status;
+}
+
+lc_status pl_outbox_list(struct pl_outbox *outbox, const char *destination,
+                         struct pl_entries *entries, struct lc_error *err) {
+  return list(outbox, "?1 IN ('', destination) ORDER BY queued_ms, destination, sop_instance_uid",
+              PL_VALUES(PL_T(destination ? destination : "")), entries, err);
+}
+
+lc_status pl_outbox_due(struct pl_outbox *outbox, const char *destination, enum pl_state state,
+                        long long due_ms, struct pl_entries *entries, struct lc_error *err) {
+  return list(outbox,
+              "destination = ?1 AND state = ?2 AND not_before_ms <= ?3 "
+              "ORDER BY attempts, queued_ms, sop_instance_uid",
+              PL_VALUES(PL_T(destination), PL_I(state), PL_I(due_ms)), entries, err);
+}
+
+lc_status pl_outbox_retry(struct pl_outbox *outbox, const char *destination, struct lc_error *err) {
+  LC_TRY(pl_db_run(&outbox->db,
+                   "UPDATE entry SET state = iif(state = 3, 0, state), attempts = 0, "
+                   "not_before_ms = 0, digest = digest(sop_instance_uid, destination, "
+                   "sop_class_uid, study_instance_uid, transfer_syntax_uid, sha256, "
+                   "iif(state = 3, 0, state), 0, queued_ms, 0, warning, text, transaction_uid, "
+                   "source) WHERE destination = ?1 AND (state = 3 OR not_before_ms > 0) AND " WHOLE,
+                   PL_VALUES(PL_T(destination)), NULL, err));
+  return pl_db_run(&outbox->db, "DELETE FROM destination WHERE name = ?1",
+                   PL_VALUES(PL_T(destination)), NULL, err);
+}
+
+lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination, long long before_ms,
+                           const struct pl_destinations *known, size_t *n, struct lc_error *err) {
+  struct pl_entry sent = {.state = PL_STATE_SENT};
+  lc_text_copy(sent.destination, sizeof sent.destination, destination);
+  LC_TRY(pl_db_wait_for_disk(&outbox->db, true, err));
+  /* The destination may have been set since to do without the commitment that was asked for. */
+  return pl_db_run(
+      &outbox->db,
+      "DELETE FROM entry WHERE destination = ?1 AND queued_ms < ?2 AND (state = 2 OR "
+      "(state = 1 AND ?3 AND transaction_uid = '')) AND " WHOLE,
+      PL_VALUES(PL_T(destination), PL_I(before_ms), PL_I(pl_entry_is_final(known, &sent))), n, err);
 }
 
 /* -- queueing ------------------------------------------------------------------------------- */
 
-static lc_status copy_bytes(FILE *from, FILE *to, const char *from_name, const char *to_name,
-                            struct lc_error *err) {
+static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
   char buffer[1 << 16];
   size_t n;
-  while ((n = fread(buffer, 1, sizeof buffer, from)) > 0)
-    if (fwrite(buffer, 1, n, to) != n) return lc_file_write_error(to_name, errno, err);
-  if (ferror(from)) LC_FAIL(err, LC_ERR_FORMAT, "%s: reading failed before its end", from_name);
-  return fflush(to) == 0 ? LC_OK : lc_file_write_error(to_name, errno, err);
-}
-
-static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
   FILE *from = fopen(from_name, "rb");
   if (!from) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", from_name, strerror(errno));
   FILE *to = fopen(to_name, "wb");
-  lc_status status =
-      to ? copy_bytes(from, to, from_name, to_name, err) : lc_file_write_error(to_name, errno, err);
-  fclose(from);
-  if (to && fclose(to) != 0 && status == LC_OK) status = lc_file_write_error(to_name, errno, err);
+  bool written = to != NULL;
+  while (written && (n = fread(buffer, 1, sizeof buffer, from)) > 0)
+    written = fwrite(buffer, 1, n, to) == n;
+  if (to && fclose(to) != 0) written = false;
+  lc_status status = written ? LC_OK : lc_file_write_error(to_name, errno, err);
+  fclose(from); /* what it could not read is seen by the hash */
   return status;
 }
 
@@ -204,33 +294,37 @@ static lc_status keep_object(struct pl_outbox *outbox, const struct pl_entry *en
 }
 
 /* Whether what is there already settles it. */
-static lc_status compare(const struct pl_outbox *outbox, const struct pl_entry *new,
-                         const struct pl_entry *known, bool replace, enum pl_added *added,
-                         bool *settled, struct lc_error *err) {
+static lc_status compare(struct pl_outbox *outbox, const struct pl_entry *new, bool replace,
+                         enum pl_added *added, bool *settled, struct lc_error *err) {
   char path[LC_PATH_SIZE];
+  struct pl_entries known;
   *settled = false;
-  if (strcmp(known->sha256, new->sha256) != 0) {
-    if (replace) return LC_OK;
-    LC_FAIL(err, LC_ERR_MISMATCH,
-            "%s: its SOPInstanceUID %s was queued for %s with another content; --overwrite sends "
-            "this one",
-            new->source, new->object.sop_instance_uid, new->destination);
+  LC_TRY(list(outbox, "sop_instance_uid = ?1 AND destination = ?2",
+              PL_VALUES(PL_T(new->object.sop_instance_uid), PL_T(new->destination)), &known, err));
+  lc_status status = LC_OK;
+  if (known.n == 0) goto done;
+  const struct pl_entry *entry = &known.items[0];
+  if (strcmp(entry->sha256, new->sha256) != 0) {
+    if (replace) goto done;
+    LC_FAIL_GOTO(done, err, LC_ERR_MISMATCH,
+                 "%s: its SOPInstanceUID %s was queued for %s with another content; --overwrite "
+                 "sends this one",
+                 new->source, new->object.sop_instance_uid, new->destination);
   }
-  *added = known->state == PL_STATE_REFUSED ? PL_ADDED_REFUSED_BEFORE : PL_ADDED_KNOWN;
-  LC_TRY(pl_outbox_object(outbox, known, path, err));
+  *added = entry->state == PL_STATE_REFUSED ? PL_ADDED_REFUSED_BEFORE : PL_ADDED_KNOWN;
+  LC_TRY_GOTO(pl_outbox_object(outbox, entry, path, err), done);
   /* Bytes that are needed and gone are taken from this file. */
   *settled =
-      known->state == PL_STATE_SENT || known->state == PL_STATE_CONFIRMED || lc_file_exists(path);
-  return LC_OK;
+      entry->state == PL_STATE_SENT || entry->state == PL_STATE_CONFIRMED || lc_file_exists(path);
+done:
+  pl_entries_free(&known);
+  return status;
 }
 
-static lc_status add_locked(struct pl_outbox *outbox, struct pl_entry *new, const char *path,
-                            bool replace, enum pl_added *added, struct lc_error *err) {
-  struct pl_entry known;
-  struct lc_error why;
-  bool settled = false;
-  if (pl_outbox_load(outbox, new->destination, new->object.sop_instance_uid, &known, &why) == LC_OK)
-    LC_TRY(compare(outbox, new, &known, replace, added, &settled, err));
+static lc_status add_alone(struct pl_outbox *outbox, struct pl_entry *new, const char *path,
+                           bool replace, enum pl_added *added, struct lc_error *err) {
+  bool settled;
+  LC_TRY(compare(outbox, new, replace, added, &settled, err));
   if (settled) return LC_OK;
   *added = PL_ADDED_QUEUED;
   LC_TRY(keep_object(outbox, new, path, err));
@@ -240,106 +334,151 @@ static lc_status add_locked(struct pl_outbox *outbox, struct pl_entry *new, cons
 lc_status pl_outbox_add(struct pl_outbox *outbox, const char *destination, const char *path,
                         bool replace, enum pl_added *added, struct lc_error *err) {
   struct pl_entry new = {.state = PL_STATE_QUEUED, .queued_ms = pl_now_ms()};
-  char folder[LC_PATH_SIZE];
   lc_text_copy(new.destination, sizeof new.destination, destination);
   lc_text_copy(new.source, sizeof new.source, path);
   LC_TRY(ct_object_read(&new.object, path, err));
   LC_TRY(lc_hash_file_hex(path, new.sha256, err));
-  LC_TRY(pl_outbox_path(outbox, folder, err, "entries/%s", destination));
-  LC_TRY(lc_folder_make(folder, err));
-  LC_TRY(pl_outbox_lock(outbox, err));
-  lc_status status = add_locked(outbox, &new, path, replace, added, err);
-  pl_outbox_unlock(outbox);
-  return status;
+  LC_TRY(pl_db_wait_for_disk(&outbox->db, false, err));
+  LC_TRY(pl_db_begin(&outbox->db, err));
+  return pl_db_end(&outbox->db, add_alone(outbox, &new, path, replace, added, err), err);
 }
 
-/* -- all entries ---------------------------------------------------------------------------- */
+/* -- destinations --------------------------------------------------------------------------- */
 
-void pl_entries_free(struct pl_entries *entries) {
-  free(entries->items);
-  memset(entries, 0, sizeof *entries);
-}
-
-static struct pl_entry *next_entry(struct pl_entries *entries, struct lc_error *err) {
-  if (entries->n == entries->capacity) {
-    size_t capacity = entries->capacity ? 2 * entries->capacity : 64;
-    struct pl_entry *items = realloc(entries->items, capacity * sizeof *items);
-    if (!items) {
-      (void)!lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu entries", capacity);
-      return NULL;
-    }
-    entries->items = items;
-    entries->capacity = capacity;
+static lc_status keep_settings(struct pl_outbox *outbox, const struct pl_destination *destination,
+                               struct lc_error *err) {
+  const struct pl_schema *all = &pl_destination_schema;
+  LC_TRY(pl_db_run(&outbox->db, "DELETE FROM setting WHERE destination = ?1",
+                   PL_VALUES(PL_T(destination->name)), NULL, err));
+  for (size_t i = 0; i < all->n_keys; i++) {
+    struct lc_text value = {0};
+    pl_schema_print_value(all, destination, all->keys[i].name, &value);
+    lc_status status =
+        value.failed
+            ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot keep a destination")
+            : pl_db_run(&outbox->db, "INSERT INTO setting VALUES(?1, ?2, ?3, digest(?1, ?2, ?3))",
+                        PL_VALUES(PL_T(destination->name), PL_T(all->keys[i].name),
+                                  PL_T(lc_text_get(&value))),
+                        NULL, err);
+    lc_text_free(&value);
+    if (status != LC_OK) return status;
   }
-  return &entries->items[entries->n];
-}
-
-bool pl_outbox_uid_of(const char *file_name, char uid[CT_UID_SIZE]) {
-  const char *dot = strrchr(file_name, '.');
-  if (!dot || strcmp(dot, ".json") != 0 || dot - file_name >= CT_UID_SIZE) return false;
-  memcpy(uid, file_name, (size_t)(dot - file_name));
-  uid[dot - file_name] = '\0';
-  return ct_uid_valid(uid);
-}
-
-lc_status pl_outbox_each_file(const struct pl_outbox *outbox, const char *below,
-                              lc_status (*visit)(void *context, const char *name,
-                                                 struct lc_error *err),
-                              void *context, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  LC_TRY(pl_outbox_path(outbox, path, err, "%s", below));
-  DIR *stream = opendir(path);
-  if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
-  lc_status status = LC_OK;
-  for (struct dirent *file = readdir(stream); file && status == LC_OK; file = readdir(stream))
-    if (file->d_name[0] != '.') status = visit(context, file->d_name, err);
-  closedir(stream);
-  return status;
-}
-
-struct listing {
-  const struct pl_outbox *outbox;
-  const char *only, *destination;
-  struct pl_entries *entries;
-};
-
-static lc_status list_file(void *context, const char *name, struct lc_error *err) {
-  struct listing *listing = (struct listing *)context;
-  struct lc_error why;
-  char uid[CT_UID_SIZE];
-  struct pl_entry *entry = next_entry(listing->entries, err);
-  if (!entry) return LC_ERR_MEMORY;
-  if (pl_outbox_uid_of(name, uid) &&
-      pl_outbox_load(listing->outbox, listing->destination, uid, entry, &why) == LC_OK)
-    listing->entries->n++;
-  else
-    listing->entries->n_damaged++;
   return LC_OK;
 }
 
-static lc_status list_destination(void *context, const char *name, struct lc_error *err) {
-  struct listing *listing = (struct listing *)context;
-  char below[256];
-  if (listing->only && strcmp(listing->only, name) != 0) return LC_OK;
-  snprintf(below, sizeof below, "entries/%.200s", name);
-  listing->destination = name;
-  return pl_outbox_each_file(listing->outbox, below, list_file, listing, err);
+lc_status pl_outbox_keep_destination(struct pl_outbox *outbox,
+                                     const struct pl_destination *destination,
+                                     struct lc_error *err) {
+  LC_TRY(pl_db_begin(&outbox->db, err));
+  return pl_db_end(&outbox->db, keep_settings(outbox, destination, err), err);
 }
 
-static int by_time(const void *a, const void *b) {
-  const struct pl_entry *x = (const struct pl_entry *)a, *y = (const struct pl_entry *)b;
-  if (x->queued_ms != y->queued_ms) return x->queued_ms < y->queued_ms ? -1 : 1;
-  int order = strcmp(x->destination, y->destination);
-  return order ? order : strcmp(x->object.sop_instance_uid, y->object.sop_instance_uid);
+static lc_status read_settings(struct pl_outbox *outbox, struct pl_destination *destination,
+                               struct lc_error *err) {
+  struct pl_rows rows;
+  lc_status status = LC_OK, ended;
+  struct lc_error why;
+  LC_TRY(pl_rows_begin(&rows, &outbox->db,
+                       "SELECT key, value, digest IS NOT digest(destination, key, value) "
+                       "FROM setting WHERE destination = ?1",
+                       PL_VALUES(PL_T(destination->name)), err));
+  while (status == LC_OK && pl_rows_next(&rows))
+    status = pl_rows_number(&rows, 2) != 0
+                 ? lc_fail(err, LC_ERR_CONFIG, __FILE__, __LINE__, "its settings are damaged")
+                 : pl_schema_set(&pl_destination_schema, destination, outbox->db.path,
+                                 pl_rows_text(&rows, 0), pl_rows_text(&rows, 1), err);
+  ended = pl_rows_end(&rows, &why);
+  if (status == LC_OK && ended != LC_OK) LC_FAIL(err, ended, "%s", why.message);
+  return status == LC_OK ? pl_destination_check(destination, err) : status;
 }
 
-lc_status pl_outbox_list(struct pl_outbox *outbox, const char *destination,
-                         struct pl_entries *entries, struct lc_error *err) {
-  struct listing listing = {.outbox = outbox, .only = destination, .entries = entries};
-  memset(entries, 0, sizeof *entries);
-  lc_status status = pl_outbox_each_file(outbox, "entries", list_destination, &listing, err);
-  if (status == LC_OK && entries->n > 0)
-    qsort(entries->items, entries->n, sizeof *entries->items, by_time);
-  if (status != LC_OK) pl_entries_free(entries);
+static lc_status add_kept(struct pl_outbox *outbox, const char *name,
+                          struct pl_destinations *destinations, struct lc_error *err) {
+  struct pl_destination *added = NULL;
+  struct lc_error why;
+  lc_status status = pl_destinations_add(destinations, name, &added, &why);
+  if (status == LC_OK) status = read_settings(outbox, added, &why);
+  if (status == LC_OK) return LC_OK;
+  if (added) { /* it is the last */
+    pl_schema_free(&pl_destination_schema, added);
+    destinations->n--;
+  }
+  if (status != LC_ERR_CONFIG) LC_FAIL(err, status, "%s", why.message);
+  lc_log(LC_LOG_WARNING, "%s: destination %s is left out: %s", outbox->db.path, name, why.message);
+  return LC_OK;
+}
+
+lc_status pl_outbox_kept_destinations(struct pl_outbox *outbox,
+                                      struct pl_destinations *destinations, struct lc_error *err) {
+  struct pl_list names = {0};
+  struct pl_rows rows;
+  lc_status status = LC_OK, ended;
+  LC_TRY(pl_rows_begin(&rows, &outbox->db,
+                       "SELECT DISTINCT destination FROM setting ORDER BY destination",
+                       PL_NO_VALUES, err));
+  while (status == LC_OK && pl_rows_next(&rows))
+    status = pl_list_add(&names, pl_rows_text(&rows, 0), err);
+  ended = pl_rows_end(&rows, status == LC_OK ? err : NULL);
+  if (status == LC_OK) status = ended;
+  for (size_t i = 0; i < names.n && status == LC_OK; i++)
+    if (!pl_destinations_find(destinations, names.items[i]))
+      status = add_kept(outbox, names.items[i], destinations, err);
+  pl_list_free(&names);
   return status;
+}
+
+lc_status pl_outbox_standing(struct pl_outbox *outbox, const char *destination,
+                             struct pl_standing *standing, struct lc_error *err) {
+  struct pl_rows rows;
+  memset(standing, 0, sizeof *standing);
+  LC_TRY(pl_rows_begin(&rows, &outbox->db,
+                       "SELECT failures, not_before_ms, text FROM destination WHERE name = ?1",
+                       PL_VALUES(PL_T(destination)), err));
+  if (pl_rows_next(&rows)) {
+    standing->failures = pl_rows_number(&rows, 0);
+    standing->not_before_ms = pl_rows_number(&rows, 1);
+    lc_text_copy(standing->text, sizeof standing->text, pl_rows_text(&rows, 2));
+  }
+  return pl_rows_end(&rows, err);
+}
+
+lc_status pl_outbox_set_standing(struct pl_outbox *outbox, const char *destination,
+                                 const struct pl_standing *standing, struct lc_error *err) {
+  return pl_db_run(&outbox->db, "REPLACE INTO destination VALUES(?1, ?2, ?3, ?4)",
+                   PL_VALUES(PL_T(destination), PL_I(standing->failures),
+                             PL_I(standing->not_before_ms), PL_T(standing->text)),
+                   NULL, err);
+}
+
+lc_status pl_outbox_look_ahead(struct pl_outbox *outbox, const struct pl_destinations *known,
+                               const char *name, long long since_ms, struct pl_outlook *outlook,
+                               struct lc_error *err) {
+  struct pl_rows rows;
+  struct pl_entry entry = {.warning = false};
+  memset(outlook, 0, sizeof *outlook);
+  lc_text_copy(entry.destination, sizeof entry.destination, name);
+  LC_TRY(pl_outbox_standing(outbox, name, &outlook->standing, err));
+  LC_TRY(pl_rows_begin(&rows, &outbox->db,
+                       "SELECT state, warning, not_before_ms, text, " WHOLE
+                       " FROM entry WHERE destination = ?1 "
+                       "ORDER BY not_before_ms, queued_ms, sop_instance_uid",
+                       PL_VALUES(PL_T(name)), err));
+  while (pl_rows_next(&rows)) {
+    if (pl_rows_number(&rows, 4) == 0) {
+      outlook->damaged++;
+      continue;
+    }
+    entry.state = (enum pl_state)(pl_rows_number(&rows, 0) & (PL_STATES - 1));
+    outlook->count[entry.state]++;
+    outlook->warnings += pl_rows_number(&rows, 1) != 0;
+    if (pl_entry_is_final(known, &entry)) continue;
+    long long when = pl_rows_number(&rows, 2);
+    if (when < outlook->standing.not_before_ms) when = outlook->standing.not_before_ms;
+    outlook->untried += when <= since_ms;
+    if (outlook->open++ > 0) continue;
+    outlook->next_ms = when;
+    lc_text_copy(outlook->reason, sizeof outlook->reason,
+                 outlook->standing.failures > 0 ? outlook->standing.text : pl_rows_text(&rows, 3));
+  }
+  return pl_rows_end(&rows, err);
 }

@@ -1,13 +1,13 @@
 /* Receives the objects of one association in a child process: reserves room in the spool, checks
  * each object, and moves it into its series. */
-#include "pipeline/delivery/pl_receive.h"
+#include "pipeline/delivery/pl_serving.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/lc_log.h"
@@ -38,13 +38,13 @@ static void log_refusal(struct receiving *receiving, const struct ct_scp_object 
 
 static bool reserve(struct receiving *receiving, long long bytes) {
   struct pl_spool *spool = receiving->spool;
+  struct lc_error err;
+  bool fits = false;
   receiving->reserved += bytes;
-  atomic_store(&spool->shared->reserved[receiving->slot], receiving->reserved);
-  if (pl_spool_used(spool) <= spool->limits.max_bytes) return true;
-  int lock = pl_spool_lock(spool);
-  bool fits = pl_spool_make_room(spool, 0);
-  pl_spool_unlock(lock);
-  if (!fits && !receiving->too_full)
+  atomic_store(&spool->reserved[receiving->slot], receiving->reserved);
+  if (pl_spool_make_room(spool, &fits, &err) != LC_OK)
+    lc_log(LC_LOG_ERROR, "%s", err.message);
+  else if (!fits && !receiving->too_full)
     lc_log(LC_LOG_WARNING,
            "association %llu: the spool is full (%lld MiB): objects are refused as out of "
            "resources; the sender may try again later",
@@ -78,74 +78,19 @@ static uint16_t room(void *context, size_t count) {
   return CT_STORE_OK;
 }
 
-/* A new series has room in the queue? Under the lock. */
-static bool admits(const struct pl_spool *spool, const char *name) {
-  return pl_spool_has(spool, PL_SPOOL_WORK, name) ||
-         pl_spool_count(spool, PL_SPOOL_RECEIVING) + pl_spool_count(spool, PL_SPOOL_WORK) <
-             spool->limits.max_series;
-}
-
-static bool sync_and_close(int folder) {
-  bool synced = fsync(folder) == 0 || errno == EINVAL || errno == ENOTSUP;
-  close(folder);
-  return synced;
-}
-
-static bool sync_folder(const char *path) {
-  int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return folder >= 0 && sync_and_close(folder);
-}
-
-/* From the slot into its series; what is there already stays. Under the lock. *folder: the series',
- * to be synced without the lock; the server may have moved it by then. */
-static lc_status put(struct receiving *receiving, const char *name, const char *file, int *folder,
-                     struct lc_error *err) {
-  struct pl_spool *spool = receiving->spool;
-  char series[LC_PATH_SIZE], target[LC_PATH_SIZE], above[LC_PATH_SIZE];
-  struct stat info;
-  bool is_new = !pl_spool_has(spool, PL_SPOOL_RECEIVING, name);
-  if (is_new && !admits(spool, name))
-    LC_FAIL(err, LC_ERR_NO_SPACE, "%zu series wait already; a new one is not taken",
-            spool->limits.max_series);
-  pl_spool_path(spool, PL_SPOOL_RECEIVING, NULL, above);
-  pl_spool_path(spool, PL_SPOOL_RECEIVING, name, series);
-  LC_TRY(lc_path_join(target, series, file, err));
-  LC_TRY(lc_folder_make(series, err));
-  if (is_new && !sync_folder(above)) return lc_file_write_error(above, errno, err);
-  if (stat(receiving->part, &info) != 0) return lc_file_write_error(receiving->part, errno, err);
-  if (lc_file_exists(target)) {
-    lc_log(LC_LOG_DEBUG, "association %llu: %s is here already", receiving->number, file);
-    unlink(receiving->part);
-  } else if (rename(receiving->part, target) == 0) {
-    atomic_fetch_add(&spool->shared->used, ((long long)info.st_size + 4095) / 4096 * 4096);
-  } else {
-    return lc_file_write_error(target, errno, err);
-  }
-  *folder = open(series, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  return *folder >= 0 ? LC_OK : lc_file_write_error(series, errno, err);
-}
-
 static uint16_t keep(struct receiving *receiving, const struct ct_scp_object *object,
                      struct lc_error *err) {
   struct ct_identity identity;
-  char name[PL_SPOOL_NAME], file[PL_SPOOL_FILE_NAME];
+  char name[PL_SPOOL_NAME];
+  bool is_new;
   if (ct_identity_read(&identity, receiving->part, err) != LC_OK) return CT_STORE_NOT_UNDERSTOOD;
   if (strcmp(identity.sop_instance_uid, object->sop_instance_uid) != 0 ||
       strcmp(identity.sop_class_uid, object->sop_class_uid) != 0) {
     snprintf(err->message, sizeof err->message, "it is announced as another object than it is");
     return CT_STORE_MISMATCH;
   }
-  if (pl_spool_series_name(name, &identity, err) != LC_OK ||
-      pl_spool_file_name(file, identity.sop_instance_uid, err) != LC_OK)
+  if (pl_spool_put(receiving->spool, &identity, receiving->part, name, &is_new, err) != LC_OK)
     return CT_STORE_NO_RESOURCES;
-  int folder = -1, lock = pl_spool_lock(receiving->spool);
-  bool is_new = !pl_spool_has(receiving->spool, PL_SPOOL_RECEIVING, name);
-  lc_status status = lock < 0 ? lc_file_write_error(receiving->spool->folder, errno, err)
-                              : put(receiving, name, file, &folder, err);
-  pl_spool_unlock(lock);
-  if (status == LC_OK && !sync_and_close(folder))
-    status = lc_file_write_error(receiving->spool->folder, errno, err);
-  if (status != LC_OK) return CT_STORE_NO_RESOURCES;
   if (is_new)
     lc_log(LC_LOG_INFO, "association %llu: series %s begins (%s, kept as %s)", receiving->number,
            identity.series_instance_uid, identity.modality, name);
@@ -165,13 +110,17 @@ static uint16_t end(void *context, const struct ct_scp_object *object, uint16_t 
   if (answer != CT_STORE_OK) unlink(receiving->part);
   if (answer != CT_STORE_OK && *err.message) log_refusal(receiving, object, err.message);
   receiving->reserved = 0;
-  atomic_store(&receiving->spool->shared->reserved[receiving->slot], 0);
+  atomic_store(&receiving->spool->reserved[receiving->slot], 0);
   return answer;
 }
 
 static bool holds(void *context, const char *sop_instance_uid) {
   struct receiving *receiving = (struct receiving *)context;
-  return pl_spool_holds(receiving->spool, sop_instance_uid);
+  struct lc_error err;
+  bool held = false;
+  if (pl_spool_holds(receiving->spool, sop_instance_uid, &held, &err) == LC_OK) return held;
+  lc_log(LC_LOG_ERROR, "%s", err.message);
+  return false;
 }
 
 /* Hostile bytes can make a parser ask for a lot of memory; it then fails in this process alone. */

@@ -1,5 +1,5 @@
-/* Sends what is due, destination by destination, decides when failed objects and destinations are
- * tried again, and waits between the tries. */
+/* Queues files, sends what is due, destination by destination, decides when failed objects and
+ * destinations are tried again, and waits between the tries. */
 #include "pipeline/delivery/pl_send.h"
 
 #include <math.h>
@@ -10,16 +10,83 @@
 
 #include "common/lc_log.h"
 #include "common/lc_random.h"
+#include "ct_io/dicom_read/ct_files.h"
 #include "pipeline/delivery/pl_sending.h"
+#include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 
-bool pl_send_final(const void *destinations, const struct pl_entry *entry) {
-  if (entry->state == PL_STATE_CONFIRMED || entry->state == PL_STATE_REFUSED) return true;
-  if (entry->state == PL_STATE_QUEUED) return false;
-  const struct pl_destination *destination =
-      pl_destinations_find((const struct pl_destinations *)destinations, entry->destination);
-  return destination && destination->commitment_mode == PL_COMMITMENT_NONE;
+/* -- queueing ------------------------------------------------------------------------------- */
+
+static bool ends_all(lc_status status) {
+  return status == LC_ERR_NO_SPACE || status == LC_ERR_NOT_WRITABLE || status == LC_ERR_MEMORY ||
+         status == LC_ERR_INTERRUPTED;
 }
+
+static lc_status queue_file(struct pl_outbox *outbox, const struct pl_destinations *destinations,
+                            const char *path, bool named, bool replace,
+                            struct pl_queue_count *count, struct lc_error *err) {
+  for (size_t i = 0; i < destinations->n; i++) {
+    enum pl_added added = PL_ADDED_QUEUED;
+    lc_status status =
+        pl_outbox_add(outbox, destinations->items[i].name, path, replace, &added, err);
+    if (ends_all(status)) return status;
+    if (!named && (status == LC_ERR_NO_DICOM || status == LC_ERR_UNSUPPORTED)) {
+      lc_log(LC_LOG_DEBUG, "%s", err->message);
+      count->other++;
+      return LC_OK;
+    }
+    if (status != LC_OK) {
+      lc_log(LC_LOG_ERROR, "%s (%s)", err->message, lc_status_name(status));
+      count->failed++;
+      count->worst = status;
+      if (status != LC_ERR_MISMATCH) return LC_OK; /* no better for another destination */
+      continue;
+    }
+    count->queued += added == PL_ADDED_QUEUED;
+    count->known += added == PL_ADDED_KNOWN;
+    count->refused_before += added == PL_ADDED_REFUSED_BEFORE;
+  }
+  return LC_OK;
+}
+
+/* Drafts and temporary files are hidden. */
+static bool is_hidden(const char *root, const char *path) {
+  return strstr(path + strlen(root), "/.") != NULL;
+}
+
+static lc_status queue_path(struct pl_outbox *outbox, const struct pl_destinations *destinations,
+                            const char *root, bool replace, struct pl_queue_count *count,
+                            struct lc_error *err) {
+  struct ct_files files = {0};
+  struct pl_progress progress;
+  bool named = !lc_folder_exists(root);
+  lc_status status = ct_files_walk(&files, root, NULL, err);
+  pl_progress_start(&progress, "queueing", "files", files.count);
+  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
+    status = pl_signal_check(err);
+    if (status == LC_OK && (named || !is_hidden(root, files.paths[i])))
+      status = queue_file(outbox, destinations, files.paths[i], named, replace, count, err);
+    lc_progress_step(&progress.progress, 1);
+  }
+  pl_progress_end(&progress);
+  ct_files_free(&files);
+  return status;
+}
+
+lc_status pl_send_queue(struct pl_outbox *outbox, const struct pl_destinations *destinations,
+                        const struct pl_list *paths, bool replace, struct pl_queue_count *count,
+                        struct lc_error *err) {
+  struct lc_error late;
+  lc_status status = LC_OK;
+  memset(count, 0, sizeof *count);
+  for (size_t i = 0; i < paths->n && status == LC_OK; i++)
+    status = queue_path(outbox, destinations, paths->items[i], replace, count, err);
+  lc_status synced = pl_outbox_sync(outbox, &late);
+  if (status == LC_OK && synced != LC_OK) LC_FAIL(err, synced, "%s", late.message);
+  return status;
+}
+
+/* -- one destination ------------------------------------------------------------------------ */
 
 long long pl_send_delay_ms(const struct pl_destination *destination, const char *key,
                            long long failures) {
@@ -33,8 +100,6 @@ long long pl_send_delay_ms(const struct pl_destination *destination, const char 
   lc_random_init(&random, seed, "send-back-off", (uint64_t)failures);
   return (long long)(1000 * wait_s * lc_random_between(&random, 0.5, 1.0)) + 1;
 }
-
-/* -- one destination ------------------------------------------------------------------------ */
 
 lc_status pl_route_failed(struct pl_route *route, const char *text, struct lc_error *err) {
   struct pl_standing *standing = &route->standing;
@@ -61,9 +126,9 @@ lc_status pl_route_write(struct pl_route *route, const struct pl_entry *entry,
     lc_log(LC_LOG_DEBUG, "%s", err->message);
     return LC_OK;
   }
-  if (status == LC_OK && pl_send_final(route->destinations, entry) &&
+  if (status == LC_OK && pl_entry_is_final(route->destinations, entry) &&
       entry->state != PL_STATE_REFUSED)
-    status = pl_outbox_release(route->outbox, entry, pl_send_final, route->destinations, err);
+    status = pl_outbox_release(route->outbox, entry, route->destinations, err);
   return status;
 }
 
@@ -107,39 +172,18 @@ lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
   return pl_route_write(route, entry, err);
 }
 
-static int in_turn(const void *a, const void *b) {
-  const struct pl_entry *x = (const struct pl_entry *)a, *y = (const struct pl_entry *)b;
-  if (x->attempts != y->attempts) return x->attempts < y->attempts ? -1 : 1;
-  if (x->queued_ms != y->queued_ms) return x->queued_ms < y->queued_ms ? -1 : 1;
-  return strcmp(x->object.sop_instance_uid, y->object.sop_instance_uid);
-}
-
-/* Moves what is queued and due to the front, in turn. */
-static size_t choose_due(const struct pl_route *route, struct pl_entries *entries) {
-  size_t n = 0;
-  for (size_t i = 0; i < entries->n; i++) {
-    const struct pl_entry *entry = &entries->items[i];
-    if (entry->state != PL_STATE_QUEUED || entry->not_before_ms > route->due_ms) continue;
-    struct pl_entry chosen = *entry;
-    entries->items[i] = entries->items[n];
-    entries->items[n++] = chosen;
-  }
-  if (n > 0) qsort(entries->items, n, sizeof *entries->items, in_turn);
-  return n;
-}
-
 static lc_status serve(struct pl_route *route, struct lc_error *err) {
-  struct pl_entries entries;
-  pl_outbox_standing(route->outbox, route->destination->name, &route->standing);
+  struct pl_entries due;
+  const char *name = route->destination->name;
+  LC_TRY(pl_outbox_standing(route->outbox, name, &route->standing, err));
   if (!pl_route_is_due(route)) return LC_OK;
-  LC_TRY(pl_outbox_list(route->outbox, route->destination->name, &entries, err));
-  size_t n = choose_due(route, &entries);
+  LC_TRY(pl_outbox_due(route->outbox, name, PL_STATE_QUEUED, route->due_ms, &due, err));
   lc_status status = LC_OK;
-  if (n > 0)
+  if (due.n > 0)
     status = pl_destination_is_web(route->destination)
-                 ? pl_send_web(route, entries.items, n, err)
-                 : pl_send_dimse(route, entries.items, n, err);
-  pl_entries_free(&entries);
+                 ? pl_send_web(route, due.items, due.n, err)
+                 : pl_send_dimse(route, due.items, due.n, err);
+  pl_entries_free(&due);
   if (status == LC_OK && route->destination->commitment_mode != PL_COMMITMENT_NONE &&
       pl_route_is_due(route))
     status = pl_send_commitment(route, err);
@@ -148,34 +192,17 @@ static lc_status serve(struct pl_route *route, struct lc_error *err) {
 
 /* -- all destinations ----------------------------------------------------------------------- */
 
-/* What is still to be done. */
-struct outlook {
-  size_t open;
-  size_t untried;    /* open, and not put off beyond `since` */
-  long long next_ms; /* when the next may be tried; LLONG_MAX for none */
-};
-
+/* What is still to be done. next_ms: INT64_MAX where nothing is. */
 static lc_status look_out(struct pl_outbox *outbox, const struct pl_destinations *destinations,
-                          long long since_ms, struct outlook *outlook, struct lc_error *err) {
-  *outlook = (struct outlook){.next_ms = INT64_MAX};
+                          long long since_ms, struct pl_outlook *all, struct lc_error *err) {
+  *all = (struct pl_outlook){.next_ms = INT64_MAX};
   for (size_t k = 0; k < destinations->n; k++) {
-    struct pl_standing standing;
-    struct pl_entries entries;
-    const char *name = destinations->items[k].name;
-    char folder[PL_DESTINATION_NAME + 16];
-    snprintf(folder, sizeof folder, "entries/%s", name);
-    pl_outbox_standing(outbox, name, &standing);
-    LC_TRY(pl_outbox_list(outbox, name, &entries, err));
-    for (size_t i = 0; i < entries.n; i++) {
-      const struct pl_entry *entry = &entries.items[i];
-      if (pl_send_final(destinations, entry)) continue;
-      long long when = entry->not_before_ms > standing.not_before_ms ? entry->not_before_ms
-                                                                     : standing.not_before_ms;
-      outlook->open++;
-      outlook->untried += when <= since_ms;
-      if (when < outlook->next_ms) outlook->next_ms = when;
-    }
-    pl_entries_free(&entries);
+    struct pl_outlook one;
+    LC_TRY(pl_outbox_look_ahead(outbox, destinations, destinations->items[k].name, since_ms, &one,
+                                err));
+    all->open += one.open;
+    all->untried += one.untried;
+    if (one.open > 0 && one.next_ms < all->next_ms) all->next_ms = one.next_ms;
   }
   return LC_OK;
 }
@@ -199,7 +226,7 @@ static lc_status become_sender(struct pl_outbox *outbox, const struct pl_destina
                                struct lc_error *err) {
   bool logged = false;
   while (!(*got = pl_outbox_lock_sender(outbox))) {
-    struct outlook outlook;
+    struct pl_outlook outlook;
     if (!logged) lc_log(LC_LOG_INFO, "%s: another process is sending from it", outbox->folder);
     logged = true;
     LC_TRY(look_out(outbox, destinations, start_ms, &outlook, err));
@@ -214,7 +241,7 @@ static lc_status work(struct pl_route *routes, size_t n, struct pl_outbox *outbo
                       const struct pl_destinations *destinations, bool once, long long start_ms,
                       long long end_ms, struct lc_error *err) {
   for (;;) {
-    struct outlook outlook;
+    struct pl_outlook outlook;
     for (size_t i = 0; i < n; i++) {
       LC_TRY(pl_signal_check(err));
       routes[i].due_ms = once ? start_ms : pl_now_ms();
@@ -237,7 +264,7 @@ lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *kn
   if (!err) err = &own;
   LC_TRY(become_sender(outbox, destinations, once, start_ms, end_ms, &got, err));
   if (!got) return LC_OK;
-  LC_TRY(pl_outbox_tidy(outbox, pl_send_final, known, err));
+  LC_TRY(pl_outbox_tidy(outbox, known, err));
   struct pl_route *routes = calloc(destinations->n + 1, sizeof *routes);
   if (!routes) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu destinations", destinations->n);
   for (size_t i = 0; i < destinations->n; i++)

@@ -12,6 +12,22 @@
 #define PL_SEND_H
 
 #include "pipeline/delivery/pl_outbox.h"
+#include "pipeline/report/pl_table.h"
+
+struct pl_queue_count {
+  size_t queued, known, refused_before; /* objects times destinations */
+  size_t other;                         /* files in folders that are not DICOM, or a DICOMDIR */
+  size_t failed;                        /* files that could not be queued, each logged */
+  lc_status worst;                      /* of the last of them */
+};
+
+/* Queues the files, and all DICOM files below the folders except hidden ones, for each destination.
+ * A file that cannot be queued is logged and counted, and the others go on; a path that does not
+ * exist, a full disk and a signal end it. What was queued is on the disk then. */
+LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
+                                      const struct pl_destinations *destinations,
+                                      const struct pl_list *paths, bool replace,
+                                      struct pl_queue_count *count, struct lc_error *err);
 
 struct pl_send_options {
   /* 0: what is due is tried once. Above: until nothing is open, but no longer than so many seconds;
@@ -32,12 +48,26 @@ LC_MUST_CHECK lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_de
 LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
                                      struct lc_error *err);
 
-/* Nothing more is to be done: confirmed, refused, or sent where no commitment is asked for; context
- * is the struct pl_destinations. */
-bool pl_send_final(const void *destinations, const struct pl_entry *entry);
-
 /* How long to wait after so many failures (1 and more). key names what failed. */
 long long pl_send_delay_ms(const struct pl_destination *destination, const char *key,
                            long long failures);
+
+/* -- how it stands, for people and programs (pl_send_table.c) -- */
+
+#define PL_TIME_SIZE 32
+
+/* "2026-01-31T12:00:00Z"; "" for 0 and less. */
+void pl_send_time(char out[PL_TIME_SIZE], long long unix_ms);
+
+/* One line a destination. */
+LC_MUST_CHECK lc_status pl_send_print_status(struct pl_outbox *outbox,
+                                             const struct pl_destinations *known,
+                                             const struct pl_destinations *chosen,
+                                             enum pl_table_form form, struct lc_error *err);
+/* One line an object, each with a reason for its state; chosen NULL: of every destination. */
+LC_MUST_CHECK lc_status pl_send_print_list(struct pl_outbox *outbox,
+                                           const struct pl_destinations *known,
+                                           const struct pl_destinations *chosen,
+                                           enum pl_table_form form, struct lc_error *err);
 
 #endif

@@ -54,13 +54,13 @@ static lc_status apply_item(struct pl_route *route, struct pl_entry *entry,
 static lc_status apply_result(struct pl_route *route, const struct ct_commitment_result *result,
                               struct transaction *transaction, struct lc_error *err) {
   struct pl_entries entries;
-  LC_TRY(pl_outbox_list(route->outbox, route->destination->name, &entries, err));
+  LC_TRY(pl_outbox_due(route->outbox, route->destination->name, PL_STATE_SENT, INT64_MAX, &entries,
+                       err));
   lc_status status = LC_OK;
   for (size_t k = 0; k < result->n && status == LC_OK; k++) {
     for (size_t i = 0; i < entries.n && status == LC_OK; i++) {
       struct pl_entry *entry = &entries.items[i];
-      if (entry->state != PL_STATE_SENT ||
-          strcmp(entry->transaction_uid, result->transaction_uid) != 0 ||
+      if (strcmp(entry->transaction_uid, result->transaction_uid) != 0 ||
           strcmp(entry->object.sop_instance_uid, result->items[k].sop_instance_uid) != 0)
         continue;
       status = apply_item(route, entry, &result->items[k], err);
@@ -156,7 +156,8 @@ static lc_status ask(struct pl_route *route, struct transaction *transaction,
 lc_status pl_send_commitment(struct pl_route *route, struct lc_error *err) {
   struct pl_entries entries;
   struct transaction transaction = {0};
-  LC_TRY(pl_outbox_list(route->outbox, route->destination->name, &entries, err));
+  LC_TRY(pl_outbox_due(route->outbox, route->destination->name, PL_STATE_SENT, route->due_ms,
+                       &entries, err));
   lc_status status = LC_OK;
   size_t most = (size_t)route->destination->batch;
   transaction.entries = calloc(most, sizeof(struct pl_entry *));
@@ -164,12 +165,9 @@ lc_status pl_send_commitment(struct pl_route *route, struct lc_error *err) {
   if (!transaction.entries || !transaction.objects)
     LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "cannot ask for %zu objects", most);
   for (size_t i = 0; i < entries.n; i++) {
-    struct pl_entry *entry = &entries.items[i];
-    if (entry->state == PL_STATE_SENT && entry->not_before_ms <= route->due_ms) {
-      transaction.objects[transaction.n] = &entry->object;
-      transaction.entries[transaction.n++] = entry;
-    }
-    if (transaction.n == 0 || (transaction.n < most && i + 1 < entries.n)) continue;
+    transaction.objects[transaction.n] = &entries.items[i].object;
+    transaction.entries[transaction.n++] = &entries.items[i];
+    if (transaction.n < most && i + 1 < entries.n) continue;
     LC_TRY_GOTO(pl_signal_check(err), done);
     LC_TRY_GOTO(ask(route, &transaction, err), done);
     if (!pl_route_is_due(route)) break;

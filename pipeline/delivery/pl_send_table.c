@@ -1,5 +1,5 @@
-/* Prints the tables of destinations and of objects, and finds out what a destination waits for. */
-#include "pipeline/delivery/pl_send_table.h"
+/* Prints the tables of destinations and of objects. */
+#include "pipeline/delivery/pl_send.h"
 
 #include <string.h>
 #include <time.h>
@@ -21,35 +21,6 @@ static void put_time(struct pl_table *table, long long unix_ms) {
     pl_table_missing(table);
 }
 
-static void look_ahead(const struct pl_destinations *known, const struct pl_entries *entries,
-                       const struct pl_standing *standing, struct pl_prospect *prospect) {
-  const struct pl_entry *next = NULL;
-  memset(prospect, 0, sizeof *prospect);
-  for (size_t i = 0; i < entries->n; i++) {
-    const struct pl_entry *entry = &entries->items[i];
-    prospect->refused += entry->state == PL_STATE_REFUSED;
-    if (pl_send_final(known, entry)) continue;
-    prospect->open++;
-    if (!next || entry->not_before_ms < next->not_before_ms) next = entry;
-  }
-  if (!next) return;
-  bool waits = standing->not_before_ms > next->not_before_ms;
-  prospect->next_ms = waits ? standing->not_before_ms : next->not_before_ms;
-  lc_text_copy(prospect->reason, sizeof prospect->reason,
-               standing->failures > 0 ? standing->text : next->text);
-}
-
-lc_status pl_send_prospect(struct pl_outbox *outbox, const struct pl_destinations *known,
-                           const char *name, struct pl_prospect *prospect, struct lc_error *err) {
-  struct pl_entries entries;
-  struct pl_standing standing;
-  LC_TRY(pl_outbox_list(outbox, name, &entries, err));
-  pl_outbox_standing(outbox, name, &standing);
-  look_ahead(known, &entries, &standing, prospect);
-  pl_entries_free(&entries);
-  return LC_OK;
-}
-
 /* -- destinations --------------------------------------------------------------------------- */
 
 static const struct pl_column status_columns[] = {
@@ -67,25 +38,15 @@ static const struct pl_column status_columns[] = {
 
 static lc_status put_destination(struct pl_outbox *outbox, const struct pl_destinations *known,
                                  const char *name, struct pl_table *table, struct lc_error *err) {
-  struct pl_entries entries;
-  struct pl_standing standing;
-  struct pl_prospect prospect;
-  size_t count[PL_STATES] = {0}, warnings = 0;
-  LC_TRY(pl_outbox_list(outbox, name, &entries, err));
-  pl_outbox_standing(outbox, name, &standing);
-  for (size_t i = 0; i < entries.n; i++) {
-    count[entries.items[i].state]++;
-    warnings += entries.items[i].warning;
-  }
-  look_ahead(known, &entries, &standing, &prospect);
+  struct pl_outlook outlook;
+  LC_TRY(pl_outbox_look_ahead(outbox, known, name, 0, &outlook, err));
   pl_table_text(table, name);
-  for (int k = 0; k < PL_STATES; k++) pl_table_integer(table, (long long)count[k]);
-  pl_table_integer(table, (long long)warnings);
-  pl_table_integer(table, (long long)entries.n_damaged);
-  pl_table_integer(table, standing.failures);
-  put_time(table, prospect.next_ms);
-  pl_table_text(table, standing.text);
-  pl_entries_free(&entries);
+  for (int k = 0; k < PL_STATES; k++) pl_table_integer(table, (long long)outlook.count[k]);
+  pl_table_integer(table, (long long)outlook.warnings);
+  pl_table_integer(table, (long long)outlook.damaged);
+  pl_table_integer(table, outlook.standing.failures);
+  put_time(table, outlook.next_ms);
+  pl_table_text(table, outlook.standing.text);
   return LC_OK;
 }
 
@@ -126,7 +87,7 @@ static const char *default_reason(const struct pl_destinations *known,
   case PL_STATE_QUEUED:
     return "not tried yet";
   case PL_STATE_SENT:
-    if (pl_send_final(known, entry)) return "stored";
+    if (pl_entry_is_final(known, entry)) return "stored";
     if (!pl_destinations_find(known, entry->destination))
       return "stored; its destination is not known any more";
     return entry->transaction_uid[0] ? "stored; commitment is asked for, no answer yet"
@@ -139,13 +100,14 @@ static const char *default_reason(const struct pl_destinations *known,
   return "refused without a reason";
 }
 
-static void put_object(struct pl_outbox *outbox, const struct pl_destinations *known,
-                       const struct pl_entry *entry, struct pl_table *table) {
+static lc_status put_object(struct pl_outbox *outbox, const struct pl_destinations *known,
+                            const struct pl_entry *entry, struct pl_table *table,
+                            struct lc_error *err) {
   struct pl_standing standing = {0};
   long long next_ms = 0;
   const char *reason = entry->text;
-  if (!pl_send_final(known, entry)) {
-    pl_outbox_standing(outbox, entry->destination, &standing);
+  if (!pl_entry_is_final(known, entry)) {
+    LC_TRY(pl_outbox_standing(outbox, entry->destination, &standing, err));
     next_ms = entry->not_before_ms;
     if (standing.not_before_ms > next_ms) next_ms = standing.not_before_ms;
     if (!reason[0]) reason = standing.text;
@@ -162,6 +124,7 @@ static void put_object(struct pl_outbox *outbox, const struct pl_destinations *k
   pl_table_text(table, entry->object.sop_class_uid);
   pl_table_text(table, entry->object.study_instance_uid);
   pl_table_text(table, entry->sha256);
+  return LC_OK;
 }
 
 lc_status pl_send_print_list(struct pl_outbox *outbox, const struct pl_destinations *known,
@@ -170,11 +133,12 @@ lc_status pl_send_print_list(struct pl_outbox *outbox, const struct pl_destinati
   struct pl_table table;
   struct pl_entries entries;
   LC_TRY(pl_outbox_list(outbox, NULL, &entries, err));
+  lc_status status = LC_OK;
   pl_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns);
-  for (size_t i = 0; i < entries.n; i++)
+  for (size_t i = 0; i < entries.n && status == LC_OK; i++)
     if (!chosen || pl_destinations_find(chosen, entries.items[i].destination))
-      put_object(outbox, known, &entries.items[i], &table);
-  lc_status status = pl_table_print(&table, form, stdout, err);
+      status = put_object(outbox, known, &entries.items[i], &table, err);
+  if (status == LC_OK) status = pl_table_print(&table, form, stdout, err);
   pl_table_free(&table);
   pl_entries_free(&entries);
   return status;

@@ -17,8 +17,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/delivery/pl_serve_job.h"
-#include "pipeline/delivery/pl_serve_series.h"
+#include "pipeline/delivery/pl_serving.h"
 #include "pipeline/report/pl_signal.h"
 
 /* Children that only say "too many associations"; beyond, connections are closed. */
@@ -101,6 +100,7 @@ static void start_association(struct server *server, int descriptor,
   char address[INET_ADDRSTRLEN] = "?";
   inet_ntop(AF_INET, &from->sin_addr, address, sizeof address);
   unsigned long long number = ++server->n_associations;
+  pl_spool_rest(&server->spool);
   pid_t parent = getpid(), child = fork();
   if (child == 0) {
     leave_server(server, parent);
@@ -199,7 +199,7 @@ static void watch(struct server *server) {
     if (poll(&wait, 1, children ? 100 : 500) > 0) accept_all(server);
     reap(server);
     pl_serve_series_step(&server->series);
-    pl_serve_send_step(&server->sending);
+    pl_serve_send_step(&server->sending, &server->spool);
   }
   stop(server);
 }
@@ -231,8 +231,9 @@ lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err)
   signal(SIGPIPE, SIG_IGN);
   server.sending = (struct pl_serve_sending){
       .outbox = options->outbox, .destinations = options->destinations, .pending = true};
-  pl_serve_series_start(&server.series, &server.spool, &server.sending, options);
-  lc_status status = lc_alloc(&server.slots, n, sizeof *server.slots, err);
+  lc_status status =
+      pl_serve_series_start(&server.series, &server.spool, &server.sending, options, err);
+  if (status == LC_OK) status = lc_alloc(&server.slots, n, sizeof *server.slots, err);
   if (status == LC_OK) status = start_listening(&server, err);
   if (status == LC_OK) watch(&server);
   if (server.listening >= 0) close(server.listening);

@@ -1,18 +1,25 @@
 /* 'lungcdam serve': receives series over the DICOM network, processes each when it is complete, and
  * hands the results on.
  *
- * One process watches: it accepts connections, gives each a child (pl_receive.h), looks for series
- * that are complete (pl_spool.h) and runs the job on one after the other in a child
- * (pl_serve_job.h). It parses nothing that was received. All state is in the spool: after kill -9
- * of everything the next server goes on where this one was.
+ * One process watches: it accepts connections, gives each a child, looks for series that are
+ * complete (pl_spool.h) and runs the job on one after the other in a child. It parses nothing that
+ * was received. All state is in the spool: after kill -9 of everything the next server goes on
+ * where this one was.
  *
  * Thread-safety: one thread; it forks, so no other thread may exist. */
 #ifndef PL_SERVE_H
 #define PL_SERVE_H
 
+#include "ct_io/net/ct_scp.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/delivery/pl_destination.h"
-#include "pipeline/delivery/pl_receive.h"
+#include "pipeline/delivery/pl_spool.h"
+
+struct pl_receive_options {
+  struct ct_scp_options scp;
+  bool commitment;        /* offer storage commitment */
+  long long memory_bytes; /* bound on what the process of an association may take; 0: none */
+};
 
 struct pl_serve_options {
   const char *spool;

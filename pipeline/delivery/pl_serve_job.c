@@ -1,7 +1,6 @@
 /* Runs the main job on one received series in a child process and passes its outcome back through a
  * pipe. */
-#include "pipeline/delivery/pl_serve_job.h"
-#include "ct_io/dicom_read/ct_index.h"
+#include "pipeline/delivery/pl_serving.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
@@ -52,17 +52,14 @@ void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome 
   report(outcome, check_all(config, &err), &err);
 }
 
-/* Identity of the series by the first of its objects. */
+/* Identity of the series by one of its objects, where nobody noted it when they came. */
 static void identify(const char *folder, struct pl_serve_outcome *outcome) {
   DIR *stream = opendir(folder);
   struct ct_identity identity;
   char path[LC_PATH_SIZE];
-  for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
-    size_t length = strlen(entry->d_name);
-    if (length < 5 || strcmp(entry->d_name + length - 4, ".dcm") != 0) continue;
-    outcome->n_objects++;
-    if (outcome->series_instance_uid[0] ||
-        lc_path_join(path, folder, entry->d_name, NULL) != LC_OK ||
+  struct dirent *entry = stream ? readdir(stream) : NULL;
+  for (; entry && !outcome->series_instance_uid[0]; entry = readdir(stream)) {
+    if (entry->d_name[0] == '.' || lc_path_join(path, folder, entry->d_name, NULL) != LC_OK ||
         ct_identity_read(&identity, path, NULL) != LC_OK)
       continue;
     memcpy(outcome->series_instance_uid, identity.series_instance_uid, CT_UID_SIZE);
@@ -108,7 +105,7 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
   lc_text_copy(folder, sizeof folder, series_folder);
   own.input_paths = (struct pl_list){.items = paths, .n = 1};
   own.input_series = only;
-  identify(series_folder, outcome);
+  if (!outcome->series_instance_uid[0]) identify(series_folder, outcome);
   lc_status status = check_places(config, &err);
   bool places = status == LC_OK;
   if (places) {

@@ -1,5 +1,5 @@
 /* Queues the results of a series in an outbox and runs a child process that sends them. */
-#include "pipeline/delivery/pl_serve_send.h"
+#include "pipeline/delivery/pl_serving.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,7 +13,6 @@
 
 #include "common/lc_log.h"
 #include "pipeline/delivery/pl_send.h"
-#include "pipeline/delivery/pl_send_queue.h"
 
 /* Between two children when the first one failed. */
 #define HOLD_S 60
@@ -24,46 +23,6 @@ static double now_s(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* Takes those of the file away that nobody named. */
-static void leave_named(struct pl_destinations *chosen, size_t of_file, const struct pl_list *to) {
-  size_t kept = 0;
-  for (size_t i = 0; i < chosen->n; i++) {
-    if (i < of_file && !pl_list_has(to, chosen->items[i].name))
-      pl_schema_free(&pl_destination_schema, &chosen->items[i]);
-    else
-      chosen->items[kept++] = chosen->items[i];
-  }
-  chosen->n = kept;
-}
-
-static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
-                        struct lc_error *err) {
-  struct pl_destination *added;
-  if (file) LC_TRY(pl_destinations_read(chosen, file, err));
-  size_t of_file = chosen->n;
-  for (size_t i = 0; i < to->n; i++) {
-    const char *name = to->items[i];
-    if (pl_destination_is_address(name))
-      LC_TRY(pl_destinations_add_address(chosen, name, &added, err));
-    else if (!pl_destinations_find(chosen, name))
-      return pl_destinations_unknown(chosen, name, file, err);
-  }
-  if (to->n > 0) leave_named(chosen, of_file, to);
-  for (size_t i = 0; i < chosen->n; i++) {
-    LC_TRY(pl_destination_settle(&chosen->items[i], err));
-    LC_TRY(pl_destination_check(&chosen->items[i], err));
-  }
-  return LC_OK;
-}
-
-lc_status pl_serve_send_choose(struct pl_destinations *chosen, const char *file,
-                               const struct pl_list *to, struct lc_error *err) {
-  memset(chosen, 0, sizeof *chosen);
-  lc_status status = choose(chosen, file, to, err);
-  if (status != LC_OK) pl_destinations_free(chosen);
-  return status;
-}
-
 static lc_status add_folder(struct pl_list *paths, const char *result, const char *name,
                             struct lc_error *err) {
   char path[LC_PATH_SIZE];
@@ -71,8 +30,8 @@ static lc_status add_folder(struct pl_list *paths, const char *result, const cha
   return lc_folder_exists(path) ? pl_list_add(paths, path, err) : LC_OK;
 }
 
-static lc_status queue(struct pl_outbox *outbox, const struct pl_serve_sending *sending,
-                       const struct pl_list *paths, struct lc_error *err) {
+static lc_status queue_all(struct pl_outbox *outbox, const struct pl_serve_sending *sending,
+                           const struct pl_list *paths, struct lc_error *err) {
   struct pl_queue_count count;
   for (size_t i = 0; i < sending->destinations->n; i++)
     LC_TRY(pl_outbox_keep_destination(outbox, &sending->destinations->items[i], err));
@@ -88,12 +47,12 @@ static lc_status queue(struct pl_outbox *outbox, const struct pl_serve_sending *
 lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char *result_folder,
                               struct lc_error *err) {
   struct pl_list paths = {0};
-  struct pl_outbox outbox = {.entries_lock = -1, .sender_lock = -1};
+  struct pl_outbox outbox = {.lock = -1};
   lc_status status = add_folder(&paths, result_folder, "captures", err);
   if (status == LC_OK) status = add_folder(&paths, result_folder, "objects", err);
   if (status == LC_OK && paths.n > 0) {
     status = pl_outbox_open(&outbox, sending->outbox, true, err);
-    if (status == LC_OK) status = queue(&outbox, sending, &paths, err);
+    if (status == LC_OK) status = queue_all(&outbox, sending, &paths, err);
     pl_outbox_close(&outbox);
   }
   pl_list_free(&paths);
@@ -110,11 +69,12 @@ static lc_status send_all(const struct pl_serve_sending *sending, struct lc_erro
   return status;
 }
 
-void pl_serve_send_step(struct pl_serve_sending *sending) {
+void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool) {
   if (!sending->pending || sending->child > 0 || sending->destinations->n == 0 ||
       now_s() < sending->not_before)
     return;
   fflush(NULL);
+  pl_spool_rest(spool);
   pid_t parent = getpid(), child = fork();
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,214 +1,443 @@
-/* Opens and locks a spool, names series and files by hashes of their UIDs, and counts bytes and
- * series. */
+/* Moves series through the spool: puts objects into them, finds complete ones, joins late slices,
+ * finishes them, and removes what was kept long enough. */
 #include "pipeline/delivery/pl_spool.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_text.h"
 
-#define BLOCK 4096
+#define PAST_MOST 10000
+#define FILE_NAME 45 /* 40 hexadecimal digits, ".dcm" and the final zero */
 
-static const char *const places[PL_SPOOL_PLACES] = {
-    [PL_SPOOL_RECEIVING] = "receiving",
-    [PL_SPOOL_WORK] = "work",
-    [PL_SPOOL_DONE] = "done",
-    [PL_SPOOL_QUARANTINE] = "quarantine",
-};
+const char *const pl_spool_place_names[PL_SPOOL_PLACES] = {"receiving", "work", "done",
+                                                           "quarantine", "past"};
 
-/* Paths in the spool fit: pl_spool_open refuses a longer folder. */
-#define LONGEST_FOLDER (LC_PATH_SIZE - 128)
+/* complete: declared to be. before: how many objects the series had when it was no longer kept.
+ * seen: by the last comparison with the files. */
+static const char *const tables[] = {
+    "CREATE TABLE series(name TEXT, place INTEGER, study_instance_uid TEXT DEFAULT '', "
+    "series_instance_uid TEXT DEFAULT '', modality TEXT DEFAULT '', objects INTEGER DEFAULT 0, "
+    "bytes INTEGER DEFAULT 0, changed_ms INTEGER, complete INTEGER DEFAULT 0, "
+    "before INTEGER DEFAULT 0, seen INTEGER DEFAULT 1, outcome TEXT DEFAULT '', "
+    "status TEXT DEFAULT '', reason TEXT DEFAULT '', results TEXT DEFAULT '', "
+    "PRIMARY KEY(name, place)) STRICT, WITHOUT ROWID",
+    NULL};
+const struct pl_db_schema pl_spool_schema = {.version = 1, .tables = tables};
 
-void pl_spool_path(const struct pl_spool *spool, enum pl_spool_place place, const char *name,
-                   char path[LC_PATH_SIZE]) {
-  snprintf(path, LC_PATH_SIZE, "%.*s/%s%s%s", LONGEST_FOLDER, spool->folder, places[place],
-           name ? "/" : "", name ? name : "");
+#define SELECT                                                                                     \
+  "SELECT name, place, study_instance_uid, series_instance_uid, modality, objects, bytes, "        \
+  "changed_ms, outcome, status, reason, results, before FROM series "
+/* Places in SQL: 0 receiving, 1 work, 2 done, 3 quarantine, 4 past. */
+_Static_assert(PL_SPOOL_RECEIVING == 0 && PL_SPOOL_WORK == 1 && PL_SPOOL_DONE == 2 &&
+                   PL_SPOOL_QUARANTINE == 3 && PL_SPOOL_PAST == 4,
+               "the statements name places by number");
+
+static void read_series(const struct pl_rows *rows, struct pl_spool_series *series) {
+  PL_ROWS_COPY(rows, 0, series->name);
+  series->place = (enum pl_spool_place)pl_rows_number(rows, 1);
+  PL_ROWS_COPY(rows, 2, series->study_instance_uid);
+  PL_ROWS_COPY(rows, 3, series->series_instance_uid);
+  PL_ROWS_COPY(rows, 4, series->modality);
+  series->objects = pl_rows_number(rows, 5);
+  series->bytes = pl_rows_number(rows, 6);
+  series->changed_ms = pl_rows_number(rows, 7);
+  PL_ROWS_COPY(rows, 8, series->outcome);
+  PL_ROWS_COPY(rows, 9, series->status);
+  PL_ROWS_COPY(rows, 10, series->reason);
+  PL_ROWS_COPY(rows, 11, series->results);
+  series->before = pl_rows_number(rows, 12);
 }
 
-void pl_spool_part(const struct pl_spool *spool, size_t slot, char path[LC_PATH_SIZE]) {
-  snprintf(path, LC_PATH_SIZE, "%.*s/incoming/%zu.part", LONGEST_FOLDER, spool->folder, slot);
+/* The first series of a query; name "" when there is none. */
+static lc_status first(struct pl_spool *spool, const char *sql, const struct pl_value *values,
+                       size_t n, struct pl_spool_series *series, struct lc_error *err) {
+  struct pl_rows rows;
+  memset(series, 0, sizeof *series);
+  LC_TRY(pl_spool_ready(spool, err));
+  LC_TRY(pl_rows_begin(&rows, &spool->db, sql, values, n, err));
+  if (pl_rows_next(&rows)) read_series(&rows, series);
+  return pl_rows_end(&rows, err);
 }
 
-static lc_status hash_name(char *name, size_t digits, const char *first, const char *second,
+static lc_status find(struct pl_spool *spool, const char *name, bool receiving,
+                      struct pl_spool_series *series, struct lc_error *err) {
+  return first(spool, SELECT "WHERE name = ?1 AND (place = 0) = ?2",
+               PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
+}
+
+lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list, struct lc_error *err) {
+  struct pl_rows rows;
+  size_t capacity = 0;
+  bool full = false;
+  memset(list, 0, sizeof *list);
+  LC_TRY(pl_spool_ready(spool, err));
+  LC_TRY(pl_rows_begin(&rows, &spool->db, SELECT "WHERE place < 4 ORDER BY place, changed_ms, name",
+                       PL_NO_VALUES, err));
+  while (pl_rows_next(&rows)) {
+    if (list->n == capacity) {
+      capacity = capacity ? 2 * capacity : 64;
+      struct pl_spool_series *items = realloc(list->items, capacity * sizeof *items);
+      full = !items;
+      if (full) break;
+      list->items = items;
+    }
+    read_series(&rows, &list->items[list->n++]);
+  }
+  lc_status status = pl_rows_end(&rows, err);
+  if (status == LC_OK && full)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu series", capacity);
+  if (status != LC_OK) free(list->items);
+  return status;
+}
+
+/* -- names and paths ------------------------------------------------------------------------ */
+
+static lc_status hash_name(char *name, size_t digits, const char *first_uid, const char *second_uid,
                            struct lc_error *err) {
   struct lc_hash hash;
   uint8_t digest[LC_SHA256_BYTES];
   char hex[LC_SHA256_HEX];
   LC_TRY(lc_hash_begin(&hash, err));
-  lc_hash_add_text(&hash, first);
-  if (second) lc_hash_add_text(&hash, second);
+  lc_hash_add_text(&hash, first_uid);
+  if (second_uid) lc_hash_add_text(&hash, second_uid);
   lc_hash_end(&hash, digest);
   lc_hash_hex(digest, hex);
-  memcpy(name, hex, digits);
-  name[digits] = '\0';
+  lc_text_copy(name, digits + 1, hex);
   return LC_OK;
 }
 
-lc_status pl_spool_series_name(char name[PL_SPOOL_NAME], const struct ct_identity *identity,
-                               struct lc_error *err) {
-  return hash_name(name, PL_SPOOL_NAME - 1, identity->study_instance_uid,
-                   identity->series_instance_uid, err);
-}
-
-lc_status pl_spool_file_name(char name[PL_SPOOL_FILE_NAME], const char *sop_instance_uid,
-                             struct lc_error *err) {
-  LC_TRY(hash_name(name, PL_SPOOL_FILE_NAME - 5, sop_instance_uid, NULL, err));
-  memcpy(name + PL_SPOOL_FILE_NAME - 5, ".dcm", 5);
+static lc_status file_name(char name[FILE_NAME], const char *sop_instance_uid,
+                           struct lc_error *err) {
+  LC_TRY(hash_name(name, FILE_NAME - 5, sop_instance_uid, NULL, err));
+  memcpy(name + FILE_NAME - 5, ".dcm", 5);
   return LC_OK;
 }
 
-bool pl_spool_has(const struct pl_spool *spool, enum pl_spool_place place, const char *name) {
-  char path[LC_PATH_SIZE];
-  pl_spool_path(spool, place, name, path);
-  return lc_folder_exists(path);
+void pl_spool_folder(const struct pl_spool *spool, bool receiving, const char *name,
+                     char path[LC_PATH_SIZE]) {
+  snprintf(path, LC_PATH_SIZE, "%.*s/%s/%.64s", PL_SPOOL_LONGEST, spool->folder,
+           receiving ? "receiving" : "series", name);
 }
 
-size_t pl_spool_count(const struct pl_spool *spool, enum pl_spool_place place) {
-  char path[LC_PATH_SIZE];
-  size_t n = 0;
-  pl_spool_path(spool, place, NULL, path);
-  DIR *stream = opendir(path);
-  if (!stream) return 0;
-  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream))
-    n += entry->d_name[0] != '.';
-  closedir(stream);
-  return n;
-}
-
-size_t pl_spool_objects(const char *series_folder, long long *bytes) {
-  size_t n = 0;
-  *bytes = 0;
-  DIR *stream = opendir(series_folder);
-  if (!stream) return 0;
-  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
-    struct stat info;
-    size_t length = strlen(entry->d_name);
-    if (fstatat(dirfd(stream), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (!S_ISREG(info.st_mode)) continue;
-    n += length > 4 && strcmp(entry->d_name + length - 4, ".dcm") == 0;
-    *bytes += (info.st_size + BLOCK - 1) / BLOCK * BLOCK;
-  }
-  closedir(stream);
-  return n;
-}
-
-long long pl_spool_used(const struct pl_spool *spool) {
-  long long sum = atomic_load(&spool->shared->used);
-  for (size_t i = 0; i < spool->n_slots; i++) sum += atomic_load(&spool->shared->reserved[i]);
-  return sum;
-}
-
-void pl_spool_recount(struct pl_spool *spool) {
-  long long sum = 0;
-  for (enum pl_spool_place place = 0; place < PL_SPOOL_PLACES; place++) {
-    char path[LC_PATH_SIZE], series[LC_PATH_SIZE];
-    pl_spool_path(spool, place, NULL, path);
-    DIR *stream = opendir(path);
-    for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
-      long long bytes;
-      if (entry->d_name[0] == '.') continue;
-      if (lc_path_join(series, path, entry->d_name, NULL) != LC_OK) continue;
-      (void)pl_spool_objects(series, &bytes);
-      sum += bytes;
-    }
-    if (stream) closedir(stream);
-  }
-  atomic_store(&spool->shared->used, sum);
+void pl_spool_part(const struct pl_spool *spool, size_t slot, char path[LC_PATH_SIZE]) {
+  snprintf(path, LC_PATH_SIZE, "%.*s/incoming/%zu.part", PL_SPOOL_LONGEST, spool->folder, slot);
 }
 
 void pl_spool_clear_slot(struct pl_spool *spool, size_t slot) {
   char path[LC_PATH_SIZE];
   pl_spool_part(spool, slot, path);
   unlink(path);
-  atomic_store(&spool->shared->reserved[slot], 0);
+  atomic_store(&spool->reserved[slot], 0);
 }
 
-static int open_lock(const struct pl_spool *spool, const char *name) {
-  char path[LC_PATH_SIZE];
-  snprintf(path, sizeof path, "%.*s/%s", LONGEST_FOLDER, spool->folder, name);
-  return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+static void sync_folder(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)fsync(fd);
+  close(fd);
 }
 
-int pl_spool_lock(const struct pl_spool *spool) {
-  /* Opened again: a descriptor shared by fork would share the lock too. */
-  int lock = open_lock(spool, "moving.lock");
-  while (lock >= 0 && flock(lock, LOCK_EX) != 0) {
-    if (errno == EINTR) continue;
-    close(lock);
-    lock = -1;
+static lc_status join(const char *from, const char *to, struct lc_error *err) {
+  char source[LC_PATH_SIZE], target[LC_PATH_SIZE];
+  DIR *stream = opendir(from);
+  if (!stream) return errno == ENOENT ? LC_OK : lc_file_write_error(from, errno, err);
+  lc_status status = lc_folder_make(to, err);
+  for (struct dirent *entry = readdir(stream); entry && status == LC_OK; entry = readdir(stream)) {
+    if (entry->d_name[0] == '.') continue;
+    status = lc_path_join(source, from, entry->d_name, err);
+    if (status == LC_OK) status = lc_path_join(target, to, entry->d_name, err);
+    if (status == LC_OK && !lc_file_exists(target) && rename(source, target) != 0)
+      status = lc_file_write_error(target, errno, err);
   }
-  return lock;
-}
-
-void pl_spool_unlock(int lock) {
-  if (lock >= 0) close(lock);
-}
-
-static lc_status make_folders(struct pl_spool *spool, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  LC_TRY(lc_folder_make(spool->folder, err));
-  for (enum pl_spool_place place = 0; place < PL_SPOOL_PLACES; place++) {
-    pl_spool_path(spool, place, NULL, path);
-    LC_TRY(lc_folder_make(path, err));
-  }
-  LC_TRY(lc_path_join(path, spool->folder, "past", err));
-  return lc_folder_make(path, err);
-}
-
-/* What was on its way when the server was killed was never confirmed. */
-static lc_status clear_incoming(struct pl_spool *spool, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(path, spool->folder, "incoming", err));
-  LC_TRY(lc_folder_remove(path, err));
-  return lc_folder_make(path, err);
-}
-
-static lc_status own(struct pl_spool *spool, struct lc_error *err) {
-  spool->owner = open_lock(spool, "server.lock");
-  if (spool->owner < 0) return lc_file_write_error(spool->folder, errno, err);
-  if (flock(spool->owner, LOCK_EX | LOCK_NB) != 0)
-    LC_FAIL(err, LC_ERR_EXISTS, "%s: another server uses this spool", spool->folder);
-  spool->shared_bytes = sizeof *spool->shared + spool->n_slots * sizeof *spool->shared->reserved;
-  void *memory =
-      mmap(NULL, spool->shared_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) LC_FAIL(err, LC_ERR_MEMORY, "no memory to share: %s", strerror(errno));
-  spool->shared = memory;
-  LC_TRY(clear_incoming(spool, err));
-  int lock = pl_spool_lock(spool);
-  pl_spool_recount(spool);
-  pl_spool_unlock(lock);
-  return LC_OK;
-}
-
-lc_status pl_spool_open(struct pl_spool *spool, const char *folder,
-                        const struct pl_spool_limits *limits, size_t n_slots,
-                        struct lc_error *err) {
-  memset(spool, 0, sizeof *spool);
-  spool->owner = -1;
-  spool->limits = *limits;
-  spool->n_slots = n_slots;
-  if (strlen(folder) > LONGEST_FOLDER)
-    LC_FAIL(err, LC_ERR_USAGE, "spool: path of more than %d bytes", LONGEST_FOLDER);
-  snprintf(spool->folder, sizeof spool->folder, "%s", folder);
-  lc_status status = make_folders(spool, err);
-  if (status == LC_OK) status = own(spool, err);
-  if (status != LC_OK) pl_spool_close(spool);
+  closedir(stream);
   return status;
 }
 
-void pl_spool_close(struct pl_spool *spool) {
-  if (spool->shared) munmap(spool->shared, spool->shared_bytes);
-  if (spool->owner >= 0) close(spool->owner);
-  memset(spool, 0, sizeof *spool);
-  spool->owner = -1;
+lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err) {
+  LC_TRY(join(from, to, err));
+  sync_folder(to);
+  return lc_folder_remove(from, err);
+}
+
+/* -- receiving ------------------------------------------------------------------------------ */
+
+/* May a series begin to grow, or is the queue full? */
+static lc_status admit(struct pl_spool *spool, const struct pl_spool_series *settled,
+                       struct lc_error *err) {
+  long long open;
+  if (settled->name[0] && settled->place == PL_SPOOL_WORK) return LC_OK;
+  LC_TRY(pl_db_number(&spool->db, "SELECT count(*) FROM series WHERE place IN (0, 1)", PL_NO_VALUES,
+                      &open, err));
+  if ((size_t)open < spool->limits.max_series) return LC_OK;
+  LC_FAIL(err, LC_ERR_NO_SPACE, "%zu series wait already; a new one is not taken",
+          spool->limits.max_series);
+}
+
+/* Notes that an object of so many bytes came; 0 bytes: one that was there. */
+static lc_status note(struct pl_spool *spool, const struct ct_identity *identity, const char *name,
+                      long long bytes, struct lc_error *err) {
+  return pl_db_run(&spool->db,
+                   "INSERT INTO series(name, place, study_instance_uid, series_instance_uid, "
+                   "modality, objects, bytes, changed_ms) VALUES(?1, 0, ?2, ?3, ?4, ?5, ?6, ?7) "
+                   "ON CONFLICT DO UPDATE SET objects = objects + excluded.objects, "
+                   "bytes = bytes + excluded.bytes, changed_ms = excluded.changed_ms, "
+                   "study_instance_uid = excluded.study_instance_uid, "
+                   "series_instance_uid = excluded.series_instance_uid, "
+                   "modality = excluded.modality",
+                   PL_VALUES(PL_T(name), PL_T(identity->study_instance_uid),
+                             PL_T(identity->series_instance_uid), PL_T(identity->modality),
+                             PL_I(bytes > 0), PL_I(bytes), PL_I(pl_now_ms())),
+                   NULL, err);
+}
+
+struct putting {
+  const char *part;
+  char name[PL_SPOOL_NAME], file[FILE_NAME], target[LC_PATH_SIZE];
+  bool is_new, moved;
+  int folder; /* the series', to be synced without the lock; the server may have moved it by then */
+};
+
+static lc_status put(struct pl_spool *spool, const struct ct_identity *identity, struct putting *p,
+                     struct lc_error *err) {
+  struct pl_spool_series grown, settled;
+  char folder[LC_PATH_SIZE], above[LC_PATH_SIZE], other[LC_PATH_SIZE];
+  struct stat info;
+  LC_TRY(find(spool, p->name, true, &grown, err));
+  LC_TRY(find(spool, p->name, false, &settled, err));
+  p->is_new = !grown.name[0];
+  if (p->is_new) LC_TRY(admit(spool, &settled, err));
+  pl_spool_folder(spool, true, "", above);
+  pl_spool_folder(spool, false, p->name, folder);
+  LC_TRY(lc_path_join(other, folder, p->file, err));
+  pl_spool_folder(spool, true, p->name, folder);
+  LC_TRY(lc_path_join(p->target, folder, p->file, err));
+  LC_TRY(lc_folder_make(folder, err));
+  if (p->is_new) sync_folder(above);
+  if (stat(p->part, &info) != 0) return lc_file_write_error(p->part, errno, err);
+  if (lc_file_exists(p->target) || lc_file_exists(other)) {
+    lc_log(LC_LOG_DEBUG, "%s is here already", p->file);
+    unlink(p->part);
+  } else if (rename(p->part, p->target) == 0) {
+    p->moved = true;
+  } else {
+    return lc_file_write_error(p->target, errno, err);
+  }
+  p->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (p->folder < 0) return lc_file_write_error(folder, errno, err);
+  long long bytes = pl_spool_blocks(info.st_size);
+  return note(spool, identity, p->name, p->moved ? bytes : 0, err);
+}
+
+lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity, const char *part,
+                       char name[PL_SPOOL_NAME], bool *is_new, struct lc_error *err) {
+  struct putting p = {.part = part, .folder = -1};
+  LC_TRY(hash_name(p.name, PL_SPOOL_NAME - 1, identity->study_instance_uid,
+                   identity->series_instance_uid, err));
+  LC_TRY(file_name(p.file, identity->sop_instance_uid, err));
+  LC_TRY(pl_spool_begin(spool, err));
+  lc_status status = pl_db_end(&spool->db, put(spool, identity, &p, err), err);
+  if (status == LC_OK && fsync(p.folder) != 0 && errno != EINVAL && errno != ENOTSUP)
+    status = lc_file_write_error(p.target, errno, err);
+  else if (status != LC_OK && p.moved) /* it will not be confirmed */
+    unlink(p.target);
+  if (p.folder >= 0) close(p.folder);
+  memcpy(name, p.name, sizeof p.name);
+  *is_new = p.is_new;
+  return status;
+}
+
+lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid, bool *holds,
+                         struct lc_error *err) {
+  struct pl_rows rows;
+  char file[FILE_NAME], folder[LC_PATH_SIZE], path[LC_PATH_SIZE], name[PL_SPOOL_NAME] = "";
+  *holds = false;
+  LC_TRY(file_name(file, sop_instance_uid, err));
+  LC_TRY(pl_spool_ready(spool, err));
+  LC_TRY(pl_rows_begin(&rows, &spool->db,
+                       "SELECT name, place FROM series WHERE place < 3 ORDER BY place",
+                       PL_NO_VALUES, err));
+  while (!*holds && pl_rows_next(&rows)) {
+    lc_text_copy(name, sizeof name, pl_rows_text(&rows, 0));
+    pl_spool_folder(spool, pl_rows_number(&rows, 1) == 0, name, folder);
+    *holds = lc_path_join(path, folder, file, NULL) == LC_OK && lc_file_exists(path);
+  }
+  LC_TRY(pl_rows_end(&rows, err));
+  if (!*holds) return LC_OK;
+  return pl_db_run(&spool->db, "UPDATE series SET complete = 1 WHERE name = ?1 AND place = 0",
+                   PL_VALUES(PL_T(name)), NULL, err);
+}
+
+/* -- room ----------------------------------------------------------------------------------- */
+
+/* The series of done/ that has been there longest and does not grow again. */
+static lc_status oldest_done(struct pl_spool *spool, struct pl_spool_series *series,
+                             struct lc_error *err) {
+  return first(spool,
+               SELECT "WHERE place = 2 AND name NOT IN (SELECT name FROM series WHERE place = 0) "
+                      "ORDER BY changed_ms, name LIMIT 1",
+               PL_NO_VALUES, series, err);
+}
+
+/* Removes a series that is done, remembering how large it was; the oldest are forgotten when there
+ * are too many. In a transaction. */
+static lc_status forget(struct pl_spool *spool, const struct pl_spool_series *series,
+                        struct lc_error *err) {
+  char folder[LC_PATH_SIZE], gone[LC_PATH_SIZE];
+  pl_spool_folder(spool, false, series->name, folder);
+  LC_TRY(lc_path_join(gone, spool->folder, "incoming", err));
+  LC_TRY(lc_path_join(gone, gone, series->name, err));
+  /* One step, so that a stop in between leaves no part of it. */
+  if (rename(folder, gone) != 0 && errno != ENOENT) return lc_file_write_error(gone, errno, err);
+  LC_TRY(lc_folder_remove(gone, err));
+  LC_TRY(pl_db_run(&spool->db,
+                   "UPDATE series SET place = 4, before = objects, objects = 0, bytes = 0, "
+                   "changed_ms = ?2 WHERE name = ?1 AND place = 2",
+                   PL_VALUES(PL_T(series->name), PL_I(pl_now_ms())), NULL, err));
+  lc_log(LC_LOG_INFO, "series %s: its %lld objects are no longer kept", series->name,
+         series->objects);
+  return pl_db_run(&spool->db,
+                   "DELETE FROM series WHERE place = 4 AND name NOT IN (SELECT name FROM series "
+                   "WHERE place = 4 ORDER BY changed_ms DESC LIMIT ?1)",
+                   PL_VALUES(PL_I(PAST_MOST)), NULL, err);
+}
+
+static lc_status fits_now(struct pl_spool *spool, bool *fits, struct lc_error *err) {
+  long long used;
+  LC_TRY(pl_spool_ready(spool, err));
+  LC_TRY(pl_db_number(&spool->db, "SELECT total(bytes) FROM series WHERE place < 4", PL_NO_VALUES,
+                      &used, err));
+  for (size_t i = 0; i < spool->n_slots; i++) used += atomic_load(&spool->reserved[i]);
+  *fits = used <= spool->limits.max_bytes;
+  return LC_OK;
+}
+
+static lc_status make_room(struct pl_spool *spool, bool *fits, struct lc_error *err) {
+  for (;;) {
+    struct pl_spool_series series;
+    LC_TRY(fits_now(spool, fits, err));
+    if (*fits) return LC_OK;
+    LC_TRY(oldest_done(spool, &series, err));
+    if (!series.name[0]) return LC_OK;
+    LC_TRY(forget(spool, &series, err));
+  }
+}
+
+lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits, struct lc_error *err) {
+  LC_TRY(fits_now(spool, fits, err));
+  if (*fits) return LC_OK;
+  LC_TRY(pl_spool_begin(spool, err));
+  return pl_db_end(&spool->db, make_room(spool, fits, err), err);
+}
+
+static lc_status expire(struct pl_spool *spool, struct lc_error *err) {
+  for (;;) {
+    struct pl_spool_series series;
+    LC_TRY(oldest_done(spool, &series, err));
+    if (!series.name[0] || (double)(pl_now_ms() - series.changed_ms) <= 1000 * spool->limits.keep_s)
+      return pl_spool_reconcile(spool, err);
+    LC_TRY(forget(spool, &series, err));
+  }
+}
+
+lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err) {
+  LC_TRY(pl_spool_begin(spool, err));
+  return pl_db_end(&spool->db, expire(spool, err), err);
+}
+
+/* -- processing ----------------------------------------------------------------------------- */
+
+/* Joins what grew of a series with what was there; all of it is then in a place. */
+static lc_status settle(struct pl_spool *spool, const char *name, enum pl_spool_place to,
+                        long long before, struct lc_error *err) {
+  char from[LC_PATH_SIZE], series[LC_PATH_SIZE], above[LC_PATH_SIZE];
+  long long objects, bytes;
+  pl_spool_folder(spool, true, name, from);
+  pl_spool_folder(spool, false, name, series);
+  pl_spool_folder(spool, false, "", above);
+  if (lc_folder_exists(series))
+    LC_TRY(pl_spool_join(from, series, err));
+  else if (rename(from, series) != 0 && errno != ENOENT)
+    return lc_file_write_error(series, errno, err);
+  sync_folder(above);
+  pl_spool_measure(series, &objects, &bytes);
+  LC_TRY(pl_db_run(&spool->db, "DELETE FROM series WHERE name = ?1 AND place > 0",
+                   PL_VALUES(PL_T(name)), NULL, err));
+  return pl_db_run(&spool->db,
+                   "UPDATE series SET place = ?2, objects = ?3, bytes = ?4, before = ?5, "
+                   "complete = 0 WHERE name = ?1 AND place = 0",
+                   PL_VALUES(PL_T(name), PL_I(to), PL_I(objects), PL_I(bytes), PL_I(before)), NULL,
+                   err);
+}
+
+static lc_status take(struct pl_spool *spool, const char *name, struct pl_spool_series *series,
+                      struct lc_error *err) {
+  struct pl_spool_series settled;
+  LC_TRY(find(spool, name, true, series, err));
+  LC_TRY(find(spool, name, false, &settled, err));
+  if (!series->name[0]) return LC_OK; /* gone meanwhile */
+  long long n = series->objects + settled.objects;
+  if (n < settled.before)
+    LC_FAIL(err, LC_ERR_MISMATCH,
+            "%lld objects came late for a series whose earlier %lld are no longer kept; send the "
+            "whole series again",
+            n, settled.before);
+  return settle(spool, name, PL_SPOOL_WORK, 0, err);
+}
+
+lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long began_ms,
+                            const char *running, struct pl_spool_series *series,
+                            struct lc_error *err) {
+  char name[PL_SPOOL_NAME];
+  /* A clock that was set back does not hold a series for ever. */
+  LC_TRY(first(spool,
+               SELECT "WHERE place = 0 AND name <> ?1 AND "
+                      "(complete OR abs(?2 - max(changed_ms, ?3)) >= ?4) "
+                      "ORDER BY changed_ms, name LIMIT 1",
+               PL_VALUES(PL_T(running), PL_I(pl_now_ms()), PL_I(began_ms), PL_I(1000 * quiet_s)),
+               series, err));
+  if (!series->name[0]) return LC_OK;
+  memcpy(name, series->name, sizeof name);
+  LC_TRY(pl_spool_begin(spool, err));
+  return pl_db_end(&spool->db, take(spool, name, series, err), err);
+}
+
+lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
+                        struct lc_error *err) {
+  return first(spool, SELECT "WHERE place = 1 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+               series, err);
+}
+
+static lc_status finish(struct pl_spool *spool, const struct pl_spool_series *series,
+                        enum pl_spool_place to, struct lc_error *err) {
+  if (series->place == PL_SPOOL_RECEIVING) {
+    struct pl_spool_series settled;
+    LC_TRY(find(spool, series->name, false, &settled, err));
+    LC_TRY(settle(spool, series->name, to, settled.before, err));
+  }
+  return pl_db_run(&spool->db,
+                   "UPDATE series SET place = ?2, changed_ms = ?3, study_instance_uid = ?4, "
+                   "series_instance_uid = ?5, modality = ?6, outcome = ?7, status = ?8, "
+                   "reason = ?9, results = ?10 WHERE name = ?1 AND place > 0",
+                   PL_VALUES(PL_T(series->name), PL_I(to), PL_I(pl_now_ms()),
+                             PL_T(series->study_instance_uid), PL_T(series->series_instance_uid),
+                             PL_T(series->modality), PL_T(series->outcome), PL_T(series->status),
+                             PL_T(series->reason), PL_T(series->results)),
+                   NULL, err);
+}
+
+lc_status pl_spool_finish(struct pl_spool *spool, const struct pl_spool_series *series,
+                          enum pl_spool_place to, struct lc_error *err) {
+  LC_TRY(pl_spool_begin(spool, err));
+  return pl_db_end(&spool->db, finish(spool, series, to, err), err);
 }

@@ -1,36 +1,55 @@
-/* The spool of 'lungcdam serve': what was received lies here until it is processed, and all that
- * must survive a crash is in the names of its folders.
+/* The spool of 'lungcdam serve': what was received lies here until it is processed.
  *
+ *   spool.db               SQLite: each series, where it stands, how large it is, what came of it
  *   incoming/SLOT.part     an object that is being received; of no value after a crash
- *   receiving/NAME/        a series that may still grow
- *   work/NAME/             a series that is complete and waits, or is being processed
- *   done/NAME/             processed; kept for a while, for slices that come late; outcome.json
- *   quarantine/NAME/       could not be processed; reason.json says why
- *   past/NAME              how many objects a series had that was done and is no longer kept
+ *   receiving/NAME/        the objects of a series that may still grow
+ *   series/NAME/           the objects of a series that is complete
+ *   damaged/               a spool.db that could not be read any more
  *
- * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series moves
- * from folder to folder by rename.
+ * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series is in
+ * one place, and may at the same time grow again, by slices that come late; what grows is joined
+ * with the rest when it is complete. An object is on the disk when pl_spool_put returns. The files
+ * are the truth on which objects there are: opening compares spool.db with them, so that what a
+ * crash came between, and a spool.db that is lost, are made good.
  *
- * Many processes share a spool: one server, and its children that receive. What they count together
- * lies in memory that they share; pl_spool_lock keeps them apart where they move files.
- * Thread-safety: one thread a process. */
+ * Many processes share a spool: one server, and its children that receive. Each change is a
+ * transaction of spool.db, and holds the others up.
+ * Errors of all functions: those of pl_db.h, LC_ERR_MEMORY.
+ * Thread-safety: one thread a process; pl_spool_rest before a fork. */
 #ifndef PL_SPOOL_H
 #define PL_SPOOL_H
 
-#include <stdatomic.h>
-
-#include "common/lc_file.h"
 #include "ct_io/dicom_read/ct_identity.h"
+#include "pipeline/delivery/pl_db.h"
 
-#define PL_SPOOL_NAME 33      /* 32 hexadecimal digits and the final zero */
-#define PL_SPOOL_FILE_NAME 45 /* 40 digits, ".dcm" and the final zero */
+#define PL_SPOOL_NAME 33 /* 32 hexadecimal digits and the final zero */
 
 enum pl_spool_place {
-  PL_SPOOL_RECEIVING = 0,
-  PL_SPOOL_WORK,
-  PL_SPOOL_DONE,
-  PL_SPOOL_QUARANTINE,
+  PL_SPOOL_RECEIVING = 0, /* may still grow */
+  PL_SPOOL_WORK,          /* waits, or is being processed */
+  PL_SPOOL_DONE,          /* kept for a while, for slices that come late */
+  PL_SPOOL_QUARANTINE,    /* could not be processed */
+  PL_SPOOL_PAST,          /* was done, and is no longer kept */
   PL_SPOOL_PLACES
+};
+extern const char *const pl_spool_place_names[PL_SPOOL_PLACES];
+
+/* A series in a place. */
+struct pl_spool_series {
+  char name[PL_SPOOL_NAME]; /* "": none */
+  enum pl_spool_place place;
+  char study_instance_uid[CT_UID_SIZE], series_instance_uid[CT_UID_SIZE]; /* "": not known yet */
+  char modality[17];
+  long long objects, bytes; /* in blocks of 4096 */
+  long long changed_ms;     /* Unix time: the last object came, or the place changed */
+  long long before; /* objects it had when it was no longer kept; 0 once it is whole again */
+  char outcome[24]; /* "done", "quarantined"...; "" before */
+  char status[24], reason[LC_ERROR_SIZE];
+  char results[LC_PATH_SIZE]; /* their folder, or "" */
+};
+struct pl_spool_list {
+  struct pl_spool_series *items; /* owned */
+  size_t n;
 };
 
 struct pl_spool_limits {
@@ -39,79 +58,92 @@ struct pl_spool_limits {
   double keep_s;       /* how long a series that is done is kept */
 };
 
-/* Shared by the server and its children. */
-struct pl_spool_shared {
-  _Atomic long long used;       /* bytes in the four places */
-  _Atomic long long reserved[]; /* by each slot, for the object it receives */
-};
-
 struct pl_spool {
   char folder[LC_PATH_SIZE];
   struct pl_spool_limits limits;
-  struct pl_spool_shared *shared;
-  size_t n_slots, shared_bytes;
+  struct pl_db db;             /* opened when needed */
+  _Atomic long long *reserved; /* [n_slots] bytes of the object that each receives; shared memory */
+  size_t n_slots;
   int owner; /* descriptor of the lock that says that a server is here */
 };
 
-/* Makes what is missing, takes the spool for this server, clears incoming/ and counts. n_slots:
- * how many may receive at once. LC_ERR_EXISTS when another server has it. */
+/* Makes what is missing, takes the spool for this server, takes over a spool of earlier versions (a
+ * folder a place), and clears incoming/. n_slots: how many may receive at once. LC_ERR_EXISTS when
+ * another server has it. */
 LC_MUST_CHECK lc_status pl_spool_open(struct pl_spool *spool, const char *folder,
                                       const struct pl_spool_limits *limits, size_t n_slots,
                                       struct lc_error *err);
 void pl_spool_close(struct pl_spool *spool);
+/* Closes spool.db, for a fork. It is opened again when it is needed. */
+void pl_spool_rest(struct pl_spool *spool);
 
-/* One process at a time between the two; -1 when it cannot be had. Ends with the process. */
-int pl_spool_lock(const struct pl_spool *spool);
-void pl_spool_unlock(int lock);
+/* What is in a spool, but for the past, while a server may work: by place, then time. Free
+ * items. LC_ERR_NOT_FOUND for a folder that is no spool. */
+LC_MUST_CHECK lc_status pl_spool_look(const char *folder, struct pl_spool_list *list,
+                                      struct lc_error *err);
+LC_MUST_CHECK lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list,
+                                      struct lc_error *err);
 
-/* Names for UIDs. */
-LC_MUST_CHECK lc_status pl_spool_series_name(char name[PL_SPOOL_NAME],
-                                             const struct ct_identity *identity,
-                                             struct lc_error *err);
-LC_MUST_CHECK lc_status pl_spool_file_name(char name[PL_SPOOL_FILE_NAME],
-                                           const char *sop_instance_uid, struct lc_error *err);
+/* The folder of a series; receiving: of what grows. */
+void pl_spool_folder(const struct pl_spool *spool, bool receiving, const char *name,
+                     char path[LC_PATH_SIZE]);
 
-/* Path of a place, or of a series in it (name not NULL). */
-void pl_spool_path(const struct pl_spool *spool, enum pl_spool_place place, const char *name,
-                   char path[LC_PATH_SIZE]);
+/* -- receiving -- */
+
 void pl_spool_part(const struct pl_spool *spool, size_t slot, char path[LC_PATH_SIZE]);
-bool pl_spool_has(const struct pl_spool *spool, enum pl_spool_place place, const char *name);
-/* Number of series in a place. */
-size_t pl_spool_count(const struct pl_spool *spool, enum pl_spool_place place);
-/* Objects and bytes (in blocks) of a series. */
-size_t pl_spool_objects(const char *series_folder, long long *bytes);
-
-/* Bytes used and reserved by all slots. */
-long long pl_spool_used(const struct pl_spool *spool);
-/* Counts `used` again; under the lock. */
-void pl_spool_recount(struct pl_spool *spool);
 /* A slot whose process is gone: its part and its reservation go too. */
 void pl_spool_clear_slot(struct pl_spool *spool, size_t slot);
+/* Whether what is there and what all slots reserve fits; series that are done make room, the oldest
+ * first. */
+LC_MUST_CHECK lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits,
+                                           struct lc_error *err);
+/* Moves a part, which is on the disk, into its series; what is there already stays. name: of the
+ * series; *is_new: it begins. LC_ERR_NO_SPACE when no further series may begin. */
+LC_MUST_CHECK lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity,
+                                     const char *part, char name[PL_SPOOL_NAME], bool *is_new,
+                                     struct lc_error *err);
+/* Whether an object is here and not in quarantine. What grows of its series is then complete. */
+LC_MUST_CHECK lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid,
+                                       bool *holds, struct lc_error *err);
 
-/* Removes the oldest series of done/ until `bytes` are free or none is left; under the lock. True
- * when there is room. */
-bool pl_spool_make_room(struct pl_spool *spool, long long bytes);
-/* Removes what was done longer ago than limits.keep_s; under the lock. */
-void pl_spool_expire(struct pl_spool *spool);
+/* -- processing -- */
 
-/* The next series of receiving/ that nothing was added to for quiet_s (or since the server began at
- * `began`), or that was declared complete. It is joined with what came of it before, and moved to
- * work/. running: the series that is being processed, which must wait, or NULL. name is "" when
- * there is none. LC_ERR_MISMATCH: it is left in receiving/ and belongs into quarantine, because it
- * is a rest of a series that is no longer kept. */
-LC_MUST_CHECK lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, double began,
-                                          const char *running, char name[PL_SPOOL_NAME],
-                                          struct lc_error *err);
-/* Marks a series of receiving/ as complete. */
-void pl_spool_mark_complete(const struct pl_spool *spool, const char *name);
-/* Whether an object is in receiving/, work/ or done/; its series is then marked as complete. */
-bool pl_spool_holds(const struct pl_spool *spool, const char *sop_instance_uid);
+/* The next series that nothing was added to for quiet_s (or since the server began at began_ms), or
+ * that was declared complete: what grew is joined with what was there, and waits. running: the
+ * series that is being processed, which must not change; "": none. series->name is "" when there is
+ * none. LC_ERR_MISMATCH: it is left where it was and belongs into quarantine, because it is a rest
+ * of a series that is no longer kept. */
+LC_MUST_CHECK lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s,
+                                          long long began_ms, const char *running,
+                                          struct pl_spool_series *series, struct lc_error *err);
+/* The series that waits longest; name "": none. */
+LC_MUST_CHECK lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
+                                      struct lc_error *err);
+/* Moves a series from its place to another, with its outcome, status, reason and results. */
+LC_MUST_CHECK lc_status pl_spool_finish(struct pl_spool *spool,
+                                        const struct pl_spool_series *series,
+                                        enum pl_spool_place to, struct lc_error *err);
+/* Removes what was done longer ago than limits.keep_s, and compares spool.db with the files. */
+LC_MUST_CHECK lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err);
 
-/* The series of work/ that waits longest; "" when there is none. */
-void pl_spool_oldest(const struct pl_spool *spool, char name[PL_SPOOL_NAME]);
-/* Moves a series to done/ or quarantine/ together with a text (JSON) that says what came of it. */
-LC_MUST_CHECK lc_status pl_spool_finish(struct pl_spool *spool, const char *name,
-                                        enum pl_spool_place from, enum pl_spool_place to,
-                                        const char *json, struct lc_error *err);
+/* -- between the sources of the spool -- */
+
+extern const struct pl_db_schema pl_spool_schema;
+#define PL_SPOOL_LONGEST (LC_PATH_SIZE - 128) /* path of a spool: those in it fit */
+/* Opens spool.db when it is not open. */
+LC_MUST_CHECK lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *err);
+/* The same, and begins a transaction. */
+LC_MUST_CHECK lc_status pl_spool_begin(struct pl_spool *spool, struct lc_error *err);
+/* Moves the objects of a folder into another, which is made; of two with one name the one that is
+ * there stays. Removes the folder. */
+LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);
+/* Bytes in blocks. */
+static inline long long pl_spool_blocks(long long bytes) {
+  return (bytes + 4095) / 4096 * 4096;
+}
+/* Objects in a folder and their bytes in blocks; 0 when it is not there. */
+void pl_spool_measure(const char *folder, long long *objects, long long *bytes);
+/* Compares spool.db with the files; in a transaction. */
+LC_MUST_CHECK lc_status pl_spool_reconcile(struct pl_spool *spool, struct lc_error *err);
 
 #endif

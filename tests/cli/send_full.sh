@@ -36,7 +36,7 @@ same_objects "$work/sent" "$work/received"
 stop "$started_process"
 umount "$work/received"
 
-mount -t tmpfs -o size=60k none "$work/small" || fail "mount"
+mount -t tmpfs -o size=160k none "$work/small" || fail "mount"
 expect 15 "disk is full" send --queue -b "$work/small/outbox" --to "PACS@localhost:$port" "$work/sent"
 mount -o remount,size=4m "$work/small" || fail "remount"
 start_storescp "$port" "$work/again"

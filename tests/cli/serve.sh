@@ -44,7 +44,8 @@ storescu 127.0.0.1 "$port" "${second[@]}" || fail "storescu"
 logged "series $uid2: ${#second[@]} objects, results kept"
 same_as_run "$work/mixed" "$uid2"
 [ "$(in_spool mixed "done")" -eq $((${#first[@]} + ${#second[@]})) ] || fail "objects in done/"
-grep -q '"outcome": "kept"' "$work"/mixed.spool/done/*/outcome.json || fail "no outcome.json"
+"$program" serve --status --json --spool "$work/mixed.spool" >"$work/out"
+grep -q '"outcome": "kept"' "$work/out" || fail "no outcome: $(cat "$work/out")"
 
 # Without the slices around the nodule the series cannot be processed; with them, later, it can.
 z_mm=$(awk -F, 'NR == 1 {for (i = 1; i <= NF; i++) at[$i] = i} NR == 2 {print $at["z_mm"]}' \
@@ -60,7 +61,8 @@ rm -rf "$work/mixed"
 serve gap "${job[@]}" --nodules "$work/phantom" -o "$work/gap" --quiet 1
 dcmsend 127.0.0.1 "$port" "${rest[@]}" || fail "dcmsend"
 logged "series $uid2: to quarantine"
-reason=$(cat "$work"/gap.spool/quarantine/*/reason.json)
+reason=$("$program" serve --status --json --spool "$work/gap.spool")
+grep -q '"place": "quarantine"' <<<"$reason" || fail "not in quarantine: $reason"
 grep -q "$uid2" <<<"$reason" || fail "the reason does not name the series: $reason"
 grep -q '"reason": "..*"' <<<"$reason" || fail "no reason: $reason"
 # It says that slices are missing, and names a file where it now lies.
@@ -74,7 +76,7 @@ nothing_in "$work/gap"
 dcmsend 127.0.0.1 "$port" "${lost[@]}" || fail "dcmsend"
 logged "series $uid2: ${#second[@]} objects, done"
 same_as_run "$work/gap" "$uid2"
-nothing_in "$work/gap.spool/quarantine"
+[ "$(in_spool gap quarantine)" -eq 0 ] || fail "still in quarantine"
 stop
 
 # A series that nobody marked is logged and kept, not put in quarantine.
@@ -93,7 +95,7 @@ storescu -v -aet GOOD -aec LUNG 127.0.0.1 "$port" "${second[0]}" >"$work/out" 2>
 grep -q 'Refused: OutOfResources' "$work/out" || fail "a series too many: $(tail -n 3 "$work/out")"
 logged "series $uid1: 9 objects, no nodules"
 [ "$(in_spool marks "done")" -eq 9 ] || fail "a series without nodules is not kept"
-nothing_in "$work/marks.spool/quarantine"
+[ "$(in_spool marks quarantine)" -eq 0 ] || fail "in quarantine without nodules"
 [ ! -e "$work/marked/$uid1" ] || fail "results without nodules"
 stop
 
@@ -120,7 +122,10 @@ same_as_run "$work/killed" "$uid2"
 for uid in "$uid1" "$uid2"; do
   [ "$(grep -c "/$uid: . nodule" "$log")" -eq 1 ] || fail "series $uid was processed more than once"
 done
-for place in receiving work quarantine incoming; do nothing_in "$work/killed.spool/$place"; done
+for place in receiving work quarantine; do
+  [ "$(in_spool killed "$place")" -eq 0 ] || fail "left in $place"
+done
+for place in receiving incoming damaged; do nothing_in "$work/killed.spool/$place"; done
 
 # SIGTERM in the middle of a job: the series is finished first. Its results wait for an archive that is
 # not there yet, and arrive when it is.

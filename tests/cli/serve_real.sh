@@ -29,7 +29,7 @@ dcmsend 127.0.0.1 "$port" "${mixed[@]}" || fail "dcmsend"
 logged "series $uid: ${#slices[@]} objects, done"
 logged "${#siemens[@]} objects, no nodules"
 diff -r "$work/both/$uid" "$work/run/$uid" >&2 || fail "not what a run on the files gives"
-nothing_in "$work/both.spool/quarantine"
+[ "$(in_spool both quarantine)" -eq 0 ] || fail "in quarantine"
 stop
 
 # Without the slices around the nodule (z -117.5 mm): quarantine, with the reason; later, with them, done.
@@ -42,7 +42,8 @@ done
 serve gap "${job[@]}" -o "$work/gap" --quiet 3
 dcmsend 127.0.0.1 "$port" "${rest[@]}" || fail "dcmsend"
 logged "series $uid: to quarantine"
-grep -q '"status": "geometry"' "$work"/gap.spool/quarantine/*/reason.json || fail "no reason"
+"$program" serve --status --json --spool "$work/gap.spool" >"$work/out"
+grep -q '"status": "geometry"' "$work/out" || fail "no reason"
 dcmsend 127.0.0.1 "$port" "${near[@]}" || fail "dcmsend"
 logged "series $uid: ${#slices[@]} objects, done"
 diff -r "$work/gap/$uid" "$work/run/$uid" >&2 || fail "late slices do not give the whole"

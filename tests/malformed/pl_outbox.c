@@ -3,10 +3,10 @@
  * needs: net */
 #include "tests/pl_outbox_test.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #include "common/lc_random.h"
-#include "pipeline/delivery/pl_entry.h"
 
 static void put(const char *path, const char *bytes, size_t count) {
   FILE *file = fopen(path, "wb");
@@ -15,98 +15,82 @@ static void put(const char *path, const char *bytes, size_t count) {
   fclose(file);
 }
 
-static struct lc_text entry_text(void) {
-  struct lc_text json = {0};
-  struct pl_entry entry;
-  outbox_add("a", outbox_object("2.25.1", 0), false);
-  entry = outbox_entry("a");
-  assert_ok(pl_entry_write(&entry, &json, &test_err));
-  return json;
+static lc_status reopen(void) {
+  pl_outbox_close(&outbox_test);
+  return pl_outbox_open(&outbox_test, outbox_path("outbox"), false, &test_err);
 }
 
-static void entries_cut_anywhere(void **state) {
-  (void)state;
-  struct lc_text json = entry_text();
-  struct pl_entry entry;
-  for (size_t n = 0; n + 2 < json.length; n++)
-    assert_fails(pl_entry_read(&entry, json.data, n, "entry", &test_err), LC_ERR_FORMAT,
-                 "entry: damaged");
-  assert_ok(pl_entry_read(&entry, json.data, json.length, "entry", &test_err));
-  lc_text_free(&json);
+/* Changes a column of all entries as a stray bit would: beside the program, without a digest. */
+static void change(const char *assignment) {
+  char sql[200];
+  snprintf(sql, sizeof sql, "UPDATE entry SET %s", assignment);
+  assert_ok(pl_db_run(&outbox_test.db, sql, PL_NO_VALUES, NULL, &test_err));
 }
 
-/* Any changed byte that still is JSON is caught by the digest; white space alone may pass. */
-static void entries_with_bytes_changed(void **state) {
-  (void)state;
-  struct lc_text json = entry_text();
-  struct pl_entry whole, entry;
-  struct lc_random random;
-  char *copy = malloc(json.length);
-  assert_non_null(copy);
-  assert_ok(pl_entry_read(&whole, json.data, json.length, "entry", &test_err));
-  for (uint64_t i = 0; i < 2000; i++) {
-    memcpy(copy, json.data, json.length);
-    lc_random_init(&random, 1, "entry", i);
-    copy[lc_random_below(&random, (uint32_t)json.length)] = (char)lc_random_below(&random, 256);
-    lc_status status = pl_entry_read(&entry, copy, json.length, "entry", &test_err);
-    if (status == LC_OK)
-      assert_memory_equal(&entry, &whole, sizeof entry);
-    else
-      assert_int_equal(status, LC_ERR_FORMAT);
-  }
-  free(copy);
-  lc_text_free(&json);
+static size_t n_damaged(void) {
+  struct pl_outlook outlook;
+  assert_ok(pl_outbox_look_ahead(&outbox_test, &outbox_known, "a", 0, &outlook, &test_err));
+  return outlook.damaged;
+}
+
+static size_t n_files(const char *folder) {
+  size_t n = 0;
+  DIR *stream = opendir(outbox_path(folder));
+  assert_non_null(stream);
+  for (struct dirent *file = readdir(stream); file; file = readdir(stream))
+    n += file->d_name[0] != '.';
+  closedir(stream);
+  return n;
 }
 
 static void a_damaged_entry_is_queued_again(void **state) {
   (void)state;
-  struct pl_entry before;
+  static const char *const damage[] = {"state = 1",        "sha256 = 'x'", "attempts = 99",
+                                       "source = 'other'", "digest = ''",  "transaction_uid = '1'"};
   outbox_add("a", outbox_object("2.25.1", 0), false);
-  before = outbox_entry("a");
-  const char *const damage[] = {"", "{", "not JSON", "{\"version\": 2}"};
+  struct pl_entry before = outbox_entry("a");
   for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
-    put(outbox_path("outbox/entries/a/2.25.1.json"), damage[i], strlen(damage[i]));
+    change(damage[i]);
     struct pl_entries entries = outbox_list("a");
     assert_int_equal(entries.n, 0);
-    assert_int_equal(entries.n_damaged, 1);
     pl_entries_free(&entries);
+    assert_int_equal(n_damaged(), 1);
     outbox_tidy();
+    assert_int_equal(n_damaged(), 0);
     struct pl_entry after = outbox_entry("a");
     assert_int_equal(after.state, PL_STATE_QUEUED);
     assert_string_equal(after.sha256, before.sha256);
     assert_true(outbox_has_object(&after));
   }
-  assert_true(lc_file_exists(outbox_path("outbox/damaged/a_2.25.1.json")));
-}
-
-/* The entry of another object under this name is no entry of it. */
-static void an_entry_under_a_wrong_name(void **state) {
-  (void)state;
-  outbox_add("a", outbox_object("2.25.1", 0), false);
-  outbox_add("a", outbox_object("2.25.2", 0), false);
-  assert_int_equal(rename(outbox_path("outbox/entries/a/2.25.1.json"),
-                          outbox_path("outbox/entries/a/2.25.2.json")),
-                   0);
-  outbox_tidy();
-  struct pl_entry entry = outbox_entry("a");
-  assert_string_equal(entry.object.sop_instance_uid, "2.25.2");
-  assert_true(outbox_has_object(&entry));
 }
 
 /* Settled entries keep no bytes: nothing can be queued, and nothing was lost. */
-static void a_damaged_entry_without_object_is_set_aside(void **state) {
+static void a_damaged_entry_without_object_is_removed(void **state) {
   (void)state;
   outbox_add("a", outbox_object("2.25.1", 0), false);
   struct pl_entry entry = outbox_entry("a");
   entry.state = PL_STATE_SENT;
   assert_ok(pl_outbox_change(&outbox_test, &entry, &test_err));
-  assert_ok(pl_outbox_release(&outbox_test, &entry, pl_send_final, &outbox_known, &test_err));
-  put(outbox_path("outbox/entries/a/2.25.1.json"), "{}", 2);
+  assert_ok(pl_outbox_release(&outbox_test, &entry, &outbox_known, &test_err));
+  change("state = 0");
   outbox_tidy();
   struct pl_entries entries = outbox_list("a");
-  assert_int_equal(entries.n + entries.n_damaged, 0);
+  assert_int_equal(entries.n, 0);
   pl_entries_free(&entries);
-  assert_true(lc_file_exists(outbox_path("outbox/damaged/a_2.25.1.json")));
+  assert_int_equal(n_damaged(), 0);
+}
+
+/* Where it should go can no longer be known: its bytes are kept, and not sent to anyone. */
+static void an_entry_with_another_destination(void **state) {
+  (void)state;
+  outbox_add("a", outbox_object("2.25.1", 0), false);
+  change("destination = 'c'");
+  outbox_tidy();
+  struct pl_entries entries = outbox_list(NULL);
+  assert_int_equal(entries.n, 0);
+  pl_entries_free(&entries);
+  assert_int_equal(n_files("outbox/objects"), 0);
+  assert_int_equal(n_files("outbox/damaged"), 1);
 }
 
 static void damaged_bytes_are_not_sent(void **state) {
@@ -129,36 +113,125 @@ static void damaged_bytes_are_not_sent(void **state) {
 static void strangers_in_the_folders(void **state) {
   (void)state;
   outbox_add("a", outbox_object("2.25.1", 0), false);
-  put(outbox_path("outbox/entries/a/..json"), "x", 1);
-  put(outbox_path("outbox/entries/a/no-uid.json"), "x", 1);
-  put(outbox_path("outbox/entries/a/2.25.9"), "x", 1);
   put(outbox_path("outbox/objects/left-over.dcm"), "x", 1);
   put(outbox_path("outbox/objects/2.25.7-0123456789abcdef.dcm"), "x", 1);
-  put(outbox_path("outbox/destinations/a.json"), "{\"failures\": \"many\"", 19);
-  put(outbox_path("outbox/destinations/broken.yaml"), "host: [", 7);
-  put(outbox_path("outbox/destinations/none.yaml"), "port: 104\n", 10);
   outbox_tidy();
   struct pl_entry entry = outbox_entry("a");
   assert_true(outbox_has_object(&entry));
-  assert_false(lc_file_exists(outbox_path("outbox/objects/left-over.dcm")));
-  assert_false(lc_file_exists(outbox_path("outbox/objects/2.25.7-0123456789abcdef.dcm")));
-  struct pl_standing standing;
-  pl_outbox_standing(&outbox_test, "a", &standing);
-  assert_int_equal(standing.failures, 0);
-  struct pl_destinations kept = {0};
-  assert_ok(pl_outbox_kept_destinations(&outbox_test, &kept, &test_err));
-  assert_int_equal(kept.n, 0);
-  pl_destinations_free(&kept);
+  assert_int_equal(n_files("outbox/objects"), 1);
+}
+
+/* A database that is gone, empty, or none: objects are kept in damaged/, and queued again where one
+ * destination alone is known. */
+static void a_database_that_is_lost(void **state) {
+  (void)state;
+  static const char *const what[] = {NULL, "", "not a database"};
+  const struct pl_destinations one = {.items = outbox_known.items, .n = 1};
+  char path[LC_PATH_SIZE];
+  lc_text_copy(path, sizeof path, outbox_path("outbox/outbox.db"));
+  for (size_t i = 0; i < 6; i++) {
+    const char *text = what[i % 3];
+    bool alone = i >= 3;
+    outbox_add("a", outbox_object("2.25.1", 0), false);
+    size_t before = n_files("outbox/damaged");
+    pl_outbox_close(&outbox_test);
+    if (text)
+      put(path, text, strlen(text));
+    else
+      assert_int_equal(remove(path), 0);
+    assert_ok(reopen());
+    assert_ok(pl_outbox_tidy(&outbox_test, alone ? &one : &outbox_known, &test_err));
+    struct pl_entries entries = outbox_list("a");
+    assert_int_equal(entries.n, alone);
+    if (alone) assert_ok(pl_outbox_verify(&outbox_test, entries.items, &test_err));
+    pl_entries_free(&entries);
+    assert_int_equal(n_files("outbox/objects"), alone);
+    size_t aside = i == 0 || i == 2 || i == 5; /* the object, once; each damaged database */
+    assert_int_equal(n_files("outbox/damaged"), before + aside);
+  }
+}
+
+/* Any byte of the file may change: the object is queued for its destination afterwards, or set
+ * aside, or the outbox says what is wrong and keeps everything. */
+static void bytes_changed_anywhere(void **state) {
+  (void)state;
+  assert_ok(pl_outbox_keep_destination(&outbox_test, &outbox_known.items[0], &test_err));
+  for (int i = 0; i < 20; i++) {
+    char uid[32];
+    snprintf(uid, sizeof uid, "2.25.%d", i + 1);
+    outbox_add("a", outbox_object(uid, 0), false);
+  }
+  pl_outbox_close(&outbox_test);
+  char *whole, *copy;
+  size_t n;
+  size_t set_aside = 0;
+  assert_ok(lc_file_read(outbox_path("outbox/outbox.db"), 1 << 20, &whole, &n, &test_err));
+  copy = malloc(n);
+  assert_non_null(copy);
+  for (uint64_t i = 0; i < 300; i++) {
+    struct lc_random random;
+    lc_random_init(&random, 1, "outbox", i);
+    memcpy(copy, whole, n);
+    for (int k = 0; k < 3; k++)
+      copy[lc_random_below(&random, i % 2 ? 100 : (uint32_t)n)] =
+          (char)lc_random_below(&random, 256);
+    put(outbox_path("outbox/outbox.db"), copy, n);
+    remove(outbox_path("outbox/outbox.db-wal"));
+    remove(outbox_path("outbox/outbox.db-shm"));
+    lc_status status = reopen();
+    if (status != LC_OK) { /* a version that it does not have */
+      assert_int_equal(status, LC_ERR_UNSUPPORTED);
+      assert_int_equal(n_files("outbox/objects") + set_aside, 20);
+      continue;
+    }
+    outbox_tidy();
+    struct pl_entries entries = outbox_list(NULL);
+    for (size_t k = 0; k < entries.n; k++) {
+      assert_string_equal(entries.items[k].destination, "a");
+      assert_int_equal(entries.items[k].state, PL_STATE_QUEUED);
+      assert_ok(pl_outbox_verify(&outbox_test, &entries.items[k], &test_err));
+    }
+    assert_int_equal(n_files("outbox/objects"), entries.n);
+    pl_entries_free(&entries);
+    pl_outbox_close(&outbox_test);
+    /* What was set aside comes back for the next. */
+    DIR *stream = opendir(outbox_path("outbox/damaged"));
+    assert_non_null(stream);
+    for (struct dirent *file = readdir(stream); file; file = readdir(stream)) {
+      char from[LC_PATH_SIZE], to[LC_PATH_SIZE];
+      if (file->d_name[0] == '.') continue;
+      snprintf(from, sizeof from, "%s/outbox/damaged/%s", outbox_folder, file->d_name);
+      snprintf(to, sizeof to, "%s/outbox/objects/%s", outbox_folder, file->d_name);
+      if (strstr(file->d_name, ".dcm"))
+        assert_int_equal(rename(from, to), 0);
+      else
+        assert_int_equal(remove(from), 0);
+    }
+    closedir(stream);
+    assert_int_equal(n_files("outbox/objects"), 20);
+  }
+  put(outbox_path("outbox/outbox.db"), whole, n);
+  assert_ok(reopen());
+  free(copy);
+  free(whole);
+}
+
+/* A later program's outbox is not touched. */
+static void a_later_version(void **state) {
+  (void)state;
+  assert_ok(pl_db_run(&outbox_test.db, "PRAGMA user_version = 99", PL_NO_VALUES, NULL, &test_err));
+  assert_fails(reopen(), LC_ERR_UNSUPPORTED, "written by a later lungcdam");
 }
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, outbox_test_make, outbox_test_remove)
-  const struct CMUnitTest tests[] = {TEST(entries_cut_anywhere),
-                                     TEST(entries_with_bytes_changed),
-                                     TEST(a_damaged_entry_is_queued_again),
-                                     TEST(an_entry_under_a_wrong_name),
-                                     TEST(a_damaged_entry_without_object_is_set_aside),
+  const struct CMUnitTest tests[] = {TEST(a_damaged_entry_is_queued_again),
+                                     TEST(a_damaged_entry_without_object_is_removed),
+                                     TEST(an_entry_with_another_destination),
                                      TEST(damaged_bytes_are_not_sent),
-                                     TEST(strangers_in_the_folders)};
+                                     TEST(strangers_in_the_folders),
+                                     TEST(a_database_that_is_lost),
+                                     TEST(bytes_changed_anywhere),
+                                     TEST(a_later_version)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,6 +47,9 @@ stop() {
 }
 
 # in_spool NAME PLACE: number of objects there.
-in_spool() { find "$work/$1.spool/$2" -name '*.dcm' 2>/dev/null | wc -l; }
+in_spool() {
+  "$program" serve --status --csv --spool "$work/$1.spool" 2>/dev/null |
+    awk -F, -v place="$2" '$1 == place {sum += $5} END {print sum + 0}'
+}
 has_objects() { [ "$(in_spool "$@")" -gt 0 ]; }
 has_files() { [ "$(find "$1" -type f | wc -l)" -eq "$2" ]; }
