@@ -5,8 +5,8 @@
 
 #include "common/lc_file.h"
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/explain/pl_concept.h"
@@ -29,96 +29,7 @@ struct arguments {
   long long first, count;
   bool overwrite, no_figures;
 };
-
-enum {
-  KEY_SPLIT = 0x2000,
-  KEY_RESULT,
-  KEY_FIRST,
-  KEY_COUNT,
-  KEY_SAMPLES,
-  KEY_LEVEL,
-  KEY_BASELINE,
-  KEY_SEED,
-  KEY_PLACE,
-  KEY_HEAD,
-  KEY_FIGURES,
-  KEY_COLOURS,
-  KEY_ENLARGE,
-  KEY_LIGHT,
-  KEY_MAPS_OUT
-};
-
-static const struct argp_option options[] = {
-    {NULL, 0, NULL, 0, "Input:", 1},
-    {"weights", 'w', "MODEL", 0,
-     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
-     ", which ships",
-     1},
-    {"tensor", 't', "FILE", 0,
-     "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
-     "concept_vector are used when they are there",
-     1},
-    {"crops", 'd', "FILE", 0, "Nodule crops (HDF5), prepared as the recipe says", 1},
-    {"input", 'i', "PATH", 0,
-     "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated",
-     1},
-    {"series", 's', "UID", 0, "SeriesInstanceUID to work on, or 'all'", 1},
-    {"nodules", 'n', "FILE", 0,
-     "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
-    {"result", KEY_RESULT, "DIR", 0,
-     "Folder of one series in the output of lungcdam run: its cubes and configuration", 1},
-    {"split", KEY_SPLIT, "NAME", 0, "Split of the crops; without it data.validate", 1},
-    {"first", KEY_FIRST, "N", 0, "Number of the first nodule, 0 by default", 1},
-    {"count", KEY_COUNT, "N", 0, "How many nodules, 20 by default", 1},
-    {"set", 'S', "KEY=VALUE", 0,
-     "Override one key of the recipe or configuration, or set estimators.NAME.PARAMETER", 1},
-    {NULL, 0, NULL, 0, "What to compute:", 2},
-    {"estimators", 'e', "LIST", 0,
-     "Names with commas, or all; cdam by default. NAME:PARAMETER=VALUE,... sets what is its own",
-     2},
-    {"targets", 'T', "LIST", 0,
-     "Outputs, or differences a-b, with commas, or all; all outputs by default", 2},
-    {"concept", 'c', "FILE", 0, "One more target: a concept made by lungcdam concept create", 2},
-    {"samples", KEY_SAMPLES, "N", 0, "Noisy copies, steps, or masks of every estimator", 2},
-    {"level", KEY_LEVEL, "L", 0, "Noise as a share of the range", 2},
-    {"baseline", KEY_BASELINE, "B", 0, "Where integrated methods start", 2},
-    {"seed", KEY_SEED, "S", 0, "Seed of noise and masks", 2},
-    {"place", KEY_PLACE, "WHERE", 0,
-     "input (of the last block, default) or normed: where noise and scaling of CDAM act", 2},
-    {"head", KEY_HEAD, "H", 0, "Head of the attention map; -1: mean", 2},
-    {NULL, 0, NULL, 0, "Output:", 3},
-    {"output", 'o', "DIR", 0, "Folder for maps.h5 and figures", 3},
-    {"maps-out", KEY_MAPS_OUT, "FILE", 0, "Logits and maps as safetensors", 3},
-    {"figures", KEY_FIGURES, "FORMAT", 0, "png (default), svg, pdf or none", 3},
-    {"colours", KEY_COLOURS, "MAP", 0, "blue-orange (default) or red-blue", 3},
-    {"enlarge", KEY_ENLARGE, "HOW", 0, "bilinear (default) or nearest", 3},
-    {"light", KEY_LIGHT, NULL, 0, "Figures on white, for paper", 3},
-    {"overwrite", 'f', NULL, 0, "Replace outputs that exist", 3},
-    {0}};
-
-static long long whole(const struct argp_state *state, const char *option, const char *arg,
-                       long long low) {
-  long long value = 0;
-  if (!lc_text_to_long(arg, &value) || value < low)
-    argp_error(state, "%s is '%s', expected a whole number of %lld or more", option, arg, low);
-  return value;
-}
-
-static double number(const struct argp_state *state, const char *option, const char *arg) {
-  double value = 0;
-  if (!lc_text_to_double(arg, &value))
-    argp_error(state, "%s is '%s', expected a number", option, arg);
-  return value;
-}
-
-/* 0 or 1: which of two words it is. */
-static int one_of(const struct argp_state *state, const char *option, const char *arg,
-                  const char *first, const char *second) {
-  if (strcmp(arg, second) == 0) return 1;
-  if (strcmp(arg, first) != 0)
-    argp_error(state, "%s is '%s', expected %s or %s", option, arg, first, second);
-  return 0;
-}
+#define AT(field) PL_AT(struct arguments, field)
 
 /* A parameter of every estimator that has it. */
 static void set_general(struct pl_explain_settings *s, const char *parameter, double value) {
@@ -128,60 +39,133 @@ static void set_general(struct pl_explain_settings *s, const char *parameter, do
   if (i == s->n_general) s->n_general++;
 }
 
-static error_t parse_settings(int key, const char *arg, const struct argp_state *state,
-                              struct pl_explain_settings *s) {
-  switch (key) {
-  case KEY_SAMPLES:
-    set_general(s, "samples", (double)whole(state, "--samples", arg, 1));
-    return 0;
-  case KEY_LEVEL:
-    set_general(s, "level", number(state, "--level", arg));
-    return 0;
-  case KEY_BASELINE:
-    set_general(s, "baseline", number(state, "--baseline", arg));
-    return 0;
-  case KEY_SEED:
-    s->seed = (uint64_t)whole(state, "--seed", arg, 0);
-    return 0;
-  case KEY_PLACE:
-    set_general(s, "place", one_of(state, "--place", arg, "input", "normed"));
-    return 0;
-  case KEY_HEAD:
-    set_general(s, "head", (double)whole(state, "--head", arg, -1));
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
+/* Parameters of every estimator that has them: --samples 100. */
+static void set_whole(struct arguments *arguments, const char *name, const char *arg, long long low,
+                      const struct argp_state *state) {
+  long long value = 0;
+  if (!lc_text_to_long(arg, &value) || value < low)
+    argp_error(state, "--%s is '%s', expected a whole number of %lld or more", name, arg, low);
+  set_general(&arguments->settings, name, (double)value);
 }
 
-static error_t parse_figures(int key, const char *arg, const struct argp_state *state,
-                             struct arguments *arguments) {
-  switch (key) {
-  case KEY_FIGURES:
-    arguments->no_figures = strcmp(arg, "none") == 0;
-    if (!arguments->no_figures && strcmp(arg, "png") != 0 && strcmp(arg, "svg") != 0 &&
-        strcmp(arg, "pdf") != 0)
-      argp_error(state, "--figures is '%s', expected png, svg, pdf or none", arg);
-    arguments->figures.format = arg;
-    return 0;
-  case KEY_COLOURS:
-    arguments->figures.colours = one_of(state, "--colours", arg, "blue-orange", "red-blue")
-                                     ? CDAM_RED_BLUE
-                                     : CDAM_BLUE_ORANGE;
-    return 0;
-  case KEY_ENLARGE:
-    arguments->figures.enlarge =
-        one_of(state, "--enlarge", arg, "bilinear", "nearest") ? CDAM_NEAREST : CDAM_BILINEAR;
-    return 0;
-  case KEY_LIGHT:
-    arguments->figures.theme = CDAM_LIGHT;
-    return 0;
-  default:
-    return parse_settings(key, arg, state, &arguments->settings);
-  }
+static void set_real(struct arguments *arguments, const char *name, const char *arg,
+                     const struct argp_state *state) {
+  double value = 0;
+  if (!lc_text_to_double(arg, &value))
+    argp_error(state, "--%s is '%s', expected a number", name, arg);
+  set_general(&arguments->settings, name, value);
 }
 
-static void check_arguments(const struct argp_state *state, const struct arguments *arguments) {
+static void set_samples(void *arguments, const char *arg, const struct argp_state *state) {
+  set_whole(arguments, "samples", arg, 1, state);
+}
+
+static void set_head(void *arguments, const char *arg, const struct argp_state *state) {
+  set_whole(arguments, "head", arg, -1, state);
+}
+
+static void set_level(void *arguments, const char *arg, const struct argp_state *state) {
+  set_real(arguments, "level", arg, state);
+}
+
+static void set_baseline(void *arguments, const char *arg, const struct argp_state *state) {
+  set_real(arguments, "baseline", arg, state);
+}
+
+static void set_place(void *arguments, const char *arg, const struct argp_state *state) {
+  if (strcmp(arg, "input") != 0 && strcmp(arg, "normed") != 0)
+    argp_error(state, "--place is '%s', expected input or normed", arg);
+  set_general(&((struct arguments *)arguments)->settings, "place", strcmp(arg, "normed") == 0);
+}
+
+/* Keys of estimators are kept apart from those of a recipe or configuration. */
+static void set_key(void *input, const char *arg, const struct argp_state *state) {
+  struct arguments *arguments = input;
+  bool parameter = strncmp(arg, "estimators.", 11) == 0;
+  struct lc_error err;
+  if (pl_list_add(parameter ? &arguments->parameters : &arguments->overrides.keys, arg, &err) !=
+      LC_OK)
+    argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+}
+
+static void set_figures(void *input, const char *arg, const struct argp_state *state) {
+  struct arguments *arguments = input;
+  arguments->no_figures = strcmp(arg, "none") == 0;
+  if (!arguments->no_figures && strcmp(arg, "png") != 0 && strcmp(arg, "svg") != 0 &&
+      strcmp(arg, "pdf") != 0)
+    argp_error(state, "--figures is '%s', expected png, svg, pdf or none", arg);
+  arguments->figures.format = arg;
+}
+
+static const char *const colours[] = {
+    [CDAM_BLUE_ORANGE] = "blue-orange", [CDAM_RED_BLUE] = "red-blue", NULL};
+static const char *const enlargements[] = {
+    [CDAM_BILINEAR] = "bilinear", [CDAM_NEAREST] = "nearest", NULL};
+
+static const struct pl_option options[] = {
+    {.doc = "Input:", .group = 1},
+    {"weights", 'w', "MODEL",
+     "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED
+     ", which ships",
+     1, PL_OPTION_TEXT, AT(weights)},
+    {"tensor", 't', "FILE",
+     "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
+     "concept_vector are used when they are there",
+     1, PL_OPTION_TEXT, AT(tensor)},
+    {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
+     AT(overrides.crops)},
+    {"input", 'i', "PATH",
+     "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated", 1,
+     PL_OPTION_LIST, AT(inputs)},
+    {"series", 's', "UID", "SeriesInstanceUID to work on, or 'all'", 1, PL_OPTION_TEXT, AT(series)},
+    {"nodules", 'n', "FILE",
+     "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1,
+     PL_OPTION_TEXT, AT(nodules)},
+    {"result", 0, "DIR",
+     "Folder of one series in the output of lungcdam run: its cubes and configuration", 1,
+     PL_OPTION_TEXT, AT(result)},
+    {"split", 0, "NAME", "Split of the crops; without it data.validate", 1, PL_OPTION_TEXT,
+     AT(split)},
+    {"first", 0, "N", "Number of the first nodule, 0 by default", 1, PL_OPTION_WHOLE, AT(first), 0,
+     PL_ANY},
+    {"count", 0, "N", "How many nodules, 20 by default", 1, PL_OPTION_WHOLE, AT(count), 1, PL_ANY},
+    {"set", 'S', "KEY=VALUE",
+     "Override one key of the recipe or configuration, or set estimators.NAME.PARAMETER", 1,
+     PL_OPTION_CALL, .call = set_key},
+    {.doc = "What to compute:", .group = 2},
+    {"estimators", 'e', "LIST",
+     "Names with commas, or all; cdam by default. NAME:PARAMETER=VALUE,... sets what is its own", 2,
+     PL_OPTION_TEXT, AT(estimators)},
+    {"targets", 'T', "LIST",
+     "Outputs, or differences a-b, with commas, or all; all outputs by default", 2, PL_OPTION_TEXT,
+     AT(targets)},
+    {"concept", 'c', "FILE", "One more target: a concept made by lungcdam concept create", 2,
+     PL_OPTION_TEXT, AT(concept)},
+    {"samples", 0, "N", "Noisy copies, steps, or masks of every estimator", 2, PL_OPTION_CALL,
+     .call = set_samples},
+    {"level", 0, "L", "Noise as a share of the range", 2, PL_OPTION_CALL, .call = set_level},
+    {"baseline", 0, "B", "Where integrated methods start", 2, PL_OPTION_CALL, .call = set_baseline},
+    {"seed", 0, "S", "Seed of noise and masks", 2, PL_OPTION_WHOLE, AT(settings.seed), 0, PL_ANY},
+    {"place", 0, "WHERE",
+     "input (of the last block, default) or normed: where noise and scaling of CDAM act", 2,
+     PL_OPTION_CALL, .call = set_place},
+    {"head", 0, "H", "Head of the attention map; -1: mean", 2, PL_OPTION_CALL, .call = set_head},
+    {.doc = "Output:", .group = 3},
+    {"output", 'o', "DIR", "Folder for maps.h5 and figures", 3, PL_OPTION_TEXT, AT(output)},
+    {"maps-out", 0, "FILE", "Logits and maps as safetensors", 3, PL_OPTION_TEXT, AT(maps_out)},
+    {"figures", 0, "FORMAT", "png (default), svg, pdf or none", 3, PL_OPTION_CALL,
+     .call = set_figures},
+    {"colours", 0, "MAP", "blue-orange (default) or red-blue", 3, PL_OPTION_CHOICE,
+     AT(figures.colours), .words = colours},
+    {"enlarge", 0, "HOW", "bilinear (default) or nearest", 3, PL_OPTION_CHOICE, AT(figures.enlarge),
+     .words = enlargements},
+    {"light", 0, NULL, "Figures on white, for paper", 3, PL_OPTION_VALUE, AT(figures.theme),
+     CDAM_LIGHT},
+    {"overwrite", 'f', NULL, "Replace outputs that exist", 3, PL_OPTION_FLAG, AT(overwrite)},
+};
+
+static void check_arguments(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
   bool recipe = arguments->overrides.file || arguments->overrides.keys.n;
   bool series = arguments->inputs.n > 0;
   if (!!arguments->tensor + !!arguments->overrides.crops + series + !!arguments->result != 1)
@@ -193,84 +177,6 @@ static void check_arguments(const struct argp_state *state, const struct argumen
     argp_error(state, "--series and --nodules belong to --input PATH");
   if (!arguments->output && !arguments->maps_out)
     argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");
-}
-
-static error_t parse_input(int key, char *arg, const struct argp_state *state,
-                           struct arguments *arguments) {
-  bool parameter = key == 'S' && strncmp(arg, "estimators.", 11) == 0;
-  struct pl_list *list = key == 'i'  ? &arguments->inputs
-                         : parameter ? &arguments->parameters
-                                     : &arguments->overrides.keys;
-  struct lc_error err;
-  switch (key) {
-  case 'i':
-  case 'S':
-    if (pl_list_add(list, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case 's':
-    arguments->series = arg;
-    return 0;
-  case 'n':
-    arguments->nodules = arg;
-    return 0;
-  case KEY_RESULT:
-    arguments->result = arg;
-    return 0;
-  case 't':
-    arguments->tensor = arg;
-    return 0;
-  case 'd':
-    arguments->overrides.crops = arg;
-    return 0;
-  case KEY_SPLIT:
-    arguments->split = arg;
-    return 0;
-  case KEY_FIRST:
-    arguments->first = whole(state, "--first", arg, 0);
-    return 0;
-  case KEY_COUNT:
-    arguments->count = whole(state, "--count", arg, 1);
-    return 0;
-  default:
-    return parse_figures(key, arg, state, arguments);
-  }
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'w':
-    arguments->weights = arg;
-    return 0;
-  case 'c':
-    arguments->concept = arg;
-    return 0;
-  case 'e':
-    arguments->estimators = arg;
-    return 0;
-  case 'T':
-    arguments->targets = arg;
-    return 0;
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case KEY_MAPS_OUT:
-    arguments->maps_out = arg;
-    return 0;
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case ARGP_KEY_ARG:
-    if (arguments->overrides.file) argp_error(state, "more than one recipe: %s", arg);
-    arguments->overrides.file = arg;
-    return 0;
-  case ARGP_KEY_END:
-    check_arguments(state, arguments);
-    return 0;
-  default:
-    return parse_input(key, arg, state, arguments);
-  }
 }
 
 static void describe(const struct cdam_estimator *estimator, const struct cdam_parameter *parameter,
@@ -301,11 +207,9 @@ static char *help(int key, const char *text, void *input) {
   return more.data;
 }
 
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[RECIPE.yaml|CONFIG.yaml]",
     .doc = "Explain a model's outputs on nodules of CT series, nodule crops or prepared images: "
            "maps of importance by one "
@@ -318,8 +222,12 @@ static const struct argp argp = {
            "  lungcdam explain --crops crops.h5 -e cdam,rise:samples=1000,keep=0.4 -o maps\n"
            "  lungcdam explain -w model.safetensors -d crops.h5 run1/recipe.yaml -e all \\\n"
            "      -T malignancy --count 3 --figures pdf --light -o compare",
-    .children = children,
-    .help_filter = help};
+    .words = {offsetof(struct arguments, overrides.file)},
+    .n_words = 1,
+    .too_many = "more than one recipe",
+    .check = check_arguments,
+    .help = help,
+};
 
 /* What --input takes from options and configuration. */
 static struct pl_overrides series_overrides(const struct arguments *arguments) {
@@ -432,7 +340,7 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
   struct pl_explain *explain = NULL;
   struct pl_progress progress;
   struct pl_model_found found;
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   lc_status status = check_existing(&arguments, err);
   if (status == LC_OK) status = pl_explain_new(&explain, err);
   if (status == LC_OK) status = load_model(explain, &found, &arguments, err);

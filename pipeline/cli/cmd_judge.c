@@ -4,6 +4,7 @@
 
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/judge/pl_judged.h"
 
@@ -12,69 +13,32 @@ struct arguments {
   enum pl_existing existing;
   bool print_settings;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"weights", 'w', "MODEL", 0,
+static const struct pl_option options[] = {
+    {"weights", 'w', "MODEL",
      "model.weights: weight file, or name of a model ('lungcdam weights list'); by "
      "default " PL_MODEL_SHIPPED ", which ships",
-     1},
-    {"crops", 'd', "FILE", 0, "HDF5 file of nodule crops (data.crops)", 1},
-    {"recipe", 'p', "FILE", 0, "Recipe that the model was trained by (data.recipe)", 1},
-    {"output", 'o', "DIR", 0, "Folder of the results (output.folder)", 1},
-    {"set", 'S', "KEY=VALUE", 0, "Override one key; may be repeated", 1},
-    {"print", 'P', NULL, 0, "Write all settings with their meaning, and stop", 1},
-    {"overwrite", 'f', NULL, 0, "Replace results that exist", 2},
-    {"resume", 'r', NULL, 0, "Keep nodules that were judged by the same settings", 2},
-    {0}};
+     1, PL_OPTION_TEXT, AT(overrides.weights)},
+    {"crops", 'd', "FILE", "HDF5 file of nodule crops (data.crops)", 1, PL_OPTION_TEXT,
+     AT(overrides.crops)},
+    {"recipe", 'p', "FILE", "Recipe that the model was trained by (data.recipe)", 1, PL_OPTION_TEXT,
+     AT(overrides.recipe)},
+    {"output", 'o', "DIR", "Folder of the results (output.folder)", 1, PL_OPTION_TEXT,
+     AT(overrides.output)},
+    {"set", 'S', "KEY=VALUE", "Override one key; may be repeated", 1, PL_OPTION_LIST,
+     AT(overrides.keys)},
+    {"print", 'P', NULL, "Write all settings with their meaning, and stop", 1, PL_OPTION_FLAG,
+     AT(print_settings)},
+    {"overwrite", 'f', NULL, "Replace results that exist", 2, PL_OPTION_ONE_OF, AT(existing),
+     PL_EXISTING_OVERWRITE},
+    {"resume", 'r', NULL, "Keep nodules that were judged by the same settings", 2, PL_OPTION_ONE_OF,
+     AT(existing), PL_EXISTING_RESUME},
+};
 
-static void choose_existing(struct arguments *arguments, int key, struct argp_state *state) {
-  if (arguments->existing != PL_EXISTING_REFUSE)
-    argp_error(state, "--overwrite and --resume exclude each other");
-  arguments->existing = key == 'f' ? PL_EXISTING_OVERWRITE : PL_EXISTING_RESUME;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  struct pl_judge_overrides *overrides = &arguments->overrides;
-  struct lc_error err;
-  switch (key) {
-  case 'w':
-    overrides->weights = arg;
-    return 0;
-  case 'd':
-    overrides->crops = arg;
-    return 0;
-  case 'p':
-    overrides->recipe = arg;
-    return 0;
-  case 'o':
-    overrides->output = arg;
-    return 0;
-  case 'S':
-    if (pl_list_add(&overrides->keys, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case 'P':
-    arguments->print_settings = true;
-    return 0;
-  case 'f':
-  case 'r':
-    choose_existing(arguments, key, state);
-    return 0;
-  case ARGP_KEY_ARG:
-    if (overrides->file) argp_error(state, "more than one configuration file: %s", arg);
-    overrides->file = arg;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[CONFIG.yaml]",
     .doc = "Judge explanations: every estimator by every measure on a data set of nodules, with "
            "intervals by patient, paired differences, ranks with ties, and a report in HTML.\v"
@@ -85,7 +49,10 @@ static const struct argp argp = {
            "  lungcdam judge my.yaml --set data.items=100 --set missing.kind=blur --resume\n"
            "\n"
            "Stop it at any time: --resume goes on, and gives the same tables.",
-    .children = children};
+    .words = {offsetof(struct arguments, overrides.file)},
+    .n_words = 1,
+    .too_many = "more than one configuration file",
+};
 
 static lc_status print_settings(const struct pl_judge_config *config, struct lc_error *err) {
   struct lc_text text = {0};
@@ -95,7 +62,7 @@ static lc_status print_settings(const struct pl_judge_config *config, struct lc_
 
 lc_status cmd_judge(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_judge_config config;
   lc_status status = pl_judge_config_make(&config, &arguments.overrides, err);
   pl_list_free(&arguments.overrides.keys);

@@ -7,125 +7,73 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 
 struct arguments {
-  struct pl_list paths, to, sets;
+  struct pl_words paths;
+  struct pl_list to, sets;
   const char *destinations, *outbox;
   bool echo, status, list, retry, queue_only, overwrite, print_destination, forget;
   double wait_s, older_days;
   enum pl_table_form form;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-enum {
-  KEY_SET = 0x2000,
-  KEY_ECHO,
-  KEY_STATUS,
-  KEY_LIST,
-  KEY_RETRY,
-  KEY_QUEUE,
-  KEY_ONCE,
-  KEY_KEEP,
-  KEY_PRINT,
-  KEY_FORGET,
-  KEY_OLDER
-};
+static void try_once(void *arguments, const char *arg, const struct argp_state *state) {
+  (void)arg, (void)state;
+  ((struct arguments *)arguments)->wait_s = 0;
+}
 
-static const struct argp_option options[] = {
-    {"destinations", 'd', "FILE", 0, "YAML file of destinations: names, and below each its keys",
-     1},
-    {"to", 't', "NAME", 0,
+static void keep_trying(void *arguments, const char *arg, const struct argp_state *state) {
+  (void)arg, (void)state;
+  ((struct arguments *)arguments)->wait_s = HUGE_VAL;
+}
+
+static const struct pl_option options[] = {
+    {"destinations", 'd', "FILE", "YAML file of destinations: names, and below each its keys", 1,
+     PL_OPTION_TEXT, AT(destinations)},
+    {"to", 't', "NAME",
      "A destination of that file or of the outbox, AE_TITLE@HOST:PORT, an https URL of a DICOMweb "
      "server, or 'all'; may be repeated",
-     1},
-    {"set", KEY_SET, "KEY=VALUE", 0, "Override one key of the destinations; may be repeated", 1},
-    {"print-destination", KEY_PRINT, NULL, 0,
-     "Write the keys of a destination with their defaults and meaning, and stop", 1},
-    {"outbox", 'b', "DIR", 0, "Folder of what is on its way (default lungcdam-outbox)", 2},
-    {"overwrite", 'f', NULL, 0,
-     "Send an object again that was queued under the same UID with another content", 2},
-    {"queue", KEY_QUEUE, NULL, 0, "Only queue, send nothing", 3},
-    {"once", KEY_ONCE, NULL, 0, "Try everything that is due once (default)", 3},
-    {"wait", 'w', "SECONDS", 0, "Keep trying for so long until all has arrived", 3},
-    {"keep-trying", KEY_KEEP, NULL, 0, "Keep trying until all has arrived or is refused", 3},
-    {"retry", KEY_RETRY, NULL, 0, "Queue refused objects again, and try what waits at once", 3},
-    {"echo", KEY_ECHO, NULL, 0, "Ask the destinations whether they answer (C-ECHO), send nothing",
-     4},
-    {"status", KEY_STATUS, NULL, 0, "Show how it stands with each destination, send nothing", 4},
-    {"list", KEY_LIST, NULL, 0, "Show each object of the outbox, send nothing", 4},
-    {"forget-sent", KEY_FORGET, NULL, 0,
+     1, PL_OPTION_LIST, AT(to)},
+    {"set", 0, "KEY=VALUE", "Override one key of the destinations; may be repeated", 1,
+     PL_OPTION_LIST, AT(sets)},
+    {"print-destination", 0, NULL,
+     "Write the keys of a destination with their defaults and meaning, and stop", 1, PL_OPTION_FLAG,
+     AT(print_destination)},
+    {"outbox", 'b', "DIR", "Folder of what is on its way (default lungcdam-outbox)", 2,
+     PL_OPTION_TEXT, AT(outbox)},
+    {"overwrite", 'f', NULL,
+     "Send an object again that was queued under the same UID with another content", 2,
+     PL_OPTION_FLAG, AT(overwrite)},
+    {"queue", 0, NULL, "Only queue, send nothing", 3, PL_OPTION_FLAG, AT(queue_only)},
+    {"once", 0, NULL, "Try everything that is due once (default)", 3, PL_OPTION_CALL,
+     .call = try_once},
+    {"wait", 'w', "SECONDS", "Keep trying for so long until all has arrived", 3, PL_OPTION_REAL,
+     AT(wait_s), 0, 1e9},
+    {"keep-trying", 0, NULL, "Keep trying until all has arrived or is refused", 3, PL_OPTION_CALL,
+     .call = keep_trying},
+    {"retry", 0, NULL, "Queue refused objects again, and try what waits at once", 3, PL_OPTION_FLAG,
+     AT(retry)},
+    {"echo", 0, NULL, "Ask the destinations whether they answer (C-ECHO), send nothing", 4,
+     PL_OPTION_FLAG, AT(echo)},
+    {"status", 0, NULL, "Show how it stands with each destination, send nothing", 4, PL_OPTION_FLAG,
+     AT(status)},
+    {"list", 0, NULL, "Show each object of the outbox, send nothing", 4, PL_OPTION_FLAG, AT(list)},
+    {"forget-sent", 0, NULL,
      "Remove from the outbox what has arrived, and is committed where that was asked for; send "
      "nothing",
-     4},
-    {"older-than", KEY_OLDER, "DAYS", 0, "With --forget-sent: only what was queued before", 4},
-    {"json", 'j', NULL, 0, "Tables as JSON", 5},
-    {"csv", 'c', NULL, 0, "Tables as CSV", 5},
-    {0}};
+     4, PL_OPTION_FLAG, AT(forget)},
+    {"older-than", 0, "DAYS", "With --forget-sent: only what was queued before", 4, PL_OPTION_REAL,
+     AT(older_days), 0, 1e5},
+    {"json", 'j', NULL, "Tables as JSON", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
+    {"csv", 'c', NULL, "Tables as CSV", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+};
 
-static void keep(struct pl_list *list, const char *text, struct argp_state *state) {
-  struct lc_error err;
-  if (pl_list_add(list, text, &err) != LC_OK)
-    argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-}
-
-static void parse_wait(struct arguments *arguments, const char *arg, struct argp_state *state) {
-  if (!lc_text_to_double(arg, &arguments->wait_s) || arguments->wait_s < 0 ||
-      arguments->wait_s > 1e9)
-    argp_error(state, "--wait is '%s', expected a number of seconds from 0 to 10^9", arg);
-}
-
-static void parse_days(struct arguments *arguments, const char *arg, struct argp_state *state) {
-  if (!lc_text_to_double(arg, &arguments->older_days) || arguments->older_days < 0 ||
-      arguments->older_days > 1e5)
-    argp_error(state, "--older-than is '%s', expected a number of days from 0 to 10^5", arg);
-}
-
-static error_t parse_flag(int key, struct arguments *arguments) {
-  switch (key) {
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case KEY_PRINT:
-    arguments->print_destination = true;
-    return 0;
-  case KEY_QUEUE:
-    arguments->queue_only = true;
-    return 0;
-  case KEY_ONCE:
-    arguments->wait_s = 0;
-    return 0;
-  case KEY_KEEP:
-    arguments->wait_s = HUGE_VAL;
-    return 0;
-  case KEY_RETRY:
-    arguments->retry = true;
-    return 0;
-  case KEY_ECHO:
-    arguments->echo = true;
-    return 0;
-  case KEY_STATUS:
-    arguments->status = true;
-    return 0;
-  case KEY_LIST:
-    arguments->list = true;
-    return 0;
-  case KEY_FORGET:
-    arguments->forget = true;
-    return 0;
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static void check_arguments(const struct arguments *arguments, const struct argp_state *state) {
+static void check_arguments(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
   int looks = arguments->echo + arguments->status + arguments->list + arguments->forget;
   if (looks + arguments->print_destination > 1)
     argp_error(state,
@@ -137,43 +85,9 @@ static void check_arguments(const struct arguments *arguments, const struct argp
     argp_error(state, "--older-than belongs to --forget-sent");
 }
 
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'd':
-    arguments->destinations = arg;
-    return 0;
-  case 't':
-    keep(&arguments->to, arg, state);
-    return 0;
-  case KEY_SET:
-    keep(&arguments->sets, arg, state);
-    return 0;
-  case 'b':
-    arguments->outbox = arg;
-    return 0;
-  case 'w':
-    parse_wait(arguments, arg, state);
-    return 0;
-  case KEY_OLDER:
-    parse_days(arguments, arg, state);
-    return 0;
-  case ARGP_KEY_ARG:
-    keep(&arguments->paths, arg, state);
-    return 0;
-  case ARGP_KEY_END:
-    check_arguments(arguments, state);
-    return 0;
-  default:
-    return parse_flag(key, arguments);
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[PATH...]",
     .doc = "Send DICOM objects to archives by C-STORE or STOW-RS. PATH is a file or a folder, for "
            "example what 'lungcdam export' or 'lungcdam run' wrote. Objects wait in an outbox "
@@ -188,7 +102,10 @@ static const struct argp argp = {
            "\n"
            "Sending twice does no harm. Passwords and tokens are read from a file or the "
            "environment, which credentials.file or credentials.variable names.",
-    .children = children};
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .check = check_arguments,
+};
 
 /* One command on its way. */
 struct sending {
@@ -380,8 +297,8 @@ static lc_status queue_all(struct sending *s, struct lc_error *err) {
   for (size_t i = 0; i < s->chosen.n; i++)
     LC_TRY(pl_outbox_keep_destination(&s->outbox, &s->chosen.items[i], err));
   if (s->arguments->paths.n == 0) return LC_OK;
-  LC_TRY(pl_send_queue(&s->outbox, &s->chosen, &s->arguments->paths, s->arguments->overwrite,
-                       &s->queued, err));
+  LC_TRY(pl_send_queue(&s->outbox, &s->chosen, s->arguments->paths.items, s->arguments->paths.n,
+                       s->arguments->overwrite, &s->queued, err));
   lc_log(LC_LOG_INFO, "%zu objects queued, %zu known, %zu refused before, %zu other files",
          count->queued, count->known, count->refused_before, count->other);
   if (count->queued + count->known + count->refused_before + count->failed == 0)
@@ -434,8 +351,8 @@ static lc_status print_destination(struct lc_error *err) {
   if (status == LC_OK) {
     pl_schema_print(&pl_destination_schema, added, PL_PRINT_ALL, &yaml);
     printf("pacs: # any name, and as many destinations as there are\n");
-    for (const char *line = lc_text_get(&yaml); *line; line += strcspn(line, "\n") + 1)
-      printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+    for (const char *row = lc_text_get(&yaml); *row; row += strcspn(row, "\n") + 1)
+      printf("  %.*s\n", (int)strcspn(row, "\n"), row);
   }
   lc_text_free(&yaml);
   pl_destinations_free(&one);
@@ -446,14 +363,13 @@ lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.outbox = "lungcdam-outbox", .older_days = -1};
   struct sending s = {.arguments = &arguments};
   struct lc_error own;
-  lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
+  lc_status status = pl_options_parse(&line, argc, argv, &arguments, err);
   if (status == LC_OK)
     status = arguments.print_destination ? print_destination(err ? err : &own)
                                          : work(&s, err ? err : &own);
   pl_outbox_close(&s.outbox);
   free(s.chosen.items); /* its texts are those of known */
   pl_destinations_free(&s.known);
-  pl_list_free(&arguments.paths);
   pl_list_free(&arguments.to);
   pl_list_free(&arguments.sets);
   return status;

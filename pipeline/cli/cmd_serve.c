@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 #include "pipeline/delivery/pl_serve.h"
 #include "pipeline/report/pl_progress.h"
@@ -15,212 +15,88 @@ struct arguments {
   struct pl_serve_options serve;
   struct pl_list callers, to;
   const char *destinations;
+  double max_disk_gib, keep_hours;
+  int timeout_s; /* 0: not given */
   bool status;
   enum pl_table_form form;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-enum {
-  KEY_LISTEN = 0x3000,
-  KEY_SPOOL,
-  KEY_QUIET,
-  KEY_DISK,
-  KEY_SERIES,
-  KEY_KEEP,
-  KEY_ASSOCIATIONS,
-  KEY_CHECK_CALLED,
-  KEY_CALLER,
-  KEY_PDU,
-  KEY_TIMEOUT,
-  KEY_OBJECT_TIMEOUT,
-  KEY_COMMITMENT,
-  KEY_DESTINATIONS,
-  KEY_TO,
-  KEY_OUTBOX,
-  KEY_CERTIFICATE,
-  KEY_KEY,
-  KEY_CA,
-  KEY_ANY_CERTIFICATE,
-  KEY_STATUS
-};
-
-static const struct argp_option options[] = {
-    {"port", 'p', "PORT", 0, "Port to listen on (default 11112); 0: any that is free", 3},
-    {"listen", KEY_LISTEN, "ADDRESS", 0, "IPv4 address to listen on (default 0.0.0.0: all)", 3},
-    {"aet", 'a', "TITLE", 0, "Our AE title (default LUNGCDAM)", 3},
-    {"check-called", KEY_CHECK_CALLED, NULL, 0, "Refuse associations that call another title", 3},
-    {"caller", KEY_CALLER, "TITLE", 0,
-     "AE title that may call; may be repeated; without it everybody may", 3},
-    {"max-associations", KEY_ASSOCIATIONS, "N", 0, "Open at once (default 8)", 3},
-    {"max-pdu", KEY_PDU, "BYTES", 0, "Largest PDU received (default 65536)", 3},
-    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "Between two messages of a peer (default 60)", 3},
-    {"object-timeout", KEY_OBJECT_TIMEOUT, "SECONDS", 0, "For one object (default 300)", 3},
-    {"commitment", KEY_COMMITMENT, NULL, 0,
+static const struct pl_option options[] = {
+    {"port", 'p', "PORT", "Port to listen on (default 11112); 0: any that is free", 3,
+     PL_OPTION_WHOLE, AT(serve.port), 0, 65535},
+    {"listen", 0, "ADDRESS", "IPv4 address to listen on (default 0.0.0.0: all)", 3, PL_OPTION_TEXT,
+     AT(serve.address)},
+    {"aet", 'a', "TITLE", "Our AE title (default LUNGCDAM)", 3, PL_OPTION_TEXT,
+     AT(serve.receive.scp.self.called_ae)},
+    {"check-called", 0, NULL, "Refuse associations that call another title", 3, PL_OPTION_FLAG,
+     AT(serve.receive.scp.check_called)},
+    {"caller", 0, "TITLE", "AE title that may call; may be repeated; without it everybody may", 3,
+     PL_OPTION_LIST, AT(callers)},
+    {"max-associations", 0, "N", "Open at once (default 8)", 3, PL_OPTION_WHOLE,
+     AT(serve.max_associations), 1, 256},
+    {"max-pdu", 0, "BYTES", "Largest PDU received (default 65536)", 3, PL_OPTION_WHOLE,
+     AT(serve.receive.scp.self.max_pdu), 4096, 131072},
+    {"timeout", 0, "SECONDS", "Between two messages of a peer (default 60)", 3, PL_OPTION_WHOLE,
+     AT(timeout_s), 1, 86400},
+    {"object-timeout", 0, "SECONDS", "For one object (default 300)", 3, PL_OPTION_WHOLE,
+     AT(serve.receive.scp.object_s), 1, 86400},
+    {"commitment", 0, NULL,
      "Answer storage commitment for what is in the spool, and take a request as the end of its "
      "series. The spool is no archive: only for senders that keep what they send",
-     3},
-    {"spool", KEY_SPOOL, "DIR", 0, "Where series wait (default lungcdam-spool)", 4},
-    {"quiet", KEY_QUIET, "SECONDS", 0,
-     "A series to which nothing was added for so long is complete (default 30)", 4},
-    {"max-disk", KEY_DISK, "GIB", 0, "Bound on the spool (default 20); then objects are refused",
-     4},
-    {"max-series", KEY_SERIES, "N", 0,
-     "Series that may come in or wait at once (default 64); then new ones are refused", 4},
-    {"keep", KEY_KEEP, "HOURS", 0,
-     "How long a series that is done is kept for slices that come late (default 24)", 4},
-    {"to", KEY_TO, "NAME", 0,
+     3, PL_OPTION_FLAG, AT(serve.receive.commitment)},
+    {"spool", 0, "DIR", "Where series wait (default lungcdam-spool)", 4, PL_OPTION_TEXT,
+     AT(serve.spool)},
+    {"quiet", 0, "SECONDS",
+     "A series to which nothing was added for so long is complete (default 30)", 4, PL_OPTION_REAL,
+     AT(serve.quiet_s), 0, 86400},
+    {"max-disk", 0, "GIB", "Bound on the spool (default 20); then objects are refused", 4,
+     PL_OPTION_REAL, AT(max_disk_gib), 0.001, 1e6},
+    {"max-series", 0, "N",
+     "Series that may come in or wait at once (default 64); then new ones are refused", 4,
+     PL_OPTION_WHOLE, AT(serve.limits.max_series), 1, 100000},
+    {"keep", 0, "HOURS",
+     "How long a series that is done is kept for slices that come late (default 24)", 4,
+     PL_OPTION_REAL, AT(keep_hours), 0, 1e5},
+    {"to", 0, "NAME",
      "Send the results there: AE_TITLE@HOST:PORT, an https URL, or a destination of the file; may "
      "be repeated",
-     5},
-    {"destinations", KEY_DESTINATIONS, "FILE", 0,
+     5, PL_OPTION_LIST, AT(to)},
+    {"destinations", 0, "FILE",
      "YAML file of destinations, as for 'lungcdam send'; results go to each of them, or to those "
      "that --to names",
-     5},
-    {"outbox", KEY_OUTBOX, "DIR", 0, "Folder of results on their way (default SPOOL/outbox)", 5},
-    {"tls-cert", KEY_CERTIFICATE, "FILE", 0, "TLS with this certificate (PEM)", 6},
-    {"tls-key", KEY_KEY, "FILE", 0, "Its key (PEM, without pass phrase)", 6},
-    {"tls-ca", KEY_CA, "FILE", 0, "Authorities that sign the certificates of callers (PEM)", 6},
-    {"tls-any-caller", KEY_ANY_CERTIFICATE, NULL, 0, "Take callers without a certificate", 6},
-    {"status", KEY_STATUS, NULL, 0,
-     "Show each series of the spool, where it stands and why, and serve nothing", 7},
-    {"json", 'j', NULL, 0, "That as JSON", 7},
-    {"csv", 'c', NULL, 0, "That as CSV", 7},
-    {0}};
+     5, PL_OPTION_TEXT, AT(destinations)},
+    {"outbox", 0, "DIR", "Folder of results on their way (default SPOOL/outbox)", 5, PL_OPTION_TEXT,
+     AT(serve.outbox)},
+    {"tls-cert", 0, "FILE", "TLS with this certificate (PEM)", 6, PL_OPTION_TEXT,
+     AT(serve.receive.scp.self.tls_certificate)},
+    {"tls-key", 0, "FILE", "Its key (PEM, without pass phrase)", 6, PL_OPTION_TEXT,
+     AT(serve.receive.scp.self.tls_key)},
+    {"tls-ca", 0, "FILE", "Authorities that sign the certificates of callers (PEM)", 6,
+     PL_OPTION_TEXT, AT(serve.receive.scp.self.tls_ca_file)},
+    {"tls-any-caller", 0, NULL, "Take callers without a certificate", 6, PL_OPTION_OFF,
+     AT(serve.receive.scp.self.tls_verify)},
+    {"status", 0, NULL, "Show each series of the spool, where it stands and why, and serve nothing",
+     7, PL_OPTION_FLAG, AT(status)},
+    {"json", 'j', NULL, "That as JSON", 7, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
+    {"csv", 'c', NULL, "That as CSV", 7, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+};
 
-/* A number in a range, or a usage error. */
-static double number(const char *name, const char *arg, double low, double high,
-                     struct argp_state *state) {
-  double value = 0;
-  if (!lc_text_to_double(arg, &value) || value < low || value > high)
-    argp_error(state, "--%s is '%s', expected a number from %g to %g", name, arg, low, high);
-  return value;
-}
-
-static int whole(const char *name, const char *arg, long long low, long long high,
-                 struct argp_state *state) {
-  long long value = 0;
-  if (!lc_text_to_long(arg, &value) || value < low || value > high)
-    argp_error(state, "--%s is '%s', expected a whole number from %lld to %lld", name, arg, low,
-               high);
-  return (int)value;
-}
-
-static error_t parse_spool(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
+/* What options say in other units than the server. */
+static void settle(void *input, const struct argp_state *state) {
+  struct arguments *arguments = input;
   struct pl_serve_options *serve = &arguments->serve;
-  switch (key) {
-  case KEY_STATUS:
-    arguments->status = true;
-    return 0;
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  case KEY_SPOOL:
-    serve->spool = arg;
-    return 0;
-  case KEY_QUIET:
-    serve->quiet_s = number("quiet", arg, 0, 86400, state);
-    return 0;
-  case KEY_DISK:
-    serve->limits.max_bytes =
-        (long long)(number("max-disk", arg, 0.001, 1e6, state) * 1073741824.0);
-    return 0;
-  case KEY_SERIES:
-    serve->limits.max_series = (size_t)whole("max-series", arg, 1, 100000, state);
-    return 0;
-  case KEY_KEEP:
-    serve->limits.keep_s = 3600 * number("keep", arg, 0, 1e5, state);
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
+  struct ct_peer *self = &serve->receive.scp.self;
+  (void)state;
+  serve->limits.max_bytes = (long long)(arguments->max_disk_gib * 1073741824.0);
+  serve->limits.keep_s = 3600 * arguments->keep_hours;
+  if (arguments->timeout_s > 0) self->dimse_s = self->association_s = arguments->timeout_s;
+  self->tls = self->tls_certificate || self->tls_key;
 }
 
-static error_t parse_tls(int key, char *arg, struct argp_state *state) {
-  struct ct_peer *self = &((struct arguments *)state->input)->serve.receive.scp.self;
-  switch (key) {
-  case KEY_CERTIFICATE:
-    self->tls = true;
-    self->tls_certificate = arg;
-    return 0;
-  case KEY_KEY:
-    self->tls = true;
-    self->tls_key = arg;
-    return 0;
-  case KEY_CA:
-    self->tls_ca_file = arg;
-    return 0;
-  case KEY_ANY_CERTIFICATE:
-    self->tls_verify = false;
-    return 0;
-  default:
-    return parse_spool(key, arg, state);
-  }
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  struct pl_serve_options *serve = &arguments->serve;
-  struct ct_scp_options *scp = &serve->receive.scp;
-  struct lc_error err;
-  switch (key) {
-  case ARGP_KEY_INIT:
-    state->child_inputs[0] = &arguments->overrides;
-    return 0;
-  case 'p':
-    serve->port = whole("port", arg, 0, 65535, state);
-    return 0;
-  case KEY_LISTEN:
-    serve->address = arg;
-    return 0;
-  case 'a':
-    scp->self.called_ae = arg;
-    return 0;
-  case KEY_CHECK_CALLED:
-    scp->check_called = true;
-    return 0;
-  case KEY_CALLER:
-    if (pl_list_add(&arguments->callers, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case KEY_ASSOCIATIONS:
-    serve->max_associations = whole("max-associations", arg, 1, 256, state);
-    return 0;
-  case KEY_PDU:
-    scp->self.max_pdu = (uint32_t)whole("max-pdu", arg, 4096, 131072, state);
-    return 0;
-  case KEY_TIMEOUT:
-    scp->self.dimse_s = scp->self.association_s = whole("timeout", arg, 1, 86400, state);
-    return 0;
-  case KEY_OBJECT_TIMEOUT:
-    scp->object_s = whole("object-timeout", arg, 1, 86400, state);
-    return 0;
-  case KEY_COMMITMENT:
-    serve->receive.commitment = true;
-    return 0;
-  case KEY_TO:
-    if (pl_list_add(&arguments->to, arg, &err) != LC_OK)
-      argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
-    return 0;
-  case KEY_DESTINATIONS:
-    arguments->destinations = arg;
-    return 0;
-  case KEY_OUTBOX:
-    serve->outbox = arg;
-    return 0;
-  default:
-    return parse_tls(key, arg, state);
-  }
-}
-
-static const struct argp_child children[] = {
-    {.argp = &pl_config_argp}, {.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "[CONFIG.yaml]",
     .doc =
         "Receive series over the DICOM network (C-STORE), work on each when it is complete as "
@@ -236,7 +112,10 @@ static const struct argp argp = {
         "\n"
         "The options of the job are those of 'lungcdam run'; --input and --series have no place "
         "here.",
-    .children = children};
+    .child = &pl_config_argp,
+    .child_at = offsetof(struct arguments, overrides),
+    .check = settle,
+};
 
 static void set_defaults(struct arguments *arguments) {
   struct pl_serve_options *serve = &arguments->serve;
@@ -245,9 +124,9 @@ static void set_defaults(struct arguments *arguments) {
   serve->port = 11112;
   serve->max_associations = 8;
   serve->quiet_s = 30;
-  serve->limits.max_bytes = (long long)20 << 30;
   serve->limits.max_series = 64;
-  serve->limits.keep_s = 24 * 3600;
+  arguments->max_disk_gib = 20;
+  arguments->keep_hours = 24;
   ct_peer_init(&serve->receive.scp.self);
   serve->receive.scp.self.called_ae = "LUNGCDAM";
   serve->receive.scp.object_s = 300;
@@ -358,7 +237,7 @@ lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   struct pl_config config;
   set_defaults(&arguments);
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   bool has_input = arguments.overrides.inputs.n > 0 || arguments.overrides.series;
   bool serves = !arguments.status;
   lc_status status = LC_OK;

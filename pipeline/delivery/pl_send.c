@@ -74,13 +74,13 @@ static lc_status queue_path(struct pl_outbox *outbox, const struct pl_destinatio
 }
 
 lc_status pl_send_queue(struct pl_outbox *outbox, const struct pl_destinations *destinations,
-                        const struct pl_list *paths, bool replace, struct pl_queue_count *count,
-                        struct lc_error *err) {
+                        const char *const *paths, size_t n, bool replace,
+                        struct pl_queue_count *count, struct lc_error *err) {
   struct lc_error late;
   lc_status status = LC_OK;
   memset(count, 0, sizeof *count);
-  for (size_t i = 0; i < paths->n && status == LC_OK; i++)
-    status = queue_path(outbox, destinations, paths->items[i], replace, count, err);
+  for (size_t i = 0; i < n && status == LC_OK; i++)
+    status = queue_path(outbox, destinations, paths[i], replace, count, err);
   lc_status synced = pl_outbox_sync(outbox, &late);
   if (status == LC_OK && synced != LC_OK) LC_FAIL(err, synced, "%s", late.message);
   return status;

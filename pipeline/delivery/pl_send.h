@@ -26,7 +26,7 @@ struct pl_queue_count {
  * exist, a full disk and a signal end it. What was queued is on the disk then. */
 LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
                                       const struct pl_destinations *destinations,
-                                      const struct pl_list *paths, bool replace,
+                                      const char *const *paths, size_t n, bool replace,
                                       struct pl_queue_count *count, struct lc_error *err);
 
 struct pl_send_options {

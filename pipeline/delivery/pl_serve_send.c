@@ -36,7 +36,8 @@ static lc_status queue_all(struct pl_outbox *outbox, const struct pl_serve_sendi
   for (size_t i = 0; i < sending->destinations->n; i++)
     LC_TRY(pl_outbox_keep_destination(outbox, &sending->destinations->items[i], err));
   /* The UIDs follow from the input: another content under one of them is a newer program's. */
-  LC_TRY(pl_send_queue(outbox, sending->destinations, paths, true, &count, err));
+  LC_TRY(pl_send_queue(outbox, sending->destinations, (const char *const *)paths->items, paths->n,
+                       true, &count, err));
   if (count.failed > 0)
     LC_FAIL(err, count.worst, "%zu objects of the results could not be queued", count.failed);
   lc_log(LC_LOG_INFO, "%zu objects queued in %s, %zu were there already", count.queued,
