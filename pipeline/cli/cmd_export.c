@@ -242,10 +242,9 @@ static lc_status with_nodules(struct exporting *e, const char *folder,
   if (e->arguments->nodules) overrides.nodules = (char *)(uintptr_t)e->arguments->nodules;
   struct pl_config config;
   LC_TRY(pl_config_make(&config, &overrides, err));
-  struct pl_finder finder;
-  pl_finder_init(&finder, &config);
+  struct ct_nodule_finder finder = {0};
   struct pl_result result = {.series = series};
-  lc_status status = pl_finder_find(&finder, &result, err);
+  lc_status status = pl_nodules_find(&finder, &config, &result, err);
   if (status == LC_OK && strcmp(result.nodule_source_sha256, stored->nodule_source_sha256) != 0)
     status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
                      "%s: made from another annotation file than the one found now (SHA-256 %.12s, "
@@ -254,7 +253,7 @@ static lc_status with_nodules(struct exporting *e, const char *folder,
   if (status == LC_OK) status = drop_left_out(&result.nodules, stored, err);
   if (status == LC_OK) status = publish(e, &config, stored, &result, err);
   pl_result_free(&result);
-  pl_finder_free(&finder);
+  ct_nodule_finder_free(&finder);
   pl_config_free(&config);
   return status;
 }

@@ -66,7 +66,6 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
 }
 
 static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
-  pl_finder_init(&job->finder, job->config);
   LC_TRY(load_model(job, err));
   LC_TRY(choose_targets(job, err));
   LC_TRY(size_workspace(job, err));
@@ -98,7 +97,7 @@ void pl_job_close(struct pl_job *job) {
   free(job->targets);
   free(job->images);
   cdam_maps_free(&job->turned);
-  pl_finder_free(&job->finder);
+  ct_nodule_finder_free(&job->finder);
   lc_text_free(&job->configuration);
   lc_text_free(&job->architecture);
   memset(job, 0, sizeof *job);
@@ -111,7 +110,7 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   result->model = &job->model;
   result->targets = job->targets;
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
-  return pl_finder_find(&job->finder, result, err);
+  return pl_nodules_find(&job->finder, job->config, result, err);
 }
 
 static lc_status allocate(struct pl_job *job, struct pl_result *result, struct lc_error *err) {

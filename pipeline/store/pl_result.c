@@ -16,7 +16,6 @@ void pl_result_free(struct pl_result *result) {
   free(result->shown_hu);
   free(result->shown_mask);
   ct_nodule_list_free(&result->nodules);
-  ct_annotation_free(&result->annotation);
   free(result->logits);
   free(result->view_probability);
   free(result->mean_logit);

@@ -34,11 +34,10 @@ struct pl_result {
   const struct vit_model *model;     /* borrowed */
   const struct cdam_target *targets; /* borrowed, [maps.targets] */
 
-  struct ct_annotation annotation; /* owned; the nodules' marks point into it */
-  struct ct_nodule_list nodules;   /* those that were cut */
-  struct pl_left_out *left_out;    /* [n_left_out], the others */
+  struct ct_nodule_list nodules; /* those that were cut; their marks are borrowed */
+  struct pl_left_out *left_out;  /* [n_left_out], the others */
   size_t n_left_out;
-  const char *nodule_source;             /* "LIDC XML" or "CSV" */
+  const char *nodule_source;             /* title of its kind: "LIDC XML" */
   char nodule_source_path[LC_PATH_SIZE]; /* the first file that named them */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];
