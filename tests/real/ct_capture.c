@@ -36,9 +36,8 @@ static const char *capture_of(const char *where, char source_path[LC_PATH_SIZE],
     n = 1;
   }
   struct ct_capture capture = {
-      .rgb = picture,
-      .rows = 64,
-      .columns = 96,
+      .about = {
+      .source = series,
       .series_instance_uid = "2.25.2001",
       .sop_instance_uid = "2.25.2002",
       .series_number = 9100,
@@ -50,9 +49,13 @@ static const char *capture_of(const char *where, char source_path[LC_PATH_SIZE],
       .is_class_activation = true,
       .source_slices = slices,
       .n_source_slices = n,
+      },
+      .rgb = picture,
+      .rows = 64,
+      .columns = 96,
   };
   assert_ok(lc_path_join(path, folder, "capture.dcm", &test_err));
-  assert_ok(ct_capture_write(&capture, series, path, &test_err));
+  assert_ok(ct_capture_write(&capture, path, &test_err));
   snprintf(source_path, LC_PATH_SIZE, "%s", series->slices[slices[0]].path);
   /* Each slice is named as a source image and in the reference to its series. */
   for (size_t i = 0; i < n; i++)
