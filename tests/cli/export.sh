@@ -28,7 +28,7 @@ diff -r "$work/dicom" "$work/again" >&2 || fail "a second export differs"
 expect 0 "" export -i "$work/in" -o "$work/later" "$work/both"
 diff -r "$work/both/$uid/objects" "$work/later/$uid" >&2 || fail "objects of the run and of its store differ"
 expect 3 "export.objects" config --set 'export.objects=[pictures]'
-expect 0 "" config --set 'export.objects=[captures]' --set capture.write=false
+expect 0 "" config --print --set 'export.objects=[captures]' --set capture.write=false
 grep -q 'write: true' <(grep -A3 '^capture:' "$work/out") || fail "captures among the objects are not written"
 for kind in slices maps segmentation relevance report presentation; do
   compgen -G "$work/dicom/$uid/$kind*.dcm" >/dev/null || fail "no object of kind $kind"

@@ -203,8 +203,7 @@ static void test_refusals_leave_nothing(void **state) {
   assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_MISMATCH,
                "holds SOP instance 2.25.1003, expected 2.25.9");
   other_slice.path = (char *)(uintptr_t) "/nowhere/source.dcm";
-  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_NOT_FOUND,
-               "/nowhere/source.dcm");
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_NOT_FOUND, "/nowhere/source.dcm");
   assert_false(lc_file_exists(path));
   assert_fails(ct_capture_write(&good, "/nowhere/a.dcm", &test_err), LC_ERR_NOT_WRITABLE,
                "/nowhere/a.dcm");
