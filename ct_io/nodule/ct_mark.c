@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_text.h"
+
 static bool same_outline(const struct ct_outline *a, const struct ct_outline *b) {
   return a->n_points == b->n_points && a->inclusion == b->inclusion &&
          strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
@@ -99,6 +101,20 @@ lc_status ct_annotations_add(struct ct_annotations *list, struct ct_annotation *
   list->items = grown;
   *added = &grown[list->n++];
   memset(*added, 0, sizeof **added);
+  return LC_OK;
+}
+
+lc_status ct_annotations_of_series(struct ct_annotations *list, const char *uid, const char *path,
+                                   struct ct_annotation **annotation, struct lc_error *err) {
+  for (size_t i = list->n; i-- > 0;)
+    if (strcmp(list->items[i].series_instance_uid, uid) == 0) {
+      *annotation = &list->items[i];
+      return LC_OK;
+    }
+  LC_TRY(ct_annotations_add(list, annotation, err));
+  lc_text_copy((*annotation)->series_instance_uid, CT_UID_SIZE, uid);
+  (*annotation)->path = strdup(path);
+  if (!(*annotation)->path) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
   return LC_OK;
 }
 

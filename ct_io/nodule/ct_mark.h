@@ -130,6 +130,11 @@ LC_MUST_CHECK lc_status ct_annotation_merge(struct ct_annotation *into, struct c
 /* Adds an empty annotation; `added` is valid until the next. */
 LC_MUST_CHECK lc_status ct_annotations_add(struct ct_annotations *list,
                                            struct ct_annotation **added, struct lc_error *err);
+/* The annotation of a series in a file, the last ones first; added when there is none. */
+LC_MUST_CHECK lc_status ct_annotations_of_series(struct ct_annotations *list, const char *uid,
+                                                 const char *path,
+                                                 struct ct_annotation **annotation,
+                                                 struct lc_error *err);
 void ct_annotations_free(struct ct_annotations *list);
 /* Writes a LidcReadMessage as TCIA's files look (same elements, order and namespaces). */
 LC_MUST_CHECK lc_status ct_annotation_write(const struct ct_annotation *annotation,

@@ -2,8 +2,6 @@
  * diameter_mm; world coordinates are LPS mm). */
 #include "ct_io/nodule/ct_nodule_source.h"
 
-#include <string.h>
-
 #include "common/lc_csv.h"
 
 enum { N_COLUMNS = 5 };
@@ -27,21 +25,6 @@ static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS
   return LC_OK;
 }
 
-/* The annotation of a series; rows of one series mostly follow each other. */
-static lc_status of_series(struct ct_annotations *found, const char *uid, const char *path,
-                           struct ct_annotation **annotation, struct lc_error *err) {
-  for (size_t i = found->n; i-- > 0;)
-    if (strcmp(found->items[i].series_instance_uid, uid) == 0) {
-      *annotation = &found->items[i];
-      return LC_OK;
-    }
-  LC_TRY(ct_annotations_add(found, annotation, err));
-  lc_text_copy((*annotation)->series_instance_uid, CT_UID_SIZE, uid);
-  (*annotation)->path = strdup(path);
-  if (!(*annotation)->path) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
-  return LC_OK;
-}
-
 static lc_status read_file(struct ct_annotations *found, const char *path, struct lc_error *err) {
   size_t place[N_COLUMNS];
   struct lc_csv csv;
@@ -53,7 +36,9 @@ static lc_status read_file(struct ct_annotations *found, const char *path, struc
     struct ct_point point;
     struct ct_annotation *annotation;
     LC_TRY_GOTO(read_row(&csv, place, row, &point, err), done);
-    LC_TRY_GOTO(of_series(found, lc_csv_cell(&csv, row, place[0]), path, &annotation, err), done);
+    LC_TRY_GOTO(
+        ct_annotations_of_series(found, lc_csv_cell(&csv, row, place[0]), path, &annotation, err),
+        done);
     LC_TRY_GOTO(ct_annotation_add_point(annotation, &point, err), done);
   }
 done:
