@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_version.h"
 

@@ -13,7 +13,8 @@
 KINDS(DECLARE)
 #define POINT(name) &pl_object_##name,
 static const struct pl_object_kind *const table[] = {KINDS(POINT)};
-enum { N_KINDS = sizeof table / sizeof *table };
+#define COUNT(name) +1
+enum { N_KINDS = KINDS(COUNT) };
 _Static_assert(N_KINDS <= PL_OBJECTS_MOST, "more kinds of object than an export can choose from");
 
 #define NAME(name) #name,
