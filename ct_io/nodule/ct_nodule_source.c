@@ -13,8 +13,8 @@
 SOURCES(DECLARE)
 #define POINT(name) &ct_nodule_source_##name,
 static const struct ct_nodule_source *const table[] = {SOURCES(POINT)};
-#define COUNT(name) +1
-enum { N_SOURCES = SOURCES(COUNT), FIRST_BYTES = 4096 };
+#define NUMBER(name) NUMBER_##name,
+enum { SOURCES(NUMBER) N_SOURCES, FIRST_BYTES = 4096 };
 
 const struct ct_nodule_source *const *ct_nodule_sources(size_t *n) {
   *n = N_SOURCES;

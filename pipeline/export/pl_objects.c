@@ -13,8 +13,8 @@
 KINDS(DECLARE)
 #define POINT(name) &pl_object_##name,
 static const struct pl_object_kind *const table[] = {KINDS(POINT)};
-#define COUNT(name) +1
-enum { N_KINDS = KINDS(COUNT) };
+#define NUMBER(name) NUMBER_##name,
+enum { KINDS(NUMBER) N_KINDS };
 _Static_assert(N_KINDS <= PL_OBJECTS_MOST, "more kinds of object than an export can choose from");
 
 #define NAME(name) #name,
