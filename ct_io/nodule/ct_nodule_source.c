@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
@@ -24,10 +25,13 @@ const struct ct_nodule_source *const *ct_nodule_sources(size_t *n) {
 lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char *path,
                               struct lc_error *err) {
   char first[FIRST_BYTES], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
+  struct stat info;
   FILE *file = fopen(path, "rb");
-  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
-  size_t n = fread(first, 1, sizeof first, file);
+  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+  bool regular = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode);
+  size_t n = regular ? fread(first, 1, sizeof first, file) : 0;
   fclose(file);
+  if (!regular) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a regular file", path);
   for (size_t i = 0; i < N_SOURCES; i++)
     if (table[i]->recognise(path, first, n)) {
       *source = table[i];

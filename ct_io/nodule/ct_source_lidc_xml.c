@@ -329,14 +329,9 @@ static bool recognise(const char *path, const char *first, size_t n) {
 }
 
 static lc_status read_file(struct ct_annotations *found, const char *path, struct lc_error *err) {
-  struct ct_annotation read, *place;
-  LC_TRY(ct_annotation_read(&read, path, err));
-  lc_status status = ct_annotations_add(found, &place, err);
-  if (status == LC_OK)
-    *place = read;
-  else
-    ct_annotation_free(&read);
-  return status;
+  struct ct_annotation *annotation;
+  LC_TRY(ct_annotations_add(found, &annotation, err));
+  return ct_annotation_read(annotation, path, err);
 }
 
 const struct ct_nodule_source ct_nodule_source_lidc_xml = {

@@ -121,7 +121,11 @@ static void test_a_file_that_is_named(void **state) {
   struct ct_annotation *found;
   struct ct_nodule_list list;
   (void)state;
-  assert_fails(find(&finder, file("none.xml"), &found), LC_ERR_NOT_FOUND, "none.xml");
+  assert_fails(find(&finder, file("none.xml"), &found), LC_ERR_NOT_FOUND,
+               "none.xml: cannot be read: No such file");
+  ct_nodule_finder_free(&finder);
+  assert_fails(find(&finder, "/dev/null", &found), LC_ERR_FORMAT, "not a regular file");
+  ct_nodule_finder_free(&finder);
   put("other.xml", XML("7.7", "1"));
   assert_fails(find(&finder, file("other.xml"), &found), LC_ERR_MISMATCH,
                "other.xml: annotates series 7.7, expected 1.2.3");
