@@ -33,13 +33,7 @@ static int by_name(const FTSENT **a, const FTSENT **b) {
   return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static bool wanted(const FTSENT *entry, const char *suffix) {
-  if (!suffix || entry->fts_level == FTS_ROOTLEVEL) return true;
-  size_t name = strlen(entry->fts_name), end = strlen(suffix);
-  return name >= end && strcasecmp(entry->fts_name + name - end, suffix) == 0;
-}
-
-lc_status ct_files_walk(struct ct_files *files, const char *path, const char *suffix,
+lc_status ct_files_walk(struct ct_files *files, const char *path, bool (*wanted)(const char *path),
                         struct lc_error *err) {
   struct stat info;
   if (stat(path, &info) != 0)
@@ -54,7 +48,8 @@ lc_status ct_files_walk(struct ct_files *files, const char *path, const char *su
     LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
   }
   for (FTSENT *entry = fts_read(tree); entry && status == LC_OK; entry = fts_read(tree)) {
-    if (entry->fts_info == FTS_F && wanted(entry, suffix))
+    bool taken = !wanted || entry->fts_level == FTS_ROOTLEVEL || wanted(entry->fts_path);
+    if (entry->fts_info == FTS_F && taken)
       status = ct_files_add(files, entry->fts_path, err);
     else if (entry->fts_info == FTS_SL)
       lc_log(LC_LOG_DEBUG, "%s: link not followed", entry->fts_path);

@@ -18,10 +18,10 @@ struct ct_files {
 /* Adds one path, copied. */
 LC_MUST_CHECK lc_status ct_files_add(struct ct_files *files, const char *path,
                                      struct lc_error *err);
-/* Adds regular files below a folder, or the file itself; links below it are not followed. suffix:
- * only names that end so, whatever their case, or NULL for all. LC_ERR_NOT_FOUND. */
-LC_MUST_CHECK lc_status ct_files_walk(struct ct_files *files, const char *path, const char *suffix,
-                                      struct lc_error *err);
+/* Adds regular files below a folder, or the file itself; links below it are not followed. wanted:
+ * which of those below a folder, or NULL for all. LC_ERR_NOT_FOUND. */
+LC_MUST_CHECK lc_status ct_files_walk(struct ct_files *files, const char *path,
+                                      bool (*wanted)(const char *path), struct lc_error *err);
 void ct_files_free(struct ct_files *files);
 
 #ifdef __cplusplus

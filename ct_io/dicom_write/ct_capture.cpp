@@ -1,31 +1,12 @@
 // Writes one RGB picture as a single-frame Secondary Capture object.
 #include "ct_io/dicom_write/ct_capture.h"
 
-#include <cstring>
-
 #include "ct_io/dicom_write/ct_derived_out.hpp"
 
 namespace {
 
 using ct_out::OutFailure;
 using ct_out::put;
-
-ct_derived describe(const ct_capture &capture, const ct_series &source) {
-  ct_derived about = {};
-  about.source = &source;
-  about.source_slices = capture.source_slices;
-  about.n_source_slices = capture.n_source_slices;
-  memcpy(about.series_instance_uid, capture.series_instance_uid, CT_UID_SIZE);
-  memcpy(about.sop_instance_uid, capture.sop_instance_uid, CT_UID_SIZE);
-  about.series_number = capture.series_number;
-  about.instance_number = capture.instance_number;
-  about.series_description = capture.series_description;
-  about.image_comments = capture.image_comments;
-  about.derivation_description = capture.derivation_description;
-  about.software_version = capture.software_version;
-  about.is_class_activation = capture.is_class_activation;
-  return about;
-}
 
 void put_image(DcmItem &to, const ct_derived &about) {
   put(to, DCM_ConversionType, "WSD");
@@ -45,16 +26,17 @@ void put_pixels(DcmItem &to, const ct_capture &capture) {
 
 } // namespace
 
-lc_status ct_capture_write(const struct ct_capture *capture, const struct ct_series *source,
-                           const char *path, struct lc_error *err) {
+const struct ct_object_class ct_capture_object = {UID_SecondaryCaptureImageStorage, "OT"};
+
+lc_status ct_capture_write(const struct ct_capture *capture, const char *path,
+                           struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     if (!capture->rgb || capture->rows == 0 || capture->columns == 0)
       throw OutFailure(LC_ERR_USAGE, "a secondary capture needs a picture");
-    ct_derived about = describe(*capture, *source);
-    auto object = ct_out::begin_image(about, UID_SecondaryCaptureImageStorage, "OT");
+    auto object = ct_out::begin_image(capture->about, ct_capture_object);
     DcmItem &to = object->to(), &from = object->from();
-    put_image(to, about);
-    ct_out::copy_lossy_history(to, from, *source);
+    put_image(to, capture->about);
+    ct_out::copy_lossy_history(to, from, *capture->about.source);
     put_pixels(to, *capture);
     ct_out::write_file(object->file, path);
   });

@@ -1,11 +1,15 @@
 /* What every DICOM object made from a CT series says of itself and of its source, apart from its
- * pixels. The kinds of object are ct_frames.h, ct_parametric_map.h, ct_segmentation.h, ct_report.h
- * and ct_presentation.h; ct_capture.h is the plain picture. docs/dicom-output.md describes all.
+ * pixels. The writers are ct_capture.h, ct_frames.h, ct_parametric_map.h, ct_segmentation.h,
+ * ct_report.h and ct_presentation.h. docs/dicom-output.md describes all.
  *
  * Common to their writers: patient, study, frame of reference and character set come from the file
  * of the first source slice; dates and times are the source's, so that the same arguments give the
  * same bytes; texts are UTF-8 and are brought to the source's character set; the file is written
- * whole or not at all. They fail as ct_capture_write does. */
+ * whole or not at all. A series_description that does not say "research use only" is LC_ERR_USAGE,
+ * as are a text longer than its VR allows (64 characters for series_description and
+ * software_version, 1024 for derivation_description) and a UID that is none. LC_ERR_NOT_FOUND,
+ * LC_ERR_FORMAT or LC_ERR_MISMATCH when the source file is gone, broken or another one;
+ * LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE. */
 #ifndef CT_DERIVED_H
 #define CT_DERIVED_H
 
@@ -15,14 +19,9 @@
 extern "C" {
 #endif
 
-/* Where each kind's series numbers start. */
-enum ct_series_numbers {
-  CT_NUMBER_CAPTURE = 9100,
-  CT_NUMBER_FRAMES = 9200,
-  CT_NUMBER_PARAMETRIC_MAP = 9300,
-  CT_NUMBER_SEGMENTATION = 9400,
-  CT_NUMBER_REPORT = 9500,
-  CT_NUMBER_PRESENTATION = 9600
+/* What a writer writes: each header names its own. */
+struct ct_object_class {
+  const char *sop_class_uid, *modality;
 };
 
 struct ct_derived {

@@ -60,19 +60,18 @@ std::string frame_of_series(const ct_series &series) {
 
 } // namespace
 
-std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_class_uid,
-                                     const char *modality) {
+std::unique_ptr<Object> begin_object(const ct_derived &about, const ct_object_class &kind) {
   require(about);
   auto object = std::make_unique<Object>();
   object->source_file = load_header(about.source->slices[about.source_slices[0]]);
   DcmItem &from = object->from(), &to = object->to();
   copy_patient_and_study(to, from, *about.source);
-  put(to, DCM_Modality, modality);
+  put(to, DCM_Modality, kind.modality);
   put(to, DCM_SeriesInstanceUID, about.series_instance_uid);
   put(to, DCM_SeriesNumber, std::to_string(about.series_number));
   put_utf8(to, DCM_SeriesDescription, about.series_description);
   put_equipment(to, from, about.software_version);
-  put(to, DCM_SOPClassUID, sop_class_uid);
+  put(to, DCM_SOPClassUID, kind.sop_class_uid);
   put(to, DCM_SOPInstanceUID, about.sop_instance_uid);
   put(to, DCM_InstanceNumber, std::to_string(about.instance_number));
   return object;
@@ -117,11 +116,10 @@ void put_body_part(DcmItem &to, DcmItem &from) {
   if (!known && !to.tagExists(DCM_Laterality)) put(to, DCM_Laterality, "");
 }
 
-std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
-                                    const char *modality) {
-  auto object = begin_object(about, sop_class_uid, modality);
+std::unique_ptr<Object> begin_image(const ct_derived &about, const ct_object_class &kind) {
+  auto object = begin_object(about, kind);
   copy_frame_of_reference(object->to(), object->from(), *about.source);
-  bool must_have = strcmp(sop_class_uid, UID_SecondaryCaptureImageStorage) != 0;
+  bool must_have = strcmp(kind.sop_class_uid, UID_SecondaryCaptureImageStorage) != 0;
   if (must_have && !object->to().tagExistsWithValue(DCM_FrameOfReferenceUID)) {
     put(object->to(), DCM_FrameOfReferenceUID, frame_of_series(*about.source));
     put(object->to(), DCM_PositionReferenceIndicator, "");

@@ -19,12 +19,10 @@ struct Object {
 
 /* Checks what the caller gave, reads the source's header, and puts patient, study, series,
  * equipment and SOP common attributes. */
-std::unique_ptr<Object> begin_object(const ct_derived &about, const char *sop_class_uid,
-                                     const char *modality);
+std::unique_ptr<Object> begin_object(const ct_derived &about, const ct_object_class &kind);
 /* The same for an image: frame of reference (one made from the series where the source has none and
  * the object must have one), common instance reference, body part and times too. */
-std::unique_ptr<Object> begin_image(const ct_derived &about, const char *sop_class_uid,
-                                    const char *modality);
+std::unique_ptr<Object> begin_image(const ct_derived &about, const ct_object_class &kind);
 
 /* Body Part Examined and Laterality as in the source; an empty Laterality where it gives none and
  * the part is not known to be single, as the standard asks. */

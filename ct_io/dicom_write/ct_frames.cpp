@@ -84,11 +84,13 @@ void put_pixels(DcmItem &to, const ct_frames &frames) {
 
 } // namespace
 
+const struct ct_object_class ct_frames_object = {
+    UID_MultiframeTrueColorSecondaryCaptureImageStorage, "OT"};
+
 lc_status ct_frames_write(const struct ct_frames *frames, const char *path, struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     require(*frames);
-    auto object = ct_out::begin_image(frames->about,
-                                      UID_MultiframeTrueColorSecondaryCaptureImageStorage, "OT");
+    auto object = ct_out::begin_image(frames->about, ct_frames_object);
     DcmItem &to = object->to(), &from = object->from();
     ct_out::put_content_time(to, from);
     put_image(to, *frames);

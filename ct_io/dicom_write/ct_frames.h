@@ -16,6 +16,8 @@
 extern "C" {
 #endif
 
+extern const struct ct_object_class ct_frames_object;
+
 #define CT_FRAME_LABEL_SIZE 17 /* 16 characters: one value of Frame Label Vector */
 
 struct ct_frame_picture {

@@ -148,11 +148,13 @@ void put_pixels(DcmItem &to, const ct_parametric_map &map) {
 
 } // namespace
 
+const struct ct_object_class ct_parametric_map_object = {UID_ParametricMapStorage, "OT"};
+
 lc_status ct_parametric_map_write(const struct ct_parametric_map *map, const char *path,
                                   struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     Range range = require(*map);
-    auto object = ct_out::begin_image(map->about, UID_ParametricMapStorage, "OT");
+    auto object = ct_out::begin_image(map->about, ct_parametric_map_object);
     DcmItem &to = object->to(), &from = object->from();
     ct_out::put_content_time(to, from);
     ct_out::put_enhanced_equipment(to);

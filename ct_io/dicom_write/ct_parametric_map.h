@@ -16,6 +16,8 @@
 extern "C" {
 #endif
 
+extern const struct ct_object_class ct_parametric_map_object;
+
 struct ct_map_frame {
   const float *values; /* [plane.rows, plane.columns], finite; the same size in every frame */
   struct ct_plane plane;

@@ -182,11 +182,14 @@ std::vector<std::string> collect_layers(const ct_presentation &presentation) {
 
 } // namespace
 
+const struct ct_object_class ct_presentation_object = {
+    UID_GrayscaleSoftcopyPresentationStateStorage, "PR"};
+
 lc_status ct_presentation_write(const struct ct_presentation *presentation, const char *path,
                                 struct lc_error *err) {
   return ct_out::border(path, err, [&] {
     const ct_derived &about = presentation->about;
-    auto object = ct_out::begin_object(about, UID_GrayscaleSoftcopyPresentationStateStorage, "PR");
+    auto object = ct_out::begin_object(about, ct_presentation_object);
     require(*presentation);
     DcmItem &to = object->to();
     put_identification(to, object->from(), *presentation);

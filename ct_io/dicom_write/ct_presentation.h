@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+extern const struct ct_object_class ct_presentation_object;
+
 #define CT_LAYER_SIZE 17 /* 16 characters of A-Z, 0-9, _ and space */
 
 /* A line on one slice. Points are pixel indices (column, row): (0, 0) is the centre of the first

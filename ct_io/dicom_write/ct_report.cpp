@@ -223,6 +223,8 @@ void copy_content(DcmItem &to, DcmItem &document) {
 
 } // namespace
 
+const struct ct_object_class ct_report_object = {UID_ComprehensiveSRStorage, "SR"};
+
 struct ct_measurement ct_measurement_named(const char *name, double value) {
   static const struct {
     const char *name;
@@ -251,7 +253,7 @@ lc_status ct_report_write(const struct ct_report *report, const char *path, stru
     /* DCMTK fills its tables of codes at their first use, without a lock. */
     static std::mutex one_at_a_time;
     std::lock_guard<std::mutex> lock(one_at_a_time);
-    auto object = ct_out::begin_object(report->about, UID_ComprehensiveSRStorage, "SR");
+    auto object = ct_out::begin_object(report->about, ct_report_object);
     DcmItem &to = object->to();
     ct_out::put_content_time(to, object->from());
     Texts texts(ct_out::character_set(to));

@@ -15,6 +15,8 @@
 extern "C" {
 #endif
 
+extern const struct ct_object_class ct_report_object;
+
 struct ct_code {
   const char *value, *scheme, *meaning; /* "81827009", "SCT", "Diameter" */
 };

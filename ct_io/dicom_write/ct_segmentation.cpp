@@ -180,6 +180,8 @@ void put_pixels(DcmItem &to, const std::vector<Frame> &frames) {
 
 } // namespace
 
+const struct ct_object_class ct_segmentation_object = {UID_SegmentationStorage, "SEG"};
+
 void ct_segment_planes_of_cube(const struct ct_cube *cube, struct ct_plane *planes) {
   for (size_t k = 0; k < cube->edge; k++)
     planes[k] = ct_plane_of_cube(cube, CT_AXIAL, k, cube->edge, cube->edge);
@@ -191,7 +193,7 @@ lc_status ct_segmentation_write(const struct ct_segmentation *segmentation, cons
     require(*segmentation);
     std::vector<Frame> frames = collect_frames(*segmentation);
     const ct_derived &about = segmentation->about;
-    auto object = ct_out::begin_image(about, UID_SegmentationStorage, "SEG");
+    auto object = ct_out::begin_image(about, ct_segmentation_object);
     DcmItem &to = object->to(), &from = object->from();
     /* The segments say what they lie in; the series' side may then not even be empty. */
     to.findAndDeleteElement(DCM_Laterality);

@@ -16,6 +16,8 @@
 extern "C" {
 #endif
 
+extern const struct ct_object_class ct_segmentation_object;
+
 typedef enum ct_segment_kind {
   CT_SEGMENT_NODULE = 0, /* outlined by readers: SCT 27925004 Nodule, in the lung; MANUAL */
   CT_SEGMENT_RELEVANCE   /* from a map: DCM 111099 Selected region; AUTOMATIC */

@@ -1,4 +1,4 @@
-/* All annotations below some folders, one for each CT series.
+/* All annotations below some folders, one for each CT series, by the sources of ct_nodule_source.h.
  *
  * Several files may name one series. They are read in the order of their paths: a mark that an
  * earlier file already has (same session, kind, ratings, outlines) is merged with it and flagged
@@ -12,7 +12,7 @@
 
 #include "common/lc_log.h"
 #include "ct_io/nodule/ct_mark.h"
-#include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/nodule/ct_nodule_source.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,28 +21,32 @@ extern "C" {
 struct ct_annotation_set {
   struct ct_annotation *annotations; /* sorted by series UID; path is the first file's */
   size_t n_annotations;
-  size_t n_files;       /* LIDC files read, CT and chest X-ray */
-  size_t n_ct_files;    /* LidcReadMessage */
-  size_t n_chest_xrays; /* IdriReadMessage */
-  size_t n_repeated;    /* marks merged */
-  char **problems;      /* one line for each XML file that is no LIDC message */
-  size_t n_problems;
+  size_t n_files;           /* read: of CT and chest X-ray */
+  size_t n_ct_files;        /* LidcReadMessage and the like */
+  size_t n_chest_xrays;     /* IdriReadMessage */
+  size_t n_repeated;        /* marks merged */
+  struct ct_files problems; /* one line for each file that could not be read */
+  lc_status first_problem;
 };
 
-/* Reads every file named *.xml below the folders, and every file given itself. LC_ERR_NOT_FOUND
- * when a path does not exist or no XML is there; the first problem is the error when nothing could
- * be read. */
+/* Reads every file below the folders that a source wants (*.xml), and every file given itself.
+ * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
+ * error when nothing could be read. */
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
                                                const char *const *paths, size_t n_paths,
                                                struct lc_progress *progress, struct lc_error *err);
+/* Reads these files. Those that cannot be read are problems, however many they are. */
+LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
+                                               const struct ct_files *files,
+                                               struct lc_progress *progress, struct lc_error *err);
+/* Raises the first problem. */
+LC_MUST_CHECK lc_status ct_annotation_set_fail(const struct ct_annotation_set *set,
+                                               struct lc_error *err);
 void ct_annotation_set_free(struct ct_annotation_set *set);
-/* The annotation of a series, or NULL. */
+/* The annotation of a series, or of its frame of reference where the file named no series (NULL:
+ * series alone); NULL when there is none. */
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
-                                             const char *series_uid);
-
-/* Moves the marks of `more` into `into`; returns how many were repeats. more is left empty. */
-LC_MUST_CHECK lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
-                                            size_t *n_repeated, struct lc_error *err);
+                                             const char *series_uid, const char *frame_uid);
 
 /* What an XML alone says of its series' geometry, for grouping without DICOM: slices at the z
  * positions of all marks, spacing = their smallest distance, thickness = spacing, pixels of 1 mm

@@ -1,332 +1,134 @@
-/* Reads LidcReadMessage files with expat: one handler for starts, one for ends, and the element's
- * text in between. */
+/* Annotations apart from the files they come in: adding, merging and freeing them, and the words
+ * for ratings and labels. */
 #include "ct_io/nodule/ct_mark.h"
 
-#include <expat.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
-#include "common/lc_file.h"
 #include "common/lc_text.h"
 
-enum { MAX_DEPTH = 32, MAX_TEXT = 4096, MAX_COORDINATE = 65535, MAX_RATING = 6 };
-static const size_t largest_file = (size_t)64 << 20;
-
-struct reader {
-  XML_Parser parser;
-  struct ct_annotation *annotation;
-  int depth, ignored_depth;
-  char text[MAX_TEXT];
-  size_t text_length;
-  bool root_seen, finished;
-  char radiologist[64];
-  struct ct_mark *mark;       /* the one being read, last of the annotation, or NULL */
-  struct ct_outline *outline; /* likewise, last of the mark */
-  size_t mark_capacity, outline_capacity, point_capacity;
-  int x, y;
-  bool x_given, y_given;
-  int n_ratings;
-  bool failed;
-  lc_status status;
-  struct lc_error *err;
-};
-
-/* expat 2.9 renamed the call. */
-static unsigned long current_line(XML_Parser parser) {
-#if XML_MAJOR_VERSION > 2 || (XML_MAJOR_VERSION == 2 && XML_MINOR_VERSION >= 9)
-  return (unsigned long)XML_GetCurrentLineNumber64(parser);
-#else
-  return (unsigned long)XML_GetCurrentLineNumber(parser);
-#endif
+static bool same_outline(const struct ct_outline *a, const struct ct_outline *b) {
+  return a->n_points == b->n_points && a->inclusion == b->inclusion &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
+         (a->n_points == 0 || memcmp(a->xy, b->xy, a->n_points * sizeof *a->xy) == 0);
 }
 
-__attribute__((format(printf, 3, 4))) static void fail(struct reader *reader, lc_status status,
-                                                       const char *fmt, ...) {
-  if (reader->failed) return;
-  char words[512];
-  va_list args;
-  va_start(args, fmt);
-  vsnprintf(words, sizeof words, fmt, args);
-  va_end(args);
-  reader->failed = true;
-  reader->status = lc_fail(reader->err, status, __FILE__, __LINE__, "%s:%lu: %s",
-                           reader->annotation->path, current_line(reader->parser), words);
-  XML_StopParser(reader->parser, XML_FALSE);
-}
-
-/* Makes room for one more element of an array. */
-static bool grow(struct reader *reader, void *pointer_to_array, size_t count, size_t *capacity,
-                 size_t size) {
-  void *array;
-  memcpy(&array, pointer_to_array, sizeof array);
-  if (count < *capacity) return true;
-  size_t larger = *capacity ? 2 * *capacity : 8;
-  array = realloc(array, larger * size);
-  if (!array) {
-    fail(reader, LC_ERR_MEMORY, "out of memory");
+static bool same_mark(const struct ct_mark *a, const struct ct_mark *b) {
+  if (a->session != b->session || a->kind != b->kind || a->n_outlines != b->n_outlines ||
+      memcmp(a->rating, b->rating, sizeof a->rating) != 0)
     return false;
-  }
-  memcpy(pointer_to_array, &array, sizeof array);
-  *capacity = larger;
+  for (size_t i = 0; i < a->n_outlines; i++)
+    if (!same_outline(&a->outlines[i], &b->outlines[i])) return false;
   return true;
 }
 
-static void begin_mark(struct reader *reader, ct_mark_kind kind) {
-  struct ct_annotation *annotation = reader->annotation;
-  if (reader->mark) {
-    fail(reader, LC_ERR_FORMAT, "a mark inside a mark");
-    return;
-  }
-  if (!grow(reader, &annotation->marks, annotation->n_marks, &reader->mark_capacity,
-            sizeof *annotation->marks))
-    return;
-  reader->mark = &annotation->marks[annotation->n_marks++];
-  memset(reader->mark, 0, sizeof *reader->mark);
-  reader->mark->kind = kind;
-  reader->mark->session = annotation->n_sessions ? annotation->n_sessions - 1 : 0;
-  lc_text_copy(reader->mark->reader, sizeof reader->mark->reader, reader->radiologist);
-  reader->outline = NULL;
-  reader->outline_capacity = 0;
-  reader->n_ratings = 0;
+static void free_outlines(struct ct_mark *mark) {
+  for (size_t i = 0; i < mark->n_outlines; i++) free(mark->outlines[i].xy);
+  free(mark->outlines);
+  mark->outlines = NULL;
+  mark->n_outlines = 0;
 }
 
-static void begin_outline(struct reader *reader) {
-  struct ct_mark *mark = reader->mark;
-  if (!mark || !grow(reader, &mark->outlines, mark->n_outlines, &reader->outline_capacity,
-                     sizeof *mark->outlines))
-    return;
-  reader->outline = &mark->outlines[mark->n_outlines++];
-  memset(reader->outline, 0, sizeof *reader->outline);
-  reader->outline->inclusion = true;
-  reader->point_capacity = 0;
-}
-
-static void end_point(struct reader *reader) {
-  struct ct_outline *outline = reader->outline;
-  if (!outline) return;
-  if (!reader->x_given || !reader->y_given) {
-    fail(reader, LC_ERR_FORMAT, "a point without xCoord and yCoord");
-    return;
-  }
-  if (!grow(reader, &outline->xy, outline->n_points, &reader->point_capacity, sizeof *outline->xy))
-    return;
-  outline->xy[outline->n_points][0] = reader->x;
-  outline->xy[outline->n_points++][1] = reader->y;
-  reader->x_given = reader->y_given = false;
-}
-
-static bool outline_open(const struct ct_outline *outline) {
-  const int32_t *first = outline->xy[0], *last = outline->xy[outline->n_points - 1];
-  return first[0] != last[0] || first[1] != last[1];
-}
-
-/* A nodule under 3 mm is marked by a single point; everything else is what its outlines say. */
-static void end_mark(struct reader *reader) {
-  struct ct_mark *mark = reader->mark;
-  if (!mark) return;
-  size_t most = 0;
-  for (size_t i = 0; i < mark->n_outlines; i++)
-    if (mark->outlines[i].n_points > most) most = mark->outlines[i].n_points;
-  if (mark->kind == CT_MARK_NODULE && most <= 1) mark->kind = CT_MARK_SMALL;
-  mark->has_ratings = reader->n_ratings > 0;
-  for (int i = 0; mark->has_ratings && i < CT_RATING_COUNT; i++)
-    if (mark->rating[i] == 0) mark->faults |= CT_FAULT_RATING_ZERO;
-  if (mark->kind == CT_MARK_NODULE) {
-    if (!mark->has_ratings) mark->faults |= CT_FAULT_NO_RATINGS;
-    for (size_t i = 0; i < mark->n_outlines; i++) {
-      const struct ct_outline *outline = &mark->outlines[i];
-      if (outline->n_points < 4)
-        mark->faults |= CT_FAULT_FEW_POINTS;
-      else if (outline_open(outline))
-        mark->faults |= CT_FAULT_OPEN_OUTLINE;
+static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *more,
+                             size_t *n_repeated, struct lc_error *err) {
+  size_t before = into->n_marks, added = 0, total = before + more->n_marks;
+  struct ct_mark *grown = realloc(into->marks, (total ? total : 1) * sizeof *grown);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", more->path);
+  into->marks = grown;
+  for (size_t m = 0; m < more->n_marks; m++) {
+    struct ct_mark *mark = &more->marks[m];
+    size_t i = 0;
+    while (i < before && !same_mark(&into->marks[i], mark)) i++;
+    if (i < before) {
+      into->marks[i].faults |= CT_FAULT_REPEATED;
+      free_outlines(mark);
+      ++*n_repeated;
+    } else {
+      mark->session += into->n_sessions;
+      into->marks[before + added++] = *mark;
     }
   }
-  reader->mark = NULL;
-  reader->outline = NULL;
-}
-
-static void XMLCALL on_start(void *context, const char *name, const char **attributes) {
-  struct reader *reader = context;
-  (void)attributes;
-  reader->text_length = 0;
-  if (++reader->depth > MAX_DEPTH) {
-    fail(reader, LC_ERR_FORMAT, "elements nested deeper than %d", MAX_DEPTH);
-    return;
-  }
-  if (!reader->root_seen) {
-    reader->root_seen = true;
-    if (strcmp(name, "IdriReadMessage") == 0) {
-      reader->annotation->is_chest_xray = true;
-      reader->finished = true;
-      XML_StopParser(reader->parser, XML_FALSE);
-    } else if (strcmp(name, "LidcReadMessage") != 0) {
-      fail(reader, LC_ERR_FORMAT, "root element %.64s, expected LidcReadMessage", name);
-    }
-    return;
-  }
-  if (strcmp(name, "readingSession") == 0) {
-    reader->annotation->n_sessions++;
-    reader->radiologist[0] = '\0';
-  } else if (strcmp(name, "unblindedReadNodule") == 0) {
-    begin_mark(reader, CT_MARK_NODULE);
-  } else if (strcmp(name, "nonNodule") == 0) {
-    begin_mark(reader, CT_MARK_NON_NODULE);
-    begin_outline(reader);
-  } else if (strcmp(name, "roi") == 0) {
-    begin_outline(reader);
-  } else if (strcmp(name, "edgeMap") == 0 || strcmp(name, "locus") == 0) {
-    reader->x_given = reader->y_given = false;
-  }
-}
-
-static const char *trimmed(struct reader *reader) {
-  char *start = reader->text, *end = start + reader->text_length;
-  while (start < end && strchr(" \t\r\n", *start)) start++;
-  while (end > start && strchr(" \t\r\n", end[-1])) end--;
-  *end = '\0';
-  return start;
-}
-
-static bool to_int(struct reader *reader, const char *name, const char *text, int low, int high,
-                   int *value) {
-  long long parsed;
-  if (lc_text_to_long(text, &parsed) && parsed >= low && parsed <= high) {
-    *value = (int)parsed;
-    return true;
-  }
-  fail(reader, LC_ERR_FORMAT, "%s \"%.40s\", expected a whole number from %d to %d", name, text,
-       low, high);
-  return false;
-}
-
-static void end_outline_field(struct reader *reader, const char *name, const char *text) {
-  struct ct_outline *outline = reader->outline;
-  if (strcmp(name, "imageZposition") == 0) {
-    if (!lc_text_to_double(text, &outline->z_mm))
-      fail(reader, LC_ERR_FORMAT, "imageZposition \"%.40s\", expected a number", text);
-  } else if (strcmp(name, "imageSOP_UID") == 0) {
-    lc_text_copy(outline->sop_instance_uid, sizeof outline->sop_instance_uid, text);
-  } else if (strcmp(name, "inclusion") == 0) {
-    outline->inclusion = strcasecmp(text, "FALSE") != 0;
-  } else if (strcmp(name, "xCoord") == 0) {
-    reader->x_given = to_int(reader, name, text, 0, MAX_COORDINATE, &reader->x);
-  } else if (strcmp(name, "yCoord") == 0) {
-    reader->y_given = to_int(reader, name, text, 0, MAX_COORDINATE, &reader->y);
-  } else if (strcmp(name, "edgeMap") == 0 || strcmp(name, "locus") == 0) {
-    end_point(reader);
-  } else if (strcmp(name, "roi") == 0) {
-    reader->outline = NULL;
-  }
-}
-
-static void end_mark_field(struct reader *reader, const char *name, const char *text) {
-  struct ct_mark *mark = reader->mark;
-  if (strcmp(name, "noduleID") == 0 || strcmp(name, "nonNoduleID") == 0) {
-    lc_text_copy(mark->nodule_id, sizeof mark->nodule_id, text);
-    return;
-  }
-  for (int i = 0; i < CT_RATING_COUNT; i++)
-    if (strcmp(name, ct_rating_name((ct_rating)i)) == 0) {
-      if (to_int(reader, name, text, 0, MAX_RATING, &mark->rating[i])) reader->n_ratings++;
-      return;
-    }
-}
-
-static void XMLCALL on_end(void *context, const char *name) {
-  struct reader *reader = context;
-  struct ct_annotation *annotation = reader->annotation;
-  const char *text = trimmed(reader);
-  reader->depth--;
-  if (reader->mark && reader->outline) end_outline_field(reader, name, text);
-  if (reader->mark) end_mark_field(reader, name, text);
-  if (strcmp(name, "SeriesInstanceUid") == 0)
-    lc_text_copy(annotation->series_instance_uid, sizeof annotation->series_instance_uid, text);
-  else if (strcmp(name, "StudyInstanceUID") == 0)
-    lc_text_copy(annotation->study_instance_uid, sizeof annotation->study_instance_uid, text);
-  else if (strcmp(name, "servicingRadiologistID") == 0)
-    lc_text_copy(reader->radiologist, sizeof reader->radiologist, text);
-  else if (strcmp(name, "unblindedReadNodule") == 0 || strcmp(name, "nonNodule") == 0)
-    end_mark(reader);
-  reader->text_length = 0;
-}
-
-static void XMLCALL on_text(void *context, const char *text, int length) {
-  struct reader *reader = context;
-  size_t count = (size_t)length;
-  if (reader->text_length + count >= MAX_TEXT) {
-    fail(reader, LC_ERR_FORMAT, "an element with more than %d characters of text", MAX_TEXT - 1);
-    return;
-  }
-  memcpy(reader->text + reader->text_length, text, count);
-  reader->text_length += count;
-}
-
-/* A document type may define entities; LIDC files have none, so the whole feature is refused. */
-static void XMLCALL on_doctype(void *context, const char *name, const char *system,
-                               const char *public, int internal) {
-  struct reader *reader = context;
-  (void)system;
-  (void)public;
-  (void)internal;
-  fail(reader, LC_ERR_FORMAT, "document type %.64s, expected none", name);
-}
-
-static lc_status parse(struct reader *reader, const char *bytes, size_t count) {
-  XML_Parser parser = reader->parser;
-  XML_SetUserData(parser, reader);
-  XML_SetElementHandler(parser, on_start, on_end);
-  XML_SetCharacterDataHandler(parser, on_text);
-  XML_SetStartDoctypeDeclHandler(parser, on_doctype);
-  enum XML_Status parsed = XML_Parse(parser, bytes, (int)count, 1);
-  if (reader->failed) return reader->status;
-  if (reader->finished) return LC_OK;
-  if (parsed != XML_STATUS_OK) {
-    fail(reader, LC_ERR_FORMAT, "%s", XML_ErrorString(XML_GetErrorCode(parser)));
-    return reader->status;
-  }
-  if (!reader->annotation->series_instance_uid[0])
-    LC_FAIL(reader->err, LC_ERR_FORMAT, "%s: no SeriesInstanceUid in its ResponseHeader",
-            reader->annotation->path);
+  into->n_marks = before + added;
+  if (added) into->n_sessions += more->n_sessions;
+  more->n_marks = 0; /* outlines have moved or are gone */
   return LC_OK;
 }
 
-lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
-                             struct lc_error *err) {
-  char *bytes = NULL;
-  size_t count = 0;
-  memset(annotation, 0, sizeof *annotation);
-  LC_TRY(lc_file_read(path, largest_file, &bytes, &count, err));
-  struct reader *reader = NULL;
-  lc_status status = lc_alloc(&reader, 1, sizeof *reader, err);
-  if (status != LC_OK) {
-    free(bytes);
-    return status;
+static bool same_point(const struct ct_point *a, const struct ct_point *b) {
+  return a->centre_mm[0] == b->centre_mm[0] && a->centre_mm[1] == b->centre_mm[1] &&
+         a->centre_mm[2] == b->centre_mm[2] && a->diameter_mm == b->diameter_mm;
+}
+
+static lc_status merge_points(struct ct_annotation *into, const struct ct_annotation *more,
+                              size_t *n_repeated, struct lc_error *err) {
+  size_t before = into->n_points;
+  for (size_t p = 0; p < more->n_points; p++) {
+    const struct ct_point *point = &more->points[p];
+    size_t i = 0;
+    while (i < before && !same_point(&into->points[i], point)) i++;
+    if (i < before)
+      ++*n_repeated;
+    else
+      LC_TRY(ct_annotation_add_point(into, point, err));
   }
-  reader->annotation = annotation;
-  reader->err = err;
-  reader->parser = XML_ParserCreate(NULL);
-  annotation->path = strdup(path);
-  if (!reader->parser || !annotation->path)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
-  else
-    status = parse(reader, bytes, count);
-  if (reader->parser) XML_ParserFree(reader->parser);
-  free(reader);
-  free(bytes);
-  if (status != LC_OK) ct_annotation_free(annotation);
-  return status;
+  return LC_OK;
+}
+
+lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
+                              size_t *n_repeated, struct lc_error *err) {
+  LC_TRY(ct_files_add(&into->also, more->path, err));
+  LC_TRY(merge_marks(into, more, n_repeated, err));
+  return merge_points(into, more, n_repeated, err);
+}
+
+lc_status ct_annotation_add_point(struct ct_annotation *annotation, const struct ct_point *point,
+                                  struct lc_error *err) {
+  size_t n = annotation->n_points;
+  if ((n & (n - 1)) == 0) { /* full at every power of two */
+    struct ct_point *grown = realloc(annotation->points, (n ? 2 * n : 1) * sizeof *grown);
+    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", annotation->path);
+    annotation->points = grown;
+  }
+  annotation->points[annotation->n_points++] = *point;
+  return LC_OK;
+}
+
+lc_status ct_annotations_add(struct ct_annotations *list, struct ct_annotation **added,
+                             struct lc_error *err) {
+  struct ct_annotation *grown = realloc(list->items, (list->n + 1) * sizeof *grown);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu annotations", list->n + 1);
+  list->items = grown;
+  *added = &grown[list->n++];
+  memset(*added, 0, sizeof **added);
+  return LC_OK;
+}
+
+lc_status ct_annotations_of_series(struct ct_annotations *list, const char *uid, const char *path,
+                                   struct ct_annotation **annotation, struct lc_error *err) {
+  for (size_t i = list->n; i-- > 0;)
+    if (strcmp(list->items[i].series_instance_uid, uid) == 0) {
+      *annotation = &list->items[i];
+      return LC_OK;
+    }
+  LC_TRY(ct_annotations_add(list, annotation, err));
+  lc_text_copy((*annotation)->series_instance_uid, CT_UID_SIZE, uid);
+  (*annotation)->path = strdup(path);
+  if (!(*annotation)->path) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  return LC_OK;
+}
+
+void ct_annotations_free(struct ct_annotations *list) {
+  for (size_t i = 0; i < list->n; i++) ct_annotation_free(&list->items[i]);
+  free(list->items);
+  memset(list, 0, sizeof *list);
 }
 
 void ct_annotation_free(struct ct_annotation *annotation) {
-  for (size_t m = 0; m < annotation->n_marks; m++) {
-    struct ct_mark *mark = &annotation->marks[m];
-    for (size_t i = 0; i < mark->n_outlines; i++) free(mark->outlines[i].xy);
-    free(mark->outlines);
-  }
+  for (size_t m = 0; m < annotation->n_marks; m++) free_outlines(&annotation->marks[m]);
   free(annotation->marks);
+  free(annotation->points);
+  ct_files_free(&annotation->also);
   free(annotation->path);
   memset(annotation, 0, sizeof *annotation);
 }

@@ -1,9 +1,10 @@
-/* LIDC-IDRI annotations: what each reader outlined and rated.
+/* What is known of the nodules of one series before they are grouped: what each reader outlined and
+ * rated, and points with diameters. ct_nodule_source.h has the kinds of files it is read from.
  *
- * Source: TCIA's LidcReadMessage XML (Armato et al., Med Phys 38:915, 2011). Outline points are
- * pixel indices (x = column, y = row) on the slice named by imageSOP_UID; the outline runs just
- * outside the nodule, so its own pixels are not nodule. Chest X-ray files (IdriReadMessage) are
- * recognised.
+ * The marks are those of TCIA's LidcReadMessage XML (Armato et al., Med Phys 38:915, 2011). Outline
+ * points are pixel indices (x = column, y = row) on the slice named by imageSOP_UID; the outline
+ * runs just outside the nodule, so its own pixels are not nodule. Chest X-ray files
+ * (IdriReadMessage) are recognised.
  *
  * A mark whose outlines are all single points is a nodule under 3 mm; any longer outline makes it a
  * nodule of 3 mm or more.
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_read/ct_files.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -87,20 +89,53 @@ struct ct_mark {
   unsigned faults;
 };
 
+/* A nodule that is given as a place alone. */
+struct ct_point {
+  double centre_mm[3]; /* LPS */
+  double diameter_mm;
+  size_t line; /* of the file that names it */
+};
+
 struct ct_annotation {
+  const struct ct_nodule_source *source; /* the kind of file; set where a finder read it */
   char *path;
-  bool is_chest_xray; /* IdriReadMessage: recognised, nothing else filled */
+  struct ct_files also; /* further files that were merged into it, in the order of their names */
+  bool is_chest_xray;   /* IdriReadMessage: recognised, nothing else filled */
+  /* The series that it is of. Where the file names none, "", and its frame of reference. */
   char series_instance_uid[CT_UID_SIZE];
+  char frame_of_reference_uid[CT_UID_SIZE];
   char study_instance_uid[CT_UID_SIZE];
   int n_sessions;
   struct ct_mark *marks;
   size_t n_marks;
+  struct ct_point *points;
+  size_t n_points;
+};
+
+struct ct_annotations {
+  struct ct_annotation *items;
+  size_t n;
 };
 
 /* LC_ERR_FORMAT with file and line for XML that is not an LIDC message. */
 LC_MUST_CHECK lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
                                            struct lc_error *err);
 void ct_annotation_free(struct ct_annotation *annotation);
+LC_MUST_CHECK lc_status ct_annotation_add_point(struct ct_annotation *annotation,
+                                                const struct ct_point *point, struct lc_error *err);
+/* Moves the marks and points of `more` into `into` and remembers its path; adds how many were
+ * repeats. The marks of more are gone afterwards. */
+LC_MUST_CHECK lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
+                                            size_t *n_repeated, struct lc_error *err);
+/* Adds an empty annotation; `added` is valid until the next. */
+LC_MUST_CHECK lc_status ct_annotations_add(struct ct_annotations *list,
+                                           struct ct_annotation **added, struct lc_error *err);
+/* The annotation of a series in a file, the last ones first; added when there is none. */
+LC_MUST_CHECK lc_status ct_annotations_of_series(struct ct_annotations *list, const char *uid,
+                                                 const char *path,
+                                                 struct ct_annotation **annotation,
+                                                 struct lc_error *err);
+void ct_annotations_free(struct ct_annotations *list);
 /* Writes a LidcReadMessage as TCIA's files look (same elements, order and namespaces). */
 LC_MUST_CHECK lc_status ct_annotation_write(const struct ct_annotation *annotation,
                                             const char *path, struct lc_error *err);

@@ -1,4 +1,4 @@
-/* Groups the marks of all readers into physical nodules. */
+/* Groups the marks of all readers into physical nodules, and makes nodules of points. */
 #include "ct_io/nodule/ct_nodule.h"
 
 #include <math.h>
@@ -261,23 +261,16 @@ static lc_status make_nodules(struct ct_nodule_list *list, const struct grouping
   return number_nodules(list, series, err);
 }
 
-lc_status ct_nodules_from_marks(struct ct_nodule_list *list, const struct ct_annotation *annotation,
-                                const struct ct_series *series, const struct ct_grouping *how,
-                                struct lc_error *err) {
+static lc_status group_all(struct ct_nodule_list *list, const struct ct_annotation *annotation,
+                           const struct ct_series *series, const struct ct_grouping *how,
+                           struct lc_error *err) {
   struct grouping grouping = {0};
-  memset(list, 0, sizeof *list);
-  if (annotation->is_chest_xray)
-    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
-            annotation->path, series->series_instance_uid);
-  if (strcmp(annotation->series_instance_uid, series->series_instance_uid) != 0)
-    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path,
-            annotation->series_instance_uid, series->series_instance_uid);
   bool millimetres = how && how->in_millimetres;
   double tolerance = how && how->tolerance_mm > 0     ? how->tolerance_mm
                      : series->slice_thickness_mm > 0 ? series->slice_thickness_mm
                                                       : series->slice_spacing_mm;
   lc_status status = gather(&grouping, list, annotation, series, millimetres, err);
-  if (status == LC_OK) {
+  if (status == LC_OK && grouping.n > 0) {
     group_marks(&grouping, tolerance, list);
     status = make_nodules(list, &grouping, series, err);
   }
@@ -285,8 +278,71 @@ lc_status ct_nodules_from_marks(struct ct_nodule_list *list, const struct ct_ann
     free(grouping.clouds[i].points);
   free(grouping.clouds);
   free(grouping.distance);
+  return status;
+}
+
+/* Points follow the nodules of the marks, in the order of their file. */
+static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotation *annotation,
+                            struct lc_error *err) {
+  size_t total = list->n_nodules + annotation->n_points;
+  if (annotation->n_points == 0) return LC_OK;
+  struct ct_nodule *grown = realloc(list->nodules, total * sizeof *grown);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", annotation->path);
+  list->nodules = grown;
+  for (size_t p = 0; p < annotation->n_points; p++) {
+    const struct ct_point *point = &annotation->points[p];
+    struct ct_nodule *nodule = &list->nodules[list->n_nodules++];
+    *nodule = (struct ct_nodule){.diameter_mm = point->diameter_mm, .line = point->line};
+    snprintf(nodule->id, sizeof nodule->id, "nodule-%zu", list->n_nodules);
+    for (int c = 0; c < 3; c++) {
+      nodule->centre_mm[c] = point->centre_mm[c];
+      nodule->bounds_mm[0][c] = point->centre_mm[c] - 0.5 * point->diameter_mm;
+      nodule->bounds_mm[1][c] = point->centre_mm[c] + 0.5 * point->diameter_mm;
+    }
+    for (int r = 0; r < CT_RATING_COUNT; r++)
+      nodule->mean_rating[r] = nodule->median_rating[r] = NAN;
+  }
+  return LC_OK;
+}
+
+lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
+                                     const struct ct_annotation *annotation,
+                                     const struct ct_series *series, const struct ct_grouping *how,
+                                     struct lc_error *err) {
+  const char *uid = annotation->series_instance_uid;
+  memset(list, 0, sizeof *list);
+  if (annotation->is_chest_xray)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
+            annotation->path, series->series_instance_uid);
+  bool same = *uid
+                  ? strcmp(uid, series->series_instance_uid) == 0
+                  : strcmp(annotation->frame_of_reference_uid, series->frame_of_reference_uid) == 0;
+  if (!same)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
+            series->series_instance_uid);
+  lc_status status = group_all(list, annotation, series, how, err);
+  if (status == LC_OK) status = add_points(list, annotation, err);
   if (status != LC_OK) ct_nodule_list_free(list);
   return status;
+}
+
+void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_annotation *points,
+                      long *matches) {
+  for (size_t p = 0; p < points->n_points; p++) {
+    const struct ct_point *point = &points->points[p];
+    double nearest = 0.25 * point->diameter_mm * point->diameter_mm;
+    matches[p] = -1;
+    for (size_t i = 0; i < nodules->n_nodules; i++) {
+      double square = 0;
+      for (int c = 0; c < 3; c++) {
+        double d = nodules->nodules[i].centre_mm[c] - point->centre_mm[c];
+        square += d * d;
+      }
+      if (square > nearest) continue;
+      nearest = square;
+      matches[p] = (long)i;
+    }
+  }
 }
 
 void ct_nodule_list_free(struct ct_nodule_list *list) {

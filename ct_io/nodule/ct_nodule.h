@@ -1,5 +1,4 @@
-/* The physical nodules of a series: marks of several readers that mean the same one, or points that
- * a CSV names.
+/* The physical nodules of a series: marks of several readers that mean the same one, or points.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
 #ifndef CT_NODULE_H
@@ -16,13 +15,13 @@ extern "C" {
 
 struct ct_nodule {
   char id[64]; /* "nodule-1", numbered along the series normal then by row, column */
-  const struct ct_mark **marks; /* borrowed from the annotation; none for CSV points */
+  const struct ct_mark **marks; /* borrowed from the annotation; none for points */
   size_t n_marks;
-  size_t line;            /* of the CSV that names it; 0: marks do */
+  size_t line;            /* of the file that names it; 0: marks do */
   int n_readers;          /* distinct sessions among the marks */
-  double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the CSV point */
+  double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the point */
   double bounds_mm[2][3]; /* LPS corners of that box */
-  double diameter_mm;     /* from the CSV, or the largest ct_mark_measure diameter of the marks */
+  double diameter_mm;     /* of the point, or the largest ct_mark_measure diameter of the marks */
   double mean_rating[CT_RATING_COUNT];   /* over marks whose rating is not 0; NaN when none */
   double median_rating[CT_RATING_COUNT]; /* likewise */
 };
@@ -41,23 +40,18 @@ struct ct_grouping {
   double tolerance_mm; /* 0: the slice thickness, as pylidc */
 };
 
-/* Groups marks of nodules of 3 mm and more. pylidc's rule (Hancock and Magnan, J Med Imaging
- * 3:044504, 2016): two marks belong together when the smallest distance between their outline
- * points is within the tolerance; the tolerance shrinks by 0.9 until no group has more than four
- * marks, and grouping gives up below 0.1. The annotation must outlive the list. LC_ERR_MISMATCH
- * when the annotation names another series. */
-LC_MUST_CHECK lc_status ct_nodules_from_marks(struct ct_nodule_list *list,
-                                              const struct ct_annotation *annotation,
-                                              const struct ct_series *series,
-                                              const struct ct_grouping *grouping,
-                                              struct lc_error *err);
+/* Groups marks of nodules of 3 mm and more; points follow as they are, those outside the series
+ * too: the cutter names them. pylidc's rule (Hancock and Magnan, J Med Imaging 3:044504, 2016): two
+ * marks belong together when the smallest distance between their outline points is within the
+ * tolerance; the tolerance shrinks by 0.9 until no group has more than four marks, and grouping
+ * gives up below 0.1. The annotation must outlive the list. LC_ERR_MISMATCH when the annotation
+ * names another series. */
+LC_MUST_CHECK lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
+                                                   const struct ct_annotation *annotation,
+                                                   const struct ct_series *series,
+                                                   const struct ct_grouping *grouping,
+                                                   struct lc_error *err);
 
-/* Rows of a CSV in LUNA16's format (seriesuid,coordX,coordY,coordZ,diameter_mm; world = LPS mm)
- * that name this series. A missing column, a word where a number belongs: LC_ERR_FORMAT with file
- * and line. Points outside the series are taken: the
- * cutter names them. */
-LC_MUST_CHECK lc_status ct_nodules_from_csv(struct ct_nodule_list *list, const char *path,
-                                            const struct ct_series *series, struct lc_error *err);
 /* One reader's outlines measured as pylidc documents: diameter is the largest distance of two
  * points of one outline; volume the sum over outlines of the polygon's area times half the distance
  * between the outlined slices on either side (the slice thickness when there is one outline),
@@ -100,8 +94,8 @@ LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_n
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
 
 /* The nodule that each point means: the nearest one whose centre is within the point's radius (half
- * its diameter, LUNA16's criterion for a hit), or -1. matches[points->n_nodules]. */
-void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_nodule_list *points,
+ * its diameter, LUNA16's criterion for a hit), or -1. matches[points->n_points]. */
+void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_annotation *points,
                       long *matches);
 
 /* Whether marks of nodules of 3 mm and more lie on no slice of the series; then `why` says so. */

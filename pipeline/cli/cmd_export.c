@@ -3,14 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
-#include "pipeline/export/pl_export.h"
+#include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
@@ -31,10 +30,7 @@ enum { KEY_ROOT = 0x2000, KEY_NUMBER, KEY_DESCRIPTION, KEY_ANONYMISED, KEY_RELEV
 static const struct argp_option options[] = {
     {"input", 'i', "PATH", 0, "Folder with the source series; may be repeated", 1},
     {"nodules", 'n', "FILE", 0, "LIDC XML or CSV of the run, when it did not lie by the series", 1},
-    {"objects", 'O', "KINDS", 0,
-     "Comma-separated kinds of object, or all (default): slices, maps, segmentation, relevance, "
-     "report, presentation",
-     2},
+    {"objects", 'O', "KINDS", 0, "Comma-separated kinds of object, or all (default)", 2},
     {"output", 'o', "DIR", 0, "Folder of the objects; one folder a series is made in it", 3},
     {"overwrite", 'f', NULL, 0, "Replace what exists", 3},
     {"uid-root", KEY_ROOT, "ROOT", 0, "Your root for the UIDs made; without it the run's, or 2.25",
@@ -53,23 +49,47 @@ static const struct argp_option options[] = {
     {"csv", 'c', NULL, 0, "List what was written as CSV", 5},
     {0}};
 
+/* Those that can be made without a run's pictures: "slices, maps, ..." */
+static void kind_names(char *out, size_t size) {
+  size_t n, used = 0;
+  const struct pl_object_kind *const *table = pl_object_kinds(&n);
+  for (size_t k = 0; k < n && used < size; k++)
+    if (table[k]->write)
+      used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", table[k]->name);
+}
+
 static void choose_kinds(struct arguments *arguments, const char *list, struct argp_state *state) {
-  struct pl_export_options *chosen = &arguments->options;
-  memset(chosen->kinds, 0, sizeof chosen->kinds);
+  bool *chosen = arguments->options.kinds;
+  char names[512];
+  size_t n;
+  const struct pl_object_kind *const *table = pl_object_kinds(&n);
+  memset(chosen, 0, sizeof arguments->options.kinds);
+  kind_names(names, sizeof names);
   for (const char *word = list; *word;) {
     size_t length = strcspn(word, ",");
     bool all = length == 3 && strncmp(word, "all", 3) == 0, found = all;
-    for (int k = 0; k < PL_EXPORT_KINDS; k++)
-      if (all ||
-          (strlen(pl_export_names[k]) == length && strncmp(word, pl_export_names[k], length) == 0))
-        found = chosen->kinds[k] = true;
+    for (size_t k = 0; k < n; k++) {
+      const char *name = table[k]->name;
+      if (!all && (strlen(name) != length || strncmp(word, name, length) != 0)) continue;
+      if (!all && !table[k]->write)
+        argp_error(state, "--objects: %s are made by 'lungcdam run' alone, which draws them", name);
+      chosen[k] = table[k]->write != NULL;
+      found = true;
+    }
     if (!found)
-      argp_error(state,
-                 "--objects: '%.*s' is no kind of object; there are slices, maps, "
-                 "segmentation, relevance, report, presentation",
-                 (int)length, word);
+      argp_error(state, "--objects: '%.*s' is no kind of object; there are %s", (int)length, word,
+                 names);
     word += length + (word[length] == ',');
   }
+}
+
+/* The kinds of the table, in the help. */
+static char *help(int key, const char *text, void *input) {
+  char names[512], *out = NULL;
+  (void)input;
+  if (key != 'O' || !text) return (char *)(uintptr_t)text;
+  kind_names(names, sizeof names);
+  return asprintf(&out, "%s: %s", text, names) < 0 ? NULL : out;
 }
 
 static void keep(struct pl_list *list, const char *text, struct argp_state *state) {
@@ -158,7 +178,8 @@ static const struct argp argp = {
            "\n"
            "Everything written says 'research use only'. The same results give the same objects, "
            "byte for byte.",
-    .children = children};
+    .children = children,
+    .help_filter = help};
 
 static const struct pl_column columns[] = {
     {"SeriesInstanceUID", "SERIES", false},
@@ -176,13 +197,14 @@ struct exporting {
   size_t done;
 };
 
-static void list_written(struct exporting *e, const struct pl_stored *stored,
-                         const struct pl_export_count *count, const char *folder) {
-  for (int k = 0; k < PL_EXPORT_KINDS; k++) {
-    if (!e->arguments->options.kinds[k]) continue;
-    pl_table_text(&e->table, stored->series_instance_uid);
-    pl_table_text(&e->table, pl_export_names[k]);
-    pl_table_integer(&e->table, (long long)count->written[k]);
+static void list_written(struct exporting *e, const struct pl_export *export, const char *folder) {
+  size_t n;
+  const struct pl_object_kind *const *table = pl_object_kinds(&n);
+  for (size_t k = 0; k < n; k++) {
+    if (!export->options->kinds[k]) continue;
+    pl_table_text(&e->table, export->result->series_instance_uid);
+    pl_table_text(&e->table, table[k]->name);
+    pl_table_integer(&e->table, (long long)export->written[k]);
     pl_table_text(&e->table, folder);
   }
 }
@@ -202,39 +224,25 @@ static struct pl_export_options options_of(const struct arguments *arguments,
 }
 
 static lc_status publish(struct exporting *e, const struct pl_config *config,
-                         const struct pl_stored *stored, const struct pl_result *result,
-                         struct lc_error *err) {
+                         const struct pl_result *result, struct lc_error *err) {
   char name[129];
   struct pl_draft draft;
-  struct pl_export_count count;
+  struct pl_export export;
   struct pl_export_options chosen = options_of(e->arguments, config);
-  pl_output_name(name, stored->series_instance_uid);
+  pl_output_name(name, result->series_instance_uid);
   LC_TRY(pl_draft_begin(&draft, &e->output, name, err));
-  lc_status status =
-      pl_export_write(stored, result->series, &result->nodules, &chosen, draft.folder, &count, err);
+  lc_status status = pl_export_open(&export, result, &chosen, draft.folder, err);
+  if (status == LC_OK) status = pl_export_write(&export, err);
   if (status == LC_OK) status = pl_draft_publish(&draft, e->arguments->overwrite, err);
-  if (status == LC_OK) list_written(e, stored, &count, draft.target);
+  if (status == LC_OK) list_written(e, &export, draft.target);
+  pl_export_close(&export);
   pl_draft_discard(&draft);
   return status;
 }
 
-/* The run named these and went on without them. */
-static lc_status drop_left_out(struct ct_nodule_list *list, const struct pl_stored *stored,
-                               struct lc_error *err) {
-  bool *gone = NULL;
-  LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
-  for (size_t i = 0; i < list->n_nodules; i++)
-    for (size_t k = 0; k < stored->n_left_out; k++)
-      gone[i] |= strcmp(list->nodules[i].id, stored->left_out[k]) == 0;
-  ct_nodule_list_remove(list, gone);
-  free(gone);
-  return LC_OK;
-}
-
 /* The nodules as the run found them: its configuration, and the same annotation. */
-static lc_status with_nodules(struct exporting *e, const char *folder,
-                              const struct pl_stored *stored, const struct ct_series *series,
-                              struct lc_error *err) {
+static lc_status with_nodules(struct exporting *e, const char *folder, struct pl_result *result,
+                              const struct ct_series *series, struct lc_error *err) {
   char file[LC_PATH_SIZE];
   LC_TRY(lc_path_join(file, folder, "configuration.yaml", err));
   struct pl_overrides overrides = {.file = file};
@@ -242,34 +250,28 @@ static lc_status with_nodules(struct exporting *e, const char *folder,
   if (e->arguments->nodules) overrides.nodules = (char *)(uintptr_t)e->arguments->nodules;
   struct pl_config config;
   LC_TRY(pl_config_make(&config, &overrides, err));
-  struct pl_finder finder;
-  pl_finder_init(&finder, &config);
-  struct pl_result result = {.series = series};
-  lc_status status = pl_finder_find(&finder, &result, err);
-  if (status == LC_OK && strcmp(result.nodule_source_sha256, stored->nodule_source_sha256) != 0)
-    status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
-                     "%s: made from another annotation file than the one found now (SHA-256 %.12s, "
-                     "expected %.12s); name the right one with --nodules",
-                     stored->path, result.nodule_source_sha256, stored->nodule_source_sha256);
-  if (status == LC_OK) status = drop_left_out(&result.nodules, stored, err);
-  if (status == LC_OK) status = publish(e, &config, stored, &result, err);
-  pl_result_free(&result);
-  pl_finder_free(&finder);
+  struct ct_nodule_finder finder = {0};
+  struct pl_result found = {.series = series};
+  lc_status status = pl_nodules_find(&finder, &config, &found, err);
+  if (status == LC_OK) status = pl_export_attach(result, &found, err);
+  if (status == LC_OK) status = publish(e, &config, result, err);
+  pl_result_free(&found);
+  ct_nodule_finder_free(&finder);
   pl_config_free(&config);
   return status;
 }
 
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct pl_stored stored;
+  struct pl_result result;
   const struct ct_series *series;
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
-  LC_TRY(pl_stored_read(&stored, path, err));
-  lc_status status = ct_index_choose(&e->index, stored.series_instance_uid, &series, err);
+  LC_TRY(pl_store_read(&result, path, err));
+  lc_status status = ct_index_choose(&e->index, result.series_instance_uid, &series, err);
   if (status == LC_ERR_NOT_FOUND)
-    lc_error_prefix(err, "%s: the input lacks the series that it was made from", stored.path);
-  if (status == LC_OK) status = with_nodules(e, folder, &stored, series, err);
-  pl_stored_free(&stored);
+    lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
+  if (status == LC_OK) status = with_nodules(e, folder, &result, series, err);
+  pl_result_free(&result);
   if (status == LC_OK) e->done++;
   return status;
 }
@@ -305,7 +307,7 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
   struct pl_list folders = {0};
   lc_status status = LC_OK;
   for (size_t i = 0; i < arguments->results.n && status == LC_OK; i++)
-    status = pl_stored_find(arguments->results.items[i], &folders, err);
+    status = pl_store_find(arguments->results.items[i], &folders, err);
   if (status == LC_OK)
     status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
                            arguments->inputs.n, NULL, err);
@@ -326,7 +328,9 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
 lc_status cmd_export(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.output = "lungcdam-dicom",
                                 .options = {.series_number = -1, .relevance = -1}};
-  for (int k = 0; k < PL_EXPORT_KINDS; k++) arguments.options.kinds[k] = true;
+  size_t n_kinds;
+  const struct pl_object_kind *const *table = pl_object_kinds(&n_kinds);
+  for (size_t k = 0; k < n_kinds; k++) arguments.options.kinds[k] = table[k]->write != NULL;
   lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
   struct exporting e = {.arguments = &arguments};
   struct lc_error own;

@@ -8,6 +8,8 @@
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
+#include "ct_io/nodule/ct_annotation_set.h"
+#include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/learn/pl_survey.h"
@@ -157,10 +159,10 @@ struct totals {
 };
 
 /* LUNA16's point for a nodule, or NULL. */
-static const struct ct_nodule *luna_point(const struct ct_nodule_list *points, const long *matches,
-                                          size_t nodule) {
-  for (size_t p = 0; p < points->n_nodules; p++)
-    if (matches[p] == (long)nodule) return &points->nodules[p];
+static const struct ct_point *luna_point(const struct ct_annotation *points, const long *matches,
+                                         size_t nodule) {
+  for (size_t p = 0; points && p < points->n_points; p++)
+    if (matches[p] == (long)nodule) return &points->points[p];
   return NULL;
 }
 
@@ -183,7 +185,7 @@ static double distance(const double a[3], const double b[3]) {
 
 static lc_status put_nodule(struct pl_table *table, const struct pl_survey *survey,
                             const struct pl_annotated_series *annotated, size_t which,
-                            const struct ct_nodule *luna, double level, struct lc_error *err) {
+                            const struct ct_point *luna, double level, struct lc_error *err) {
   const struct ct_nodule *nodule = &annotated->nodules.nodules[which];
   struct ct_consensus consensus = {0};
   unsigned faults = 0;
@@ -212,23 +214,23 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
   return LC_OK;
 }
 
-static lc_status read_luna(const struct arguments *arguments,
-                           const struct pl_annotated_series *annotated,
-                           struct ct_nodule_list *points, long **matches, struct lc_error *err) {
-  memset(points, 0, sizeof *points);
+/* Points of the series, or NULL, and the nodule that each means. */
+static lc_status match_luna(const struct ct_annotation_set *luna,
+                            const struct pl_annotated_series *annotated,
+                            const struct ct_annotation **points, long **matches,
+                            struct lc_error *err) {
   *matches = NULL;
-  if (!arguments->luna || !annotated->has_dicom) return LC_OK;
-  LC_TRY(ct_nodules_from_csv(points, arguments->luna, annotated->series, err));
-  lc_status status = lc_alloc(matches, points->n_nodules, sizeof **matches, err);
-  if (status == LC_OK)
-    ct_nodules_match(&annotated->nodules, points, *matches);
-  else
-    ct_nodule_list_free(points);
-  return status;
+  *points = NULL;
+  if (annotated->has_dicom)
+    *points = ct_annotation_set_find(luna, annotated->series->series_instance_uid, NULL);
+  if (!*points) return LC_OK;
+  LC_TRY(lc_alloc(matches, (*points)->n_points, sizeof **matches, err));
+  ct_nodules_match(&annotated->nodules, *points, *matches);
+  return LC_OK;
 }
 
 static void count(struct totals *totals, const struct pl_survey *survey,
-                  const struct pl_annotated_series *annotated, const struct ct_nodule_list *points,
+                  const struct pl_annotated_series *annotated, const struct ct_annotation *points,
                   const long *matches) {
   const struct ct_annotation *annotation = annotated->annotation;
   const char *patient = pl_survey_patient(survey, annotation->series_instance_uid);
@@ -236,8 +238,8 @@ static void count(struct totals *totals, const struct pl_survey *survey,
   totals->nodules += annotated->nodules.n_nodules;
   totals->unplaced += annotated->nodules.n_marks_unplaced;
   totals->too_large += annotated->nodules.group_too_large;
-  totals->luna += points->n_nodules;
-  for (size_t p = 0; p < points->n_nodules; p++) totals->luna_found += matches[p] >= 0;
+  totals->luna += points ? points->n_points : 0;
+  for (size_t p = 0; points && p < points->n_points; p++) totals->luna_found += matches[p] >= 0;
   for (size_t m = 0; m < annotation->n_marks; m++) {
     totals->marks += annotation->marks[m].kind == CT_MARK_NODULE;
     totals->small += annotation->marks[m].kind == CT_MARK_SMALL;
@@ -278,7 +280,7 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
   put_count(&table, "annotation files", survey->marks.n_files, 1318);
   put_count(&table, "of CT", survey->marks.n_ct_files, -1);
   put_count(&table, "of chest X-ray", survey->marks.n_chest_xrays, -1);
-  put_count(&table, "unreadable", survey->marks.n_problems, -1);
+  put_count(&table, "unreadable", survey->marks.problems.count, -1);
   put_count(&table, "CT series", totals->series, 1018);
   if (totals->n_patients) {
     put_count(&table, "patients", distinct(totals->patients, totals->n_patients), 1010);
@@ -308,29 +310,28 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
 }
 
 static lc_status list_series(const struct arguments *arguments, const struct pl_survey *survey,
-                             size_t which, struct pl_table *table, struct totals *totals,
-                             struct lc_error *err) {
+                             const struct ct_annotation_set *luna, size_t which,
+                             struct pl_table *table, struct totals *totals, struct lc_error *err) {
   struct pl_annotated_series annotated;
-  struct ct_nodule_list points;
+  const struct ct_annotation *points;
   long *matches;
   LC_TRY(pl_signal_check(err));
   LC_TRY(pl_annotated_series_open(&annotated, survey, which, &arguments->grouping, err));
   if (annotated.nodules.group_too_large)
     lc_log(LC_LOG_WARNING, "%s: a cluster of more than four marks remains",
            annotated.annotation->path);
-  lc_status status = read_luna(arguments, &annotated, &points, &matches, err);
-  if (status == LC_OK) count(totals, survey, &annotated, &points, matches);
+  lc_status status = match_luna(luna, &annotated, &points, &matches, err);
+  if (status == LC_OK) count(totals, survey, &annotated, points, matches);
   for (size_t i = 0; i < annotated.nodules.n_nodules && status == LC_OK; i++)
-    status = put_nodule(table, survey, &annotated, i, luna_point(&points, matches, i),
+    status = put_nodule(table, survey, &annotated, i, luna_point(points, matches, i),
                         arguments->level, err);
   free(matches);
-  ct_nodule_list_free(&points);
   pl_annotated_series_free(&annotated);
   return status;
 }
 
 static lc_status list_all(const struct arguments *arguments, const struct pl_survey *survey,
-                          struct lc_error *err) {
+                          const struct ct_annotation_set *luna, struct lc_error *err) {
   struct totals totals = {0};
   struct pl_table table;
   size_t n = survey->marks.n_annotations;
@@ -338,7 +339,7 @@ static lc_status list_all(const struct arguments *arguments, const struct pl_sur
   lc_status status = lc_alloc(&totals.patients, n, sizeof(char *), err);
   if (status == LC_OK) status = lc_alloc(&totals.with_nodule, n, sizeof(char *), err);
   for (size_t i = 0; i < n && status == LC_OK; i++)
-    status = list_series(arguments, survey, i, &table, &totals, err);
+    status = list_series(arguments, survey, luna, i, &table, &totals, err);
   if (status == LC_OK)
     status = arguments->counts ? print_counts(survey, &totals, arguments->form, err)
                                : pl_table_print(&table, arguments->form, stdout, err);
@@ -354,6 +355,7 @@ static lc_status list_all(const struct arguments *arguments, const struct pl_sur
 lc_status cmd_nodules(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.level = 0.5};
   struct pl_survey survey;
+  struct ct_annotation_set luna = {0};
   LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
   LC_TRY(
       pl_survey_open(&survey, arguments.paths, arguments.n_paths, NULL, !arguments.xml_only, err));
@@ -363,7 +365,10 @@ lc_status cmd_nodules(int argc, char **argv, struct lc_error *err) {
                      arguments.paths[0]);
   if (status == LC_OK && arguments.patients)
     status = pl_survey_read_patients(&survey, arguments.patients, err);
-  if (status == LC_OK) status = list_all(&arguments, &survey, err);
+  if (status == LC_OK && arguments.luna)
+    status = ct_annotation_set_scan(&luna, &arguments.luna, 1, NULL, err);
+  if (status == LC_OK) status = list_all(&arguments, &survey, &luna, err);
+  ct_annotation_set_free(&luna);
   pl_survey_free(&survey);
   return status;
 }

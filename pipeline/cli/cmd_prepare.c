@@ -7,6 +7,7 @@
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_nodule_source.h"
 #include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
@@ -124,11 +125,6 @@ static lc_status read_list(const char *path, char **text, const char ***uids, si
   return status;
 }
 
-static bool is_csv(const char *path) {
-  size_t n = path ? strlen(path) : 0;
-  return n > 4 && strcasecmp(path + n - 4, ".csv") == 0;
-}
-
 static lc_status from_crops(const struct arguments *arguments, struct lc_error *err) {
   struct pl_dataset dataset;
   char settings[512];
@@ -155,11 +151,10 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
   const char **uids = NULL;
   size_t n_uids = 0;
   lc_status status = LC_OK;
-  if (is_csv(arguments->nodules)) {
-    arguments->how.points = arguments->nodules;
-    arguments->nodules = NULL;
-    if (!lc_file_exists(arguments->how.points))
-      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", arguments->how.points);
+  if (arguments->nodules && !lc_folder_exists(arguments->nodules)) {
+    const struct ct_nodule_source *source;
+    LC_TRY(ct_nodule_source_of(&source, arguments->nodules, err));
+    arguments->how.points = source->is_list;
   }
   if (arguments->list) {
     status = read_list(arguments->list, &text, &uids, &n_uids, err);

@@ -23,8 +23,6 @@ static const char *const enlarge_words[] = {
     [CDAM_BILINEAR] = "bilinear", [CDAM_NEAREST] = "nearest", NULL};
 static const char *const scale_words[] = {
     [PL_SCALE_EACH] = "each", [PL_SCALE_COMMON] = "common", NULL};
-static const char *const object_words[] = {"slices", "maps",         "segmentation", "relevance",
-                                           "report", "presentation", "all",          NULL};
 static const char *const cube_words[] = {
     [PL_CUBE_FLOAT32] = "float32", [PL_CUBE_INT16] = "int16", NULL};
 
@@ -111,8 +109,8 @@ static const struct pl_key keys[] = {
     {"capture.series_number", PL_INTEGER, AT(capture_series_number), "9100", 1, 2147483647, NULL,
      KEPT, "SeriesNumber of the new series."},
 
-    {"export.objects", PL_LIST, AT(export_objects), "[]", 0, 0, object_words, KEPT,
-     "Kinds of DICOM object written beside the captures; 'all' for every kind."},
+    {"export.objects", PL_LIST, AT(export_objects), "[]", 0, 0, pl_object_words, KEPT,
+     "Kinds of DICOM object that are written; 'all' for every kind beside the captures."},
     {"export.series_number", PL_INTEGER, AT(export_series_number), "9200", 1, 1000000000, NULL,
      KEPT, "SeriesNumber of the first kind; each further kind has 100 more."},
     {"export.relevance", PL_REAL, AT(export_relevance), "0.5", 0, 1, NULL, KEPT,
@@ -133,7 +131,9 @@ static lc_status set_option(struct pl_config *config, const char *key, const cha
   return text ? pl_schema_set_text(&pl_config_schema, config, key, text, err) : LC_OK;
 }
 
-static lc_status check(const struct pl_config *config, struct lc_error *err) {
+/* Captures may be asked for among the other objects too. */
+static lc_status check(struct pl_config *config, struct lc_error *err) {
+  if (pl_list_has(&config->export_objects, "captures")) config->capture_write = true;
   if (config->preprocess_hu_low >= config->preprocess_hu_high)
     LC_FAIL(err, LC_ERR_CONFIG, "preprocess.hu_low is %g, expected less than hu_high (%g)",
             config->preprocess_hu_low, config->preprocess_hu_high);

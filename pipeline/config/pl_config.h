@@ -58,7 +58,7 @@ struct pl_config {
   char *capture_uid_root;
   long long capture_series_number;
 
-  struct pl_list export_objects; /* names of pl_export.h, or "all" */
+  struct pl_list export_objects; /* pl_object_words */
   long long export_series_number;
   double export_relevance;
 
@@ -68,6 +68,9 @@ struct pl_config {
 };
 
 extern const struct pl_schema pl_config_schema;
+/* What export.objects takes, NULL-ended: the kinds in the table of pipeline/export, which defines
+ * it, and "all". */
+extern const char *const pl_object_words[];
 
 /* What the command line says on top of a file, in order. */
 struct pl_overrides {

@@ -11,7 +11,6 @@
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
 #include "pipeline/store/pl_store.h"
-#include "pipeline/store/pl_stored.h"
 
 /* Nodules that come by: the first `skip` are left out, then `left` are taken. */
 struct taking {
@@ -110,19 +109,13 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   return status;
 }
 
-static lc_status take_stored(struct taking *taking, const struct pl_stored *stored,
+static lc_status take_stored(struct taking *taking, struct pl_result *stored,
                              struct lc_error *err) {
-  size_t samples = stored->edge * stored->edge * stored->edge;
-  float *hu = NULL;
-  LC_TRY(pl_stored_read_hu(stored, &hu, err));
-  lc_status status = LC_OK;
-  for (size_t i = 0; status == LC_OK && i < stored->n_nodules; i++) {
-    struct ct_cube cube = pl_stored_cube(stored, i);
-    cube.hu = hu + i * samples;
-    status = take(taking, stored->series_instance_uid, stored->nodules[i], &cube, err);
-  }
-  free(hu);
-  return status == LC_OK ? finish(taking, err) : status;
+  LC_TRY(pl_store_read_hu(stored, err));
+  for (size_t i = 0; i < stored->nodules.n_nodules; i++)
+    LC_TRY(take(taking, stored->series_instance_uid, stored->nodules.nodules[i].id,
+                &stored->cubes[i], err));
+  return finish(taking, err);
 }
 
 /* A folder without a store: what was meant may lie in it. */
@@ -131,7 +124,7 @@ static lc_status check_result(const char *folder, struct lc_error *err) {
   struct pl_list inside = {0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   if (lc_file_exists(path)) return LC_OK;
-  LC_TRY(pl_stored_find(folder, &inside, err));
+  LC_TRY(pl_store_find(folder, &inside, err));
   lc_status status =
       lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
               "%s: holds the results of %zu series, expected the folder of one: --result %s%s",
@@ -146,21 +139,21 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
   char path[LC_PATH_SIZE], settings[LC_PATH_SIZE];
   struct pl_overrides overrides = {.file = settings, .keys = *keys};
   struct pl_config config;
-  struct pl_stored stored;
+  struct pl_result stored;
   struct taking taking;
   LC_TRY(check_result(folder, err));
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(lc_path_join(settings, folder, "configuration.yaml", err));
-  LC_TRY(pl_stored_read(&stored, path, err));
-  if (strcmp(stored.weights_sha256, explain->model.weights_sha256) != 0)
+  LC_TRY(pl_store_read(&stored, path, err));
+  if (strcmp(stored.provenance.weights_sha256, explain->model.weights_sha256) != 0)
     lc_log(LC_LOG_WARNING, "%s: was made with weights %.12s, what is explained now are %.12s", path,
-           stored.weights_sha256, explain->model.weights_sha256);
+           stored.provenance.weights_sha256, explain->model.weights_sha256);
   lc_status status = pl_config_make(&config, &overrides, err);
   if (status == LC_OK) {
     status = start(&taking, explain, &config, first, n, err);
     if (status == LC_OK) status = take_stored(&taking, &stored, err);
     pl_config_free(&config);
   }
-  pl_stored_free(&stored);
+  pl_result_free(&stored);
   return status;
 }

@@ -1,64 +1,68 @@
-/* DICOM objects made from a result store and its source series (docs/export.md).
+/* DICOM objects made from a result and its source series (docs/export.md): the kinds of
+ * pl_object.h, in a run from memory, or later from the store.
  *
- *   slices         CT slices of original size with the map in place, one object a target
- *   maps           the scores as Parametric Map, one object a nodule and target
- *   segmentation   the readers' consensus
- *   relevance      what speaks for the target, as Segmentation, one object a target
- *   report         TID 1500 measurement report
- *   presentation   the readers' outlines as Grayscale Softcopy Presentation State
- *
- * The figures' secondary captures are written by the run itself (pl_artifacts.h).
- *
- * Thread-safety: one export, one thread. */
+ * Thread-safety: one export, one thread; pl_export_picture from several. */
 #ifndef PL_EXPORT_H
 #define PL_EXPORT_H
 
 #include "cdam/draw/cdam_render.h"
-#include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/dicom_write/ct_derived.h"
 #include "pipeline/config/pl_config.h"
-#include "pipeline/store/pl_stored.h"
+#include "pipeline/store/pl_result.h"
 
-enum pl_export_kind {
-  PL_EXPORT_SLICES = 0,
-  PL_EXPORT_MAPS,
-  PL_EXPORT_SEGMENTATION,
-  PL_EXPORT_RELEVANCE,
-  PL_EXPORT_REPORT,
-  PL_EXPORT_PRESENTATION,
-  PL_EXPORT_KINDS
-};
-
-/* "slices", "maps", ... in the order of the enumeration. */
-extern const char *const pl_export_names[PL_EXPORT_KINDS];
+#define PL_OBJECTS_MOST 32 /* kinds that the table may have */
 
 struct pl_export_options {
-  bool kinds[PL_EXPORT_KINDS];
-  const char *uid_root;    /* NULL: 2.25 */
-  int series_number;       /* of the slices; each kind 100 more than the one before */
-  const char *description; /* before the kind's name in Series Description; "lungcdam" */
-  bool anonymised;         /* refuse a source that may identify the patient */
-  double relevance;        /* share of a map's largest score that counts as relevant */
+  bool kinds[PL_OBJECTS_MOST]; /* in the order of the table */
+  const char *uid_root;        /* NULL: 2.25 */
+  int series_number;           /* what the kinds' offsets are added to */
+  int capture_series_number;   /* of the captures */
+  const char *description;     /* before the kind's name in Series Description; "lungcdam" */
+  bool anonymised;             /* refuse a source that may identify the patient */
+  double relevance;            /* share of a map's largest score that counts as relevant */
   double window_low_hu, window_high_hu, opacity;
   cdam_colours colours;
 };
 
-/* As a run configuration says: kinds, series number, relevance and UID root of its own, window,
+/* As a run configuration says: kinds, series numbers, relevance and UID root of its own, window,
  * colours and opacity of the figures. The texts are borrowed. */
 void pl_export_options_of(struct pl_export_options *options, const struct pl_config *config);
+/* Whether a kind is wanted that is made from the result, or from pictures as a run draws them. */
+bool pl_export_wants(const struct pl_export_options *options, bool pictures);
 
-struct pl_export_count {
-  size_t written[PL_EXPORT_KINDS]; /* objects of each kind */
+/* One export on its way. */
+struct pl_export {
+  const struct pl_result *result;
+  const struct pl_export_options *options;
+  const char *folder;
+  size_t written[PL_OBJECTS_MOST]; /* objects of each kind */
+  char model_name[64], derivation[640], version[64];
+  struct ct_reference segmentation; /* of the consensus, once written */
+  unsigned *segment_of;             /* [nodule]: its segment there, 0 when none */
+  struct ct_reference *references;  /* of everything written so far */
+  size_t n_references, capacity;
 };
 
-/* Writes the chosen kinds into an empty folder as KIND[_NODULE][_TARGET].dcm. nodules: as the run
- * found them, for the readers' outlines. LC_ERR_MISMATCH when series or nodules are not those of
- * the store, LC_ERR_UNSUPPORTED for an oblique series when slices are asked for and for a source
- * that --anonymised refuses. A kind for which the store has nothing (no outlines, no positive
+/* Readies an export into an empty folder; all is borrowed. LC_ERR_UNSUPPORTED for a source that
+ * --anonymised refuses. */
+LC_MUST_CHECK lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
+                                       const struct pl_export_options *options, const char *folder,
+                                       struct lc_error *err);
+/* Writes the chosen kinds as KIND[_NODULE][_TARGET].dcm. LC_ERR_UNSUPPORTED for an oblique series
+ * when slices are asked for. A kind for which the result has nothing (no outlines, no positive
  * score) is left out with a line in the log. */
-LC_MUST_CHECK lc_status pl_export_write(const struct pl_stored *stored,
-                                        const struct ct_series *series,
-                                        const struct ct_nodule_list *nodules,
-                                        const struct pl_export_options *options, const char *folder,
-                                        struct pl_export_count *count, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_export_write(struct pl_export *e, struct lc_error *err);
+/* Writes the chosen kinds that are made from the picture of a nodule in a view, as
+ * NODULE_VIEW.dcm. words: what the picture says. */
+LC_MUST_CHECK lc_status pl_export_picture(const struct pl_export *e, size_t nodule, size_t view,
+                                          const struct cdam_picture *picture, const char *words,
+                                          struct lc_error *err);
+void pl_export_close(struct pl_export *e);
+
+/* Gives a result that was read its source series and the readers' marks: those of `found`, in which
+ * the nodules were found again. LC_ERR_MISMATCH when annotation, slices or nodules are not those
+ * that the result was made from: numbers would else land on another patient. */
+LC_MUST_CHECK lc_status pl_export_attach(struct pl_result *result, struct pl_result *found,
+                                         struct lc_error *err);
 
 #endif

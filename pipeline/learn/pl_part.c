@@ -13,7 +13,7 @@
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/ct/ct_cutter.h"
 
-static void hash_marks(struct lc_hash *hash, const struct ct_annotation *annotation) {
+static void hash_annotation(struct lc_hash *hash, const struct ct_annotation *annotation) {
   for (size_t m = 0; m < annotation->n_marks; m++) {
     const struct ct_mark *mark = &annotation->marks[m];
     lc_hash_add(hash, &mark->kind, sizeof mark->kind);
@@ -27,6 +27,10 @@ static void hash_marks(struct lc_hash *hash, const struct ct_annotation *annotat
       lc_hash_add(hash, outline->xy, outline->n_points * sizeof *outline->xy);
     }
   }
+  for (size_t p = 0; p < annotation->n_points; p++) {
+    lc_hash_add(hash, annotation->points[p].centre_mm, sizeof annotation->points[p].centre_mm);
+    lc_hash_add(hash, &annotation->points[p].diameter_mm, sizeof(double));
+  }
 }
 
 static lc_status make_key(struct pl_part *part, const struct pl_dataset_rules *how,
@@ -39,22 +43,19 @@ static lc_status make_key(struct pl_part *part, const struct pl_dataset_rules *h
   LC_TRY(lc_hash_begin(&hash, err));
   lc_hash_add_text(&hash, manifest);
   lc_hash_add_text(&hash, settings);
-  if (part->annotation) hash_marks(&hash, part->annotation);
-  for (size_t i = 0; !part->annotation && i < part->nodules.n_nodules; i++) {
-    const struct ct_nodule *nodule = &part->nodules.nodules[i];
-    lc_hash_add(&hash, nodule->centre_mm, sizeof nodule->centre_mm);
-    lc_hash_add(&hash, &nodule->diameter_mm, sizeof nodule->diameter_mm);
-  }
+  if (part->annotation) hash_annotation(&hash, part->annotation);
   lc_hash_end(&hash, digest);
   lc_hash_hex(digest, part->key);
   return LC_OK;
 }
 
+/* Points have no readers. */
 static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
                                   struct lc_error *err) {
   bool *gone = NULL;
   LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
-  for (size_t i = 0; i < list->n_nodules; i++) gone[i] = list->nodules[i].n_readers < min_readers;
+  for (size_t i = 0; i < list->n_nodules; i++)
+    gone[i] = list->nodules[i].n_marks > 0 && list->nodules[i].n_readers < min_readers;
   ct_nodule_list_remove(list, gone);
   free(gone);
   return LC_OK;
@@ -66,10 +67,8 @@ lc_status pl_part_open(struct pl_part *part, const struct ct_series *series,
   lc_status status = LC_OK;
   *part = (struct pl_part){.series = series, .annotation = annotation};
   if (annotation) {
-    LC_TRY(ct_nodules_from_marks(&part->nodules, annotation, series, &how->grouping, err));
+    LC_TRY(ct_nodules_from_annotation(&part->nodules, annotation, series, &how->grouping, err));
     status = drop_few_readers(&part->nodules, how->min_readers, err);
-  } else {
-    LC_TRY(ct_nodules_from_csv(&part->nodules, how->points, series, err));
   }
   if (status == LC_OK) status = make_key(part, how, err);
   if (status != LC_OK) pl_part_free(part);
@@ -171,11 +170,9 @@ static lc_status refuse(void *context, size_t nodule, lc_status status, const st
                         struct lc_error *err) {
   const struct cutting *cutting = context;
   const struct ct_nodule *found = &cutting->part->nodules.nodules[nodule];
-  const char *path = cutting->how->points;
   struct lc_error named = *why;
   (void)err;
-  if (cutting->part->annotation) path = cutting->part->annotation->path;
-  ct_nodule_name_source(found, path, status, &named);
+  ct_nodule_name_source(found, cutting->part->annotation->path, status, &named);
   lc_text_add(cutting->left_out, "%s %s: %s\n", cutting->part->series->series_instance_uid,
               found->id, named.message);
   return LC_OK;

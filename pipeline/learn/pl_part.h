@@ -10,7 +10,7 @@
 /* A part in the making. */
 struct pl_part {
   const struct ct_series *series;
-  const struct ct_annotation *annotation; /* NULL for points */
+  const struct ct_annotation *annotation; /* NULL: no nodule is named */
   struct ct_nodule_list nodules;
   char key[65]; /* SHA-256 of input and settings */
 };

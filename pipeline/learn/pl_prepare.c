@@ -86,7 +86,7 @@ static lc_status collect(struct work *work, struct lc_error *err) {
   for (size_t i = 0; !how->points && i < survey->marks.n_annotations; i++) {
     struct ct_annotation *annotation = &survey->marks.annotations[i];
     if (!wanted(how, annotation->series_instance_uid)) continue;
-    const struct ct_series *series = pl_survey_series(survey, annotation->series_instance_uid);
+    const struct ct_series *series = pl_survey_series_of(survey, annotation);
     if (series) {
       (void)ct_annotation_check(annotation, series);
       add_task(work, series, annotation);
@@ -100,7 +100,10 @@ static lc_status collect(struct work *work, struct lc_error *err) {
         !wanted(how, series->series_instance_uid))
       continue;
     series = pl_survey_series(survey, series->series_instance_uid);
-    if (series) add_task(work, series, NULL);
+    if (series)
+      add_task(work, series,
+               ct_annotation_set_find(&survey->marks, series->series_instance_uid,
+                                      series->frame_of_reference_uid));
   }
   for (size_t o = 0; o < how->n_only; o++) {
     size_t i = 0;

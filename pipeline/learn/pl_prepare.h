@@ -19,7 +19,7 @@ struct pl_dataset_rules {
   struct ct_grouping grouping;
   int n_folds; /* 5 */
   uint64_t fold_seed;
-  const char *points;      /* a CSV in LUNA16's format instead of annotations, or NULL */
+  bool points;             /* a list of points instead of annotations: of all series */
   const char *const *only; /* series UIDs, or NULL for all */
   size_t n_only;
 };

@@ -107,13 +107,23 @@ const struct ct_series *pl_survey_series(const struct pl_survey *survey, const c
   return NULL;
 }
 
+const struct ct_series *pl_survey_series_of(const struct pl_survey *survey,
+                                            const struct ct_annotation *annotation) {
+  const char *uid = annotation->series_instance_uid;
+  for (size_t i = 0; !*uid && i < survey->index.n_series; i++)
+    if (strcmp(survey->index.series[i].frame_of_reference_uid,
+               annotation->frame_of_reference_uid) == 0)
+      uid = survey->index.series[i].series_instance_uid;
+  return pl_survey_series(survey, uid);
+}
+
 lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
                                    const struct pl_survey *survey, size_t which,
                                    const struct ct_grouping *grouping, struct lc_error *err) {
   memset(annotated, 0, sizeof *annotated);
   struct ct_annotation *annotation = &survey->marks.annotations[which];
   annotated->annotation = annotation;
-  annotated->series = pl_survey_series(survey, annotation->series_instance_uid);
+  annotated->series = pl_survey_series_of(survey, annotation);
   annotated->has_dicom = annotated->series != NULL;
   if (!annotated->has_dicom) {
     LC_TRY(ct_series_from_annotation(&annotated->implied, annotation, err));
@@ -124,7 +134,7 @@ lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
   for (size_t m = 0; m < annotation->n_marks; m++)
     annotated->n_faulty += annotation->marks[m].faults != 0;
   lc_status status =
-      ct_nodules_from_marks(&annotated->nodules, annotation, annotated->series, grouping, err);
+      ct_nodules_from_annotation(&annotated->nodules, annotation, annotated->series, grouping, err);
   if (status != LC_OK) pl_annotated_series_free(annotated);
   return status;
 }

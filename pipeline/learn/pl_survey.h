@@ -8,6 +8,7 @@
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/nodule/ct_annotation_set.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 struct pl_patient {
   char series_instance_uid[CT_UID_SIZE];
@@ -38,6 +39,10 @@ const char *pl_survey_patient(const struct pl_survey *survey, const char *series
 
 /* The usable series with this UID, or NULL; a refused one is logged. */
 const struct ct_series *pl_survey_series(const struct pl_survey *survey, const char *series_uid);
+
+/* The same for the series, or the first series of the frame of reference, that a file names. */
+const struct ct_series *pl_survey_series_of(const struct pl_survey *survey,
+                                            const struct ct_annotation *annotation);
 
 /* One annotated series with its nodules. */
 struct pl_annotated_series {

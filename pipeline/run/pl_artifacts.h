@@ -14,10 +14,8 @@
 #include "pipeline/config/pl_config.h"
 #include "pipeline/store/pl_result.h"
 
-/* folder exists and is empty. */
-LC_MUST_CHECK lc_status pl_artifacts_write(const struct pl_config *config,
-                                           const struct pl_result *result,
-                                           const struct pl_provenance *provenance,
+/* folder exists and is empty. result->path becomes that of its store. */
+LC_MUST_CHECK lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *result,
                                            const char *folder, struct lc_error *err);
 
 #endif

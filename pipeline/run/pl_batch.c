@@ -85,15 +85,11 @@ static lc_status check_existing(const struct running *running, struct lc_error *
 
 /* True when a complete result of the same input, weights and configuration lies there. */
 static bool can_keep(struct running *running, const struct pl_result *result, const char *path) {
-  char store[LC_PATH_SIZE], wanted[LC_SHA256_HEX], found[LC_SHA256_HEX];
+  char store[LC_PATH_SIZE], found[LC_SHA256_HEX];
   if (running->existing != PL_EXISTING_RESUME || !lc_file_exists(path)) return false;
   if (lc_path_join(store, path, PL_STORE_FILE, NULL) != LC_OK || !lc_file_exists(store))
     return false;
-  if (pl_result_key(&running->job.provenance, result->input_manifest_sha256,
-                    result->nodule_source_sha256, wanted, NULL) != LC_OK ||
-      pl_store_read_key(store, found, NULL) != LC_OK)
-    return false;
-  return strcmp(wanted, found) == 0;
+  return pl_store_read_key(store, found, NULL) == LC_OK && strcmp(result->key, found) == 0;
 }
 
 static lc_status make(struct running *running, struct pl_result *result, const char *name,
@@ -101,8 +97,7 @@ static lc_status make(struct running *running, struct pl_result *result, const c
   LC_TRY(pl_job_compute(&running->job, result, err));
   struct pl_draft draft;
   LC_TRY(pl_draft_begin(&draft, &running->output, name, err));
-  lc_status status =
-      pl_artifacts_write(running->config, result, &running->job.provenance, draft.folder, err);
+  lc_status status = pl_artifacts_write(running->config, result, draft.folder, err);
   if (status == LC_OK) status = pl_signal_check(err);
   if (status == LC_OK)
     status = pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err);

@@ -131,8 +131,8 @@ static void fill_panels(const struct pl_result *result, size_t nodule, size_t vi
 }
 
 lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result *result,
-                         const struct pl_provenance *provenance, size_t nodule, size_t view,
-                         struct cdam_picture *picture, struct lc_error *err) {
+                         size_t nodule, size_t view, struct cdam_picture *picture,
+                         struct lc_error *err) {
   size_t n = result->maps.targets + 1;
   struct cdam_panel *panels = NULL;
   bool each = config->figure_scale == PL_SCALE_EACH && result->maps.targets > 1;
@@ -143,7 +143,7 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
   LC_TRY_GOTO(lc_alloc(&texts.captions, n, sizeof *texts.captions, err), done);
   if (each) LC_TRY_GOTO(lc_alloc(&texts.scores, scores, sizeof *texts.scores, err), done);
   heading(result, nodule, view, texts.heading, sizeof texts.heading);
-  footer(provenance, texts.footer, sizeof texts.footer);
+  footer(&result->provenance, texts.footer, sizeof texts.footer);
   fill_panels(result, nodule, view, panels, &texts);
   const struct cdam_figure figure = {
       .panels = panels,

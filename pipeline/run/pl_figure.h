@@ -13,10 +13,8 @@
 
 /* picture: cdam_picture_free. */
 LC_MUST_CHECK lc_status pl_figure_draw(const struct pl_config *config,
-                                       const struct pl_result *result,
-                                       const struct pl_provenance *provenance, size_t nodule,
-                                       size_t view, struct cdam_picture *picture,
-                                       struct lc_error *err);
+                                       const struct pl_result *result, size_t nodule, size_t view,
+                                       struct cdam_picture *picture, struct lc_error *err);
 
 /* What every output made with seeded weights says; "" for trained ones. */
 const char *pl_untrained_notice(const struct pl_provenance *provenance);

@@ -71,7 +71,6 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
 }
 
 static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
-  pl_finder_init(&job->finder, job->config);
   LC_TRY(load_model(job, err));
   LC_TRY(check_model(job, err));
   LC_TRY(choose_targets(job, err));
@@ -111,7 +110,7 @@ void pl_job_close(struct pl_job *job) {
   free(job->targets);
   free(job->images);
   cdam_maps_free(&job->turned);
-  pl_finder_free(&job->finder);
+  ct_nodule_finder_free(&job->finder);
   lc_text_free(&job->configuration);
   lc_text_free(&job->architecture);
   memset(job, 0, sizeof *job);
@@ -123,8 +122,26 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   result->series = series;
   result->model = &job->model;
   result->targets = job->targets;
+  result->provenance = job->provenance;
+  lc_text_copy(result->series_instance_uid, CT_UID_SIZE, series->series_instance_uid);
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
-  return pl_finder_find(&job->finder, result, err);
+  LC_TRY(pl_nodules_find(&job->finder, job->config, result, err));
+  return pl_result_key(&result->provenance, result->input_manifest_sha256,
+                       result->nodule_source_sha256, result->key, err);
+}
+
+static lc_status name_axes(const struct pl_job *job, struct pl_result *result,
+                           struct lc_error *err) {
+  const struct ct_cube cube = {.edge = (size_t)job->config->cube_edge,
+                               .spacing_mm = job->config->cube_spacing_mm};
+  result->step_mm = pl_result_offset(&cube, 1) - pl_result_offset(&cube, 0);
+  LC_TRY(lc_alloc(&result->output_names, result->n_outputs, PL_NAME_SIZE, err));
+  LC_TRY(lc_alloc(&result->target_names, job->n_targets, PL_NAME_SIZE, err));
+  for (size_t i = 0; i < result->n_outputs; i++)
+    vit_arch_output_name(&job->model.arch, i, result->output_names[i]);
+  for (size_t t = 0; t < job->n_targets; t++)
+    lc_text_copy(result->target_names[t], PL_NAME_SIZE, job->targets[t].name);
+  return LC_OK;
 }
 
 static lc_status allocate(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
@@ -133,6 +150,7 @@ static lc_status allocate(struct pl_job *job, struct pl_result *result, struct l
   result->n_views = job->preparation.n_views;
   memcpy(result->views, job->preparation.views, sizeof result->views);
   result->n_outputs = vit_arch_outputs(&job->model.arch);
+  LC_TRY(name_axes(job, result, err));
   LC_TRY(lc_alloc(&result->cubes, n, sizeof *result->cubes, err));
   LC_TRY(lc_alloc(&result->logits, images * result->n_outputs, sizeof(float), err));
   LC_TRY(lc_alloc(&result->view_probability, images * result->n_outputs, sizeof(float), err));

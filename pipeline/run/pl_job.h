@@ -22,7 +22,7 @@ struct pl_job {
   struct ct_preparation preparation;
   float *images;           /* [batch, 3, height, width] */
   struct cdam_maps turned; /* of one batch, with symmetries */
-  struct pl_finder finder;
+  struct ct_nodule_finder finder;
   struct lc_text configuration, architecture; /* what provenance points to */
   struct pl_provenance provenance;
 };

@@ -13,16 +13,25 @@ void pl_result_free(struct pl_result *result) {
     ct_cube_free(&result->cubes[i]);
   free(result->cubes);
   free(result->left_out);
+  free(result->architecture);
+  free(result->output_names);
+  free(result->target_names);
   free(result->shown_hu);
   free(result->shown_mask);
   ct_nodule_list_free(&result->nodules);
-  ct_annotation_free(&result->annotation);
   free(result->logits);
   free(result->view_probability);
   free(result->mean_logit);
   free(result->probability);
   cdam_maps_free(&result->maps);
   memset(result, 0, sizeof *result);
+}
+
+struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule) {
+  const struct ct_cube *cube = &result->cubes[nodule];
+  struct ct_cube place = {.edge = cube->edge, .spacing_mm = result->step_mm};
+  memcpy(place.centre_mm, cube->centre_mm, sizeof place.centre_mm);
+  return place;
 }
 
 lc_status pl_result_key(const struct pl_provenance *provenance, const char *input_manifest_sha256,

@@ -1,5 +1,6 @@
 /* What the main job found out about one series: nodules, cubes, predictions, maps. Everything that
- * is written (store, figures, captures, tables) is written from this.
+ * is written (store, figures, DICOM objects, tables) is written from this, in the run that made it
+ * or after pl_store_read.
  *
  * Thread-safety: a finished result may be read by many threads. */
 #ifndef PL_RESULT_H
@@ -29,22 +30,34 @@ struct pl_left_out {
   lc_status status;
 };
 
-struct pl_result {
-  const struct ct_series *series;    /* borrowed */
-  const struct vit_model *model;     /* borrowed */
-  const struct cdam_target *targets; /* borrowed, [maps.targets] */
+#define PL_NAME_SIZE 65 /* 64 bytes, as a store has them, and the final zero */
 
-  struct ct_annotation annotation; /* owned; the nodules' marks point into it */
-  struct ct_nodule_list nodules;   /* those that were cut */
-  struct pl_left_out *left_out;    /* [n_left_out], the others */
+/* What a store does not hold is marked "run": NULL or 0 in a result that was read. */
+struct pl_result {
+  char path[LC_PATH_SIZE]; /* of its store; "" before it is written */
+  char key[LC_SHA256_HEX]; /* pl_result_key */
+  char series_instance_uid[CT_UID_SIZE];
+  struct pl_provenance provenance; /* a store gives hashes, architecture and trained */
+  char *architecture;              /* owned, of a result that was read */
+
+  const struct ct_series *series;     /* borrowed; of a result that was read, pl_export_attach */
+  const struct vit_model *model;      /* run: borrowed */
+  const struct cdam_target *targets;  /* run: borrowed, [maps.targets] */
+  char (*output_names)[PL_NAME_SIZE]; /* [n_outputs] */
+  char (*target_names)[PL_NAME_SIZE]; /* [maps.targets] */
+
+  /* Those that were cut; their marks are borrowed. A store gives their names and centres. */
+  struct ct_nodule_list nodules;
+  struct pl_left_out *left_out; /* [n_left_out], the others */
   size_t n_left_out;
-  const char *nodule_source;             /* "LIDC XML" or "CSV" */
-  char nodule_source_path[LC_PATH_SIZE]; /* the first file that named them */
+  const char *nodule_source;             /* run: title of its kind: "LIDC XML" */
+  char nodule_source_path[LC_PATH_SIZE]; /* run: the first file that named them */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];
 
-  struct ct_cube *cubes; /* [nodule]: what the network saw */
-  /* The same slices sampled more finely for the eye: [nodule, view, row, column]; NULL without
+  struct ct_cube *cubes; /* [nodule]: what the network saw; hu after pl_store_read_hu */
+  double step_mm;        /* distance of their samples as the axes of the store say it */
+  /* run: the same slices sampled more finely for the eye: [nodule, view, row, column]; NULL without
    * pictures. shown_mask is 0 where there are no outlines. */
   size_t shown_edge;
   float *shown_hu;
@@ -53,8 +66,8 @@ struct pl_result {
   enum ct_view views[CT_VIEW_COUNT];
   size_t n_views;
   size_t n_outputs;
-  float *logits;           /* [nodule, view, output] */
-  float *view_probability; /* [nodule, view, output]; NaN for regression outputs */
+  float *logits;           /* run: [nodule, view, output] */
+  float *view_probability; /* run: [nodule, view, output]; NaN for regression outputs */
   float *mean_logit;       /* [nodule, output]: mean over the views */
   float *probability;      /* [nodule, output]: sigmoid of the mean logit; NaN for regression */
   struct cdam_maps maps;   /* [nodule * n_views + view, target, grid row, grid column] */
@@ -65,6 +78,14 @@ void pl_result_free(struct pl_result *result);
 static inline size_t pl_result_image(const struct pl_result *result, size_t nodule, size_t view) {
   return nodule * result->n_views + view;
 }
+
+/* Offset of sample i of a cube from its centre along each axis, mm. */
+static inline double pl_result_offset(const struct ct_cube *cube, size_t i) {
+  return -0.5 * ((double)cube->edge - 1) * cube->spacing_mm + (double)i * cube->spacing_mm;
+}
+/* Where the nodule's cube lies: edge, centre, and step_mm as spacing, so that objects are the same
+ * before and after the result is stored. Without voxels. */
+struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule);
 
 /* SHA-256 that says whether two results were made from the same input, weights and configuration by
  * the same version of the program; --resume compares it. */

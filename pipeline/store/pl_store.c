@@ -31,8 +31,8 @@ static void texts_set(struct texts *texts, size_t i, const char *text) {
   memcpy(texts->data + i * texts->width, text, length);
 }
 
-static void write_root(struct pl_h5 *h5, const struct pl_result *result,
-                       const struct pl_provenance *provenance, const char *key) {
+static void write_root(struct pl_h5 *h5, const struct pl_result *result) {
+  const struct pl_provenance *provenance = &result->provenance;
   pl_h5_attribute_text(h5, "/", "content", "lungcdam result of one series");
   pl_h5_attribute_integer(h5, "/", "schema_version", PL_STORE_SCHEMA);
   pl_h5_attribute_text(h5, "/", "program", "lungcdam");
@@ -51,7 +51,7 @@ static void write_root(struct pl_h5 *h5, const struct pl_result *result,
   pl_h5_attribute_text(h5, "/", "input_manifest_sha256", result->input_manifest_sha256);
   pl_h5_attribute_text(h5, "/", "nodule_source", result->nodule_source);
   pl_h5_attribute_text(h5, "/", "nodule_source_sha256", result->nodule_source_sha256);
-  pl_h5_attribute_text(h5, "/", "result_key", key);
+  pl_h5_attribute_text(h5, "/", "result_key", result->key);
 }
 
 static void write_series_attributes(struct pl_h5 *h5, const struct ct_series *series) {
@@ -108,11 +108,12 @@ static void write_names(struct pl_h5 *h5, const char *path, const struct texts *
 
 /* Offsets of samples from the centre, or indices of grid rows: small scales that are only numbers.
  */
-static lc_status write_steps(struct pl_h5 *h5, const char *path, size_t n, double first,
-                             double step, const char *unit, const char *doc, struct lc_error *err) {
+static lc_status write_steps(struct pl_h5 *h5, const char *path, size_t n,
+                             const struct ct_cube *cube, const char *doc, struct lc_error *err) {
+  const char *unit = cube ? "mm" : "1";
   double *values;
   LC_TRY(lc_alloc(&values, n, sizeof *values, err));
-  for (size_t i = 0; i < n; i++) values[i] = first + (double)i * step;
+  for (size_t i = 0; i < n; i++) values[i] = cube ? pl_result_offset(cube, i) : (double)i;
   pl_h5_array(h5, &(struct pl_h5_array){path, PL_H5_F64, 1, {n}, values, unit, doc});
   pl_h5_scale(h5, path);
   free(values);
@@ -130,14 +131,10 @@ static lc_status write_axes(struct pl_h5 *h5, const struct pl_result *result,
   for (size_t i = 0; i < result->n_views; i++) texts_set(&names, i, ct_view_name(result->views[i]));
   write_names(h5, "axes/view", &names, result->n_views, "central slices of the cube");
   memset(names.data, 0, most * NAME_WIDTH);
-  for (size_t i = 0; i < result->n_outputs; i++) {
-    char name[VIT_NAME_SIZE];
-    vit_arch_output_name(&result->model->arch, i, name);
-    texts_set(&names, i, name);
-  }
+  for (size_t i = 0; i < result->n_outputs; i++) texts_set(&names, i, result->output_names[i]);
   write_names(h5, "axes/output", &names, result->n_outputs, "outputs of the model");
   memset(names.data, 0, most * NAME_WIDTH);
-  for (size_t i = 0; i < result->maps.targets; i++) texts_set(&names, i, result->targets[i].name);
+  for (size_t i = 0; i < result->maps.targets; i++) texts_set(&names, i, result->target_names[i]);
   write_names(h5, "axes/target", &names, result->maps.targets, "what the maps explain");
   memset(names.data, 0, most * NAME_WIDTH);
   for (int i = 0; i < CT_RATING_COUNT; i++)
@@ -146,15 +143,13 @@ static lc_status write_axes(struct pl_h5 *h5, const struct pl_result *result,
   free(names.data);
 
   const struct ct_cube *cube = &result->cubes[0];
-  double first = -0.5 * ((double)cube->edge - 1) * cube->spacing_mm;
   static const char *const paths[] = {"axes/z_mm", "axes/y_mm", "axes/x_mm"};
   for (int i = 0; i < 3; i++)
-    LC_TRY(write_steps(h5, paths[i], cube->edge, first, cube->spacing_mm, "mm",
+    LC_TRY(write_steps(h5, paths[i], cube->edge, cube,
                        "offset of a sample from the nodule's centre, LPS", err));
-  LC_TRY(
-      write_steps(h5, "axes/grid_row", result->maps.grid_height, 0, 1, "1", "row of patches", err));
-  return write_steps(h5, "axes/grid_column", result->maps.grid_width, 0, 1, "1",
-                     "column of patches", err);
+  LC_TRY(write_steps(h5, "axes/grid_row", result->maps.grid_height, NULL, "row of patches", err));
+  return write_steps(h5, "axes/grid_column", result->maps.grid_width, NULL, "column of patches",
+                     err);
 }
 
 static void attach(struct pl_h5 *h5, const char *dataset, const char *const *scales, size_t n) {
@@ -455,14 +450,11 @@ static lc_status write_left_out(struct pl_h5 *h5, const struct pl_result *result
   return status;
 }
 
-lc_status pl_store_write(const struct pl_result *result, const struct pl_provenance *provenance,
-                         enum pl_cube_type cube_type, const char *path, struct lc_error *err) {
-  char key[LC_SHA256_HEX];
-  LC_TRY(pl_result_key(provenance, result->input_manifest_sha256, result->nodule_source_sha256, key,
-                       err));
+lc_status pl_store_write(const struct pl_result *result, enum pl_cube_type cube_type,
+                         const char *path, struct lc_error *err) {
   struct pl_h5 h5;
   pl_h5_start(&h5);
-  write_root(&h5, result, provenance, key);
+  write_root(&h5, result);
   lc_status status = write_axes(&h5, result, err);
   if (status == LC_OK) status = write_series(&h5, result->series, err);
   if (status == LC_OK) status = write_nodules(&h5, &result->nodules, err);

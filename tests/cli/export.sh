@@ -24,7 +24,12 @@ diff -r "$work/dicom" "$work/again" >&2 || fail "a second export differs"
 "$program" run -f -i "$work/in" -w "$work/w.safetensors" -o "$work/both" \
   --set export.objects=all >/dev/null 2>&1 || fail "run with export.objects"
 [ "$(ls "$work/both/$uid/objects")" = "$(ls "$work/dicom/$uid")" ] || fail "a run writes other objects"
+# what a run writes from memory is what the export makes of its store
+expect 0 "" export -i "$work/in" -o "$work/later" "$work/both"
+diff -r "$work/both/$uid/objects" "$work/later/$uid" >&2 || fail "objects of the run and of its store differ"
 expect 3 "export.objects" config --set 'export.objects=[pictures]'
+expect 0 "" config --print --set 'export.objects=[captures]' --set capture.write=false
+grep -q 'write: true' <(grep -A3 '^capture:' "$work/out") || fail "captures among the objects are not written"
 for kind in slices maps segmentation relevance report presentation; do
   compgen -G "$work/dicom/$uid/$kind*.dcm" >/dev/null || fail "no object of kind $kind"
 done
@@ -66,6 +71,7 @@ fi
 
 # what must not happen
 expect 2 "'pictures' is no kind of object" export -i "$work/in" -O maps,pictures "$work/results"
+expect 2 "captures are made by 'lungcdam run' alone" export -i "$work/in" -O captures "$work/results"
 expect 2 "which results?" export -i "$work/in"
 expect 2 "where is the source series?" export "$work/results"
 expect 2 "expected digits and dots" export -i "$work/in" --uid-root 1..2 "$work/results"

@@ -110,8 +110,8 @@ static void test_one_bad_file_among_good_ones(void **state) {
   assert_ok(lc_file_write(bad, "<", 1, &test_err));
   assert_ok(ct_annotation_set_scan(&set, &paths, 1, NULL, &test_err));
   assert_int_equal(set.n_annotations, 1);
-  assert_int_equal(set.n_problems, 1);
-  assert_non_null(strstr(set.problems[0], "another.XML:1: unclosed token"));
+  assert_int_equal(set.problems.count, 1);
+  assert_non_null(strstr(set.problems.paths[0], "another.XML:1: unclosed token"));
   ct_annotation_set_free(&set);
   assert_ok(lc_folder_remove(folder, &test_err));
   assert_fails(ct_annotation_set_scan(&set, &paths, 1, NULL, &test_err), LC_ERR_NOT_FOUND,

@@ -36,23 +36,27 @@ static const char *capture_of(const char *where, char source_path[LC_PATH_SIZE],
     n = 1;
   }
   struct ct_capture capture = {
+      .about =
+          {
+              .source = series,
+              .series_instance_uid = "2.25.2001",
+              .sop_instance_uid = "2.25.2002",
+              .series_number = 9100,
+              .instance_number = 1,
+              .series_description = "lungcdam CDAM malignancy (research use only)",
+              .image_comments = comments,
+              .derivation_description = "CDAM of vit_small_patch8, weights 0123456789abcdef",
+              .software_version = "0.1.0",
+              .is_class_activation = true,
+              .source_slices = slices,
+              .n_source_slices = n,
+          },
       .rgb = picture,
       .rows = 64,
       .columns = 96,
-      .series_instance_uid = "2.25.2001",
-      .sop_instance_uid = "2.25.2002",
-      .series_number = 9100,
-      .instance_number = 1,
-      .series_description = "lungcdam CDAM malignancy (research use only)",
-      .image_comments = comments,
-      .derivation_description = "CDAM of vit_small_patch8, weights 0123456789abcdef",
-      .software_version = "0.1.0",
-      .is_class_activation = true,
-      .source_slices = slices,
-      .n_source_slices = n,
   };
   assert_ok(lc_path_join(path, folder, "capture.dcm", &test_err));
-  assert_ok(ct_capture_write(&capture, series, path, &test_err));
+  assert_ok(ct_capture_write(&capture, path, &test_err));
   snprintf(source_path, LC_PATH_SIZE, "%s", series->slices[slices[0]].path);
   /* Each slice is named as a source image and in the reference to its series. */
   for (size_t i = 0; i < n; i++)

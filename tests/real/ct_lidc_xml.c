@@ -6,6 +6,7 @@
 
 #include "common/lc_file.h"
 #include "ct_io/nodule/ct_annotation_set.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 #define XML LC_TEST_DATA_DIR "/lidc_xml/"
 
@@ -38,7 +39,7 @@ static void test_files(void **state) {
   assert_int_equal(set.n_ct_files, 1035);
   assert_int_equal(set.n_chest_xrays, 283);
   assert_int_equal(set.n_annotations, 1018);
-  assert_int_equal(set.n_problems, 0);
+  assert_int_equal(set.problems.count, 0);
   assert_int_equal(set.n_repeated, 1208 - 818);
 }
 
@@ -81,7 +82,7 @@ static void test_published_counts(void **state) {
     struct ct_nodule_list list;
     size_t here = 0;
     assert_ok(ct_series_from_annotation(&series, annotation, &test_err));
-    assert_ok(ct_nodules_from_marks(&list, annotation, &series, NULL, &test_err));
+    assert_ok(ct_nodules_from_annotation(&list, annotation, &series, NULL, &test_err));
     assert_int_equal(list.n_marks_unplaced, 0);
     too_large += list.group_too_large;
     for (size_t k = 0; k < list.n_nodules; k++) {
@@ -117,7 +118,7 @@ static void test_several_files_of_one_series(void **state) {
   (void)state;
   /* 188/082 to 086 are five copies of four marks by four readers. */
   const struct ct_annotation *merged = ct_annotation_set_find(
-      &set, "1.3.6.1.4.1.14519.5.2.1.6279.6001.153646219551578201092527860224");
+      &set, "1.3.6.1.4.1.14519.5.2.1.6279.6001.153646219551578201092527860224", NULL);
   size_t marks = 0, repeated = 0;
   assert_non_null(merged);
   assert_non_null(strstr(merged->path, "/188/082.xml"));

@@ -96,7 +96,7 @@ static void numbers(const char *text, double *values, int n) {
 /* The CT slice next to the nodule in its own size: a pixel of the overlay is where the source's is.
  */
 static void check_frames(struct example *e) {
-  describe(e, CT_NUMBER_FRAMES, "slice");
+  describe(e, 9200, "slice");
   struct ct_plane plane = ct_plane_of_slice(e->series, e->slice);
   size_t pixels = plane.rows * plane.columns;
   uint8_t *rgb = calloc(pixels, 3);
@@ -122,7 +122,7 @@ static void check_frames(struct example *e) {
 }
 
 static void check_parametric_map(struct example *e) {
-  describe(e, CT_NUMBER_PARAMETRIC_MAP, "map");
+  describe(e, 9300, "map");
   float values[28 * 28];
   for (int i = 0; i < 28 * 28; i++) values[i] = (float)(i - 400) * 1e-4f;
   struct ct_map_frame frames[CT_VIEW_COUNT];
@@ -142,7 +142,7 @@ static void check_parametric_map(struct example *e) {
 }
 
 static void check_segmentation(struct example *e) {
-  describe(e, CT_NUMBER_SEGMENTATION, "segmentation");
+  describe(e, 9400, "segmentation");
   uint8_t *mask = calloc(32 * 32 * 32, 1);
   assert_non_null(mask);
   for (size_t i = 12 * 32 * 32; i < 20 * 32 * 32; i += 3) mask[i] = 1;
@@ -162,7 +162,7 @@ static void check_segmentation(struct example *e) {
 }
 
 static void check_report(struct example *e) {
-  describe(e, CT_NUMBER_REPORT, "report");
+  describe(e, 9500, "report");
   struct ct_measurement measurements[] = {ct_measurement_named("malignancy", 0.91),
                                           ct_measurement_named("diameter", 29.5)};
   struct ct_finding finding = {.tracking_id = "nodule-1",
@@ -184,7 +184,7 @@ static void check_report(struct example *e) {
 }
 
 static void check_presentation(struct example *e) {
-  describe(e, CT_NUMBER_PRESENTATION, "presentation");
+  describe(e, 9600, "presentation");
   float line[4][2] = {{100, 100}, {140, 100}, {140, 130}, {100, 100}};
   struct ct_drawn_outline outline = {
       .layer = "READER 1", .slice = e->slice, .xy = line, .n_points = 4};

@@ -49,18 +49,9 @@ static lc_status write_kind(int kind, const struct ct_series *series, const char
     assert_non_null(rgb);
     struct ct_frame_picture picture = {.rgb = rgb, .label = "nodule-1", .plane = &plane};
     struct ct_frames frames = {about, plane.rows, plane.columns, &picture, 1, false};
-    struct ct_capture capture = {.rgb = rgb,
-                                 .rows = plane.rows,
-                                 .columns = plane.columns,
-                                 .series_instance_uid = "2.25.2001",
-                                 .sop_instance_uid = "2.25.2002",
-                                 .series_description = about.series_description,
-                                 .derivation_description = "CDAM",
-                                 .software_version = "0.1.0",
-                                 .source_slices = &slice,
-                                 .n_source_slices = 1};
+    struct ct_capture capture = {about, rgb, plane.rows, plane.columns};
     lc_status status = kind == 0 ? ct_frames_write(&frames, path, &test_err)
-                                 : ct_capture_write(&capture, series, path, &test_err);
+                                 : ct_capture_write(&capture, path, &test_err);
     free(rgb);
     return status;
   }

@@ -8,6 +8,7 @@
 #include "common/lc_file.h"
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/nodule/ct_nodule_finder.h"
 
 #define SERIES_UID "1.3.6.1.4.1.14519.5.2.1.6279.6001.179049373636438705059720603192"
 #define PATIENT LC_TEST_DATA_DIR "/LIDC-IDRI/LIDC-IDRI-0001"
@@ -37,7 +38,7 @@ static int open_case(void **state) {
   assert_ok(ct_index_scan(&index_, &folder, 1, NULL, &test_err));
   assert_ok(ct_index_choose(&index_, NULL, &series, &test_err));
   assert_ok(ct_annotation_read(&annotation, SERIES "/069.xml", &test_err));
-  assert_ok(ct_nodules_from_marks(&list, &annotation, series, NULL, &test_err));
+  assert_ok(ct_nodules_from_annotation(&list, &annotation, series, NULL, &test_err));
   return 0;
 }
 
@@ -171,17 +172,18 @@ static void test_measures_are_pylidcs(void **state) {
 /* LUNA16 lists the same nodule. */
 static void test_luna16_matches(void **state) {
   (void)state;
-  struct ct_nodule_list points;
+  struct ct_nodule_finder finder = {0};
+  struct ct_annotation *points;
   long match = -1;
-  assert_ok(
-      ct_nodules_from_csv(&points, LC_TEST_DATA_DIR "/luna16/annotations.csv", series, &test_err));
-  assert_int_equal(points.n_nodules, 1);
-  ct_nodules_match(&list, &points, &match);
+  assert_ok(ct_nodule_finder_find(&finder, LC_TEST_DATA_DIR "/luna16/annotations.csv", series,
+                                  &points, &test_err));
+  assert_int_equal(points->n_points, 1);
+  ct_nodules_match(&list, points, &match);
   assert_int_equal(match, 0);
-  points.nodules[0].centre_mm[0] -= 20; /* beyond its radius of 11.7 mm */
-  ct_nodules_match(&list, &points, &match);
+  points->points[0].centre_mm[0] -= 20; /* beyond its radius of 11.7 mm */
+  ct_nodules_match(&list, points, &match);
   assert_int_equal(match, -1);
-  ct_nodule_list_free(&points);
+  ct_nodule_finder_free(&finder);
 }
 
 /* The rule in millimetres: nothing changes for one nodule until the tolerance is below the gap. */
@@ -189,7 +191,7 @@ static void test_millimetre_grouping(void **state) {
   (void)state;
   struct ct_nodule_list other;
   struct ct_grouping how = {.in_millimetres = true, .tolerance_mm = 2};
-  assert_ok(ct_nodules_from_marks(&other, &annotation, series, &how, &test_err));
+  assert_ok(ct_nodules_from_annotation(&other, &annotation, series, &how, &test_err));
   assert_int_equal(other.n_nodules, 1);
   assert_int_equal(other.nodules[0].n_marks, 4);
   assert_true(other.tolerance_used == 2);
@@ -201,7 +203,7 @@ static void test_other_series_is_refused(void **state) {
   struct ct_annotation other;
   struct ct_nodule_list none;
   assert_ok(ct_annotation_read(&other, LC_TEST_DATA_DIR "/lidc_xml/picked/185_071.xml", &test_err));
-  assert_fails(ct_nodules_from_marks(&none, &other, series, NULL, &test_err), LC_ERR_MISMATCH,
+  assert_fails(ct_nodules_from_annotation(&none, &other, series, NULL, &test_err), LC_ERR_MISMATCH,
                "185_071.xml: annotates series 1.3.6.1.4.1.14519.5.2.1.6279.6001.");
   assert_non_null(strstr(test_err.message, "expected " SERIES_UID));
   ct_annotation_free(&other);

@@ -65,20 +65,24 @@ static const size_t first_slice = 0;
 static struct ct_capture make_capture(size_t rows, size_t columns) {
   for (size_t i = 0; i < rows * columns * 3; i++) pixels[i] = (uint8_t)(i * 7 + i / 251);
   return (struct ct_capture){
+      .about =
+          {
+              .source = &source,
+              .series_instance_uid = "2.25.2001",
+              .sop_instance_uid = "2.25.2002",
+              .series_number = 9100,
+              .instance_number = 3,
+              .series_description = "lungcdam CDAM malignancy (research use only)",
+              .image_comments = "nodule-1 axial, malignancy 0.81",
+              .derivation_description = "CDAM of vit_small_patch8, weights 0123456789abcdef",
+              .software_version = "0.1.0 (abcdef)",
+              .is_class_activation = true,
+              .source_slices = &first_slice,
+              .n_source_slices = 1,
+          },
       .rgb = pixels,
       .rows = rows,
       .columns = columns,
-      .series_instance_uid = "2.25.2001",
-      .sop_instance_uid = "2.25.2002",
-      .series_number = 9100,
-      .instance_number = 3,
-      .series_description = "lungcdam CDAM malignancy (research use only)",
-      .image_comments = "nodule-1 axial, malignancy 0.81",
-      .derivation_description = "CDAM of vit_small_patch8, weights 0123456789abcdef",
-      .software_version = "0.1.0 (abcdef)",
-      .is_class_activation = true,
-      .source_slices = &first_slice,
-      .n_source_slices = 1,
   };
 }
 
@@ -97,7 +101,7 @@ static void test_dciodvfy_accepts_any_size(void **state) {
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     struct ct_capture capture = make_capture(sizes[i][0], sizes[i][1]);
     const char *path = place("size.dcm");
-    assert_ok(ct_capture_write(&capture, &source, path, &test_err));
+    assert_ok(ct_capture_write(&capture, path, &test_err));
     assert_valid_dicom(path, "SCImage");
   }
 }
@@ -106,7 +110,7 @@ static void test_pixels_are_the_picture(void **state) {
   (void)state;
   struct ct_capture capture = make_capture(3, 5); /* 45 bytes, padded to 46 */
   const char *path = place("odd.dcm");
-  assert_ok(ct_capture_write(&capture, &source, path, &test_err));
+  assert_ok(ct_capture_write(&capture, path, &test_err));
   char *bytes;
   size_t count;
   assert_ok(lc_file_read(path, 1 << 20, &bytes, &count, &test_err));
@@ -121,7 +125,7 @@ static void test_linked_to_its_source(void **state) {
   need_program("dcmdump");
   struct ct_capture capture = make_capture(8, 8);
   const char *path = place("linked.dcm");
-  assert_ok(ct_capture_write(&capture, &source, path, &test_err));
+  assert_ok(ct_capture_write(&capture, path, &test_err));
   const char *same[] = {
       "PatientID", "PatientName", "PatientSex",  "StudyInstanceUID",    "StudyID",
       "StudyDate", "StudyTime",   "ContentDate", "FrameOfReferenceUID", "SpecificCharacterSet"};
@@ -151,8 +155,8 @@ static void test_linked_to_its_source(void **state) {
                          "SH [130402]"};
   for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
     if (dicom_count(path, lines[i]) == 0) fail_msg("%s: no \"%s\"", path, lines[i]);
-  capture.is_class_activation = false;
-  assert_ok(ct_capture_write(&capture, &source, path, &test_err));
+  capture.about.is_class_activation = false;
+  assert_ok(ct_capture_write(&capture, path, &test_err));
   assert_int_equal(dicom_count(path, "130402"), 0);
 }
 
@@ -163,7 +167,7 @@ static void test_same_bytes(void **state) {
   char *bytes[2];
   size_t counts[2];
   for (int i = 0; i < 2; i++) {
-    assert_ok(ct_capture_write(&capture, &source, paths[i], &test_err));
+    assert_ok(ct_capture_write(&capture, paths[i], &test_err));
     assert_ok(lc_file_read(paths[i], 1 << 20, &bytes[i], &counts[i], &test_err));
     if (i == 0) sleep(1); /* a time stamp of whole seconds would show */
   }
@@ -177,43 +181,45 @@ static void test_refusals_leave_nothing(void **state) {
   (void)state;
   const char *path = place("refused.dcm");
   struct ct_capture good = make_capture(8, 8), bad = good;
-  bad.series_description = "lungcdam CDAM";
-  assert_fails(ct_capture_write(&bad, &source, path, &test_err), LC_ERR_USAGE, "research use only");
+  bad.about.series_description = "lungcdam CDAM";
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_USAGE, "research use only");
   bad = good;
-  bad.series_description =
+  bad.about.series_description =
       "a description that says research use only but is much longer than a LO may be";
-  assert_fails(ct_capture_write(&bad, &source, path, &test_err), LC_ERR_USAGE, "at most 64");
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_USAGE, "at most 64");
   bad = good;
-  snprintf(bad.series_instance_uid, CT_UID_SIZE, "2.25.1001");
-  assert_fails(ct_capture_write(&bad, &source, path, &test_err), LC_ERR_USAGE, "source series");
+  snprintf(bad.about.series_instance_uid, CT_UID_SIZE, "2.25.1001");
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_USAGE, "source series");
   bad = good;
-  bad.n_source_slices = 0;
-  assert_fails(ct_capture_write(&bad, &source, path, &test_err), LC_ERR_USAGE, "at least one");
+  bad.about.n_source_slices = 0;
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_USAGE, "at least one");
 
   struct ct_slice other_slice = source_slice;
   struct ct_series other = source;
   other.slices = &other_slice;
+  bad = good;
+  bad.about.source = &other;
   snprintf(other_slice.sop_instance_uid, CT_UID_SIZE, "2.25.9");
-  assert_fails(ct_capture_write(&good, &other, path, &test_err), LC_ERR_MISMATCH,
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_MISMATCH,
                "holds SOP instance 2.25.1003, expected 2.25.9");
   other_slice.path = (char *)(uintptr_t) "/nowhere/source.dcm";
-  assert_fails(ct_capture_write(&good, &other, path, &test_err), LC_ERR_NOT_FOUND,
-               "/nowhere/source.dcm");
+  assert_fails(ct_capture_write(&bad, path, &test_err), LC_ERR_NOT_FOUND, "/nowhere/source.dcm");
   assert_false(lc_file_exists(path));
-  assert_fails(ct_capture_write(&good, &source, "/nowhere/a.dcm", &test_err), LC_ERR_NOT_WRITABLE,
+  assert_fails(ct_capture_write(&good, "/nowhere/a.dcm", &test_err), LC_ERR_NOT_WRITABLE,
                "/nowhere/a.dcm");
 }
 
 static void test_broken_source(void **state) {
   (void)state;
   const char *path = place("broken.dcm");
-  struct ct_capture good = make_capture(8, 8);
+  struct ct_capture bad = make_capture(8, 8);
   struct ct_slice other_slice = source_slice;
   struct ct_series other = source;
   other.slices = &other_slice;
+  bad.about.source = &other;
   other_slice.path = (char *)(uintptr_t)place("text.dcm");
   assert_ok(lc_file_write(other_slice.path, "not a DICOM file\n", 17, &test_err));
-  lc_status status = ct_capture_write(&good, &other, path, &test_err);
+  lc_status status = ct_capture_write(&bad, path, &test_err);
   assert_true(status == LC_ERR_FORMAT || status == LC_ERR_MISMATCH);
   assert_non_null(strstr(test_err.message, "text.dcm"));
   assert_false(lc_file_exists(path));
@@ -246,7 +252,7 @@ static int write_to_full_disk(void) {
   if (lc_folder_make(small, NULL) != LC_OK || !own_name_space()) return 77;
   if (mount("tmpfs", small, "tmpfs", 0, "size=64k") != 0) return 77;
   struct ct_capture capture = make_capture(448, 448);
-  lc_status status = ct_capture_write(&capture, &source, path, &test_err);
+  lc_status status = ct_capture_write(&capture, path, &test_err);
   snprintf(command, sizeof command, "ls -A '%s'", small);
   run_command(command, listing, sizeof listing);
   return status == LC_ERR_NO_SPACE && listing[0] == '\0' ? 0 : 2;

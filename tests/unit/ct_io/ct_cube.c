@@ -8,6 +8,7 @@
 #include "ct_io/ct/ct_image.h"
 #include "ct_io/ct/ct_plane.h"
 #include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/nodule/ct_nodule_finder.h"
 
 /* A series of n slices 2 mm apart, 20 columns 0.5 mm apart, 16 rows 0.4 mm apart, first pixel at
  * (-5, -4, 100). */
@@ -239,6 +240,17 @@ static void write_text(const char *path, const char *text) {
   assert_ok(lc_file_write(path, text, strlen(text), &test_err));
 }
 
+/* Nodules of the series as a run finds them in a named file. */
+static lc_status find_nodules(const char *path, const struct ct_series *series,
+                              struct ct_nodule_list *list) {
+  struct ct_nodule_finder finder = {0};
+  struct ct_annotation *found;
+  lc_status status = ct_nodule_finder_find(&finder, path, series, &found, &test_err);
+  if (status == LC_OK) status = ct_nodules_from_annotation(list, found, series, NULL, &test_err);
+  ct_nodule_finder_free(&finder);
+  return status;
+}
+
 static void test_points_from_csv(void **state) {
   (void)state;
   char folder[256], path[300];
@@ -247,21 +259,21 @@ static void test_points_from_csv(void **state) {
   snprintf(path, sizeof path, "%s/points.csv", lc_test_folder(folder));
   write_text(path, "seriesuid,coordX,coordY,coordZ,diameter_mm\r\n"
                    "9.9.9,900,900,900,4\r\n1.2.3,1.5,-0.25,104,6.5\r\n\r\n1.2.3,0,0,101,3\r\n");
-  assert_ok(ct_nodules_from_csv(&list, path, &made->series, &test_err));
+  assert_ok(find_nodules(path, &made->series, &list));
   assert_int_equal(list.n_nodules, 2);
   assert_true(list.nodules[0].centre_mm[1] == -0.25 && list.nodules[0].diameter_mm == 6.5);
   assert_string_equal(list.nodules[1].id, "nodule-2");
   assert_true(isnan(list.nodules[0].mean_rating[CT_MALIGNANCY]));
   ct_nodule_list_free(&list);
   write_text(path, "seriesuid,coordX,coordY,diameter_mm\n1.2.3,0,0,4\n");
-  assert_fails(ct_nodules_from_csv(&list, path, &made->series, &test_err), LC_ERR_FORMAT,
+  assert_fails(find_nodules(path, &made->series, &list), LC_ERR_FORMAT,
                "points.csv:1: no column coordZ");
   write_text(path, "coordX,seriesuid,coordY,coordZ,diameter_mm\n0,1.2.3,zero,104,4\n");
-  assert_fails(ct_nodules_from_csv(&list, path, &made->series, &test_err), LC_ERR_FORMAT,
+  assert_fails(find_nodules(path, &made->series, &list), LC_ERR_FORMAT,
                "points.csv:2: coordY \"zero\", expected a number");
   write_text(path, "seriesuid,coordX,coordY,coordZ,diameter_mm\n1.2.3,0,0,99,4\n1.2.3,0,0,98,4\n");
   /* a point outside is a nodule still, which the cutter will name */
-  assert_ok(ct_nodules_from_csv(&list, path, &made->series, &test_err));
+  assert_ok(find_nodules(path, &made->series, &list));
   assert_int_equal(list.n_nodules, 2);
   assert_true(ct_series_contains(&made->series, list.nodules[0].centre_mm));
   assert_false(ct_series_contains(&made->series, list.nodules[1].centre_mm));

@@ -5,6 +5,7 @@
 
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_annotation_set.h"
+#include "ct_io/nodule/ct_nodule.h"
 
 enum { SLICES = 6, MARKS = 8 };
 
@@ -62,7 +63,7 @@ static struct ct_outline *add_square(struct made *made, size_t mark, int k, int 
 }
 
 static void group(struct made *made, const struct ct_grouping *how, struct ct_nodule_list *list) {
-  assert_ok(ct_nodules_from_marks(list, &made->annotation, &made->series, how, &test_err));
+  assert_ok(ct_nodules_from_annotation(list, &made->annotation, &made->series, how, &test_err));
 }
 
 static void test_distance_decides(void **state) {
@@ -184,12 +185,12 @@ static void test_pixels_that_are_no_squares(void **state) {
 static void test_points_hit_within_their_radius(void **state) {
   (void)state;
   struct ct_nodule nodules[2] = {{.centre_mm = {0, 0, 0}}, {.centre_mm = {10, 0, 0}}};
-  struct ct_nodule points[4] = {{.centre_mm = {0, 3, 4}, .diameter_mm = 10.2},
-                                {.centre_mm = {0, 3, 4}, .diameter_mm = 9.8},
-                                {.centre_mm = {6, 0, 0}, .diameter_mm = 20},
-                                {.centre_mm = {4, 0, 0}, .diameter_mm = 20}};
+  struct ct_point points[4] = {{.centre_mm = {0, 3, 4}, .diameter_mm = 10.2},
+                               {.centre_mm = {0, 3, 4}, .diameter_mm = 9.8},
+                               {.centre_mm = {6, 0, 0}, .diameter_mm = 20},
+                               {.centre_mm = {4, 0, 0}, .diameter_mm = 20}};
   const struct ct_nodule_list have = {.nodules = nodules, .n_nodules = 2};
-  const struct ct_nodule_list seek = {.nodules = points, .n_nodules = 4};
+  const struct ct_annotation seek = {.points = points, .n_points = 4};
   const long expected[4] = {0, -1, 1, 0}; /* 5 mm within 5.1 and 4.9; 4 mm before 6 mm */
   long matches[4];
   ct_nodules_match(&have, &seek, matches);
@@ -234,7 +235,7 @@ static void test_geometry_from_marks_alone(void **state) {
   assert_int_equal(implied.n_slices, 5);
   assert_true(implied.slice_spacing_mm == 2 && implied.slice_thickness_mm == 2);
   assert_int_equal(ct_series_find_sop(&implied, "1.2.3.5"), 4);
-  assert_ok(ct_nodules_from_marks(&list, &made->annotation, &implied, NULL, &test_err));
+  assert_ok(ct_nodules_from_annotation(&list, &made->annotation, &implied, NULL, &test_err));
   assert_int_equal(list.n_nodules, 2); /* three slices apart */
   ct_nodule_list_free(&list);
   ct_series_release(&implied);

@@ -284,7 +284,7 @@ static void test_dicom_is_valid_and_groups(void **state) {
   const struct ct_grouping grouping = {0};
   assert_ok(lc_path_join(path, series_folder, "annotation.xml", &test_err));
   assert_ok(ct_annotation_read(&annotation, path, &test_err));
-  assert_ok(ct_nodules_from_marks(&list, &annotation, series, &grouping, &test_err));
+  assert_ok(ct_nodules_from_annotation(&list, &annotation, series, &grouping, &test_err));
   assert_true(list.n_nodules >= 1 && list.n_nodules <= p.n_nodules);
   assert_int_equal(list.n_marks_unplaced, 0);
   for (size_t i = 0; i < list.n_nodules; i++) {

@@ -4,7 +4,7 @@
 
 #include "common/lc_file.h"
 #include "pipeline/store/pl_h5.h"
-#include "pipeline/store/pl_stored.h"
+#include "pipeline/store/pl_store.h"
 #include "tests/lc_test.h"
 
 static char folder[256], good[LC_PATH_SIZE], bad[LC_PATH_SIZE];
@@ -24,11 +24,11 @@ static void numbers(struct pl_h5 *h5, const char *path, enum pl_h5_type type, si
   pl_h5_array(h5, &array);
 }
 
-/* What pl_stored_read reads of a store. */
+/* What pl_store_read reads of a store. */
 static void write_store(const char *path, size_t outputs_of_logits) {
   static const float floats[NODULES * VIEWS * TARGETS * GRID * GRID] = {1, 2, 3};
   static const double doubles[] = {-2.5, -1.5, -0.5, 0.5, 1.5, 2.5};
-  static const uint8_t mask[NODULES * EDGE * EDGE * EDGE] = {0, 1};
+  static const uint8_t mask[NODULES * EDGE * EDGE * EDGE] = {0, 1}, has_mask[NODULES] = {1, 0};
   static char words[3 * 64];
   struct pl_h5 h5;
   pl_h5_start(&h5);
@@ -55,7 +55,7 @@ static void write_store(const char *path, size_t outputs_of_logits) {
   numbers(&h5, "explanation/cdam", PL_H5_F32, 5, (size_t[]){NODULES, VIEWS, TARGETS, GRID, GRID},
           floats);
   numbers(&h5, "cube/mask", PL_H5_U8, 4, (size_t[]){NODULES, EDGE, EDGE, EDGE}, mask);
-  numbers(&h5, "cube/has_mask", PL_H5_U8, 1, (size_t[]){NODULES}, mask);
+  numbers(&h5, "cube/has_mask", PL_H5_U8, 1, (size_t[]){NODULES}, has_mask);
   assert_ok(pl_h5_finish(&h5, path, &test_err));
 }
 
@@ -77,35 +77,37 @@ static int tear_down(void **state) {
 
 static void test_whole_store(void **state) {
   (void)state;
-  struct pl_stored stored;
-  assert_ok(pl_stored_read(&stored, good, &test_err));
-  assert_int_equal(stored.n_nodules, NODULES);
-  assert_int_equal(stored.grid_width, GRID);
-  assert_int_equal(stored.edge, EDGE);
-  assert_true(fabs(stored.spacing_mm - 1) < 1e-12);
-  assert_int_equal(stored.views[2], CT_SAGITTAL);
-  assert_string_equal(stored.nodules[0], "nodule-1");
-  assert_true(pl_stored_map(&stored, 0, 0, 0)[2] == 3);
-  assert_int_equal(stored.mask[1], 1);
-  assert_true(pl_stored_cube(&stored, 1).centre_mm[0] == 0.5);
-  pl_stored_free(&stored);
+  struct pl_result result;
+  assert_ok(pl_store_read(&result, good, &test_err));
+  assert_int_equal(result.nodules.n_nodules, NODULES);
+  assert_int_equal(result.maps.grid_width, GRID);
+  assert_int_equal(result.cubes[1].edge, EDGE);
+  assert_true(fabs(result.step_mm - 1) < 1e-12);
+  assert_int_equal(result.views[2], CT_SAGITTAL);
+  assert_string_equal(result.nodules.nodules[0].id, "nodule-1");
+  assert_string_equal(result.target_names[0], "nodule-1");
+  assert_true(cdam_maps_get(&result.maps, 0, 0)[2] == 3);
+  assert_int_equal(result.cubes[0].mask[1], 1);
+  assert_null(result.cubes[1].mask); /* has_mask is 0 */
+  assert_true(pl_result_place(&result, 1).centre_mm[0] == 0.5);
+  pl_result_free(&result);
 }
 
 static void test_sizes_that_disagree(void **state) {
   (void)state;
-  struct pl_stored stored;
+  struct pl_result result;
   write_store(bad, OUTPUTS + 1);
-  assert_fails(pl_stored_read(&stored, bad, &test_err), LC_ERR_FORMAT, "prediction/mean_logit");
-  assert_fails(pl_stored_read(&stored, "/nowhere/results.h5", &test_err), LC_ERR_NOT_FOUND,
+  assert_fails(pl_store_read(&result, bad, &test_err), LC_ERR_FORMAT, "prediction/mean_logit");
+  assert_fails(pl_store_read(&result, "/nowhere/results.h5", &test_err), LC_ERR_NOT_FOUND,
                "/nowhere/results.h5");
 }
 
 static void test_cut_short(void **state) {
   (void)state;
-  struct pl_stored stored;
+  struct pl_result result;
   for (size_t size = 0; size < count; size += count / 97 + 1) {
     assert_ok(lc_file_write(bad, bytes, size, &test_err));
-    assert_fails(pl_stored_read(&stored, bad, &test_err), LC_ERR_FORMAT, "bad.h5");
+    assert_fails(pl_store_read(&result, bad, &test_err), LC_ERR_FORMAT, "bad.h5");
   }
 }
 

@@ -1,0 +1,154 @@
+/* Lists the files that may hold a series' nodules, reads them once, and says why none does. */
+#include "ct_io/nodule/ct_nodule_finder.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/lc_file.h"
+#include "common/lc_text.h"
+#include "ct_io/nodule/ct_nodule.h"
+
+static bool has(const struct ct_files *files, const char *path) {
+  for (size_t i = 0; i < files->count; i++)
+    if (strcmp(files->paths[i], path) == 0) return true;
+  return false;
+}
+
+static bool same(const struct ct_files *a, const struct ct_files *b) {
+  for (size_t i = 0; i < a->count && i < b->count; i++)
+    if (strcmp(a->paths[i], b->paths[i]) != 0) return false;
+  return a->count == b->count;
+}
+
+/* Folders that hold slices of the series. */
+static lc_status slice_folders(const struct ct_series *series, struct ct_files *folders,
+                               struct lc_error *err) {
+  for (size_t i = 0; i < series->n_slices; i++) {
+    const char *slash = strrchr(series->slices[i].path, '/');
+    char folder[LC_PATH_SIZE];
+    lc_text_copy(folder, sizeof folder, slash ? series->slices[i].path : ".");
+    if (slash) folder[slash == series->slices[i].path ? 1 : slash - series->slices[i].path] = '\0';
+    if (!has(folders, folder)) LC_TRY(ct_files_add(folders, folder, err));
+  }
+  return LC_OK;
+}
+
+static lc_status in_folder(const char *folder, struct ct_files *files, struct lc_error *err) {
+  DIR *stream = opendir(folder);
+  struct dirent *entry;
+  lc_status status = LC_OK;
+  while (stream && status == LC_OK && (entry = readdir(stream)) != NULL) {
+    char path[LC_PATH_SIZE];
+    if (!ct_nodule_source_wants(entry->d_name)) continue;
+    status = lc_path_join(path, folder, entry->d_name, err);
+    if (status == LC_OK) status = ct_files_add(files, path, err);
+  }
+  if (stream) closedir(stream);
+  return status;
+}
+
+static int by_name(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static lc_status list(const char *where, const struct ct_series *series, struct ct_files *files,
+                      struct lc_error *err) {
+  if (where && !lc_folder_exists(where)) return ct_files_add(files, where, err);
+  if (where) return ct_files_walk(files, where, ct_nodule_source_wants, err);
+  struct ct_files folders = {0};
+  lc_status status = slice_folders(series, &folders, err);
+  for (size_t i = 0; status == LC_OK && i < folders.count; i++)
+    status = in_folder(folders.paths[i], files, err);
+  if (files->count > 0) qsort(files->paths, files->count, sizeof *files->paths, by_name);
+  ct_files_free(&folders);
+  return status;
+}
+
+/* Series of one folder share what was read. */
+static lc_status read_files(struct ct_nodule_finder *finder, const char *where,
+                            const struct ct_series *series, struct lc_error *err) {
+  struct ct_files files = {0};
+  if (where && finder->files.count > 0) return LC_OK;
+  lc_status status = list(where, series, &files, err);
+  if (status == LC_OK && !same(&files, &finder->files)) {
+    ct_nodule_finder_free(finder);
+    status = ct_annotation_set_read(&finder->set, &files, NULL, err);
+    if (status == LC_OK) {
+      finder->files = files;
+      return LC_OK;
+    }
+  }
+  ct_files_free(&files);
+  return status;
+}
+
+/* The best reason first: a file of another series, one that could not be read, none at all. */
+static lc_status none_beside(const struct ct_annotation_set *set, const struct ct_series *series,
+                             struct lc_error *err) {
+  char titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
+  const struct ct_annotation *other = NULL;
+  for (size_t i = 0; i < set->n_annotations; i++)
+    if (!other || strcmp(set->annotations[i].path, other->path) > 0) other = &set->annotations[i];
+  if (other)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s", other->path,
+            other->series_instance_uid, series->series_instance_uid);
+  if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  LC_FAIL(
+      err, LC_ERR_NO_NODULES, "%.600s: no %s beside series %s; name one, or a %s, with --nodules",
+      series->n_slices > 0 ? series->slices[0].path : "?", ct_nodule_source_titles(titles, false),
+      series->series_instance_uid, ct_nodule_source_titles(lists, true));
+}
+
+static lc_status none_in_file(const struct ct_annotation_set *set, const char *path,
+                              const struct ct_series *series, struct lc_error *err) {
+  if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  if (set->n_chest_xrays > 0)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected series %s", path,
+            series->series_instance_uid);
+  if (set->n_annotations > 0 && !set->annotations[0].source->is_list)
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", path,
+            set->annotations[0].series_instance_uid, series->series_instance_uid);
+  LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no nodule of 3 mm or more for series %s", path,
+          series->series_instance_uid);
+}
+
+lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *where,
+                                const struct ct_series *series, struct ct_annotation **annotation,
+                                struct lc_error *err) {
+  const struct ct_annotation_set *set = &finder->set;
+  char titles[CT_TITLES_SIZE];
+  LC_TRY(read_files(finder, where, series, err));
+  *annotation =
+      ct_annotation_set_find(set, series->series_instance_uid, series->frame_of_reference_uid);
+  if (!*annotation && !where) return none_beside(set, series, err);
+  if (!*annotation && !lc_folder_exists(where)) return none_in_file(set, where, series, err);
+  if (!*annotation)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", where,
+            set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
+  size_t odd = ct_annotation_check(*annotation, series);
+  if (odd > 0)
+    lc_log(LC_LOG_WARNING, "%s: %zu marks have outlines outside the series' images",
+           (*annotation)->path, odd);
+  return LC_OK;
+}
+
+void ct_nodule_finder_free(struct ct_nodule_finder *finder) {
+  ct_annotation_set_free(&finder->set);
+  ct_files_free(&finder->files);
+}
+
+lc_status ct_annotation_hash(const struct ct_annotation *annotation, char hex[LC_SHA256_HEX],
+                             struct lc_error *err) {
+  struct lc_text all = {0};
+  lc_status status = lc_hash_file_hex(annotation->path, hex, err);
+  lc_text_add(&all, "%s\n", hex);
+  for (size_t i = 0; status == LC_OK && i < annotation->also.count; i++) {
+    status = lc_hash_file_hex(annotation->also.paths[i], hex, err);
+    lc_text_add(&all, "%s\n", hex);
+  }
+  if (status == LC_OK && annotation->also.count > 0)
+    status = lc_hash_bytes_hex(lc_text_get(&all), all.length, hex, err);
+  lc_text_free(&all);
+  return status;
+}

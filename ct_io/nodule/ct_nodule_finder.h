@@ -1,0 +1,38 @@
+/* Finds what is marked on one series after the other: in the files beside it, in a file that is
+ * named, or in a folder of files. Each file is read once.
+ *
+ * Thread-safety: one finder, one thread. */
+#ifndef CT_NODULE_FINDER_H
+#define CT_NODULE_FINDER_H
+
+#include "common/lc_hash.h"
+#include "ct_io/nodule/ct_annotation_set.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Zeroed before the first use. */
+struct ct_nodule_finder {
+  struct ct_annotation_set set; /* what the files hold */
+  struct ct_files files;        /* those that were read last */
+};
+
+/* The annotation of a series, checked against it (ct_annotation_check); valid until the next
+ * search. where: a file, a folder of files, or NULL for the folders that hold the series' slices; a
+ * finder is asked for one `where`. LC_ERR_MISMATCH when the file is of another series,
+ * LC_ERR_NO_NODULES when there is none; otherwise why the file cannot be read. */
+LC_MUST_CHECK lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *where,
+                                              const struct ct_series *series,
+                                              struct ct_annotation **annotation,
+                                              struct lc_error *err);
+void ct_nodule_finder_free(struct ct_nodule_finder *finder);
+
+/* SHA-256 of the annotation's file, or over the hashes of several in the order of their names. */
+LC_MUST_CHECK lc_status ct_annotation_hash(const struct ct_annotation *annotation,
+                                           char hex[LC_SHA256_HEX], struct lc_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,63 @@
+/* The table of nodule sources, and the choice of one for a file. */
+#include "ct_io/nodule/ct_nodule_source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define SOURCES(ENTRY)                                                                             \
+  ENTRY(lidc_xml)                                                                                  \
+  ENTRY(csv)
+#define DECLARE(name) extern const struct ct_nodule_source ct_nodule_source_##name;
+SOURCES(DECLARE)
+#define POINT(name) &ct_nodule_source_##name,
+static const struct ct_nodule_source *const table[] = {SOURCES(POINT)};
+#define NUMBER(name) NUMBER_##name,
+enum { SOURCES(NUMBER) N_SOURCES, FIRST_BYTES = 4096 };
+
+const struct ct_nodule_source *const *ct_nodule_sources(size_t *n) {
+  *n = N_SOURCES;
+  return table;
+}
+
+lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char *path,
+                              struct lc_error *err) {
+  char first[FIRST_BYTES], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
+  struct stat info;
+  FILE *file = fopen(path, "rb");
+  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+  bool regular = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode);
+  size_t n = regular ? fread(first, 1, sizeof first, file) : 0;
+  fclose(file);
+  if (!regular) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a regular file", path);
+  for (size_t i = 0; i < N_SOURCES; i++)
+    if (table[i]->recognise(path, first, n)) {
+      *source = table[i];
+      return LC_OK;
+    }
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: of no kind that nodules are read from, expected %s or %s", path,
+          ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
+}
+
+bool ct_nodule_source_wants(const char *path) {
+  for (size_t i = 0; i < N_SOURCES; i++)
+    if (!table[i]->is_list && table[i]->recognise(path, "", 0)) return true;
+  return false;
+}
+
+const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists) {
+  size_t used = 0;
+  out[0] = '\0';
+  for (size_t i = 0; i < N_SOURCES && used < CT_TITLES_SIZE; i++)
+    if (table[i]->is_list == lists)
+      used += (size_t)snprintf(out + used, CT_TITLES_SIZE - used, "%s%s", used ? ", " : "",
+                               table[i]->title);
+  return out;
+}
+
+bool ct_path_ends(const char *path, const char *ending) {
+  size_t n = strlen(path), m = strlen(ending);
+  return n > m && strcasecmp(path + n - m, ending) == 0;
+}

@@ -1,0 +1,57 @@
+/* The nodule source "CSV": points in LUNA16's format (seriesuid, coordX, coordY, coordZ,
+ * diameter_mm; world coordinates are LPS mm). */
+#include "ct_io/nodule/ct_nodule_source.h"
+
+#include "common/lc_csv.h"
+
+enum { N_COLUMNS = 5 };
+static const char *const columns[N_COLUMNS] = {"seriesuid", "coordX", "coordY", "coordZ",
+                                               "diameter_mm"};
+
+static bool recognise(const char *path, const char *first, size_t n) {
+  (void)first, (void)n;
+  return ct_path_ends(path, ".csv");
+}
+
+static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS], size_t row,
+                          struct ct_point *point, struct lc_error *err) {
+  for (int c = 0; c < 3; c++)
+    LC_TRY(lc_csv_number(csv, row, place[c + 1], &point->centre_mm[c], err));
+  LC_TRY(lc_csv_number(csv, row, place[4], &point->diameter_mm, err));
+  point->line = csv->lines[row + 1];
+  if (point->diameter_mm < 0)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s:%zu: diameter_mm %g, expected 0 or more", csv->path,
+            point->line, point->diameter_mm);
+  return LC_OK;
+}
+
+static lc_status read_file(struct ct_annotations *found, const char *path, struct lc_error *err) {
+  size_t place[N_COLUMNS];
+  struct lc_csv csv;
+  lc_status status = LC_OK;
+  LC_TRY(lc_csv_read(&csv, path, err));
+  for (int c = 0; c < N_COLUMNS; c++)
+    LC_TRY_GOTO(lc_csv_column(&csv, columns[c], &place[c], err), done);
+  for (size_t row = 0; row < csv.n_rows; row++) {
+    struct ct_point point;
+    struct ct_annotation *annotation;
+    LC_TRY_GOTO(read_row(&csv, place, row, &point, err), done);
+    LC_TRY_GOTO(
+        ct_annotations_of_series(found, lc_csv_cell(&csv, row, place[0]), path, &annotation, err),
+        done);
+    LC_TRY_GOTO(ct_annotation_add_point(annotation, &point, err), done);
+  }
+done:
+  lc_csv_free(&csv);
+  return status;
+}
+
+const struct ct_nodule_source ct_nodule_source_csv = {
+    .name = "csv",
+    .title = "CSV",
+    .doc = "points with diameters in LUNA16's format: seriesuid, coordX, coordY, coordZ, "
+           "diameter_mm",
+    .is_list = true,
+    .recognise = recognise,
+    .read = read_file,
+};

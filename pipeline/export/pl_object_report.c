@@ -1,0 +1,91 @@
+/* The kind "report": a TID 1500 report of all nodules, which refers to the other objects. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/lc_arena.h"
+#include "ct_io/dicom_write/ct_report.h"
+#include "pipeline/export/pl_object.h"
+
+/* Texts and numbers of the report. */
+struct findings {
+  struct ct_finding *findings;         /* [nodule] */
+  struct ct_measurement *measurements; /* [nodule, output] */
+  char (*tracking)[CT_UID_SIZE];
+  struct pl_touched touched;
+};
+
+static void findings_free(struct findings *f) {
+  free(f->findings);
+  free(f->measurements);
+  free(f->tracking);
+  pl_touched_free(&f->touched);
+}
+
+static lc_status collect_findings(const struct pl_export *e, struct findings *f,
+                                  struct lc_error *err) {
+  const struct pl_result *result = e->result;
+  size_t n = result->nodules.n_nodules, outputs = result->n_outputs;
+  LC_TRY(lc_alloc(&f->findings, n, sizeof *f->findings, err));
+  LC_TRY(lc_alloc(&f->measurements, n * outputs, sizeof *f->measurements, err));
+  LC_TRY(lc_alloc(&f->tracking, n, sizeof *f->tracking, err));
+  LC_TRY(pl_touched_init(&f->touched, e, err));
+  for (size_t i = 0; i < n; i++) {
+    for (size_t o = 0; o < outputs; o++) {
+      size_t at = i * outputs + o;
+      float value =
+          isnan(result->probability[at]) ? result->mean_logit[at] : result->probability[at];
+      f->measurements[at] = ct_measurement_named(result->output_names[o], (double)value);
+    }
+    LC_TRY(pl_object_tracking(e, i, f->tracking[i], err));
+    pl_touched_add(&f->touched, e, i);
+    bool segmented = e->segment_of[i] > 0;
+    f->findings[i] = (struct ct_finding){
+        .tracking_id = result->nodules.nodules[i].id,
+        .tracking_uid = f->tracking[i],
+        .measurements = f->measurements + i * outputs,
+        .n_measurements = outputs,
+        .comment =
+            result->provenance.trained ? NULL : "UNTRAINED WEIGHTS: the numbers mean nothing",
+        .segmentation = segmented ? &e->segmentation : NULL,
+        .segment_number = e->segment_of[i],
+    };
+  }
+  return LC_OK;
+}
+
+static lc_status write_report(const struct pl_object_kind *kind, struct pl_export *e,
+                              struct lc_error *err) {
+  const struct pl_provenance *provenance = &e->result->provenance;
+  struct findings findings = {0};
+  struct pl_object object;
+  char version[LC_SHA256_HEX + 16];
+  snprintf(version, sizeof version, "%s%s", provenance->weights_sha256,
+           provenance->trained ? "" : ", untrained");
+  struct ct_report report = {.model_name = e->model_name,
+                             .model_version = version,
+                             .n_findings = e->result->nodules.n_nodules,
+                             .evidence = e->references,
+                             .n_evidence = e->n_references};
+  lc_status status;
+  LC_TRY_GOTO(collect_findings(e, &findings, err), done);
+  report.findings = findings.findings;
+  LC_TRY_GOTO(pl_object_begin(&object, e, kind, PL_NONE, NULL, err), done);
+  LC_TRY_GOTO(pl_touched_list(&findings.touched, e, &object, err), done);
+  report.about = object.about;
+  LC_TRY_GOTO(ct_report_write(&report, object.path, err), done);
+  status = pl_object_done(&object, e, err);
+done:
+  findings_free(&findings);
+  return status;
+}
+
+const struct pl_object_kind pl_object_report = {
+    .name = "report",
+    .role = "export report",
+    .object = &ct_report_object,
+    .series_offset = 400,
+    .doc = "TID 1500 report of all nodules",
+    .needs = PL_NEEDS_OTHERS,
+    .write = write_report,
+};
