@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/explain/pl_concept.h"
@@ -90,10 +90,15 @@ static lc_status create(const struct arguments *arguments, struct lc_error *err)
   return status;
 }
 
-lc_status cmd_concept(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   lc_status status = create(&arguments, err);
   pl_list_free(&arguments.overrides.keys);
   return status;
 }
+
+const struct pl_command pl_command_concept = {
+    .name = "concept",
+    .summary = "make a concept vector from nodules that satisfy a rule",
+    .run = run};

@@ -4,7 +4,6 @@
 
 #include "common/lc_log.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
 
@@ -39,7 +38,7 @@ static lc_status print(const struct pl_config *config, struct lc_error *err) {
   return pl_cli_print(&text, err);
 }
 
-lc_status cmd_config(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_config config;
@@ -57,3 +56,6 @@ lc_status cmd_config(int argc, char **argv, struct lc_error *err) {
   pl_overrides_free(&arguments.overrides);
   return status;
 }
+
+const struct pl_command pl_command_config = {
+    .name = "config", .summary = "show and check a configuration", .run = run};

@@ -5,7 +5,6 @@
 
 #include "common/lc_file.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
@@ -176,7 +175,7 @@ done:
   return status;
 }
 
-lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_recipe recipe;
@@ -190,3 +189,6 @@ lc_status cmd_evaluate(int argc, char **argv, struct lc_error *err) {
   pl_recipe_free(&recipe);
   return status;
 }
+
+const struct pl_command pl_command_evaluate = {
+    .name = "evaluate", .summary = "measure a model on nodule crops", .run = run};

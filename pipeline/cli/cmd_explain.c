@@ -5,7 +5,7 @@
 
 #include "common/lc_file.h"
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
@@ -334,7 +334,7 @@ static lc_status check_existing(const struct arguments *arguments, struct lc_err
   return LC_OK;
 }
 
-lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {
       .estimators = "cdam", .targets = "all", .count = 20, .figures = {.format = "png"}};
   struct pl_explain *explain = NULL;
@@ -373,3 +373,8 @@ lc_status cmd_explain(int argc, char **argv, struct lc_error *err) {
   pl_list_free(&arguments.inputs);
   return status;
 }
+
+const struct pl_command pl_command_explain = {
+    .name = "explain",
+    .summary = "explain prepared images or nodule crops by one or several estimators",
+    .run = run};

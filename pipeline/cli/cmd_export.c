@@ -8,7 +8,7 @@
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -18,36 +18,14 @@
 #include "pipeline/store/pl_store.h"
 
 struct arguments {
-  struct pl_list inputs, results;
+  struct pl_list inputs;
+  struct pl_words results;
   const char *nodules, *output;
   struct pl_export_options options;
   bool overwrite;
   enum pl_table_form form;
 };
-
-enum { KEY_ROOT = 0x2000, KEY_NUMBER, KEY_DESCRIPTION, KEY_ANONYMISED, KEY_RELEVANCE };
-
-static const struct argp_option options[] = {
-    {"input", 'i', "PATH", 0, "Folder with the source series; may be repeated", 1},
-    {"nodules", 'n', "FILE", 0, "LIDC XML or CSV of the run, when it did not lie by the series", 1},
-    {"objects", 'O', "KINDS", 0, "Comma-separated kinds of object, or all (default)", 2},
-    {"output", 'o', "DIR", 0, "Folder of the objects; one folder a series is made in it", 3},
-    {"overwrite", 'f', NULL, 0, "Replace what exists", 3},
-    {"uid-root", KEY_ROOT, "ROOT", 0, "Your root for the UIDs made; without it the run's, or 2.25",
-     4},
-    {"series-number", KEY_NUMBER, "N", 0,
-     "Series number of the slices; each further kind has 100 more (as in the run: 9200)", 4},
-    {"description", KEY_DESCRIPTION, "TEXT", 0,
-     "Start of the series descriptions (default lungcdam)", 4},
-    {"relevance", KEY_RELEVANCE, "SHARE", 0,
-     "Share of a map's largest score that counts as relevant (as in the run: 0.5)", 4},
-    {"anonymised", KEY_ANONYMISED, NULL, 0,
-     "Refuse a source that does not say that its patient's identity is removed, or that has "
-     "annotation burned into its pixels",
-     4},
-    {"json", 'j', NULL, 0, "List what was written as JSON", 5},
-    {"csv", 'c', NULL, 0, "List what was written as CSV", 5},
-    {0}};
+#define AT(field) PL_AT(struct arguments, field)
 
 /* Those that can be made without a run's pictures: "slices, maps, ..." */
 static void kind_names(char *out, size_t size) {
@@ -58,7 +36,8 @@ static void kind_names(char *out, size_t size) {
       used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", table[k]->name);
 }
 
-static void choose_kinds(struct arguments *arguments, const char *list, struct argp_state *state) {
+static void choose_kinds(void *input, const char *list, const struct argp_state *state) {
+  struct arguments *arguments = input;
   bool *chosen = arguments->options.kinds;
   char names[512];
   size_t n;
@@ -92,81 +71,47 @@ static char *help(int key, const char *text, void *input) {
   return asprintf(&out, "%s: %s", text, names) < 0 ? NULL : out;
 }
 
-static void keep(struct pl_list *list, const char *text, struct argp_state *state) {
-  struct lc_error err;
-  if (pl_list_add(list, text, &err) != LC_OK)
-    argp_failure(state, LC_ERR_MEMORY, 0, "%s", err.message);
+static const struct pl_option options[] = {
+    {"input", 'i', "PATH", "Folder with the source series; may be repeated", 1, PL_OPTION_LIST,
+     AT(inputs)},
+    {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
+     PL_OPTION_TEXT, AT(nodules)},
+    {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
+     PL_OPTION_CALL, .call = choose_kinds},
+    {"output", 'o', "DIR", "Folder of the objects; one folder a series is made in it", 3,
+     PL_OPTION_TEXT, AT(output)},
+    {"overwrite", 'f', NULL, "Replace what exists", 3, PL_OPTION_FLAG, AT(overwrite)},
+    {"uid-root", 0, "ROOT", "Your root for the UIDs made; without it the run's, or 2.25", 4,
+     PL_OPTION_TEXT, AT(options.uid_root)},
+    {"series-number", 0, "N",
+     "Series number of the slices; each further kind has 100 more (as in the run: 9200)", 4,
+     PL_OPTION_WHOLE, AT(options.series_number), 0, 1000000000},
+    {"description", 0, "TEXT", "Start of the series descriptions (default lungcdam)", 4,
+     PL_OPTION_TEXT, AT(options.description)},
+    {"relevance", 0, "SHARE",
+     "Share of a map's largest score that counts as relevant (as in the run: 0.5)", 4,
+     PL_OPTION_REAL, AT(options.relevance), 0, 1},
+    {"anonymised", 0, NULL,
+     "Refuse a source that does not say that its patient's identity is removed, or that has "
+     "annotation burned into its pixels",
+     4, PL_OPTION_FLAG, AT(options.anonymised)},
+    {"json", 'j', NULL, "List what was written as JSON", 5, PL_OPTION_VALUE, AT(form),
+     PL_TABLE_JSON},
+    {"csv", 'c', NULL, "List what was written as CSV", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+};
+
+static void check_arguments(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
+  const char *root = arguments->options.uid_root;
+  if (root && !ct_uid_valid(root))
+    argp_error(state, "--uid-root is '%s', expected digits and dots", root);
+  if (arguments->results.n == 0) argp_error(state, "which results?");
+  if (arguments->inputs.n == 0) argp_error(state, "--input: where is the source series?");
 }
 
-static error_t parse_number(int key, const char *arg, struct argp_state *state) {
-  struct pl_export_options *chosen = &((struct arguments *)state->input)->options;
-  long long number;
-  if (key == KEY_NUMBER) {
-    if (!lc_text_to_long(arg, &number) || number < 0 || number > 1000000000)
-      argp_error(state, "--series-number is '%s', expected a whole number from 0 to 10^9", arg);
-    else
-      chosen->series_number = (int)number;
-  } else if (!lc_text_to_double(arg, &chosen->relevance) || chosen->relevance < 0 ||
-             chosen->relevance > 1) {
-    argp_error(state, "--relevance is '%s', expected a number from 0 to 1", arg);
-  }
-  return 0;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'i':
-    keep(&arguments->inputs, arg, state);
-    return 0;
-  case 'n':
-    arguments->nodules = arg;
-    return 0;
-  case 'O':
-    choose_kinds(arguments, arg, state);
-    return 0;
-  case 'o':
-    arguments->output = arg;
-    return 0;
-  case 'f':
-    arguments->overwrite = true;
-    return 0;
-  case KEY_ROOT:
-    if (!ct_uid_valid(arg)) argp_error(state, "--uid-root is '%s', expected digits and dots", arg);
-    arguments->options.uid_root = arg;
-    return 0;
-  case KEY_DESCRIPTION:
-    arguments->options.description = arg;
-    return 0;
-  case KEY_ANONYMISED:
-    arguments->options.anonymised = true;
-    return 0;
-  case KEY_NUMBER:
-  case KEY_RELEVANCE:
-    return parse_number(key, arg, state);
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  case ARGP_KEY_ARG:
-    keep(&arguments->results, arg, state);
-    return 0;
-  case ARGP_KEY_END:
-    if (arguments->results.n == 0) argp_error(state, "which results?");
-    if (arguments->inputs.n == 0) argp_error(state, "--input: where is the source series?");
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "RESULTS...",
     .doc = "Make DICOM objects from results: maps over CT slices of original size, parametric "
            "maps, segmentations, a measurement report, and outlines for the viewer. RESULTS is "
@@ -178,8 +123,11 @@ static const struct argp argp = {
            "\n"
            "Everything written says 'research use only'. The same results give the same objects, "
            "byte for byte.",
-    .children = children,
-    .help_filter = help};
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, results),
+    .check = check_arguments,
+    .help = help,
+};
 
 static const struct pl_column columns[] = {
     {"SeriesInstanceUID", "SERIES", false},
@@ -325,13 +273,13 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
   return status;
 }
 
-lc_status cmd_export(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.output = "lungcdam-dicom",
                                 .options = {.series_number = -1, .relevance = -1}};
   size_t n_kinds;
   const struct pl_object_kind *const *table = pl_object_kinds(&n_kinds);
   for (size_t k = 0; k < n_kinds; k++) arguments.options.kinds[k] = table[k]->write != NULL;
-  lc_status status = pl_cli_parse(&argp, argc, argv, &arguments, err);
+  lc_status status = pl_options_parse(&line, argc, argv, &arguments, err);
   struct exporting e = {.arguments = &arguments};
   struct lc_error own;
   pl_table_init(&e.table, columns, sizeof columns / sizeof *columns);
@@ -339,6 +287,10 @@ lc_status cmd_export(int argc, char **argv, struct lc_error *err) {
   pl_table_free(&e.table);
   ct_index_free(&e.index);
   pl_list_free(&arguments.inputs);
-  pl_list_free(&arguments.results);
   return status;
 }
+
+const struct pl_command pl_command_export = {
+    .name = "export",
+    .summary = "make DICOM objects from results: maps, segmentations, reports",
+    .run = run};

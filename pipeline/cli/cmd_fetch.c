@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_fetch.h"
 #include "pipeline/report/pl_table.h"
@@ -165,7 +165,7 @@ static lc_status print(const struct pl_fetch *fetch, const struct arguments *arg
   return status;
 }
 
-lc_status cmd_fetch(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {
       .fetch = {.folder = "lungcdam-studies", .listen_address = "0.0.0.0", .listen_port = -1}};
   struct pl_fetch fetch = {0};
@@ -186,3 +186,6 @@ lc_status cmd_fetch(int argc, char **argv, struct lc_error *err) {
   pl_list_free(&arguments.fetch.series);
   return status;
 }
+
+const struct pl_command pl_command_fetch = {
+    .name = "fetch", .summary = "fetch studies from a DICOM archive into a folder", .run = run};

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/judge/pl_judged.h"
@@ -60,7 +59,7 @@ static lc_status print_settings(const struct pl_judge_config *config, struct lc_
   return pl_cli_print(&text, err);
 }
 
-lc_status cmd_judge(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_judge_config config;
@@ -76,3 +75,8 @@ lc_status cmd_judge(int argc, char **argv, struct lc_error *err) {
   pl_judge_config_free(&config);
   return status;
 }
+
+const struct pl_command pl_command_judge = {
+    .name = "judge",
+    .summary = "judge explanations: estimators by measures, with intervals by patient",
+    .run = run};

@@ -11,104 +11,51 @@
 #include "ct_io/nodule/ct_annotation_set.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_options.h"
 #include "pipeline/learn/pl_survey.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
 
-enum {
-  KEY_LUNA = 0x2000,
-  KEY_GROUPING,
-  KEY_TOLERANCE,
-  KEY_LEVEL,
-  KEY_COUNTS,
-  KEY_PATIENTS,
-  KEY_XML
-};
-
 struct arguments {
-  const char *const *paths;
-  size_t n_paths;
+  struct pl_words paths;
   enum pl_table_form form;
   const char *luna, *patients;
   struct ct_grouping grouping;
   double level;
   bool counts, xml_only;
 };
+#define AT(field) PL_AT(struct arguments, field)
 
-static const struct argp_option options[] = {
-    {"json", 'j', NULL, 0, "Write a JSON array instead of a table", 0},
-    {"csv", 'c', NULL, 0, "Write CSV instead of a table", 0},
-    {"xml-only", KEY_XML, NULL, 0, "Do not look for DICOM; geometry as far as XML tells it", 0},
-    {"grouping", KEY_GROUPING, "RULE", 0,
-     "voxels (default: pylidc's rule, distances in voxel indices) or mm", 0},
-    {"tolerance", KEY_TOLERANCE, "X", 0,
-     "Largest distance of marks of one nodule (default: the slice thickness in mm)", 0},
-    {"level", KEY_LEVEL, "X", 0, "Share of marks that makes the consensus (default 0.5)", 0},
-    {"luna", KEY_LUNA, "CSV", 0, "Match LUNA16's annotations.csv (needs DICOM)", 0},
-    {"patients", KEY_PATIENTS, "CSV", 0,
-     "TCIA's table of series, for the patients of series without DICOM", 0},
-    {"counts", KEY_COUNTS, NULL, 0,
-     "Only counts: files, series, patients, marks, nodules and faults, beside those published", 0},
-    {0}};
+static const char *const groupings[] = {"voxels", "mm", NULL};
 
-static double positive(struct argp_state *state, const char *name, const char *arg, double most) {
-  double value = 0;
-  if (!lc_text_to_double(arg, &value) || !(value > 0 && value <= most))
-    argp_error(state, "--%s is '%s', expected a number above 0 and up to %g", name, arg, most);
-  return value;
+static const struct pl_option options[] = {
+    {"json", 'j', NULL, "Write a JSON array instead of a table", 0, PL_OPTION_VALUE, AT(form),
+     PL_TABLE_JSON},
+    {"csv", 'c', NULL, "Write CSV instead of a table", 0, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    {"xml-only", 0, NULL, "Do not look for DICOM; geometry as far as XML tells it", 0,
+     PL_OPTION_FLAG, AT(xml_only)},
+    {"grouping", 0, "RULE", "voxels (default: pylidc's rule, distances in voxel indices) or mm", 0,
+     PL_OPTION_CHOICE, AT(grouping.in_millimetres), .words = groupings},
+    {"tolerance", 0, "X",
+     "Largest distance of marks of one nodule (default: the slice thickness in mm)", 0,
+     PL_OPTION_REAL, AT(grouping.tolerance_mm), 0.001, 1000},
+    {"level", 0, "X", "Share of marks that makes the consensus (default 0.5)", 0, PL_OPTION_REAL,
+     AT(level), 0.001, 1},
+    {"luna", 0, "CSV", "Match LUNA16's annotations.csv (needs DICOM)", 0, PL_OPTION_TEXT, AT(luna)},
+    {"patients", 0, "CSV", "TCIA's table of series, for the patients of series without DICOM", 0,
+     PL_OPTION_TEXT, AT(patients)},
+    {"counts", 0, NULL,
+     "Only counts: files, series, patients, marks, nodules and faults, beside those published", 0,
+     PL_OPTION_FLAG, AT(counts)},
+};
+
+static void check_arguments(void *input, const struct argp_state *state) {
+  if (((const struct arguments *)input)->paths.n == 0) argp_error(state, "which folder?");
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
-static error_t parse(int key, char *arg, struct argp_state *state) {
-  struct arguments *arguments = (struct arguments *)state->input;
-  switch (key) {
-  case 'j':
-    arguments->form = PL_TABLE_JSON;
-    return 0;
-  case 'c':
-    arguments->form = PL_TABLE_CSV;
-    return 0;
-  case KEY_XML:
-    arguments->xml_only = true;
-    return 0;
-  case KEY_LUNA:
-    arguments->luna = arg;
-    return 0;
-  case KEY_PATIENTS:
-    arguments->patients = arg;
-    return 0;
-  case KEY_COUNTS:
-    arguments->counts = true;
-    return 0;
-  case KEY_TOLERANCE:
-    arguments->grouping.tolerance_mm = positive(state, "tolerance", arg, 1000);
-    return 0;
-  case KEY_LEVEL:
-    arguments->level = positive(state, "level", arg, 1);
-    return 0;
-  case KEY_GROUPING:
-    if (strcmp(arg, "voxels") != 0 && strcmp(arg, "mm") != 0)
-      argp_error(state, "--grouping is '%s', expected voxels or mm", arg);
-    arguments->grouping.in_millimetres = strcmp(arg, "mm") == 0;
-    return 0;
-  case ARGP_KEY_ARGS:
-    arguments->paths = (const char *const *)state->argv + state->next;
-    arguments->n_paths = (size_t)(state->argc - state->next);
-    return 0;
-  case ARGP_KEY_NO_ARGS:
-    argp_error(state, "which folder?");
-    return 0;
-  default:
-    return ARGP_ERR_UNKNOWN;
-  }
-}
-
-static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
-
-static const struct argp argp = {
+static const struct pl_command_line line = {
     .options = options,
-    .parser = parse,
+    .n_options = sizeof options / sizeof *options,
     .args_doc = "DIR...",
     .doc = "List the nodules of 3 mm and more that the readers of LIDC-IDRI marked: one line for "
            "each physical nodule, from XML alone or with its DICOM.\v"
@@ -117,7 +64,10 @@ static const struct argp argp = {
            "  lungcdam nodules --csv tcia-lidc-xml > nodules.csv\n"
            "  lungcdam nodules --counts --patients LIDC-IDRI_MetaData.csv tcia-lidc-xml\n"
            "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001",
-    .children = children};
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .check = check_arguments,
+};
 
 static const struct pl_column columns[] = {
     {"PatientID", "PATIENT", false},
@@ -352,17 +302,17 @@ static lc_status list_all(const struct arguments *arguments, const struct pl_sur
   return status;
 }
 
-lc_status cmd_nodules(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.level = 0.5};
   struct pl_survey survey;
   struct ct_annotation_set luna = {0};
-  LC_TRY(pl_cli_parse(&argp, argc, argv, &arguments, err));
-  LC_TRY(
-      pl_survey_open(&survey, arguments.paths, arguments.n_paths, NULL, !arguments.xml_only, err));
+  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
+  LC_TRY(pl_survey_open(&survey, arguments.paths.items, arguments.paths.n, NULL,
+                        !arguments.xml_only, err));
   lc_status status = LC_OK;
   if (survey.marks.n_annotations == 0)
     status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "%s: no annotation of a CT series",
-                     arguments.paths[0]);
+                     arguments.paths.items[0]);
   if (status == LC_OK && arguments.patients)
     status = pl_survey_read_patients(&survey, arguments.patients, err);
   if (status == LC_OK && arguments.luna)
@@ -372,3 +322,8 @@ lc_status cmd_nodules(int argc, char **argv, struct lc_error *err) {
   pl_survey_free(&survey);
   return status;
 }
+
+const struct pl_command pl_command_nodules = {
+    .name = "nodules",
+    .summary = "list the nodules that readers marked, with ratings and measures",
+    .run = run};

@@ -5,7 +5,7 @@
 
 #include "common/lc_text.h"
 #include "ct_io/phantom/ct_phantom.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -156,7 +156,7 @@ static lc_status all_patients(const struct arguments *arguments, const struct pl
   return LC_OK;
 }
 
-lc_status cmd_phantom(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.patients = 1};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_output output;
@@ -165,3 +165,6 @@ lc_status cmd_phantom(int argc, char **argv, struct lc_error *err) {
   pl_output_close(&output);
   return status;
 }
+
+const struct pl_command pl_command_phantom = {
+    .name = "phantom", .summary = "make synthetic patients with known nodules", .run = run};

@@ -8,7 +8,7 @@
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/nodule/ct_nodule_source.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/learn/pl_prepare.h"
@@ -199,7 +199,7 @@ static lc_status open_place(struct pl_output *place, const char *path, struct lc
   return pl_output_open(place, folder, err);
 }
 
-lc_status cmd_prepare(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.how = {.edge = 32,
                                         .spacing_mm = 1,
                                         .level = 0.5,
@@ -220,3 +220,6 @@ lc_status cmd_prepare(int argc, char **argv, struct lc_error *err) {
   pl_output_close(&place);
   return status;
 }
+
+const struct pl_command pl_command_prepare = {
+    .name = "prepare", .summary = "make a nodule data set from CT series or crops", .run = run};

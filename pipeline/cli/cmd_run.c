@@ -1,7 +1,7 @@
 /* Implements `lungcdam run`: runs the main job over the input and prints the summary. */
 #include <stdio.h>
 
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/run/pl_batch.h"
 
@@ -55,7 +55,7 @@ static lc_status print(const struct pl_batch *batch, const char *model, enum pl_
   return LC_OK;
 }
 
-lc_status cmd_run(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_config config;
@@ -78,3 +78,8 @@ lc_status cmd_run(int argc, char **argv, struct lc_error *err) {
   pl_config_free(&config);
   return status;
 }
+
+const struct pl_command pl_command_run = {
+    .name = "run",
+    .summary = "predict and explain the nodules of CT series: the main job",
+    .run = run};

@@ -7,7 +7,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 
@@ -359,7 +359,7 @@ static lc_status print_destination(struct lc_error *err) {
   return status;
 }
 
-lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {.outbox = "lungcdam-outbox", .older_days = -1};
   struct sending s = {.arguments = &arguments};
   struct lc_error own;
@@ -374,3 +374,8 @@ lc_status cmd_send(int argc, char **argv, struct lc_error *err) {
   pl_list_free(&arguments.sets);
   return status;
 }
+
+const struct pl_command pl_command_send = {
+    .name = "send",
+    .summary = "send DICOM objects to archives, and see that they arrive",
+    .run = run};

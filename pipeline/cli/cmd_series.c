@@ -6,7 +6,7 @@
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_syntax.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_table.h"
@@ -113,7 +113,7 @@ static void put_row(struct pl_table *table, const struct ct_series *series) {
   put_folder(table, series);
 }
 
-lc_status cmd_series(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct ct_index index;
@@ -134,3 +134,8 @@ lc_status cmd_series(int argc, char **argv, struct lc_error *err) {
   ct_index_free(&index);
   return status;
 }
+
+const struct pl_command pl_command_series = {
+    .name = "series",
+    .summary = "list the DICOM series in folders and say which can be used",
+    .run = run};

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 #include "pipeline/delivery/pl_serve.h"
@@ -233,7 +233,7 @@ static lc_status print_status(const struct arguments *arguments, struct lc_error
   return status;
 }
 
-lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   struct pl_config config;
   set_defaults(&arguments);
@@ -257,3 +257,8 @@ lc_status cmd_serve(int argc, char **argv, struct lc_error *err) {
   pl_list_free(&arguments.to);
   return status;
 }
+
+const struct pl_command pl_command_serve = {
+    .name = "serve",
+    .summary = "receive series over the DICOM network and work on each",
+    .run = run};

@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/learn/pl_folds.h"
 #include "pipeline/learn/pl_training.h"
@@ -73,7 +72,7 @@ static lc_status train(const struct pl_recipe *recipe, const struct arguments *a
   return pl_cli_print(&text, err);
 }
 
-lc_status cmd_train(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   struct pl_recipe recipe;
@@ -84,3 +83,6 @@ lc_status cmd_train(int argc, char **argv, struct lc_error *err) {
   pl_recipe_free(&recipe);
   return status;
 }
+
+const struct pl_command pl_command_train = {
+    .name = "train", .summary = "train a model on nodule crops and measure it", .run = run};

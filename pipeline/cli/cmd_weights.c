@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/cli/pl_weights_list.h"
 #include "pipeline/cli/pl_weights_show.h"
@@ -152,10 +152,15 @@ static lc_status weights(const struct arguments *arguments, struct lc_error *err
   return pl_weights_show(found.path, arguments->json, stdout, err);
 }
 
-lc_status cmd_weights(int argc, char **argv, struct lc_error *err) {
+static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   lc_status status = weights(&arguments, err);
   pl_list_free(&arguments.heads);
   return status;
 }
+
+const struct pl_command pl_command_weights = {
+    .name = "weights",
+    .summary = "list the models at hand, show or convert a weight file, make untrained ones",
+    .run = run};

@@ -11,48 +11,49 @@
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_commands.h"
 #include "pipeline/cli/pl_docs.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/report/pl_version.h"
 
-/* Commands that a build can leave out (CMakeLists.txt): the name stays, so that it can be said. */
+/* In the order of the help. NET and PHANTOM: left out of builds without LUNGCDAM_WITH_that; the
+ * name stays, so that it can be said. */
+#define COMMANDS(ENTRY, NET, PHANTOM)                                                              \
+  ENTRY(series)                                                                                    \
+  ENTRY(nodules)                                                                                   \
+  ENTRY(prepare)                                                                                   \
+  ENTRY(run)                                                                                       \
+  ENTRY(concept)                                                                                   \
+  ENTRY(explain)                                                                                   \
+  ENTRY(export)                                                                                    \
+  NET(send)                                                                                        \
+  NET(fetch)                                                                                       \
+  NET(serve)                                                                                       \
+  ENTRY(config)                                                                                    \
+  ENTRY(judge)                                                                                     \
+  PHANTOM(phantom)                                                                                 \
+  ENTRY(train)                                                                                     \
+  ENTRY(evaluate)                                                                                  \
+  ENTRY(weights)
+
+#define DECLARE(name) extern const struct pl_command pl_command_##name;
+#define LEFT_OUT(command, part)                                                                    \
+  static const struct pl_command pl_command_##command = {                                          \
+      .name = #command, .summary = "left out of this build", .option = "LUNGCDAM_WITH_" part};
 #ifdef LUNGCDAM_WITH_NET
-#define WITH_NET(run) run, "LUNGCDAM_WITH_NET"
+#define DECLARE_NET(name) DECLARE(name)
 #else
-#define WITH_NET(run) NULL, "LUNGCDAM_WITH_NET"
+#define DECLARE_NET(name) LEFT_OUT(name, "NET")
 #endif
 #ifdef LUNGCDAM_WITH_PHANTOM
-#define WITH_PHANTOM(run) run, "LUNGCDAM_WITH_PHANTOM"
+#define DECLARE_PHANTOM(name) DECLARE(name)
 #else
-#define WITH_PHANTOM(run) NULL, "LUNGCDAM_WITH_PHANTOM"
+#define DECLARE_PHANTOM(name) LEFT_OUT(name, "PHANTOM")
 #endif
-
-const struct pl_command pl_commands[] = {
-    {"series", "list the DICOM series in folders and say which can be used", cmd_series, NULL},
-    {"nodules", "list the nodules that readers marked, with ratings and measures", cmd_nodules,
-     NULL},
-    {"prepare", "make a nodule data set from CT series or crops", cmd_prepare, NULL},
-    {"run", "predict and explain the nodules of CT series: the main job", cmd_run, NULL},
-    {"concept", "make a concept vector from nodules that satisfy a rule", cmd_concept, NULL},
-    {"explain", "explain prepared images or nodule crops by one or several estimators", cmd_explain,
-     NULL},
-    {"export", "make DICOM objects from results: maps, segmentations, reports", cmd_export, NULL},
-    {"send", "send DICOM objects to archives, and see that they arrive", WITH_NET(cmd_send)},
-    {"fetch", "fetch studies from a DICOM archive into a folder", WITH_NET(cmd_fetch)},
-    {"serve", "receive series over the DICOM network and work on each", WITH_NET(cmd_serve)},
-    {"config", "show and check a configuration", cmd_config, NULL},
-    {"judge", "judge explanations: estimators by measures, with intervals by patient", cmd_judge,
-     NULL},
-    {"phantom", "make synthetic patients with known nodules", WITH_PHANTOM(cmd_phantom)},
-    {"train", "train a model on nodule crops and measure it", cmd_train, NULL},
-    {"evaluate", "measure a model on nodule crops", cmd_evaluate, NULL},
-    {"weights", "list the models at hand, show or convert a weight file, make untrained ones",
-     cmd_weights, NULL},
-    {NULL, NULL, NULL, NULL},
-};
+COMMANDS(DECLARE, DECLARE_NET, DECLARE_PHANTOM)
+#define POINT(name) &pl_command_##name,
+const struct pl_command *const pl_commands[] = {COMMANDS(POINT, POINT, POINT) NULL};
 
 enum { KEY_LOG_LEVEL = 0x1000, KEY_THREADS };
 
@@ -127,9 +128,8 @@ static char *program_help(int key, const char *text, void *input) {
   if (key != ARGP_KEY_HELP_POST_DOC) return (char *)text; /* argp's own convention */
   struct lc_text help = {0};
   lc_text_add(&help, "Commands:\n");
-  for (const struct pl_command *command = pl_commands; command->name; command++)
-    lc_text_add(&help, "  %-10s %s%s\n", command->name, command->summary,
-                command->run ? "" : " (left out of this build)");
+  for (const struct pl_command *const *command = pl_commands; *command; command++)
+    lc_text_add(&help, "  %-10s %s\n", (*command)->name, (*command)->summary);
   lc_text_add(&help, "\n'lungcdam COMMAND --help' explains a command and gives examples.\n"
                      "Exit codes are numbered: 0 success, 2 usage, 3 configuration, and those in"
                      " exit-codes.md of the documentation.\n\n"
@@ -147,23 +147,16 @@ static const struct argp program_argp = {
     .children = global_children,
     .help_filter = program_help};
 
-lc_status pl_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
-                       struct lc_error *err) {
-  error_t failed = argp_parse(argp, argc, argv, 0, NULL, input);
-  if (failed) LC_FAIL(err, LC_ERR_MEMORY, "reading the command line: %s", strerror(failed));
-  return LC_OK;
-}
-
 static const struct pl_command *find_command(const char *name) {
-  for (const struct pl_command *command = pl_commands; command->name; command++)
-    if (strcmp(command->name, name) == 0) return command;
+  for (const struct pl_command *const *command = pl_commands; *command; command++)
+    if (strcmp((*command)->name, name) == 0) return *command;
   return NULL;
 }
 
 static int unknown_command(const char *name) {
   const char *names[64];
   size_t n = 0;
-  for (; pl_commands[n].name && n < 64; n++) names[n] = pl_commands[n].name;
+  for (; pl_commands[n] && n < 64; n++) names[n] = pl_commands[n]->name;
   const char *nearest = lc_text_nearest(name, names, n);
   if (nearest)
     fprintf(stderr, "lungcdam: unknown command '%s', the nearest is '%s'\n", name, nearest);

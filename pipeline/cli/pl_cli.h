@@ -1,9 +1,8 @@
 /* The command line: global options, the table of subcommands, and how a status becomes an exit
  * code.
  *
- * To add a command: write cmd_NAME.c with one function, declare it in pl_commands.h, and add one
- * line to the table in pl_cli.c. Help, completion and the man page follow from the table and from
- * the command's own argp.
+ * To add a command: write cmd_NAME.c that ends with its struct pl_command, and add one line to the
+ * table in pl_cli.c (docs/extending.md). Help, completion and the manual page follow from it.
  *
  * A command prints its results on standard output; messages and progress go to standard error. */
 #ifndef PL_CLI_H
@@ -23,8 +22,8 @@ struct pl_command {
                          always there */
 };
 
-/* The table, ended by a zeroed entry. */
-extern const struct pl_command pl_commands[];
+/* The table, ended by NULL. */
+extern const struct pl_command *const pl_commands[];
 
 /* --log-level and --threads; every command lists it among its argp children, so that these options
  * are understood before and after the command's name. */
@@ -35,9 +34,5 @@ int pl_cli_main(int argc, char **argv);
 
 /* Writes a text to standard output and frees it. */
 LC_MUST_CHECK lc_status pl_cli_print(struct lc_text *text, struct lc_error *err);
-
-/* argp_parse for a command; fails only for LC_ERR_MEMORY, usage errors exit. */
-LC_MUST_CHECK lc_status pl_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
-                                     struct lc_error *err);
 
 #endif

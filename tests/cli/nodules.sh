@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib/common.bash"
 
 expect 2 "which folder?" nodules
 expect 2 "expected voxels or mm" nodules --grouping pixels .
-expect 2 "expected a number above 0 and up to 1" nodules --level 2 .
+expect 2 "expected a number from 0.001 to 1" nodules --level 2 .
 expect 4 "no such folder or file" nodules "$work/none"
 mkdir "$work/empty"
 expect 5 "no DICOM image" nodules "$work/empty"

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "common/lc_log.h"
-#include "pipeline/cli/pl_commands.h"
+#include "pipeline/cli/pl_cli.h"
 #include "pipeline/report/pl_signal.h"
 #include "tests/lc_test.h"
 #include "tests/pl_dicom_net.h"
@@ -18,6 +18,8 @@
 #define WAIT_MS 60000
 #define SLOTS 4
 #define DISK ((long long)6 << 20)
+
+extern const struct pl_command pl_command_weights;
 
 static char folder[256]; /* holds box/, which holds the spool: "../.." would be seen */
 static char spool[512], log_path[512];
@@ -93,7 +95,7 @@ static int start(void **state) {
   snprintf(weights, sizeof weights, "%s/w.safetensors", folder);
   snprintf(path, sizeof path, "%s", weights);
   char *argv[] = {"weights", "init", "vit_tiny_patch16", "-o", path, NULL};
-  assert_ok(cmd_weights(5, argv, &test_err));
+  assert_ok(pl_command_weights.run(5, argv, &test_err));
   fflush(NULL);
   server = fork();
   if (server == 0) serve_in_child();

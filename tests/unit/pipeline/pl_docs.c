@@ -46,9 +46,9 @@ static void every_command_is_documented(void **state) {
     free(text);
   }
   closedir(stream);
-  for (const struct pl_command *command = pl_commands; command->name; command++) {
+  for (const struct pl_command *const *command = pl_commands; *command; command++) {
     char call[64];
-    snprintf(call, sizeof call, "lungcdam %s ", command->name);
+    snprintf(call, sizeof call, "lungcdam %s ", (*command)->name);
     if (!strstr(lc_text_get(&all), call)) fail_msg("docs/ does not say how to call %s", call);
   }
   lc_text_free(&all);
