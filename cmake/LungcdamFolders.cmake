@@ -1,9 +1,10 @@
 # Folders and rooms. A folder is one CMake object library that declares which folders it uses; a room
 # is the static library of its folders, which tests and benchmarks link.
 #
-# Sources include by path from the top. Each folder is compiled with an include folder of its own that
-# holds links to itself and to what it uses, directly or through others: an include that the
-# architecture forbids does not compile. ${CMAKE_BINARY_DIR}/folders.txt says the same to the linter.
+# Sources include by path from the top. Each folder is compiled with include folders of its own that
+# hold links to itself and to what it uses, directly or through others, and to the public headers of
+# these below include/lungcdam: an include that the architecture forbids does not compile.
+# ${CMAKE_BINARY_DIR}/folders.txt says the same to the linter.
 file(WRITE ${CMAKE_BINARY_DIR}/folders.txt "")
 
 # lungcdam_folder(PATH [USES FOLDER...] [LIBRARIES TARGET...] [WITHOUT REGEX...])
@@ -36,9 +37,13 @@ function(lungcdam_folder path)
   set(view ${CMAKE_BINARY_DIR}/include/${name})
   file(REMOVE_RECURSE ${view})
   foreach(folder ${seen})
-    get_filename_component(above ${view}/${folder} DIRECTORY)
-    file(MAKE_DIRECTORY ${above})
-    file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${folder} ${view}/${folder} SYMBOLIC)
+    foreach(from . include/lungcdam)
+      if(EXISTS ${CMAKE_SOURCE_DIR}/${from}/${folder})
+        get_filename_component(above ${view}/${from}/${folder} DIRECTORY)
+        file(MAKE_DIRECTORY ${above})
+        file(CREATE_LINK ${CMAKE_SOURCE_DIR}/${from}/${folder} ${view}/${from}/${folder} SYMBOLIC)
+      endif()
+    endforeach()
   endforeach()
 
   if(NOT sources) # left out, but for its headers
@@ -46,7 +51,7 @@ function(lungcdam_folder path)
     return()
   endif()
   add_library(${name} OBJECT ${sources})
-  target_include_directories(${name} PRIVATE ${view})
+  target_include_directories(${name} PRIVATE ${view} ${view}/include/lungcdam)
   target_link_libraries(${name} PRIVATE lungcdam_flags ${arg_LIBRARIES})
 endfunction()
 
@@ -56,7 +61,8 @@ function(lungcdam_room name)
   list(TRANSFORM arg_FOLDERS PREPEND folder_)
   list(TRANSFORM arg_USES PREPEND lungcdam_)
   add_library(lungcdam_${name} STATIC)
-  target_include_directories(lungcdam_${name} PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}>)
+  target_include_directories(lungcdam_${name} PUBLIC
+    $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}> $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include/lungcdam>)
   target_link_libraries(lungcdam_${name} PRIVATE ${arg_FOLDERS} PUBLIC ${arg_USES})
   set_target_properties(lungcdam_${name} PROPERTIES LUNGCDAM_FOLDERS "${arg_FOLDERS}")
 endfunction()

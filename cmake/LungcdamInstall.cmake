@@ -1,18 +1,17 @@
-# Installation: the program, one shared library with the four rooms, their headers, documentation,
-# manual pages, completions of bash and zsh, a pkg-config file and a CMake package. Each thing belongs
-# to the component that packages it (LungcdamPackage.cmake).
+# Installation: the program, one shared library, its public headers, documentation, manual pages,
+# completions of bash and zsh, a pkg-config file and a CMake package. Each thing belongs to the
+# component that packages it (LungcdamPackage.cmake).
 #
 # Nothing that is installed knows where it was built or will lie: it can be moved as a whole.
 include(CMakePackageConfigHelpers)
 
-set(rooms lungcdam_common lungcdam_ct_io lungcdam_vit lungcdam_cdam)
-
-# Only names with a room's prefix leave the library.
+# All rooms but the command line. What other libraries' templates leave in the objects stays inside.
 file(WRITE ${CMAKE_BINARY_DIR}/lungcdam.map
-     "{ global: lc_*; ct_*; vit_*; cdam_*; local: *; };\n")
+     "{ global: lc_*; ct_*; vit_*; cdam_*; pl_*; local: *; };\n")
 add_library(lungcdam_library SHARED)
-foreach(room ${rooms})
-  get_target_property(folders ${room} LUNGCDAM_FOLDERS)
+foreach(room common ct_io vit cdam pipeline)
+  get_target_property(folders lungcdam_${room} LUNGCDAM_FOLDERS)
+  list(REMOVE_ITEM folders folder_pipeline_cli)
   target_link_libraries(lungcdam_library PRIVATE ${folders})
 endforeach()
 target_link_options(lungcdam_library PRIVATE
@@ -27,18 +26,7 @@ install(TARGETS lungcdam RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT p
 install(TARGETS lungcdam_library EXPORT lungcdam LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         COMPONENT library NAMELINK_COMPONENT development)
 
-# A header is public when it is made for C++ too (extern "C"); the others are private to their rooms.
-# vit_real.h declares nothing but a type that public headers use. cdam_canvas.h needs cairo's headers
-# and stays here.
-file(GLOB candidates CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR}
-  common/lc_*.h ct_io/*/ct_*.h vit/*/vit_*.h cdam/*/cdam_*.h)
-foreach(header ${candidates})
-  file(STRINGS ${header} guard REGEX "^extern \"C\"" LIMIT_COUNT 1)
-  if((guard OR header MATCHES "vit_real\\.h$") AND NOT header MATCHES "cdam_canvas\\.h$")
-    get_filename_component(folder ${header} DIRECTORY)
-    install(FILES ${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lungcdam/${folder} COMPONENT development)
-  endif()
-endforeach()
+install(DIRECTORY include/lungcdam DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
 
 # Configurations, recipes, and the model that ships.
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/lungcdam COMPONENT program)

@@ -9,11 +9,10 @@
 #ifndef LC_CSV_H
 #define LC_CSV_H
 
+#include "common/lc_api.h"
 #include "common/lc_text.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define LC_CSV_BYTES ((size_t)64 << 20) /* largest file */
 
@@ -45,7 +44,5 @@ void lc_csv_put_text(struct lc_text *out, const char *text);
 /* Adds a number with so many digits; nothing where it is not finite. */
 void lc_csv_put_number(struct lc_text *out, double value, int digits);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -2,6 +2,7 @@
  * and makes, removes and joins paths. */
 #include "common/lc_file.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/lc_text.h"
 
 lc_status lc_file_write_error(const char *path, int error_number, struct lc_error *err) {
   if (error_number == ENOSPC || error_number == EDQUOT)
@@ -181,14 +184,28 @@ bool lc_file_exists(const char *path) {
   return stat(path, &info) == 0;
 }
 
+static bool cut_file_name(char *path) {
+  char *slash = strrchr(path, '/');
+  if (slash) slash[slash == path] = '\0';
+  return slash != NULL;
+}
+
 bool lc_program_folder(char out[LC_PATH_SIZE]) {
   ssize_t length = readlink("/proc/self/exe", out, LC_PATH_SIZE - 1);
   if (length <= 0 || length == LC_PATH_SIZE - 1) return false;
   out[length] = '\0';
-  char *slash = strrchr(out, '/');
-  if (!slash) return false;
-  slash[slash == out] = '\0';
-  return true;
+  return cut_file_name(out);
+}
+
+bool lc_library_folder(char out[LC_PATH_SIZE]) {
+  static const char here;
+  Dl_info info;
+  if (!dladdr(&here, &info) || !info.dli_fname) return false;
+  char *real = realpath(info.dli_fname, NULL);
+  bool fits = real && strlen(real) < LC_PATH_SIZE;
+  if (fits) lc_text_copy(out, LC_PATH_SIZE, real);
+  free(real);
+  return fits && cut_file_name(out);
 }
 
 bool lc_folder_exists(const char *path) {

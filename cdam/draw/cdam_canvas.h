@@ -8,12 +8,11 @@
 
 #include <cairo.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 #include "common/lc_text.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum cdam_format { CDAM_PNG = 0, CDAM_SVG, CDAM_PDF } cdam_format;
 
@@ -39,7 +38,5 @@ LC_MUST_CHECK lc_status cdam_canvas_write(const struct cdam_canvas *canvas, cons
 LC_MUST_CHECK lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *out,
                                         struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -5,11 +5,10 @@
 #ifndef CDAM_COMPACTNESS_H
 #define CDAM_COMPACTNESS_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* What "the maximum" is in "below 5 % of the maximum"; published text allows both. */
 typedef enum cdam_maximum {
@@ -44,7 +43,5 @@ double cdam_entropy(const float *scores, size_t n);
  * estimators differ in unit: give a tolerance in units of the map's maximum. */
 size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -5,11 +5,10 @@
 #ifndef CDAM_CONTEST_H
 #define CDAM_CONTEST_H
 
+#include "common/lc_api.h"
 #include "vit/train/vit_metrics.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* One measure. */
 struct cdam_contest_table {
@@ -42,7 +41,5 @@ LC_MUST_CHECK lc_status cdam_contest_run(const struct cdam_contest_table *table,
                                          struct lc_error *err);
 void cdam_contest_free(struct cdam_contest *contest);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -10,10 +10,9 @@
 #define CDAM_CURVE_H
 
 #include "cdam/measures/cdam_evaluator.h"
+#include "common/lc_api.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct cdam_curve_settings {
   size_t steps;         /* equal steps from nothing removed to everything; 0: 20 */
@@ -63,7 +62,5 @@ struct cdam_curve_summary {
 void cdam_curves_summarise(const struct cdam_curves *curves, size_t map, size_t target,
                            struct cdam_curve_summary *summary);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -8,11 +8,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct cdam_evaluator {
   size_t patches, targets;
@@ -34,7 +33,5 @@ struct cdam_draws {
 LC_MUST_CHECK lc_status cdam_order(const float *scores, size_t n, const struct cdam_draws *draws,
                                    uint32_t *order, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -7,11 +7,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Each missing pixel becomes the weighted mean of its eight neighbours, missing ones included:
  * weight 1/6 for those that share an edge and 1/12 for those that share a corner, scaled to sum 1
@@ -24,7 +23,5 @@ extern "C" {
 LC_MUST_CHECK lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows,
                                     size_t columns, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

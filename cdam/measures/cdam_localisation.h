@@ -9,11 +9,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Share of each patch that the mask covers. mask: [rows, columns], not 0 inside; coverage:
  * [grid_height, grid_width] in [0, 1]. Mask pixels that straddle patches are divided, so that any
@@ -51,7 +50,5 @@ LC_MUST_CHECK lc_status cdam_localise(const float *scores, const double *coverag
 double cdam_mass_between(const float *scores, const double *first, const double *second, size_t n,
                          cdam_reading reading);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -13,10 +13,9 @@
 #include "cdam/measures/cdam_randomise.h"
 #include "cdam/measures/cdam_removal.h"
 #include "cdam/measures/cdam_robustness.h"
+#include "common/lc_api.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define CDAM_MEASURE_NAME 48
 
@@ -165,7 +164,5 @@ LC_MUST_CHECK lc_status cdam_subject_evaluator(struct cdam_subject *subject, boo
 LC_MUST_CHECK lc_status cdam_subject_maps(const struct cdam_subject *subject, float **maps,
                                           struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -9,10 +9,9 @@
 #define CDAM_PROBE_H
 
 #include "cdam/measures/cdam_evaluator.h"
+#include "common/lc_api.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct cdam_probe {
   size_t sets, patches, targets;
@@ -81,7 +80,5 @@ LC_MUST_CHECK lc_status cdam_completeness_of(const struct cdam_evaluator *evalua
                                              struct cdam_completeness *result,
                                              struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

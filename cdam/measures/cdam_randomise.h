@@ -10,11 +10,10 @@
 #define CDAM_RANDOMISE_H
 
 #include "cdam/measures/cdam_similarity.h"
+#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct cdam_randomised {
   const struct vit_model *original; /* borrowed */
@@ -51,7 +50,5 @@ LC_MUST_CHECK lc_status cdam_randomise_curve(struct cdam_randomised *randomised,
                                              const float *scores, size_t maps, size_t patches,
                                              struct cdam_similarity *curve, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

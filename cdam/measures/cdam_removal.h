@@ -12,11 +12,10 @@
 
 #include "cdam/engine/cdam_target.h"
 #include "cdam/measures/cdam_evaluator.h"
+#include "common/lc_api.h"
 #include "vit/pass/vit_forward.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum cdam_removal_kind {
   CDAM_LEAVE_OUT = 0, /* the token is not there */
@@ -78,7 +77,5 @@ struct cdam_evaluator cdam_removal_evaluator(struct cdam_removal *removal);
 LC_MUST_CHECK lc_status cdam_removal_picture(const struct cdam_removal *removal,
                                              const uint8_t *kept, float *out, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

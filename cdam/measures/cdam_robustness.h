@@ -5,10 +5,9 @@
 #define CDAM_ROBUSTNESS_H
 
 #include "cdam/measures/cdam_evaluator.h"
+#include "common/lc_api.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Explains again: any estimator, one target. */
 struct cdam_explainer {
@@ -51,7 +50,5 @@ LC_MUST_CHECK lc_status cdam_robustness_compare(const float *scores, const float
                                                 size_t patches, struct cdam_robustness *result,
                                                 struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -7,11 +7,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Two maps of the same patches. All in [-1, 1]; 1: the same up to scale (and offset, for Pearson;
  * up to any increasing function, for Spearman). */
@@ -57,7 +56,5 @@ LC_MUST_CHECK lc_status cdam_repeatability_of(const float *scores, size_t runs, 
                                               struct cdam_repeatability *result,
                                               struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,17 +4,14 @@
 #ifndef CT_RESAMPLE_H
 #define CT_RESAMPLE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_cube.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Fills cube->hu (allocated, edge and centre set) and n_padded. */
 LC_MUST_CHECK lc_status ct_resample_linear(struct ct_cube *cube, const struct ct_volume *volume,
                                            struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

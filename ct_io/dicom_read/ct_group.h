@@ -4,11 +4,10 @@
 #ifndef CT_GROUP_H
 #define CT_GROUP_H
 
+#include "common/lc_api.h"
 #include "ct_io/dicom_read/ct_header.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Images of one SeriesInstanceUID that share size, spacing, orientation and kind. */
 struct ct_group {
@@ -39,7 +38,5 @@ LC_MUST_CHECK lc_status ct_group_split(struct ct_group_list *list, size_t which,
  * rules. */
 void ct_group_judge(struct ct_group *group);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

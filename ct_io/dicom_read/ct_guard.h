@@ -5,11 +5,10 @@
 #ifndef CT_GUARD_H
 #define CT_GUARD_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Deepest nesting of sequences, and the most bytes a deflated data set may unfold to. The parser
  * recurses once a level and holds what it inflates. */
@@ -24,7 +23,5 @@ bool ct_guard_looks_like_dicom(const char *path);
  * that better. */
 LC_MUST_CHECK lc_status ct_guard_check(const char *path, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,11 +4,10 @@
 #ifndef CT_HEADER_H
 #define CT_HEADER_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Most frames one file may declare, and the largest image side: checked before any allocation. */
 #define CT_MAX_FRAMES 65536
@@ -46,7 +45,5 @@ typedef enum ct_file_kind {
 ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
 void ct_header_free(struct ct_header *header);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,11 +4,10 @@
 #ifndef CT_IDENTITY_H
 #define CT_IDENTITY_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct ct_identity {
   char study_instance_uid[CT_UID_SIZE];
@@ -27,7 +26,5 @@ LC_MUST_CHECK lc_status ct_identity_read(struct ct_identity *identity, const cha
 /* 1 to 64 digits and dots. */
 bool ct_identity_uid_plausible(const char *uid);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,11 +4,10 @@
 #ifndef CT_PIXELS_H
 #define CT_PIXELS_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Stored cells of one frame before masking: 16-bit cells hold what the file holds. */
 struct ct_cells {
@@ -35,7 +34,5 @@ LC_MUST_CHECK lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *s
                                         size_t length, int rows, int columns, const char *name,
                                         struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

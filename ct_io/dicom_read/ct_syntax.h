@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "common/lc_api.h"
+
+LC_C_BEGIN
 
 /* "Explicit VR Little Endian" for "1.2.840.10008.1.2.1"; the UID itself when unknown. */
 const char *ct_transfer_syntax_name(const char *uid);
@@ -19,7 +19,5 @@ const char *ct_transfer_syntax_at(size_t index);
 /* True for transfer syntaxes that lose information. */
 bool ct_transfer_syntax_lossy(const char *uid);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

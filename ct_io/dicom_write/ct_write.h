@@ -4,11 +4,10 @@
 #ifndef CT_WRITE_H
 #define CT_WRITE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_volume.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Header of a series to be written; every text is ASCII or UTF-8. */
 struct ct_write_header {
@@ -38,7 +37,5 @@ LC_MUST_CHECK lc_status ct_write_slice(const struct ct_write_header *header,
                                        const char *sop_instance_uid, const char *path,
                                        struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

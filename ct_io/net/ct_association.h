@@ -11,11 +11,10 @@
 #ifndef CT_ASSOCIATION_H
 #define CT_ASSOCIATION_H
 
+#include "common/lc_api.h"
 #include "ct_io/net/ct_peer.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum ct_net_failure {
   CT_NET_NONE = 0,
@@ -68,7 +67,5 @@ LC_MUST_CHECK lc_status ct_association_echo(struct ct_association *association,
 LC_MUST_CHECK lc_status ct_echo(const struct ct_peer *peer, ct_net_failure *failure,
                                 struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

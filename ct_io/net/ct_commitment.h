@@ -8,11 +8,10 @@
 #ifndef CT_COMMITMENT_H
 #define CT_COMMITMENT_H
 
+#include "common/lc_api.h"
 #include "ct_io/net/ct_store.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Asks for n objects. The association was opened with ct_store_open(..., commitment true). LC_OK:
  * the archive will answer. LC_ERR_UNSUPPORTED: it does not offer the service or refuses the
@@ -63,7 +62,5 @@ LC_MUST_CHECK lc_status ct_commitment_wait(struct ct_commitment_listener *listen
                                            struct lc_error *err);
 void ct_commitment_close(struct ct_commitment_listener *listener);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -8,11 +8,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define CT_AE_SIZE 17         /* 16 characters (PS3.5 AE) */
 #define CT_PEER_NAME_SIZE 320 /* "CALLED@host:port" */
@@ -43,7 +42,5 @@ LC_MUST_CHECK lc_status ct_peer_check(const struct ct_peer *peer, struct lc_erro
 /* "CALLED@host:port", as messages name it. */
 void ct_peer_name(const struct ct_peer *peer, char out[CT_PEER_NAME_SIZE]);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -6,12 +6,11 @@
 #ifndef CT_QUERY_H
 #define CT_QUERY_H
 
+#include "common/lc_api.h"
 #include "ct_io/net/ct_association.h"
 #include "ct_io/net/ct_scp.h" /* struct ct_scp_object */
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Where objects that come by C-GET go. */
 struct ct_file_store {
@@ -80,7 +79,5 @@ LC_MUST_CHECK lc_status ct_query_retrieve(struct ct_association *association,
                                           const struct ct_query *query, const char *destination,
                                           struct ct_retrieved *retrieved, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

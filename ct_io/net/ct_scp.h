@@ -14,12 +14,11 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/net/ct_peer.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Answers to C-STORE, PS3.4 table B.2-1 and PS3.7 annex C. */
 enum ct_store_status {
@@ -80,7 +79,5 @@ LC_MUST_CHECK lc_status ct_scp_serve(int descriptor, const struct ct_scp_options
                                      const struct ct_scp_store *store,
                                      struct ct_scp_summary *summary, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,12 +4,11 @@
 #ifndef CT_STORE_H
 #define CT_STORE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/net/ct_association.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* What an object is, from its file. */
 struct ct_object {
@@ -64,7 +63,5 @@ LC_MUST_CHECK lc_status ct_store_send(struct ct_association *association,
                                       const struct ct_object *object, const char *path,
                                       struct ct_store_answer *answer, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

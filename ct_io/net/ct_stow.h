@@ -6,11 +6,10 @@
 #ifndef CT_STOW_H
 #define CT_STOW_H
 
+#include "common/lc_api.h"
 #include "ct_io/net/ct_store.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum ct_login { CT_LOGIN_NONE = 0, CT_LOGIN_BASIC, CT_LOGIN_BEARER } ct_login;
 
@@ -52,7 +51,5 @@ LC_MUST_CHECK lc_status ct_stow_read_answer(const char *json, size_t length,
                                             const struct ct_object *objects, size_t n,
                                             struct ct_store_answer *answers, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -7,11 +7,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define CT_MAX_STRATA 16
 
@@ -29,7 +28,5 @@ LC_MUST_CHECK lc_status ct_folds_by_item(const char *const *identity, const int 
                                          int n_folds, uint64_t seed, int *fold,
                                          struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

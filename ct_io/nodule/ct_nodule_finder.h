@@ -5,12 +5,11 @@
 #ifndef CT_NODULE_FINDER_H
 #define CT_NODULE_FINDER_H
 
+#include "common/lc_api.h"
 #include "common/lc_hash.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Zeroed before the first use. */
 struct ct_nodule_finder {
@@ -32,7 +31,5 @@ void ct_nodule_finder_free(struct ct_nodule_finder *finder);
 LC_MUST_CHECK lc_status ct_annotation_hash(const struct ct_annotation *annotation,
                                            char hex[LC_SHA256_HEX], struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -8,14 +8,13 @@
 #ifndef CT_PHANTOM_H
 #define CT_PHANTOM_H
 
+#include "common/lc_api.h"
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_write/ct_write.h"
 #include "ct_io/nodule/ct_mark.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum ct_texture { CT_SOLID = 0, CT_PART_SOLID, CT_GROUND_GLASS } ct_texture;
 typedef enum ct_attachment { CT_FREE = 0, CT_ON_VESSEL, CT_ON_PLEURA } ct_attachment;
@@ -98,7 +97,5 @@ LC_MUST_CHECK lc_status ct_phantom_write(const struct ct_phantom *phantom, const
                                          size_t series_folder_size, struct lc_error *err);
 void ct_phantom_free(struct ct_phantom *phantom);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -58,14 +58,10 @@ static lc_status print(const struct pl_batch *batch, const char *model, enum pl_
 static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct arguments arguments = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct pl_config config;
-  lc_status status = pl_config_make(&config, &arguments.overrides, err);
+  struct pl_config config = {0};
+  struct pl_batch batch;
+  lc_status status = pl_run_all(&config, &batch, &arguments.overrides, arguments.existing, err);
   pl_overrides_free(&arguments.overrides);
-  LC_TRY(status);
-  struct pl_batch batch = {0};
-  pl_config_say_parameters(&config);
-  status = pl_config_take_model(&config, err);
-  if (status == LC_OK) status = pl_batch_run(&batch, &config, arguments.existing, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL) {
     struct lc_error why;
     lc_status printed = print(&batch, config.model.name, arguments.form, &why);

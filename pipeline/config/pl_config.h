@@ -74,11 +74,11 @@ extern const char *const pl_object_words[];
 
 /* What the command line says on top of a file, in order. */
 struct pl_overrides {
-  char *file;            /* CONFIG.yaml, or NULL */
+  const char *file;      /* CONFIG.yaml, or NULL */
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
   const char *weights;
-  char *series, *nodules, *output;
+  const char *series, *nodules, *output;
   const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
 };
 

@@ -74,9 +74,12 @@ static lc_status add_share(struct pl_list *folders, const char *program, const c
 }
 
 lc_status pl_model_folders(struct pl_list *folders, struct lc_error *err) {
-  char program[LC_PATH_SIZE];
+  char program[LC_PATH_SIZE], library[LC_PATH_SIZE];
   LC_TRY(add_own_folders(folders, err));
-  if (!lc_program_folder(program)) return LC_OK;
+  bool has_program = lc_program_folder(program);
+  if (lc_library_folder(library) && !(has_program && strcmp(library, program) == 0))
+    LC_TRY(add_share(folders, library, LUNGCDAM_LIBRARY_SHARE MODELS, err));
+  if (!has_program) return LC_OK;
   LC_TRY(add_share(folders, program, LUNGCDAM_SHARE MODELS, err));
   if (strcmp(LUNGCDAM_SHARE, "../share/lungcdam") == 0) return LC_OK;
   return add_share(folders, program, "../share/lungcdam" MODELS, err); /* in a build folder */

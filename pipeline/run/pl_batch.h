@@ -28,6 +28,12 @@ LC_MUST_CHECK lc_status pl_batch_run(struct pl_batch *batch, const struct pl_con
                                      enum pl_existing existing, struct lc_error *err);
 void pl_batch_free(struct pl_batch *batch);
 
+/* All of `lungcdam run`: makes the configuration, takes its model, and runs. Both are filled as far
+ * as it went, and freed by the caller, whatever the status. */
+LC_MUST_CHECK lc_status pl_run_all(struct pl_config *config, struct pl_batch *batch,
+                                   const struct pl_overrides *overrides, enum pl_existing existing,
+                                   struct lc_error *err);
+
 /* Reads the headers of the input and picks the series that the configuration names: free(*chosen),
  * whose pointers go into index; ct_index_free(index) whatever the status. */
 LC_MUST_CHECK lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,

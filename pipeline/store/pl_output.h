@@ -10,9 +10,7 @@
 #define PL_OUTPUT_H
 
 #include "common/lc_file.h"
-
-/* What to do with a part that is there already. */
-enum pl_existing { PL_EXISTING_REFUSE = 0, PL_EXISTING_OVERWRITE, PL_EXISTING_RESUME };
+#include "pipeline/store/pl_existing.h"
 
 struct pl_output {
   char folder[LC_PATH_SIZE];

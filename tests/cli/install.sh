@@ -46,7 +46,26 @@ while read -r header; do
   g++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I"$prefix/include/lungcdam" "$work/alone.cpp" ||
     die "$header does not compile alone in C++"
 done < <(cd "$prefix/include/lungcdam" && find . -name '*.h' -printf '%P\n')
-((headers > 50)) || die "only $headers headers are installed"
+((headers >= 35 && headers <= 55)) || die "$headers headers are installed, expected about 45"
+
+# Only what they declare leaves the library.
+nm -D --defined-only "$prefix/lib/liblungcdam.so" | awk '$2 != "A" { print $3 }' | sort -u >"$work/names"
+grep -vE '^(lc|ct|vit|cdam|pl)_' "$work/names" && die 'these names leave the library'
+while read -r name; do
+  grep -rqw "$name" "$prefix/include/lungcdam" || die "$name leaves the library and is in no header"
+done <"$work/names"
+
+# The example of the documentation, as it says it is compiled.
+(
+  export PKG_CONFIG_PATH=$prefix/lib/pkgconfig LD_LIBRARY_PATH=$prefix/lib
+  read -r -a flags <<<"$(pkg-config --cflags --libs lungcdam)"
+  gcc -std=c17 -Wall -Wextra -Werror "$prefix/share/doc/lungcdam/docs/example.c" -o "$work/example" "${flags[@]}"
+  "$prefix/bin/lungcdam" phantom -o "$work/ct" --matrix 96 --slice-spacing 5 --seed 11 >/dev/null 2>&1
+  "$work/example" "$work/ct" "$work/results" >"$work/out" 2>"$work/err" || die "the example: $(cat "$work/err")"
+  grep -q '^1 series done' "$work/out" && grep -q 'map of 14 x 14 patches' "$work/out" ||
+    die "the example said: $(cat "$work/out")"
+  compgen -G "$work/results/*/results.h5" >/dev/null || die 'the example wrote no results'
+)
 
 # The same client in both languages. It prints what the library says of a folder without DICOM.
 mkdir "$work/empty" "$work/client"

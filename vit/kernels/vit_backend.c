@@ -28,7 +28,8 @@
 BACKENDS(DECLARE)
 #define POINT(name) &vit_backend_##name,
 static const struct vit_backend *const table[] = {BACKENDS(POINT)};
-enum { MOST = sizeof table / sizeof *table };
+#define ONE(name) +1
+enum { MOST = BACKENDS(ONE) };
 
 static _Atomic(const struct vit_backend *) chosen;
 

@@ -14,13 +14,12 @@
 #ifndef VIT_BACKWARD_H
 #define VIT_BACKWARD_H
 
+#include "common/lc_api.h"
 #include "vit/pass/vit_dropout.h"
 #include "vit/pass/vit_forward.h"
 #include "vit/weights/vit_parameter.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* A part of one block's attention and its gradient: `keys` keys from `first` on, for queries 0 to
  * queries - 1 (1 for the last block, of which only CLS counts). */
@@ -121,7 +120,5 @@ LC_MUST_CHECK lc_status vit_tape_backward(struct vit_tape *tape, const vit_real 
 /* Sets the accumulated parameter gradients to zero. */
 void vit_tape_clear(struct vit_tape *tape);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -13,12 +13,11 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 #include "vit/kernels/vit_backend.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Rates, 0 to below 1; all zero: nothing is dropped. Kept in steps of 1/65536 but for `path`. */
 struct vit_dropout {
@@ -58,7 +57,5 @@ bool vit_drops_at(const struct vit_drops *drops, enum vit_drop_place place, size
 bool vit_drops_columns(const struct vit_drops *drops, size_t images, size_t rows, vit_real *x,
                        size_t ld);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

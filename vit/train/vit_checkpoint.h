@@ -7,11 +7,10 @@
 #ifndef VIT_CHECKPOINT_H
 #define VIT_CHECKPOINT_H
 
+#include "common/lc_api.h"
 #include "vit/train/vit_train.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* Writes the checkpoint of the present step and then removes all but the last `keep` (at least 1).
  */
@@ -24,7 +23,5 @@ LC_MUST_CHECK lc_status vit_checkpoint_write(const struct vit_train *train, cons
 LC_MUST_CHECK lc_status vit_checkpoint_resume(struct vit_train *train, const char *folder,
                                               bool *found, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -16,11 +16,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "vit/weights/vit_arch.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum vit_loss_kind {
   VIT_LOSS_BCE = 0, /* on a logit; target in [0, 1] */
@@ -81,7 +80,5 @@ LC_MUST_CHECK lc_status vit_loss_evaluate(const struct vit_loss *loss,
                                           float *gradient, struct vit_loss_result *result,
                                           size_t *bad_sample, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -9,11 +9,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* A value with its confidence interval. */
 struct vit_interval {
@@ -128,7 +127,5 @@ LC_MUST_CHECK lc_status vit_bootstrap_run(const struct vit_bootstrap *bootstrap,
 /* Inverse of the standard normal distribution function, 0 < p < 1. */
 double vit_normal_quantile(double p);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

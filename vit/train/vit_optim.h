@@ -12,11 +12,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 /* One tensor that training changes. name, value and gradient are borrowed and must outlive the
  * optimiser. Names are the published ones without "backbone.": "cls_token", "pos_embed",
@@ -103,7 +102,5 @@ LC_MUST_CHECK lc_status vit_optim_save(const struct vit_optim *optim, const char
 LC_MUST_CHECK lc_status vit_optim_load(struct vit_optim *optim, const char *path,
                                        struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -7,11 +7,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define VIT_SAMPLE_NAME 128
 
@@ -64,7 +63,5 @@ LC_MUST_CHECK lc_status vit_batch_load(struct vit_batch *batch, const struct vit
 /* Name of one sample. */
 void vit_samples_name(const struct vit_samples *samples, size_t index, char name[VIT_SAMPLE_NAME]);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

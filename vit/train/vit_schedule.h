@@ -6,11 +6,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 typedef enum vit_schedule_kind {
   VIT_SCHEDULE_CONSTANT = 0,
@@ -43,7 +42,5 @@ LC_MUST_CHECK lc_status vit_schedule_check(const struct vit_schedule *schedule,
  * mode "triangular2", in its order of operations. */
 double vit_schedule_rate(const struct vit_schedule *schedule, uint64_t step);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -7,6 +7,7 @@
 #ifndef VIT_TRAIN_H
 #define VIT_TRAIN_H
 
+#include "common/lc_api.h"
 #include "vit/pass/vit_backward.h"
 #include "vit/train/vit_loss.h"
 #include "vit/train/vit_optim.h"
@@ -14,9 +15,7 @@
 #include "vit/train/vit_schedule.h"
 #include "vit/weights/vit_parameter.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct vit_train_settings {
   size_t batch;       /* samples a step */
@@ -111,7 +110,5 @@ struct vit_train_run {
 LC_MUST_CHECK lc_status vit_train_run(struct vit_train *train, const struct vit_train_run *run,
                                       struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -12,7 +12,7 @@
 NAMINGS(DECLARE)
 #define POINT(name) &vit_naming_##name,
 /* The first that knows a name decides. */
-static const struct vit_naming *const table[] = {NAMINGS(POINT)};
+static const struct vit_naming *const table[] = {NAMINGS(POINT) NULL};
 
 /* Wrappers that training code puts around a model; any number of them, in any order. The network
  * that is averaged over time is the one to use, the student is the second choice. */
@@ -43,7 +43,7 @@ static const char *strip(const char *name, int *rank) {
 int vit_name_canonical(const char *name, char out[VIT_PARAMETER_NAME]) {
   int rank = 0;
   name = strip(name, &rank);
-  for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+  for (size_t i = 0; table[i]; i++)
     if (table[i]->canonical(name, out)) return rank;
   lc_text_copy(out, VIT_PARAMETER_NAME, name);
   return rank;

@@ -5,11 +5,10 @@
 #ifndef VIT_PARAMETER_H
 #define VIT_PARAMETER_H
 
+#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 #define VIT_PARAMETER_NAME 128
 
@@ -43,7 +42,5 @@ LC_MUST_CHECK lc_status vit_model_bind(struct vit_model *model, const vit_real *
 /* Copies all parameters into one owned block that may be changed, and gives up the file. */
 LC_MUST_CHECK lc_status vit_model_own(struct vit_model *model, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

@@ -4,11 +4,10 @@
 #ifndef VIT_REPORT_H
 #define VIT_REPORT_H
 
+#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_C_BEGIN
 
 struct vit_report {
   struct vit_arch arch; /* the model that the file was held against */
@@ -35,7 +34,5 @@ LC_MUST_CHECK lc_status vit_model_convert(const char *from, const char *to,
                                           const struct vit_arch *arch, const char *note,
                                           struct vit_report *report, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_C_END
 #endif

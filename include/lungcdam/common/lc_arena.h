@@ -10,11 +10,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define LC_ARENA_ALIGN 64
 
@@ -60,7 +59,5 @@ static inline void lc_arena_release(struct lc_arena *arena, size_t mark) {
 LC_MUST_CHECK lc_status lc_alloc(void *pointer_to_pointer, size_t count, size_t size,
                                  struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

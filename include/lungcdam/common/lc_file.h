@@ -10,11 +10,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define LC_PATH_SIZE 4096
 
@@ -62,6 +61,8 @@ bool lc_file_exists(const char *path);
 bool lc_folder_exists(const char *path);
 /* The folder of the running program, links resolved; false when the system does not say. */
 bool lc_program_folder(char out[LC_PATH_SIZE]);
+/* Where this code lies: the shared library, or the program it was linked into. */
+bool lc_library_folder(char out[LC_PATH_SIZE]);
 
 /* folder + "/" + name; LC_ERR_USAGE when it does not fit. */
 LC_MUST_CHECK lc_status lc_path_join(char out[LC_PATH_SIZE], const char *folder, const char *name,
@@ -72,7 +73,5 @@ LC_MUST_CHECK lc_status lc_path_join(char out[LC_PATH_SIZE], const char *folder,
 LC_MUST_CHECK lc_status lc_folder_publish(const char *finished, const char *target, bool replace,
                                           struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -8,11 +8,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 typedef enum lc_log_level {
   LC_LOG_DEBUG = 0,
@@ -46,7 +45,5 @@ struct lc_progress {
 /* Adds n to done and calls `update`; progress may be NULL. Safe from several threads. */
 void lc_progress_step(struct lc_progress *progress, uint64_t n);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

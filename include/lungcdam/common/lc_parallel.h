@@ -5,11 +5,10 @@
 #ifndef LC_PARALLEL_H
 #define LC_PARALLEL_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* Number of threads for all later loops; 0 means as many as the process may use. The environment
  * variable LUNGCDAM_THREADS sets the start value. */
@@ -23,7 +22,5 @@ bool lc_in_parallel(void);
  * [0, n). */
 void lc_parallel_for(size_t n, void (*body)(void *context, size_t i, int worker), void *context);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

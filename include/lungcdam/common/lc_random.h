@@ -9,11 +9,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct lc_random {
   uint32_t key[2];
@@ -41,7 +40,5 @@ uint32_t lc_random_below(struct lc_random *random, uint32_t n);
 /* Fisher-Yates order of 0..n-1. */
 void lc_random_permutation(struct lc_random *random, uint32_t *order, uint32_t n);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

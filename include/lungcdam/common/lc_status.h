@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "common/lc_api.h"
+
+LC_API_BEGIN
 
 typedef enum lc_status {
   LC_OK = 0,
@@ -90,7 +90,5 @@ LC_PRINTF(2, 3) void lc_error_prefix(struct lc_error *err, const char *fmt, ...)
     goto label;                                                                                    \
   } while (0)
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -2,11 +2,10 @@
 #ifndef LC_TEXT_H
 #define LC_TEXT_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* A zeroed struct is an empty text. `failed` is set, and stays set, when memory ran out. */
 struct lc_text {
@@ -34,7 +33,5 @@ bool lc_text_to_long(const char *text, long long *value);
 /* Copies with truncation; always terminated. */
 void lc_text_copy(char *out, size_t size, const char *text);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

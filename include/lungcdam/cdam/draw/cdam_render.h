@@ -6,11 +6,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* Diverging colour maps; zero is neutral (transparent in overlays). */
 typedef enum cdam_colours {
@@ -81,7 +80,5 @@ void cdam_colour_of(cdam_colours colours, double value, uint8_t rgb[3]);
 void cdam_colour_over(cdam_colours colours, double value, double opacity, double grey,
                       uint8_t rgb[3]);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -6,11 +6,10 @@
 
 #include "cdam/engine/cdam_prepared.h"
 #include "cdam/engine/cdam_target.h"
+#include "common/lc_api.h"
 #include "vit/pass/vit_forward.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* Scores of n images and m targets on a grid. */
 struct cdam_maps {
@@ -53,7 +52,5 @@ LC_MUST_CHECK lc_status cdam_general(const struct vit_model *model, const struct
                                      const struct cdam_target *targets, size_t n_targets,
                                      struct cdam_maps *maps, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -6,11 +6,10 @@
 #ifndef CDAM_PREPARED_H
 #define CDAM_PREPARED_H
 
+#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct cdam_prepared;
 
@@ -19,7 +18,5 @@ LC_MUST_CHECK lc_status cdam_prepared_init(struct cdam_prepared **prepared,
                                            const struct vit_model *model, struct lc_error *err);
 void cdam_prepared_free(struct cdam_prepared *prepared);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -5,11 +5,10 @@
 #ifndef CDAM_TARGET_H
 #define CDAM_TARGET_H
 
+#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 typedef enum cdam_target_kind {
   CDAM_OUTPUT = 0, /* f = output `a` (a logit or a regression value) */
@@ -38,7 +37,5 @@ LC_MUST_CHECK lc_status cdam_target_check(const struct cdam_target *targets, siz
 double cdam_target_value(const struct cdam_target *target, const struct vit_model *model,
                          const float *logits, const float *cls_embedding);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

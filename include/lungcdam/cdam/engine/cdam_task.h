@@ -5,11 +5,10 @@
 #define CDAM_TASK_H
 
 #include "cdam/engine/cdam_map.h"
+#include "common/lc_api.h"
 #include "common/lc_log.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define CDAM_PARAMETERS_MOST 8 /* of one estimator */
 
@@ -35,7 +34,5 @@ struct cdam_task {
   struct cdam_prepared *prepared;       /* of this model; NULL: made for this call where needed */
 };
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -12,10 +12,9 @@
 
 #include "cdam/engine/cdam_task.h"
 #include "cdam/estimators/cdam_parameter.h"
+#include "common/lc_api.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* What an estimator reads. The first four name what the forward pass must keep. */
 enum {
@@ -81,7 +80,5 @@ LC_MUST_CHECK lc_status cdam_pixel_gradient(const struct cdam_task *task, float 
 LC_MUST_CHECK lc_status cdam_maps_to_patches(const struct cdam_maps *pixels, size_t patch_size,
                                              struct cdam_maps *patches, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -5,11 +5,10 @@
 #ifndef CDAM_PARAMETER_H
 #define CDAM_PARAMETER_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 typedef enum cdam_parameter_kind {
   CDAM_WHOLE = 0, /* a whole number */
@@ -34,7 +33,5 @@ bool cdam_parameter_read(const struct cdam_parameter *parameter, const char *tex
 /* "a whole number from 1 to 60", "one of input, normed"; cut to size. */
 void cdam_parameter_expects(const struct cdam_parameter *parameter, char *out, size_t size);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -7,11 +7,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* What is varied; a zeroed struct varies nothing. */
 struct ct_augment {
@@ -64,7 +63,5 @@ struct ct_augment_source {
 void ct_augment_apply(const struct ct_augment_draw *draw, const struct ct_augment_source *source,
                       float *out, size_t out_size);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

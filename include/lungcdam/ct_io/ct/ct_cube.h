@@ -7,11 +7,10 @@
 #ifndef CT_CUBE_H
 #define CT_CUBE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_volume.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_cube {
   size_t edge;         /* samples along each axis, 32 by default */
@@ -46,7 +45,5 @@ static inline size_t ct_cube_sample(size_t edge, ct_view view, size_t index, siz
 void ct_cube_slice(const struct ct_cube *cube, ct_view view, size_t index, float *hu_out,
                    uint8_t *mask_out);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

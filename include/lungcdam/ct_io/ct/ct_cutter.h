@@ -10,12 +10,11 @@
 #ifndef CT_CUTTER_H
 #define CT_CUTTER_H
 
+#include "common/lc_api.h"
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define CT_CUT_BYTES ((size_t)64 << 20)
 
@@ -57,7 +56,5 @@ struct ct_cut {
 LC_MUST_CHECK lc_status ct_cut_all(const struct ct_cut_plan *plan, const struct ct_cut *cut,
                                    struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -13,12 +13,11 @@
 #ifndef CT_IMAGE_H
 #define CT_IMAGE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_augment.h"
 #include "ct_io/ct/ct_cube.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define CT_SYMMETRIES 8
 
@@ -91,7 +90,5 @@ void ct_image_add_turned_back(unsigned symmetry, const float *turned, size_t n, 
 void ct_resize_bilinear(const float *in, size_t h, size_t w, float *out, size_t out_h,
                         size_t out_w);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -7,12 +7,11 @@
 #ifndef CT_PLANE_H
 #define CT_PLANE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_plane {
   size_t rows, columns;
@@ -45,7 +44,5 @@ void ct_plane_from_patient(const struct ct_plane *plane, const double lps_mm[3],
 void ct_plane_resample(const float *values, const struct ct_plane *from, float *out,
                        const struct ct_plane *to);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

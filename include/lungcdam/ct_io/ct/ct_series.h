@@ -11,11 +11,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define CT_UID_SIZE 65   /* 64 characters, PS3.5 section 9, and the final zero */
 #define CT_TEXT_SIZE 256 /* longest header text kept, in UTF-8 */
@@ -96,7 +95,5 @@ bool ct_series_seems_incomplete(const struct ct_series *series, char *signs, siz
 LC_MUST_CHECK lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
                                                struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -5,11 +5,10 @@
 #ifndef CT_UID_H
 #define CT_UID_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* parts: texts that name the object (source UIDs, weights hash, configuration hash, role). root
  * NULL: "2.25"; otherwise the user's root, and the number is shortened to fit 64 characters. */
@@ -19,7 +18,5 @@ LC_MUST_CHECK lc_status ct_uid_make(char uid[CT_UID_SIZE], const char *root,
 /* 1 to 64 characters, digits and dots, no empty component, no leading zero. */
 bool ct_uid_valid(const char *uid);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

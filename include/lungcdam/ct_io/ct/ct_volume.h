@@ -10,11 +10,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define CT_AIR_HU (-1000)
 /* What lies below is out of the field of view: the lowest value of the 12-bit CT scale. */
@@ -47,7 +46,5 @@ bool ct_series_contains(const struct ct_series *series, const double lps_mm[3]);
 void ct_series_to_index(const struct ct_series *series, const double lps_mm[3], double ijk[3]);
 void ct_series_to_patient(const struct ct_series *series, const double ijk[3], double lps_mm[3]);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

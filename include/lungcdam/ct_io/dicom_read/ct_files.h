@@ -4,11 +4,10 @@
 #ifndef CT_FILES_H
 #define CT_FILES_H
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_files {
   char **paths;
@@ -24,7 +23,5 @@ LC_MUST_CHECK lc_status ct_files_walk(struct ct_files *files, const char *path,
                                       bool (*wanted)(const char *path), struct lc_error *err);
 void ct_files_free(struct ct_files *files);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -5,12 +5,11 @@
 #ifndef CT_INDEX_H
 #define CT_INDEX_H
 
+#include "common/lc_api.h"
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_index {
   struct ct_series *series; /* sorted by patient, study and series UID */
@@ -37,7 +36,5 @@ void ct_index_free(struct ct_index *index);
 LC_MUST_CHECK lc_status ct_index_choose(const struct ct_index *index, const char *uid,
                                         const struct ct_series **series, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -13,11 +13,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_capture_object;
 
@@ -30,7 +29,5 @@ struct ct_capture {
 LC_MUST_CHECK lc_status ct_capture_write(const struct ct_capture *capture, const char *path,
                                          struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -13,11 +13,10 @@
 #ifndef CT_DERIVED_H
 #define CT_DERIVED_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* What a writer writes: each header names its own. */
 struct ct_object_class {
@@ -54,7 +53,5 @@ struct ct_reference {
 LC_MUST_CHECK lc_status ct_source_check_anonymised(const struct ct_series *source,
                                                    struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -9,12 +9,11 @@
 #ifndef CT_FRAMES_H
 #define CT_FRAMES_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_plane.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_frames_object;
 
@@ -38,7 +37,5 @@ struct ct_frames {
 LC_MUST_CHECK lc_status ct_frames_write(const struct ct_frames *frames, const char *path,
                                         struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

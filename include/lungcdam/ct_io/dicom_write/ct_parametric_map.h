@@ -9,12 +9,11 @@
 #ifndef CT_PARAMETRIC_MAP_H
 #define CT_PARAMETRIC_MAP_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_plane.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_parametric_map_object;
 
@@ -36,7 +35,5 @@ struct ct_parametric_map {
 LC_MUST_CHECK lc_status ct_parametric_map_write(const struct ct_parametric_map *map,
                                                 const char *path, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -7,12 +7,11 @@
 #ifndef CT_PRESENTATION_H
 #define CT_PRESENTATION_H
 
+#include "common/lc_api.h"
 #include "ct_io/dicom_write/ct_derived.h"
 #include "ct_io/nodule/ct_nodule.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_presentation_object;
 
@@ -57,7 +56,5 @@ void ct_drawn_outlines_free(struct ct_drawn_outline *outlines, size_t n_outlines
 LC_MUST_CHECK lc_status ct_presentation_write(const struct ct_presentation *presentation,
                                               const char *path, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

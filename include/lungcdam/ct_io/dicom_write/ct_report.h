@@ -9,11 +9,10 @@
 #ifndef CT_REPORT_H
 #define CT_REPORT_H
 
+#include "common/lc_api.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_report_object;
 
@@ -60,7 +59,5 @@ struct ct_report {
 LC_MUST_CHECK lc_status ct_report_write(const struct ct_report *report, const char *path,
                                         struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

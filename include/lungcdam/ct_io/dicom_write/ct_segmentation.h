@@ -9,12 +9,11 @@
 #ifndef CT_SEGMENTATION_H
 #define CT_SEGMENTATION_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_plane.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 extern const struct ct_object_class ct_segmentation_object;
 
@@ -48,7 +47,5 @@ void ct_segment_planes_of_cube(const struct ct_cube *cube, struct ct_plane *plan
 LC_MUST_CHECK lc_status ct_segmentation_write(const struct ct_segmentation *segmentation,
                                               const char *path, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

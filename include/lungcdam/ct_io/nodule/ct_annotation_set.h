@@ -10,13 +10,12 @@
 #ifndef CT_ANNOTATION_SET_H
 #define CT_ANNOTATION_SET_H
 
+#include "common/lc_api.h"
 #include "common/lc_log.h"
 #include "ct_io/nodule/ct_mark.h"
 #include "ct_io/nodule/ct_nodule_source.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_annotation_set {
   struct ct_annotation *annotations; /* sorted by series UID; path is the first file's */
@@ -56,7 +55,5 @@ LC_MUST_CHECK lc_status ct_series_from_annotation(struct ct_series *series,
                                                   struct lc_error *err);
 void ct_series_release(struct ct_series *series);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

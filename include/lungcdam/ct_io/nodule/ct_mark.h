@@ -18,12 +18,11 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_files.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* The nine ratings in the order of the XML. 0 means not given. */
 typedef enum ct_rating {
@@ -140,7 +139,5 @@ void ct_annotations_free(struct ct_annotations *list);
 LC_MUST_CHECK lc_status ct_annotation_write(const struct ct_annotation *annotation,
                                             const char *path, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

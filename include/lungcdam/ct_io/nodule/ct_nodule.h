@@ -4,14 +4,13 @@
 #ifndef CT_NODULE_H
 #define CT_NODULE_H
 
+#include "common/lc_api.h"
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/nodule/ct_mark.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_nodule {
   char id[64]; /* "nodule-1", numbered along the series normal then by row, column */
@@ -112,7 +111,5 @@ LC_MUST_CHECK lc_status ct_nodules_plan(struct ct_cut_plan *plan, const struct c
 
 void ct_nodule_list_free(struct ct_nodule_list *list);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -9,11 +9,10 @@
 #ifndef CT_NODULE_SOURCE_H
 #define CT_NODULE_SOURCE_H
 
+#include "common/lc_api.h"
 #include "ct_io/nodule/ct_mark.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct ct_nodule_source {
   const char *name;  /* "lidc_xml" */
@@ -42,7 +41,5 @@ const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists);
 /* Whether the path ends so, in whatever case. */
 bool ct_path_ends(const char *path, const char *ending);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -16,14 +16,13 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_status.h"
 #include "vit/kernels/vit_vectors.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 typedef enum vit_activation { VIT_IDENTITY = 0, VIT_GELU, VIT_RELU } vit_activation;
 
@@ -206,7 +205,5 @@ static inline size_t vit_pad(size_t columns) {
   return (columns + VIT_LANES - 1) / VIT_LANES * VIT_LANES;
 }
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

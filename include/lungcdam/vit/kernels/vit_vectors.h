@@ -6,7 +6,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "vit/kernels/vit_real.h"
+
+LC_API_BEGIN
 
 /* One step of a generator xoshiro128++ (Blackman, Vigna, ACM TOMS 47, 2021), on numbers or vectors
  * of them. */
@@ -95,5 +98,7 @@ struct vit_vectors {
 };
 
 extern const struct vit_vectors vit_vectors_plain, vit_vectors_avx2, vit_vectors_avx512;
+
+LC_API_END
 
 #endif

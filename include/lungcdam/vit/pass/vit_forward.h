@@ -9,13 +9,12 @@
 #ifndef VIT_FORWARD_H
 #define VIT_FORWARD_H
 
+#include "common/lc_api.h"
 #include "common/lc_arena.h"
 #include "vit/kernels/vit_backend.h"
 #include "vit/weights/vit_model.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 /* What a caller wants kept; zeroed: logits and CLS embedding only. */
 struct vit_request {
@@ -87,7 +86,5 @@ LC_MUST_CHECK lc_status vit_position_interpolate(const struct vit_model *model, 
                                                  size_t grid_width, vit_real *out,
                                                  struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -9,11 +9,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define VIT_NAME_SIZE 64
 #define VIT_MAX_HEADS 8 /* prediction heads */
@@ -84,7 +83,5 @@ static inline size_t vit_arch_prefix(const struct vit_arch *arch) {
 }
 size_t vit_arch_parameters(const struct vit_arch *arch);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

@@ -6,13 +6,12 @@
 #ifndef VIT_MODEL_H
 #define VIT_MODEL_H
 
+#include "common/lc_api.h"
 #include "vit/kernels/vit_real.h"
 #include "vit/weights/vit_arch.h"
 #include "vit/weights/vit_tensor_file.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 struct vit_linear {
   const vit_real *weight; /* [out, in] */
@@ -79,7 +78,5 @@ LC_MUST_CHECK lc_status vit_model_save_with(const struct vit_model *model, const
 /* Fills weights_sha256: of the file, or of the parameter block for weights that have none. */
 LC_MUST_CHECK lc_status vit_model_hash(struct vit_model *model, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

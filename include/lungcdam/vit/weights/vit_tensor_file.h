@@ -13,11 +13,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 typedef enum vit_dtype {
   VIT_F32 = 0,
@@ -79,7 +78,5 @@ LC_MUST_CHECK lc_status vit_tensor_file_write(const char *path, const struct vit
                                               size_t n_tensors, const char *const *metadata,
                                               size_t n_metadata, struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif

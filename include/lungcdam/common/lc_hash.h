@@ -4,11 +4,10 @@
 
 #include <stdint.h>
 
+#include "common/lc_api.h"
 #include "common/lc_status.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+LC_API_BEGIN
 
 #define LC_SHA256_BYTES 32
 #define LC_SHA256_HEX 65 /* 64 digits and the final zero */
@@ -30,7 +29,5 @@ LC_MUST_CHECK lc_status lc_hash_bytes_hex(const void *bytes, size_t count, char 
 LC_MUST_CHECK lc_status lc_hash_file_hex(const char *path, char hex[LC_SHA256_HEX],
                                          struct lc_error *err);
 
-#ifdef __cplusplus
-}
-#endif
+LC_API_END
 #endif
