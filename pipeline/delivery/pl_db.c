@@ -119,7 +119,7 @@ static lc_status open_file(struct pl_db *db, const char *path, const struct pl_d
 
 lc_status pl_db_open(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
                      struct lc_error *err) {
-  long long version;
+  long long version = 0;
   LC_TRY(open_file(db, path, schema, 0, &version, err));
   if (version > 0) return LC_OK;
   pl_db_close(db);
@@ -216,7 +216,7 @@ lc_status pl_db_open_alone(struct pl_db *db, const char *path, const struct pl_d
                            const char *damaged, bool *is_new, struct lc_error *err) {
   char aside[LC_PATH_SIZE];
   struct lc_error why;
-  long long version;
+  long long version = 0;
   lc_status status = open_and_check(db, path, schema, &version, &why);
   *is_new = status != LC_OK || version == 0;
   if (status == LC_OK) return LC_OK;
