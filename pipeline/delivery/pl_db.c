@@ -86,22 +86,8 @@ static lc_status execute(struct pl_db *db, const char *sql, struct lc_error *err
   return sqlite3_exec(db->handle, sql, NULL, NULL, NULL) == SQLITE_OK ? LC_OK : failed(db, err);
 }
 
-static lc_status make_tables(struct pl_db *db, const struct pl_db_schema *schema,
-                             struct lc_error *err) {
-  char text[64];
-  long long there;
-  LC_TRY(pl_db_number(db, "PRAGMA user_version", PL_NO_VALUES, &there, err));
-  if (there > 0) return LC_OK; /* made meanwhile */
-  LC_TRY(pl_db_number(db, "SELECT count(*) FROM sqlite_schema", PL_NO_VALUES, &there, err));
-  if (there > 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (it has no version)", db->path);
-  for (const char *const *table = schema->tables; *table; table++) LC_TRY(execute(db, *table, err));
-  snprintf(text, sizeof text, "PRAGMA user_version = %d", schema->version);
-  return execute(db, text, err);
-}
-
-static lc_status prepare(struct pl_db *db, const struct pl_db_schema *schema,
+static lc_status prepare(struct pl_db *db, const struct pl_db_schema *schema, long long *version,
                          struct lc_error *err) {
-  long long there;
   sqlite3_busy_timeout(db->handle, WAIT_MS);
   sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   if (sqlite3_create_function(db->handle, "digest", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
@@ -113,25 +99,31 @@ static lc_status prepare(struct pl_db *db, const struct pl_db_schema *schema,
                                                  : "PRAGMA journal_mode = WAL",
                  err));
   LC_TRY(pl_db_wait_for_disk(db, true, err));
-  LC_TRY(pl_db_number(db, "PRAGMA user_version", PL_NO_VALUES, &there, err));
-  if (there > schema->version)
-    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: written by a later lungcdam (version %lld of %d)",
-            db->path, there, schema->version);
-  if (there > 0) return LC_OK;
-  LC_TRY(pl_db_begin(db, err));
-  return pl_db_end(db, make_tables(db, schema, err), err);
+  LC_TRY(pl_db_number(db, "PRAGMA user_version", PL_NO_VALUES, version, err));
+  if (*version <= schema->version) return LC_OK;
+  LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: written by a later lungcdam (version %lld of %d)", db->path,
+          *version, schema->version);
+}
+
+static lc_status open_file(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
+                           int flags, long long *version, struct lc_error *err) {
+  *db = (struct pl_db){.handle = NULL};
+  lc_text_copy(db->path, sizeof db->path, path);
+  int code =
+      sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | flags, NULL);
+  if (!db->handle) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  lc_status status = code == SQLITE_OK ? prepare(db, schema, version, err) : failed(db, err);
+  if (status != LC_OK) pl_db_close(db);
+  return status;
 }
 
 lc_status pl_db_open(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
                      struct lc_error *err) {
-  *db = (struct pl_db){.handle = NULL};
-  lc_text_copy(db->path, sizeof db->path, path);
-  int code = sqlite3_open_v2(
-      path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-  if (!db->handle) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
-  lc_status status = code == SQLITE_OK ? prepare(db, schema, err) : failed(db, err);
-  if (status != LC_OK) pl_db_close(db);
-  return status;
+  long long version = 0;
+  LC_TRY(open_file(db, path, schema, 0, &version, err));
+  if (version > 0) return LC_OK;
+  pl_db_close(db);
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged (it has no version)", path);
 }
 
 void pl_db_close(struct pl_db *db) {
@@ -198,21 +190,49 @@ static void salvage(struct pl_db *db, const char *aside, const struct pl_db_sche
   }
 }
 
+static lc_status make_tables(struct pl_db *db, const struct pl_db_schema *schema,
+                             struct lc_error *err) {
+  for (const char *const *table = schema->tables; *table; table++) {
+    long long there;
+    LC_TRY(pl_db_number(db, "SELECT count(*) FROM sqlite_schema WHERE sql = ?1",
+                        PL_VALUES(PL_T(*table)), &there, err));
+    if (there == 0 && execute(db, *table, err) == LC_ERR_INTERNAL) return LC_ERR_FORMAT;
+  }
+  return LC_OK;
+}
+
+/* *version 0: it is new. */
+static lc_status open_and_check(struct pl_db *db, const char *path,
+                                const struct pl_db_schema *schema, long long *version,
+                                struct lc_error *err) {
+  LC_TRY(open_file(db, path, schema, SQLITE_OPEN_CREATE, version, err));
+  lc_status status = *version == 0 ? make_tables(db, schema, err) : LC_OK;
+  if (status == LC_OK) status = check(db, schema, err);
+  if (status != LC_OK) pl_db_close(db);
+  return status;
+}
+
 lc_status pl_db_open_alone(struct pl_db *db, const char *path, const struct pl_db_schema *schema,
-                           const char *damaged, struct lc_error *err) {
+                           const char *damaged, bool *is_new, struct lc_error *err) {
   char aside[LC_PATH_SIZE];
   struct lc_error why;
-  lc_status status = pl_db_open(db, path, schema, &why);
-  if (status == LC_OK) status = check(db, schema, &why);
+  long long version = 0;
+  lc_status status = open_and_check(db, path, schema, &version, &why);
+  *is_new = status != LC_OK || version == 0;
   if (status == LC_OK) return LC_OK;
-  pl_db_close(db);
   if (status != LC_ERR_FORMAT) LC_FAIL(err, status, "%s", why.message);
   LC_TRY(set_aside(path, damaged, aside, err));
-  LC_TRY(pl_db_open(db, path, schema, err));
   lc_log(LC_LOG_WARNING, "%s; made anew, the damaged file is %s", why.message, aside);
+  LC_TRY(open_and_check(db, path, schema, &version, err));
   salvage(db, aside, schema);
   pl_db_close(db); /* with the damaged one */
-  return pl_db_open(db, path, schema, err);
+  return open_and_check(db, path, schema, &version, err);
+}
+
+lc_status pl_db_finish(struct pl_db *db, const struct pl_db_schema *schema, struct lc_error *err) {
+  char sql[64];
+  snprintf(sql, sizeof sql, "PRAGMA user_version = %d", schema->version);
+  return execute(db, sql, err);
 }
 
 /* -- statements ----------------------------------------------------------------------------- */

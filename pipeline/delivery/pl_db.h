@@ -27,15 +27,19 @@ struct pl_db_schema {
   const char *const *tables; /* "CREATE TABLE name(...": the statements that make them, then NULL */
 };
 
-/* Opens the file, or makes it. LC_ERR_UNSUPPORTED for a file of a later version. Adds digest(...)
- * to SQL: SHA-256, in hexadecimal, over the texts of its arguments with zeros between them. */
+/* Opens a file that was made. LC_ERR_UNSUPPORTED for one of a later version. Adds digest(...) to
+ * SQL: SHA-256, in hexadecimal, over the texts of its arguments with zeros between them. */
 LC_MUST_CHECK lc_status pl_db_open(struct pl_db *db, const char *path,
                                    const struct pl_db_schema *schema, struct lc_error *err);
 /* The same when nobody else opens it: looks through the whole file. A damaged one is moved to a
- * folder, which is made, and a new one takes over those tables that can still be read. */
+ * folder, which is made; a new one takes its place, with those tables that can still be read.
+ * *is_new: it is new, for this reason or because there was none; fill it, then call pl_db_finish.
+ * Killed before, the next call says so again. */
 LC_MUST_CHECK lc_status pl_db_open_alone(struct pl_db *db, const char *path,
                                          const struct pl_db_schema *schema, const char *damaged,
-                                         struct lc_error *err);
+                                         bool *is_new, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_db_finish(struct pl_db *db, const struct pl_db_schema *schema,
+                                     struct lc_error *err);
 /* Safe on a zeroed struct, and twice. */
 void pl_db_close(struct pl_db *db);
 /* Whether each commit waits for the disk; after opening it does. Without it a power failure may

@@ -74,11 +74,13 @@ static lc_status open_db(struct pl_outbox *outbox, struct lc_error *err) {
   char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
   LC_TRY(lc_path_join(path, outbox->folder, "outbox.db", err));
   LC_TRY(lc_path_join(damaged, outbox->folder, "damaged", err));
-  bool alone = flock(outbox->lock, LOCK_EX | LOCK_NB) == 0;
+  bool alone = flock(outbox->lock, LOCK_EX | LOCK_NB) == 0, is_new = false;
   lc_status status = LC_OK;
   if (alone) {
-    status = pl_db_open_alone(&outbox->db, path, &schema, damaged, err);
+    status = pl_db_open_alone(&outbox->db, path, &schema, damaged, &is_new, err);
     if (status == LC_OK) status = pl_outbox_take_over(outbox, err);
+    if (status == LC_OK && is_new) status = pl_outbox_adopt(outbox, err);
+    if (status == LC_OK && is_new) status = pl_db_finish(&outbox->db, &schema, err);
   }
   while (status == LC_OK && flock(outbox->lock, LOCK_SH) != 0)
     if (errno != EINTR) status = lc_file_write_error(path, errno, err);

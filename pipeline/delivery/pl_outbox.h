@@ -150,7 +150,7 @@ LC_MUST_CHECK lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *d
 bool pl_outbox_lock_sender(struct pl_outbox *outbox);
 /* For the sender, before it starts: damaged entries whose object is there are queued again, others
  * are removed; so are objects that no open or refused entry needs, and what dead processes left.
- * Objects without any entry are queued where one destination is known, and go to damaged/ else. */
+ * Where an entry was damaged, objects without any go to damaged/ instead. */
 LC_MUST_CHECK lc_status pl_outbox_tidy(struct pl_outbox *outbox,
                                        const struct pl_destinations *known, struct lc_error *err);
 /* Removes the bytes of a finished entry unless an entry of another destination needs them. */
@@ -171,7 +171,10 @@ LC_MUST_CHECK lc_status pl_outbox_release(struct pl_outbox *outbox, const struct
 /* Writes an entry over whatever is there. */
 LC_MUST_CHECK lc_status pl_outbox_save(struct pl_outbox *outbox, const struct pl_entry *entry,
                                        struct lc_error *err);
-/* While nobody else uses the outbox: what earlier versions left, if there is any. */
+/* While nobody else uses the outbox: takes over what earlier versions left, if there is any. */
 LC_MUST_CHECK lc_status pl_outbox_take_over(struct pl_outbox *outbox, struct lc_error *err);
+/* The same: queues the objects of an outbox.db that was lost where one destination alone is kept;
+ * others go to damaged/. */
+LC_MUST_CHECK lc_status pl_outbox_adopt(struct pl_outbox *outbox, struct lc_error *err);
 
 #endif

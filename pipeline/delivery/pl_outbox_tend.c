@@ -58,22 +58,6 @@ static lc_status queue_again(struct pl_outbox *outbox, const char *destination, 
   return pl_outbox_save(outbox, &entry, err);
 }
 
-/* An object without any entry: its entry was damaged, or it was never queued to the end. It could
- * go to the wrong destination where there are several. */
-static lc_status adopt(struct pl_outbox *outbox, const struct pl_destinations *known,
-                       const char *path, const char *name, struct lc_error *err) {
-  struct lc_error why;
-  if (known->n == 1 && queue_again(outbox, known->items[0].name, path, &why) == LC_OK) {
-    lc_log(LC_LOG_WARNING, "%s: it had no entry; queued for %s", path, known->items[0].name);
-    return LC_OK;
-  }
-  lc_log(LC_LOG_WARNING,
-         "%s: it has no entry, and where it goes is not known; moved to damaged/: send it again "
-         "from there",
-         path);
-  return set_aside(outbox, path, name, err);
-}
-
 /* What the whole entries say of the object in a file. n: how many are about the UID. */
 static lc_status is_needed(struct pl_outbox *outbox, const char *uid, const char *name,
                            const struct pl_destinations *known, bool *needed, size_t *n,
@@ -112,33 +96,66 @@ static lc_status repair(struct pl_outbox *outbox, const struct pl_destinations *
   return LC_OK;
 }
 
-static lc_status clear_one(struct pl_outbox *outbox, const struct pl_destinations *known,
-                           bool damaged, const char *path, const char *name, struct lc_error *err) {
+struct clearing {
+  struct pl_outbox *outbox;
+  const struct pl_destinations *known;
+  bool damaged;     /* entries: what has none may have lost it */
+  const char *only; /* destination of objects without an entry, or NULL */
+};
+
+/* An object without any entry. */
+static lc_status adopt_one(const struct clearing *c, const char *path, const char *name,
+                           struct lc_error *err) {
+  struct lc_error why;
+  if (c->only && queue_again(c->outbox, c->only, path, &why) == LC_OK) {
+    lc_log(LC_LOG_WARNING, "%s: its entry was lost; queued again for %s", path, c->only);
+    return LC_OK;
+  }
+  lc_log(LC_LOG_WARNING,
+         "%s: its entry was lost, and where it goes is not known; moved to damaged/: send it again "
+         "from there",
+         path);
+  return set_aside(c->outbox, path, name, err);
+}
+
+static lc_status clear_one(const struct clearing *c, const char *path, const char *name,
+                           struct lc_error *err) {
   char uid[CT_UID_SIZE];
   bool needed = false, named = cut_name(name, uid);
   size_t n = 0;
-  if (named && damaged) LC_TRY(repair(outbox, known, path, uid, err));
-  if (named) LC_TRY(is_needed(outbox, uid, name, known, &needed, &n, err));
+  if (named && c->damaged) LC_TRY(repair(c->outbox, c->known, path, uid, err));
+  if (named) LC_TRY(is_needed(c->outbox, uid, name, c->known, &needed, &n, err));
   if (needed) return LC_OK;
-  if (named && n == 0) return adopt(outbox, known, path, name, err);
+  if (named && n == 0 && c->damaged) return adopt_one(c, path, name, err);
   if (unlink(path) != 0 && errno != ENOENT)
     lc_log(LC_LOG_WARNING, "%s: cannot be removed: %s", path, strerror(errno));
   return LC_OK;
 }
 
-static lc_status clear(struct pl_outbox *outbox, const struct pl_destinations *known, bool damaged,
-                       struct lc_error *err) {
+static lc_status clear(const struct clearing *c, struct lc_error *err) {
   char folder[LC_PATH_SIZE];
   struct pl_output output;
   struct ct_files files = {0};
-  LC_TRY(lc_path_join(folder, outbox->folder, "objects", err));
+  LC_TRY(lc_path_join(folder, c->outbox->folder, "objects", err));
   LC_TRY(pl_output_open(&output, folder, err)); /* removes what dead processes left */
   lc_status status = ct_files_walk(&files, folder, NULL, err);
   for (size_t i = 0; i < files.count && status == LC_OK; i++) {
     const char *name = files.paths[i] + strlen(folder) + 1;
-    if (name[0] != '.') status = clear_one(outbox, known, damaged, files.paths[i], name, err);
+    if (name[0] != '.') status = clear_one(c, files.paths[i], name, err);
   }
   ct_files_free(&files);
+  return status;
+}
+
+lc_status pl_outbox_adopt(struct pl_outbox *outbox, struct lc_error *err) {
+  struct pl_destinations kept = {0};
+  lc_status status = pl_outbox_kept_destinations(outbox, &kept, err);
+  if (status == LC_OK) {
+    const struct clearing clearing = {outbox, &kept, true, kept.n == 1 ? kept.items[0].name : NULL};
+    status = pl_db_begin(&outbox->db, err);
+    if (status == LC_OK) status = pl_db_end(&outbox->db, clear(&clearing, err), err);
+  }
+  pl_destinations_free(&kept);
   return status;
 }
 
@@ -147,7 +164,8 @@ static lc_status tidy(struct pl_outbox *outbox, const struct pl_destinations *kn
   long long damaged;
   LC_TRY(pl_db_number(&outbox->db, "SELECT count(*) FROM entry WHERE NOT " PL_OUTBOX_WHOLE,
                       PL_NO_VALUES, &damaged, err));
-  LC_TRY(clear(outbox, known, damaged > 0, err));
+  const struct clearing clearing = {outbox, known, damaged > 0, NULL};
+  LC_TRY(clear(&clearing, err));
   if (damaged == 0) return LC_OK;
   lc_log(LC_LOG_WARNING, "%s: %lld entries were damaged", outbox->db.path, damaged);
   return pl_db_run(&outbox->db, "DELETE FROM entry WHERE NOT " PL_OUTBOX_WHOLE, PL_NO_VALUES, NULL,

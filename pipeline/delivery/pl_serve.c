@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/lc_arena.h"
@@ -41,12 +40,6 @@ struct server {
   size_t n_refusing;
   unsigned long long n_associations;
 };
-
-static double now_s(clockid_t clock) {
-  struct timespec time;
-  clock_gettime(clock, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static lc_status start_listening(struct server *server, struct lc_error *err) {
   const struct pl_serve_options *options = server->options;
@@ -180,12 +173,12 @@ static void stop(struct server *server) {
   lc_log(LC_LOG_INFO, "stopping%s",
          pl_serve_series_busy(&server->series) ? " after the series that is being worked on" : "");
   signal_peers(server, SIGTERM);
-  double until = now_s(CLOCK_MONOTONIC) + STOP_S;
+  double until = pl_serve_now_s() + STOP_S;
   bool killed = false;
   while (n_open(server) > 0 || pl_serve_series_busy(&server->series) || server->sending.child > 0) {
     poll(NULL, 0, 50);
     reap(server);
-    if (killed || now_s(CLOCK_MONOTONIC) < until) continue;
+    if (killed || pl_serve_now_s() < until) continue;
     signal_peers(server, SIGKILL);
     killed = true;
   }

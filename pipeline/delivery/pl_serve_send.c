@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/lc_log.h"
@@ -16,12 +15,6 @@
 
 /* Between two children when the first one failed. */
 #define HOLD_S 60
-
-static double now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 static lc_status add_folder(struct pl_list *paths, const char *result, const char *name,
                             struct lc_error *err) {
@@ -72,7 +65,7 @@ static lc_status send_all(const struct pl_serve_sending *sending, struct lc_erro
 
 void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool) {
   if (!sending->pending || sending->child > 0 || sending->destinations->n == 0 ||
-      now_s() < sending->not_before)
+      pl_serve_now_s() < sending->not_before)
     return;
   fflush(NULL);
   pl_spool_rest(spool);
@@ -86,7 +79,7 @@ void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool
     _exit((int)status);
   }
   if (child < 0) lc_log(LC_LOG_ERROR, "no process to send in: %s", strerror(errno));
-  sending->not_before = child < 0 ? now_s() + HOLD_S : 0;
+  sending->not_before = child < 0 ? pl_serve_now_s() + HOLD_S : 0;
   sending->child = child > 0 ? child : 0;
   sending->pending = child <= 0;
 }
@@ -96,6 +89,6 @@ bool pl_serve_send_ended(struct pl_serve_sending *sending, pid_t child, int wait
   sending->child = 0;
   if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == LC_OK) return true;
   sending->pending = true;
-  sending->not_before = now_s() + HOLD_S;
+  sending->not_before = pl_serve_now_s() + HOLD_S;
   return true;
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
@@ -14,12 +13,6 @@
 #define EXPIRE_EVERY_S 60
 #define HOLD_S 60       /* after a failure that is not the series' */
 #define ATTEMPTS_MOST 3 /* of a series whose job crashes or runs out of memory */
-
-static double now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
 
 lc_status pl_serve_series_start(struct pl_serve_series *series, struct pl_spool *spool,
                                 struct pl_serve_sending *sending,
@@ -59,7 +52,7 @@ static bool finish(struct pl_serve_series *series, struct pl_spool_series *one,
   lc_text_copy(one->reason, sizeof one->reason, reason);
   if (pl_spool_finish(series->spool, one, to, &err) == LC_OK) return true;
   lc_log(LC_LOG_ERROR, "%s", err.message);
-  series->hold_until = now_s() + HOLD_S; /* the series stays where it was */
+  series->hold_until = pl_serve_now_s() + HOLD_S; /* the series stays where it was */
   return false;
 }
 
@@ -74,7 +67,7 @@ static bool quarantine(struct pl_serve_series *series, struct pl_spool_series *o
 
 static void hold(struct pl_serve_series *series, const struct pl_spool_series *one,
                  const struct pl_serve_outcome *outcome) {
-  series->hold_until = now_s() + HOLD_S;
+  series->hold_until = pl_serve_now_s() + HOLD_S;
   lc_log(LC_LOG_ERROR, "series %s waits %d s: %s (%s)", name_of(one), HOLD_S, outcome->message,
          lc_status_name(outcome->status));
 }
@@ -159,7 +152,7 @@ static void start_next(struct pl_serve_series *series) {
   if (pl_spool_next(series->spool, next, &err) != LC_OK) {
     lc_log(LC_LOG_ERROR, "%s", err.message);
     next->name[0] = '\0';
-    series->hold_until = now_s() + HOLD_S;
+    series->hold_until = pl_serve_now_s() + HOLD_S;
   }
   if (!next->name[0]) return;
   if (strcmp(series->tried, next->name) != 0) series->attempts = 0;
@@ -173,7 +166,7 @@ static void start_next(struct pl_serve_series *series) {
   }
   lc_log(LC_LOG_ERROR, "no process for a job: %s", strerror(errno));
   next->name[0] = '\0';
-  series->hold_until = now_s() + HOLD_S;
+  series->hold_until = pl_serve_now_s() + HOLD_S;
 }
 
 /* Everything that is complete moves on. */
@@ -190,7 +183,7 @@ static void complete(struct pl_serve_series *series) {
     }
     if (status != LC_ERR_MISMATCH) {
       lc_log(LC_LOG_ERROR, "%s", err.message);
-      series->looked = now_s() + HOLD_S;
+      series->looked = pl_serve_now_s() + HOLD_S;
       return;
     }
     if (!quarantine(series, &one, status, err.message)) return;
@@ -199,7 +192,7 @@ static void complete(struct pl_serve_series *series) {
 
 void pl_serve_series_step(struct pl_serve_series *series) {
   struct lc_error err;
-  double now = now_s();
+  double now = pl_serve_now_s();
   if (now - series->expired >= EXPIRE_EVERY_S) {
     series->expired = now;
     if (pl_spool_expire(series->spool, &err) != LC_OK) lc_log(LC_LOG_ERROR, "%s", err.message);
@@ -207,5 +200,5 @@ void pl_serve_series_step(struct pl_serve_series *series) {
   if (now - series->looked < LOOK_EVERY_S) return;
   series->looked = now;
   complete(series);
-  if (series->child <= 0 && now_s() >= series->hold_until) start_next(series);
+  if (series->child <= 0 && pl_serve_now_s() >= series->hold_until) start_next(series);
 }

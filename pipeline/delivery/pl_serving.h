@@ -5,8 +5,16 @@
 #define PL_SERVING_H
 
 #include <sys/types.h>
+#include <time.h>
 
 #include "pipeline/delivery/pl_serve.h"
+
+/* Monotonic seconds. */
+static inline double pl_serve_now_s(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
 
 /* -- one association, in a child process of its own: objects come into a slot of the spool and,
  * when they are whole, on the disk and what they claim to be, into their series. Only then are they

@@ -271,7 +271,9 @@ static lc_status own(struct pl_spool *spool, struct lc_error *err) {
   LC_TRY(make_folders(spool, err));
   LC_TRY(lc_path_join(path, spool->folder, "spool.db", err));
   LC_TRY(lc_path_join(damaged, spool->folder, "damaged", err));
-  LC_TRY(pl_db_open_alone(&spool->db, path, &pl_spool_schema, damaged, err));
+  bool is_new;
+  LC_TRY(pl_db_open_alone(&spool->db, path, &pl_spool_schema, damaged, &is_new, err));
+  if (is_new) LC_TRY(pl_db_finish(&spool->db, &pl_spool_schema, err));
   if (is_old(spool)) LC_TRY(take_over(spool, err));
   LC_TRY(pl_spool_begin(spool, err));
   return pl_db_end(&spool->db, pl_spool_reconcile(spool, err), err);

@@ -121,34 +121,55 @@ static void strangers_in_the_folders(void **state) {
   assert_int_equal(n_files("outbox/objects"), 1);
 }
 
-/* A database that is gone, empty, or none: objects are kept in damaged/, and queued again where one
- * destination alone is known. */
+/* A database that is gone, empty, or none: where an object goes is not known any more, so it is
+ * kept and sent to nobody. */
 static void a_database_that_is_lost(void **state) {
   (void)state;
   static const char *const what[] = {NULL, "", "not a database"};
-  const struct pl_destinations one = {.items = outbox_known.items, .n = 1};
+  static const size_t aside[] = {1, 1, 2}; /* the object, which stays one; the database */
   char path[LC_PATH_SIZE];
   lc_text_copy(path, sizeof path, outbox_path("outbox/outbox.db"));
-  for (size_t i = 0; i < 6; i++) {
-    const char *text = what[i % 3];
-    bool alone = i >= 3;
+  assert_ok(pl_outbox_keep_destination(&outbox_test, &outbox_known.items[0], &test_err));
+  for (size_t i = 0; i < 3; i++) {
     outbox_add("a", outbox_object("2.25.1", 0), false);
-    size_t before = n_files("outbox/damaged");
     pl_outbox_close(&outbox_test);
-    if (text)
-      put(path, text, strlen(text));
+    if (what[i])
+      put(path, what[i], strlen(what[i]));
     else
       assert_int_equal(remove(path), 0);
     assert_ok(reopen());
-    assert_ok(pl_outbox_tidy(&outbox_test, alone ? &one : &outbox_known, &test_err));
-    struct pl_entries entries = outbox_list("a");
-    assert_int_equal(entries.n, alone);
-    if (alone) assert_ok(pl_outbox_verify(&outbox_test, entries.items, &test_err));
+    outbox_tidy();
+    struct pl_entries entries = outbox_list(NULL);
+    assert_int_equal(entries.n, 0);
     pl_entries_free(&entries);
-    assert_int_equal(n_files("outbox/objects"), alone);
-    size_t aside = i == 0 || i == 2 || i == 5; /* the object, once; each damaged database */
-    assert_int_equal(n_files("outbox/damaged"), before + aside);
+    assert_int_equal(n_files("outbox/objects"), 0);
+    assert_int_equal(n_files("outbox/damaged"), aside[i]);
   }
+}
+
+/* Where but one destination is kept, the objects of lost entries are queued for it again. */
+static void entries_that_are_lost(void **state) {
+  (void)state;
+  static const char noise[4096] = "no page of a table";
+  struct pl_destinations kept = {0};
+  assert_ok(pl_outbox_keep_destination(&outbox_test, &outbox_known.items[0], &test_err));
+  outbox_add("a", outbox_object("2.25.1", 0), false);
+  struct pl_entry before = outbox_entry("a");
+  pl_outbox_close(&outbox_test);
+  FILE *file = fopen(outbox_path("outbox/outbox.db"), "r+b");
+  assert_non_null(file);
+  assert_int_equal(fseek(file, 4096, SEEK_SET), 0); /* the table of entries */
+  assert_int_equal(fwrite(noise, 1, sizeof noise, file), sizeof noise);
+  fclose(file);
+  assert_ok(reopen());
+  struct pl_entry after = outbox_entry("a");
+  assert_int_equal(after.state, PL_STATE_QUEUED);
+  assert_string_equal(after.sha256, before.sha256);
+  assert_ok(pl_outbox_verify(&outbox_test, &after, &test_err));
+  assert_ok(pl_outbox_kept_destinations(&outbox_test, &kept, &test_err));
+  assert_int_equal(kept.n, 1);
+  pl_destinations_free(&kept);
+  assert_int_equal(n_files("outbox/damaged"), 1);
 }
 
 /* Any byte of the file may change: the object is queued for its destination afterwards, or set
@@ -231,6 +252,7 @@ int main(void) {
                                      TEST(damaged_bytes_are_not_sent),
                                      TEST(strangers_in_the_folders),
                                      TEST(a_database_that_is_lost),
+                                     TEST(entries_that_are_lost),
                                      TEST(bytes_changed_anywhere),
                                      TEST(a_later_version)};
   return cmocka_run_group_tests(tests, NULL, NULL);
