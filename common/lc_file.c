@@ -215,10 +215,13 @@ bool lc_folder_exists(const char *path) {
 
 lc_status lc_path_join(char out[LC_PATH_SIZE], const char *folder, const char *name,
                        struct lc_error *err) {
+  char joined[LC_PATH_SIZE]; /* out may be one of the two */
   size_t n = strlen(folder);
   const char *between = n > 0 && folder[n - 1] == '/' ? "" : "/";
-  if (snprintf(out, LC_PATH_SIZE, "%s%s%s", folder, between, name) >= LC_PATH_SIZE)
+  int length = snprintf(joined, sizeof joined, "%s%s%s", folder, between, name);
+  if (length >= LC_PATH_SIZE)
     LC_FAIL(err, LC_ERR_USAGE, "path of more than %d bytes: %.80s...", LC_PATH_SIZE - 1, folder);
+  memcpy(out, joined, (size_t)length + 1);
   return LC_OK;
 }
 

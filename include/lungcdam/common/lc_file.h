@@ -64,7 +64,7 @@ bool lc_program_folder(char out[LC_PATH_SIZE]);
 /* Where this code lies: the shared library, or the program it was linked into. */
 bool lc_library_folder(char out[LC_PATH_SIZE]);
 
-/* folder + "/" + name; LC_ERR_USAGE when it does not fit. */
+/* folder + "/" + name; out may be one of them. LC_ERR_USAGE when it does not fit. */
 LC_MUST_CHECK lc_status lc_path_join(char out[LC_PATH_SIZE], const char *folder, const char *name,
                                      struct lc_error *err);
 

@@ -172,8 +172,21 @@ static void test_parallel_visits_each_once(void **state) {
   for (int i = 0; i < 1000; i++) assert_int_equal(visits[i], 1);
 }
 
+static void joining_paths(void **state) {
+  (void)state;
+  char path[LC_PATH_SIZE], longest[LC_PATH_SIZE];
+  assert_ok(lc_path_join(path, "/a", "b", &test_err));
+  assert_ok(lc_path_join(path, path, "c/", &test_err));
+  assert_ok(lc_path_join(path, path, "d", &test_err));
+  assert_string_equal(path, "/a/b/c/d");
+  memset(longest, 'x', sizeof longest);
+  longest[LC_PATH_SIZE - 1] = '\0';
+  assert_fails(lc_path_join(path, longest, "d", &test_err), LC_ERR_USAGE, "path of more than");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(joining_paths),
       cmocka_unit_test(test_error_text),
       cmocka_unit_test(test_arena_counts_what_it_gives),
       cmocka_unit_test(test_philox_vectors),
