@@ -2,8 +2,10 @@
  *
  *   pipeline/run/pl_run.h                    the main job as one call
  *   ct_io/dicom_read/ct_index.h              series of folders; ct_io/ct: volumes, cubes, images
- *   ct_io/nodule/ct_nodule_source.h          nodules from wherever they are kept
- *   vit/weights/vit_model.h, vit/pass/vit_forward.h   a model and its logits
+ *   ct_io/nodule/ct_nodule_finder.h          marks of a series, from wherever they are kept;
+ *                                            ct_nodule.h: the nodules that they mean
+ *   pipeline/run/pl_model.h                  a model, and how it wants images made
+ *   vit/pass/vit_forward.h                   its logits
  *   cdam/estimators/cdam_estimator.h         maps of what speaks for an output
  *   ct_io/dicom_write/                       DICOM objects
  *
@@ -37,6 +39,7 @@
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/ct/ct_volume.h"
+#include "ct_io/dicom_read/ct_decode.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_write/ct_capture.h"
@@ -49,7 +52,9 @@
 #include "ct_io/nodule/ct_annotation_set.h"
 #include "ct_io/nodule/ct_mark.h"
 #include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/nodule/ct_nodule_finder.h"
 #include "ct_io/nodule/ct_nodule_source.h"
+#include "pipeline/run/pl_model.h"
 #include "pipeline/run/pl_run.h"
 #include "pipeline/store/pl_existing.h"
 #include "vit/kernels/vit_backend.h"

@@ -49,7 +49,8 @@ lc_status vit_backend_select(const char *name, struct lc_error *err) {
   struct lc_text list = {0};
   for (size_t i = 0; i < MOST; i++) {
     if (!table[i]->runs_here()) continue;
-    if (strcmp(name, table[i]->name) == 0 || strcmp(name, "auto") == 0) {
+    bool first = strcmp(name, "auto") == 0 && !table[i]->by_name_only;
+    if (first || strcmp(name, table[i]->name) == 0) {
       vit_backend_install(table[i]);
       lc_text_free(&list);
       return LC_OK;

@@ -78,6 +78,7 @@ struct vit_backend {
   const char *name; /* as LUNGCDAM_KERNELS and results say it: "avx2" */
   const char *doc;  /* one line */
   bool (*runs_here)(void);
+  bool by_name_only; /* never the default: one that is less exact than float32, say */
   void (*start)(void); /* once it is chosen; or NULL */
   unsigned abilities;
   const struct lc_memory *memory; /* of activations, gradients and packed weights */

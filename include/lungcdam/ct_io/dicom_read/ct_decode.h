@@ -11,7 +11,7 @@
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
 
-LC_C_BEGIN
+LC_API_BEGIN
 
 /* Decodes slices [first, first + count) of a usable series. The slab needs uniform spacing within
  * the tolerance the series was accepted with. LC_ERR_FORMAT and LC_ERR_UNSUPPORTED name the file.
@@ -20,5 +20,5 @@ LC_MUST_CHECK lc_status ct_volume_decode(struct ct_volume *volume, const struct 
                                          size_t first, size_t count, struct lc_progress *progress,
                                          struct lc_error *err);
 
-LC_C_END
+LC_API_END
 #endif

@@ -9,7 +9,7 @@
 #include "common/lc_hash.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 
-LC_C_BEGIN
+LC_API_BEGIN
 
 /* Zeroed before the first use. */
 struct ct_nodule_finder {
@@ -31,5 +31,5 @@ void ct_nodule_finder_free(struct ct_nodule_finder *finder);
 LC_MUST_CHECK lc_status ct_annotation_hash(const struct ct_annotation *annotation,
                                            char hex[LC_SHA256_HEX], struct lc_error *err);
 
-LC_C_END
+LC_API_END
 #endif
