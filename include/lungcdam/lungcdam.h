@@ -2,14 +2,17 @@
  *
  *   pipeline/run/pl_run.h                    the main job as one call
  *   ct_io/dicom_read/ct_index.h              series of folders; ct_io/ct: volumes, cubes, images
- *   ct_io/nodule/ct_nodule_source.h          nodules from wherever they are kept
+ *   ct_io/nodule/ct_annotation_set.h         the marks of a folder
+ *   ct_io/nodule/ct_nodule.h                 nodules of them
+ *   ct_io/nodule/ct_nodule_source.h          kinds of files that marks are read from
  *   vit/weights/vit_model.h, vit/pass/vit_forward.h   a model and its logits
  *   cdam/estimators/cdam_estimator.h         maps of what speaks for an output
  *   ct_io/dicom_write/                       DICOM objects
  *
  * Functions that can fail return an lc_status and fill the struct lc_error that comes last
- * (common/lc_status.h). Structs have their fields in sight; what has an _init or _read has a _free
- * that takes a zeroed struct too. Research use only. */
+ * (common/lc_status.h). Structs have their fields in sight. What an _init, _read, _scan or _load
+ * fills is freed by the _free (or _close) beside it, which takes a zeroed struct too. Research use
+ * only. */
 #ifndef LUNGCDAM_H
 #define LUNGCDAM_H
 
