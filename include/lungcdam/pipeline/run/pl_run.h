@@ -23,9 +23,8 @@ struct pl_run_request {
   size_t n_settings;
   const char *const *inputs; /* [n_inputs] files and folders with DICOM */
   size_t n_inputs;
-  const char *series; /* SeriesInstanceUID, or "all"; default: the only one */
-  const char
-      *nodules; /* file of a kind in docs/nodules.md, or folder; default: beside the series */
+  const char *series;  /* SeriesInstanceUID, or "all"; default: the only one */
+  const char *nodules; /* file (docs/nodules.md) or folder; default: beside the series */
   const char *weights; /* file, or name of a model; default: the model that ships */
   const char *output;  /* folder of the results; default: "lungcdam-results" */
   enum pl_existing existing;
