@@ -85,8 +85,9 @@ struct cdam_points {
  */
 struct cdam_subject {
   const struct cdam_measure_settings *settings;
-  size_t maps, targets;
-  size_t patches, grid, pixels; /* patches = grid * grid; pixels: edge of the image in pixels */
+  /* patches = grid * grid; image and grid are square, with edges of `pixels` pixels and `grid`
+   * patches. */
+  size_t maps, targets, patches, grid, pixels;
   const struct vit_model *model;
   const struct cdam_target *target; /* the first one, whose maps are measured */
   const float *image;               /* [3, pixels, pixels] */
