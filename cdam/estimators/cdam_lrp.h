@@ -10,7 +10,9 @@
  * A quotient x / y is x / (y + 1e-9), and 0 where y is 0.
  *
  * Sums of both signs nearly cancel here and there, and a quotient then blows rounding up: maps of
- * float and double runs may differ by percents. Private to this room. */
+ * float and double runs may differ by percents. Private to this room.
+ *
+ * n is the number of tokens. Thread-safety: one struct, one thread. */
 #ifndef CDAM_LRP_H
 #define CDAM_LRP_H
 

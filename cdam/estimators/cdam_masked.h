@@ -1,5 +1,7 @@
 /* Forward passes with patches left out, for estimators that work by removal; private to this room.
- */
+ *
+ * Thread-safety: one call a task at a time; masks run on lc_threads(), and `keep` is called from
+ * several threads at once. */
 #ifndef CDAM_MASKED_H
 #define CDAM_MASKED_H
 
@@ -9,11 +11,13 @@
 struct cdam_masked {
   const struct cdam_task *task;
   size_t n_masks;
-  /* Writes the ascending patches that mask number `mask` keeps and returns how many. */
+  /* Writes the patches that mask number `mask` keeps, ascending numbers of the grid row by row,
+   * into kept [task->trace->patches], and returns how many. */
   size_t (*keep)(const void *context, size_t mask, uint32_t *kept);
   const void *context;
 };
-/* values: [mask, image, target]. Masks in parallel, one forward pass each. */
+/* values: [mask, image, target], image from 0 to task->trace->batch - 1. Masks in parallel, one
+ * forward pass for each image. */
 LC_MUST_CHECK lc_status cdam_masked_values(const struct cdam_masked *masked, double *values,
                                            struct lc_error *err);
 /* Values of the targets in the task's own trace: [image, target]. */

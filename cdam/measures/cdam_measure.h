@@ -4,8 +4,10 @@
  * cdam_measure.c: the values it gives, what it needs, and the function that computes them for all
  * maps of one image. docs/measures.md lists them, docs/extending.md adds one.
  *
- * Determinism: draws depend on subject.draws alone, and those of maps that are drawn again on the
- * order of the measures too. Thread-safety: one subject, one thread; inside, lc_threads(). */
+ * Determinism: draws depend on subject.draws alone, and those of maps that are drawn again
+ * (explain) also on how many questions were asked before: a measure that calls `explain` goes to
+ * the end of the table, since one before others would change their draws. Thread-safety: one
+ * subject, one thread; inside, lc_threads(). */
 #ifndef CDAM_MEASURE_H
 #define CDAM_MEASURE_H
 
@@ -48,11 +50,12 @@ struct cdam_question {
   const struct vit_model *model; /* NULL: the subject's */
   const float *image;            /* [3, pixels, pixels] */
   size_t first, count;           /* maps */
-  uint64_t turn;                 /* distinguishes draws of maps that look at nothing */
-  uint64_t run;                  /* distinguishes draws of estimators */
+  uint64_t turn; /* number of the question, ++subject->turn: the seed of controls that draw anew for
+                    each; 0 is the subject's own maps */
+  uint64_t run; /* number of the seed of estimators and controls; 0 is that of the subject's maps */
 };
 
-/* An image of two nodules; each place [patch] adds up to 1, so that size does not matter. */
+/* An image of two nodules; the sum of each place, [patch], is 1, so that size does not matter. */
 enum cdam_pair_kind { CDAM_PAIR_RATED = 0, CDAM_PAIR_TRUTH };
 struct cdam_pair {
   float *image;       /* [3, pixels, pixels] */
@@ -82,11 +85,13 @@ struct cdam_points {
  */
 struct cdam_subject {
   const struct cdam_measure_settings *settings;
-  size_t maps, targets, patches, grid, pixels; /* image and grid are square */
+  /* patches = grid * grid; image and grid are square, with edges of `pixels` pixels and `grid`
+   * patches. */
+  size_t maps, targets, patches, grid, pixels;
   const struct vit_model *model;
   const struct cdam_target *target; /* the first one, whose maps are measured */
   const float *image;               /* [3, pixels, pixels] */
-  const float *scores;              /* [map, target, patch] */
+  const float *scores;              /* [map, target, patch], patches row by row */
   const bool *is_signed;            /* [map] */
   const bool *is_drawn;             /* [map] another seed gives another map */
   const double *coverage;           /* [patch] share that the nodule covers */
@@ -122,12 +127,15 @@ struct cdam_value {
 enum cdam_measure_numbers { CDAM_ONCE = 0, CDAM_EACH_SHARE, CDAM_EACH_BOX };
 
 struct cdam_measure {
-  const char *group; /* "correctness" */
-  unsigned needs;
+  /* "correctness", "compactness", "localisation", "truth", "class sensitivity" or "robustness": the
+   * table of the report; another word makes another table. Lower case. */
+  const char *group;
+  unsigned needs; /* CDAM_HAVE_...: without one of them the measure is not offered */
   enum cdam_measure_numbers numbers;
   const struct cdam_value *values;
   size_t n_values;
-  /* values: [map, n_values], in the order of the table above; NaN where it writes nothing. */
+  /* values: [map, n_values], in the order of the table above; NaN where it writes nothing. number:
+   * of the setting, for which `numbers` says it is run; else 0. */
   lc_status (*run)(struct cdam_subject *subject, size_t number, double *values,
                    struct lc_error *err);
 };
@@ -155,7 +163,8 @@ LC_MUST_CHECK lc_status cdam_measures_run(const struct cdam_listed *list, size_t
                                           struct lc_error *err);
 
 /* For measures: scores of a map for the first target; the answers of the model with patches
- * missing, as settings.missing says or imputed (one of them is open at a time); and how many. */
+ * missing, as settings.missing says or imputed. The evaluator is the subject's: nobody frees it,
+ * and it is good until one of the other kind is asked for, or the measure ends. */
 const float *cdam_subject_map(const struct cdam_subject *subject, size_t map);
 LC_MUST_CHECK lc_status cdam_subject_evaluator(struct cdam_subject *subject, bool imputed,
                                                struct cdam_evaluator *evaluator,

@@ -8,7 +8,10 @@
  * Isolation: ct_scp_serve belongs in a process of its own, which does nothing else and ends after
  * it: it sets DCMTK's global socket and the handler of SIGTERM, and a parser that fails on hostile
  * bytes then costs one process and nothing more. SIGTERM ends that process at once between two
- * objects, or after the object that is on its way has been answered. */
+ * objects, or after the object that is on its way has been answered.
+ *
+ * Thread-safety: ct_scp_serve once a process, from its only thread; the functions of ct_scp_store
+ * are called from there. */
 #ifndef CT_SCP_H
 #define CT_SCP_H
 

@@ -1,4 +1,4 @@
-/* Where outlines lie in a series. Used only inside this room. */
+/* Where outlines lie in a series. Used only inside this room. Thread-safety: pure. */
 #ifndef CT_PLACE_H
 #define CT_PLACE_H
 

@@ -10,8 +10,9 @@
  *   ct_io/dicom_write/                       DICOM objects
  *
  * Functions that can fail return an lc_status and fill the struct lc_error that comes last
- * (common/lc_status.h). Structs have their fields in sight; what has an _init or _read has a _free
- * that takes a zeroed struct too. Research use only. */
+ * (common/lc_status.h). Structs have their fields in sight. What an _init, _read, _scan or _load
+ * fills is freed by the _free (or _close) beside it, which takes a zeroed struct too. Research use
+ * only. */
 #ifndef LUNGCDAM_H
 #define LUNGCDAM_H
 

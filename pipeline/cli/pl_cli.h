@@ -25,8 +25,8 @@ struct pl_command {
 /* The table, ended by NULL. */
 extern const struct pl_command *const pl_commands[];
 
-/* --log-level and --threads; every command lists it among its argp children, so that these options
- * are understood before and after the command's name. */
+/* --log-level and --threads; pl_options_parse adds it to every command's options, so that they are
+ * understood before and after the command's name. */
 extern const struct argp pl_global_argp;
 
 /* The whole program. Returns the exit code. */

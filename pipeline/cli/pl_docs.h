@@ -1,4 +1,5 @@
-/* Where the documentation of the running program lies. */
+/* Where the documentation of the running program lies. Thread-safety: distinct texts, distinct
+ * threads. */
 #ifndef PL_DOCS_H
 #define PL_DOCS_H
 

@@ -23,7 +23,7 @@ enum pl_option_kind {
   PL_OPTION_FLAG,      /* bool: becomes true */
   PL_OPTION_OFF,       /* bool: becomes false */
   PL_OPTION_TEXT,      /* const char * */
-  PL_OPTION_LIST,      /* struct pl_list: one more item */
+  PL_OPTION_LIST,      /* struct pl_list (pipeline/config/pl_schema.h): one more item */
   PL_OPTION_WHOLE,     /* int, long long or size_t from low to high */
   PL_OPTION_REAL,      /* double from low to high */
   PL_OPTION_CHOICE,    /* an enumeration: the number of the word among words, ended by NULL */
@@ -37,7 +37,7 @@ struct pl_option {
   int key;         /* its letter, or 0 for none */
   const char *arg; /* what the value is called; NULL: it takes none */
   const char *doc;
-  int group;
+  int group; /* as argp's: the help lists lower numbers first, one kind of option a number */
   enum pl_option_kind kind;
   size_t at, size; /* of the field: PL_AT */
   double low, high;

@@ -1,8 +1,9 @@
 /* The configuration of a run: defaults, then a YAML file, then options, in that order.
  *
- * docs/configuration.md explains every key. The canonical text leaves out where things lie (input
- * folders, weight file, output folder): what lies there is identified by hashes, so that the same
- * work done in another place has the same results, byte for byte.
+ * docs/configuration.md says how settings are given, `lungcdam config --print` lists every key. The
+ * canonical text leaves out where things lie (input folders, weight file, output folder): what lies
+ * there is identified by hashes, so that the same work done in another place has the same results,
+ * byte for byte.
  *
  * Plain data; thread-safety: distinct objects, distinct threads. */
 #ifndef PL_CONFIG_H
@@ -21,7 +22,8 @@ struct pl_config {
   struct pl_list input_paths;
   char *input_series; /* "only", "all" or a SeriesInstanceUID */
 
-  char *nodules_source; /* "auto", an XML or CSV file, or a folder of XML files */
+  char *nodules_source; /* "auto" (beside the series), a file of any kind in docs/nodules.md, or a
+                           folder of files of the kinds that lie in folders */
   int nodules_grouping; /* 0 pylidc's voxel rule, 1 millimetres */
   double nodules_tolerance_mm;
   double nodules_consensus_level;

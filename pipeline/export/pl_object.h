@@ -8,18 +8,19 @@
 /* What a kind needs beside the result. */
 enum pl_needs {
   PL_NEEDS_PICTURES = 1, /* those that a run draws, one object each */
-  PL_NEEDS_OTHERS = 2    /* refers to the other objects: written last, and another object when
-                          * other kinds are asked for */
+  PL_NEEDS_OTHERS = 2    /* refers to the other objects, by e->references: written after the kinds
+                          * without this bit, and another object when other kinds are asked for */
 };
 
 struct pl_object_kind {
   const char *name;                     /* "maps": in configuration, file names and descriptions */
   const char *role;                     /* "export maps": what the UIDs are made from */
   const struct ct_object_class *object; /* SOP class and modality */
-  int series_offset;                    /* from export.series_number */
-  const char *doc;                      /* one line */
-  unsigned needs;                       /* enum pl_needs */
-  bool is_map;                          /* shows an explanation: derivation code 130402 */
+  int series_offset; /* from export.series_number: a multiple of 100 below 1000 that no other kind
+                        has, listed in docs/export.md */
+  const char *doc;   /* one line */
+  unsigned needs;    /* enum pl_needs */
+  bool is_map;       /* shows an explanation: derivation code 130402 */
   /* Writes all objects of the kind; NULL when it needs pictures. */
   lc_status (*write)(const struct pl_object_kind *kind, struct pl_export *e, struct lc_error *err);
   /* Writes the object of one picture. Thread-safe. */
@@ -28,7 +29,10 @@ struct pl_object_kind {
                              const char *words, struct lc_error *err);
 };
 
-/* The table, in the order in which the kinds are written and listed. */
+/* The table, in the order in which the kinds are listed. An export writes those without
+ * PL_NEEDS_OTHERS in this order, then those with it; e->references holds all that were written
+ * before. Kinds made from pictures are written by the run that draws them, apart from the others.
+ */
 const struct pl_object_kind *const *pl_object_kinds(size_t *n);
 
 /* One object on its way. Its texts are those of about, which may be set to others. */

@@ -1,5 +1,5 @@
 /* Segments of several nodules on their way into one segmentation, and the slices they touch; for
- * the kinds "segmentation" and "relevance". */
+ * the kinds "segmentation" and "relevance". Thread-safety: one struct, one thread. */
 #ifndef PL_REGIONS_H
 #define PL_REGIONS_H
 

@@ -1,7 +1,9 @@
 /* Cross-validation: one training a fold, and what they have in common.
  *
  * OUTPUT/fold-0, fold-1, ... are folders of trainings (pl_training.h); folds.json and folds.csv
- * beside them hold every measure of every fold, with mean and standard deviation. */
+ * beside them hold every measure of every fold, with mean and standard deviation.
+ *
+ * Thread-safety: as pl_training.h. */
 #ifndef PL_FOLDS_H
 #define PL_FOLDS_H
 

@@ -1,7 +1,9 @@
 /* A training from a recipe: data, model, the run with its logs and checkpoints, and its result.
  *
  * The run folder holds recipe.yaml, steps.csv, epochs.csv, checkpoints/, best.safetensors, and at
- * the end model.safetensors, evaluation.json and predictions.csv (docs/training.md). */
+ * the end model.safetensors, evaluation.json and predictions.csv (docs/training.md).
+ *
+ * Thread-safety: one training at a time (it writes HDF5); inside, lc_threads(). */
 #ifndef PL_TRAINING_H
 #define PL_TRAINING_H
 

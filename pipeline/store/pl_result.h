@@ -32,7 +32,7 @@ struct pl_left_out {
 
 #define PL_NAME_SIZE 65 /* 64 bytes, as a store has them, and the final zero */
 
-/* What a store does not hold is marked "run": NULL or 0 in a result that was read. */
+/* What pl_store_read does not read is marked "run": NULL or 0 in a result that was read. */
 struct pl_result {
   char path[LC_PATH_SIZE]; /* of its store; "" before it is written */
   char key[LC_SHA256_HEX]; /* pl_result_key */

@@ -1,5 +1,5 @@
 /* The plain functions, and what OpenBLAS does, for back ends that have their own for some things
- * only. vit_backend.h says what each does. */
+ * only. vit_backend.h says what each does. Thread-safety: pure functions. */
 #ifndef VIT_BACKEND_PLAIN_H
 #define VIT_BACKEND_PLAIN_H
 

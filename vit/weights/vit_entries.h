@@ -1,5 +1,5 @@
 /* The tensors of a weight file under their canonical names, and the shape of the model they make.
- * Used by the loader only. */
+ * Used by the loader only. Thread-safety: distinct objects may be used from distinct threads. */
 #ifndef VIT_ENTRIES_H
 #define VIT_ENTRIES_H
 

@@ -1,9 +1,13 @@
 /* What the parameters of published models are called, brought to one naming: a table of naming
  * schemes, one file each (docs/extending.md shows how to add one).
  *
- * Canonical names are DINO's, DINOv2's and timm's (blocks.0.attn.qkv.weight). Prefixes that
- * training code puts before any name ("module.", "backbone.", "model.", "teacher.", ...) are taken
- * off first.
+ * Canonical names are DINO's, DINOv2's and timm's (blocks.0.attn.qkv.weight); docs/weights.md lists
+ * them with their shapes, and the prefixes that training code puts before any name ("module.",
+ * "teacher.", ...), which are taken off first, any number in any order: a scheme never sees them.
+ *
+ * A scheme renames whole tensors, one to one. A library whose query, key and value are tensors of
+ * their own, or whose matrices are turned, needs more than a scheme: something that joins or turns
+ * tensors before the model is built, which is not here.
  *
  * Thread-safety: pure functions. */
 #ifndef VIT_NAMES_H
@@ -19,12 +23,14 @@ struct vit_naming {
   bool (*canonical)(const char *name, char out[VIT_PARAMETER_NAME]);
 };
 
-/* out: VIT_PARAMETER_NAME bytes; a name that is too long is cut (and so matches nothing). Returns
- * how good a source this is when several tensors have one canonical name: higher wins (a teacher
- * before a student). */
+/* Prefixes off, then the first scheme of the table that knows the name; a name that none knows
+ * stays as it is. out: VIT_PARAMETER_NAME bytes; a name that is too long is cut (and so matches
+ * nothing). Returns how good a source this is when several tensors have one canonical name: higher
+ * wins (a teacher before a student). */
 int vit_name_canonical(const char *name, char out[VIT_PARAMETER_NAME]);
 
-/* For schemes that rename whole names: true when `name` is one of pairs[n]'s first. */
+/* For schemes that rename whole names: when `name` is the first of one of the n pairs, writes the
+ * pair's second into out and says true; else false, and nothing is written. */
 bool vit_name_of_pairs(const char *const (*pairs)[2], size_t n, const char *name,
                        char out[VIT_PARAMETER_NAME]);
 

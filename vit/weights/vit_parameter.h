@@ -1,7 +1,10 @@
 /* The parameters of a model as a list: names, shapes and places in one block.
  *
  * The block's layout follows from the architecture alone, so that gradients and optimiser state are
- * blocks of the same layout. Each parameter starts on a 64-byte boundary. */
+ * blocks of the same layout. Each parameter starts on a 64-byte boundary.
+ *
+ * Thread-safety: distinct objects may be used from distinct threads; a list that is made may be
+ * read by many. */
 #ifndef VIT_PARAMETER_H
 #define VIT_PARAMETER_H
 

@@ -1,7 +1,11 @@
 /* Parallel loops with results that do not depend on the number of threads: every index is computed
  * on its own, and reductions are the caller's, in index order.
  *
- * A loop inside a loop runs on the thread that called it. */
+ * A loop inside a loop runs on the thread that called it.
+ *
+ * Thread-safety: loops may be started from several threads after the first call of lc_threads or
+ * lc_threads_set. lc_threads_set must not be called while a loop runs, nor from two threads at
+ * once: callers size what each worker holds by lc_threads(). */
 #ifndef LC_PARALLEL_H
 #define LC_PARALLEL_H
 

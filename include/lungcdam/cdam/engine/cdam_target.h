@@ -29,7 +29,8 @@ LC_MUST_CHECK lc_status cdam_target_parse(struct cdam_target *target, const stru
 /* One target for each output. targets: vit_arch_outputs() entries. */
 void cdam_target_all(struct cdam_target *targets, const struct vit_model *model);
 
-/* LC_ERR_USAGE names a target that the model does not have. Every estimator calls it. */
+/* LC_ERR_USAGE names a target that the model does not have. cdam_estimate calls it, so that
+ * estimators need not. */
 LC_MUST_CHECK lc_status cdam_target_check(const struct cdam_target *targets, size_t n_targets,
                                           const struct vit_model *model, struct lc_error *err);
 

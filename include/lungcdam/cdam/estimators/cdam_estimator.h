@@ -6,7 +6,8 @@
  *
  * Positive: the place speaks for the target. Determinism: same settings, same bits, for any number
  * of threads and whatever other images are in the batch. Thread-safety: one call at a time a
- * model and trace; inside, estimators use lc_threads(). */
+ * trace and the workspace that it lies in; calls may share the model and what is prepared of it.
+ * Inside, estimators use lc_threads(). */
 #ifndef CDAM_ESTIMATOR_H
 #define CDAM_ESTIMATOR_H
 

@@ -20,8 +20,9 @@ typedef enum cdam_parameter_kind {
 struct cdam_parameter {
   const char *name; /* "samples" */
   cdam_parameter_kind kind;
-  double initial;             /* the default */
-  double low, high;           /* limits, inclusive; not of a choice */
+  double initial;   /* the default */
+  double low, high; /* limits, inclusive; not of a choice. A limit that depends on the model
+                       (the number of heads) is for `run` to check: LC_ERR_USAGE */
   const char *const *choices; /* NULL-ended words, or NULL */
   const char *doc;            /* a few words, with the unit: "noisy copies" */
 };

@@ -53,23 +53,24 @@ struct ct_preparation {
 size_t ct_preparation_turns(const struct ct_preparation *how);  /* of one view: 8 or 1 */
 size_t ct_preparation_images(const struct ct_preparation *how); /* of all views */
 
-/* Where the voxels are: one of the three. */
+/* Where the voxels are: one of the three, the others NULL. */
 struct ct_image_source {
-  size_t size;
-  double spacing_mm;
+  size_t size;            /* samples along each edge, of the slice or of the cube */
+  double spacing_mm;      /* between them */
   const float *crop;      /* [size, size]: the axial slice alone */
   const float *cube;      /* [z, y, x] */
   const int16_t *cube_hu; /* [z, y, x] */
 };
 
-/* Which slice of a cube is seen; a crop has one. */
+/* Which slice of a cube is seen, counted from 0 (ct_cube_slice). The commands look at the middle
+ * one, whose number is size / 2. A crop has one slice: both fields are unread. */
 struct ct_image_place {
   ct_view view;
   size_t slice;
 };
 
-/* One image. draw: NULL, or a variation for training; with CT_IMAGES_CUBE it may turn and flip, no
- * more. Rotations and flips alone move finished pixels. */
+/* One image, [3, height, width]. draw: NULL, or a variation for training; with CT_IMAGES_CUBE it
+ * may turn and flip, no more. Rotations and flips alone move finished pixels. */
 LC_MUST_CHECK lc_status ct_image_make(const struct ct_preparation *how,
                                       const struct ct_image_source *source,
                                       struct ct_image_place place,

@@ -1,7 +1,9 @@
 /* Deterministic unique identifiers: the same inputs give the same UID on every machine.
  *
  * Form: "2.25." and a 128-bit unsigned decimal (PS3.5 B.2), the number being the first 16 bytes of
- * a SHA-256 with the version and variant bits of a name-based UUID (RFC 9562 version 8) set. */
+ * a SHA-256 with the version and variant bits of a name-based UUID (RFC 9562 version 8) set.
+ *
+ * Thread-safety: pure functions. */
 #ifndef CT_UID_H
 #define CT_UID_H
 

@@ -9,7 +9,10 @@
  * as are a text longer than its VR allows (64 characters for series_description and
  * software_version, 1024 for derivation_description) and a UID that is none. LC_ERR_NOT_FOUND,
  * LC_ERR_FORMAT or LC_ERR_MISMATCH when the source file is gone, broken or another one;
- * LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE. */
+ * LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.
+ *
+ * Thread-safety: distinct outputs may be written from distinct threads; a series may be read by
+ * many. */
 #ifndef CT_DERIVED_H
 #define CT_DERIVED_H
 
@@ -26,7 +29,7 @@ struct ct_object_class {
 struct ct_derived {
   const struct ct_series *source;
   const size_t *source_slices; /* indices into the source of the slices it was made from */
-  size_t n_source_slices;
+  size_t n_source_slices;      /* 1 or more: patient and study come from the file of the first */
   char series_instance_uid[CT_UID_SIZE];
   char sop_instance_uid[CT_UID_SIZE];
   int series_number;

@@ -1,4 +1,5 @@
-/* All annotations below some folders, one for each CT series, by the sources of ct_nodule_source.h.
+/* The marks of a folder: all annotations below some folders, one for each CT series, by the sources
+ * of ct_nodule_source.h.
  *
  * Several files may name one series. They are read in the order of their paths: a mark that an
  * earlier file already has (same session, kind, ratings, outlines) is merged with it and flagged
@@ -29,12 +30,14 @@ struct ct_annotation_set {
 };
 
 /* Reads every file below the folders that a source wants (*.xml), and every file given itself.
+ * progress may be NULL; its total and unit are set here.
  * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
  * error when nothing could be read. */
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
                                                const char *const *paths, size_t n_paths,
                                                struct lc_progress *progress, struct lc_error *err);
-/* Reads these files. Those that cannot be read are problems, however many they are. */
+/* Reads these files. Those that cannot be read are problems, however many they are. progress may be
+ * NULL. */
 LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
                                                const struct ct_files *files,
                                                struct lc_progress *progress, struct lc_error *err);
@@ -53,6 +56,7 @@ struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set
 LC_MUST_CHECK lc_status ct_series_from_annotation(struct ct_series *series,
                                                   const struct ct_annotation *annotation,
                                                   struct lc_error *err);
+/* Only for a series that ct_series_from_annotation made. */
 void ct_series_release(struct ct_series *series);
 
 LC_API_END

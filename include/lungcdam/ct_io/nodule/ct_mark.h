@@ -12,6 +12,9 @@
  * Parsing: expat; a document type (and so any entity of its own) is refused; depth at most 32, text
  * of one element at most 4 KiB, file at most 64 MiB, coordinates 0 to 65535, ratings 0 to 6.
  *
+ * Ownership: marks, outlines, xy, points and path are of malloc, made by whoever reads the file,
+ * and ct_annotation_free frees them all.
+ *
  * Thread-safety: distinct objects may be used from distinct threads. */
 #ifndef CT_MARK_H
 #define CT_MARK_H
@@ -70,15 +73,15 @@ enum ct_mark_fault {
 
 struct ct_outline {
   char sop_instance_uid[CT_UID_SIZE];
-  double z_mm;    /* imageZposition as written */
-  bool inclusion; /* false: the outlined pixels are cut out */
-  int32_t (*xy)[2];
+  double z_mm;      /* imageZposition as written */
+  bool inclusion;   /* false: the outlined pixels are cut out */
+  int32_t (*xy)[2]; /* [n_points] column, row */
   size_t n_points;
 };
 
 struct ct_mark {
   ct_mark_kind kind;
-  int session;     /* 0-based readingSession in its file */
+  int session;     /* of its reading session, from 0: below the annotation's n_sessions */
   char reader[64]; /* servicingRadiologistID, often anonymised */
   char nodule_id[64];
   int rating[CT_RATING_COUNT];
@@ -91,8 +94,8 @@ struct ct_mark {
 /* A nodule that is given as a place alone. */
 struct ct_point {
   double centre_mm[3]; /* LPS */
-  double diameter_mm;
-  size_t line; /* of the file that names it */
+  double diameter_mm;  /* 0 or more; 0 where the file does not give one */
+  size_t line;         /* of the file that names it, from 1; 0 would mean a nodule of marks */
 };
 
 struct ct_annotation {
@@ -100,11 +103,12 @@ struct ct_annotation {
   char *path;
   struct ct_files also; /* further files that were merged into it, in the order of their names */
   bool is_chest_xray;   /* IdriReadMessage: recognised, nothing else filled */
-  /* The series that it is of. Where the file names none, "", and its frame of reference. */
+  /* The series that it is of. Where the file names none, "", and its frame of reference: an
+   * annotation belongs to the series of this UID, else to those of this frame of reference. */
   char series_instance_uid[CT_UID_SIZE];
   char frame_of_reference_uid[CT_UID_SIZE];
   char study_instance_uid[CT_UID_SIZE];
-  int n_sessions;
+  int n_sessions; /* reading sessions, one a reader, those without marks too; 0 with points alone */
   struct ct_mark *marks;
   size_t n_marks;
   struct ct_point *points;
@@ -120,6 +124,8 @@ struct ct_annotations {
 LC_MUST_CHECK lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
                                            struct lc_error *err);
 void ct_annotation_free(struct ct_annotation *annotation);
+/* Adds a copy. It looks at no number: place, diameter and line are for the caller to check. Fails
+ * with LC_ERR_MEMORY alone. */
 LC_MUST_CHECK lc_status ct_annotation_add_point(struct ct_annotation *annotation,
                                                 const struct ct_point *point, struct lc_error *err);
 /* Moves the marks and points of `more` into `into` and remembers its path; adds how many were

@@ -20,7 +20,8 @@ struct ct_nodule {
   int n_readers;          /* distinct sessions among the marks */
   double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the point */
   double bounds_mm[2][3]; /* LPS corners of that box */
-  double diameter_mm;     /* of the point, or the largest ct_mark_measure diameter of the marks */
+  double diameter_mm;     /* of the point (0: not given), or the largest ct_mark_measure diameter of
+                             the marks */
   double mean_rating[CT_RATING_COUNT];   /* over marks whose rating is not 0; NaN when none */
   double median_rating[CT_RATING_COUNT]; /* likewise */
 };
@@ -43,8 +44,9 @@ struct ct_grouping {
  * too: the cutter names them. pylidc's rule (Hancock and Magnan, J Med Imaging 3:044504, 2016): two
  * marks belong together when the smallest distance between their outline points is within the
  * tolerance; the tolerance shrinks by 0.9 until no group has more than four marks, and grouping
- * gives up below 0.1. The annotation must outlive the list. LC_ERR_MISMATCH when the annotation
- * names another series. */
+ * gives up below 0.1. grouping NULL: pylidc's rule with the slice thickness. The annotation must
+ * outlive the list. LC_ERR_MISMATCH when the annotation names another series, or, without a series,
+ * another frame of reference. */
 LC_MUST_CHECK lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
                                                    const struct ct_annotation *annotation,
                                                    const struct ct_series *series,

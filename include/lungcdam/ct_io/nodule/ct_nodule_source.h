@@ -21,10 +21,15 @@ struct ct_nodule_source {
   /* A file lists the nodules of many series: it is read only where it is named itself, not found in
    * a folder, and a series that it does not name has no nodule. */
   bool is_list;
-  /* Whether a file is of this kind, by its path and its first n bytes. n is 0 while files of a
-   * folder are looked through: whether it is worth opening. */
+  /* Whether a file is of this kind, by its path and its first n bytes: 4096, or all of a shorter
+   * file, not ended by a zero; never NULL. n is 0 while files of a folder are looked through: then
+   * the path may be a bare name, and the answer says whether the file is worth opening. When
+   * several kinds say yes, the first of the table reads the file. */
   bool (*recognise)(const char *path, const char *first, size_t n);
-  /* Adds an annotation for each series that the file names. LC_ERR_FORMAT with file and line. */
+  /* Adds an annotation for each series that the file names (ct_annotations_of_series, or
+   * ct_annotations_add for one without a series UID), each with its path; ct_mark.h says what each
+   * field holds and who allocates it. After a failure the caller frees what was added.
+   * LC_ERR_FORMAT with file and line. */
   lc_status (*read)(struct ct_annotations *found, const char *path, struct lc_error *err);
 };
 
@@ -35,7 +40,8 @@ LC_MUST_CHECK lc_status ct_nodule_source_of(const struct ct_nodule_source **sour
                                             const char *path, struct lc_error *err);
 /* Whether a file found in a folder may be of a kind that lies in folders. */
 bool ct_nodule_source_wants(const char *path);
-/* Titles of the kinds that are lists, or of those that are not: "LIDC XML". */
+/* Titles of the kinds that are lists, or of those that are not, with commas: "LIDC XML"; cut to
+ * CT_TITLES_SIZE. Returns out. */
 #define CT_TITLES_SIZE 128
 const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists);
 /* Whether the path ends so, in whatever case. */

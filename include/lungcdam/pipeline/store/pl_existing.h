@@ -1,4 +1,4 @@
-/* What to do with results that exist. */
+/* What to do with results that exist. Plain data. */
 #ifndef PL_EXISTING_H
 #define PL_EXISTING_H
 

@@ -26,22 +26,23 @@ LC_API_BEGIN
 
 typedef enum vit_activation { VIT_IDENTITY = 0, VIT_GELU, VIT_RELU } vit_activation;
 
-/* What happens to a product before it is stored:
+/* What happens to a product [m, n] before it is stored in c:
  *   t = sum (+ c when accumulate) + bias[row]; pre = t; t = activation(t);
  *   c = t * row_scale[row] + residual. NULL parts are left out. */
 struct vit_epilogue {
   bool accumulate;
-  const vit_real *bias;
-  vit_real *pre; /* [m, ld of c]: keeps t before the activation, for the backward pass */
+  const vit_real *bias; /* [m] */
+  vit_real *pre;        /* [m, ld of c]: keeps t before the activation, for the backward pass */
   vit_activation activation;
-  const vit_real *row_scale;
-  const vit_real *residual; /* may be c itself */
+  const vit_real *row_scale; /* [m] */
+  const vit_real *residual;  /* [m, ld_residual]; may be c itself */
   size_t ld_residual;
 };
 
-/* Which elements of a matrix of one image stay when others are dropped (vit_dropout.h). Feature r
- * of token t has 16 random bits: the low (r even) or high half of word r % 8 / 2 of Philox4x32-10
- * (lc_random.h) at counter (t, r / 8, site, 0). It goes where they are below the threshold. */
+/* Which elements of a matrix of one image stay when others are dropped (vit_dropout.h, inside the
+ * library). Feature r of token t has 16 random bits: the low (r even) or high half of word r % 8 /
+ * 2 of Philox4x32-10 (lc_random.h) at counter (t, r / 8, site, 0). It goes where they are below the
+ * threshold. */
 struct vit_drop {
   uint32_t key[2]; /* of the image */
   uint32_t site;   /* where in the network */
@@ -78,20 +79,26 @@ struct vit_backend {
   const char *name; /* as LUNGCDAM_KERNELS and results say it: "avx2" */
   const char *doc;  /* one line */
   bool (*runs_here)(void);
-  bool by_name_only; /* never the default: one that is less exact than float32, say */
+  bool by_name_only;   /* never the default: one that is less exact than float32, say */
   void (*start)(void); /* once it is chosen; or NULL */
   unsigned abilities;
   const struct lc_memory *memory; /* of activations, gradients and packed weights */
   size_t fixed_panel;             /* columns of a panel, always; 0: any multiple of VIT_LANES */
 
-  /* Weights. packed_size: bytes of the packed form, 0 where `linear` reads the matrix as the file
-   * has it. pack: rows first to first + rows - 1 of it. */
+  /* Weights. `weight` is the whole matrix [out, in] as the file has it. packed_size: bytes of the
+   * whole packed form, 0 where `linear` reads the matrix itself and `pack` is not called. pack:
+   * puts rows first to first + rows - 1 to their place in `packed`, the whole packed form in the
+   * back end's memory, 64-byte aligned. Several threads pack disjoint rows of one matrix at once,
+   * in any order, so that each call may write only what is of its own rows. */
   size_t (*packed_size)(vit_way way, size_t out, size_t in);
   void (*pack)(vit_way way, size_t out, size_t in, const vit_real *weight, size_t first,
                size_t rows, void *packed);
   /* Through the rows first to first + rows - 1 of W:
    *   VIT_FORTH: c[rows, n] = epilogue(W b[in, n])     VIT_BACK: c[in, n] = epilogue(W' b[rows, n])
-   */
+   * W is whole: `first` counts in it alone. The other pointers are those of the rows asked for:
+   * forth row 0 of c, and of bias, pre, row_scale and residual of the epilogue, is row `first` of
+   * W; back row 0 of b is, while c and the epilogue have a row for each of `in`. epilogue may be
+   * NULL. */
   void (*linear)(vit_way way, const struct vit_matrix *w, size_t first, size_t rows, size_t n,
                  const vit_real *b, size_t ldb, vit_real *c, size_t ldc,
                  const struct vit_epilogue *epilogue);
@@ -174,7 +181,8 @@ struct vit_backend {
 };
 
 /* The back end in use: the fastest that runs here, or the one that the environment variable
- * LUNGCDAM_KERNELS names ("plain", "openblas", "avx2", "avx512"). */
+ * LUNGCDAM_KERNELS names ("plain", "openblas", "avx2", "avx512"). A name that is unknown or does
+ * not run here is a warning in the log, and the fastest is taken. */
 const struct vit_backend *vit_backend(void);
 /* Chooses by name, "auto" for the fastest; for start-up and tests, not while a pass runs.
  * LC_ERR_NOT_FOUND lists what runs here. */

@@ -1,6 +1,6 @@
 /* Loops of the closed form of CDAM that are not matrix products, and noise in bulk: written once so
  * that the compiler makes vector code of them, and compiled for several instruction sets
- * (vit_vectors_loops.h). float32. Thread-safety: pure. */
+ * (vit_vectors_loops.h, inside the library). float32. Thread-safety: pure. */
 #ifndef VIT_VECTORS_H
 #define VIT_VECTORS_H
 
@@ -36,6 +36,9 @@ struct vit_noise {
   float factor;
 };
 
+/* For through_slope, each of n numbers: what the gradient is multiplied by, the activation's slope;
+ * and what the two sums are taken with, `row` and pre - constant, pre what entered the activation.
+ */
 struct vit_slope {
   const float *slope, *row, *pre, *constant;
 };
@@ -74,8 +77,8 @@ struct vit_vectors {
    */
   void (*through_norm)(const float *ones, const float *z, float mean, float along, float factor,
                        size_t n, float *x);
-  /* The same, then times slope[i]; *mean is the sum of x[i] * row[i], *along that of x[i] * (pre[i]
-   * - constant[i]). */
+  /* The same, then times by->slope[i]. sums[0] becomes the sum of the new x[i] * row[i], sums[1]
+   * that of the new x[i] * (pre[i] - constant[i]): what the next norm's through_norm needs. */
   void (*through_slope)(const float *ones, const float *z, float mean, float along, float factor,
                         const struct vit_slope *by, size_t n, float *x, float sums[2]);
   /* Mean and 1 / deviation of each column of x [rows, columns], columns a multiple of 16. The

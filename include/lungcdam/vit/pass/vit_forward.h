@@ -1,8 +1,9 @@
 /* Forward pass of a vision transformer.
  *
- * tokens = 1 + num_registers + patches; order CLS, registers, patches row-major. All arrays are
- * row-major float32. When nobody asks for the last block's other tokens only its CLS row is
- * computed.
+ * tokens = 1 + num_registers + patches; order CLS, registers, patches row-major. Images and what a
+ * trace holds are row-major, a token's numbers next to each other; inside, panels are feature-major
+ * (vit_backend.h). Numbers are vit_real: float, but for a library that only tests link. When nobody
+ * asks for the last block's other tokens only its CLS row is computed.
  *
  * Determinism: same bits for any number of threads. Thread-safety: one workspace, one caller;
  * inside, the forward pass uses lc_threads(). */
@@ -64,7 +65,8 @@ struct vit_workspace {
   struct vit_trace trace;
 };
 
-/* LC_ERR_USAGE when the patch does not divide the image. */
+/* The model is borrowed and must outlive the workspace. request may be NULL: logits and CLS
+ * embedding. LC_ERR_USAGE when the patch does not divide the image. */
 LC_MUST_CHECK lc_status vit_workspace_init(struct vit_workspace *workspace,
                                            const struct vit_model *model, size_t batch,
                                            size_t height, size_t width,
