@@ -28,8 +28,8 @@
 BACKENDS(DECLARE)
 #define POINT(name) &vit_backend_##name,
 static const struct vit_backend *const table[] = {BACKENDS(POINT)};
-#define ONE(name) +1
-enum { MOST = BACKENDS(ONE) };
+#define NUMBER(name) NUMBER_OF_##name,
+enum { BACKENDS(NUMBER) MOST };
 
 static _Atomic(const struct vit_backend *) chosen;
 
