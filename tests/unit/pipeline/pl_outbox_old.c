@@ -1,5 +1,6 @@
 /* An outbox of earlier versions, which kept each entry in a file, is taken over whole, also when
- * the program is killed in between, and its damage is seen. needs: net */
+ * the program is killed in between, and its damage is seen.
+ * needs: net */
 #include "tests/pl_outbox_test.h"
 
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* Several processes at one outbox, and processes that are killed: every entry is whole or absent,
- * and what needs an object finds it. needs: net */
+ * and what needs an object finds it.
+ * needs: net */
 #include "tests/pl_outbox_test.h"
 
 #include <dirent.h>

@@ -1,6 +1,7 @@
 /* The spool: series grow, wait, are processed and kept; late slices join them; nothing that was put
  * is lost by kills, damage, or the step from earlier versions, whose folders said where a series
- * stood. needs: net */
+ * stood.
+ * needs: net */
 #include "pipeline/delivery/pl_spool.h"
 
 #include <dirent.h>
