@@ -6,8 +6,7 @@
  * must be, so that any text comes back as it was.
  *
  * Thread-safety: distinct objects, distinct threads; a table that was read may be read by many. */
-#ifndef LC_CSV_H
-#define LC_CSV_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "common/lc_text.h"
@@ -45,4 +44,3 @@ void lc_csv_put_text(struct lc_text *out, const char *text);
 void lc_csv_put_number(struct lc_text *out, double value, int digits);
 
 LC_C_END
-#endif

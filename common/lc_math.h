@@ -1,6 +1,5 @@
 /* Small functions of real numbers that several rooms need. Thread-safety: no state. */
-#ifndef LC_MATH_H
-#define LC_MATH_H
+#pragma once
 
 #include <math.h>
 
@@ -8,5 +7,3 @@
 static inline double lc_sigmoid(double logit) {
   return 1 / (1 + exp(-logit));
 }
-
-#endif

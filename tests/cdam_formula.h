@@ -1,7 +1,6 @@
 /* An evaluator whose answers can be worked out by hand:
  * f = bias + sum over kept i of weight[i] + pair * (number of kept neighbours i, i + 1). */
-#ifndef CDAM_FORMULA_H
-#define CDAM_FORMULA_H
+#pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
 
@@ -30,5 +29,3 @@ static inline lc_status cdam_formula_evaluate(void *context, const uint8_t *kept
 static inline struct cdam_evaluator cdam_formula_evaluator(struct cdam_formula *formula) {
   return (struct cdam_evaluator){formula->patches, 1, formula, cdam_formula_evaluate};
 }
-
-#endif

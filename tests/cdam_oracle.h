@@ -1,7 +1,6 @@
 /* The last block and everything after it, for the CLS row, in double and as one reads it in a
  * textbook: what finite differences are taken of. And models with random parameters. */
-#ifndef CDAM_ORACLE_H
-#define CDAM_ORACLE_H
+#pragma once
 
 #include <math.h>
 
@@ -141,5 +140,3 @@ static inline struct vit_trace oracle_trace(const struct vit_arch *arch, size_t 
   oracle_fill(trace.last_input, count, "tokens", arch->embed_dim, 1.5);
   return trace;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* Reading the reference files for tests of the estimators. */
-#ifndef CDAM_REFERENCE_H
-#define CDAM_REFERENCE_H
+#pragma once
 
 #include "cdam/engine/cdam_map.h"
 #include "tests/lc_test.h"
@@ -46,5 +45,3 @@ static inline void reference_agrees(const struct reference *r, const char *name,
     fail_msg("%s: differs by %g of %g", name, difference, largest);
   free(expected);
 }
-
-#endif

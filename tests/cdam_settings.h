@@ -1,6 +1,5 @@
 /* Settings of estimators for tests, written as on the command line. */
-#ifndef CDAM_SETTINGS_H
-#define CDAM_SETTINGS_H
+#pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "tests/lc_test.h"
@@ -47,5 +46,3 @@ static inline struct cdam_settings settings_small(const char *name, double most)
   if (box < estimator->n_parameters) settings.values[box] = 2;
   return settings;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* What the tests of DICOM output share: dciodvfy (dicom3tools) as the judge, dcmdump (dcmtk) as the
  * reader. A test calls need_program first and is skipped where the program is not installed. */
-#ifndef CT_DICOM_TEST_H
-#define CT_DICOM_TEST_H
+#pragma once
 
 #include "tests/lc_test.h"
 
@@ -73,5 +72,3 @@ static inline int dicom_count(const char *path, const char *needle) {
   for (const char *p = text; (p = strstr(p, needle)); p++) n++;
   return n;
 }
-
-#endif

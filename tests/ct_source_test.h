@@ -1,7 +1,6 @@
 /* A small source series for the tests of derived objects: three written CT slices, oblique in
  * plane, read back by the series reader. Everything lies in one temporary folder. */
-#ifndef CT_SOURCE_TEST_H
-#define CT_SOURCE_TEST_H
+#pragma once
 
 #include "ct_io/dicom_read/ct_index.h"
 #include "tests/lc_test.h"
@@ -96,5 +95,3 @@ static inline struct ct_derived derived_test_object(const size_t *slices, size_t
       .is_class_activation = true,
   };
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* What every test program needs: cmocka, where the data is, and how to skip without it. */
-#ifndef LC_TEST_H
-#define LC_TEST_H
+#pragma once
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,5 +75,3 @@ static inline double lc_test_difference(const float *a, const float *b, size_t n
   if (largest) *largest = top;
   return difference;
 }
-
-#endif

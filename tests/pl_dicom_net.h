@@ -1,8 +1,7 @@
 /* The DICOM network protocol byte by byte (PS3.8 section 9.3), for tests that must also say it
  * wrong.
  */
-#ifndef PL_DICOM_NET_H
-#define PL_DICOM_NET_H
+#pragma once
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -206,5 +205,3 @@ static inline long net_status(const struct net_bytes *body) {
       return body->data[i + 8] | body->data[i + 9] << 8;
   return -1;
 }
-
-#endif

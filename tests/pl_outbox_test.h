@@ -1,6 +1,5 @@
 /* What the tests of the outbox share: a folder with an outbox and small CT slices to queue. */
-#ifndef PL_OUTBOX_TEST_H
-#define PL_OUTBOX_TEST_H
+#pragma once
 
 #include "tests/lc_test.h"
 
@@ -95,5 +94,3 @@ static inline bool outbox_has_object(const struct pl_entry *entry) {
   assert_ok(pl_outbox_object(&outbox_test, entry, path, &test_err));
   return lc_file_exists(path);
 }
-
-#endif

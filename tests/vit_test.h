@@ -1,6 +1,5 @@
 /* Reference files by name, for tests of the transformer. */
-#ifndef VIT_TEST_H
-#define VIT_TEST_H
+#pragma once
 
 #include "tests/lc_test.h"
 #include "vit/kernels/vit_backend.h"
@@ -41,5 +40,3 @@ static inline void vit_test_close(const vit_real *values, size_t n,
     fail_msg("%s: largest difference %.3g of %.3g, expected at most %.1g of it", name, worst, top,
              share);
 }
-
-#endif

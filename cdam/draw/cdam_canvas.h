@@ -3,8 +3,7 @@
  * Same drawing, same bytes: no dates, and the numbers that cairo gives to the parts of an SVG do
  * not depend on what the process drew before. Thread-safety: distinct drawings, distinct threads.
  */
-#ifndef CDAM_CANVAS_H
-#define CDAM_CANVAS_H
+#pragma once
 
 #include <cairo.h>
 
@@ -39,4 +38,3 @@ LC_MUST_CHECK lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *
                                         struct lc_error *err);
 
 LC_C_END
-#endif

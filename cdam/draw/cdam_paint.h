@@ -1,6 +1,5 @@
 /* The parts a figure is made of; private to the rendering files of this room. */
-#ifndef CDAM_PAINT_H
-#define CDAM_PAINT_H
+#pragma once
 
 #include <cairo.h>
 
@@ -57,5 +56,3 @@ void cdam_layout_free(struct cdam_layout *layout);
 LC_MUST_CHECK lc_status cdam_paint_figure(cairo_t *cr, const struct cdam_figure *figure,
                                           const struct cdam_layout *layout, double density,
                                           struct lc_error *err);
-
-#endif

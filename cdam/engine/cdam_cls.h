@@ -6,8 +6,7 @@
  * an input, and as one row an input and target on the way back. Unless inputs are related, an
  * input's scores do not depend on which others share its group. Thread-safety: one engine, one
  * thread. */
-#ifndef CDAM_CLS_H
-#define CDAM_CLS_H
+#pragma once
 
 #include "cdam/engine/cdam_map.h"
 #include "cdam/engine/cdam_prepared.h"
@@ -76,5 +75,3 @@ struct cdam_cls_sum {
 
 /* For the first n inputs of the group. */
 void cdam_cls_run(struct cdam_cls *engine, size_t n, const struct cdam_cls_sum *sum);
-
-#endif

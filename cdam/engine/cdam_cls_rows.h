@@ -1,6 +1,5 @@
 /* The scratch of the closed form's engine and its steps; for cdam_cls*.c only. */
-#ifndef CDAM_CLS_ROWS_H
-#define CDAM_CLS_ROWS_H
+#pragma once
 
 #include "cdam/engine/cdam_cls.h"
 #include "cdam/engine/cdam_cls_weights.h"
@@ -66,5 +65,3 @@ void cdam_cls_backward(struct cdam_cls *engine, size_t n, size_t first, size_t c
 /* What tokens say along w = W_v' g: adds the scores of these targets. */
 void cdam_cls_read(struct cdam_cls *engine, size_t n, size_t first, size_t chunk,
                    const struct cdam_cls_sum *sum);
-
-#endif

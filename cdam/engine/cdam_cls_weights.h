@@ -17,8 +17,7 @@
  *
  * After GELU's slope, fc1, norm2's weights, LayerScale and the projection are one matrix, `back`.
  */
-#ifndef CDAM_CLS_WEIGHTS_H
-#define CDAM_CLS_WEIGHTS_H
+#pragma once
 
 #include <pthread.h>
 
@@ -70,5 +69,3 @@ void cdam_cls_carry_proj(const struct cdam_prepared *prepared, size_t m, const f
 /* c[m, n] (+)= a[m, k] b[k, n], all row-major, n of any size. Weights as they are stored make b. */
 void cdam_cls_product(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
                       size_t ldb, float *c, size_t ldc, bool accumulate);
-
-#endif

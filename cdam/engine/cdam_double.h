@@ -3,8 +3,7 @@
  * divide by sums that nearly cancel and need the digits. Private to this room.
  *
  * Thread-safety: one struct, one thread. */
-#ifndef CDAM_DOUBLE_H
-#define CDAM_DOUBLE_H
+#pragma once
 
 #include "cdam/engine/cdam_map.h"
 #include "common/lc_arena.h"
@@ -51,5 +50,3 @@ void cdam_double_embedding(const struct cdam_double *d, double *embedding);
 /* Pre-activations of the hidden layer of a prediction head, [hidden]. */
 void cdam_double_hidden(const struct vit_model *model, size_t head, const double *embedding,
                         double *hidden);
-
-#endif

@@ -4,8 +4,7 @@
  * generators", ACM TOMS 47, 2021) take turns, their states drawn by lc_random; then the normal
  * quantile, octave by octave a polynomial within 4e-6 of it; up to 6.2. The same bits on every CPU:
  * products are fused with sums everywhere. Thread-safety: pure. */
-#ifndef CDAM_NOISE_H
-#define CDAM_NOISE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -21,5 +20,3 @@ void cdam_noise_pair(uint64_t seed, const char *purpose, uint64_t index, const f
 
 /* The generator's next word, for the test against the published ones. */
 uint32_t cdam_xoshiro128pp(uint32_t state[4]);
-
-#endif

@@ -1,7 +1,6 @@
 /* CDAM's closed form over inputs of the last block that are the trace's own, noisy, or scaled;
  * private to this room. */
-#ifndef CDAM_SAMPLING_H
-#define CDAM_SAMPLING_H
+#pragma once
 
 #include "cdam/engine/cdam_task.h"
 
@@ -31,5 +30,3 @@ struct cdam_sampling {
 /* Parallel over images and groups of samples; same bits for any number of threads. */
 LC_MUST_CHECK lc_status cdam_sampling_run(const struct cdam_sampling *sampling,
                                           const struct cdam_task *task, struct lc_error *err);
-
-#endif

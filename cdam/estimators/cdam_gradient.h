@@ -1,8 +1,7 @@
 /* Gradients of targets through all blocks, a few images at a time; private to this room.
  *
  * Thread-safety: one struct, one thread; inside, lc_threads(). */
-#ifndef CDAM_GRADIENT_H
-#define CDAM_GRADIENT_H
+#pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "vit/pass/vit_backward.h"
@@ -53,5 +52,3 @@ LC_MUST_CHECK lc_status cdam_pixel_run(const struct cdam_pixel_pass *pass, struc
  * plane: pixels, height * width. */
 void cdam_channel_mean(const float *factor, const double *g, size_t plane, double scale,
                        float *map);
-
-#endif

@@ -13,8 +13,7 @@
  * float and double runs may differ by percents. Private to this room.
  *
  * n is the number of tokens. Thread-safety: one struct, one thread. */
-#ifndef CDAM_LRP_H
-#define CDAM_LRP_H
+#pragma once
 
 #include "cdam/engine/cdam_double.h"
 
@@ -41,5 +40,3 @@ void cdam_lrp_start(struct cdam_lrp *lrp, const struct cdam_double *d,
  * undefined. */
 void cdam_lrp_block(struct cdam_lrp *lrp, const struct cdam_double *d, double *r, double *attention,
                     bool only_attention);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * Thread-safety: one call a task at a time; masks run on lc_threads(), and `keep` is called from
  * several threads at once. */
-#ifndef CDAM_MASKED_H
-#define CDAM_MASKED_H
+#pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
 
@@ -22,5 +21,3 @@ LC_MUST_CHECK lc_status cdam_masked_values(const struct cdam_masked *masked, dou
                                            struct lc_error *err);
 /* Values of the targets in the task's own trace: [image, target]. */
 void cdam_full_values(const struct cdam_task *task, double *values);
-
-#endif

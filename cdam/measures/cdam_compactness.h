@@ -2,8 +2,7 @@
  *
  * All measures look at the sizes of the scores of one map, [patches]. A map of zeros has none: NaN.
  * Thread-safety: no state. */
-#ifndef CDAM_COMPACTNESS_H
-#define CDAM_COMPACTNESS_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "common/lc_status.h"
@@ -44,4 +43,3 @@ double cdam_entropy(const float *scores, size_t n);
 size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  * intervals by bootstrap over patients.
  *
  * Thread-safety: no state. */
-#ifndef CDAM_CONTEST_H
-#define CDAM_CONTEST_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/train/vit_metrics.h"
@@ -42,4 +41,3 @@ LC_MUST_CHECK lc_status cdam_contest_run(const struct cdam_contest_table *table,
 void cdam_contest_free(struct cdam_contest *contest);
 
 LC_C_END
-#endif

@@ -6,8 +6,7 @@
  * of maps of one image are measured in one call, in which their variants share batches.
  *
  * Thread-safety: as the evaluator. */
-#ifndef CDAM_CURVE_H
-#define CDAM_CURVE_H
+#pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
 #include "common/lc_api.h"
@@ -63,4 +62,3 @@ void cdam_curves_summarise(const struct cdam_curves *curves, size_t map, size_t 
                            struct cdam_curve_summary *summary);
 
 LC_C_END
-#endif

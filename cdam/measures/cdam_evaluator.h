@@ -3,8 +3,7 @@
  * that answers (cdam_removal.h answers with a transformer; tests answer with a formula).
  *
  * Thread-safety: one evaluator, one caller; evaluate may use lc_threads() inside. */
-#ifndef CDAM_EVALUATOR_H
-#define CDAM_EVALUATOR_H
+#pragma once
 
 #include <stdint.h>
 
@@ -34,4 +33,3 @@ LC_MUST_CHECK lc_status cdam_order(const float *scores, size_t n, const struct c
                                    uint32_t *order, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  * Leemann, Borisov, Kasneci, Kasneci, ICML 2022, section 4.2).
  *
  * Thread-safety: no state. */
-#ifndef CDAM_IMPUTE_H
-#define CDAM_IMPUTE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -24,4 +23,3 @@ LC_MUST_CHECK lc_status cdam_impute(float *image, const uint8_t *missing, size_t
                                     size_t columns, struct lc_error *err);
 
 LC_C_END
-#endif

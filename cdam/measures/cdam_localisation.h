@@ -4,8 +4,7 @@
  * of the map enlarged to pixels without interpolation: a patch counts for its covered part as
  * inside and for the rest as outside. Ties are shared out, never decided by position.
  * Thread-safety: no state. */
-#ifndef CDAM_LOCALISATION_H
-#define CDAM_LOCALISATION_H
+#pragma once
 
 #include <stdint.h>
 
@@ -51,4 +50,3 @@ double cdam_mass_between(const float *scores, const double *first, const double 
                          cdam_reading reading);
 
 LC_C_END
-#endif

@@ -8,8 +8,7 @@
  * (explain) also on how many questions were asked before: a measure that calls `explain` goes to
  * the end of the table, since one before others would change their draws. Thread-safety: one
  * subject, one thread; inside, lc_threads(). */
-#ifndef CDAM_MEASURE_H
-#define CDAM_MEASURE_H
+#pragma once
 
 #include "cdam/measures/cdam_curve.h"
 #include "cdam/measures/cdam_randomise.h"
@@ -174,4 +173,3 @@ LC_MUST_CHECK lc_status cdam_subject_maps(const struct cdam_subject *subject, fl
                                           struct lc_error *err);
 
 LC_C_END
-#endif

@@ -5,8 +5,7 @@
  * S. Sets of single patches, of n random patches, of k x k boxes, or of a map's own ranks give
  * correlation with token ablation, sensitivity-n and faithfulness correlation, its box form, and
  * faithfulness estimate. Thread-safety: measuring as the evaluator; reading has no state. */
-#ifndef CDAM_PROBE_H
-#define CDAM_PROBE_H
+#pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
 #include "common/lc_api.h"
@@ -81,4 +80,3 @@ LC_MUST_CHECK lc_status cdam_completeness_of(const struct cdam_evaluator *evalua
                                              struct lc_error *err);
 
 LC_C_END
-#endif

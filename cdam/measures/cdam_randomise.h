@@ -6,8 +6,7 @@
  * copied: the randomised model points at the original's parameters where they stay.
  *
  * Thread-safety: one struct, one thread; the models it lends may be used by many. */
-#ifndef CDAM_RANDOMISE_H
-#define CDAM_RANDOMISE_H
+#pragma once
 
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_api.h"
@@ -51,4 +50,3 @@ LC_MUST_CHECK lc_status cdam_randomise_curve(struct cdam_randomised *randomised,
                                              struct cdam_similarity *curve, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -7,8 +7,7 @@
  *
  * Determinism: a variant's value depends on what is missing, on seed and item, not on the other
  * variants. Thread-safety: one struct, one caller; inside, lc_threads(). */
-#ifndef CDAM_REMOVAL_H
-#define CDAM_REMOVAL_H
+#pragma once
 
 #include "cdam/engine/cdam_target.h"
 #include "cdam/measures/cdam_evaluator.h"
@@ -78,4 +77,3 @@ LC_MUST_CHECK lc_status cdam_removal_picture(const struct cdam_removal *removal,
                                              const uint8_t *kept, float *out, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,8 +1,7 @@
 /* Robustness: does the map stay when the image hardly changes.
  *
  * Thread-safety: as the explainer. */
-#ifndef CDAM_ROBUSTNESS_H
-#define CDAM_ROBUSTNESS_H
+#pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
 #include "common/lc_api.h"
@@ -51,4 +50,3 @@ LC_MUST_CHECK lc_status cdam_robustness_compare(const float *scores, const float
                                                 struct lc_error *err);
 
 LC_C_END
-#endif

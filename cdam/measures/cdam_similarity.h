@@ -2,8 +2,7 @@
  *
  * A measure that the data does not define (a correlation with a constant map) is NaN.
  * Sums are in double, in index order. Thread-safety: no state. */
-#ifndef CDAM_SIMILARITY_H
-#define CDAM_SIMILARITY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -57,4 +56,3 @@ LC_MUST_CHECK lc_status cdam_repeatability_of(const float *scores, size_t runs, 
                                               struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,8 +1,7 @@
 /* Linear interpolation of a volume by ITK. Used only inside this room.
  *
  * Thread-safety: distinct cubes may be filled from distinct threads. */
-#ifndef CT_RESAMPLE_H
-#define CT_RESAMPLE_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_cube.h"
@@ -14,4 +13,3 @@ LC_MUST_CHECK lc_status ct_resample_linear(struct ct_cube *cube, const struct ct
                                            struct lc_error *err);
 
 LC_C_END
-#endif

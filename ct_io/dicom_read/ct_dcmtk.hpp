@@ -1,6 +1,5 @@
 // DCMTK made ready once: decoders registered, its own log silenced. Used only inside this room.
-#ifndef CT_DCMTK_HPP
-#define CT_DCMTK_HPP
+#pragma once
 
 #include <dcmtk/config/osconfig.h>
 
@@ -30,5 +29,3 @@ lc_status guarded(const char *path, struct lc_error *err, Body body) noexcept {
 }
 
 } // namespace ct
-
-#endif

@@ -1,7 +1,6 @@
 // What DCMTK 3.6.7 and the releases after it call by different names. No file but this one
 // and ct_connection.cpp, for TLS, asks for DCMTK's version.
-#ifndef CT_DCMTK_VERSION_HPP
-#define CT_DCMTK_VERSION_HPP
+#pragma once
 
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 
@@ -17,5 +16,3 @@ inline bool is_encapsulated(const DcmXfer &syntax) {
 }
 
 } // namespace ct
-
-#endif

@@ -1,6 +1,5 @@
 // Which compressed fragments belong to a frame (PS3.5 A.4). Used only inside this room.
-#ifndef CT_FRAGMENTS_HPP
-#define CT_FRAGMENTS_HPP
+#pragma once
 
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 
@@ -19,5 +18,3 @@ lc_status gather_frame(DcmPixelData *pixels, unsigned long frame, unsigned long 
 DcmPixelData *single_frame(DcmDataset *dataset, const std::vector<uint8_t> &stream);
 
 } // namespace ct
-
-#endif

@@ -1,8 +1,7 @@
 /* Slices on their way to a series. Used only inside this room.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef CT_GROUP_H
-#define CT_GROUP_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/dicom_read/ct_header.h"
@@ -39,4 +38,3 @@ LC_MUST_CHECK lc_status ct_group_split(struct ct_group_list *list, size_t which,
 void ct_group_judge(struct ct_group *group);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  * it. Used only inside this room.
  *
  * Thread-safety: distinct files may be checked from distinct threads. */
-#ifndef CT_GUARD_H
-#define CT_GUARD_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "common/lc_status.h"
@@ -24,4 +23,3 @@ bool ct_guard_looks_like_dicom(const char *path);
 LC_MUST_CHECK lc_status ct_guard_check(const char *path, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,8 +1,7 @@
 /* What one DICOM file says before its pixels. Used only inside this room.
  *
  * Thread-safety: distinct files may be read from distinct threads. */
-#ifndef CT_HEADER_H
-#define CT_HEADER_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
@@ -46,4 +45,3 @@ ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct l
 void ct_header_free(struct ct_header *header);
 
 LC_C_END
-#endif

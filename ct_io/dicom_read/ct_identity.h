@@ -1,8 +1,7 @@
 /* Which object a DICOM file holds, image or not.
  *
  * Thread-safety: distinct files may be read from distinct threads. */
-#ifndef CT_IDENTITY_H
-#define CT_IDENTITY_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
@@ -27,4 +26,3 @@ LC_MUST_CHECK lc_status ct_identity_read(struct ct_identity *identity, const cha
 bool ct_identity_uid_plausible(const char *uid);
 
 LC_C_END
-#endif

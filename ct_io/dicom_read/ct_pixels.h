@@ -1,8 +1,7 @@
 /* One slice's stored pixels as Hounsfield units. Used only inside this room.
  *
  * Thread-safety: distinct slices may be decoded from distinct threads. */
-#ifndef CT_PIXELS_H
-#define CT_PIXELS_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
@@ -35,4 +34,3 @@ LC_MUST_CHECK lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *s
                                         struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,8 +1,7 @@
 /* The transfer syntaxes that can be read (PS3.5, PS3.6 annex A).
  *
  * Thread-safety: no state. */
-#ifndef CT_SYNTAX_H
-#define CT_SYNTAX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,4 +19,3 @@ const char *ct_transfer_syntax_at(size_t index);
 bool ct_transfer_syntax_lossy(const char *uid);
 
 LC_C_END
-#endif

@@ -1,7 +1,6 @@
 /* The parts that the objects of ct_derived.h have in common. Raises OutFailure as ct_dicom_out.hpp
  * does. Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef CT_DERIVED_OUT_HPP
-#define CT_DERIVED_OUT_HPP
+#pragma once
 
 #include "ct_io/ct/ct_plane.h"
 #include "ct_io/dicom_write/ct_derived.h"
@@ -64,5 +63,3 @@ void put_dimensions(DcmItem &to, const ct_derived &about,
                     std::initializer_list<Dimension> dimensions);
 
 } // namespace ct_out
-
-#endif

@@ -3,8 +3,7 @@
  *
  * Inside, failures are exceptions (OutFailure); border() turns them, and those of the standard
  * library, into a status. Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef CT_DICOM_OUT_HPP
-#define CT_DICOM_OUT_HPP
+#pragma once
 
 #include <exception>
 #include <initializer_list>
@@ -130,5 +129,3 @@ void put_image_reference(DcmItem &item, const ct_series &series, const size_t *s
 void write_file(DcmFileFormat &file, const char *path);
 
 } /* namespace ct_out */
-
-#endif

@@ -1,8 +1,7 @@
 /* CT Image Storage objects from voxels, for phantoms and tests (PS3.3 A.3).
  *
  * Thread-safety: distinct outputs may be written from distinct threads. */
-#ifndef CT_WRITE_H
-#define CT_WRITE_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_volume.h"
@@ -38,4 +37,3 @@ LC_MUST_CHECK lc_status ct_write_slice(const struct ct_write_header *header,
                                        struct lc_error *err);
 
 LC_C_END
-#endif

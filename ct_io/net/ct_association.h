@@ -8,8 +8,7 @@
  *
  * Thread-safety: one association, one thread. The time to connect is one setting of the whole
  * process: with several threads the largest asked for last counts. */
-#ifndef CT_ASSOCIATION_H
-#define CT_ASSOCIATION_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/net/ct_peer.h"
@@ -68,4 +67,3 @@ LC_MUST_CHECK lc_status ct_echo(const struct ct_peer *peer, ct_net_failure *fail
                                 struct lc_error *err);
 
 LC_C_END
-#endif

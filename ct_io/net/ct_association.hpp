@@ -4,8 +4,7 @@
 // Inside, failures are exceptions; ct_net::border turns them into a status. To add a service:
 // include this header, take Requestor &r = requestor(association), call r's DcmSCU functions within
 // a Deadline, and give each OFCondition to r.check.
-#ifndef CT_ASSOCIATION_HPP
-#define CT_ASSOCIATION_HPP
+#pragma once
 
 #include <dcmtk/dcmnet/scu.h>
 
@@ -82,5 +81,3 @@ Requestor &requestor(ct_association *association);
 void adopt(ct_association *association, std::unique_ptr<Requestor> requestor);
 
 } // namespace ct_net
-
-#endif

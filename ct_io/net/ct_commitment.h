@@ -5,8 +5,7 @@
  * event is reported once: a caller that missed it asks again with a new transaction.
  *
  * Thread-safety: one association or listener, one thread. */
-#ifndef CT_COMMITMENT_H
-#define CT_COMMITMENT_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/net/ct_store.h"
@@ -63,4 +62,3 @@ LC_MUST_CHECK lc_status ct_commitment_wait(struct ct_commitment_listener *listen
 void ct_commitment_close(struct ct_commitment_listener *listener);
 
 LC_C_END
-#endif

@@ -1,6 +1,5 @@
 // The data set of a storage commitment result (PS3.4 table J.3-2). Used only inside this room.
-#ifndef CT_COMMITMENT_RESULT_HPP
-#define CT_COMMITMENT_RESULT_HPP
+#pragma once
 
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 #include "ct_io/net/ct_commitment.h"
@@ -11,5 +10,3 @@ namespace ct_net {
 bool read_commitment(DcmDataset &dataset, ct_commitment_result &result);
 
 } // namespace ct_net
-
-#endif

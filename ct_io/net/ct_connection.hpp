@@ -4,8 +4,7 @@
 // DCMTK bounds each read, not an exchange: a peer that sends a byte a minute would hold it for
 // ever. So each connection is watched: what is not done by its deadline finds the socket shut down,
 // and every call on it then fails at once.
-#ifndef CT_CONNECTION_HPP
-#define CT_CONNECTION_HPP
+#pragma once
 
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 
@@ -75,5 +74,3 @@ std::unique_ptr<DcmTransportLayer> make_layer(const ct_peer &peer, bool acceptor
                                               Watchdog &watchdog, Seen &seen);
 
 } // namespace ct_net
-
-#endif

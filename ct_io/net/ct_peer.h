@@ -3,8 +3,7 @@
  *
  * Plain data; texts belong to the caller and outlive what is made from the struct. Thread-safety:
  * distinct objects, distinct threads. */
-#ifndef CT_PEER_H
-#define CT_PEER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -43,4 +42,3 @@ LC_MUST_CHECK lc_status ct_peer_check(const struct ct_peer *peer, struct lc_erro
 void ct_peer_name(const struct ct_peer *peer, char out[CT_PEER_NAME_SIZE]);
 
 LC_C_END
-#endif

@@ -3,8 +3,7 @@
  *
  * Everything ends in bounded time (ct_association.h): each answer and each object has the peer's
  * dimse_s. Thread-safety: one association, one thread. */
-#ifndef CT_QUERY_H
-#define CT_QUERY_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/net/ct_association.h"
@@ -80,4 +79,3 @@ LC_MUST_CHECK lc_status ct_query_retrieve(struct ct_association *association,
                                           struct ct_retrieved *retrieved, struct lc_error *err);
 
 LC_C_END
-#endif

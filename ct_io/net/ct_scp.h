@@ -12,8 +12,7 @@
  *
  * Thread-safety: ct_scp_serve once a process, from its only thread; the functions of ct_scp_store
  * are called from there. */
-#ifndef CT_SCP_H
-#define CT_SCP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -83,4 +82,3 @@ LC_MUST_CHECK lc_status ct_scp_serve(int descriptor, const struct ct_scp_options
                                      struct ct_scp_summary *summary, struct lc_error *err);
 
 LC_C_END
-#endif

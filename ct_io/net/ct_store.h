@@ -1,8 +1,7 @@
 /* DICOM objects sent to an archive by C-STORE (PS3.4 annex B, PS3.7 section 9.1.1).
  *
  * Thread-safety: one association, one thread. */
-#ifndef CT_STORE_H
-#define CT_STORE_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
@@ -64,4 +63,3 @@ LC_MUST_CHECK lc_status ct_store_send(struct ct_association *association,
                                       struct ct_store_answer *answer, struct lc_error *err);
 
 LC_C_END
-#endif

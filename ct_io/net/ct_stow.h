@@ -3,8 +3,7 @@
  *
  * Redirections are not followed, and credentials go over HTTPS only, or to this machine itself.
  * Thread-safety: distinct calls, distinct threads. */
-#ifndef CT_STOW_H
-#define CT_STOW_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/net/ct_store.h"
@@ -52,4 +51,3 @@ LC_MUST_CHECK lc_status ct_stow_read_answer(const char *json, size_t length,
                                             struct ct_store_answer *answers, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  * and the order of the items does not matter beyond their own identity.
  *
  * Thread-safety: functions are safe on distinct outputs. */
-#ifndef CT_FOLD_H
-#define CT_FOLD_H
+#pragma once
 
 #include <stdint.h>
 
@@ -29,4 +28,3 @@ LC_MUST_CHECK lc_status ct_folds_by_item(const char *const *identity, const int 
                                          struct lc_error *err);
 
 LC_C_END
-#endif

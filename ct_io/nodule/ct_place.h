@@ -1,6 +1,5 @@
 /* Where outlines lie in a series. Used only inside this room. Thread-safety: pure. */
-#ifndef CT_PLACE_H
-#define CT_PLACE_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
@@ -13,4 +12,3 @@ LC_C_BEGIN
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline);
 
 LC_C_END
-#endif

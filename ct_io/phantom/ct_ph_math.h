@@ -1,7 +1,6 @@
 /* Small vector and shape arithmetic of the phantom. A signed distance is negative inside, in mm.
  * Thread-safety: pure functions. */
-#ifndef CT_PH_MATH_H
-#define CT_PH_MATH_H
+#pragma once
 
 #include <math.h>
 
@@ -103,5 +102,3 @@ static inline float ph_ellipsoid(ct_ph_vec p, float ax, float ay, float az) {
   float k0 = ph_length(q), k1 = ph_length(g);
   return k1 > 1e-6f ? k0 * (k0 - 1) / k1 : -ax;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* A mask on one slice, and the pixel outline around it as LIDC's readers drew them. */
-#ifndef CT_PH_OUTLINE_H
-#define CT_PH_OUTLINE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ struct ct_ph_mask {
  * what the outline encloses. The caller frees xy. */
 LC_MUST_CHECK lc_status ct_ph_outline_trace(struct ct_ph_mask *mask, int32_t (**xy)[2],
                                             size_t *n_points, struct lc_error *err);
-
-#endif

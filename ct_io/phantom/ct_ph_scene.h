@@ -6,8 +6,7 @@
  * sizes are promises. Image coordinates (LPS) are patient coordinates plus scene->shift_mm.
  *
  * A finished scene is read by many threads. */
-#ifndef CT_PH_SCENE_H
-#define CT_PH_SCENE_H
+#pragma once
 
 #include "common/lc_random.h"
 #include "ct_io/phantom/ct_ph_math.h"
@@ -233,5 +232,3 @@ LC_MUST_CHECK lc_status ct_ph_read(const struct ct_ph_scene *scene, struct ct_ph
                                    struct lc_error *err);
 
 void ct_ph_scene_free(struct ct_ph_scene *scene);
-
-#endif

@@ -3,8 +3,7 @@
  * A slice is the mean of a few sections through its thickness. Painters work in the body frame,
  * inside the bounding box of what they draw, and blend by the share of the pixel that is covered.
  * One thread uses a section at a time. */
-#ifndef CT_PH_SECTION_H
-#define CT_PH_SECTION_H
+#pragma once
 
 #include "ct_io/phantom/ct_ph_scene.h"
 
@@ -55,5 +54,3 @@ void ct_ph_paint_trees(struct ct_ph_section *s);
 /* Ground glass before vessels, all else after them. */
 void ct_ph_paint_glass(struct ct_ph_section *s);
 void ct_ph_paint_nodules(struct ct_ph_section *s);
-
-#endif

@@ -5,8 +5,7 @@
  * gives malignancy from the features, and how readers err.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef CT_PHANTOM_H
-#define CT_PHANTOM_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "common/lc_log.h"
@@ -98,4 +97,3 @@ LC_MUST_CHECK lc_status ct_phantom_write(const struct ct_phantom *phantom, const
 void ct_phantom_free(struct ct_phantom *phantom);
 
 LC_C_END
-#endif

@@ -5,8 +5,7 @@
  * table in pl_cli.c (docs/extending.md). Help, completion and the manual page follow from it.
  *
  * A command prints its results on standard output; messages and progress go to standard error. */
-#ifndef PL_CLI_H
-#define PL_CLI_H
+#pragma once
 
 #include <argp.h>
 
@@ -34,5 +33,3 @@ int pl_cli_main(int argc, char **argv);
 
 /* Writes a text to standard output and frees it. */
 LC_MUST_CHECK lc_status pl_cli_print(struct lc_text *text, struct lc_error *err);
-
-#endif

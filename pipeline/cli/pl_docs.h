@@ -1,7 +1,6 @@
 /* Where the documentation of the running program lies. Thread-safety: distinct texts, distinct
  * threads. */
-#ifndef PL_DOCS_H
-#define PL_DOCS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@
  * found from the place of the program file, so an installation can be moved. False, with nothing
  * appended, when it is not there. */
 bool pl_docs_folder(struct lc_text *folder);
-
-#endif

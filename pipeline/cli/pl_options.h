@@ -10,8 +10,7 @@
  *   };
  *
  * Thread-safety: one thread. */
-#ifndef PL_OPTIONS_H
-#define PL_OPTIONS_H
+#pragma once
 
 #include <argp.h>
 #include <stddef.h>
@@ -73,5 +72,3 @@ struct pl_command_line {
  */
 LC_MUST_CHECK lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **argv,
                                          void *arguments, struct lc_error *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* The models that have a name, for people and as JSON. Thread-safety: as pl_model_find.h. */
-#ifndef PL_WEIGHTS_LIST_H
-#define PL_WEIGHTS_LIST_H
+#pragma once
 
 #include "pipeline/report/pl_table.h"
 
@@ -9,5 +8,3 @@
  * the row; one that an earlier folder hides says by what. A folder that cannot be read is named in
  * a log line. On the terminal the last line says what is used without --weights. */
 LC_MUST_CHECK lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err);
-
-#endif

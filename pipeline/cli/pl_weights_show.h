@@ -1,6 +1,5 @@
 /* What a weight file holds, for people and as JSON. Thread-safety: any thread. */
-#ifndef PL_WEIGHTS_SHOW_H
-#define PL_WEIGHTS_SHOW_H
+#pragma once
 
 #include <stdio.h>
 
@@ -9,5 +8,3 @@
 /* The tensors are listed even when they make no model; then the reason is shown beside them. */
 LC_MUST_CHECK lc_status pl_weights_show(const char *path, bool json, FILE *out,
                                         struct lc_error *err);
-
-#endif

@@ -6,8 +6,7 @@
  * byte for byte.
  *
  * Plain data; thread-safety: distinct objects, distinct threads. */
-#ifndef PL_CONFIG_H
-#define PL_CONFIG_H
+#pragma once
 
 #include "common/lc_hash.h"
 #include "pipeline/config/pl_model_find.h"
@@ -109,5 +108,3 @@ LC_MUST_CHECK lc_status pl_config_hash(const struct pl_config *config, char hex[
  * struct pl_overrides. */
 struct argp;
 extern const struct argp pl_config_argp;
-
-#endif

@@ -2,8 +2,7 @@
  *
  * A YAML model file has the keys of struct vit_arch (docs/weights.md); everything that is not given
  * comes from `base`, a named architecture. Thread-safety: any thread. */
-#ifndef PL_MODEL_FILE_H
-#define PL_MODEL_FILE_H
+#pragma once
 
 #include "common/lc_text.h"
 #include "vit/weights/vit_model.h"
@@ -23,5 +22,3 @@ LC_MUST_CHECK lc_status pl_head_parse(struct vit_arch *arch, const char *spec,
 
 /* One line that says everything that decides the numbers: stored and hashed with results. */
 void pl_model_describe(const struct vit_arch *arch, struct lc_text *out);
-
-#endif

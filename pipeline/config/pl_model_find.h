@@ -11,8 +11,7 @@
  * model that hides another, a folder of LUNGCDAM_MODELS that is not there.
  *
  * Thread-safety: no state; the environment must not change meanwhile. */
-#ifndef PL_MODEL_FIND_H
-#define PL_MODEL_FIND_H
+#pragma once
 
 #include "common/lc_file.h"
 #include "pipeline/config/pl_schema.h"
@@ -58,5 +57,3 @@ LC_MUST_CHECK lc_status pl_model_folders(struct pl_list *folders, struct lc_erro
  * for one that cannot be read. Adds to a list; pl_list_free. */
 LC_MUST_CHECK lc_status pl_model_names(const char *folder, struct pl_list *names,
                                        struct lc_error *err);
-
-#endif

@@ -3,8 +3,7 @@
  * of type PL_PARAMETERS.
  *
  * Thread-safety: no state but the names of keys, which are made once. */
-#ifndef PL_PARAMETERS_H
-#define PL_PARAMETERS_H
+#pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "pipeline/config/pl_schema.h"
@@ -30,5 +29,3 @@ bool pl_parameters_any(const struct pl_parameters *given);
 size_t pl_parameter_count(void);
 const struct pl_key *pl_parameter_key(size_t i);
 const struct cdam_parameter *pl_parameter_of(const struct pl_key *key);
-
-#endif

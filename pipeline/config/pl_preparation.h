@@ -2,8 +2,7 @@
  *
  * Both describe the same struct ct_preparation: those of a run always see a slice of a cube that
  * was cut for it. Thread-safety: no state. */
-#ifndef PL_PREPARATION_H
-#define PL_PREPARATION_H
+#pragma once
 
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_config.h"
@@ -17,5 +16,3 @@ LC_MUST_CHECK lc_status pl_config_preparation(const struct pl_config *config,
 
 /* Symmetries as test.symmetries says; the caller who measures upright images clears them. */
 void pl_recipe_preparation(const struct pl_recipe *recipe, struct ct_preparation *how);
-
-#endif

@@ -5,8 +5,7 @@
  * instance "run.cube.spacing_mm") and keys of the training recipe as "recipe.KEY"; the values are
  * YAML. They stand between the defaults and what a user's file and options say. Files without such
  * keys, and files of other programs, change nothing. Thread-safety: no state. */
-#ifndef PL_PREPARED_H
-#define PL_PREPARED_H
+#pragma once
 
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_recipe.h"
@@ -32,5 +31,3 @@ LC_MUST_CHECK lc_status pl_prepared_describe(struct pl_prepared *prepared,
                                              const struct pl_recipe *recipe, size_t edge,
                                              double spacing_mm, struct lc_error *err);
 void pl_prepared_free(struct pl_prepared *prepared);
-
-#endif

@@ -2,8 +2,7 @@
  *
  * docs/training.md explains the keys. Plain data; thread-safety: distinct objects, distinct
  * threads. */
-#ifndef PL_RECIPE_H
-#define PL_RECIPE_H
+#pragma once
 
 #include "ct_io/ct/ct_augment.h"
 #include "pipeline/config/pl_schema.h"
@@ -115,5 +114,3 @@ void pl_recipe_augment(const struct pl_recipe *recipe, struct ct_augment *augmen
 /* The eight factors of the biomarkers' losses; ones where the recipe gives none. */
 LC_MUST_CHECK lc_status pl_recipe_biomarker_weights(const struct pl_recipe *recipe,
                                                     float weights[8], struct lc_error *err);
-
-#endif

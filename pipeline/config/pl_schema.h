@@ -6,8 +6,7 @@
  * nearest valid one. The same table prints the effective configuration.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef PL_SCHEMA_H
-#define PL_SCHEMA_H
+#pragma once
 
 #include "common/lc_text.h"
 
@@ -107,5 +106,3 @@ size_t pl_schema_find(const struct pl_schema *schema, const char *name);
 LC_MUST_CHECK lc_status pl_list_add(struct pl_list *list, const char *item, struct lc_error *err);
 void pl_list_free(struct pl_list *list);
 bool pl_list_has(const struct pl_list *list, const char *item);
-
-#endif

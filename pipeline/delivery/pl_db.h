@@ -10,8 +10,7 @@
  *
  * Thread-safety: one database, one thread. A child of fork must not touch what its parent opened,
  * nor close it: close before the fork. */
-#ifndef PL_DB_H
-#define PL_DB_H
+#pragma once
 
 #include "common/lc_file.h"
 
@@ -97,5 +96,3 @@ LC_MUST_CHECK lc_status pl_db_end(struct pl_db *db, lc_status status, struct lc_
 
 /* Unix time in milliseconds, as the databases keep it. */
 long long pl_now_ms(void);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * A destination holds no secret: credentials are named by a file or an environment variable and
  * read when they are needed. Thread-safety: distinct objects, distinct threads. */
-#ifndef PL_DESTINATION_H
-#define PL_DESTINATION_H
+#pragma once
 
 #include "ct_io/net/ct_peer.h"
 #include "ct_io/net/ct_stow.h"
@@ -81,5 +80,3 @@ LC_MUST_CHECK lc_status pl_destination_web(const struct pl_destination *destinat
                                            struct lc_error *err);
 /* Overwrites the text before it is freed. */
 void pl_secret_free(struct lc_text *secret);
-
-#endif

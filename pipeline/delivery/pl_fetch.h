@@ -6,8 +6,7 @@
  * absent; what is there, by SOP Instance UID, is not fetched again.
  *
  * Thread-safety: one thread; C-MOVE forks, so no other thread may exist. */
-#ifndef PL_FETCH_H
-#define PL_FETCH_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -78,5 +77,3 @@ struct pl_fetch_receiver {
 LC_MUST_CHECK lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver,
                                                 struct pl_fetch_store *store, struct lc_error *err);
 void pl_fetch_receiver_stop(struct pl_fetch_receiver *receiver);
-
-#endif

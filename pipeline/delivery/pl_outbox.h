@@ -15,8 +15,7 @@
  *
  * Errors of all functions: those of pl_db.h, LC_ERR_MEMORY.
  * Thread-safety: one thread; any number of processes. Close it before a fork. */
-#ifndef PL_OUTBOX_H
-#define PL_OUTBOX_H
+#pragma once
 
 #include "common/lc_hash.h"
 #include "ct_io/net/ct_store.h"
@@ -176,5 +175,3 @@ LC_MUST_CHECK lc_status pl_outbox_take_over(struct pl_outbox *outbox, struct lc_
 /* The same: queues the objects of an outbox.db that was lost where one destination alone is kept;
  * others go to damaged/. */
 LC_MUST_CHECK lc_status pl_outbox_adopt(struct pl_outbox *outbox, struct lc_error *err);
-
-#endif

@@ -8,8 +8,7 @@
  * never stops the others, nor one destination another.
  *
  * Thread-safety: one thread; pl_signal ends it between two objects. */
-#ifndef PL_SEND_H
-#define PL_SEND_H
+#pragma once
 
 #include "pipeline/delivery/pl_outbox.h"
 #include "pipeline/report/pl_table.h"
@@ -69,5 +68,3 @@ LC_MUST_CHECK lc_status pl_send_print_list(struct pl_outbox *outbox,
                                            const struct pl_destinations *known,
                                            const struct pl_destinations *chosen,
                                            enum pl_table_form form, struct lc_error *err);
-
-#endif

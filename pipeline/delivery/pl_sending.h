@@ -1,8 +1,7 @@
 /* One destination being served, for the sources of pl_send. Used only there.
  *
  * Thread-safety: one thread. */
-#ifndef PL_SENDING_H
-#define PL_SENDING_H
+#pragma once
 
 #include "ct_io/net/ct_commitment.h"
 #include "pipeline/delivery/pl_send.h"
@@ -44,5 +43,3 @@ LC_MUST_CHECK lc_status pl_send_web(struct pl_route *route, struct pl_entry *ent
                                     struct lc_error *err);
 /* Asks for commitment of what is sent, due, and not confirmed, and waits for the results. */
 LC_MUST_CHECK lc_status pl_send_commitment(struct pl_route *route, struct lc_error *err);
-
-#endif

@@ -7,8 +7,7 @@
  * where this one was.
  *
  * Thread-safety: one thread; it forks, so no other thread may exist. */
-#ifndef PL_SERVE_H
-#define PL_SERVE_H
+#pragma once
 
 #include "ct_io/net/ct_scp.h"
 #include "pipeline/config/pl_config.h"
@@ -38,5 +37,3 @@ struct pl_serve_options {
  * LC_ERR_NETWORK when the port cannot be had, LC_ERR_EXISTS when another server has the spool, and
  * what pl_serve_job_check finds. */
 LC_MUST_CHECK lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err);
-
-#endif

@@ -1,8 +1,7 @@
 /* The parts of 'lungcdam serve', for its sources. Used only there.
  *
  * Thread-safety: one thread; they fork, so no other thread may exist. */
-#ifndef PL_SERVING_H
-#define PL_SERVING_H
+#pragma once
 
 #include <sys/types.h>
 #include <time.h>
@@ -102,5 +101,3 @@ void pl_serve_series_step(struct pl_serve_series *series);
 /* A child has ended; false when it was not a job. */
 bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait_status);
 bool pl_serve_series_busy(const struct pl_serve_series *series);
-
-#endif

@@ -16,8 +16,7 @@
  * transaction of spool.db, and holds the others up.
  * Errors of all functions: those of pl_db.h, LC_ERR_MEMORY.
  * Thread-safety: one thread a process; pl_spool_rest before a fork. */
-#ifndef PL_SPOOL_H
-#define PL_SPOOL_H
+#pragma once
 
 #include "ct_io/dicom_read/ct_identity.h"
 #include "pipeline/delivery/pl_db.h"
@@ -145,5 +144,3 @@ static inline long long pl_spool_blocks(long long bytes) {
 void pl_spool_measure(const char *folder, long long *objects, long long *bytes);
 /* Compares spool.db with the files; in a transaction. */
 LC_MUST_CHECK lc_status pl_spool_reconcile(struct pl_spool *spool, struct lc_error *err);
-
-#endif

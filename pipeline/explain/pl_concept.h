@@ -5,8 +5,7 @@
  * Stored as safetensors: concept_vector [dim]; metadata name, rule, against, members,
  * against_members (names with commas), weights_sha256. Thread-safety: distinct objects, distinct
  * threads. */
-#ifndef PL_CONCEPT_H
-#define PL_CONCEPT_H
+#pragma once
 
 #include "pipeline/config/pl_recipe.h"
 #include "vit/weights/vit_model.h"
@@ -34,5 +33,3 @@ LC_MUST_CHECK lc_status pl_concept_create(struct vit_model *model,
 LC_MUST_CHECK lc_status pl_concept_read(const struct vit_model *model, const char *path,
                                         char name[VIT_NAME_SIZE], float **vector,
                                         struct lc_error *err);
-
-#endif

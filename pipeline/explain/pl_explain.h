@@ -2,8 +2,7 @@
  * It joins the rooms and computes nothing itself.
  *
  * Thread-safety: one job, one thread; inside, the rooms use lc_threads(). */
-#ifndef PL_EXPLAIN_H
-#define PL_EXPLAIN_H
+#pragma once
 
 #include "cdam/draw/cdam_render.h"
 #include "cdam/estimators/cdam_estimator.h"
@@ -101,5 +100,3 @@ struct pl_explain_figures {
 LC_MUST_CHECK lc_status pl_explain_write_figures(const struct pl_explain *explain,
                                                  const struct pl_explain_figures *figures,
                                                  const char *folder, struct lc_error *err);
-
-#endif

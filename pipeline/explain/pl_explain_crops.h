@@ -1,8 +1,7 @@
 /* Nodule crops as images to explain, prepared as in training (pl_examples.h).
  *
  * Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_EXPLAIN_CROPS_H
-#define PL_EXPLAIN_CROPS_H
+#pragma once
 
 #include "pipeline/config/pl_recipe.h"
 #include "pipeline/explain/pl_explain.h"
@@ -13,5 +12,3 @@ LC_MUST_CHECK lc_status pl_explain_read_crops(struct pl_explain *explain,
                                               const struct pl_recipe_overrides *overrides,
                                               const char *split, size_t first, size_t n,
                                               struct lc_error *err);
-
-#endif

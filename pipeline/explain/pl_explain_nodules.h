@@ -2,8 +2,7 @@
  * the run's configuration says, one image a nodule and view.
  *
  * Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_EXPLAIN_NODULES_H
-#define PL_EXPLAIN_NODULES_H
+#pragma once
 
 #include "pipeline/config/pl_config.h"
 #include "pipeline/explain/pl_explain.h"
@@ -18,5 +17,3 @@ LC_MUST_CHECK lc_status pl_explain_read_series(struct pl_explain *explain,
 LC_MUST_CHECK lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
                                                const struct pl_list *keys, size_t first, size_t n,
                                                struct lc_error *err);
-
-#endif

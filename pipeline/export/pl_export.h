@@ -2,8 +2,7 @@
  * pl_object.h, in a run from memory, or later from the store.
  *
  * Thread-safety: one export, one thread; pl_export_picture from several. */
-#ifndef PL_EXPORT_H
-#define PL_EXPORT_H
+#pragma once
 
 #include "cdam/draw/cdam_render.h"
 #include "ct_io/dicom_write/ct_derived.h"
@@ -64,5 +63,3 @@ void pl_export_close(struct pl_export *e);
  * that the result was made from: numbers would else land on another patient. */
 LC_MUST_CHECK lc_status pl_export_attach(struct pl_result *result, struct pl_result *found,
                                          struct lc_error *err);
-
-#endif

@@ -1,7 +1,6 @@
 /* The kinds of DICOM object, in one table, and what their writers share: identity, UIDs, texts and
  * provenance. docs/extending.md says how to add one. */
-#ifndef PL_OBJECT_H
-#define PL_OBJECT_H
+#pragma once
 
 #include "pipeline/export/pl_export.h"
 
@@ -71,5 +70,3 @@ void pl_touched_add(struct pl_touched *touched, const struct pl_export *e, size_
 LC_MUST_CHECK lc_status pl_touched_list(struct pl_touched *touched, const struct pl_export *e,
                                         struct pl_object *object, struct lc_error *err);
 void pl_touched_free(struct pl_touched *touched);
-
-#endif

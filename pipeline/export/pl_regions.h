@@ -1,7 +1,6 @@
 /* Segments of several nodules on their way into one segmentation, and the slices they touch; for
  * the kinds "segmentation" and "relevance". Thread-safety: one struct, one thread. */
-#ifndef PL_REGIONS_H
-#define PL_REGIONS_H
+#pragma once
 
 #include "ct_io/dicom_write/ct_segmentation.h"
 #include "pipeline/export/pl_object.h"
@@ -27,5 +26,3 @@ LC_MUST_CHECK lc_status pl_regions_add(struct pl_regions *regions, const struct 
 LC_MUST_CHECK lc_status pl_regions_write(struct pl_regions *regions, struct pl_export *e,
                                          struct pl_object *object, struct lc_error *err);
 bool pl_any(const uint8_t *mask, size_t count);
-
-#endif

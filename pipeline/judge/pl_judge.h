@@ -4,8 +4,7 @@
  * Draws depend on seed and item, never on order. docs/judging.md explains settings and outputs. The
  * parts: pl_judge_config.h, this, pl_scored.h for one item, pl_judged.h for all and the whole
  * command. Thread-safety: read by many threads once it is set up. */
-#ifndef PL_JUDGE_H
-#define PL_JUDGE_H
+#pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/measures/cdam_measure.h"
@@ -99,5 +98,3 @@ LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,
                                          struct lc_error *err);
 /* True for the control and for estimators that draw noise or masks. */
 bool pl_judge_draws(const struct pl_judge_contestant *contestant);
-
-#endif

@@ -1,8 +1,7 @@
 /* The configuration of a judging run: defaults, then a YAML file, then options, in that order.
  *
  * docs/judging.md explains it. Plain data; thread-safety: distinct objects, distinct threads. */
-#ifndef PL_JUDGE_CONFIG_H
-#define PL_JUDGE_CONFIG_H
+#pragma once
 
 #include "pipeline/config/pl_parameters.h"
 
@@ -52,5 +51,3 @@ void pl_judge_config_free(struct pl_judge_config *config);
 /* Whole numbers of a list of texts: "2", "4"; values [n]. */
 LC_MUST_CHECK lc_status pl_judge_numbers(const struct pl_list *list, const char *key, long long low,
                                          long long high, size_t *values, struct lc_error *err);
-
-#endif

@@ -1,8 +1,7 @@
 /* All items together: contests between the contestants, tables, and the report.
  *
  * Thread-safety: one run, one thread. */
-#ifndef PL_JUDGED_H
-#define PL_JUDGED_H
+#pragma once
 
 #include "cdam/measures/cdam_contest.h"
 #include "pipeline/judge/pl_scored.h"
@@ -32,5 +31,3 @@ LC_MUST_CHECK lc_status pl_judged_html(const struct pl_judged *judged, const cha
 LC_MUST_CHECK lc_status pl_judge_run(const struct pl_judge_config *config,
                                      enum pl_existing existing, struct lc_text *summary,
                                      struct lc_error *err);
-
-#endif

@@ -2,8 +2,7 @@
  * whole, so that a run can stop and go on anywhere.
  *
  * Thread-safety: distinct items, distinct threads; HDF5 from one. */
-#ifndef PL_SCORED_H
-#define PL_SCORED_H
+#pragma once
 
 #include "pipeline/judge/pl_judge.h"
 
@@ -33,5 +32,3 @@ LC_MUST_CHECK lc_status pl_scored_item_write(const struct pl_judge *judge, size_
 LC_MUST_CHECK lc_status pl_scored_item_read(const struct pl_judge *judge, size_t item,
                                             const char *path, struct pl_scored_item *scored,
                                             bool *found, struct lc_error *err);
-
-#endif

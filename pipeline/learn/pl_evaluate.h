@@ -2,8 +2,7 @@
  *
  * Intervals: AUROC by DeLong (nodules independent) and, for everything, by bootstrap over patients.
  * Thread-safety: distinct objects, distinct threads. */
-#ifndef PL_EVALUATE_H
-#define PL_EVALUATE_H
+#pragma once
 
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
@@ -106,5 +105,3 @@ void pl_evaluation_json(const struct pl_evaluation *evaluation, struct lc_text *
 /* One row a nodule: patient, nodule, ratings and predictions, as CSV. */
 void pl_predictions_csv(const struct pl_examples *examples,
                         const struct pl_predictions *predictions, struct lc_text *out);
-
-#endif

@@ -1,8 +1,7 @@
 /* Nodule crops as examples for a network: images and labels of one split.
  *
  * Thread-safety: an initialised object may be read by many threads. */
-#ifndef PL_EXAMPLES_H
-#define PL_EXAMPLES_H
+#pragma once
 
 #include "ct_io/ct/ct_image.h"
 #include "ct_io/nodule/ct_mark.h"
@@ -66,5 +65,3 @@ void pl_examples_note_cubes(const struct pl_examples *examples);
 /* LC_ERR_MISMATCH names a patient that is in both. */
 LC_MUST_CHECK lc_status pl_examples_disjoint(const struct pl_examples *a,
                                              const struct pl_examples *b, struct lc_error *err);
-
-#endif

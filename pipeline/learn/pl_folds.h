@@ -4,8 +4,7 @@
  * beside them hold every measure of every fold, with mean and standard deviation.
  *
  * Thread-safety: as pl_training.h. */
-#ifndef PL_FOLDS_H
-#define PL_FOLDS_H
+#pragma once
 
 #include "common/lc_text.h"
 #include "pipeline/config/pl_recipe.h"
@@ -21,5 +20,3 @@ LC_MUST_CHECK lc_status pl_folds_run(const struct pl_recipe *recipe, enum pl_exi
  * pl_folds_run. */
 LC_MUST_CHECK lc_status pl_folds_summarise(const char *folder, size_t n, struct lc_text *table,
                                            struct lc_error *err);
-
-#endif

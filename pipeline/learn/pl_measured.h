@@ -7,8 +7,7 @@
  *   roc, precision_recall, calibration, biomarkers  pictures, .png by default
  *
  * Same input, same bytes. Thread-safety: PLplot and HDF5 are used from one thread at a time. */
-#ifndef PL_MEASURED_H
-#define PL_MEASURED_H
+#pragma once
 
 #include "pipeline/learn/pl_evaluate.h"
 
@@ -35,5 +34,3 @@ LC_MUST_CHECK lc_status pl_measured_pictures(const struct pl_measured *measured,
 const char *pl_pictures_ending(const struct pl_recipe *recipe);
 /* "lungcdam 0.1.0, research use only", and what is to be said of untrained weights. */
 void pl_pictures_notice(bool trained, char *out, size_t size);
-
-#endif

@@ -1,8 +1,7 @@
 /* One series of a nodule data set: its nodules cut into cubes.
  *
  * Thread-safety: distinct parts may be made from distinct threads. */
-#ifndef PL_PART_H
-#define PL_PART_H
+#pragma once
 
 #include "common/lc_text.h"
 #include "pipeline/learn/pl_prepare.h"
@@ -26,5 +25,3 @@ void pl_part_free(struct pl_part *part);
 LC_MUST_CHECK lc_status pl_part_cut(const struct pl_part *part, const struct pl_dataset_rules *how,
                                     struct pl_dataset *dataset, struct lc_text *left_out,
                                     struct lc_error *err);
-
-#endif

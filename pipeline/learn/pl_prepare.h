@@ -5,8 +5,7 @@
  * the others; the whole is then joined from the parts in the order of patients and series.
  *
  * Thread-safety: one thread. */
-#ifndef PL_PREPARE_H
-#define PL_PREPARE_H
+#pragma once
 
 #include "pipeline/learn/pl_survey.h"
 #include "pipeline/store/pl_dataset.h"
@@ -40,5 +39,3 @@ LC_MUST_CHECK lc_status pl_prepare_forget(const char *path, struct lc_error *err
 
 /* The settings as one text. */
 void pl_dataset_rules_text(char out[512], const struct pl_dataset_rules *how);
-
-#endif

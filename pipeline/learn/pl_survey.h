@@ -2,8 +2,7 @@
  * by series UID.
  *
  * Thread-safety: a finished survey may be read by many threads. */
-#ifndef PL_SURVEY_H
-#define PL_SURVEY_H
+#pragma once
 
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
@@ -63,5 +62,3 @@ void pl_annotated_series_free(struct pl_annotated_series *annotated);
 
 /* Words for a set of faults, separated by blanks; "" for none. */
 void pl_fault_words(char out[160], unsigned faults);
-
-#endif

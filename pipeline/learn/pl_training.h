@@ -4,8 +4,7 @@
  * the end model.safetensors, evaluation.json and predictions.csv (docs/training.md).
  *
  * Thread-safety: one training at a time (it writes HDF5); inside, lc_threads(). */
-#ifndef PL_TRAINING_H
-#define PL_TRAINING_H
+#pragma once
 
 #include "pipeline/config/pl_recipe.h"
 #include "pipeline/learn/pl_evaluate.h"
@@ -27,5 +26,3 @@ LC_MUST_CHECK lc_status pl_training_model(const struct pl_recipe *recipe,
  * the scale in. */
 LC_MUST_CHECK lc_status pl_training_fold(struct vit_model *model,
                                          const struct pl_label_scale *scale, struct lc_error *err);
-
-#endif

@@ -8,8 +8,7 @@
  * A run that goes on from a checkpoint drops the lines of what it will do again, so that all but
  * speed.csv end in the same bytes as those of a run that was never stopped. Thread-safety: one log,
  * one thread. */
-#ifndef PL_TRAINING_LOG_H
-#define PL_TRAINING_LOG_H
+#pragma once
 
 #include "pipeline/learn/pl_evaluate.h"
 #include "pipeline/store/pl_runlog.h"
@@ -41,5 +40,3 @@ LC_MUST_CHECK lc_status pl_training_log_h5(const struct pl_training_log *log, st
 LC_MUST_CHECK lc_status pl_training_log_picture(const struct pl_training_log *log,
                                                 struct lc_error *err);
 void pl_training_log_close(struct pl_training_log *log);
-
-#endif

@@ -1,6 +1,5 @@
 /* Parts of HTML files that need nothing else. Thread-safety: distinct texts, distinct threads. */
-#ifndef PL_HTML_H
-#define PL_HTML_H
+#pragma once
 
 #include "common/lc_text.h"
 
@@ -9,5 +8,3 @@ void pl_html_escape(struct lc_text *out, const char *text);
 /* An <img> that holds its picture. mime: "image/png", "image/svg+xml". */
 void pl_html_image(struct lc_text *out, const char *alt, const char *mime, const char *bytes,
                    size_t count);
-
-#endif

@@ -3,8 +3,7 @@
  * kinds of colour vision distinguish.
  *
  * Same plot, same bytes. Thread-safety: PLplot keeps global state; one thread at a time. */
-#ifndef PL_PLOT_H
-#define PL_PLOT_H
+#pragma once
 
 #include "cdam/draw/cdam_canvas.h"
 
@@ -77,5 +76,3 @@ LC_MUST_CHECK lc_status pl_plot_write(const struct pl_plot *plot, const char *pa
 /* Appends the bytes of the file to out. */
 LC_MUST_CHECK lc_status pl_plot_bytes(const struct pl_plot *plot, cdam_format format,
                                       struct lc_text *out, struct lc_error *err);
-
-#endif

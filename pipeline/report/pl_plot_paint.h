@@ -1,6 +1,5 @@
 /* The parts of a plot; private to the files pl_plot*.c. Lengths are CSS pixels, y points up. */
-#ifndef PL_PLOT_PAINT_H
-#define PL_PLOT_PAINT_H
+#pragma once
 
 #include "pipeline/report/pl_plot.h"
 
@@ -49,5 +48,3 @@ void pl_plot_panel_draw(const struct pl_plot_panel *panel, const struct pl_plot_
                         double page_width, double page_height);
 /* Ranges of the axes. */
 void pl_plot_ranges(const struct pl_plot_panel *panel, struct pl_plot_place *place);
-
-#endif

@@ -2,8 +2,7 @@
  * a terminal, plain lines now and then elsewhere. Log lines and the bar do not run into each other.
  *
  * Thread-safety: start and end from one thread; lc_progress_step from any. */
-#ifndef PL_PROGRESS_H
-#define PL_PROGRESS_H
+#pragma once
 
 #include "common/lc_log.h"
 
@@ -27,5 +26,3 @@ void pl_progress_end(struct pl_progress *progress);
 /* "running: 40 of 133 slices, 12.1/s, 8 s left"; for tests and for the bar. */
 void pl_progress_line(char *out, size_t size, const char *label, uint64_t done, uint64_t total,
                       const char *unit, double elapsed_s);
-
-#endif

@@ -3,8 +3,7 @@
  * nothing is left half done.
  *
  * Thread-safety: any thread may ask. */
-#ifndef PL_SIGNAL_H
-#define PL_SIGNAL_H
+#pragma once
 
 #include "common/lc_status.h"
 
@@ -14,5 +13,3 @@ void pl_signal_start(void);
 void pl_signal_ignore(void);
 /* LC_ERR_INTERRUPTED once a signal has come. */
 LC_MUST_CHECK lc_status pl_signal_check(struct lc_error *err);
-
-#endif

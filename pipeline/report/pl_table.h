@@ -2,8 +2,7 @@
  *
  * Cells are added row by row, column by column. Control characters never reach the terminal: texts
  * from files could otherwise steer it. Thread-safety: one table, one thread. */
-#ifndef PL_TABLE_H
-#define PL_TABLE_H
+#pragma once
 
 #include <stdint.h>
 #include <stdio.h>
@@ -54,5 +53,3 @@ LC_MUST_CHECK lc_status pl_table_render(const struct pl_table *table, enum pl_ta
 
 /* Copies text with control characters replaced, for messages on the terminal. */
 void pl_text_safe(struct lc_text *out, const char *text);
-
-#endif

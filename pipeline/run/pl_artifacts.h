@@ -8,8 +8,7 @@
  *   objects/KIND[_NODULE][_TARGET].dcm  further DICOM objects, when export.objects asks for them
  *
  * Thread-safety: one thread a folder. */
-#ifndef PL_ARTIFACTS_H
-#define PL_ARTIFACTS_H
+#pragma once
 
 #include "pipeline/config/pl_config.h"
 #include "pipeline/store/pl_result.h"
@@ -17,5 +16,3 @@
 /* folder exists and is empty. result->path becomes that of its store. */
 LC_MUST_CHECK lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *result,
                                            const char *folder, struct lc_error *err);
-
-#endif

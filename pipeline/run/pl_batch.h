@@ -2,8 +2,7 @@
  * rename; one that fails is reported and the rest goes on.
  *
  * Thread-safety: one thread. */
-#ifndef PL_BATCH_H
-#define PL_BATCH_H
+#pragma once
 
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
@@ -39,5 +38,3 @@ LC_MUST_CHECK lc_status pl_run_all(struct pl_config *config, struct pl_batch *ba
 LC_MUST_CHECK lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
                                         const struct ct_series ***chosen, size_t *n,
                                         struct lc_error *err);
-
-#endif

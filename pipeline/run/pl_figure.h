@@ -4,8 +4,7 @@
  * target alone, or figure.scale 'common', shows the scores themselves on one scale.
  *
  * Thread-safety: distinct pictures may be drawn by distinct threads. */
-#ifndef PL_FIGURE_H
-#define PL_FIGURE_H
+#pragma once
 
 #include "cdam/draw/cdam_render.h"
 #include "pipeline/config/pl_config.h"
@@ -22,5 +21,3 @@ const char *pl_untrained_notice(const struct pl_provenance *provenance);
 /* "malignancy: probability 0.532" or "diameter: 11.3" for one target of one nodule. */
 void pl_prediction_text(const struct pl_result *result, size_t nodule, size_t target, char *out,
                         size_t size);
-
-#endif

@@ -2,8 +2,7 @@
  * computes nothing itself; what it finds goes into a struct pl_result.
  *
  * Thread-safety: one job, one thread; inside, the rooms use lc_threads(). */
-#ifndef PL_JOB_H
-#define PL_JOB_H
+#pragma once
 
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_config.h"
@@ -45,5 +44,3 @@ LC_MUST_CHECK lc_status pl_job_cut(struct pl_job *job, struct pl_result *result,
 /* Second half: decodes the slabs that the nodules need, each slice once, and runs the network. */
 LC_MUST_CHECK lc_status pl_job_compute(struct pl_job *job, struct pl_result *result,
                                        struct lc_error *err);
-
-#endif

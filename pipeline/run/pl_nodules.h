@@ -1,8 +1,7 @@
 /* The nodules of a series, found where the configuration says and grouped as it says.
  *
  * Thread-safety: one finder, one thread. */
-#ifndef PL_NODULES_H
-#define PL_NODULES_H
+#pragma once
 
 #include "ct_io/nodule/ct_nodule_finder.h"
 #include "pipeline/config/pl_config.h"
@@ -14,5 +13,3 @@
 LC_MUST_CHECK lc_status pl_nodules_find(struct ct_nodule_finder *finder,
                                         const struct pl_config *config, struct pl_result *result,
                                         struct lc_error *err);
-
-#endif

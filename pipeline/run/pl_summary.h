@@ -1,8 +1,7 @@
 /* The summary of a run: one row a nodule, with one column for each output of the model.
  *
  * Thread-safety: one thread. */
-#ifndef PL_SUMMARY_H
-#define PL_SUMMARY_H
+#pragma once
 
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_result.h"
@@ -23,5 +22,3 @@ const char *pl_short_name(const char *name);
 void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch);
 void pl_summary_add(struct pl_summary *summary, const struct pl_result *result);
 void pl_summary_free(struct pl_summary *summary);
-
-#endif

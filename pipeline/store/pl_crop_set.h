@@ -1,8 +1,7 @@
 /* Two-dimensional crop sets (axial crops in HU, such as lidc_nodule_crops.h5) as nodule data sets.
  *
  * Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_CROP_SET_H
-#define PL_CROP_SET_H
+#pragma once
 
 #include "pipeline/store/pl_dataset.h"
 
@@ -14,5 +13,3 @@
  * "rescale intercept guessed"). LC_ERR_FORMAT names what is missing or of another shape. */
 LC_MUST_CHECK lc_status pl_crop_set_read(struct pl_dataset *dataset, const char *path, size_t edge,
                                          double spacing_mm, struct lc_error *err);
-
-#endif

@@ -7,8 +7,7 @@
  * slice of each, malignancy the median of the readers, and, where it names no split, patient fold 0
  * as "validate" and the others as "train". Thread-safety: what was read may be used by many
  * threads. */
-#ifndef PL_CROPS_H
-#define PL_CROPS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -81,5 +80,3 @@ uint32_t pl_crops_stored_folds(const struct pl_crops *crops, enum pl_fold_unit u
 /* The same with those. LC_ERR_CONFIG when there are none, or fewer. */
 LC_MUST_CHECK lc_status pl_crops_stored_fold(struct pl_crops *crops, enum pl_fold_unit unit,
                                              uint32_t fold, struct lc_error *err);
-
-#endif

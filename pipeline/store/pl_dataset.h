@@ -2,8 +2,7 @@
  * identities and folds. docs/dataset.md gives the layout with the h5py lines that read it.
  *
  * The same content gives the same bytes. Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_DATASET_H
-#define PL_DATASET_H
+#pragma once
 
 #include "ct_io/nodule/ct_nodule.h"
 
@@ -72,5 +71,3 @@ LC_MUST_CHECK lc_status pl_dataset_read(struct pl_dataset *dataset, const char *
  * and the reason is logged. */
 LC_MUST_CHECK lc_status pl_dataset_fold(struct pl_dataset *dataset, int n_folds, uint64_t seed,
                                         struct lc_error *err);
-
-#endif

@@ -8,8 +8,7 @@
  *
  * After a failure later calls do nothing; pl_h5_finish reports the first one. Thread-safety: HDF5
  * is used from one thread at a time. */
-#ifndef PL_H5_H
-#define PL_H5_H
+#pragma once
 
 #include <stdint.h>
 
@@ -68,5 +67,3 @@ void pl_h5_abort(struct pl_h5 *h5);
  * the file is not HDF5. */
 LC_MUST_CHECK lc_status pl_h5_read_attribute(const char *path, const char *name, char *out,
                                              size_t size, struct lc_error *err);
-
-#endif

@@ -6,8 +6,7 @@
  * is stale.
  *
  * Thread-safety: one thread; several processes may share an output folder. */
-#ifndef PL_OUTPUT_H
-#define PL_OUTPUT_H
+#pragma once
 
 #include "common/lc_file.h"
 #include "pipeline/store/pl_existing.h"
@@ -46,5 +45,3 @@ void pl_draft_discard(struct pl_draft *draft);
 /* Turns an identifier from a file (a UID, a patient's ID) into a safe path component: letters,
  * digits, '.', '-', '_'; others become '_'; never empty, hidden or longer than 128 bytes. */
 void pl_output_name(char out[129], const char *identifier);
-
-#endif

@@ -3,8 +3,7 @@
  * or after pl_store_read.
  *
  * Thread-safety: a finished result may be read by many threads. */
-#ifndef PL_RESULT_H
-#define PL_RESULT_H
+#pragma once
 
 #include "cdam/engine/cdam_map.h"
 #include "common/lc_file.h"
@@ -93,5 +92,3 @@ LC_MUST_CHECK lc_status pl_result_key(const struct pl_provenance *provenance,
                                       const char *input_manifest_sha256,
                                       const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
                                       struct lc_error *err);
-
-#endif

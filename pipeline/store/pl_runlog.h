@@ -2,8 +2,7 @@
  *
  * A run that goes on from a checkpoint drops the lines of steps that it will do again.
  * Thread-safety: one log, one thread. */
-#ifndef PL_RUNLOG_H
-#define PL_RUNLOG_H
+#pragma once
 
 #include <stdint.h>
 #include <stdio.h>
@@ -42,5 +41,3 @@ LC_MUST_CHECK lc_status pl_runlog_read(struct pl_runlog_table *table, const char
 void pl_runlog_table_free(struct pl_runlog_table *table);
 /* A column [n_rows] by its name, or NULL. */
 const double *pl_runlog_column(const struct pl_runlog_table *table, const char *name);
-
-#endif

@@ -3,8 +3,7 @@
  *
  * docs/store.md gives the layout with the h5py lines that read it. The same result gives the same
  * bytes. Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_STORE_H
-#define PL_STORE_H
+#pragma once
 
 #include "pipeline/config/pl_config.h"
 #include "pipeline/store/pl_result.h"
@@ -36,5 +35,3 @@ LC_MUST_CHECK lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_H
 
 /* Writes the master file: one external link for each folder in `output` that holds a result. */
 LC_MUST_CHECK lc_status pl_store_write_master(const char *output, struct lc_error *err);
-
-#endif

@@ -1,8 +1,7 @@
 /* What a phantom really is: masks and parameters of its nodules in an HDF5 file beside its DICOM.
  *
  * docs/store.md gives the layout. Thread-safety: HDF5 is used from one thread at a time. */
-#ifndef PL_TRUTH_H
-#define PL_TRUTH_H
+#pragma once
 
 #include "ct_io/phantom/ct_phantom.h"
 
@@ -23,5 +22,3 @@ LC_MUST_CHECK lc_status pl_truth_write(const struct ct_phantom *phantom,
 LC_MUST_CHECK lc_status pl_truth_features(const char *path, const double centre_mm[3],
                                           double spacing_mm, size_t pixels, uint8_t *features,
                                           struct lc_error *err);
-
-#endif

@@ -1,6 +1,5 @@
 /* Parts of lungcdam_bench. */
-#ifndef VIT_BENCH_H
-#define VIT_BENCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -47,5 +46,3 @@ struct bench_shape {
 void bench_profile_start(const struct bench_shape *shape);
 /* Seconds by kind since start; goes back to the set that was in use. */
 void bench_profile_stop(double seconds[BENCH_KINDS]);
-
-#endif

@@ -1,6 +1,5 @@
 /* Shared by the harnesses: the readers take paths, a fuzzer has bytes. */
-#ifndef LC_FUZZ_H
-#define LC_FUZZ_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ static inline const char *fuzz_file(const uint8_t *data, size_t size) {
   if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0) abort();
   return path;
 }
-
-#endif

@@ -1,6 +1,5 @@
 /* What is changed, and what is found. tests/malformed/ct_mutated.c applies them. */
-#ifndef CT_MUTATED_RECIPES_H
-#define CT_MUTATED_RECIPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -591,5 +590,3 @@ static const struct recipe recipes[] = {
     {"unknown character set", false, TEXT, 0x00080005, "CS", "ISO_IR 999", 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
 };
-
-#endif

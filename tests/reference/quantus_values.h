@@ -1,7 +1,6 @@
 /* Made by make_quantus_values.py with Quantus 0.6.0, scipy 1.17.1,
  * numpy 2.4.6. Do not edit. */
-#ifndef QUANTUS_VALUES_H
-#define QUANTUS_VALUES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -342,4 +341,3 @@ static const float moved_lipschitz[288] __attribute__((unused)) = {
     -0.0483713634f, -0.308643758f, -0.0791815519f, 0.193263739f, -1.81712639f, 1.3727783f,
     -0.848231375f, -2.25477481f, -0.12041536f, 1.22204733f, -0.549075425f, 1.55192888f};
 // clang-format on
-#endif

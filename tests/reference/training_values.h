@@ -1,7 +1,6 @@
 /* Made by make_training_values.py with torch 2.15.0, scikit-learn 1.9.1, scipy 1.17.1, numpy 2.4.6.
  * Do not edit. */
-#ifndef TRAINING_VALUES_H
-#define TRAINING_VALUES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -261,5 +260,3 @@ static const float rotation_zoom[256] __attribute__((unused)) = {
     29.8125f, -54.0625f, -52.625f, 34.125f, 77.0f, 76.0f,
     44.75f, -16.75f, -34.8125f, -9.4375f};
 // clang-format on
-
-#endif

@@ -1,6 +1,5 @@
 /* Made by make_transformer_attribution_values.py with PyTorch 2.15.0 in float64. Do not edit. */
-#ifndef TRANSFORMER_ATTRIBUTION_VALUES_H
-#define TRANSFORMER_ATTRIBUTION_VALUES_H
+#pragma once
 
 // clang-format off
 static const double vit_p8_d32_l3_attribution[48] = {
@@ -68,5 +67,3 @@ static const double vit_p8_d48_l4_attribution[256] = {
     1.4062177958e-02, 3.8329695896e-03, 3.6025516999e-03, 1.8943667178e-03, 1.0451365199e-02,
     2.2652983741e-02};
 // clang-format on
-
-#endif

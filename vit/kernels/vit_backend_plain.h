@@ -1,7 +1,6 @@
 /* The plain functions, and what OpenBLAS does, for back ends that have their own for some things
  * only. vit_backend.h says what each does. Thread-safety: pure functions. */
-#ifndef VIT_BACKEND_PLAIN_H
-#define VIT_BACKEND_PLAIN_H
+#pragma once
 
 #include "vit/kernels/vit_backend.h"
 
@@ -70,5 +69,3 @@ double vit_openblas_dot(size_t n, const double *a, const double *b);
   .layer_norm_backward = vit_plain_layer_norm_backward, .column_dots = vit_plain_column_dots,      \
   .add_rows = vit_plain_add_rows, .add_products = vit_plain_add_products,                          \
   .add_norm_rows = vit_plain_add_norm_rows, .drop = vit_plain_drop
-
-#endif

@@ -1,6 +1,5 @@
 /* The normal quantile octave by octave, for vit_vectors_loops.h. */
-#ifndef VIT_NOISE_QUANTILE_H
-#define VIT_NOISE_QUANTILE_H
+#pragma once
 
 /* Quantiles: |z| of a draw whose two-sided tail is p = f 2^-30, 0.5 <= f <= 2^30. Within an octave
  * of p, |z| is a polynomial of degree 5 in t = mantissa - 1.5, fitted at 64 Chebyshev points:
@@ -45,5 +44,3 @@ static const float vit_noise_quantile[VIT_NOISE_DEGREE + 1][32] __attribute__((a
      -0.0103150206F,  -0.0110807801F,  -0.012007609F,   -0.0141076231F,  0.0F,
      -0.0045782635F,  -0.00464997906F},
 };
-
-#endif

@@ -11,8 +11,7 @@
  * wanted gradient are neither kept nor gone through, and frozen parameters get no gradient.
  *
  * Determinism: same bits for any number of threads. Thread-safety: one tape, one caller. */
-#ifndef VIT_BACKWARD_H
-#define VIT_BACKWARD_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/pass/vit_dropout.h"
@@ -121,4 +120,3 @@ LC_MUST_CHECK lc_status vit_tape_backward(struct vit_tape *tape, const vit_real 
 void vit_tape_clear(struct vit_tape *tape);
 
 LC_C_END
-#endif

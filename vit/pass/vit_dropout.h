@@ -8,8 +8,7 @@
  * A mask is a function of (seed, step, sample, place, token, feature) alone: it does not depend on
  * threads, on the parts a batch goes through the network in, on recomputation, nor on where a run
  * was interrupted. Thread-safety: no state. */
-#ifndef VIT_DROPOUT_H
-#define VIT_DROPOUT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -58,4 +57,3 @@ bool vit_drops_columns(const struct vit_drops *drops, size_t images, size_t rows
                        size_t ld);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  *
  * A panel is a feature-major matrix [rows, panel] of `panel` tokens of one image (vit_backend.h).
  */
-#ifndef VIT_LAYERS_H
-#define VIT_LAYERS_H
+#pragma once
 
 #include "vit/kernels/vit_backend.h"
 #include "vit/pass/vit_dropout.h"
@@ -100,5 +99,3 @@ void vit_cls_heads(struct vit_workspace *w, size_t first, size_t images,
                    const struct vit_drops *drops);
 /* Values that vit_workspace.cls must hold. */
 size_t vit_cls_size(const struct vit_workspace *w);
-
-#endif

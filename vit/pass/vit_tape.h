@@ -3,8 +3,7 @@
  * All matrices are panels as in vit_layers.h: [batch or group, panels, rows, panel]. "Strips" are
  * token-major: [images, ceil(rows / VIT_STRIP), panels * panel, VIT_STRIP], the second operand of a
  * weight gradient, whose sum runs over tokens. */
-#ifndef VIT_TAPE_H
-#define VIT_TAPE_H
+#pragma once
 
 #include "vit/pass/vit_backward.h"
 #include "vit/pass/vit_layers.h"
@@ -165,5 +164,3 @@ void vit_sums_reduce(const vit_real *sums, size_t rows, vit_real *out);
 LC_MUST_CHECK lc_status vit_position_backward(const struct vit_model *model, size_t grid_height,
                                               size_t grid_width, const vit_real *d_out,
                                               vit_real *d_stored, struct lc_error *err);
-
-#endif

@@ -4,8 +4,7 @@
  * run is).
  *
  * A checkpoint is there whole or not at all, at whatever moment the program dies. */
-#ifndef VIT_CHECKPOINT_H
-#define VIT_CHECKPOINT_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/train/vit_train.h"
@@ -24,4 +23,3 @@ LC_MUST_CHECK lc_status vit_checkpoint_resume(struct vit_train *train, const cha
                                               bool *found, struct lc_error *err);
 
 LC_C_END
-#endif

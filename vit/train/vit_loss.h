@@ -11,8 +11,7 @@
  *
  * Computed in double in the order of the samples: same bits for any number of threads.
  * Thread-safety: no state. */
-#ifndef VIT_LOSS_H
-#define VIT_LOSS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -81,4 +80,3 @@ LC_MUST_CHECK lc_status vit_loss_evaluate(const struct vit_loss *loss,
                                           size_t *bad_sample, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -4,8 +4,7 @@
  * A measure that the data does not define (an AUROC without positives, a correlation with a
  * constant) is NaN, never a made-up number. All sums are in double, in index order.
  * Thread-safety: no state. */
-#ifndef VIT_METRICS_H
-#define VIT_METRICS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -128,4 +127,3 @@ LC_MUST_CHECK lc_status vit_bootstrap_run(const struct vit_bootstrap *bootstrap,
 double vit_normal_quantile(double p);
 
 LC_C_END
-#endif

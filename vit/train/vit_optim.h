@@ -7,8 +7,7 @@
  * Same bits for any number of threads: every element on its own, the norm in double over chunks of
  * fixed size, added in order. Thread-safety: one optimiser, one caller; inside it uses
  * lc_threads(). */
-#ifndef VIT_OPTIM_H
-#define VIT_OPTIM_H
+#pragma once
 
 #include <stdint.h>
 
@@ -103,4 +102,3 @@ LC_MUST_CHECK lc_status vit_optim_load(struct vit_optim *optim, const char *path
                                        struct lc_error *err);
 
 LC_C_END
-#endif

@@ -2,8 +2,7 @@
  *
  * The order of an epoch and what a sample looks like in it depend only on (seed, epoch, index):
  * a run can go on anywhere, and any thread may load any sample. */
-#ifndef VIT_SAMPLES_H
-#define VIT_SAMPLES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -64,4 +63,3 @@ LC_MUST_CHECK lc_status vit_batch_load(struct vit_batch *batch, const struct vit
 void vit_samples_name(const struct vit_samples *samples, size_t index, char name[VIT_SAMPLE_NAME]);
 
 LC_C_END
-#endif

@@ -1,8 +1,7 @@
 /* Learning rate by step.
  *
  * A pure function of the step, so that a resumed run needs no state. Plain data. */
-#ifndef VIT_SCHEDULE_H
-#define VIT_SCHEDULE_H
+#pragma once
 
 #include <stdint.h>
 
@@ -43,4 +42,3 @@ LC_MUST_CHECK lc_status vit_schedule_check(const struct vit_schedule *schedule,
 double vit_schedule_rate(const struct vit_schedule *schedule, uint64_t step);
 
 LC_C_END
-#endif

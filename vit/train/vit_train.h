@@ -4,8 +4,7 @@
  * A step is a function of the weights, the optimiser's state and the step's number, so that a run
  * that goes on from a checkpoint ends in the same bits as one that was never stopped, whatever the
  * number of threads. Thread-safety: one object, one caller; inside it uses lc_threads(). */
-#ifndef VIT_TRAIN_H
-#define VIT_TRAIN_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/pass/vit_backward.h"
@@ -111,4 +110,3 @@ LC_MUST_CHECK lc_status vit_train_run(struct vit_train *train, const struct vit_
                                       struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,7 +1,6 @@
 /* The tensors of a weight file under their canonical names, and the shape of the model they make.
  * Used by the loader only. Thread-safety: distinct objects may be used from distinct threads. */
-#ifndef VIT_ENTRIES_H
-#define VIT_ENTRIES_H
+#pragma once
 
 #include "vit/weights/vit_names.h"
 
@@ -36,5 +35,3 @@ LC_MUST_CHECK lc_status vit_entries_arch(struct vit_entries *entries,
 /* Gives the one head of a file the name of the one head of `arch`, so that "mlp_head" or "head"
  * serves the head that is asked for. */
 void vit_entries_rename_heads(struct vit_entries *entries, const struct vit_arch *arch);
-
-#endif

@@ -10,8 +10,7 @@
  * tensors before the model is built, which is not here.
  *
  * Thread-safety: pure functions. */
-#ifndef VIT_NAMES_H
-#define VIT_NAMES_H
+#pragma once
 
 #include "vit/weights/vit_parameter.h"
 
@@ -33,5 +32,3 @@ int vit_name_canonical(const char *name, char out[VIT_PARAMETER_NAME]);
  * pair's second into out and says true; else false, and nothing is written. */
 bool vit_name_of_pairs(const char *const (*pairs)[2], size_t n, const char *name,
                        char out[VIT_PARAMETER_NAME]);
-
-#endif

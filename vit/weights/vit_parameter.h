@@ -5,8 +5,7 @@
  *
  * Thread-safety: distinct objects may be used from distinct threads; a list that is made may be
  * read by many. */
-#ifndef VIT_PARAMETER_H
-#define VIT_PARAMETER_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
@@ -46,4 +45,3 @@ LC_MUST_CHECK lc_status vit_model_bind(struct vit_model *model, const vit_real *
 LC_MUST_CHECK lc_status vit_model_own(struct vit_model *model, struct lc_error *err);
 
 LC_C_END
-#endif

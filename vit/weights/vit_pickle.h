@@ -4,8 +4,7 @@
  * Format: Python's pickle protocols 2 to 4 (Lib/pickletools.py describes the opcodes), as
  * torch.save uses it (torch/serialization.py: storages are persistent ids). Thread-safety: one
  * struct, one thread. */
-#ifndef VIT_PICKLE_H
-#define VIT_PICKLE_H
+#pragma once
 
 #include "vit/weights/vit_tensor_file.h"
 
@@ -30,5 +29,3 @@ LC_MUST_CHECK lc_status vit_pickle_read(struct vit_pickle *pickle, const char *p
                                         const unsigned char *bytes, size_t size,
                                         struct lc_error *err);
 void vit_pickle_free(struct vit_pickle *pickle);
-
-#endif

@@ -1,8 +1,7 @@
 /* What fits between a weight file and a model, and what does not; and converting files.
  *
  * Thread-safety: distinct reports, distinct threads. */
-#ifndef VIT_REPORT_H
-#define VIT_REPORT_H
+#pragma once
 
 #include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
@@ -35,4 +34,3 @@ LC_MUST_CHECK lc_status vit_model_convert(const char *from, const char *to,
                                           struct vit_report *report, struct lc_error *err);
 
 LC_C_END
-#endif

@@ -1,10 +1,7 @@
 /* torch.save's archives, for vit_tensor_file_open only. */
-#ifndef VIT_TENSOR_PTH_H
-#define VIT_TENSOR_PTH_H
+#pragma once
 
 #include "vit/weights/vit_tensor_file.h"
 
 /* Fills tensors and mapping from the archive at file->path. */
 LC_MUST_CHECK lc_status vit_tensor_pth_open(struct vit_tensor_file *file, struct lc_error *err);
-
-#endif
