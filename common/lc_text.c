@@ -111,3 +111,43 @@ bool lc_text_to_long(const char *text, long long *value) {
 void lc_text_copy(char *out, size_t size, const char *text) {
   snprintf(out, size, "%s", text);
 }
+
+/* Bytes of the UTF-8 character that starts here (RFC 3629), and its code; 0 for none. */
+static size_t utf8_length(const unsigned char *c, unsigned *code) {
+  static const unsigned lowest[] = {0, 0, 0x80, 0x800, 0x10000};
+  size_t length = *c < 0x80 ? 1 : *c < 0xc2 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
+  if (length < 2) {
+    *code = *c;
+    return length;
+  }
+  *code = *c & (0xffu >> (length + 1));
+  for (size_t i = 1; i < length; i++) {
+    if ((c[i] & 0xc0) != 0x80) return 0;
+    *code = *code << 6 | (c[i] & 0x3fu);
+  }
+  bool surrogate = *code >= 0xd800 && *code < 0xe000;
+  return *code < lowest[length] || *code > 0x10ffff || surrogate ? 0 : length;
+}
+
+/* C0, DEL and C1; and what turns the direction of a line. */
+static bool controls(unsigned code) {
+  return code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069) || code == 0x2028 || code == 0x2029;
+}
+
+void lc_text_printable(char *text) {
+  char *out = text;
+  while (*text) {
+    unsigned code;
+    size_t length = utf8_length((const unsigned char *)text, &code);
+    if (length == 0 || controls(code)) {
+      *out++ = '?';
+      text += length ? length : 1;
+    } else {
+      memmove(out, text, length);
+      out += length;
+      text += length;
+    }
+  }
+  *out = '\0';
+}

@@ -128,7 +128,7 @@ static lc_status look_at(struct viewer *v, const struct ct_series *series, struc
 static lc_status by_pieces(const char *folder, struct lc_error *err) {
   struct viewer viewer = {0};
   struct ct_index index;
-  LC_TRY(ct_index_scan(&index, &folder, 1, NULL, err));
+  LC_TRY(ct_index_scan(&index, &folder, 1, NULL, NULL, err));
   lc_status status = open_viewer(&viewer, err);
   for (size_t i = 0; status == LC_OK && i < index.n_series; i++) {
     printf("series %s: %zu slices, %s\n", index.series[i].series_instance_uid,

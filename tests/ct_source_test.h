@@ -61,7 +61,7 @@ static inline int source_test_make(void **state) {
     assert_ok(ct_write_slice(&header, &volume, k, uid, source_test_path(name), &test_err));
   }
   const char *path = folder;
-  assert_ok(ct_index_scan(&source_test.index, &path, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&source_test.index, &path, 1, NULL, NULL, &test_err));
   assert_int_equal(source_test_series()->n_slices, SLICES);
   return 0;
 }

@@ -2,34 +2,29 @@
  * short for lungs. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "ct_io/ct/ct_series.h"
 
 /* Lungs of an adult are 200 mm high and more. */
 static const double shortest_mm = 100;
 
-static int by_number(const void *a, const void *b) {
-  long x = *(const long *)a, y = *(const long *)b;
-  return (x > y) - (x < y);
-}
-
-/* Numbers that are missing among those that count up by one for the most part; 0 for others. */
+/* Numbers that are missing among those that count up, or down, by one from slice to slice for the
+ * most part; 0 for others. */
 static long missing_numbers(const struct ct_series *series, long *low, long *high) {
-  size_t n = series->n_slices, ones = 0;
-  long missing = 0, *numbers = malloc(n * sizeof *numbers);
-  if (!numbers) return 0;
-  for (size_t i = 0; i < n; i++) numbers[i] = series->slices[i].instance_number;
-  qsort(numbers, n, sizeof *numbers, by_number);
-  *low = numbers[0];
-  *high = numbers[n - 1];
+  size_t n = series->n_slices, up = 0, down = 0;
+  long missing_up = 0, missing_down = 0;
+  *low = *high = series->slices[0].instance_number;
   for (size_t i = 1; i < n; i++) {
-    long step = numbers[i] - numbers[i - 1];
-    ones += step == 1;
-    if (step > 1) missing += step - 1;
+    long number = series->slices[i].instance_number;
+    long step = number - series->slices[i - 1].instance_number;
+    if (number < *low) *low = number;
+    if (number > *high) *high = number;
+    up += step == 1;
+    down += step == -1;
+    if (step > 1) missing_up += step - 1;
+    if (step < -1) missing_down += -step - 1;
   }
-  free(numbers);
-  return 2 * ones > n - 1 ? missing : 0;
+  return 2 * up > n - 1 ? missing_up : 2 * down > n - 1 ? missing_down : 0;
 }
 
 /* Slices that would fill the places where neighbours lie a multiple of the spacing apart. */
@@ -43,6 +38,12 @@ static long missing_places(const struct ct_series *series) {
       missing += (long)steps - 1;
   }
   return missing;
+}
+
+bool ct_series_has_holes(const struct ct_series *series) {
+  long low, high;
+  return series->n_slices > 0 && series->slice_spacing_mm > 0 &&
+         (missing_numbers(series, &low, &high) > 0 || missing_places(series) > 0);
 }
 
 bool ct_series_seems_incomplete(const struct ct_series *series, char *signs, size_t size) {

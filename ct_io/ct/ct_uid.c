@@ -27,6 +27,13 @@ bool ct_uid_valid(const char *uid) {
   return !at_start;
 }
 
+bool ct_uid_plausible(const char *uid) {
+  static const char most[] = "0123456789.-_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  size_t length = strlen(uid);
+  return length > 0 && length < CT_UID_SIZE && strspn(uid, ".-_") < length &&
+         strspn(uid, most) == length;
+}
+
 /* SHA-256 is as good as any source of a "custom" UUID: only version and variant are fixed. */
 static void digest_to_uuid(uint8_t digest[LC_SHA256_BYTES]) {
   digest[6] = (uint8_t)((digest[6] & 0x0f) | 0x80); /* version 8 */

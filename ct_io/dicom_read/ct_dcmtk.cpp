@@ -1,19 +1,50 @@
-// Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and silences its log.
+// Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and collects its
+// warnings.
 #include "ct_io/dicom_read/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
+#include <dcmtk/oflog/appender.h>
+#include <dcmtk/oflog/logger.h>
 #include <dcmtk/oflog/oflog.h>
+#include <dcmtk/oflog/spi/logevent.h>
 
 #include <mutex>
 
 namespace ct {
 
+namespace {
+thread_local Warnings *collecting;
+} // namespace
+
+Warnings::Warnings() {
+  collecting = this;
+}
+
+Warnings::~Warnings() {
+  collecting = nullptr;
+}
+
+// Takes what DCMTK logs, from any thread.
+class Collector : public dcmtk::log4cplus::Appender {
+public:
+  ~Collector() override { destructorImpl(); }
+  void close() override {}
+
+protected:
+  void append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event) override {
+    if (collecting && collecting->first_.empty()) collecting->first_ = event.getMessage().c_str();
+  }
+};
+
 void start_dcmtk() {
   static std::once_flag once;
   std::call_once(once, [] {
-    OFLog::configure(OFLogger::OFF_LOG_LEVEL);
+    OFLog::configure(OFLogger::WARN_LOG_LEVEL);
+    dcmtk::log4cplus::Logger root = dcmtk::log4cplus::Logger::getRoot();
+    root.removeAllAppenders();
+    root.addAppender(dcmtk::log4cplus::SharedAppenderPtr(new Collector));
     DcmRLEDecoderRegistration::registerCodecs();
     DJDecoderRegistration::registerCodecs();
     DJLSDecoderRegistration::registerCodecs();

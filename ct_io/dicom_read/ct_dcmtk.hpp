@@ -1,4 +1,5 @@
-// DCMTK made ready once: decoders registered, its own log silenced. Used only inside this room.
+// DCMTK made ready once: decoders registered, its own log kept from the terminal. Used only inside
+// this room.
 #pragma once
 
 #include <dcmtk/config/osconfig.h>
@@ -6,6 +7,7 @@
 #include <dcmtk/dcmdata/dctk.h>
 
 #include <exception>
+#include <string>
 
 #include "common/lc_status.h"
 
@@ -13,6 +15,22 @@ namespace ct {
 
 // Call before any other use of DCMTK; safe from several threads.
 void start_dcmtk();
+
+// What DCMTK warns of in this thread while an object of this class lives: of pixel data its
+// decoders warn where they make up what a file lacks.
+class Warnings {
+public:
+  Warnings();
+  ~Warnings();
+  Warnings(const Warnings &) = delete;
+  Warnings &operator=(const Warnings &) = delete;
+  // The first one, or "".
+  const std::string &first() const { return first_; }
+
+private:
+  friend class Collector;
+  std::string first_;
+};
 
 // Runs `body`, turning an exception into a status that names `path`.
 template <typename Body>

@@ -9,26 +9,138 @@
 #include "common/lc_parallel.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
-void ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice, int16_t *hu) {
-  int shift = cells->decoded_signed ? 0 : slice->high_bit + 1 - slice->bits_stored;
-  int unused = 16 - slice->bits_stored;
+/* How a stored value lies in a cell. */
+struct place {
+  int shift, bits;
+  bool is_signed;
+};
+
+/* The header's word, unless the code stream has more bits than that: then those at its low end
+ * count. A stream of fewer bits has no room for the header's sign. */
+static lc_status find_place(struct place *place, const struct ct_cells *cells,
+                            const struct ct_slice *slice, struct lc_error *err) {
+  *place = (struct place){slice->high_bit + 1 - slice->bits_stored, slice->bits_stored,
+                          slice->pixel_signed};
+  if (cells->decoded_signed || cells->precision == 0 || cells->precision == slice->high_bit + 1)
+    return LC_OK;
+  place->shift = 0;
+  if (cells->precision > slice->bits_stored) {
+    place->bits = cells->precision;
+    return LC_OK;
+  }
+  unsigned sign = 1u << (cells->precision - 1), any = 0;
+  for (size_t i = 0; slice->pixel_signed && i < cells->count; i++) any |= cells->cell[i];
+  if (any & sign)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: signed pixels of %d bits in a code stream of %d: the sign cannot be known",
+            slice->path, slice->bits_stored, cells->precision);
+  return LC_OK;
+}
+
+static long stored_value(const struct place *place, uint16_t cell) {
+  int unused = 16 - place->bits;
+  uint16_t high = (uint16_t)(cell >> place->shift << unused);
+  return place->is_signed ? (int16_t)high >> unused : high >> unused;
+}
+
+enum { PADDING = 1, REACHED = 2 };
+
+/* Marks the pixels of a padding area that starts at a corner; true when it is large. */
+static bool flood(uint8_t *kind, size_t rows, size_t columns, size_t corner, uint32_t *stack) {
+  size_t n = 0, reached = 0;
+  if (kind[corner] != PADDING) return false;
+  kind[corner] = REACHED;
+  stack[n++] = (uint32_t)corner;
+  while (n > 0) {
+    size_t at = stack[--n], row = at / columns, column = at % columns;
+    const size_t next[] = {row > 0 ? at - columns : at, row + 1 < rows ? at + columns : at,
+                           column > 0 ? at - 1 : at, column + 1 < columns ? at + 1 : at};
+    reached++;
+    for (int i = 0; i < 4; i++)
+      if (kind[next[i]] == PADDING) {
+        kind[next[i]] = REACHED;
+        stack[n++] = (uint32_t)next[i];
+      }
+  }
+  return 100 * reached >= rows * columns;
+}
+
+/* What is written for voxels that a scanner did not measure lies outside the range of tissue: it
+ * rescales to air or less, or to more than the 12-bit scale of CT holds. */
+static bool beyond_tissue(const struct ct_slice *slice) {
+  double a = slice->slope * (double)slice->padding_low + slice->intercept;
+  double b = slice->slope * (double)slice->padding_high + slice->intercept;
+  return fmax(a, b) <= CT_AIR_HU || fmin(a, b) > 3071;
+}
+
+/* Padding that looks like tissue stays only where it fills a corner of the image. */
+static lc_status believe_padding(uint8_t *kind, const struct ct_cells *cells,
+                                 const struct ct_slice *slice, struct lc_error *err) {
+  uint32_t *stack = NULL;
+  size_t columns = cells->columns, rows = cells->count / columns, last = cells->count - 1;
+  const size_t corners[] = {0, columns - 1, last - (columns - 1), last};
+  bool large = false;
+  LC_TRY(lc_alloc(&stack, cells->count, sizeof *stack, err));
+  for (int i = 0; i < 4; i++) large = flood(kind, rows, columns, corners[i], stack) || large;
+  free(stack);
+  for (size_t i = 0; i < cells->count; i++) kind[i] = large && kind[i] == REACHED;
+  lc_log(LC_LOG_DEBUG, "%s: padding %ld to %ld is within the range of tissue: %s", slice->path,
+         slice->padding_low, slice->padding_high,
+         large ? "believed where it fills a corner" : "not believed");
+  return LC_OK;
+}
+
+/* kind[i]: whether a pixel is padding. */
+static lc_status find_padding(uint8_t *kind, const struct ct_cells *cells,
+                              const struct ct_slice *slice, const struct place *place,
+                              struct lc_error *err) {
+  bool any = false;
   for (size_t i = 0; i < cells->count; i++) {
     uint16_t cell = cells->cell[i];
-    long whole = slice->pixel_signed ? (int16_t)cell : cell, stored;
-    if (cells->decoded_signed)
-      stored = (int16_t)cell;
-    else if (slice->pixel_signed)
-      stored = (int16_t)(uint16_t)(cell >> shift << unused) >> unused;
-    else
-      stored = (uint16_t)(cell >> shift << unused) >> unused;
+    long stored = cells->decoded_signed ? (int16_t)cell : stored_value(place, cell);
     /* Padding may use bits above those stored, so the whole cell counts too. */
-    bool padding =
-        slice->padding_given && ((stored >= slice->padding_low && stored <= slice->padding_high) ||
-                                 (whole >= slice->padding_low && whole <= slice->padding_high));
-    double value = padding ? CT_AIR_HU : slice->slope * (double)stored + slice->intercept;
+    long whole = slice->pixel_signed ? (int16_t)cell : cell;
+    kind[i] = (stored >= slice->padding_low && stored <= slice->padding_high) ||
+              (whole >= slice->padding_low && whole <= slice->padding_high);
+    any = any || kind[i];
+  }
+  return !any || beyond_tissue(slice) ? LC_OK : believe_padding(kind, cells, slice, err);
+}
+
+lc_status ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice, int16_t *hu,
+                         struct lc_error *err) {
+  struct place place;
+  uint8_t *padding = NULL;
+  LC_TRY(find_place(&place, cells, slice, err));
+  if (slice->padding_given) {
+    LC_TRY(lc_alloc(&padding, cells->count, 1, err));
+    lc_status status = find_padding(padding, cells, slice, &place, err);
+    if (status != LC_OK) {
+      free(padding);
+      return status;
+    }
+  }
+  for (size_t i = 0; i < cells->count; i++) {
+    uint16_t cell = cells->cell[i];
+    long stored = cells->decoded_signed ? (int16_t)cell : stored_value(&place, cell);
+    double value =
+        padding && padding[i] ? CT_AIR_HU : slice->slope * (double)stored + slice->intercept;
     value = fmin(fmax(value, CT_LOWEST_HU), INT16_MAX);
     hu[i] = (int16_t)lrint(value);
   }
+  free(padding);
+  return LC_OK;
+}
+
+lc_status ct_slice_decode(const struct ct_series *series, const struct ct_slice *slice, int16_t *hu,
+                          struct lc_error *err) {
+  struct ct_cells cells = {.count = (size_t)series->rows * (size_t)series->columns,
+                           .columns = (size_t)series->columns};
+  LC_TRY(lc_alloc(&cells.cell, cells.count, sizeof *cells.cell, err));
+  lc_status status = ct_cells_read(&cells, series, slice, err);
+  if (status == LC_OK) status = ct_cells_to_hu(&cells, slice, hu, err);
+  free(cells.cell);
+  return status;
 }
 
 struct decoding {
@@ -42,14 +154,10 @@ struct decoding {
 static void decode_slice(void *context, size_t i, int worker) {
   struct decoding *job = context;
   const struct ct_series *series = job->series;
-  const struct ct_slice *slice = &series->slices[job->volume->first_slice + i];
-  struct ct_cells cells = {.count = (size_t)series->rows * (size_t)series->columns};
+  size_t count = (size_t)series->rows * (size_t)series->columns;
   (void)worker;
-  job->status[i] = lc_alloc(&cells.cell, cells.count, sizeof *cells.cell, &job->errors[i]);
-  if (job->status[i] == LC_OK)
-    job->status[i] = ct_cells_read(&cells, series, slice, &job->errors[i]);
-  if (job->status[i] == LC_OK) ct_cells_to_hu(&cells, slice, job->volume->hu + i * cells.count);
-  free(cells.cell);
+  job->status[i] = ct_slice_decode(series, &series->slices[job->volume->first_slice + i],
+                                   job->volume->hu + i * count, &job->errors[i]);
   lc_progress_step(job->progress, 1);
 }
 

@@ -1,8 +1,9 @@
-/* Lists the files below a folder in the order of their names, without following links (fts). */
+/* Lists the files below a folder in the order of their names (fts). */
 #include "ct_io/dicom_read/ct_files.h"
 
 #include <errno.h>
 #include <fts.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,8 +34,57 @@ static int by_name(const FTSENT **a, const FTSENT **b) {
   return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
+/* What could not be looked at, with its cause. */
+static lc_status note_lost(struct ct_files *lost, const char *path, const char *why,
+                           struct lc_error *err) {
+  char message[4096 + 256];
+  snprintf(message, sizeof message, "%s: %s", path, why);
+  if (!lost) {
+    lc_log(LC_LOG_WARNING, "%s", message);
+    return LC_OK;
+  }
+  LC_TRY(ct_files_add(lost, path, err));
+  return ct_files_add(lost, message, err);
+}
+
+/* A link: to a regular file it is one, and what it leads to otherwise is said. */
+static lc_status add_link(struct ct_files *files, const char *path, struct ct_files *lost,
+                          struct lc_error *err) {
+  struct stat info;
+  if (stat(path, &info) != 0) {
+    if (errno == ENOMEM) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+    return note_lost(lost, path,
+                     errno == ENOENT ? "a link to a file that is not there" : strerror(errno), err);
+  }
+  if (S_ISREG(info.st_mode)) return ct_files_add(files, path, err);
+  if (S_ISDIR(info.st_mode))
+    lc_log(LC_LOG_WARNING, "%s: a link to a folder is not followed: name the folder itself", path);
+  return LC_OK;
+}
+
+static lc_status add_entry(struct ct_files *files, const FTSENT *entry,
+                           bool (*wanted)(const char *path), struct ct_files *lost,
+                           struct lc_error *err) {
+  const char *path = entry->fts_path;
+  bool taken = !wanted || entry->fts_level == FTS_ROOTLEVEL || wanted(path);
+  switch (entry->fts_info) {
+  case FTS_F:
+    return taken ? ct_files_add(files, path, err) : LC_OK;
+  case FTS_SL:
+  case FTS_SLNONE:
+    return taken ? add_link(files, path, lost, err) : LC_OK;
+  case FTS_DNR:
+  case FTS_ERR:
+  case FTS_NS:
+    if (entry->fts_errno == ENOMEM) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+    return note_lost(lost, path, strerror(entry->fts_errno), err);
+  default:
+    return LC_OK; /* folders, and what is no file: pipes, sockets, devices */
+  }
+}
+
 lc_status ct_files_walk(struct ct_files *files, const char *path, bool (*wanted)(const char *path),
-                        struct lc_error *err) {
+                        struct ct_files *lost, struct lc_error *err) {
   struct stat info;
   if (stat(path, &info) != 0)
     LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s, expected a folder or file", path, strerror(errno));
@@ -44,17 +94,19 @@ lc_status ct_files_walk(struct ct_files *files, const char *path, bool (*wanted)
   FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
   lc_status status = LC_OK;
   if (!tree) {
+    int why = errno;
     free(copy);
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
+    LC_FAIL(err, why == ENOMEM ? LC_ERR_MEMORY : LC_ERR_NOT_FOUND, "%s: %s", path, strerror(why));
   }
-  for (FTSENT *entry = fts_read(tree); entry && status == LC_OK; entry = fts_read(tree)) {
-    bool taken = !wanted || entry->fts_level == FTS_ROOTLEVEL || wanted(entry->fts_path);
-    if (entry->fts_info == FTS_F && taken)
-      status = ct_files_add(files, entry->fts_path, err);
-    else if (entry->fts_info == FTS_SL)
-      lc_log(LC_LOG_DEBUG, "%s: link not followed", entry->fts_path);
-    else if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)
-      lc_log(LC_LOG_WARNING, "%s: %s", entry->fts_path, strerror(entry->fts_errno));
+  for (;;) {
+    errno = 0;
+    FTSENT *entry = fts_read(tree);
+    if (!entry && errno)
+      status = lc_fail(err, errno == ENOMEM ? LC_ERR_MEMORY : LC_ERR_NOT_FOUND, __FILE__, __LINE__,
+                       "%s: cannot be listed to its end: %s", path, strerror(errno));
+    if (!entry) break;
+    status = add_entry(files, entry, wanted, lost, err);
+    if (status != LC_OK) break;
   }
   fts_close(tree);
   free(copy);

@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_text.h"
+#include "common/lc_arena.h"
+#include "ct_io/dicom_read/ct_pixels.h"
 
 /* Slices closer than this along the normal share their position. */
 static const double same_place_mm = 0.01;
 /* Share of repeated positions that is repaired rather than refused. */
-static const double repeated_share = 0.1;
+static const double repeated_share = 0.2;
+/* Positions written with one decimal lie this near to their place, and a little. */
+static const double largest_rounding_mm = 0.1;
 /* Shear below this angle is rounding of the positions. */
 static const double tilt_floor_degrees = 0.1;
 
@@ -25,8 +28,7 @@ static const char *base_name(const char *path) {
   return slash ? slash + 1 : path;
 }
 
-__attribute__((format(printf, 2, 3))) static void refuse(struct ct_series *series, const char *fmt,
-                                                         ...) {
+void ct_refuse(struct ct_series *series, const char *fmt, ...) {
   va_list args;
   va_start(args, fmt);
   vsnprintf(series->reason, sizeof series->reason, fmt, args);
@@ -34,9 +36,7 @@ __attribute__((format(printf, 2, 3))) static void refuse(struct ct_series *serie
   series->verdict = CT_REFUSED;
 }
 
-/* Several repairs are joined by semicolons. */
-__attribute__((format(printf, 2, 3))) static void repair(struct ct_series *series, const char *fmt,
-                                                         ...) {
+void ct_repair(struct ct_series *series, const char *fmt, ...) {
   size_t used = strlen(series->reason);
   if (used) used += (size_t)snprintf(series->reason + used, sizeof series->reason - used, "; ");
   if (used >= sizeof series->reason) return;
@@ -80,48 +80,48 @@ static bool sane_plane(struct ct_series *series) {
   const double *o = series->orientation;
   double row = dot(o, o), column = dot(o + 3, o + 3), across = dot(o, o + 3);
   if (!(fabs(row - 1) < 5e-3 && fabs(column - 1) < 5e-3 && fabs(across) < 5e-3)) {
-    refuse(series, "ImageOrientationPatient is not two perpendicular unit vectors");
+    ct_refuse(series, "ImageOrientationPatient is not two perpendicular unit vectors");
     return false;
   }
   for (int i = 0; i < 2; i++) {
     double mm = series->pixel_spacing_mm[i];
     if (!(mm > 0.01 && mm < 20)) {
-      refuse(series, "PixelSpacing %g mm, expected 0.01 to 20", mm);
+      ct_refuse(series, "PixelSpacing %g mm, expected 0.01 to 20", mm);
       return false;
     }
   }
   for (size_t i = 0; i < series->n_slices; i++)
     for (int c = 0; c < 3; c++)
       if (!(fabs(series->slices[i].position_mm[c]) < 1e5)) {
-        refuse(series, "%s: ImagePositionPatient %g mm is not a place in a scanner",
-               base_name(series->slices[i].path), series->slices[i].position_mm[c]);
+        ct_refuse(series, "%s: ImagePositionPatient %g mm is not a place in a scanner",
+                  base_name(series->slices[i].path), series->slices[i].position_mm[c]);
         return false;
       }
   return true;
 }
 
-static bool sane_rescale(struct ct_group *group) {
+static bool sane_rescale(struct ct_group *group, bool assume_hu) {
   struct ct_series *series = &group->series;
   for (size_t i = 0; i < series->n_slices; i++) {
     const struct ct_slice *slice = &series->slices[i];
-    if (!slice->rescale_given && !slice->pixel_signed) {
-      refuse(series,
-             "%s: no RescaleSlope and RescaleIntercept on unsigned pixels: Hounsfield "
-             "units unknown",
-             base_name(slice->path));
+    if (!slice->rescale_given && !assume_hu) {
+      ct_refuse(series,
+                "%s: no RescaleIntercept: Hounsfield units unknown; --assume-hu takes stored "
+                "values for them",
+                base_name(slice->path));
       return false;
     }
     if (!(fabs(slice->slope) > 1e-6 && fabs(slice->slope) < 1e4 && fabs(slice->intercept) < 1e6)) {
-      refuse(series, "%s: RescaleSlope %g and RescaleIntercept %g do not give Hounsfield units",
-             base_name(slice->path), slice->slope, slice->intercept);
+      ct_refuse(series, "%s: RescaleSlope %g and RescaleIntercept %g do not give Hounsfield units",
+                base_name(slice->path), slice->slope, slice->intercept);
       return false;
     }
   }
   if (group->n_rescale_absent)
-    repair(series,
-           "%zu of the slices without RescaleSlope and RescaleIntercept: signed pixels taken as "
-           "Hounsfield units",
-           group->n_rescale_absent);
+    ct_repair(series,
+              "%zu slice%s without RescaleIntercept: stored values assumed to be Hounsfield "
+              "units",
+              group->n_rescale_absent, group->n_rescale_absent > 1 ? "s" : "");
   return true;
 }
 
@@ -139,8 +139,8 @@ static void drop_copies(struct ct_series *series) {
     }
   }
   if (copies)
-    repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept", copies,
-           copies > 1 ? "s" : "");
+    ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept", copies,
+              copies > 1 ? "s" : "");
 }
 
 struct identity {
@@ -155,10 +155,10 @@ static int by_identity(const void *a, const void *b) {
 }
 
 /* One SOPInstanceUID at several places: annotations cannot distinguish them, positions can. */
-static void note_shared_identities(struct ct_series *series) {
+static lc_status note_shared_identities(struct ct_series *series, struct lc_error *err) {
   size_t n = series->n_slices, shared = 0;
-  struct identity *identities = malloc(n * sizeof *identities);
-  if (!identities) return;
+  struct identity *identities = NULL;
+  LC_TRY(lc_alloc(&identities, n, sizeof *identities, err));
   for (size_t i = 0; i < n; i++)
     identities[i] = (struct identity){series->slices[i].sop_instance_uid, series->slices[i].frame};
   qsort(identities, n, sizeof *identities, by_identity);
@@ -166,36 +166,66 @@ static void note_shared_identities(struct ct_series *series) {
     shared += identities[i].sop[0] && by_identity(&identities[i - 1], &identities[i]) == 0;
   free(identities);
   if (shared)
-    repair(series, "SOPInstanceUID of %zu slice%s is another's too: told apart by position", shared,
-           shared > 1 ? "s" : "");
+    ct_repair(series, "SOPInstanceUID of %zu slice%s is another's too: told apart by position",
+              shared, shared > 1 ? "s" : "");
+  return LC_OK;
 }
 
-static bool resolve_repeats(struct ct_series *series) {
+/* Whether two slices show the same: no rule is needed to choose. */
+static lc_status same_voxels(const struct ct_series *series, size_t i, size_t k, bool *same,
+                             struct lc_error *err) {
+  size_t count = (size_t)series->rows * (size_t)series->columns;
+  const size_t which[] = {i, k};
+  int16_t *hu = NULL;
+  LC_TRY(lc_alloc(&hu, 2 * count, sizeof *hu, err));
+  lc_status status = LC_OK;
+  for (int s = 0; s < 2 && status == LC_OK; s++)
+    status = ct_slice_decode(series, &series->slices[which[s]], hu + (size_t)s * count, err);
+  *same = status == LC_OK && memcmp(hu, hu + count, count * sizeof *hu) == 0;
+  free(hu);
+  return status == LC_ERR_MEMORY ? status : LC_OK;
+}
+
+/* Of slices i and i + 1 at one place, drops the one with the higher InstanceNumber, as pylidc does;
+ * with one number, either when they show the same. */
+static lc_status drop_repeat(struct ct_series *series, size_t i, struct lc_error *err) {
+  const struct ct_slice *a = &series->slices[i], *b = &series->slices[i + 1];
+  bool same = true;
+  if (a->instance_number == b->instance_number) LC_TRY(same_voxels(series, i, i + 1, &same, err));
+  if (same)
+    drop_slice(series, a->instance_number <= b->instance_number ? i + 1 : i);
+  else
+    ct_refuse(series, "%s and %s lie at %.2f mm, have one InstanceNumber and differ",
+              base_name(a->path), base_name(b->path), a->along_mm);
+  return LC_OK;
+}
+
+static lc_status resolve_repeats(struct ct_series *series, struct lc_error *err) {
   size_t repeated = 0, where = 0;
   for (size_t i = 1; i < series->n_slices; i++)
     if (series->slices[i].along_mm - series->slices[i - 1].along_mm < same_place_mm) {
       if (!repeated) where = i;
       repeated++;
     }
-  if (!repeated) return true;
+  if (!repeated) return LC_OK;
   const struct ct_slice *a = &series->slices[where - 1], *b = &series->slices[where];
   if ((double)repeated > repeated_share * (double)(series->n_slices - repeated)) {
-    refuse(series, "%zu of %zu slices repeat a position, first %s and %s at %.2f mm", repeated,
-           series->n_slices, base_name(a->path), base_name(b->path), a->along_mm);
-    return false;
+    ct_refuse(series, "%zu of %zu slices repeat a position, first %s and %s at %.2f mm", repeated,
+              series->n_slices, base_name(a->path), base_name(b->path), a->along_mm);
+    return LC_OK;
   }
-  repair(series,
-         "%zu slices repeat a position, first %s and %s at %.2f mm: lowest InstanceNumber "
-         "kept",
-         repeated, base_name(a->path), base_name(b->path), a->along_mm);
-  for (size_t i = 1; i < series->n_slices;) {
-    struct ct_slice *x = &series->slices[i - 1], *y = &series->slices[i];
-    if (y->along_mm - x->along_mm >= same_place_mm)
+  ct_repair(series,
+            "%zu slice%s repeat%s a position, first %s and %s at %.2f mm: lowest InstanceNumber "
+            "kept",
+            repeated, repeated > 1 ? "s" : "", repeated > 1 ? "" : "s", base_name(a->path),
+            base_name(b->path), a->along_mm);
+  for (size_t i = 1; i < series->n_slices && series->verdict != CT_REFUSED;) {
+    if (series->slices[i].along_mm - series->slices[i - 1].along_mm >= same_place_mm)
       i++;
     else
-      drop_slice(series, x->instance_number <= y->instance_number ? i : i - 1);
+      LC_TRY(drop_repeat(series, i - 1, err));
   }
-  return true;
+  return LC_OK;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -203,7 +233,7 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static bool spacing_prevails(struct ct_series *series, const double *distance) {
+static void spacing_prevails(struct ct_series *series, const double *distance) {
   size_t n = series->n_slices - 1, odd = 0, where = 0;
   double spacing = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(spacing);
   double low = spacing, high = spacing;
@@ -212,48 +242,156 @@ static bool spacing_prevails(struct ct_series *series, const double *distance) {
     high = fmax(high, distance[i]);
     if (fabs(distance[i] - spacing) > tolerance && !odd++) where = i;
   }
-  if (!odd) return true;
+  if (!odd) return;
   if (2 * odd > n) {
-    refuse(series, "mixed spacing: %.2f to %.2f mm between slices, none prevails", low, high);
-    return false;
+    size_t change = 1;
+    while (change + 1 < n && fabs(distance[change] - distance[change - 1]) <= tolerance) change++;
+    ct_refuse(series,
+              "mixed spacing: %.2f to %.2f mm between slices, none prevails; it changes at %s "
+              "(slice %zu)",
+              low, high, base_name(series->slices[change].path), change + 1);
+    return;
   }
   const struct ct_slice *slice = &series->slices[where + 1];
-  repair(series,
-         "%s: slice %zu lies %.2f mm from its neighbour, others %.2f mm (%zu such place%s): "
-         "cubes that touch one are refused",
-         base_name(slice->path), where + 2, distance[where], spacing, odd, odd > 1 ? "s" : "");
-  return true;
+  ct_repair(series,
+            "%s: slice %zu lies %.2f mm from its neighbour, others %.2f mm (%zu such place%s): "
+            "cubes that touch one are refused",
+            base_name(slice->path), where + 2, distance[where], spacing, odd, odd > 1 ? "s" : "");
 }
 
-static bool judge_spacing(struct ct_series *series) {
+/* Even places of slices, some of which may be missing. */
+struct grid {
+  double start, step;
+  double residual; /* largest distance of a slice from its place, mm */
+};
+
+/* The grid of this step that lies nearest to the slices; steps[i]: from slice 0 to slice i. */
+static struct grid lay_grid(const struct ct_series *series, const double *steps, double step) {
+  double low = INFINITY, high = -INFINITY;
+  for (size_t i = 0; i < series->n_slices; i++) {
+    double off = series->slices[i].along_mm - step * steps[i];
+    low = fmin(low, off);
+    high = fmax(high, off);
+  }
+  return (struct grid){0.5 * (low + high), step, 0.5 * (high - low)};
+}
+
+/* Fits an even grid to slices about `about` mm apart: by least squares, or, where positions have
+ * one decimal, with the step of fewest decimals that agrees with all of them. */
+static struct grid fit_grid(const struct ct_series *series, double about, double *steps) {
+  const struct ct_slice *slices = series->slices;
+  size_t n = series->n_slices;
+  double sum_k = 0, sum_a = 0, sum_kk = 0, sum_ka = 0;
+  steps[0] = 0;
+  for (size_t i = 0; i < n; i++) {
+    double along = slices[i].along_mm - slices[0].along_mm;
+    if (i)
+      steps[i] =
+          steps[i - 1] + fmax(1, round((slices[i].along_mm - slices[i - 1].along_mm) / about));
+    sum_k += steps[i];
+    sum_a += along;
+    sum_kk += steps[i] * steps[i];
+    sum_ka += steps[i] * along;
+  }
+  double step = ((double)n * sum_ka - sum_k * sum_a) / ((double)n * sum_kk - sum_k * sum_k);
+  for (double scale = 10; scale < 1e5; scale *= 10) {
+    struct grid grid = lay_grid(series, steps, round(step * scale) / scale);
+    if (grid.residual <= 0.5 * largest_rounding_mm + 1e-6) return grid;
+  }
+  return lay_grid(series, steps, step);
+}
+
+/* Mean of the distances that are about the median: of positions that were rounded the median is
+ * rounded too. */
+static double typical(const double *sorted, size_t n, double median) {
+  double sum = 0;
+  size_t count = 0;
+  for (size_t i = 0; i < n; i++)
+    if (sorted[i] > 0.5 * median && sorted[i] < 1.5 * median) {
+      sum += sorted[i];
+      count++;
+    }
+  return sum / (double)count;
+}
+
+/* Positions that were written with few decimals are put back on the even grid they stand for. */
+static lc_status undo_rounding(struct ct_series *series, const double *distance,
+                               const double *sorted, struct lc_error *err) {
+  size_t n = series->n_slices;
+  double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
+  size_t uneven = 0;
+  for (size_t i = 0; i + 1 < n; i++)
+    uneven += fabs(distance[i] - median) > tolerance && distance[i] < 1.5 * median;
+  if (uneven == 0 || n < 3) return LC_OK;
+  double *steps = NULL;
+  LC_TRY(lc_alloc(&steps, n, sizeof *steps, err));
+  struct grid grid = fit_grid(series, typical(sorted, n - 1, median), steps);
+  if (grid.residual <= largest_rounding_mm && grid.residual < 0.25 * grid.step) {
+    for (size_t i = 0; i < n; i++) {
+      struct ct_slice *slice = &series->slices[i];
+      double along = grid.start + grid.step * steps[i];
+      for (int c = 0; c < 3; c++)
+        slice->position_mm[c] += (along - slice->along_mm) * series->normal[c];
+      slice->along_mm = along;
+    }
+    series->slice_spacing_mm = grid.step;
+    ct_repair(series, "positions rounded: an even grid of %.4g mm, largest residual %.2g mm",
+              grid.step, grid.residual);
+  }
+  free(steps);
+  return LC_OK;
+}
+
+static lc_status judge_spacing(struct ct_series *series, struct lc_error *err) {
   size_t n = series->n_slices;
   if (n == 1) {
     bool given = series->slice_thickness_mm > 0;
     series->slice_spacing_mm = given ? series->slice_thickness_mm : 1;
-    repair(series, "one slice only: %s%.2f mm stands for the spacing",
-           given ? "its thickness " : "", series->slice_spacing_mm);
-    return true;
+    ct_repair(series, "one slice only: %s%.2f mm stands for the spacing",
+              given ? "its thickness " : "", series->slice_spacing_mm);
+    return LC_OK;
   }
-  double *distance = malloc(2 * (n - 1) * sizeof *distance);
-  if (!distance) {
-    refuse(series, "out of memory for %zu slices", n);
-    return false;
-  }
+  double *distance = NULL;
+  LC_TRY(lc_alloc(&distance, 2 * (n - 1), sizeof *distance, err));
   double *sorted = distance + (n - 1);
   for (size_t i = 0; i + 1 < n; i++)
     sorted[i] = distance[i] = series->slices[i + 1].along_mm - series->slices[i].along_mm;
   qsort(sorted, n - 1, sizeof *sorted, by_value);
   series->slice_spacing_mm = sorted[(n - 2) / 2];
-  bool prevails = spacing_prevails(series, distance);
+  lc_status status = undo_rounding(series, distance, sorted, err);
+  for (size_t i = 0; i + 1 < n; i++)
+    distance[i] = series->slices[i + 1].along_mm - series->slices[i].along_mm;
+  if (status == LC_OK) spacing_prevails(series, distance);
   free(distance);
-  return prevails;
+  return status;
+}
+
+/* Names the slice at which the in-plane drift along an axis changes most from the usual one. */
+static lc_status refuse_shift(struct ct_series *series, const double *axis, struct lc_error *err) {
+  size_t n = series->n_slices, where = 1;
+  const struct ct_slice *slices = series->slices;
+  double *step = NULL;
+  LC_TRY(lc_alloc(&step, 2 * (n - 1), sizeof *step, err));
+  double *sorted = step + (n - 1);
+  for (size_t i = 0; i + 1 < n; i++)
+    sorted[i] = step[i] = dot(slices[i + 1].position_mm, axis) - dot(slices[i].position_mm, axis);
+  qsort(sorted, n - 1, sizeof *sorted, by_value);
+  double usual = sorted[(n - 1) / 2];
+  for (size_t i = 2; i < n; i++)
+    if (fabs(step[i - 1] - usual) > fabs(step[where - 1] - usual)) where = i;
+  ct_refuse(series,
+            "%s: slice %zu is shifted %.2f mm in its plane from the one before it, others "
+            "%.2f mm",
+            base_name(slices[where].path), where + 1, step[where - 1], usual);
+  free(step);
+  return LC_OK;
 }
 
 /* In-plane drift of the slices: none, even (a tilted gantry) or without order. */
-static bool judge_shear(struct ct_group *group) {
+static lc_status judge_shear(struct ct_group *group, struct lc_error *err) {
   struct ct_series *series = &group->series;
   size_t n = series->n_slices;
-  if (n < 2) return true;
+  if (n < 2) return LC_OK;
   const struct ct_slice *first = &series->slices[0], *last = &series->slices[n - 1];
   double length = last->along_mm - first->along_mm, drift[2];
   const double *axes[2] = {series->orientation, series->orientation + 3};
@@ -265,43 +403,45 @@ static bool judge_shear(struct ct_group *group) {
       double expected = drift[a] * (slice->along_mm - first->along_mm);
       double found = dot(slice->position_mm, axes[a]) - dot(first->position_mm, axes[a]);
       double limit = fmax(0.1, 0.25 * series->pixel_spacing_mm[1 - a]);
-      if (fabs(found - expected) > limit) {
-        refuse(series, "%s: slice %zu is shifted %.2f mm in its plane, neighbours are not",
-               base_name(slice->path), i + 1, fabs(found - expected));
-        return false;
-      }
+      if (fabs(found - expected) > limit) return refuse_shift(series, axes[a], err);
     }
   double degrees = atan(hypot(drift[0], drift[1])) * 180 / M_PI;
   if (degrees > 60) {
-    refuse(series, "slices shift %.1f degrees from their normal, a gantry tilts at most 60",
-           degrees);
-    return false;
+    ct_refuse(series, "slices shift %.1f degrees from their normal, a gantry tilts at most 60",
+              degrees);
+    return LC_OK;
   }
   if (degrees > tilt_floor_degrees)
-    repair(series, "gantry tilt %.1f degrees: sheared back to patient coordinates", degrees);
+    ct_repair(series, "gantry tilt %.1f degrees: sheared back to patient coordinates", degrees);
   else if (fabs(group->tilt_degrees) > tilt_floor_degrees && n > 2)
-    repair(series, "GantryDetectorTilt %.1f degrees but slices are not sheared: positions believed",
-           group->tilt_degrees);
-  return true;
+    ct_repair(series,
+              "GantryDetectorTilt %.1f degrees but slices are not sheared: positions believed",
+              group->tilt_degrees);
+  return LC_OK;
 }
 
-void ct_group_judge(struct ct_group *group) {
+lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error *err) {
   struct ct_series *series = &group->series;
   series->verdict = CT_USABLE;
   series->reason[0] = '\0';
   if (group->unfit[0]) {
-    refuse(series, "%s", group->unfit);
-    return;
+    ct_refuse(series, "%s", group->unfit);
+    return LC_OK;
   }
   if (!group->geometry_given) {
-    refuse(series, "%s: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing",
-           base_name(series->slices[0].path));
-    return;
+    ct_refuse(series,
+              "%s: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing",
+              base_name(series->slices[0].path));
+    return LC_OK;
   }
-  if (!sane_plane(series) || !sane_rescale(group)) return;
+  if (!sane_plane(series) || !sane_rescale(group, assume_hu)) return LC_OK;
+  if (group->uid_letters)
+    ct_repair(series,
+              "UIDs with letters, where the standard has digits and dots: read as they are");
   sort_slices(series);
   drop_copies(series);
-  note_shared_identities(series);
-  if (!resolve_repeats(series) || !judge_spacing(series)) return;
-  (void)judge_shear(group);
+  LC_TRY(note_shared_identities(series, err));
+  LC_TRY(resolve_repeats(series, err));
+  if (series->verdict != CT_REFUSED) LC_TRY(judge_spacing(series, err));
+  return series->verdict == CT_REFUSED ? LC_OK : judge_shear(group, err);
 }

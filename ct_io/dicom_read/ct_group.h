@@ -8,13 +8,15 @@
 
 LC_C_BEGIN
 
-/* Images of one SeriesInstanceUID that share size, spacing, orientation and kind. */
+/* Images of one SeriesInstanceUID that share size, spacing, orientation, frame of reference and
+ * kind. */
 struct ct_group {
   struct ct_series series;
   size_t capacity;
   uint64_t key; /* hash of the series UID, compared before anything else */
   char unfit[128];
   bool geometry_given;
+  bool uid_letters;
   double tilt_degrees;     /* GantryDetectorTilt of the first image */
   size_t n_rescale_absent; /* slices without rescale */
 };
@@ -27,14 +29,26 @@ struct ct_group_list {
 /* Adds every frame of one file; path is copied. */
 LC_MUST_CHECK lc_status ct_group_add(struct ct_group_list *list, const struct ct_header *header,
                                      const char *path, struct lc_error *err);
+/* An empty group at the end of the list, which may move; NULL when memory ran out. */
+struct ct_group *ct_group_new(struct ct_group_list *list, struct lc_error *err);
+/* Appends a slice; path is copied. */
+LC_MUST_CHECK lc_status ct_group_add_slice(struct ct_group *group, const struct ct_slice *slice,
+                                           const char *path, struct lc_error *err);
 void ct_group_list_free(struct ct_group_list *list);
 
-/* Turns one group into one series, or several where acquisitions repeat positions: sorts, drops,
- * judges. Appends to list->groups; every group is left with its verdict. */
+/* Turns one group into one series, or several where attributes tell volumes apart (struct
+ * ct_slice, keys) whose positions do not mesh: those of one key lie among those of another.
+ * Appends to list->groups. */
 LC_MUST_CHECK lc_status ct_group_split(struct ct_group_list *list, size_t which,
                                        struct lc_error *err);
 /* Sorts the slices and sets spacing, normal, verdict and reason. docs/series-loading.md states the
- * rules. */
-void ct_group_judge(struct ct_group *group);
+ * rules. assume_hu: stored values without rescale are Hounsfield units. */
+LC_MUST_CHECK lc_status ct_group_judge(struct ct_group *group, bool assume_hu,
+                                       struct lc_error *err);
+
+/* Sets the verdict of a series to refused, with a reason. */
+LC_PRINTF(2, 3) void ct_refuse(struct ct_series *series, const char *fmt, ...);
+/* Adds a reason to those of a series that is used after a rule was applied. */
+LC_PRINTF(2, 3) void ct_repair(struct ct_series *series, const char *fmt, ...);
 
 LC_C_END

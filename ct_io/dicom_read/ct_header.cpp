@@ -5,17 +5,18 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
+#include "ct_io/dicom_read/ct_charset.h"
 #include "ct_io/dicom_read/ct_dcmtk_version.hpp"
-#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_read/ct_stream.hpp"
 
-#include <dcmtk/dcmdata/dcmetinf.h>
 #include <dcmtk/dcmdata/dcspchrs.h>
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <sys/stat.h>
+#include <strings.h>
 
 namespace {
 
@@ -67,34 +68,30 @@ void copy_bytes(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all
   lc_text_copy(out, size, value.c_str());
 }
 
-// Codes and UIDs are plain ASCII; whatever else is there would only disturb a terminal.
-void make_printable(char *text) {
-  for (; *text; text++)
-    if (*text < ' ' || *text > '~') *text = '?';
-}
-
 template <size_t size>
 void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components = false) {
   copy_bytes(item, tag, out, all_components);
-  make_printable(out);
+  lc_text_printable(out);
 }
 
 // A text in the file's character set, in UTF-8. Bytes that cannot be converted become '?'.
 template <size_t size>
 void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, char (&out)[size]) {
-  copy_bytes(item, tag, out, true);
+  char raw[size];
+  copy_bytes(item, tag, raw, true);
   bool ascii = true;
-  for (const char *c = out; *c; c++) ascii = ascii && static_cast<unsigned char>(*c) < 128;
-  if (ascii) return;
+  for (const char *c = raw; *c; c++)
+    ascii = ascii && static_cast<unsigned char>(*c) < 128 && *c != '\x1b';
   DcmSpecificCharacterSet converter;
   OFString converted;
-  if (converter.selectCharacterSet(charset).good() &&
-      converter.convertString(out, converted, "\\^=").good()) {
+  if (ascii)
+    lc_text_copy(out, size, raw);
+  else if (converter.selectCharacterSet(charset).good() &&
+           converter.convertString(raw, converted, "\\^=").good())
     lc_text_copy(out, size, converted.c_str());
-    return;
-  }
-  for (char *c = out; *c; c++)
-    if (static_cast<unsigned char>(*c) >= 128) *c = '?';
+  else if (!ct_charset_convert(charset.c_str(), raw, out, size))
+    lc_text_copy(out, size, raw);
+  lc_text_printable(out);
 }
 
 DcmItem *sequence_item(DcmItem *item, const DcmTagKey &tag, long index) {
@@ -156,15 +153,58 @@ void read_pixel_description(DcmItem *dataset, ct_slice &slice, bool &sign_given)
   }
 }
 
-void read_rescale(DcmItem *item, ct_frame &frame) {
+// A number that is there must be one: "-1024,0" is neither -1024 nor nothing.
+lc_status strict_number(DcmItem *item, const DcmTagKey &tag, const char *name, double &value,
+                        bool &given, const char *path, lc_error *err) {
+  OFString word;
+  given = false;
+  if (!item || item->findAndGetOFStringArray(tag, word).bad() || trimmed(word).empty())
+    return LC_OK;
+  given = lc_text_to_double(trimmed(word).c_str(), &value);
+  if (given) return LC_OK;
+  char shown[48];
+  lc_text_copy(shown, sizeof shown, word.c_str());
+  lc_text_printable(shown);
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: %s \"%s\" is not a number", path, name, shown);
+}
+
+// A slope that is missing or empty is 1 where there is an intercept.
+lc_status read_rescale(DcmItem *item, ct_frame &frame, const char *path, lc_error *err) {
   ct_slice &slice = frame.slice;
-  double slope = 1, intercept = 0;
-  if (number(item, DCM_RescaleSlope, slope) && number(item, DCM_RescaleIntercept, intercept)) {
-    slice.slope = slope;
-    slice.intercept = intercept;
-    slice.rescale_given = true;
-  }
+  bool slope_given = false;
+  LC_TRY(
+      strict_number(item, DCM_RescaleSlope, "RescaleSlope", slice.slope, slope_given, path, err));
+  LC_TRY(strict_number(item, DCM_RescaleIntercept, "RescaleIntercept", slice.intercept,
+                       slice.rescale_given, path, err));
   copy(item, DCM_RescaleType, frame.rescale_type);
+  return LC_OK;
+}
+
+// One attribute's value as a number that only equals itself; 0 when it is not given.
+uint64_t key(DcmItem *item, const DcmTagKey &tag) {
+  OFString value;
+  uint64_t hash = 1469598103934665603u; // FNV-1a
+  if (!item || item->findAndGetOFStringArray(tag, value).bad() || trimmed(value).empty()) return 0;
+  for (char c : trimmed(value)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash ? hash : 1;
+}
+
+// Finds keys of single-frame images in the data set, of enhanced ones in their macros.
+template <typename Macro> void read_keys(ct_slice &slice, Macro macro) {
+  uint64_t *keys = slice.keys;
+  DcmItem *content = macro(DCM_FrameContentSequence);
+  keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIndex);
+  if (!keys[CT_KEY_TIME])
+    keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIdentifier);
+  keys[CT_KEY_STACK] = key(content, DCM_StackID);
+  keys[CT_KEY_ACQUISITION] = key(content, DCM_AcquisitionNumber);
+  if (!keys[CT_KEY_ACQUISITION])
+    keys[CT_KEY_ACQUISITION] = key(content, DCM_FrameAcquisitionNumber);
+  keys[CT_KEY_KVP] = key(macro(DCM_CTXRayDetailsSequence), DCM_KVP);
+  keys[CT_KEY_KERNEL] = key(macro(DCM_CTReconstructionSequence), DCM_ConvolutionKernel);
+  DcmItem *type = macro(DCM_CTImageFrameTypeSequence);
+  keys[CT_KEY_IMAGE_TYPE] = key(type, DCM_FrameType);
+  if (!keys[CT_KEY_IMAGE_TYPE]) keys[CT_KEY_IMAGE_TYPE] = key(type, DCM_ImageType);
 }
 
 void read_plane(DcmItem *position, DcmItem *orientation, DcmItem *measures, ct_frame &frame) {
@@ -174,28 +214,25 @@ void read_plane(DcmItem *position, DcmItem *orientation, DcmItem *measures, ct_f
   if (!number(measures, DCM_SliceThickness, frame.thickness_mm)) frame.thickness_mm = 0;
 }
 
-void read_single(DcmItem *dataset, ct_frame &frame) {
+lc_status read_single(DcmItem *dataset, ct_frame &frame, const char *path, lc_error *err) {
   read_plane(dataset, dataset, dataset, frame);
-  read_rescale(dataset, frame);
-  long acquisition = 0;
-  if (whole(dataset, DCM_AcquisitionNumber, acquisition))
-    frame.slice.acquisition_number = static_cast<int>(acquisition);
+  read_keys(frame.slice, [dataset](const DcmTagKey &) { return dataset; });
+  return read_rescale(dataset, frame, path, err);
 }
 
-bool read_enhanced(DcmItem *dataset, long index, ct_frame &frame) {
+// Of an enhanced image; what its macros do not say, its top level may.
+lc_status read_enhanced(DcmItem *dataset, long index, ct_frame &frame, const char *path,
+                        lc_error *err) {
   functional_groups groups{sequence_item(dataset, DCM_PerFrameFunctionalGroupsSequence, index),
                            sequence_item(dataset, DCM_SharedFunctionalGroupsSequence, 0)};
-  if (!groups.own) return false;
+  if (!groups.own)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %ld has no functional groups", path, index + 1);
   read_plane(groups(DCM_PlanePositionSequence), groups(DCM_PlaneOrientationSequence),
              groups(DCM_PixelMeasuresSequence), frame);
-  if (DcmItem *item = groups(DCM_PixelValueTransformationSequence)) read_rescale(item, frame);
-  long number_of = 0;
-  if (DcmItem *content = groups(DCM_FrameContentSequence)) {
-    if (whole(content, DCM_TemporalPositionIndex, number_of) ||
-        whole(content, DCM_FrameAcquisitionNumber, number_of))
-      frame.slice.acquisition_number = static_cast<int>(number_of);
-  }
-  return true;
+  read_keys(frame.slice, groups);
+  if (DcmItem *item = groups(DCM_PixelValueTransformationSequence))
+    LC_TRY(read_rescale(item, frame, path, err));
+  return frame.slice.rescale_given ? LC_OK : read_rescale(dataset, frame, path, err);
 }
 
 void read_series(DcmItem *dataset, ct_series &series) {
@@ -240,6 +277,13 @@ void judge_file(DcmItem *dataset, ct_header &header) {
   long samples = 1;
   if (whole(dataset, DCM_SamplesPerPixel, samples) && samples != 1)
     set_unfit(header, "%ld samples a pixel, a CT slice has one", samples);
+  OFString photometric;
+  if (text(dataset, DCM_PhotometricInterpretation, photometric) && samples == 1 &&
+      trimmed(photometric).compare(0, 10, "MONOCHROME") != 0)
+    set_unfit(header,
+              "PhotometricInterpretation %.20s: pixels are no Hounsfield units, expected "
+              "MONOCHROME2",
+              photometric.c_str());
   if (series.rows > CT_MAX_SIDE || series.columns > CT_MAX_SIDE)
     set_unfit(header, "%d x %d pixels, the limit is %d a side", series.columns, series.rows,
               CT_MAX_SIDE);
@@ -258,19 +302,21 @@ void judge_file(DcmItem *dataset, ct_header &header) {
     set_unfit(header, "rescale type %s is not Hounsfield units", rescale);
 }
 
-lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const char *path,
-                               lc_error *err) {
-  struct stat info;
+lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const ct::File &file,
+                               const char *path, lc_error *err) {
+  if (!file.layout().has_pixels && !unfit_sop_class(header.frames[0].slice.sop_class_uid) &&
+      (header.is_image || header.frames[0].slice.sop_class_uid[0]))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: a CT image that ends before its pixel data", path);
   if (!header.is_image || ct::is_encapsulated(syntax) ||
-      syntax.getXfer() == EXS_DeflatedLittleEndianExplicit || stat(path, &info) != 0)
+      syntax.getXfer() == EXS_DeflatedLittleEndianExplicit)
     return LC_OK;
   const ct_series &series = header.series;
-  int64_t needed = static_cast<int64_t>(series.rows) * series.columns *
-                   (header.frames[0].slice.bits_allocated / 8) *
-                   static_cast<int64_t>(header.n_frames);
-  if (info.st_size < needed)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %lld bytes, its pixels alone need %lld", path,
-            static_cast<long long>(info.st_size), static_cast<long long>(needed));
+  uint64_t needed = static_cast<uint64_t>(series.rows) * static_cast<uint64_t>(series.columns) *
+                    static_cast<uint64_t>(header.frames[0].slice.bits_allocated / 8) *
+                    header.n_frames;
+  if (file.size() < needed)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %llu bytes, its pixels alone need %llu", path,
+            static_cast<unsigned long long>(file.size()), static_cast<unsigned long long>(needed));
   return LC_OK;
 }
 
@@ -295,20 +341,37 @@ lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_heade
     ct_frame &frame = header.frames[i];
     frame.slice = common;
     frame.slice.frame = static_cast<int>(i);
-    if (!dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence)) {
-      read_single(dataset, frame);
-    } else if (!read_enhanced(dataset, i, frame)) {
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %ld of %ld has no functional groups", path, i + 1,
-              n_frames);
-    }
+    LC_TRY(dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence)
+               ? read_enhanced(dataset, i, frame, path, err)
+               : read_single(dataset, frame, path, err));
   }
   return LC_OK;
 }
 
-lc_status read_dataset(DcmFileFormat &file, ct_header &header, const char *path, lc_error *err) {
-  DcmDataset *dataset = file.getDataset();
-  char declared_syntax[CT_UID_SIZE];
-  copy(file.getMetaInfo(), DCM_TransferSyntaxUID, declared_syntax);
+bool has_letters(const char *uid) {
+  return strspn(uid, "0123456789.") != strlen(uid);
+}
+
+lc_status check_uids(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
+  const ct_series &series = header.series;
+  OFString uid;
+  char shown[2 * CT_UID_SIZE];
+  (void)text(dataset, DCM_SeriesInstanceUID, uid);
+  copy(dataset, DCM_SeriesInstanceUID, shown);
+  if (uid.empty()) LC_FAIL(err, LC_ERR_FORMAT, "%s: no SeriesInstanceUID", path);
+  // It names folders and files of results.
+  if (uid.size() >= CT_UID_SIZE || !ct_uid_plausible(series.series_instance_uid))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: SeriesInstanceUID %.80s, expected at most 64 digits and dots",
+            path, shown);
+  header.uid_letters = has_letters(series.series_instance_uid) ||
+                       has_letters(series.study_instance_uid) ||
+                       has_letters(header.frames[0].slice.sop_instance_uid);
+  return LC_OK;
+}
+
+lc_status read_dataset(DcmDataset *dataset, const ct::File &file, ct_header &header,
+                       const char *path, lc_error *err) {
+  const char *declared_syntax = file.layout().syntax;
   read_series(dataset, header.series);
   long rows = 0, columns = 0;
   header.is_image = whole(dataset, DCM_Rows, rows) && whole(dataset, DCM_Columns, columns) &&
@@ -317,42 +380,51 @@ lc_status read_dataset(DcmFileFormat &file, ct_header &header, const char *path,
   header.series.columns = static_cast<int>(columns);
   number(dataset, DCM_GantryDetectorTilt, header.tilt_degrees);
   LC_TRY(read_frames(dataset, declared_syntax, header, path, err));
+  LC_TRY(check_uids(dataset, header, path, err));
   judge_file(dataset, header);
   if (ct_transfer_syntax_lossy(header.frames[0].slice.transfer_syntax_uid))
     header.series.lossy = true;
   if (DcmXfer(declared_syntax).getXfer() == EXS_Unknown && declared_syntax[0]) return LC_OK;
-  return check_pixels_present(header, DcmXfer(dataset->getOriginalXfer()), path, err);
+  return check_pixels_present(header, DcmXfer(dataset->getOriginalXfer()), file, path, err);
+}
+
+// A file that is named like a DICOM object and is none: a copy that was cut short.
+bool named_dicom(const char *path) {
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  const char *dot = strrchr(name, '.');
+  return dot && dot != name && name[0] != '.' &&
+         (strcasecmp(dot, ".dcm") == 0 || strcasecmp(dot, ".dicom") == 0 ||
+          strcasecmp(dot, ".ima") == 0);
 }
 
 ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
-  if (!ct_guard_looks_like_dicom(path)) return CT_FILE_OTHER;
-  if (ct_guard_check(path, err) != LC_OK) return CT_FILE_BROKEN;
-  ct::start_dcmtk();
-  DcmFileFormat file;
-  OFCondition loaded = file.loadFileUntilTag(path, EXS_Unknown, EGL_noChange, longest_value,
-                                             ERM_autoDetect, DCM_PixelData);
-  OFString media;
-  if (text(file.getMetaInfo(), DCM_MediaStorageSOPClassUID, media) &&
-      media == UID_MediaStorageDirectoryStorage)
+  auto file = std::make_shared<ct::File>(path);
+  lc_status opened = file->open(err);
+  if (opened == LC_ERR_NOT_FOUND) return CT_FILE_UNREADABLE;
+  if (opened == LC_ERR_NO_DICOM) {
+    if (!named_dicom(path)) return CT_FILE_OTHER;
+    (void)lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                  "%s: no DICOM object, though named so (%llu bytes)", path,
+                  static_cast<unsigned long long>(file->size()));
+    return CT_FILE_BROKEN;
+  }
+  if (opened != LC_OK) return opened == LC_ERR_MEMORY ? CT_FILE_FAILED : CT_FILE_BROKEN;
+  if (strcmp(file->layout().media_class, UID_MediaStorageDirectoryStorage) == 0)
     return CT_FILE_OTHER;
+  DcmDataset dataset;
+  OFCondition parsed = ct::parse(file, dataset, longest_value, DCM_PixelData);
   lc_status status = LC_OK;
-  if (loaded.bad())
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                     "%s: header cannot be read to its end: %s", path, loaded.text());
+  if (parsed.good())
+    status = read_dataset(&dataset, *file, header, path, err);
   else
-    status = read_dataset(file, header, path, err);
-  if (status != LC_OK) return CT_FILE_BROKEN;
-  OFString uid;
-  char shown[2 * CT_UID_SIZE];
-  copy(file.getDataset(), DCM_SeriesInstanceUID, shown);
-  (void)text(file.getDataset(), DCM_SeriesInstanceUID, uid);
-  if (uid.empty())
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no SeriesInstanceUID", path);
-  else if (uid.size() >= CT_UID_SIZE || uid.find_first_not_of("0123456789.") != OFString_npos)
-    // It names folders and files of results.
+    read_series(&dataset, header.series);
+  if (file->check(err) != LC_OK) return CT_FILE_UNREADABLE;
+  if (parsed == EC_MemoryExhausted)
+    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
+  else if (parsed.bad())
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                     "%s: SeriesInstanceUID %.80s, expected at most 64 digits and dots", path,
-                     uid.c_str());
+                     "%s: header cannot be read to its end: %s", path, parsed.text());
+  if (status == LC_ERR_MEMORY) return CT_FILE_FAILED;
   return status == LC_OK ? CT_FILE_OBJECT : CT_FILE_BROKEN;
 }
 
@@ -365,8 +437,12 @@ ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct l
     kind = read_file(*header, path, err);
     return LC_OK;
   });
-  if (status != LC_OK) kind = CT_FILE_BROKEN;
-  if (kind != CT_FILE_OBJECT) ct_header_free(header);
+  if (status != LC_OK) kind = status == LC_ERR_MEMORY ? CT_FILE_FAILED : CT_FILE_BROKEN;
+  if (kind != CT_FILE_OBJECT) {
+    free(header->frames);
+    header->frames = nullptr;
+    header->n_frames = 0;
+  }
   return kind;
 }
 

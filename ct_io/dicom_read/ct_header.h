@@ -28,19 +28,23 @@ struct ct_header {
   size_t n_frames;
   /* Why this file can never be a CT slice ("localizer", "modality MR"), or "". */
   char unfit[128];
-  bool is_image;   /* has rows and columns */
-  bool sign_given; /* PixelRepresentation is 0 or 1 */
+  bool is_image;    /* has rows and columns */
+  bool uid_letters; /* an identifier has other characters than digits and dots */
+  bool sign_given;  /* PixelRepresentation is 0 or 1 */
   double tilt_degrees;
 };
 
 /* What a file turned out to be. */
 typedef enum ct_file_kind {
-  CT_FILE_OTHER = 0, /* not DICOM */
-  CT_FILE_BROKEN,    /* DICOM that cannot be read; err says why */
-  CT_FILE_OBJECT     /* DICOM, header filled */
+  CT_FILE_OTHER = 0,  /* not DICOM */
+  CT_FILE_UNREADABLE, /* the system does not let it be read; err says why */
+  CT_FILE_FAILED,     /* out of memory; err says so */
+  CT_FILE_BROKEN,     /* DICOM that cannot be read, or a file only named so; err says why */
+  CT_FILE_OBJECT      /* DICOM, header filled */
 } ct_file_kind;
 
-/* Reads up to the pixel data. err is filled for CT_FILE_BROKEN. */
+/* Reads up to the pixel data. err is filled for all kinds but the first and the last; of a broken
+ * one the UIDs of study and series are there as far as they could be read. */
 ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
 void ct_header_free(struct ct_header *header);
 

@@ -45,6 +45,7 @@ lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows
   if (siz.get_bit_depth(0) > 16)
     LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: HTJ2K image of %u bits, at most 16", name,
             siz.get_bit_depth(0));
+  cells.precision = static_cast<int>(siz.get_bit_depth(0));
   cells.decoded_signed = siz.is_signed(0);
   codestream.set_planar(true);
   codestream.create();

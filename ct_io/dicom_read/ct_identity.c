@@ -1,22 +1,20 @@
-/* Reads the UIDs and the modality of any DICOM object and refuses UIDs that are not 1 to 64 digits
- * and dots. */
+/* Reads the UIDs and the modality of any DICOM object and refuses UIDs that cannot name a
+ * file. */
 #include "ct_io/dicom_read/ct_identity.h"
+#include "ct_io/ct/ct_uid.h"
 
 #include <string.h>
 
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_header.h"
 
-bool ct_identity_uid_plausible(const char *uid) {
-  size_t length = strlen(uid);
-  return length > 0 && length < CT_UID_SIZE && strspn(uid, "0123456789.") == length;
-}
-
 lc_status ct_identity_read(struct ct_identity *identity, const char *path, struct lc_error *err) {
   memset(identity, 0, sizeof *identity);
   struct ct_header header;
   ct_file_kind kind = ct_header_read(&header, path, err);
   if (kind == CT_FILE_OTHER) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a DICOM object", path);
+  if (kind == CT_FILE_UNREADABLE) return LC_ERR_NOT_FOUND;
+  if (kind == CT_FILE_FAILED) return LC_ERR_MEMORY;
   if (kind != CT_FILE_OBJECT) return LC_ERR_FORMAT;
   const struct ct_series *series = &header.series;
   const struct ct_slice *slice = &header.frames[0].slice;
@@ -33,7 +31,7 @@ lc_status ct_identity_read(struct ct_identity *identity, const char *path, struc
               {"SOPInstanceUID", identity->sop_instance_uid},
               {"SOPClassUID", identity->sop_class_uid}};
   for (size_t i = 0; i < sizeof uids / sizeof *uids; i++)
-    if (!ct_identity_uid_plausible(uids[i].uid))
+    if (!ct_uid_plausible(uids[i].uid))
       LC_FAIL(err, LC_ERR_FORMAT, "%s: %s '%s', expected 1 to 64 digits and dots", path,
               uids[i].name, uids[i].uid);
   return LC_OK;

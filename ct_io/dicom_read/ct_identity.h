@@ -17,12 +17,9 @@ struct ct_identity {
 };
 
 /* From the data set, not the file meta information. LC_ERR_FORMAT for what is no DICOM, has a
- * header that cannot be read, or lacks one of the UIDs; each is at most 64 digits and dots, as
- * archives send them. */
+ * header that cannot be read, or lacks one of the UIDs (ct_uid_plausible); LC_ERR_NOT_FOUND
+ * for what the system does not let be read. */
 LC_MUST_CHECK lc_status ct_identity_read(struct ct_identity *identity, const char *path,
                                          struct lc_error *err);
-
-/* 1 to 64 digits and dots. */
-bool ct_identity_uid_plausible(const char *uid);
 
 LC_C_END

@@ -3,6 +3,7 @@
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_group.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_files.h"
+#include "ct_io/dicom_read/ct_losses.h"
 
 /* Headers held at once: bounds memory on folders of any size. */
 enum { CHUNK = 1024 };
@@ -35,15 +37,43 @@ static void read_one(void *context, size_t i, int worker) {
   lc_progress_step(scan->progress, 1);
 }
 
-static lc_status note_problem(struct ct_index *index, const char *message, struct lc_error *err) {
-  lc_log(LC_LOG_WARNING, "%s", message);
-  char **grown = realloc(index->problems, (index->n_problems + 1) * sizeof *grown);
+/* message is copied; uids may be NULL. */
+static lc_status note_problem(struct ct_index *index, const char *path, const char *message,
+                              bool unreadable, const struct ct_series *uids, struct lc_error *err) {
+  lc_log(unreadable ? LC_LOG_ERROR : LC_LOG_WARNING, "%s", message);
+  struct ct_problem *grown = realloc(index->problems, (index->n_problems + 1) * sizeof *grown);
   if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu problems", index->n_problems);
   index->problems = grown;
-  grown[index->n_problems] = strdup(message);
-  if (!grown[index->n_problems]) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
+  struct ct_problem *problem = &grown[index->n_problems];
+  *problem = (struct ct_problem){
+      .path = strdup(path), .message = strdup(message), .unreadable = unreadable};
+  if (uids) {
+    memcpy(problem->study_instance_uid, uids->study_instance_uid, CT_UID_SIZE);
+    memcpy(problem->series_instance_uid, uids->series_instance_uid, CT_UID_SIZE);
+  }
   index->n_problems++;
+  index->n_unreadable += unreadable;
+  if (!problem->path || !problem->message) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
   return LC_OK;
+}
+
+static lc_status keep_one(struct ct_index *index, struct ct_group_list *list,
+                          struct scan_item *item, const char *path, struct lc_error *err) {
+  switch (item->kind) {
+  case CT_FILE_OTHER:
+    index->n_files_not_dicom++;
+    return LC_OK;
+  case CT_FILE_UNREADABLE:
+  case CT_FILE_BROKEN:
+    return note_problem(index, path, item->err.message, item->kind == CT_FILE_UNREADABLE,
+                        &item->header.series, err);
+  case CT_FILE_OBJECT:
+    return ct_group_add(list, &item->header, path, err);
+  case CT_FILE_FAILED:
+    break;
+  }
+  if (err) *err = item->err;
+  return LC_ERR_MEMORY;
 }
 
 static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
@@ -57,13 +87,8 @@ static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
     scan.paths = names->paths + start;
     lc_parallel_for(n, read_one, &scan);
     for (size_t i = 0; i < n; i++) {
-      struct scan_item *item = &scan.items[i];
-      if (item->kind == CT_FILE_OTHER) index->n_files_not_dicom++;
-      if (item->kind == CT_FILE_BROKEN && status == LC_OK)
-        status = note_problem(index, item->err.message, err);
-      if (item->kind != CT_FILE_OBJECT) continue;
-      if (status == LC_OK) status = ct_group_add(list, &item->header, scan.paths[i], err);
-      ct_header_free(&item->header);
+      if (status == LC_OK) status = keep_one(index, list, &scan.items[i], scan.paths[i], err);
+      ct_header_free(&scan.items[i].header);
     }
   }
   free(scan.items);
@@ -97,33 +122,50 @@ static void number_parts(struct ct_index *index) {
   }
 }
 
-static lc_status finish(struct ct_index *index, struct ct_group_list *list, struct lc_error *err) {
+static lc_status finish(struct ct_index *index, struct ct_group_list *list,
+                        const struct ct_index_rules *rules, struct lc_error *err) {
   size_t n = list->n_groups;
   for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
+  for (size_t i = 0; i < list->n_groups; i++)
+    LC_TRY(ct_group_judge(&list->groups[i], rules->assume_hu, err));
   LC_TRY(lc_alloc(&index->series, list->n_groups, sizeof *index->series, err));
-  for (size_t i = 0; i < list->n_groups; i++) {
-    ct_group_judge(&list->groups[i]);
-    index->series[i] = list->groups[i].series;
-    const struct ct_series *series = &index->series[i];
-    if (series->reason[0])
-      lc_log(LC_LOG_INFO, "series %s: %s: %s", series->series_instance_uid,
-             ct_verdict_name(series->verdict), series->reason);
-  }
+  for (size_t i = 0; i < list->n_groups; i++) index->series[i] = list->groups[i].series;
   index->n_series = list->n_groups;
   list->n_groups = 0;
+  LC_TRY(ct_index_find_losses(index, rules->allow_missing, err));
   qsort(index->series, index->n_series, sizeof *index->series, by_identity);
   number_parts(index);
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    char name[CT_SERIES_NAME_SIZE];
+    ct_index_name(index, series, name);
+    if (series->reason[0])
+      lc_log(LC_LOG_INFO, "series %s: %s: %s", name, ct_verdict_name(series->verdict),
+             series->reason);
+  }
   return LC_OK;
 }
 
+static lc_status walk(struct ct_index *index, struct ct_files *names, const char *const *paths,
+                      size_t n_paths, struct lc_error *err) {
+  struct ct_files lost = {0};
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < n_paths && status == LC_OK; i++)
+    status = ct_files_walk(names, paths[i], NULL, &lost, err);
+  for (size_t i = 0; i + 1 < lost.count && status == LC_OK; i += 2)
+    status = note_problem(index, lost.paths[i], lost.paths[i + 1], true, NULL, err);
+  ct_files_free(&lost);
+  return status;
+}
+
 lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t n_paths,
-                        struct lc_progress *progress, struct lc_error *err) {
+                        const struct ct_index_rules *rules, struct lc_progress *progress,
+                        struct lc_error *err) {
+  static const struct ct_index_rules none;
   struct ct_files names = {0};
   struct ct_group_list list = {0};
-  lc_status status = LC_OK;
   memset(index, 0, sizeof *index);
-  for (size_t i = 0; i < n_paths && status == LC_OK; i++)
-    status = ct_files_walk(&names, paths[i], NULL, err);
+  lc_status status = walk(index, &names, paths, n_paths, err);
   if (status != LC_OK) goto done;
   index->n_files_seen = names.count;
   if (progress) {
@@ -132,12 +174,12 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
   }
   LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
   if (list.n_groups == 0 && index->n_problems > 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0],
+    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0].message,
                  index->n_problems > 1 ? " (and others like it)" : "");
   if (list.n_groups == 0)
     LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM, "%s: no DICOM image among %zu files",
                  n_paths ? paths[0] : "(no path)", names.count);
-  status = finish(index, &list, err);
+  status = finish(index, &list, rules ? rules : &none, err);
 done:
   ct_files_free(&names);
   ct_group_list_free(&list);
@@ -145,55 +187,99 @@ done:
   return status;
 }
 
+lc_status ct_index_check_readable(const struct ct_index *index, struct lc_error *err) {
+  for (size_t i = 0; i < index->n_problems; i++)
+    if (index->problems[i].unreadable)
+      LC_FAIL(err, LC_ERR_PARTIAL, "%s%s", index->problems[i].message,
+              index->n_unreadable > 1 ? " (and others like it)" : "");
+  return LC_OK;
+}
+
 void ct_index_free(struct ct_index *index) {
   for (size_t i = 0; i < index->n_series; i++) ct_series_free(&index->series[i]);
-  for (size_t i = 0; i < index->n_problems; i++) free(index->problems[i]);
+  for (size_t i = 0; i < index->n_problems; i++) {
+    free(index->problems[i].path);
+    free(index->problems[i].message);
+  }
   free(index->problems);
   free(index->series);
   memset(index, 0, sizeof *index);
 }
 
-static void list_candidates(const struct ct_index *index, const char *uid, bool usable_only,
+/* Whether another study has a series of the same UID. */
+static bool shares_uid(const struct ct_index *index, const struct ct_series *series) {
+  for (size_t i = 0; i < index->n_series; i++)
+    if (strcmp(index->series[i].series_instance_uid, series->series_instance_uid) == 0 &&
+        !same_series(&index->series[i], series))
+      return true;
+  return false;
+}
+
+void ct_index_name(const struct ct_index *index, const struct ct_series *series,
+                   char name[CT_SERIES_NAME_SIZE]) {
+  char part[16] = "";
+  bool with_study = shares_uid(index, series);
+  if (series->n_parts > 1) snprintf(part, sizeof part, ":%d", series->part);
+  snprintf(name, CT_SERIES_NAME_SIZE, "%s%s%s%s", with_study ? series->study_instance_uid : "",
+           with_study ? "/" : "", series->series_instance_uid, part);
+}
+
+bool ct_index_is_named(const struct ct_series *series, const char *name) {
+  const char *slash = strrchr(name, '/'), *uid = slash ? slash + 1 : name;
+  size_t length = strcspn(uid, ":");
+  if (slash && ((size_t)(slash - name) != strlen(series->study_instance_uid) ||
+                strncmp(name, series->study_instance_uid, (size_t)(slash - name)) != 0))
+    return false;
+  if (length != strlen(series->series_instance_uid) ||
+      strncmp(uid, series->series_instance_uid, length) != 0)
+    return false;
+  long long part;
+  return !uid[length] || (lc_text_to_long(uid + length + 1, &part) && part == series->part);
+}
+
+static void list_candidates(const struct ct_index *index, const char *name, bool usable_only,
                             struct lc_text *text) {
   size_t shown = 0, count = 0;
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
-    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
+    char own[CT_SERIES_NAME_SIZE];
+    if (name && !ct_index_is_named(series, name)) continue;
     if (usable_only && series->verdict == CT_REFUSED) continue;
     count++;
     if (shown == 8) continue;
-    lc_text_add(text, "%s%s", shown++ ? ", " : "", series->series_instance_uid);
-    if (series->n_parts > 1) lc_text_add(text, " part %d of %d", series->part, series->n_parts);
-    lc_text_add(text, " (%s, %zu slices)", series->patient_id, series->n_slices);
+    ct_index_name(index, series, own);
+    lc_text_add(text, "%s%s (%s, %zu slices)", shown++ ? ", " : "", own, series->patient_id,
+                series->n_slices);
   }
   if (count > shown) lc_text_add(text, " and %zu more", count - shown);
 }
 
 /* The usable one that stands out: the only one, or ten times the next part of the same series. */
-static lc_status choose_usable(const struct ct_index *index, const char *uid, size_t n_usable,
+static lc_status choose_usable(const struct ct_index *index, const char *name, size_t n_usable,
                                const struct ct_series *largest, const struct ct_series *next,
                                const struct ct_series **out, struct lc_error *err) {
-  bool one_series = !next || strcmp(next->series_instance_uid, largest->series_instance_uid) == 0;
+  bool one_series = !next || same_series(next, largest);
   if (n_usable == 1 || (one_series && largest->n_slices >= 10 * next->n_slices)) {
     *out = largest;
     return LC_OK;
   }
   struct lc_text text = {0};
-  list_candidates(index, uid, true, &text);
-  lc_status status = lc_fail(err, LC_ERR_AMBIGUOUS, __FILE__, __LINE__,
-                             "%zu usable series and none chosen: %s", n_usable, lc_text_get(&text));
+  list_candidates(index, name, true, &text);
+  lc_status status =
+      lc_fail(err, LC_ERR_AMBIGUOUS, __FILE__, __LINE__,
+              "%zu usable series and none chosen by --series: %s", n_usable, lc_text_get(&text));
   lc_text_free(&text);
   return status;
 }
 
-lc_status ct_index_choose(const struct ct_index *index, const char *uid,
+lc_status ct_index_choose(const struct ct_index *index, const char *name,
                           const struct ct_series **out, struct lc_error *err) {
   const struct ct_series *largest = NULL, *next = NULL, *refused = NULL;
   size_t n_usable = 0, n_refused = 0;
   *out = NULL;
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
-    if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
+    if (name && !ct_index_is_named(series, name)) continue;
     if (series->verdict == CT_REFUSED) {
       n_refused++;
       if (!refused || strcmp(refused->modality, "CT") != 0) refused = series;
@@ -207,7 +293,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *uid,
       next = series;
     }
   }
-  if (n_usable) return choose_usable(index, uid, n_usable, largest, next, out, err);
+  if (n_usable) return choose_usable(index, name, n_usable, largest, next, out, err);
   if (refused)
     LC_FAIL(err, LC_ERR_GEOMETRY, "%s: series %s cannot be used: %s%s", refused->slices[0].path,
             refused->series_instance_uid, refused->reason,
@@ -216,7 +302,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *uid,
   list_candidates(index, NULL, false, &text);
   lc_status status =
       lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "no series %s among the %zu found: %s",
-              uid ? uid : "", index->n_series, lc_text_get(&text));
+              name ? name : "", index->n_series, lc_text_get(&text));
   lc_text_free(&text);
   return status;
 }

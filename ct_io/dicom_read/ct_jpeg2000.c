@@ -61,6 +61,7 @@ static lc_status copy_component(struct ct_cells *cells, const opj_image_t *image
             comp->prec);
   if (!comp->data) LC_FAIL(err, LC_ERR_FORMAT, "%s: JPEG 2000 image without samples", name);
   for (size_t i = 0; i < cells->count; i++) cells->cell[i] = (uint16_t)comp->data[i];
+  cells->precision = (int)comp->prec;
   cells->decoded_signed = comp->sgnd != 0;
   return LC_OK;
 }

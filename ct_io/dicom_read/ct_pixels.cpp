@@ -3,10 +3,11 @@
 #include "ct_io/dicom_read/ct_pixels.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 
+#include "ct_io/dicom_read/ct_codestream.h"
 #include "ct_io/dicom_read/ct_dcmtk_version.hpp"
 #include "ct_io/dicom_read/ct_fragments.hpp"
-#include "ct_io/dicom_read/ct_guard.h"
 #include "ct_io/dicom_read/ct_header.h"
+#include "ct_io/dicom_read/ct_stream.hpp"
 
 #include <dcmtk/dcmdata/dcpixel.h>
 
@@ -33,12 +34,15 @@ lc_status read_frame(DcmDataset *dataset, DcmPixelData *pixels, const ct_slice &
   Uint32 fragment = 0;
   OFString colours;
   std::vector<uint16_t> buffer((bytes + 3) / 2);
+  ct::Warnings warnings;
   OFCondition read =
       pixels->getUncompressedFrame(dataset, static_cast<Uint32>(frame), fragment, buffer.data(),
                                    static_cast<Uint32>(bytes + (bytes & 1)), colours);
-  if (read.bad())
+  if (read == EC_MemoryExhausted) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", slice.path);
+  if (read.bad() || !warnings.first().empty())
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %s pixel data of frame %d cannot be decoded: %s", slice.path,
-            ct_transfer_syntax_name(slice.transfer_syntax_uid), slice.frame + 1, read.text());
+            ct_transfer_syntax_name(slice.transfer_syntax_uid), slice.frame + 1,
+            read.bad() ? read.text() : warnings.first().c_str());
   if (slice.bits_allocated == 16) {
     memcpy(cells.cell, buffer.data(), bytes);
   } else {
@@ -65,7 +69,23 @@ lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_se
   if (own == decoder::htj2k)
     return ct_htj2k_decode(&cells, stream.data(), stream.size(), series.rows, series.columns,
                            slice.path, err);
+  if (strcmp(slice.transfer_syntax_uid, UID_RLELosslessTransferSyntax) == 0)
+    LC_TRY(ct_rle_check(stream.data(), stream.size(), cells.count, slice.bits_allocated / 8,
+                        slice.path, err));
+  else
+    cells.precision = ct_jpeg_precision(stream.data(), stream.size());
   return read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err);
+}
+
+// Overlays in the bits above the stored ones (PS3.3 C.9.2, retired): the code stream holds them
+// too.
+bool overlays_in_pixels(DcmDataset *dataset) {
+  for (Uint16 group = 0x6000; group < 0x6020; group = static_cast<Uint16>(group + 2)) {
+    Uint16 position = 0;
+    if (dataset->findAndGetUint16(DcmTagKey(group, 0x0102), position).good() && position > 0)
+      return true;
+  }
+  return false;
 }
 
 // Why a file could not be read. Where uncompressed pixels say they are too short, what is left of
@@ -84,17 +104,8 @@ lc_status report_unread(DcmDataset *dataset, const ct_series &series, const ct_s
   LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read to its end: %s", slice.path, reason);
 }
 
-lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
-                     lc_error *err) {
-  LC_TRY(ct_guard_check(slice.path, err));
-  ct::start_dcmtk();
-  DcmFileFormat file;
-  // What follows the pixels does not matter, and is often damaged.
-  OFCondition loaded =
-      file.loadFileUntilTag(slice.path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength,
-                            ERM_autoDetect, DcmTagKey(0x7fe0, 0x0011));
-  DcmDataset *dataset = file.getDataset();
-  if (loaded.bad()) return report_unread(dataset, series, slice, loaded.text(), err);
+lc_status read_pixels(DcmDataset *dataset, ct_cells &cells, const ct_series &series,
+                      const ct_slice &slice, lc_error *err) {
   DcmElement *element = nullptr;
   if (dataset->findAndGetElement(DCM_PixelData, element).bad() || !element)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: no pixel data", slice.path);
@@ -113,8 +124,25 @@ lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &s
     dataset->putAndInsertString(DCM_PhotometricInterpretation, "MONOCHROME2");
   bool compressed = ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) ||
                     own_decoder(slice.transfer_syntax_uid) != decoder::none;
-  return compressed ? read_compressed(dataset, pixels, series, slice, cells, err)
-                    : read_frame(dataset, pixels, slice, slice.frame, cells, err);
+  if (!compressed) return read_frame(dataset, pixels, slice, slice.frame, cells, err);
+  LC_TRY(read_compressed(dataset, pixels, series, slice, cells, err));
+  if (overlays_in_pixels(dataset)) cells.precision = 0;
+  return LC_OK;
+}
+
+lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
+                     lc_error *err) {
+  auto file = std::make_shared<ct::File>(slice.path);
+  LC_TRY(file->open(err));
+  DcmDataset dataset;
+  // What follows the pixels does not matter, and is often damaged.
+  OFCondition loaded = ct::parse(file, dataset, DCM_MaxReadLength, DcmTagKey(0x7fe0, 0x0011));
+  lc_status status = loaded == EC_MemoryExhausted ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__,
+                                                            "%s: out of memory", slice.path)
+                     : loaded.bad() ? report_unread(&dataset, series, slice, loaded.text(), err)
+                                    : read_pixels(&dataset, cells, series, slice, err);
+  LC_TRY(file->check(err));
+  return status;
 }
 
 } // namespace

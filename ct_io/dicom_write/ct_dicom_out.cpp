@@ -1,6 +1,7 @@
 // Puts attributes into DCMTK data sets with a check on each, copies patient, study and compression
 // history from the source file, and writes the file by lc_file_write.
 #include "ct_io/dicom_write/ct_dicom_out.hpp"
+#include "ct_io/dicom_read/ct_stream.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -360,8 +361,14 @@ std::unique_ptr<DcmFileFormat> load_header(const ct_slice &slice) {
     throw OutFailure(LC_ERR_NOT_FOUND, std::string(path) + ": source file is not there any more",
                      true);
   auto file = std::make_unique<DcmFileFormat>();
-  OFCondition condition = file->loadFileUntilTag(path, EXS_Unknown, EGL_noChange, DCM_MaxReadLength,
-                                                 ERM_autoDetect, DCM_PixelData);
+  auto source = std::make_shared<ct::File>(path);
+  lc_error err;
+  lc_status opened = source->open(&err);
+  OFCondition condition = EC_Normal;
+  if (opened == LC_OK)
+    condition = ct::parse(source, *file->getDataset(), DCM_MaxReadLength, DCM_PixelData);
+  if (opened == LC_OK) opened = source->check(&err);
+  if (opened != LC_OK) throw OutFailure(opened, err.message, true);
   if (condition.bad())
     throw OutFailure(LC_ERR_FORMAT,
                      std::string(path) + ": header cannot be read: " + condition.text(), true);

@@ -12,7 +12,7 @@
 #include "common/lc_file.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
-#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_read/ct_stream.hpp"
 #include "ct_io/net/ct_association.hpp"
 
 namespace {
@@ -30,8 +30,9 @@ constexpr const char *implicit_little = UID_LittleEndianImplicitTransferSyntax;
 void load(DcmFileFormat &file, const char *path) {
   lc_error err;
   if (!lc_file_exists(path)) throw OutFailure(LC_ERR_NOT_FOUND, "does not exist");
-  if (!ct_guard_looks_like_dicom(path)) throw OutFailure(LC_ERR_NO_DICOM, "is not a DICOM file");
-  ct_out::check(ct_guard_check(path, &err), err);
+  lc_status opened = ct::File(path).open(&err);
+  if (opened == LC_ERR_NO_DICOM) throw OutFailure(LC_ERR_NO_DICOM, "is not a DICOM file");
+  ct_out::check(opened, err);
   OFCondition read = file.loadFile(path, EXS_Unknown, EGL_noChange, longest_value);
   if (read.bad()) throw OutFailure(LC_ERR_FORMAT, std::string("cannot be read: ") + read.text());
 }

@@ -127,7 +127,7 @@ lc_status ct_annotation_set_scan(struct ct_annotation_set *set, const char *cons
   lc_status status = LC_OK;
   memset(set, 0, sizeof *set);
   for (size_t i = 0; i < n_paths && status == LC_OK; i++)
-    status = ct_files_walk(&files, paths[i], ct_nodule_source_wants, err);
+    status = ct_files_walk(&files, paths[i], ct_nodule_source_wants, NULL, err);
   if (status == LC_OK && files.count == 0)
     status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: no %s file",
                      n_paths ? paths[0] : "(no path)", ct_nodule_source_titles(titles, false));

@@ -55,7 +55,7 @@ static int by_name(const void *a, const void *b) {
 static lc_status list(const char *where, const struct ct_series *series, struct ct_files *files,
                       struct lc_error *err) {
   if (where && !lc_folder_exists(where)) return ct_files_add(files, where, err);
-  if (where) return ct_files_walk(files, where, ct_nodule_source_wants, err);
+  if (where) return ct_files_walk(files, where, ct_nodule_source_wants, NULL, err);
   struct ct_files folders = {0};
   lc_status status = slice_folders(series, &folders, err);
   for (size_t i = 0; status == LC_OK && i < folders.count; i++)

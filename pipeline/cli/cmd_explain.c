@@ -21,6 +21,7 @@ struct arguments {
   const char *tensor, *result, *weights, *concept, *split, *estimators, *targets, *maps_out,
       *output;
   char *series, *nodules;
+  bool assume_hu, allow_missing;
   struct pl_list inputs;
   struct pl_recipe_overrides overrides; /* file and keys: of a recipe or a run's configuration */
   struct pl_list parameters;            /* keys of estimators */
@@ -117,7 +118,13 @@ static const struct pl_option options[] = {
     {"input", 'i', "PATH",
      "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated", 1,
      PL_OPTION_LIST, AT(inputs)},
-    {"series", 's', "UID", "SeriesInstanceUID to work on, or 'all'", 1, PL_OPTION_TEXT, AT(series)},
+    {"series", 's', "UID",
+     "SeriesInstanceUID to work on, UID:2 for the second of several volumes in it, or 'all'", 1,
+     PL_OPTION_TEXT, AT(series)},
+    {"assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", 1,
+     PL_OPTION_FLAG, AT(assume_hu)},
+    {"allow-missing", 0, NULL, "Use series of which files cannot be read", 1, PL_OPTION_FLAG,
+     AT(allow_missing)},
     {"nodules", 'n', "FILE",
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
@@ -235,6 +242,8 @@ static struct pl_overrides series_overrides(const struct arguments *arguments) {
                                .keys = arguments->overrides.keys,
                                .inputs = arguments->inputs,
                                .series = arguments->series,
+                               .assume_hu = arguments->assume_hu,
+                               .allow_missing = arguments->allow_missing,
                                .nodules = arguments->nodules,
                                .weights = arguments->weights,
                                .opened = arguments->overrides.opened};

@@ -22,6 +22,7 @@ struct arguments {
   struct pl_words results;
   const char *nodules, *output;
   struct pl_export_options options;
+  struct ct_index_rules rules;
   bool overwrite;
   enum pl_table_form form;
 };
@@ -76,6 +77,8 @@ static const struct pl_option options[] = {
      AT(inputs)},
     {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
+    {"assume-hu", 0, NULL, "As in the run", 1, PL_OPTION_FLAG, AT(rules.assume_hu)},
+    {"allow-missing", 0, NULL, "As in the run", 1, PL_OPTION_FLAG, AT(rules.allow_missing)},
     {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
      PL_OPTION_CALL, .call = choose_kinds},
     {"output", 'o', "DIR", "Folder of the objects; one folder a series is made in it", 3,
@@ -209,13 +212,28 @@ static lc_status with_nodules(struct exporting *e, const char *folder, struct pl
   return status;
 }
 
+/* The series that a result was made from, among parts and studies that share its UID. */
+static lc_status find_series(const struct ct_index *index, const struct pl_result *result,
+                             const struct ct_series **series, struct lc_error *err) {
+  for (size_t i = 0; i < index->n_series; i++) {
+    char manifest[LC_SHA256_HEX];
+    *series = &index->series[i];
+    if ((*series)->verdict == CT_REFUSED ||
+        strcmp((*series)->series_instance_uid, result->series_instance_uid) != 0)
+      continue;
+    LC_TRY(ct_series_manifest_hex(*series, manifest, err));
+    if (strcmp(manifest, result->input_manifest_sha256) == 0) return LC_OK;
+  }
+  return ct_index_choose(index, result->series_instance_uid, series, err); /* says what is there */
+}
+
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE];
   struct pl_result result;
   const struct ct_series *series;
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(pl_store_read(&result, path, err));
-  lc_status status = ct_index_choose(&e->index, result.series_instance_uid, &series, err);
+  lc_status status = find_series(&e->index, &result, &series, err);
   if (status == LC_ERR_NOT_FOUND)
     lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
   if (status == LC_OK) status = with_nodules(e, folder, &result, series, err);
@@ -258,7 +276,7 @@ static lc_status work(struct exporting *e, struct lc_error *err) {
     status = pl_store_find(arguments->results.items[i], &folders, err);
   if (status == LC_OK)
     status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
-                           arguments->inputs.n, NULL, err);
+                           arguments->inputs.n, &arguments->rules, NULL, err);
   if (status == LC_OK) status = pl_output_open(&e->output, arguments->output, err);
   if (status == LC_OK) {
     status = export_all(e, &folders, err);

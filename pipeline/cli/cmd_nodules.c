@@ -261,12 +261,13 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
 
 static lc_status list_series(const struct arguments *arguments, const struct pl_survey *survey,
                              const struct ct_annotation_set *luna, size_t which,
-                             struct pl_table *table, struct totals *totals, struct lc_error *err) {
+                             const struct ct_series *series, struct pl_table *table,
+                             struct totals *totals, struct lc_error *err) {
   struct pl_annotated_series annotated;
   const struct ct_annotation *points;
   long *matches;
   LC_TRY(pl_signal_check(err));
-  LC_TRY(pl_annotated_series_open(&annotated, survey, which, &arguments->grouping, err));
+  LC_TRY(pl_annotated_series_open(&annotated, survey, which, series, &arguments->grouping, err));
   if (annotated.nodules.group_too_large)
     lc_log(LC_LOG_WARNING, "%s: a cluster of more than four marks remains",
            annotated.annotation->path);
@@ -284,12 +285,19 @@ static lc_status list_all(const struct arguments *arguments, const struct pl_sur
                           const struct ct_annotation_set *luna, struct lc_error *err) {
   struct totals totals = {0};
   struct pl_table table;
-  size_t n = survey->marks.n_annotations;
+  size_t n = survey->marks.n_annotations, most = n * (survey->index.n_series + 1);
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  lc_status status = lc_alloc(&totals.patients, n, sizeof(char *), err);
-  if (status == LC_OK) status = lc_alloc(&totals.with_nodule, n, sizeof(char *), err);
-  for (size_t i = 0; i < n && status == LC_OK; i++)
-    status = list_series(arguments, survey, luna, i, &table, &totals, err);
+  lc_status status = lc_alloc(&totals.patients, most, sizeof(char *), err);
+  if (status == LC_OK) status = lc_alloc(&totals.with_nodule, most, sizeof(char *), err);
+  for (size_t i = 0; i < n && status == LC_OK; i++) {
+    size_t position = 0;
+    const struct ct_series *series =
+        pl_survey_next(survey, &survey->marks.annotations[i], &position);
+    do {
+      status = list_series(arguments, survey, luna, i, series, &table, &totals, err);
+      if (series) series = pl_survey_next(survey, &survey->marks.annotations[i], &position);
+    } while (series && status == LC_OK);
+  }
   if (status == LC_OK)
     status = arguments->counts ? print_counts(survey, &totals, arguments->form, err)
                                : pl_table_print(&table, arguments->form, stdout, err);
@@ -308,7 +316,7 @@ static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct ct_annotation_set luna = {0};
   LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
   LC_TRY(pl_survey_open(&survey, arguments.paths.items, arguments.paths.n, NULL,
-                        !arguments.xml_only, err));
+                        !arguments.xml_only, NULL, err));
   lc_status status = LC_OK;
   if (survey.marks.n_annotations == 0)
     status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "%s: no annotation of a CT series",

@@ -37,6 +37,7 @@ struct arguments {
   long long edge; /* 0: not given */
   double spacing_mm;
   struct pl_dataset_rules how;
+  struct ct_index_rules rules;
   enum pl_existing existing;
 };
 #define AT(field) PL_AT(struct arguments, field)
@@ -49,8 +50,13 @@ static const struct pl_option options[] = {
      "Annotations elsewhere than beside the DICOM (a file or folder of LIDC XML), or a CSV in "
      "LUNA16's format",
      0, PL_OPTION_TEXT, AT(nodules)},
-    {"series-list", 0, "FILE", "Only the series in this file, one UID a line", 0, PL_OPTION_TEXT,
-     AT(list)},
+    {"series-list", 0, "FILE",
+     "Only the series in this file, one UID a line; UID:2 for the second of several volumes in it",
+     0, PL_OPTION_TEXT, AT(list)},
+    {"assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", 0,
+     PL_OPTION_FLAG, AT(rules.assume_hu)},
+    {"allow-missing", 0, NULL, "Use series of which files cannot be read; the data set says so", 0,
+     PL_OPTION_FLAG, AT(rules.allow_missing)},
     {"crops", 0, "FILE", "Start from a two-dimensional crop set instead of DICOM", 0,
      PL_OPTION_TEXT, AT(crops)},
     {"weights", 'w', "MODEL",
@@ -163,12 +169,14 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
   }
   if (status == LC_OK) {
     status = pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
-                            true, err);
+                            true, &arguments->rules, err);
     if (status == LC_OK) {
       status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
       if (status == LC_OK || status == LC_ERR_PARTIAL)
         lc_log(LC_LOG_INFO, "%s: %zu nodules of %zu series (%zu made, %zu kept)", arguments->output,
                done.n_nodules, done.n_series, done.n_made, done.n_kept);
+      if (status == LC_OK && !arguments->rules.allow_missing)
+        status = ct_index_check_readable(&survey.index, err);
       pl_survey_free(&survey);
     }
   }

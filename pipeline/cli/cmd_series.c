@@ -14,12 +14,17 @@
 struct arguments {
   struct pl_words paths;
   enum pl_table_form form;
+  struct ct_index_rules rules;
 };
 #define AT(field) PL_AT(struct arguments, field)
 
 static const struct pl_option options[] = {
     {"json", 'j', NULL, "Write a JSON array instead of a table", 0, PL_OPTION_VALUE, AT(form),
      PL_TABLE_JSON},
+    {"assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", 0,
+     PL_OPTION_FLAG, AT(rules.assume_hu)},
+    {"allow-missing", 0, NULL, "Use series of which files cannot be read", 0, PL_OPTION_FLAG,
+     AT(rules.allow_missing)},
     {"csv", 'c', NULL, "Write CSV instead of a table", 0, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
 };
 
@@ -60,7 +65,8 @@ static const struct pl_column columns[] = {
     {"transfer_syntax", "TRANSFER SYNTAX", false},
     {"lossy", NULL, false},
     {"verdict", "VERDICT", false},
-    {"SeriesInstanceUID", "SERIES", false},
+    {"SeriesInstanceUID", NULL, false},
+    {"series", "SERIES", false},
     {"reason", "REASON", false},
     {"folder", NULL, false},
 };
@@ -89,7 +95,9 @@ static double given(double value) {
   return value != 0 ? value : NAN;
 }
 
-static void put_row(struct pl_table *table, const struct ct_series *series) {
+static void put_row(struct pl_table *table, const struct ct_index *index,
+                    const struct ct_series *series) {
+  char name[CT_SERIES_NAME_SIZE];
   bool some = series->n_slices > 0;
   pl_table_text(table, series->patient_id);
   pl_table_text(table, series->study_instance_uid);
@@ -109,6 +117,8 @@ static void put_row(struct pl_table *table, const struct ct_series *series) {
   pl_table_bool(table, series->lossy);
   pl_table_text(table, ct_verdict_name(series->verdict));
   pl_table_text(table, series->series_instance_uid);
+  ct_index_name(index, series, name);
+  pl_table_text(table, name);
   pl_table_text(table, series->reason);
   put_folder(table, series);
 }
@@ -119,18 +129,19 @@ static lc_status run(int argc, char **argv, struct lc_error *err) {
   struct ct_index index;
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status =
-      ct_index_scan(&index, arguments.paths.items, arguments.paths.n, &progress.progress, err);
+  lc_status status = ct_index_scan(&index, arguments.paths.items, arguments.paths.n,
+                                   &arguments.rules, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);
   struct pl_table table;
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index.series[i]);
+  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index, &index.series[i]);
   status = pl_table_print(&table, arguments.form, stdout, err);
   if (arguments.form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
     lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images and were skipped",
            index.n_files_not_dicom, index.n_files_seen);
   pl_table_free(&table);
+  if (status == LC_OK) status = ct_index_check_readable(&index, err);
   ct_index_free(&index);
   return status;
 }

@@ -35,6 +35,10 @@ static const struct pl_key keys[] = {
      "Folders or files that are searched for DICOM."},
     {"input.series", PL_TEXT, AT(input_series), "only", 0, 0, NULL, PLACE,
      "SeriesInstanceUID to work on; 'only' when there is one CT series; 'all' for each of them."},
+    {"input.assume_hu", PL_BOOL, AT(input_assume_hu), "false", 0, 0, NULL, PLACE,
+     "Stored values without RescaleIntercept are Hounsfield units."},
+    {"input.allow_missing", PL_BOOL, AT(input_allow_missing), "false", 0, 0, NULL, PLACE,
+     "Series are used although files that may belong to them cannot be read."},
 
     {"nodules.source", PL_TEXT, AT(nodules_source), "auto", 0, 0, NULL, PLACE,
      "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a folder of "
@@ -171,6 +175,8 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
   LC_TRY(set_option(config, "input.series", overrides->series, err));
+  LC_TRY(set_option(config, "input.assume_hu", overrides->assume_hu ? "true" : NULL, err));
+  LC_TRY(set_option(config, "input.allow_missing", overrides->allow_missing ? "true" : NULL, err));
   LC_TRY(set_option(config, "nodules.source", overrides->nodules, err));
   LC_TRY(set_option(config, "model.weights", overrides->weights, err));
   return set_option(config, "output.folder", overrides->output, err);
@@ -257,9 +263,16 @@ lc_status pl_config_hash(const struct pl_config *config, char hex[LC_SHA256_HEX]
   return status;
 }
 
+enum { KEY_ASSUME_HU = 0x5000, KEY_ALLOW_MISSING };
+
 static const struct argp_option options[] = {
     {"input", 'i', "PATH", 0, "Folder or file with DICOM; may be repeated", 1},
-    {"series", 's', "UID", 0, "SeriesInstanceUID to work on, or 'all'", 1},
+    {"series", 's', "UID", 0,
+     "SeriesInstanceUID to work on, UID:2 for the second of several volumes in it, or 'all'", 1},
+    {"assume-hu", KEY_ASSUME_HU, 0, 0,
+     "Take stored values without RescaleIntercept for Hounsfield units", 1},
+    {"allow-missing", KEY_ALLOW_MISSING, 0, 0,
+     "Use series of which files cannot be read; the results say so", 1},
     {"nodules", 'n', "FILE", 0,
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
     {"weights", 'w', "MODEL", 0,
@@ -282,6 +295,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     break;
   case 's':
     overrides->series = arg;
+    return 0;
+  case KEY_ASSUME_HU:
+    overrides->assume_hu = true;
+    return 0;
+  case KEY_ALLOW_MISSING:
+    overrides->allow_missing = true;
     return 0;
   case 'n':
     overrides->nodules = arg;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "ct_io/ct/ct_uid.h"
 #include "pipeline/store/pl_output.h"
 
 /* Associations of the archive that may be open at once. */
@@ -25,7 +26,7 @@ lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *stud
   const char *uids[] = {study, series, object};
   char names[3][129], longer[LC_PATH_SIZE], file[140];
   for (int i = 0; i < (object ? 3 : 2); i++) {
-    if (!ct_identity_uid_plausible(uids[i]))
+    if (!ct_uid_plausible(uids[i]))
       LC_FAIL(err, LC_ERR_FORMAT, "UID '%.80s' of the archive: expected 1 to 64 digits and dots",
               uids[i]);
     pl_output_name(names[i], uids[i]);

@@ -122,7 +122,8 @@ static lc_status take_each(struct pl_outbox *outbox, const char *folder,
                                              const char *name, struct lc_error *err),
                            struct lc_error *err) {
   struct ct_files files = {0};
-  lc_status status = lc_folder_exists(folder) ? ct_files_walk(&files, folder, NULL, err) : LC_OK;
+  lc_status status =
+      lc_folder_exists(folder) ? ct_files_walk(&files, folder, NULL, NULL, err) : LC_OK;
   for (size_t i = 0; i < files.count && status == LC_OK; i++) {
     const char *path = files.paths[i], *name = path + strlen(folder) + 1;
     if (name[0] != '.' && !strstr(name, "/.")) status = take(outbox, path, name, err);

@@ -138,7 +138,7 @@ static lc_status clear(const struct clearing *c, struct lc_error *err) {
   struct ct_files files = {0};
   LC_TRY(lc_path_join(folder, c->outbox->folder, "objects", err));
   LC_TRY(pl_output_open(&output, folder, err)); /* removes what dead processes left */
-  lc_status status = ct_files_walk(&files, folder, NULL, err);
+  lc_status status = ct_files_walk(&files, folder, NULL, NULL, err);
   for (size_t i = 0; i < files.count && status == LC_OK; i++) {
     const char *name = files.paths[i] + strlen(folder) + 1;
     if (name[0] != '.') status = clear_one(c, files.paths[i], name, err);

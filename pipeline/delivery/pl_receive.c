@@ -12,6 +12,7 @@
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_uid.h"
 
 /* Room is taken in steps, so that processes seldom look at what they share. */
 #define STEP ((long long)1 << 20)
@@ -55,7 +56,7 @@ static bool reserve(struct receiving *receiving, long long bytes) {
 
 static uint16_t begin(void *context, const struct ct_scp_object *object, int *descriptor) {
   struct receiving *receiving = (struct receiving *)context;
-  if (!ct_identity_uid_plausible(object->sop_instance_uid)) {
+  if (!ct_uid_plausible(object->sop_instance_uid)) {
     log_refusal(receiving, object, "its UID is not 1 to 64 digits and dots");
     return CT_STORE_NOT_UNDERSTOOD;
   }

@@ -60,7 +60,7 @@ static lc_status queue_path(struct pl_outbox *outbox, const struct pl_destinatio
   struct ct_files files = {0};
   struct pl_progress progress;
   bool named = !lc_folder_exists(root);
-  lc_status status = ct_files_walk(&files, root, NULL, err);
+  lc_status status = ct_files_walk(&files, root, NULL, NULL, err);
   pl_progress_start(&progress, "queueing", "files", files.count);
   for (size_t i = 0; i < files.count && status == LC_OK; i++) {
     status = pl_signal_check(err);

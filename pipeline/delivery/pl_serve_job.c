@@ -85,7 +85,7 @@ static void add_incomplete(const struct pl_config *config, lc_status status, str
   if (status != LC_ERR_GEOMETRY && status != LC_ERR_OUTSIDE) return;
   lc_log_level level = lc_log_get_level();
   lc_log_set_level(LC_LOG_SILENT); /* all was logged before */
-  lc_status read = ct_index_scan(&index, paths, config->input_paths.n, NULL, NULL);
+  lc_status read = ct_index_scan(&index, paths, config->input_paths.n, NULL, NULL, NULL);
   lc_log_set_level(level);
   for (size_t i = 0; read == LC_OK && i < index.n_series; i++)
     if (!largest || index.series[i].n_slices > largest->n_slices) largest = &index.series[i];

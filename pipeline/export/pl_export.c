@@ -54,6 +54,10 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
            "SHA-256 %s; research use only",
            provenance->trained ? "" : "UNTRAINED WEIGHTS; ", e->model_name,
            provenance->weights_sha256, provenance->configuration_sha256);
+  size_t used = strlen(e->derivation);
+  if (result->series->verdict == CT_REPAIRED)
+    snprintf(e->derivation + used, sizeof e->derivation - used, "; source series: %s",
+             result->series->reason);
   if (options->anonymised) LC_TRY(ct_source_check_anonymised(result->series, err));
   return lc_alloc(&e->segment_of, result->nodules.n_nodules, sizeof *e->segment_of, err);
 }

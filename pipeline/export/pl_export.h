@@ -35,7 +35,7 @@ struct pl_export {
   const struct pl_export_options *options;
   const char *folder;
   size_t written[PL_OBJECTS_MOST]; /* objects of each kind */
-  char model_name[64], derivation[640], version[64];
+  char model_name[64], derivation[1024], version[64];
   struct ct_reference segmentation; /* of the consensus, once written */
   unsigned *segment_of;             /* [nodule]: its segment there, 0 when none */
   struct ct_reference *references;  /* of everything written so far */

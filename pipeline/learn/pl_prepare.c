@@ -53,10 +53,12 @@ lc_status pl_prepare_forget(const char *path, struct lc_error *err) {
   return lc_folder_remove(folder, err);
 }
 
-static bool wanted(const struct pl_dataset_rules *how, const char *uid) {
+/* Whether the list of series, if there is one, names this one; `part`: names one of its parts. */
+static bool wanted(const struct pl_dataset_rules *how, const struct ct_series *series, bool part) {
   for (size_t i = 0; i < how->n_only; i++)
-    if (strcmp(how->only[i], uid) == 0) return true;
-  return how->only == NULL;
+    if (part == (strchr(how->only[i], ':') != NULL) && ct_index_is_named(series, how->only[i]))
+      return true;
+  return how->only == NULL && !part;
 }
 
 static void add_task(struct work *work, const struct ct_series *series,
@@ -67,7 +69,9 @@ static void add_task(struct work *work, const struct ct_series *series,
 static int by_identity(const void *a, const void *b) {
   const struct task *x = a, *y = b;
   int order = strcmp(x->series->patient_id, y->series->patient_id);
-  return order ? order : strcmp(x->series->series_instance_uid, y->series->series_instance_uid);
+  if (!order) order = strcmp(x->series->series_instance_uid, y->series->series_instance_uid);
+  if (!order) order = strcmp(x->series->study_instance_uid, y->series->study_instance_uid);
+  return order ? order : x->series->part - y->series->part;
 }
 
 /* A series asked for that cannot be used is a failure; one nobody asked for is only logged. */
@@ -77,39 +81,54 @@ static void note_missing(struct work *work, const char *uid, const char *why) {
   lc_log(LC_LOG_WARNING, "series %s: %s", uid, why);
 }
 
-/* Every usable series that has annotations, or, for points, every usable series. */
+static void add_annotated(struct work *work, const struct ct_series *series,
+                          struct ct_annotation *annotation) {
+  if (annotation) (void)ct_annotation_check(annotation, series);
+  add_task(work, series, annotation);
+}
+
+/* Volumes that a file of marks annotates. */
+static void collect_annotated(struct work *work, struct ct_annotation *annotation) {
+  const struct ct_series *series;
+  size_t position = 0, before = work->n_tasks, unwanted = 0;
+  while ((series = pl_survey_next(work->survey, annotation, &position)) != NULL) {
+    if (wanted(work->how, series, false))
+      add_annotated(work, series, annotation);
+    else
+      unwanted++;
+  }
+  struct ct_series named = {0};
+  memcpy(named.series_instance_uid, annotation->series_instance_uid, CT_UID_SIZE);
+  if (work->n_tasks == before && !unwanted && wanted(work->how, &named, false))
+    note_missing(work, annotation->series_instance_uid, "annotated, but without usable DICOM");
+}
+
+/* Every usable series that has annotations, or, for points, every usable series; and the parts that
+ * are asked for. */
 static lc_status collect(struct work *work, struct lc_error *err) {
   const struct pl_survey *survey = work->survey;
   const struct pl_dataset_rules *how = work->how;
-  size_t most = survey->marks.n_annotations + survey->index.n_series;
+  const struct ct_index *index = &survey->index;
+  size_t most = (survey->marks.n_annotations + 1) * (index->n_series + 1);
   LC_TRY(lc_alloc(&work->tasks, most, sizeof *work->tasks, err));
-  for (size_t i = 0; !how->points && i < survey->marks.n_annotations; i++) {
-    struct ct_annotation *annotation = &survey->marks.annotations[i];
-    if (!wanted(how, annotation->series_instance_uid)) continue;
-    const struct ct_series *series = pl_survey_series_of(survey, annotation);
-    if (series) {
-      (void)ct_annotation_check(annotation, series);
-      add_task(work, series, annotation);
-    } else {
-      note_missing(work, annotation->series_instance_uid, "annotated, but without usable DICOM");
-    }
-  }
-  for (size_t i = 0; how->points && i < survey->index.n_series; i++) {
-    const struct ct_series *series = &survey->index.series[i];
-    if (series->part > 1 || series->verdict == CT_REFUSED ||
-        !wanted(how, series->series_instance_uid))
+  for (size_t i = 0; !how->points && i < survey->marks.n_annotations; i++)
+    collect_annotated(work, &survey->marks.annotations[i]);
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    bool part = wanted(how, series, true);
+    if (series->verdict == CT_REFUSED ||
+        !(part || (how->points && series->part == 1 && wanted(how, series, false))))
       continue;
-    series = pl_survey_series(survey, series->series_instance_uid);
-    if (series)
-      add_task(work, series,
-               ct_annotation_set_find(&survey->marks, series->series_instance_uid,
-                                      series->frame_of_reference_uid));
+    if (!part) series = pl_survey_volume(survey, series);
+    struct ct_annotation *annotation =
+        series ? ct_annotation_set_find(&survey->marks, series->series_instance_uid,
+                                        series->frame_of_reference_uid)
+               : NULL;
+    if (series && (how->points || annotation)) add_annotated(work, series, annotation);
   }
   for (size_t o = 0; o < how->n_only; o++) {
     size_t i = 0;
-    while (i < work->n_tasks &&
-           strcmp(work->tasks[i].series->series_instance_uid, how->only[o]) != 0)
-      i++;
+    while (i < work->n_tasks && !ct_index_is_named(work->tasks[i].series, how->only[o])) i++;
     if (i == work->n_tasks) note_missing(work, how->only[o], "listed, but not found");
   }
   if (work->n_tasks) qsort(work->tasks, work->n_tasks, sizeof *work->tasks, by_identity);
@@ -152,11 +171,21 @@ static lc_status make_part(struct work *work, const struct pl_part *part, const 
   return status;
 }
 
+/* The series' UID, with the number of the part and the study where they are needed. */
+static void part_name(char name[129], const struct work *work, const struct ct_series *series) {
+  char own[CT_SERIES_NAME_SIZE], text[CT_SERIES_NAME_SIZE], part[16] = "";
+  ct_index_name(&work->survey->index, series, own);
+  if (series->n_parts > 1) snprintf(part, sizeof part, "_%d", series->part);
+  snprintf(text, sizeof text, "%s%s%s%s", series->series_instance_uid, part,
+           strchr(own, '/') ? "_" : "", strchr(own, '/') ? series->study_instance_uid : "");
+  pl_output_name(name, text);
+}
+
 static lc_status do_task(struct work *work, struct task *task, struct lc_error *err) {
   struct pl_part part;
   char name[129], file[160], path[LC_PATH_SIZE];
   LC_TRY(pl_part_open(&part, task->series, task->annotation, work->how, err));
-  pl_output_name(name, task->series->series_instance_uid);
+  part_name(name, work, task->series);
   snprintf(file, sizeof file, "%s.h5", name);
   lc_status status = lc_path_join(path, work->folder, file, err);
   bool empty = part.nodules.n_nodules == 0;

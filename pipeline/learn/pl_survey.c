@@ -27,16 +27,17 @@ static lc_status read_marks(struct pl_survey *survey, const char *const *paths, 
 }
 
 static lc_status read_dicom(struct pl_survey *survey, const char *const *paths, size_t n_paths,
-                            struct lc_error *err) {
+                            const struct ct_index_rules *rules, struct lc_error *err) {
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status = ct_index_scan(&survey->index, paths, n_paths, &progress.progress, err);
+  lc_status status = ct_index_scan(&survey->index, paths, n_paths, rules, &progress.progress, err);
   pl_progress_end(&progress);
   return status;
 }
 
 lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, size_t n_paths,
-                         const char *marks_path, bool want_dicom, struct lc_error *err) {
+                         const char *marks_path, bool want_dicom,
+                         const struct ct_index_rules *rules, struct lc_error *err) {
   memset(survey, 0, sizeof *survey);
   for (size_t i = 0; i < n_paths; i++)
     if (!lc_file_exists(paths[i]) && !lc_folder_exists(paths[i]))
@@ -44,7 +45,7 @@ lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, siz
   lc_status marks = read_marks(survey, paths, n_paths, marks_path, err);
   if (marks != LC_OK && (marks != LC_ERR_NOT_FOUND || marks_path || !want_dicom)) return marks;
   if (!want_dicom) return LC_OK;
-  lc_status dicom = read_dicom(survey, paths, n_paths, marks == LC_OK ? NULL : err);
+  lc_status dicom = read_dicom(survey, paths, n_paths, rules, marks == LC_OK ? NULL : err);
   if (dicom == LC_OK || (marks == LC_OK && (dicom == LC_ERR_NO_DICOM || dicom == LC_ERR_FORMAT)))
     return LC_OK;
   pl_survey_free(survey);
@@ -97,33 +98,57 @@ const char *pl_survey_patient(const struct pl_survey *survey, const char *series
   return found ? found->patient_id : "";
 }
 
-const struct ct_series *pl_survey_series(const struct pl_survey *survey, const char *series_uid) {
-  const struct ct_series *series = NULL;
+const struct ct_series *pl_survey_volume(const struct pl_survey *survey,
+                                         const struct ct_series *series) {
+  const struct ct_series *chosen = NULL;
   struct lc_error err;
-  if (survey->index.n_series == 0) return NULL;
-  lc_status status = ct_index_choose(&survey->index, series_uid, &series, &err);
-  if (status == LC_OK) return series;
-  if (status != LC_ERR_NOT_FOUND) lc_log(LC_LOG_WARNING, "%s", err.message);
-  return NULL;
+  char name[CT_SERIES_NAME_SIZE];
+  snprintf(name, sizeof name, "%s/%s", series->study_instance_uid, series->series_instance_uid);
+  lc_status status = ct_index_choose(&survey->index, name, &chosen, &err);
+  if (status != LC_OK) lc_log(LC_LOG_WARNING, "%s", err.message);
+  return chosen;
 }
 
-const struct ct_series *pl_survey_series_of(const struct pl_survey *survey,
-                                            const struct ct_annotation *annotation) {
+/* Whether a file that names a study means another one than the series is from. */
+static bool means_another(const struct pl_survey *survey, const struct ct_annotation *annotation,
+                          const struct ct_series *series) {
+  const char *study = annotation->study_instance_uid;
+  if (!*study || strcmp(study, series->study_instance_uid) == 0) return false;
+  for (size_t i = 0; i < survey->index.n_series; i++) {
+    const struct ct_series *other = &survey->index.series[i];
+    if (strcmp(other->series_instance_uid, series->series_instance_uid) == 0 &&
+        strcmp(other->study_instance_uid, study) == 0)
+      return true;
+  }
+  return false;
+}
+
+const struct ct_series *pl_survey_next(const struct pl_survey *survey,
+                                       const struct ct_annotation *annotation, size_t *position) {
   const char *uid = annotation->series_instance_uid;
   for (size_t i = 0; !*uid && i < survey->index.n_series; i++)
     if (strcmp(survey->index.series[i].frame_of_reference_uid,
                annotation->frame_of_reference_uid) == 0)
       uid = survey->index.series[i].series_instance_uid;
-  return pl_survey_series(survey, uid);
+  while (*position < survey->index.n_series) {
+    const struct ct_series *series = &survey->index.series[(*position)++];
+    if (series->part > 1 || strcmp(series->series_instance_uid, uid) != 0 ||
+        means_another(survey, annotation, series))
+      continue;
+    series = pl_survey_volume(survey, series);
+    if (series) return series;
+  }
+  return NULL;
 }
 
 lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
                                    const struct pl_survey *survey, size_t which,
+                                   const struct ct_series *series,
                                    const struct ct_grouping *grouping, struct lc_error *err) {
   memset(annotated, 0, sizeof *annotated);
   struct ct_annotation *annotation = &survey->marks.annotations[which];
   annotated->annotation = annotation;
-  annotated->series = pl_survey_series_of(survey, annotation);
+  annotated->series = series;
   annotated->has_dicom = annotated->series != NULL;
   if (!annotated->has_dicom) {
     LC_TRY(ct_series_from_annotation(&annotated->implied, annotation, err));

@@ -23,11 +23,10 @@ struct pl_survey {
 
 /* Reads both kinds of files below the paths; marks_path (or NULL) names where else annotations are.
  * LC_ERR_NOT_FOUND when there is neither annotation nor DICOM. want_dicom: false leaves DICOM
- * alone.
- */
+ * alone. rules: of the DICOM, or NULL. */
 LC_MUST_CHECK lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths,
                                        size_t n_paths, const char *marks_path, bool want_dicom,
-                                       struct lc_error *err);
+                                       const struct ct_index_rules *rules, struct lc_error *err);
 void pl_survey_free(struct pl_survey *survey);
 
 /* TCIA's table of series: a CSV with the columns "Patient Id" and "Series UID". */
@@ -36,12 +35,17 @@ LC_MUST_CHECK lc_status pl_survey_read_patients(struct pl_survey *survey, const 
 /* Patient of a series by DICOM or by that table; "" when unknown. */
 const char *pl_survey_patient(const struct pl_survey *survey, const char *series_uid);
 
-/* The usable series with this UID, or NULL; a refused one is logged. */
-const struct ct_series *pl_survey_series(const struct pl_survey *survey, const char *series_uid);
+/* Of the series that share StudyInstanceUID and SeriesInstanceUID with this one, the volume that
+ * stands out (ct_index_choose), or NULL; why there is none is logged. */
+const struct ct_series *pl_survey_volume(const struct pl_survey *survey,
+                                         const struct ct_series *series);
 
-/* The same for the series, or the first series of the frame of reference, that a file names. */
-const struct ct_series *pl_survey_series_of(const struct pl_survey *survey,
-                                            const struct ct_annotation *annotation);
+/* The volumes that a file annotates, one a call: of the series that it names, in each study that
+ * has it, or of the first series of its frame of reference. *position starts at 0; NULL after the
+ * last.
+ */
+const struct ct_series *pl_survey_next(const struct pl_survey *survey,
+                                       const struct ct_annotation *annotation, size_t *position);
 
 /* One annotated series with its nodules. */
 struct pl_annotated_series {
@@ -53,9 +57,11 @@ struct pl_annotated_series {
   size_t n_faulty; /* marks with any fault */
 };
 
-/* Annotation `which` of the survey. */
+/* Annotation `which` of the survey on a series of it (pl_survey_next), or NULL: on what the file
+ * itself says of the series. */
 LC_MUST_CHECK lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
                                                  const struct pl_survey *survey, size_t which,
+                                                 const struct ct_series *series,
                                                  const struct ct_grouping *grouping,
                                                  struct lc_error *err);
 void pl_annotated_series_free(struct pl_annotated_series *annotated);

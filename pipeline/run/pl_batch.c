@@ -22,6 +22,7 @@ struct running {
   enum pl_existing existing;
   struct pl_job job;
   struct pl_output output;
+  const struct ct_index *index;
   const struct ct_series **chosen;
   size_t n_chosen;
 };
@@ -30,10 +31,11 @@ static lc_status scan(const struct pl_config *config, struct ct_index *index,
                       struct lc_error *err) {
   if (config->input_paths.n == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "no input: give --input DIR or input.paths");
+  const struct ct_index_rules rules = {config->input_assume_hu, config->input_allow_missing};
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
   lc_status status = ct_index_scan(index, (const char *const *)config->input_paths.items,
-                                   config->input_paths.n, &progress.progress, err);
+                                   config->input_paths.n, &rules, &progress.progress, err);
   pl_progress_end(&progress);
   return status;
 }
@@ -56,7 +58,7 @@ lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index
   return ct_index_choose(index, NULL, *chosen, err); /* says why none can be used */
 }
 
-/* The series' UID; files of different orientation may share one and are series of their own. */
+/* The series' UID; parts of one series, and series of two studies that share it, are numbered. */
 static lc_status target_of(const struct running *running, const struct ct_series *series,
                            char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
   pl_output_name(name, series->series_instance_uid);
@@ -155,7 +157,8 @@ static lc_status all_series(struct running *running, struct lc_error *err) {
             "the results",
             batch->n_left_out, batch->n_left_out == 1 ? "" : "s",
             batch->n_left_out == 1 ? "is" : "are");
-  return LC_OK;
+  return running->config->input_allow_missing ? LC_OK
+                                              : ct_index_check_readable(running->index, err);
 }
 
 static lc_status work(struct running *running, struct lc_error *err) {
@@ -179,9 +182,10 @@ static lc_status work(struct running *running, struct lc_error *err) {
 lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                        enum pl_existing existing, struct lc_error *err) {
   memset(batch, 0, sizeof *batch);
-  struct running running = {.batch = batch, .config = config, .existing = existing};
   struct lc_error own;
   struct ct_index index = {0};
+  struct running running = {
+      .batch = batch, .config = config, .existing = existing, .index = &index};
   if (!err) err = &own;
   lc_status status = pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err);
   if (status == LC_OK) status = pl_job_open(&running.job, config, err);

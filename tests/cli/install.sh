@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
   struct ct_index index;
   struct lc_error err;
   const char *const paths[] = {argv[argc - 1]};
-  lc_status status = ct_index_scan(&index, paths, 1, NULL, &err);
+  lc_status status = ct_index_scan(&index, paths, 1, NULL, NULL, &err);
   puts(status == LC_OK ? "read" : err.message);
   return (int)status;
 }

@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ct_index index;
   struct lc_error err;
   const char *paths[] = {fuzz_file(data, size)};
-  if (ct_index_scan(&index, paths, 1, NULL, &err) != LC_OK) return 0;
+  if (ct_index_scan(&index, paths, 1, NULL, NULL, &err) != LC_OK) return 0;
   for (size_t i = 0; i < index.n_series; i++) look_at(&index.series[i]);
   ct_index_free(&index);
   return 0;

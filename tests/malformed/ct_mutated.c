@@ -244,7 +244,7 @@ static void outcome(bool among, char out[1200]) {
   struct ct_index found;
   struct ct_volume volume;
   name_slice(path, CHANGED);
-  lc_status status = ct_index_scan(&found, &paths, 1, NULL, &test_err);
+  lc_status status = ct_index_scan(&found, &paths, 1, NULL, NULL, &test_err);
   if (status != LC_OK) {
     snprintf(out, 1200, "%s: %s", lc_status_name(status), test_err.message);
     shorten(out);

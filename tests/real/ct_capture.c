@@ -27,7 +27,7 @@ static const char *capture_of(const char *where, char source_path[LC_PATH_SIZE],
   static char path[LC_PATH_SIZE];
   struct ct_index index;
   const struct ct_series *series;
-  assert_ok(ct_index_scan(&index, &where, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&index, &where, 1, NULL, NULL, &test_err));
   assert_int_equal(index.n_series, 1);
   series = &index.series[0];
   size_t slices[2] = {3, 5}, n = 2;

@@ -175,12 +175,12 @@ static void test_every_file(void **state) {
     const struct ct_series *chosen;
     snprintf(path, sizeof path, "%s%s", CASES, test->file);
     if (test->outcome == UNREADABLE || test->outcome == NOT_DICOM) {
-      assert_fails(ct_index_scan(&found, &paths, 1, NULL, &test_err),
+      assert_fails(ct_index_scan(&found, &paths, 1, NULL, NULL, &test_err),
                    test->outcome == NOT_DICOM ? LC_ERR_NO_DICOM : LC_ERR_FORMAT, test->words);
       assert_non_null(strstr(test_err.message, path));
       continue;
     }
-    assert_ok(ct_index_scan(&found, &paths, 1, NULL, &test_err));
+    assert_ok(ct_index_scan(&found, &paths, 1, NULL, NULL, &test_err));
     assert_int_equal(found.n_series, 1);
     if (strcmp(found.series[0].reason, test->words) != 0)
       fail_msg("%s: \"%s\", expected \"%s\"", test->file, found.series[0].reason, test->words);
@@ -202,7 +202,7 @@ static int16_t *slice_of(const char *file) {
   struct ct_index found;
   struct ct_volume volume;
   snprintf(path, sizeof path, "%s%s", CASES "transfer_syntax_chest_ct/CTImage.dcm", file);
-  assert_ok(ct_index_scan(&found, &paths, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&found, &paths, 1, NULL, NULL, &test_err));
   assert_true(found.series[0].lossy == (strstr(file, "JPEGP") && !strstr(file, "14SV1")));
   assert_ok(ct_volume_decode(&volume, &found.series[0], 0, 1, NULL, &test_err));
   ct_index_free(&found);
@@ -235,7 +235,7 @@ static void scan(const char *folder, struct ct_index *found) {
   char path[512];
   const char *paths = path;
   snprintf(path, sizeof path, "%s%s", CASES, folder);
-  assert_ok(ct_index_scan(found, &paths, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(found, &paths, 1, NULL, NULL, &test_err));
 }
 
 static void test_repeated_positions(void **state) {

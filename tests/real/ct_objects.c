@@ -43,7 +43,7 @@ struct example {
 
 static struct example open_example(const char *name, const char *where) {
   struct example e = {.name = name};
-  assert_ok(ct_index_scan(&e.index, &where, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&e.index, &where, 1, NULL, NULL, &test_err));
   assert_ok(ct_index_choose(&e.index, NULL, &e.series, &test_err));
   e.cube.edge = 32;
   e.cube.spacing_mm = 1;

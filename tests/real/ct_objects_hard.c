@@ -92,7 +92,7 @@ static void test_every_usable_series(void **state) {
   assert_ok(lc_path_join(path, folder, "object.dcm", &test_err));
   const char *where = LC_TEST_DATA_DIR "/dicom_hard_cases";
   struct ct_index index;
-  assert_ok(ct_index_scan(&index, &where, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&index, &where, 1, NULL, NULL, &test_err));
   size_t n = 0;
   for (size_t i = 0; i < index.n_series; i++) {
     const struct ct_series *series = &index.series[i];

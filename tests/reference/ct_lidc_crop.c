@@ -35,7 +35,7 @@ static const char *tensor(const char *file, const char *name) {
 static int open_case(void **state) {
   (void)state;
   const char *folder = PATIENT;
-  assert_ok(ct_index_scan(&index_, &folder, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&index_, &folder, 1, NULL, NULL, &test_err));
   assert_ok(ct_index_choose(&index_, NULL, &series, &test_err));
   assert_ok(ct_annotation_read(&annotation, SERIES "/069.xml", &test_err));
   assert_ok(ct_nodules_from_annotation(&list, &annotation, series, NULL, &test_err));

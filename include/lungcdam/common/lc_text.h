@@ -33,5 +33,9 @@ bool lc_text_to_long(const char *text, long long *value);
 /* Copies with truncation; always terminated. */
 void lc_text_copy(char *out, size_t size, const char *text);
 
+/* Puts '?' for control characters, and for bytes that are not UTF-8: what others wrote must not
+ * steer a terminal or break the line of a table. */
+void lc_text_printable(char *text);
+
 LC_API_END
 #endif

@@ -73,7 +73,7 @@ static void test_htj2k(void **state) {
   snprintf(compressed, sizeof compressed, "%s/htj2k.dcm", folder);
   assert_ok(ct_write_slice(&header, &volume, 0, "2.25.3", plain, &test_err));
   encapsulate(plain, compressed);
-  assert_ok(ct_index_scan(&found, &paths, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&found, &paths, 1, NULL, NULL, &test_err));
   assert_string_equal(ct_transfer_syntax_name(found.series[0].slices[0].transfer_syntax_uid),
                       "HTJ2K Lossless");
   assert_false(found.series[0].lossy);

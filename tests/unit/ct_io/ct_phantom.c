@@ -71,7 +71,7 @@ static void test_files_read_back(void **state) {
   struct ct_index index;
   const struct ct_series *series;
   struct ct_volume volume;
-  assert_ok(ct_index_scan(&index, paths, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err));
   assert_ok(ct_index_choose(&index, p.header.series_instance_uid, &series, &test_err));
   assert_int_equal(series->verdict, CT_USABLE);
   assert_int_equal(series->n_slices, p.volume.size[2]);

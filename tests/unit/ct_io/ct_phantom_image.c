@@ -273,7 +273,7 @@ static void test_dicom_is_valid_and_groups(void **state) {
   const char *paths[] = {folder};
   struct ct_index index;
   const struct ct_series *series;
-  assert_ok(ct_index_scan(&index, paths, 1, NULL, &test_err));
+  assert_ok(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err));
   assert_ok(ct_index_choose(&index, NULL, &series, &test_err));
   assert_string_equal(series->manufacturer, "lungcdam phantom");
   assert_int_equal(index.n_series, 1);

@@ -25,6 +25,17 @@ typedef enum ct_verdict {
   CT_REFUSED     /* not usable; `reason` says why */
 } ct_verdict;
 
+/* Attributes that tell volumes of one series apart where their positions do not. */
+typedef enum ct_slice_key {
+  CT_KEY_TIME,  /* TemporalPositionIndex or TemporalPositionIdentifier */
+  CT_KEY_STACK, /* StackID */
+  CT_KEY_ACQUISITION,
+  CT_KEY_KVP,
+  CT_KEY_KERNEL,
+  CT_KEY_IMAGE_TYPE,
+  CT_KEY_COUNT
+} ct_slice_key;
+
 struct ct_slice {
   char *path;
   int frame; /* 0-based frame of a multi-frame file; 0 for single-frame */
@@ -32,11 +43,11 @@ struct ct_slice {
   char sop_class_uid[CT_UID_SIZE];
   char transfer_syntax_uid[CT_UID_SIZE];
   long instance_number;
-  int acquisition_number;
-  double position_mm[3]; /* centre of the first pixel */
-  double along_mm;       /* projection of position_mm on the series' normal */
+  uint64_t keys[CT_KEY_COUNT]; /* hash of each attribute's value; 0 where it is not given */
+  double position_mm[3];           /* centre of the first pixel */
+  double along_mm;                 /* projection of position_mm on the series' normal */
   double slope, intercept;
-  bool rescale_given;
+  bool rescale_given; /* RescaleIntercept at least; a slope that is not given is 1 */
   bool pixel_signed;
   int bits_allocated, bits_stored, high_bit;
   bool padding_given;
@@ -87,6 +98,9 @@ double ct_spacing_tolerance(double spacing_mm);
 long ct_series_find_sop(const struct ct_series *series, const char *uid);
 /* Index of the slice nearest to a patient point along the normal. */
 size_t ct_series_nearest_slice(const struct ct_series *series, const double lps_mm[3]);
+/* Whether slices are missing in between: holes in the InstanceNumbers, or in the positions of
+ * slices that are even otherwise. */
+bool ct_series_has_holes(const struct ct_series *series);
 /* Whether slices seem to be missing: holes in the InstanceNumbers or in the positions of slices
  * that are even otherwise, or a stack that is too short for lungs. Says in `signs` what it goes by;
  * "" and false when there is no sign, or the geometry was refused before the slices were sorted. */

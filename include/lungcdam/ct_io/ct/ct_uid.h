@@ -19,6 +19,9 @@ LC_MUST_CHECK lc_status ct_uid_make(char uid[CT_UID_SIZE], const char *root,
 
 /* 1 to 64 characters, digits and dots, no empty component, no leading zero. */
 bool ct_uid_valid(const char *uid);
+/* 1 to 64 letters, digits, dots, dashes and underscores, not punctuation alone. Some anonymisers
+ * write letters; such a UID is read with a warning and can name a file. */
+bool ct_uid_plausible(const char *uid);
 
 LC_API_END
 #endif

@@ -1,0 +1,12 @@
+/* Which series may lack slices because files could not be read. Used only inside this room. */
+#pragma once
+
+#include "ct_io/dicom_read/ct_index.h"
+
+/* Refuses every series of the index of which a file that could not be read is known or must be
+ * feared to hold a slice; allowed: it is used, and its reason says so. Feared, where the file does
+ * not tell its series: it lies in a folder with slices of the series, and either the system did not
+ * let it be read and no other series lies there, or the series has a gap or a hole in its
+ * InstanceNumbers. */
+LC_MUST_CHECK lc_status ct_index_find_losses(struct ct_index *index, bool allowed,
+                                             struct lc_error *err);

@@ -1,0 +1,287 @@
+/* Splits a group of slices into volumes: attributes such as AcquisitionNumber name the candidates,
+ * positions decide. Step and shoot, where the acquisitions follow each other along the normal, is
+ * one volume; acquisitions that lie among each other are several. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/lc_arena.h"
+#include "ct_io/dicom_read/ct_group.h"
+
+/* Slices closer than this along the normal share their position. */
+static const double same_place_mm = 0.01;
+/* Share of repeated positions that a rule resolves within one volume. */
+static const double repeated_share = 0.2;
+
+/* A slice on its way to a part. */
+struct placed {
+  double along;
+  long instance_number;
+  uint64_t label;
+  size_t slice, part;
+};
+
+/* The slices of one label: how many, and from where to where. */
+struct part {
+  double low, high;
+  size_t n;
+};
+
+/* Fewer slices are no volume of their own. */
+enum { SHORTEST = 4 };
+
+static int by_label(const void *a, const void *b) {
+  const struct placed *x = a, *y = b;
+  if (x->label != y->label) return x->label < y->label ? -1 : 1;
+  return (x->along > y->along) - (x->along < y->along);
+}
+
+static int by_along(const void *a, const void *b) {
+  const struct placed *x = a, *y = b;
+  return (x->along > y->along) - (x->along < y->along);
+}
+
+static int by_number(const void *a, const void *b) {
+  const struct placed *x = a, *y = b;
+  if (x->instance_number != y->instance_number)
+    return x->instance_number < y->instance_number ? -1 : 1;
+  return by_along(a, b);
+}
+
+static int by_low(const void *a, const void *b) {
+  const struct part *x = a, *y = b;
+  return (x->low > y->low) - (x->low < y->low);
+}
+
+/* Numbers the labels; the parts they make, sorted by label. */
+static size_t find_parts(struct placed *placed, size_t n, struct part *parts) {
+  size_t n_parts = 0;
+  qsort(placed, n, sizeof *placed, by_label);
+  for (size_t i = 0; i < n; i++) {
+    if (i == 0 || placed[i].label != placed[i - 1].label)
+      parts[n_parts++] = (struct part){placed[i].along, placed[i].along, 0};
+    struct part *part = &parts[n_parts - 1];
+    part->high = placed[i].along;
+    part->n++;
+    placed[i].part = n_parts - 1;
+  }
+  return n_parts;
+}
+
+/* For parts sorted by where they start, how far those up to each reach, and which reaches farthest
+ * of the others. */
+struct reach {
+  double farthest, second; /* of different parts */
+  double owner_low;        /* start of the one that reaches farthest */
+};
+
+/* Room for what is found out about the parts of n slices. */
+struct scratch {
+  struct part *parts, *sorted; /* [n] */
+  struct reach *reach;
+  double *distance;
+  size_t *part_of;
+};
+
+static void find_reach(const struct part *parts, size_t n_parts, struct reach *reach) {
+  struct reach so_far = {-INFINITY, -INFINITY, 0};
+  for (size_t p = 0; p < n_parts; p++) {
+    if (parts[p].n < 2) {
+      reach[p] = so_far;
+      continue;
+    }
+    if (parts[p].high > so_far.farthest) {
+      so_far.second = so_far.farthest;
+      so_far.farthest = parts[p].high;
+      so_far.owner_low = parts[p].low;
+    } else if (parts[p].high > so_far.second) {
+      so_far.second = parts[p].high;
+    }
+    reach[p] = so_far;
+  }
+}
+
+/* Whether a slice of `own` lies strictly between the ends of another part. */
+static bool lies_within_another(const struct part *sorted, const struct reach *reach,
+                                size_t n_parts, const struct placed *slice,
+                                const struct part *own) {
+  size_t low = 0, high = n_parts; /* parts before `low` start before the slice */
+  while (low < high) {
+    size_t middle = (low + high) / 2;
+    if (sorted[middle].low < slice->along - same_place_mm)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low == 0) return false;
+  const struct reach *r = &reach[low - 1];
+  bool own_reaches = own->n >= 2 && own->high == r->farthest && own->low == r->owner_low;
+  return (own_reaches ? r->second : r->farthest) > slice->along + same_place_mm;
+}
+
+/* Whether two slices of different parts share a place, for one that is sorted in by place. */
+static bool coincides(const struct placed *placed, size_t n, size_t i) {
+  for (size_t j = i; j-- > 0 && placed[i].along - placed[j].along < same_place_mm;)
+    if (placed[j].part != placed[i].part) return true;
+  for (size_t j = i + 1; j < n && placed[j].along - placed[i].along < same_place_mm; j++)
+    if (placed[j].part != placed[i].part) return true;
+  return false;
+}
+
+static int by_value(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Median distance of neighbours. distance has room for n of them. */
+static double median_distance(const struct placed *placed, size_t n, double *distance) {
+  for (size_t i = 0; i + 1 < n; i++) distance[i] = placed[i + 1].along - placed[i].along;
+  qsort(distance, n - 1, sizeof *distance, by_value);
+  return distance[(n - 2) / 2];
+}
+
+/* Whether a slice lies nearer to a neighbour than slices do here. */
+static bool crowds(const struct placed *placed, size_t n, size_t i, double spacing) {
+  double limit = spacing - ct_spacing_tolerance(spacing);
+  return (i > 0 && placed[i].along - placed[i - 1].along < limit) ||
+         (i + 1 < n && placed[i + 1].along - placed[i].along < limit);
+}
+
+/* Do the parts lie among each other? Slices that only repeat a few places of another part
+ * do not count, and a few that fill its gaps are slices of it that were labelled otherwise. */
+static bool woven(struct placed *placed, size_t n, const struct part *parts, size_t n_parts,
+                  struct scratch *scratch) {
+  size_t repeats = 0;
+  struct part *sorted = scratch->sorted;
+  struct reach *reach = scratch->reach;
+  memcpy(sorted, parts, n_parts * sizeof *sorted);
+  qsort(sorted, n_parts, sizeof *sorted, by_low);
+  find_reach(sorted, n_parts, reach);
+  qsort(placed, n, sizeof *placed, by_along);
+  double spacing = median_distance(placed, n, scratch->distance);
+  for (size_t i = 0; i < n; i++) {
+    bool few = parts[placed[i].part].n < SHORTEST;
+    if (!lies_within_another(sorted, reach, n_parts, &placed[i], &parts[placed[i].part])) continue;
+    if (coincides(placed, n, i))
+      repeats++;
+    else if (!few || crowds(placed, n, i, spacing))
+      return true;
+  }
+  double places = (double)repeats / 2; /* each is counted from both sides */
+  return places > repeated_share * ((double)n - places);
+}
+
+/* Moves the slices of all parts but the first into groups of their own. */
+static lc_status move_parts(struct ct_group_list *list, size_t which, const struct placed *placed,
+                            size_t n_parts, size_t *part_of, struct lc_error *err) {
+  size_t n = list->groups[which].series.n_slices, first = list->n_groups;
+  for (size_t i = 0; i < n; i++) part_of[placed[i].slice] = placed[i].part;
+  for (size_t p = 1; p < n_parts; p++) {
+    struct ct_group *fresh = ct_group_new(list, err);
+    if (!fresh) return LC_ERR_MEMORY;
+    *fresh = list->groups[which];
+    fresh->series.slices = NULL;
+    fresh->series.n_slices = fresh->capacity = fresh->n_rescale_absent = 0;
+  }
+  struct ct_series *series = &list->groups[which].series;
+  size_t kept = 0;
+  list->groups[which].n_rescale_absent = 0;
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < n; i++) {
+    struct ct_slice slice = series->slices[i];
+    if (part_of[i] == 0 || status != LC_OK) {
+      list->groups[which].n_rescale_absent += !slice.rescale_given;
+      series->slices[kept++] = slice;
+      continue;
+    }
+    status = ct_group_add_slice(&list->groups[first + part_of[i] - 1], &slice, slice.path, err);
+    free(slice.path);
+  }
+  series->n_slices = kept;
+  return status;
+}
+
+enum { LABEL_RUN = CT_KEY_COUNT, LABEL_OCCURRENCE, N_LABELS };
+
+/* Labels for slices that no attribute tells apart, by their InstanceNumbers: runs through the
+ * volume in the order of the numbers, or which of several with one number it is. False when that
+ * names no volumes: numbers in no order. */
+static bool label_by_number(struct placed *placed, size_t n, int label) {
+  enum { MOST = 64 };
+  size_t counts[MOST] = {0}, last = 0, n_labels = 0;
+  double direction = 0;
+  qsort(placed, n, sizeof *placed, by_number);
+  for (size_t i = 0; i < n; i++) {
+    double step = i ? placed[i].along - placed[i - 1].along : 0;
+    if (label == LABEL_RUN) {
+      bool turns = step * direction < 0;
+      if (turns) last++;
+      direction = turns ? 0 : direction == 0 ? step : direction;
+    } else {
+      last = i && placed[i].instance_number == placed[i - 1].instance_number ? last + 1 : 0;
+    }
+    if (last == MOST) return false;
+    if (last + 1 > n_labels) n_labels = last + 1;
+    placed[i].label = last;
+    counts[last]++;
+  }
+  for (size_t k = 0; k < n_labels; k++)
+    if (counts[k] < SHORTEST) return false;
+  return n_labels > 1;
+}
+
+static void place_slices(const struct ct_series *series, struct placed *placed) {
+  const double *o = series->orientation;
+  const double normal[3] = {o[1] * o[5] - o[2] * o[4], o[2] * o[3] - o[0] * o[5],
+                            o[0] * o[4] - o[1] * o[3]};
+  for (size_t i = 0; i < series->n_slices; i++) {
+    const struct ct_slice *slice = &series->slices[i];
+    placed[i] = (struct placed){.instance_number = slice->instance_number, .slice = i};
+    for (int c = 0; c < 3; c++) placed[i].along += slice->position_mm[c] * normal[c];
+  }
+}
+
+static lc_status get_scratch(struct scratch *scratch, size_t n, struct lc_error *err) {
+  LC_TRY(lc_alloc(&scratch->parts, n, sizeof *scratch->parts, err));
+  LC_TRY(lc_alloc(&scratch->sorted, n, sizeof *scratch->sorted, err));
+  LC_TRY(lc_alloc(&scratch->reach, n, sizeof *scratch->reach, err));
+  LC_TRY(lc_alloc(&scratch->distance, n, sizeof *scratch->distance, err));
+  return lc_alloc(&scratch->part_of, n, sizeof *scratch->part_of, err);
+}
+
+/* Splits by one label, when the volumes it names lie among each other. */
+static lc_status split_by(struct ct_group_list *list, size_t which, int label,
+                          struct lc_error *err) {
+  const struct ct_series *series = &list->groups[which].series;
+  size_t n = series->n_slices, n_parts = 0;
+  struct placed *placed = NULL;
+  struct scratch scratch = {0};
+  if (n < 2) return LC_OK;
+  LC_TRY(lc_alloc(&placed, n, sizeof *placed, err));
+  place_slices(series, placed);
+  bool labelled = label < CT_KEY_COUNT || label_by_number(placed, n, label);
+  for (size_t i = 0; label < CT_KEY_COUNT && i < n; i++)
+    placed[i].label = series->slices[i].keys[label];
+  lc_status status = labelled ? get_scratch(&scratch, n, err) : LC_OK;
+  if (labelled && status == LC_OK) n_parts = find_parts(placed, n, scratch.parts);
+  if (n_parts > 1 && woven(placed, n, scratch.parts, n_parts, &scratch))
+    status = move_parts(list, which, placed, n_parts, scratch.part_of, err);
+  free(placed);
+  free(scratch.parts);
+  free(scratch.sorted);
+  free(scratch.reach);
+  free(scratch.distance);
+  free(scratch.part_of);
+  return status;
+}
+
+lc_status ct_group_split(struct ct_group_list *list, size_t which, struct lc_error *err) {
+  size_t before = list->n_groups;
+  if (!list->groups[which].geometry_given || list->groups[which].unfit[0]) return LC_OK;
+  for (int label = 0; label < N_LABELS; label++) {
+    size_t end = list->n_groups;
+    LC_TRY(split_by(list, which, label, err));
+    for (size_t i = before; i < end; i++) LC_TRY(split_by(list, i, label, err));
+  }
+  return LC_OK;
+}

@@ -1,0 +1,110 @@
+// Lets DCMTK read through a ct_source, so that a failing disk is told from the end of a file.
+#include "ct_io/dicom_read/ct_stream.hpp"
+
+#include <dcmtk/dcmdata/dcistrma.h>
+
+#include <cstring>
+
+namespace {
+
+using shared_file = std::shared_ptr<ct::File>;
+
+class Producer : public DcmProducer {
+public:
+  Producer(shared_file file, offile_off_t at) : file_(std::move(file)), at_(at) {}
+  OFBool good() const override { return file_->source()->error == 0; }
+  OFCondition status() const override { return good() ? EC_Normal : EC_InvalidStream; }
+  OFBool eos() override { return left() <= 0; }
+  offile_off_t avail() override { return left(); }
+  offile_off_t read(void *buffer, offile_off_t count) override {
+    if (count <= 0) return 0;
+    auto got = static_cast<offile_off_t>(ct_source_read(file_->source(), static_cast<uint64_t>(at_),
+                                                        buffer, static_cast<size_t>(count)));
+    at_ += got;
+    return got;
+  }
+  offile_off_t skip(offile_off_t count) override {
+    if (count > left()) count = left();
+    if (count < 0) count = 0;
+    at_ += count;
+    return count;
+  }
+  void putback(offile_off_t count) override { at_ -= count < at_ ? count : at_; }
+
+private:
+  offile_off_t left() const { return static_cast<offile_off_t>(file_->size()) - at_; }
+  shared_file file_;
+  offile_off_t at_;
+};
+
+class Stream : public DcmInputStream {
+public:
+  Stream(const shared_file &file, offile_off_t start)
+      : DcmInputStream(&producer_), producer_(file, start), file_(file), start_(start) {}
+  DcmInputStreamFactory *newFactory() const override;
+
+private:
+  Producer producer_;
+  shared_file file_;
+  offile_off_t start_;
+};
+
+// Opens the stream again where a value starts that DCMTK did not load.
+class Factory : public DcmInputStreamFactory {
+public:
+  Factory(shared_file file, offile_off_t at) : file_(std::move(file)), at_(at) {}
+  DcmInputStream *create() const override { return new Stream(file_, at_); }
+  DcmInputStreamFactory *clone() const override { return new Factory(file_, at_); }
+  // Not the type for which DCMTK knows a path.
+  DcmInputStreamFactoryType ident() const override { return DFT_DcmInputTempFileStreamFactory; }
+
+private:
+  shared_file file_;
+  offile_off_t at_;
+};
+
+DcmInputStreamFactory *Stream::newFactory() const {
+  // Inflated bytes have no place in the file.
+  if (currentProducer() != &producer_) return nullptr;
+  return new Factory(file_, start_ + tell());
+}
+
+E_TransferSyntax encoding(const ct_layout &layout) {
+  E_TransferSyntax plain = layout.big           ? EXS_BigEndianExplicit
+                           : layout.is_explicit ? EXS_LittleEndianExplicit
+                                                : EXS_LittleEndianImplicit;
+  if (!layout.syntax[0]) return plain;
+  DcmXfer declared(layout.syntax);
+  switch (declared.getXfer()) {
+  case EXS_Unknown: // its header may be plain all the same
+  case EXS_LittleEndianImplicit:
+  case EXS_LittleEndianExplicit:
+  case EXS_BigEndianExplicit:
+    return plain;
+  default:
+    return declared.getXfer();
+  }
+}
+
+} // namespace
+
+lc_status ct::File::open(lc_error *err) {
+  LC_TRY(ct_source_open(&source_, path_.c_str(), err));
+  bool dicom = ct_guard_looks_like_dicom(&source_);
+  LC_TRY(check(err));
+  if (!dicom) LC_FAIL(err, LC_ERR_NO_DICOM, "%s: not a DICOM object", path_.c_str());
+  lc_status status = ct_guard_check(&source_, &layout_, err);
+  LC_TRY(check(err));
+  return status;
+}
+
+OFCondition ct::parse(const std::shared_ptr<File> &file, DcmDataset &dataset, Uint32 longest,
+                      const DcmTagKey &stop) {
+  start_dcmtk();
+  Stream stream(file, static_cast<offile_off_t>(file->layout().dataset));
+  dataset.transferInit();
+  OFCondition read =
+      dataset.readUntilTag(stream, encoding(file->layout()), EGL_noChange, longest, stop);
+  dataset.transferEnd();
+  return read;
+}

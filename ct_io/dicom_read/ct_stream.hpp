@@ -1,0 +1,44 @@
+// DCMTK's parser on a ct_source. Used only inside this room and by ct_io/dicom_write.
+#pragma once
+
+#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_read/ct_guard.h"
+
+#include <memory>
+#include <string>
+
+namespace ct {
+
+// One opened file: its bytes, and what its first elements say of the rest. Values that stay in the
+// file until asked for keep it open.
+class File {
+public:
+  explicit File(const char *path) : path_(path) {
+    source_.file = -1;
+    source_.error = 0;
+  }
+  ~File() { ct_source_close(&source_); }
+  File(const File &) = delete;
+  File &operator=(const File &) = delete;
+
+  // LC_ERR_NOT_FOUND when it cannot be read, LC_ERR_NO_DICOM, or what ct_guard_check refuses.
+  lc_status open(struct lc_error *err);
+  // What failed while it was read, also within DCMTK: ct_source_check.
+  lc_status check(struct lc_error *err) const { return ct_source_check(&source_, err); }
+
+  const ct_layout &layout() const { return layout_; }
+  uint64_t size() const { return source_.size; }
+  ct_source *source() { return &source_; }
+
+private:
+  std::string path_;
+  ct_source source_;
+  ct_layout layout_ = {};
+};
+
+// Parses the data set of an opened file until `stop`; longer values than `longest` stay in the
+// file. The encoding is what the data are, not what the meta header says.
+OFCondition parse(const std::shared_ptr<File> &file, DcmDataset &dataset, Uint32 longest,
+                  const DcmTagKey &stop);
+
+} // namespace ct
