@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_header.h"
 
 static const size_t preamble = 132;
@@ -203,6 +204,7 @@ static void copy_uid(struct bytes *bytes, uint64_t at, const struct element *ele
     return;
   out[element->length] = '\0';
   while (*out && out[strlen(out) - 1] == ' ') out[strlen(out) - 1] = '\0';
+  lc_text_printable(out);
 }
 
 /* Where the data set starts, from the meta header (always explicit VR little endian, PS3.10 section

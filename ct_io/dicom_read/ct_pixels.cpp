@@ -133,7 +133,7 @@ lc_status read_pixels(DcmDataset *dataset, ct_cells &cells, const ct_series &ser
 lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
                      lc_error *err) {
   auto file = std::make_shared<ct::File>(slice.path);
-  LC_TRY(file->open(err));
+  LC_TRY(file->open_object(err));
   DcmDataset dataset;
   // What follows the pixels does not matter, and is often damaged.
   OFCondition loaded = ct::parse(file, dataset, DCM_MaxReadLength, DcmTagKey(0x7fe0, 0x0011));

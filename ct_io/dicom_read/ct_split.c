@@ -119,7 +119,7 @@ static bool lies_within_another(const struct part *sorted, const struct reach *r
   return (own_reaches ? r->second : r->farthest) > slice->along + same_place_mm;
 }
 
-/* Whether two slices of different parts share a place, for one that is sorted in by place. */
+/* Whether a slice shares its place with one of another part; they are sorted by place. */
 static bool coincides(const struct placed *placed, size_t n, size_t i) {
   for (size_t j = i; j-- > 0 && placed[i].along - placed[j].along < same_place_mm;)
     if (placed[j].part != placed[i].part) return true;
@@ -147,8 +147,8 @@ static bool crowds(const struct placed *placed, size_t n, size_t i, double spaci
          (i + 1 < n && placed[i + 1].along - placed[i].along < limit);
 }
 
-/* Do the parts lie among each other? Slices that only repeat a few places of another part
- * do not count, and a few that fill its gaps are slices of it that were labelled otherwise. */
+/* Do the parts lie among each other? A few places that two share do not count, nor do a few slices
+ * that fill the gaps of another part: they are of it and labelled otherwise. */
 static bool woven(struct placed *placed, size_t n, const struct part *parts, size_t n_parts,
                   struct scratch *scratch) {
   size_t repeats = 0;
@@ -160,15 +160,14 @@ static bool woven(struct placed *placed, size_t n, const struct part *parts, siz
   qsort(placed, n, sizeof *placed, by_along);
   double spacing = median_distance(placed, n, scratch->distance);
   for (size_t i = 0; i < n; i++) {
-    bool few = parts[placed[i].part].n < SHORTEST;
-    if (!lies_within_another(sorted, reach, n_parts, &placed[i], &parts[placed[i].part])) continue;
-    if (coincides(placed, n, i))
-      repeats++;
-    else if (!few || crowds(placed, n, i, spacing))
+    const struct part *own = &parts[placed[i].part];
+    repeats += i > 0 && placed[i].along - placed[i - 1].along < same_place_mm &&
+               placed[i].part != placed[i - 1].part;
+    if (lies_within_another(sorted, reach, n_parts, &placed[i], own) && !coincides(placed, n, i) &&
+        (own->n >= SHORTEST || crowds(placed, n, i, spacing)))
       return true;
   }
-  double places = (double)repeats / 2; /* each is counted from both sides */
-  return places > repeated_share * ((double)n - places);
+  return (double)repeats > repeated_share * (double)(n - repeats);
 }
 
 /* Moves the slices of all parts but the first into groups of their own. */

@@ -23,6 +23,11 @@ public:
 
   // LC_ERR_NOT_FOUND when it cannot be read, LC_ERR_NO_DICOM, or what ct_guard_check refuses.
   lc_status open(struct lc_error *err);
+  // The same for a file that is known to be an object: else LC_ERR_FORMAT.
+  lc_status open_object(struct lc_error *err) {
+    lc_status status = open(err);
+    return status == LC_ERR_NO_DICOM ? LC_ERR_FORMAT : status;
+  }
   // What failed while it was read, also within DCMTK: ct_source_check.
   lc_status check(struct lc_error *err) const { return ct_source_check(&source_, err); }
 

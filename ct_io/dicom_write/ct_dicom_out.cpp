@@ -363,7 +363,7 @@ std::unique_ptr<DcmFileFormat> load_header(const ct_slice &slice) {
   auto file = std::make_unique<DcmFileFormat>();
   auto source = std::make_shared<ct::File>(path);
   lc_error err;
-  lc_status opened = source->open(&err);
+  lc_status opened = source->open_object(&err);
   OFCondition condition = EC_Normal;
   if (opened == LC_OK)
     condition = ct::parse(source, *file->getDataset(), DCM_MaxReadLength, DCM_PixelData);

@@ -254,7 +254,7 @@ static void outcome(bool among, char out[1200]) {
   int used = snprintf(out, 1200, "%s%s%s", ct_verdict_name(series->verdict),
                       series->reason[0] ? ": " : "", series->reason);
   if (found.n_problems)
-    snprintf(out + used, 1200 - (size_t)used, "; problem: %s", found.problems[0]);
+    snprintf(out + used, 1200 - (size_t)used, "; problem: %s", found.problems[0].message);
   if (found.n_series > 1) {
     used = (int)strlen(out);
     snprintf(out + used, 1200 - (size_t)used, "; besides %s: %s",

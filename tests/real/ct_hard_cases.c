@@ -41,7 +41,7 @@ static const struct file_case cases[] = {
     {"broken/emri_small_jpeg_2k_lossless_too_short.dcm", REFUSED,
      "EnhancedMRImageStorage is not a CT image", NULL, 0},
     {"broken/no-pixel-spacing.dcm", REFUSED, "UltrasoundImageStorage is not a CT image", NULL, 0},
-    {"broken/no_meta.dcm", NOT_DICOM, "no DICOM image among 1 files", NULL, 0},
+    {"broken/no_meta.dcm", UNREADABLE, "no DICOM object, though named so (38871 bytes)", NULL, 0},
     {"broken/no_meta_group_length.dcm", UNREADABLE, "no SeriesInstanceUID", NULL, 0},
     {"duplicate_positions_siemens/001.dcm", READ, "one slice only: 1.00 mm stands for the spacing",
      "0f902508c01eac4d", -897.24},
@@ -251,7 +251,7 @@ static void test_repeated_positions(void **state) {
   }
   assert_fails(ct_index_choose(&found, NULL, &chosen, &test_err), LC_ERR_AMBIGUOUS,
                "3 usable series and none chosen");
-  assert_non_null(strstr(test_err.message, "part 2 of 3"));
+  assert_non_null(strstr(test_err.message, ":2 ("));
   ct_index_free(&found);
   scan("transfer_syntax_chest_ct", &found); /* one position, one acquisition, seven objects */
   assert_int_equal(found.n_series, 1);

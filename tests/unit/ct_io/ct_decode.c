@@ -6,8 +6,8 @@
 
 static int16_t one(const struct ct_slice *slice, uint16_t cell) {
   int16_t hu;
-  const struct ct_cells cells = {.cell = &cell, .count = 1};
-  ct_cells_to_hu(&cells, slice, &hu);
+  const struct ct_cells cells = {.cell = &cell, .count = 1, .columns = 1};
+  assert_ok(ct_cells_to_hu(&cells, slice, &hu, &test_err));
   return hu;
 }
 
@@ -39,29 +39,93 @@ static void only_stored_bits_count(void **state) {
   assert_int_equal(one(&slice, 0xf7ff), 2047);
 }
 
-/* Padding is air whatever rescaling would make of it; its neighbours are tissue. */
-static void padding_is_air(void **state) {
+enum { EDGE = 20 };
+
+/* HU of an image of EDGE x EDGE cells. */
+static void convert(const struct ct_slice *slice, uint16_t *cell, int16_t *hu) {
+  const struct ct_cells cells = {.cell = cell, .count = EDGE * EDGE, .columns = EDGE};
+  assert_ok(ct_cells_to_hu(&cells, slice, hu, &test_err));
+}
+
+/* A value that no tissue has is padding wherever it is. */
+static void padding_beyond_tissue_is_air(void **state) {
   (void)state;
   struct ct_slice slice = {.slope = 1,
-                           .intercept = -24,
+                           .intercept = -1024,
+                           .bits_allocated = 16,
+                           .bits_stored = 16,
+                           .high_bit = 15,
+                           .padding_given = true,
+                           .padding_low = 63536,
+                           .padding_high = 65535};
+  assert_int_equal(one(&slice, 63535), INT16_MAX);
+  assert_int_equal(one(&slice, 63536), -1000);
+  assert_int_equal(one(&slice, 65535), -1000);
+  slice.padding_low = slice.padding_high = 0;
+  assert_int_equal(one(&slice, 0), -1000);
+  assert_int_equal(one(&slice, 1), -1023);
+  slice.padding_given = false;
+  assert_int_equal(one(&slice, 0), -1024);
+}
+
+/* Zero is water where the intercept is 0: padding when it fills a corner, tissue elsewhere. */
+static void padding_that_looks_like_tissue_fills_corners(void **state) {
+  (void)state;
+  struct ct_slice slice = {.path = "slice",
+                           .slope = 1,
                            .bits_allocated = 16,
                            .bits_stored = 16,
                            .high_bit = 15,
                            .pixel_signed = true,
-                           .padding_given = true,
-                           .padding_low = 60,
-                           .padding_high = 64};
-  assert_int_equal(one(&slice, 59), 35);
-  assert_int_equal(one(&slice, 60), -1000);
-  assert_int_equal(one(&slice, 64), -1000);
-  assert_int_equal(one(&slice, 65), 41);
-  slice.padding_given = false;
-  assert_int_equal(one(&slice, 60), 36);
+                           .padding_given = true};
+  uint16_t cell[EDGE * EDGE];
+  int16_t hu[EDGE * EDGE];
+  for (int i = 0; i < EDGE * EDGE; i++) cell[i] = 40;
+  cell[10 * EDGE + 10] = cell[0] = 0; /* one of 400 pixels is less than a hundredth */
+  convert(&slice, cell, hu);
+  assert_int_equal(hu[10 * EDGE + 10], 0);
+  assert_int_equal(hu[0], 0);
+  for (int row = 0; row < 5; row++)
+    for (int column = 0; column < 5 - row; column++) cell[row * EDGE + column] = 0;
+  convert(&slice, cell, hu);
+  assert_int_equal(hu[10 * EDGE + 10], 0);
+  assert_int_equal(hu[0], -1000);
+  assert_int_equal(hu[4], -1000);
+  assert_int_equal(hu[4 * EDGE], -1000);
+  assert_int_equal(hu[4 * EDGE + 1], 40);
+}
+
+/* A code stream of more bits than the header has is right; one of fewer has no sign. */
+static void the_precision_of_the_code_stream_decides(void **state) {
+  (void)state;
+  struct ct_slice slice = {.path = "slice",
+                           .slope = 1,
+                           .intercept = -1024,
+                           .bits_allocated = 16,
+                           .bits_stored = 12,
+                           .high_bit = 11};
+  uint16_t cell = 5024;
+  int16_t hu;
+  struct ct_cells cells = {.cell = &cell, .count = 1, .columns = 1, .precision = 16};
+  assert_ok(ct_cells_to_hu(&cells, &slice, &hu, &test_err));
+  assert_int_equal(hu, 4000);
+  slice.bits_stored = 16;
+  slice.high_bit = 15;
+  slice.pixel_signed = true;
+  cells.precision = 12;
+  cell = 2047;
+  assert_ok(ct_cells_to_hu(&cells, &slice, &hu, &test_err));
+  assert_int_equal(hu, 1023);
+  cell = 2048;
+  assert_fails(ct_cells_to_hu(&cells, &slice, &hu, &test_err), LC_ERR_FORMAT,
+               "the sign cannot be known");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(stored_values_are_rescaled),
                                      cmocka_unit_test(only_stored_bits_count),
-                                     cmocka_unit_test(padding_is_air)};
+                                     cmocka_unit_test(padding_beyond_tissue_is_air),
+                                     cmocka_unit_test(padding_that_looks_like_tissue_fills_corners),
+                                     cmocka_unit_test(the_precision_of_the_code_stream_decides)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,7 +35,12 @@ static lc_status checked(const struct bytes *file) {
   char path[512];
   snprintf(path, sizeof path, "%s/file.dcm", folder);
   assert_ok(lc_file_write(path, file->data, file->size, &test_err));
-  return ct_guard_check(path, &test_err);
+  static struct ct_source source;
+  struct ct_layout layout;
+  assert_ok(ct_source_open(&source, path, &test_err));
+  lc_status status = ct_guard_check(&source, &layout, &test_err);
+  ct_source_close(&source);
+  return status;
 }
 
 #define EXPLICIT "1.2.840.10008.1.2.1"
