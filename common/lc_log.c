@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/lc_text.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static lc_log_sink sink_now;
 static void *sink_context;
@@ -33,6 +35,7 @@ void lc_log(lc_log_level level, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(line, sizeof line, fmt, args);
   va_end(args);
+  lc_text_printable(line);
   pthread_mutex_lock(&lock);
   if (sink_now) sink_now(sink_context, level, line);
   pthread_mutex_unlock(&lock);

@@ -4,6 +4,7 @@
 
 #include "common/lc_arena.h"
 #include "ct_io/dicom_write/ct_presentation.h"
+#include "ct_io/nodule/ct_place.h"
 
 /* Copies one outline, its first point again at the end unless it is there already. */
 static lc_status draw(struct ct_drawn_outline *drawn, const struct ct_outline *outline,
@@ -34,7 +35,7 @@ lc_status ct_drawn_outlines_of(struct ct_drawn_outline **outlines, size_t *n_out
   for (size_t m = 0; m < nodule->n_marks; m++) {
     const struct ct_mark *mark = nodule->marks[m];
     for (size_t i = 0; i < mark->n_outlines; i++) {
-      long slice = ct_series_find_sop(series, mark->outlines[i].sop_instance_uid);
+      long slice = ct_outline_slice(series, &mark->outlines[i]);
       if (slice < 0 || mark->outlines[i].n_points == 0) continue;
       lc_status status = draw(&drawn[n], &mark->outlines[i], (size_t)slice, mark->session, err);
       if (status != LC_OK) {

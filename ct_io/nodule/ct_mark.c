@@ -78,6 +78,7 @@ static lc_status merge_points(struct ct_annotation *into, const struct ct_annota
 lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
                               size_t *n_repeated, struct lc_error *err) {
   LC_TRY(ct_files_add(&into->also, more->path, err));
+  into->n_unreadable += more->n_unreadable;
   LC_TRY(merge_marks(into, more, n_repeated, err));
   return merge_points(into, more, n_repeated, err);
 }

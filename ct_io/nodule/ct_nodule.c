@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_place.h"
 
@@ -29,13 +30,26 @@ struct grouping {
   double *distance; /* [n, n]; infinity where the boxes are too far apart to matter */
 };
 
+/* Distance of a slice from an outline's imageZposition. It is the z of the slice's first pixel. */
+static double off_slice(const struct ct_series *series, size_t k,
+                        const struct ct_outline *outline) {
+  return fabs(series->slices[k].position_mm[2] - outline->z_mm);
+}
+
+/* The imageSOP_UID decides where one slice has it; otherwise the imageZposition. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline) {
-  long k = ct_series_find_sop(series, outline->sop_instance_uid);
-  if (k >= 0) return k;
-  for (size_t i = 0; i < series->n_slices; i++)
-    if (fabs(series->slices[i].position_mm[2] - outline->z_mm) < 0.5 * series->slice_spacing_mm)
-      return (long)i;
-  return -1;
+  long named = -1, nearest = -1;
+  size_t n_named = 0;
+  for (size_t i = 0; i < series->n_slices; i++) {
+    if (strcmp(series->slices[i].sop_instance_uid, outline->sop_instance_uid) == 0 && !n_named++)
+      named = (long)i;
+    if (nearest < 0 || off_slice(series, i, outline) < off_slice(series, (size_t)nearest, outline))
+      nearest = (long)i;
+  }
+  if (n_named == 1 && outline->sop_instance_uid[0]) return named;
+  bool near =
+      nearest >= 0 && off_slice(series, (size_t)nearest, outline) < 0.5 * series->slice_spacing_mm;
+  return near ? nearest : -1;
 }
 
 static void widen(double low[3], double high[3], const double point[3]) {
@@ -320,6 +334,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
   if (!same)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
+  list->n_unreadable = annotation->n_unreadable;
   lc_status status = group_all(list, annotation, series, how, err);
   if (status == LC_OK) status = add_points(list, annotation, err);
   if (status != LC_OK) ct_nodule_list_free(list);
@@ -355,16 +370,26 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
   size_t faulty = 0;
   for (size_t m = 0; m < annotation->n_marks; m++) {
     struct ct_mark *mark = &annotation->marks[m];
-    mark->faults &= ~(unsigned)(CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE);
+    const unsigned checked =
+        CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE | CT_FAULT_SLICE_DISAGREES;
+    mark->faults &= ~checked;
     for (size_t i = 0; i < mark->n_outlines; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
-      if (ct_series_find_sop(series, outline->sop_instance_uid) < 0)
-        mark->faults |= CT_FAULT_UNKNOWN_SLICE;
+      long named = ct_series_find_sop(series, outline->sop_instance_uid);
+      if (named < 0) mark->faults |= CT_FAULT_UNKNOWN_SLICE;
+      if (named >= 0 && off_slice(series, (size_t)named, outline) > 0.5 * series->slice_spacing_mm)
+        mark->faults |= CT_FAULT_SLICE_DISAGREES;
       for (size_t p = 0; p < outline->n_points; p++)
         if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)
           mark->faults |= CT_FAULT_OUTSIDE_IMAGE;
     }
-    if (mark->faults & (CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE)) faulty++;
+    if (mark->faults & CT_FAULT_SLICE_DISAGREES)
+      lc_log(
+          LC_LOG_WARNING,
+          "%s: an outline of mark %s has an imageZposition more than half a slice from the slice "
+          "of its imageSOP_UID",
+          annotation->path, mark->nodule_id);
+    if (mark->faults & checked) faulty++;
   }
   return faulty;
 }
@@ -379,11 +404,18 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
 }
 
 bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why) {
-  if (list->n_marks_unplaced == 0) return false;
-  snprintf(why->message, sizeof why->message,
-           "%zu mark%s of nodules of 3 mm or more lie on slices that the series lacks",
-           list->n_marks_unplaced, list->n_marks_unplaced == 1 ? "" : "s");
-  return true;
+  char unplaced[128] = "", unreadable[128] = "";
+  size_t lost = list->n_marks_unplaced, bad = list->n_unreadable;
+  if (lost)
+    snprintf(unplaced, sizeof unplaced,
+             "%zu mark%s of nodules of 3 mm or more lie on slices that the series lacks", lost,
+             lost == 1 ? "" : "s");
+  if (bad)
+    snprintf(unreadable, sizeof unreadable, "%zu mark%s or point%s cannot be read", bad,
+             bad == 1 ? "" : "s", bad == 1 ? "" : "s");
+  snprintf(why->message, sizeof why->message, "%s%s%s", unplaced, lost && bad ? "; " : "",
+           unreadable);
+  return lost || bad;
 }
 
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone) {

@@ -3,6 +3,7 @@
 #include "ct_io/nodule/ct_nodule_source.h"
 
 #include "common/lc_csv.h"
+#include "common/lc_log.h"
 
 enum { N_COLUMNS = 5 };
 static const char *const columns[N_COLUMNS] = {"seriesuid", "coordX", "coordY", "coordZ",
@@ -13,6 +14,7 @@ static bool recognise(const char *path, const char *first, size_t n) {
   return ct_path_ends(path, ".csv");
 }
 
+/* LC_ERR_FORMAT says what is wrong with the row. */
 static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS], size_t row,
                           struct ct_point *point, struct lc_error *err) {
   for (int c = 0; c < 3; c++)
@@ -28,6 +30,8 @@ static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS
 static lc_status read_file(struct ct_annotations *found, const char *path, struct lc_error *err) {
   size_t place[N_COLUMNS];
   struct lc_csv csv;
+  struct lc_error why, first = {{0}};
+  size_t n_read = 0;
   lc_status status = LC_OK;
   LC_TRY(lc_csv_read(&csv, path, err));
   for (int c = 0; c < N_COLUMNS; c++)
@@ -35,12 +39,20 @@ static lc_status read_file(struct ct_annotations *found, const char *path, struc
   for (size_t row = 0; row < csv.n_rows; row++) {
     struct ct_point point;
     struct ct_annotation *annotation;
-    LC_TRY_GOTO(read_row(&csv, place, row, &point, err), done);
     LC_TRY_GOTO(
         ct_annotations_of_series(found, lc_csv_cell(&csv, row, place[0]), path, &annotation, err),
         done);
-    LC_TRY_GOTO(ct_annotation_add_point(annotation, &point, err), done);
+    if (read_row(&csv, place, row, &point, &why) == LC_OK) {
+      LC_TRY_GOTO(ct_annotation_add_point(annotation, &point, err), done);
+      n_read++;
+      continue;
+    }
+    if (!first.message[0]) first = why;
+    annotation->n_unreadable++;
+    lc_log(LC_LOG_WARNING, "%s: the point is left out", why.message);
   }
+  if (csv.n_rows > 0 && n_read == 0) /* another kind of file, or another decimal point */
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s", first.message);
 done:
   lc_csv_free(&csv);
   return status;

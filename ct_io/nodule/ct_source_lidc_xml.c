@@ -10,6 +10,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/nodule/ct_nodule_source.h"
 
@@ -30,6 +31,7 @@ struct reader {
   int x, y;
   bool x_given, y_given;
   int n_ratings;
+  bool spoiled; /* the mark being read has something in it that cannot be read */
   bool failed;
   lc_status status;
   struct lc_error *err;
@@ -56,6 +58,21 @@ __attribute__((format(printf, 3, 4))) static void fail(struct reader *reader, lc
   reader->status = lc_fail(reader->err, status, __FILE__, __LINE__, "%s:%lu: %s",
                            reader->annotation->path, current_line(reader->parser), words);
   XML_StopParser(reader->parser, XML_FALSE);
+}
+
+/* Costs the mark that is being read, not the file. */
+__attribute__((format(printf, 2, 3))) static void spoil(struct reader *reader, const char *fmt,
+                                                        ...) {
+  char words[256];
+  va_list args;
+  if (reader->spoiled) return;
+  reader->spoiled = true;
+  va_start(args, fmt);
+  vsnprintf(words, sizeof words, fmt, args);
+  va_end(args);
+  lc_text_printable(words);
+  lc_log(LC_LOG_WARNING, "%s:%lu: %s: the mark is left out", reader->annotation->path,
+         current_line(reader->parser), words);
 }
 
 /* Makes room for one more element of an array. */
@@ -92,6 +109,7 @@ static void begin_mark(struct reader *reader, ct_mark_kind kind) {
   reader->outline = NULL;
   reader->outline_capacity = 0;
   reader->n_ratings = 0;
+  reader->spoiled = false;
 }
 
 static void begin_outline(struct reader *reader) {
@@ -109,7 +127,7 @@ static void end_point(struct reader *reader) {
   struct ct_outline *outline = reader->outline;
   if (!outline) return;
   if (!reader->x_given || !reader->y_given) {
-    fail(reader, LC_ERR_FORMAT, "a point without xCoord and yCoord");
+    spoil(reader, "a point without xCoord and yCoord");
     return;
   }
   if (!grow(reader, &outline->xy, outline->n_points, &reader->point_capacity, sizeof *outline->xy))
@@ -124,10 +142,21 @@ static bool outline_open(const struct ct_outline *outline) {
   return first[0] != last[0] || first[1] != last[1];
 }
 
+static void drop_mark(struct reader *reader) {
+  struct ct_annotation *annotation = reader->annotation;
+  for (size_t i = 0; i < reader->mark->n_outlines; i++) free(reader->mark->outlines[i].xy);
+  free(reader->mark->outlines);
+  annotation->n_marks--;
+  annotation->n_unreadable++;
+  reader->mark = NULL;
+  reader->outline = NULL;
+}
+
 /* A nodule under 3 mm is marked by a single point; everything else is what its outlines say. */
 static void end_mark(struct reader *reader) {
   struct ct_mark *mark = reader->mark;
-  if (!mark) return;
+  if (mark && reader->spoiled) drop_mark(reader);
+  if (!reader->mark) return;
   size_t most = 0;
   for (size_t i = 0; i < mark->n_outlines; i++)
     if (mark->outlines[i].n_points > most) most = mark->outlines[i].n_points;
@@ -198,8 +227,7 @@ static bool to_int(struct reader *reader, const char *name, const char *text, in
     *value = (int)parsed;
     return true;
   }
-  fail(reader, LC_ERR_FORMAT, "%s \"%.40s\", expected a whole number from %d to %d", name, text,
-       low, high);
+  spoil(reader, "%s \"%.40s\", expected a whole number from %d to %d", name, text, low, high);
   return false;
 }
 
@@ -207,7 +235,7 @@ static void end_outline_field(struct reader *reader, const char *name, const cha
   struct ct_outline *outline = reader->outline;
   if (strcmp(name, "imageZposition") == 0) {
     if (!lc_text_to_double(text, &outline->z_mm))
-      fail(reader, LC_ERR_FORMAT, "imageZposition \"%.40s\", expected a number", text);
+      spoil(reader, "imageZposition \"%.40s\", expected a number", text);
   } else if (strcmp(name, "imageSOP_UID") == 0) {
     lc_text_copy(outline->sop_instance_uid, sizeof outline->sop_instance_uid, text);
   } else if (strcmp(name, "inclusion") == 0) {

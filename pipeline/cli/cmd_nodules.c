@@ -103,7 +103,7 @@ static const struct pl_column columns[] = {
 
 struct totals {
   size_t series, nodules, marks, unplaced, small, non_nodules, too_large, luna, luna_found;
-  size_t faults[7];
+  size_t faults[8];
   const char **patients, **with_nodule; /* one entry a series */
   size_t n_patients, n_with_nodule;
 };
@@ -194,7 +194,7 @@ static void count(struct totals *totals, const struct pl_survey *survey,
     totals->marks += annotation->marks[m].kind == CT_MARK_NODULE;
     totals->small += annotation->marks[m].kind == CT_MARK_SMALL;
     totals->non_nodules += annotation->marks[m].kind == CT_MARK_NON_NODULE;
-    for (int f = 0; f < 7; f++) totals->faults[f] += annotation->marks[m].faults >> f & 1;
+    for (int f = 0; f < 8; f++) totals->faults[f] += annotation->marks[m].faults >> f & 1;
   }
   if (!patient[0]) return;
   totals->patients[totals->n_patients++] = patient;
@@ -244,7 +244,8 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
   put_count(&table, "marks of non-nodules", totals->non_nodules, -1);
   put_count(&table, "marks merged as repeats", survey->marks.n_repeated, -1);
   put_count(&table, "marks on no slice of the series", totals->unplaced, -1);
-  for (unsigned f = 0; f < 6; f++) {
+  for (unsigned f = 0; f < 8; f++) {
+    if (1u << f == CT_FAULT_REPEATED) continue; /* counted above */
     char words[160], what[200];
     pl_fault_words(words, 1u << f);
     snprintf(what, sizeof what, "marks with fault %s", words);

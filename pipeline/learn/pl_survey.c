@@ -171,9 +171,9 @@ void pl_annotated_series_free(struct pl_annotated_series *annotated) {
 }
 
 void pl_fault_words(char out[160], unsigned faults) {
-  static const char *const words[] = {"rating-zero",  "no-ratings",    "few-points",
-                                      "open-outline", "unknown-slice", "outside-image",
-                                      "repeated"};
+  static const char *const words[] = {"rating-zero",  "no-ratings",     "few-points",
+                                      "open-outline", "unknown-slice",  "outside-image",
+                                      "repeated",     "slice-disagrees"};
   size_t used = 0;
   out[0] = '\0';
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)

@@ -82,17 +82,13 @@ void pl_table_missing(struct pl_table *table) {
 }
 
 void pl_text_safe(struct lc_text *out, const char *text) {
-  for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-    /* C1 controls are two bytes in UTF-8: 0xc2 and 0x80 to 0x9f. */
-    if (*p < 0x20 || *p == 0x7f) {
-      lc_text_add(out, "?");
-    } else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-      lc_text_add(out, "?");
-      p++;
-    } else {
-      lc_text_add_bytes(out, (const char *)p, 1);
-    }
+  char *copy = strdup(text);
+  if (copy) {
+    lc_text_printable(copy);
+    lc_text_add_bytes(out, copy, strlen(copy));
   }
+  out->failed = out->failed || !copy;
+  free(copy);
 }
 
 /* Code points, which is what a terminal shows for the scripts that occur here. */
@@ -159,6 +155,14 @@ static void put_number(struct lc_text *out, const struct pl_cell *cell) {
   lc_text_add(out, "%s", text);
 }
 
+static void put_safe_cell(struct lc_text *out, const char *text) {
+  struct lc_text safe = {0};
+  pl_text_safe(&safe, text);
+  lc_csv_put_text(out, lc_text_get(&safe));
+  out->failed = out->failed || safe.failed;
+  lc_text_free(&safe);
+}
+
 static void render_csv(const struct pl_table *table, struct lc_text *out) {
   size_t columns = table->n_columns > 0 ? table->n_columns : 1;
   for (size_t c = 0; c < table->n_columns; c++)
@@ -173,7 +177,7 @@ static void render_csv(const struct pl_table *table, struct lc_text *out) {
     else if (cell->kind == PL_CELL_BOOL)
       lc_text_add(out, "%s", cell->number != 0 ? "true" : "false");
     else if (cell->kind == PL_CELL_TEXT)
-      lc_csv_put_text(out, cell->text);
+      put_safe_cell(out, cell->text);
     if (c + 1 == columns) lc_text_add(out, "\r\n");
   }
 }

@@ -6,6 +6,9 @@
  * runs just outside the nodule, so its own pixels are not nodule. Chest X-ray files
  * (IdriReadMessage) are recognised.
  *
+ * A mark in which a coordinate or a rating cannot be read is left out, and the others are read; the
+ * log names it with its line.
+ *
  * A mark whose outlines are all single points is a nodule under 3 mm; any longer outline makes it a
  * nodule of 3 mm or more.
  *
@@ -68,7 +71,9 @@ enum ct_mark_fault {
   CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* four points or more, the last not the first again */
   CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks */
   CT_FAULT_OUTSIDE_IMAGE = 1 << 5, /* a point outside the image */
-  CT_FAULT_REPEATED = 1 << 6       /* the same mark appears again and was merged */
+  CT_FAULT_REPEATED = 1 << 6,      /* the same mark appears again and was merged */
+  /* an outline's imageZposition is more than half a slice from the slice of its imageSOP_UID */
+  CT_FAULT_SLICE_DISAGREES = 1 << 7
 };
 
 struct ct_outline {
@@ -113,6 +118,7 @@ struct ct_annotation {
   size_t n_marks;
   struct ct_point *points;
   size_t n_points;
+  size_t n_unreadable; /* marks and points left out, since something in them cannot be read */
 };
 
 struct ct_annotations {

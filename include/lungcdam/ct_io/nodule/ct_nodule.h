@@ -30,6 +30,7 @@ struct ct_nodule_list {
   struct ct_nodule *nodules;
   size_t n_nodules;
   size_t n_marks_unplaced; /* marks whose outlines lie on no slice of the series */
+  size_t n_unreadable;     /* of the annotation */
   double tolerance_used;   /* after shrinking; 0 when nothing had to be grouped */
   bool group_too_large;    /* grouping gave up: some group has more than four marks */
 };
@@ -99,7 +100,8 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
 void ct_nodules_match(const struct ct_nodule_list *nodules, const struct ct_annotation *points,
                       long *matches);
 
-/* Whether marks of nodules of 3 mm and more lie on no slice of the series; then `why` says so. */
+/* Whether marks of nodules of 3 mm and more lie on no slice of the series, or marks or points
+ * cannot be read; then `why` says so. */
 bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why);
 /* Takes out the nodules whose gone[i] is true; the others keep their order and names. */
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone);
