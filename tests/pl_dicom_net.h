@@ -155,6 +155,7 @@ static inline void net_store(struct net_bytes *out, const struct net_object *obj
               net_length(object->series_uid, object->n_series_uid));
   if (object->n_filling) net_element(&data, 0x00290010, "TEST", 4);
   if (object->n_filling) net_element(&data, 0x00291001, filling, object->n_filling);
+  net_element(&data, 0x7fe00010, "\0\0", 2); /* an image has pixels */
   net_data(out, 3, false, &data);
 }
 

@@ -194,14 +194,10 @@ static json_t *json_cell(const struct pl_cell *cell) {
   default:
     break;
   }
-  json_t *text = json_string(cell->text);
-  if (text) return text;
-  /* Not UTF-8: keep what is ASCII. */
-  struct lc_text ascii = {0};
-  for (const char *p = cell->text; *p; p++)
-    lc_text_add_bytes(&ascii, (unsigned char)*p < 0x80 ? p : "?", 1);
-  text = json_string(lc_text_get(&ascii));
-  lc_text_free(&ascii);
+  struct lc_text safe = {0};
+  pl_text_safe(&safe, cell->text);
+  json_t *text = json_string(lc_text_get(&safe));
+  lc_text_free(&safe);
   return text;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/lc_test.h"
 
 #include "common/lc_file.h"
+#include "common/lc_log.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 
 #define HEAD                                                                                       \
@@ -13,6 +14,9 @@
   "<roi><imageZposition>1.5</imageZposition><imageSOP_UID>1.2.3.4</imageSOP_UID>"                  \
   "<inclusion>TRUE</inclusion>" points "</roi>"
 #define TAIL "</readingSession>\n</LidcReadMessage>\n"
+#define GOOD                                                                                       \
+  "<unblindedReadNodule><noduleID>good</noduleID>" ROI(                                            \
+      POINT("1", "2") POINT("3", "2")) "</unblindedReadNodule>"
 
 static char folder[256], path[300];
 
@@ -39,20 +43,6 @@ static void test_messages(void **state) {
       {HEAD "\xff\xfe" TAIL, "case.xml:4: not well-formed"},
       {"<!DOCTYPE a [<!ENTITY x \"y\">]>" HEAD TAIL, "case.xml:1: document type a, expected none"},
       {"<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>", "document type a, expected none"},
-      {MARK(ROI(POINT("1.5", "2"))) TAIL,
-       "xCoord \"1.5\", expected a whole number from 0 to 65535"},
-      {MARK(ROI(POINT("-1", "2"))) TAIL, "xCoord \"-1\", expected"},
-      {MARK(ROI(POINT("1", "99999999999999999999"))) TAIL, "yCoord \"99999999999999999999\""},
-      {MARK(ROI(POINT("", "2"))) TAIL, "xCoord \"\", expected"},
-      {MARK(ROI("<edgeMap><xCoord>1</xCoord></edgeMap>")) TAIL,
-       "a point without xCoord and yCoord"},
-      {MARK("<roi><imageZposition>up</imageZposition></roi>") TAIL,
-       "imageZposition \"up\", expected a number"},
-      {MARK("<roi><imageZposition>nan</imageZposition></roi>") TAIL, "imageZposition \"nan\""},
-      {MARK("<characteristics><malignancy>7</malignancy></characteristics>") TAIL,
-       "malignancy \"7\", expected a whole number from 0 to 6"},
-      {MARK("<characteristics><malignancy>high</malignancy></characteristics>") TAIL,
-       "malignancy \"high\", expected"},
       {MARK("<unblindedReadNodule></unblindedReadNodule>") TAIL, "a mark inside a mark"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -63,6 +53,49 @@ static void test_messages(void **state) {
                test_err.message, cases[i].words);
     assert_null(annotation.marks);
   }
+}
+
+/* What cannot be read in a mark costs that mark; the log says why, and the next one is read. */
+static char last_warning[512];
+
+static void keep_warning(void *context, lc_log_level level, const char *line) {
+  (void)context;
+  if (level == LC_LOG_WARNING) snprintf(last_warning, sizeof last_warning, "%s", line);
+}
+
+static void a_bad_value_costs_its_mark(void **state) {
+  (void)state;
+  static const struct {
+    const char *xml, *words;
+  } cases[] = {
+      {MARK(ROI(POINT("1.5", "2"))) GOOD TAIL,
+       "xCoord \"1.5\", expected a whole number from 0 to 65535"},
+      {MARK(ROI(POINT("-1", "2"))) GOOD TAIL, "xCoord \"-1\", expected"},
+      {MARK(ROI(POINT("1", "99999999999999999999"))) GOOD TAIL, "yCoord \"99999999999999999999\""},
+      {MARK(ROI(POINT("", "2"))) GOOD TAIL, "xCoord \"\", expected"},
+      {MARK(ROI("<edgeMap><xCoord>1</xCoord></edgeMap>")) GOOD TAIL,
+       "a point without xCoord and yCoord"},
+      {MARK("<roi><imageZposition>up</imageZposition></roi>") GOOD TAIL,
+       "imageZposition \"up\", expected a number"},
+      {MARK("<roi><imageZposition>nan</imageZposition></roi>") GOOD TAIL, "imageZposition \"nan\""},
+      {MARK("<characteristics><malignancy>7</malignancy></characteristics>") GOOD TAIL,
+       "malignancy \"7\", expected a whole number from 0 to 6"},
+      {MARK("<characteristics><malignancy>high</malignancy></characteristics>") GOOD TAIL,
+       "malignancy \"high\", expected"},
+  };
+  lc_log_set_sink(keep_warning, NULL);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct ct_annotation annotation;
+    assert_ok(read_text(cases[i].xml, strlen(cases[i].xml), &annotation));
+    assert_int_equal(annotation.n_marks, 1);
+    assert_string_equal(annotation.marks[0].nodule_id, "good");
+    assert_int_equal(annotation.marks[0].n_outlines, 1);
+    assert_int_equal(annotation.n_unreadable, 1);
+    if (!strstr(last_warning, cases[i].words) || !strstr(last_warning, "case.xml:4: "))
+      fail_msg("case %zu: \"%s\", expected \"%s\"", i + 1, last_warning, cases[i].words);
+    ct_annotation_free(&annotation);
+  }
+  lc_log_set_sink(NULL, NULL);
 }
 
 static void test_limits(void **state) {
@@ -120,6 +153,7 @@ static void test_one_bad_file_among_good_ones(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_bad_value_costs_its_mark),
       cmocka_unit_test(test_messages),
       cmocka_unit_test(test_limits),
       cmocka_unit_test(test_every_cut),
