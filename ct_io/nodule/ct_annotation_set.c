@@ -75,6 +75,7 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
 
 /* Moves what one file holds into the set. */
 static lc_status take(struct ct_annotation_set *set, struct reading *file, struct lc_error *err) {
+  if (file->status == LC_ERR_MEMORY) LC_FAIL(err, file->status, "%s", file->why.message);
   if (file->status != LC_OK) return note_problem(set, file, err);
   bool chest_xray = file->found.n > 0;
   for (size_t i = 0; i < file->found.n; i++) {
@@ -122,12 +123,12 @@ lc_status ct_annotation_set_read(struct ct_annotation_set *set, const struct ct_
 lc_status ct_annotation_set_scan(struct ct_annotation_set *set, const char *const *paths,
                                  size_t n_paths, struct lc_progress *progress,
                                  struct lc_error *err) {
-  struct ct_files files = {0};
+  struct ct_files files = {0}, lost = {0};
   char titles[CT_TITLES_SIZE];
   lc_status status = LC_OK;
   memset(set, 0, sizeof *set);
   for (size_t i = 0; i < n_paths && status == LC_OK; i++)
-    status = ct_files_walk(&files, paths[i], ct_nodule_source_wants, NULL, err);
+    status = ct_files_walk(&files, paths[i], ct_nodule_source_wants, &lost, err);
   if (status == LC_OK && files.count == 0)
     status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: no %s file",
                      n_paths ? paths[0] : "(no path)", ct_nodule_source_titles(titles, false));
@@ -136,8 +137,14 @@ lc_status ct_annotation_set_scan(struct ct_annotation_set *set, const char *cons
     progress->unit = "files";
   }
   if (status == LC_OK) status = ct_annotation_set_read(set, &files, progress, err);
+  for (size_t i = 1; i < lost.count && status == LC_OK; i += 2) {
+    lc_log(LC_LOG_WARNING, "%s", lost.paths[i]);
+    if (set->problems.count == 0) set->first_problem = LC_ERR_NOT_FOUND;
+    status = ct_files_add(&set->problems, lost.paths[i], err);
+  }
   if (status == LC_OK && set->n_files == 0) status = ct_annotation_set_fail(set, err);
   ct_files_free(&files);
+  ct_files_free(&lost);
   if (status != LC_OK) ct_annotation_set_free(set);
   return status;
 }

@@ -335,6 +335,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
   list->n_unreadable = annotation->n_unreadable;
+  list->n_unreadable_files = annotation->n_unreadable_files;
   lc_status status = group_all(list, annotation, series, how, err);
   if (status == LC_OK) status = add_points(list, annotation, err);
   if (status != LC_OK) ct_nodule_list_free(list);
@@ -404,18 +405,21 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
 }
 
 bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why) {
-  char unplaced[128] = "", unreadable[128] = "";
-  size_t lost = list->n_marks_unplaced, bad = list->n_unreadable;
-  if (lost)
-    snprintf(unplaced, sizeof unplaced,
-             "%zu mark%s of nodules of 3 mm or more lie on slices that the series lacks", lost,
-             lost == 1 ? "" : "s");
-  if (bad)
-    snprintf(unreadable, sizeof unreadable, "%zu mark%s or point%s cannot be read", bad,
-             bad == 1 ? "" : "s", bad == 1 ? "" : "s");
-  snprintf(why->message, sizeof why->message, "%s%s%s", unplaced, lost && bad ? "; " : "",
-           unreadable);
-  return lost || bad;
+  const struct {
+    size_t n;
+    const char *what;
+  } losses[] = {
+      {list->n_marks_unplaced,
+       "marks of nodules of 3 mm or more lie on slices that the series lacks"},
+      {list->n_unreadable, "marks or points cannot be read"},
+      {list->n_unreadable_files, "files of annotations beside the series cannot be read"}};
+  size_t used = 0;
+  why->message[0] = '\0';
+  for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
+    if (losses[i].n)
+      used += (size_t)snprintf(why->message + used, sizeof why->message - used, "%s%zu %s",
+                               used ? "; " : "", losses[i].n, losses[i].what);
+  return used > 0;
 }
 
 void ct_nodule_list_remove(struct ct_nodule_list *list, const bool *gone) {

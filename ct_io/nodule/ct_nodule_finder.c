@@ -2,6 +2,7 @@
 #include "ct_io/nodule/ct_nodule_finder.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,13 +39,17 @@ static lc_status in_folder(const char *folder, struct ct_files *files, struct lc
   DIR *stream = opendir(folder);
   struct dirent *entry;
   lc_status status = LC_OK;
-  while (stream && status == LC_OK && (entry = readdir(stream)) != NULL) {
+  if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be listed: %s", folder, strerror(errno));
+  while (errno = 0, status == LC_OK && (entry = readdir(stream)) != NULL) {
     char path[LC_PATH_SIZE];
     if (!ct_nodule_source_wants(entry->d_name)) continue;
     status = lc_path_join(path, folder, entry->d_name, err);
     if (status == LC_OK) status = ct_files_add(files, path, err);
   }
-  if (stream) closedir(stream);
+  if (status == LC_OK && errno)
+    status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: cannot be listed: %s", folder,
+                     strerror(errno));
+  closedir(stream);
   return status;
 }
 
@@ -126,6 +131,8 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
   if (!*annotation)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", where,
             set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
+  /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
+  if (!where) (*annotation)->n_unreadable_files = set->problems.count;
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING, "%s: %zu marks have outlines outside the series' images",

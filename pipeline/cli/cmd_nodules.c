@@ -327,6 +327,8 @@ static lc_status run(int argc, char **argv, struct lc_error *err) {
   if (status == LC_OK && arguments.luna)
     status = ct_annotation_set_scan(&luna, &arguments.luna, 1, NULL, err);
   if (status == LC_OK) status = list_all(&arguments, &survey, &luna, err);
+  if (status == LC_OK) status = pl_survey_check_marks(&survey, err);
+  if (status == LC_OK) status = ct_index_check_readable(&survey.index, err);
   ct_annotation_set_free(&luna);
   pl_survey_free(&survey);
   return status;

@@ -177,6 +177,7 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
                done.n_nodules, done.n_series, done.n_made, done.n_kept);
       if (status == LC_OK && !arguments->rules.allow_missing)
         status = ct_index_check_readable(&survey.index, err);
+      if (status == LC_OK) status = pl_survey_check_marks(&survey, err);
       pl_survey_free(&survey);
     }
   }

@@ -282,8 +282,10 @@ static lc_status write_whole(struct work *work, const char *path, struct lc_erro
   char settings[512];
   lc_status status = join_samples(work, &whole, err);
   if (status == LC_OK && whole.n == 0)
-    status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no nodule to prepare%s%s",
-                     work->left_out.length ? ": " : "", lc_text_get(&work->left_out));
+    status =
+        lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no nodule to prepare%s%.*s",
+                work->left_out.length ? ": " : "", (int)strcspn(lc_text_get(&work->left_out), "\n"),
+                lc_text_get(&work->left_out));
   if (status == LC_OK)
     status = pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err);
   if (status == LC_OK) {
@@ -299,16 +301,29 @@ static lc_status write_whole(struct work *work, const char *path, struct lc_erro
   return status;
 }
 
+/* When no series can be used, the reason of the only one; LC_ERR_NO_NODULES where it is not that.
+ */
+static lc_status why_unusable(const struct pl_survey *survey, struct lc_error *err) {
+  const struct ct_series *series;
+  struct lc_error why;
+  if (ct_index_choose(&survey->index, NULL, &series, &why) != LC_ERR_GEOMETRY)
+    return LC_ERR_NO_NODULES;
+  LC_FAIL(err, LC_ERR_GEOMETRY, "%s", why.message);
+}
+
 lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rules *how,
                      const char *path, struct pl_prepare_counts *done, struct lc_error *err) {
   struct work work = {.survey = survey, .how = how, .done = done};
   memset(done, 0, sizeof *done);
   LC_TRY(parts_folder(work.folder, path, err));
   lc_status status = collect(&work, err);
-  if (status == LC_OK && work.n_tasks == 0)
-    status =
-        lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no usable CT series with nodules%s%s",
-                work.left_out.length ? ": " : "", lc_text_get(&work.left_out));
+  if (status == LC_OK && work.n_tasks == 0) {
+    status = done->n_failed ? why_unusable(survey, err) : LC_ERR_NO_NODULES;
+    if (status == LC_ERR_NO_NODULES)
+      (void)lc_fail(err, status, __FILE__, __LINE__, "no usable CT series with nodules%s%.*s",
+                    work.left_out.length ? ": " : "",
+                    (int)strcspn(lc_text_get(&work.left_out), "\n"), lc_text_get(&work.left_out));
+  }
   struct pl_output parts;
   if (status == LC_OK) status = pl_output_open(&parts, work.folder, err);
   if (status == LC_OK) {

@@ -52,6 +52,13 @@ lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, siz
   return dicom;
 }
 
+lc_status pl_survey_check_marks(const struct pl_survey *survey, struct lc_error *err) {
+  const struct ct_files *problems = &survey->marks.problems;
+  if (problems->count == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_PARTIAL, "%s%s", problems->paths[0],
+          problems->count > 1 ? " (and others like it)" : "");
+}
+
 void pl_survey_free(struct pl_survey *survey) {
   ct_index_free(&survey->index);
   ct_annotation_set_free(&survey->marks);

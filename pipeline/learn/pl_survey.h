@@ -29,6 +29,10 @@ LC_MUST_CHECK lc_status pl_survey_open(struct pl_survey *survey, const char *con
                                        const struct ct_index_rules *rules, struct lc_error *err);
 void pl_survey_free(struct pl_survey *survey);
 
+/* LC_ERR_PARTIAL that names the first file of annotations that could not be read; LC_OK when there
+ * is none. For the end of a command that worked on the others. */
+LC_MUST_CHECK lc_status pl_survey_check_marks(const struct pl_survey *survey, struct lc_error *err);
+
 /* TCIA's table of series: a CSV with the columns "Patient Id" and "Series UID". */
 LC_MUST_CHECK lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
                                                 struct lc_error *err);

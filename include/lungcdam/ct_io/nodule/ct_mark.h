@@ -118,7 +118,8 @@ struct ct_annotation {
   size_t n_marks;
   struct ct_point *points;
   size_t n_points;
-  size_t n_unreadable; /* marks and points left out, since something in them cannot be read */
+  size_t n_unreadable;       /* marks and points left out, since something in them cannot be read */
+  size_t n_unreadable_files; /* beside it, that may hold more marks of its series */
 };
 
 struct ct_annotations {

@@ -29,10 +29,10 @@ struct ct_nodule {
 struct ct_nodule_list {
   struct ct_nodule *nodules;
   size_t n_nodules;
-  size_t n_marks_unplaced; /* marks whose outlines lie on no slice of the series */
-  size_t n_unreadable;     /* of the annotation */
-  double tolerance_used;   /* after shrinking; 0 when nothing had to be grouped */
-  bool group_too_large;    /* grouping gave up: some group has more than four marks */
+  size_t n_marks_unplaced;                 /* marks whose outlines lie on no slice of the series */
+  size_t n_unreadable, n_unreadable_files; /* of the annotation */
+  double tolerance_used;                   /* after shrinking; 0 when nothing had to be grouped */
+  bool group_too_large; /* grouping gave up: some group has more than four marks */
 };
 
 /* How marks are grouped. */

@@ -1,0 +1,210 @@
+/* A library for LD_PRELOAD that lets one call of the system fail, to see what the program makes of
+ * it: LC_FAULT_CALL is open, stat, read, mmap or malloc; LC_FAULT_AT is the number of the call,
+ * from 1, among those that count; LC_FAULT_BELOW is a folder: only calls on what lies below it
+ * count (not for malloc). With LC_FAULT_COUNT, a file, nothing fails and the number of calls is
+ * written there at the end; LC_FAULT_SAY names the call that fails on standard error. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static atomic_long calls;
+static long fail_at = -1;
+static const char *call_name, *below, *count_file, *say;
+static bool watched[4096]; /* descriptors of files below the folder */
+
+__attribute__((constructor)) static void begin(void) {
+  const char *at = getenv("LC_FAULT_AT");
+  call_name = getenv("LC_FAULT_CALL");
+  below = getenv("LC_FAULT_BELOW");
+  count_file = getenv("LC_FAULT_COUNT");
+  say = getenv("LC_FAULT_SAY");
+  fail_at = at ? atol(at) : -1;
+}
+
+__attribute__((destructor)) static void end(void) {
+  if (!count_file) return;
+  long n = atomic_load(&calls);
+  const char *file = count_file;
+  count_file = NULL;
+  call_name = NULL;
+  FILE *out = fopen(file, "w");
+  if (!out) return;
+  fprintf(out, "%ld\n", n);
+  fclose(out);
+}
+
+static bool is_below(const char *path) {
+  return !below || (path && strncmp(path, below, strlen(below)) == 0);
+}
+
+/* Whether this call of its kind is the one that fails. */
+static bool fails(const char *name, const char *path) {
+  if (!call_name || strcmp(call_name, name) != 0) return false;
+  bool now = atomic_fetch_add(&calls, 1) + 1 == fail_at && !count_file;
+  if (now && say) fprintf(stderr, "fault: %s %s\n", name, path);
+  return now;
+}
+
+#define NEXT(name) __typeof__(&name) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+
+static int watch(int file, const char *path) {
+  if (file >= 0 && file < 4096) watched[file] = is_below(path);
+  return file;
+}
+
+#define OPEN(name)                                                                                 \
+  int name(const char *path, int flags, ...) {                                                     \
+    NEXT(name);                                                                                    \
+    va_list args;                                                                                  \
+    va_start(args, flags);                                                                         \
+    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;                      \
+    va_end(args);                                                                                  \
+    if (is_below(path) && fails("open", path)) {                                                         \
+      errno = EMFILE;                                                                              \
+      return -1;                                                                                   \
+    }                                                                                              \
+    return watch(next(path, flags, mode), path);                                                   \
+  }
+OPEN(open)
+OPEN(open64)
+
+#define FOPEN(name)                                                                                \
+  FILE *name(const char *path, const char *mode) {                                                 \
+    NEXT(name);                                                                                    \
+    if (is_below(path) && fails("open", path)) {                                                         \
+      errno = EMFILE;                                                                              \
+      return NULL;                                                                                 \
+    }                                                                                              \
+    FILE *file = next(path, mode);                                                                 \
+    if (file) watch(fileno(file), path);                                                           \
+    return file;                                                                                   \
+  }
+FOPEN(fopen)
+FOPEN(fopen64)
+
+DIR *opendir(const char *path) {
+  NEXT(opendir);
+  if (is_below(path) && fails("open", path)) {
+    errno = EMFILE;
+    return NULL;
+  }
+  return next(path);
+}
+
+#define STAT(name, type)                                                                           \
+  int name(const char *path, struct type *info) {                                                  \
+    NEXT(name);                                                                                    \
+    if (is_below(path) && fails("stat", path)) {                                                         \
+      errno = EIO;                                                                                 \
+      return -1;                                                                                   \
+    }                                                                                              \
+    return next(path, info);                                                                       \
+  }
+STAT(stat, stat)
+STAT(lstat, stat)
+STAT(stat64, stat64)
+STAT(lstat64, stat64)
+
+#define FSTAT(name, type)                                                                          \
+  int name(int file, struct type *info) {                                                          \
+    NEXT(name);                                                                                    \
+    if (file >= 0 && file < 4096 && watched[file] && fails("stat", "of a descriptor")) {                              \
+      errno = EIO;                                                                                 \
+      return -1;                                                                                   \
+    }                                                                                              \
+    return next(file, info);                                                                       \
+  }
+FSTAT(fstat, stat)
+FSTAT(fstat64, stat64)
+
+static bool read_fails(int file) {
+  if (file < 0 || file >= 4096 || !watched[file] || !fails("read", "of a descriptor")) return false;
+  errno = EIO;
+  return true;
+}
+
+ssize_t read(int file, void *buffer, size_t count) {
+  NEXT(read);
+  return read_fails(file) ? -1 : next(file, buffer, count);
+}
+
+ssize_t pread(int file, void *buffer, size_t count, off_t at) {
+  NEXT(pread);
+  return read_fails(file) ? -1 : next(file, buffer, count, at);
+}
+
+ssize_t pread64(int file, void *buffer, size_t count, off64_t at) {
+  NEXT(pread64);
+  return read_fails(file) ? -1 : next(file, buffer, count, at);
+}
+
+size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
+  NEXT(fread);
+  if (!read_fails(fileno(file))) return next(buffer, size, count, file);
+  file->_flags |= 0x20; /* _IO_ERR_SEEN: ferror says so */
+  return 0;
+}
+
+void *mmap(void *where, size_t length, int protection, int flags, int file, off_t at) {
+  NEXT(mmap);
+  if (file >= 0 && file < 4096 && watched[file] && fails("mmap", "of a descriptor")) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return next(where, length, protection, flags, file, at);
+}
+
+void *mmap64(void *where, size_t length, int protection, int flags, int file, off64_t at) {
+  NEXT(mmap64);
+  if (file >= 0 && file < 4096 && watched[file] && fails("mmap", "of a descriptor")) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return next(where, length, protection, flags, file, at);
+}
+
+/* glibc's own names: dlsym itself allocates. */
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *old, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
+
+static bool memory_fails(void) {
+  if (!fails("malloc", "")) return false;
+  errno = ENOMEM;
+  return true;
+}
+
+void *malloc(size_t size) {
+  return memory_fails() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+  return memory_fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size) {
+  return memory_fails() ? NULL : __libc_realloc(old, size);
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+  return memory_fails() ? NULL : __libc_memalign(alignment, size);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t size) {
+  void *memory = memory_fails() ? NULL : __libc_memalign(alignment, size);
+  if (!memory) return ENOMEM;
+  *out = memory;
+  return 0;
+}
