@@ -1,11 +1,10 @@
 /* Reads a data set made by `lungcdam prepare` as crops: its cubes, and the axial slice through the
  * middle of each. */
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_dataset.h"
@@ -49,27 +48,24 @@ static void describe(struct pl_crop *crop, const struct pl_sample *sample,
 }
 
 lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path, struct lc_error *err) {
-  struct pl_dataset dataset;
+  LC_SCOPED(pl_dataset_free) struct pl_dataset dataset;
   LC_TRY(pl_dataset_read(&dataset, path, true, err));
   size_t area = dataset.edge * dataset.edge, voxels = pl_dataset_voxels(&dataset);
   size_t middle = dataset.dims == 3 ? dataset.edge / 2 * area : 0;
   crops->n = dataset.n;
   crops->size = dataset.edge;
-  lc_status status = lc_alloc(&crops->hu, dataset.n * area, sizeof *crops->hu, err);
-  if (status == LC_OK && dataset.mask)
-    status = lc_alloc(&crops->mask, dataset.n * area, sizeof *crops->mask, err);
-  if (status == LC_OK) status = lc_alloc(&crops->crops, dataset.n, sizeof *crops->crops, err);
-  for (size_t i = 0; i < dataset.n && status == LC_OK; i++) {
+  LC_TRY(lc_alloc(&crops->hu, dataset.n * area, sizeof *crops->hu, err));
+  if (dataset.mask) LC_TRY(lc_alloc(&crops->mask, dataset.n * area, sizeof *crops->mask, err));
+  LC_TRY(lc_alloc(&crops->crops, dataset.n, sizeof *crops->crops, err));
+  for (size_t i = 0; i < dataset.n; i++) {
     for (size_t v = 0; v < area; v++)
       crops->hu[i * area + v] = (float)dataset.hu[i * voxels + middle + v];
-    if (crops->mask && dataset.mask)
-      memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
+    if (dataset.mask) memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
     describe(&crops->crops[i], &dataset.samples[i], &dataset);
   }
   if (dataset.dims == 3) { /* the voxels change hands */
     crops->cubes = dataset.hu;
     dataset.hu = NULL;
   }
-  pl_dataset_free(&dataset);
-  return status;
+  return LC_OK;
 }
