@@ -1,13 +1,13 @@
 /* Lists the models of all model folders, as a table a folder for people and as one JSON or CSV
  * table. */
-#include "pipeline/cli/pl_weights_list.h"
+#include "pipeline/cli/pl_cli.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "common/lc_log.h"
-#include "pipeline/config/pl_model_find.h"
+#include "common/lc_scope.h"
 #include "vit/weights/vit_model.h"
 
 /* For people, below the folder. */
@@ -81,7 +81,7 @@ static lc_status read_row(struct row *row, const struct pl_list *folders, size_t
 
 /* "malignancy, biomarkers (8)", or the name of every output. */
 static void add_outputs(struct pl_table *table, const struct vit_arch *arch, bool each) {
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   size_t n = each ? vit_arch_outputs(arch) : arch->n_heads;
   for (size_t i = 0; i < n; i++) {
     char name[VIT_NAME_SIZE];
@@ -92,7 +92,6 @@ static void add_outputs(struct pl_table *table, const struct vit_arch *arch, boo
   }
   pl_table_text(table, n > 0 ? lc_text_get(&text) : "none");
   table->failed = table->failed || text.failed;
-  lc_text_free(&text);
 }
 
 static void add_integer(struct pl_table *table, long long value, bool known) {
@@ -159,11 +158,9 @@ static void list_row(struct pl_table *table, const struct row *row) {
 static lc_status add_rows(struct pl_table *table, const struct pl_list *folders, size_t own,
                           const struct pl_list *names, bool people, struct lc_error *err) {
   for (size_t i = 0; i < names->n; i++) {
-    struct row row;
-    lc_status status = read_row(&row, folders, own, names->items[i], err);
-    if (status == LC_OK) (people ? show_row : list_row)(table, &row);
-    free_row(&row);
-    LC_TRY(status);
+    LC_SCOPED(free_row) struct row row = {.usable = false};
+    LC_TRY(read_row(&row, folders, own, names->items[i], err));
+    (people ? show_row : list_row)(table, &row);
   }
   return LC_OK;
 }
@@ -180,59 +177,51 @@ struct listing {
 
 static lc_status print_people(struct listing *listing, size_t own, const struct pl_list *names,
                               struct lc_error *err) {
-  struct pl_table table;
-  struct lc_text folder = {0};
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
+  LC_SCOPED(lc_text_free) struct lc_text folder = {0};
   if (names->n == 0) return LC_OK;
   pl_table_init(&table, shown, COUNT(shown));
-  lc_status status = add_rows(&table, &listing->folders, own, names, true, err);
-  if (status == LC_OK) {
-    pl_text_safe(&folder, listing->folders.items[own]);
-    fprintf(listing->out, "%s:\n", lc_text_get(&folder));
-    status = pl_table_print(&table, PL_TABLE_TERMINAL, listing->out, err);
-    fputs("\n", listing->out);
-  }
-  lc_text_free(&folder);
-  pl_table_free(&table);
-  return status;
+  LC_TRY(add_rows(&table, &listing->folders, own, names, true, err));
+  pl_text_safe(&folder, listing->folders.items[own]);
+  fprintf(listing->out, "%s:\n", lc_text_get(&folder));
+  LC_TRY(pl_table_print(&table, PL_TABLE_TERMINAL, listing->out, err));
+  fputs("\n", listing->out);
+  return LC_OK;
 }
 
 /* A folder that cannot be read is logged and passed over. */
 static lc_status one_folder(struct listing *listing, size_t own, struct lc_error *err) {
-  struct pl_list names = {0};
+  LC_SCOPED(pl_list_free) struct pl_list names = {0};
   struct lc_error why = {{0}};
   const char *folder = listing->folders.items[own];
   if (!lc_folder_exists(folder))
     lc_log(LC_LOG_WARNING, "%s: is no folder", folder);
   else if (pl_model_names(folder, &names, &why) != LC_OK)
     lc_log(LC_LOG_WARNING, "%s", why.message);
-  lc_status status = listing->people
-                         ? print_people(listing, own, &names, err)
-                         : add_rows(&listing->table, &listing->folders, own, &names, false, err);
   listing->n += names.n;
   listing->has_ours = listing->has_ours || pl_list_has(&names, PL_MODEL_SHIPPED);
-  pl_list_free(&names);
-  return status;
+  return listing->people ? print_people(listing, own, &names, err)
+                         : add_rows(&listing->table, &listing->folders, own, &names, false, err);
 }
 
-static void print_end(const struct listing *listing) {
-  if (!listing->has_ours)
+static void free_listing(struct listing *listing) {
+  pl_table_free(&listing->table);
+  pl_list_free(&listing->folders);
+}
+
+lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err) {
+  LC_SCOPED(free_listing)
+  struct listing listing = {.people = form == PL_TABLE_TERMINAL, .out = out};
+  pl_table_init(&listing.table, listed, COUNT(listed));
+  LC_TRY(pl_model_folders(&listing.folders, err));
+  for (size_t i = 0; i < listing.folders.n; i++) LC_TRY(one_folder(&listing, i, err));
+  if (!listing.people) LC_TRY(pl_table_print(&listing.table, form, out, err));
+  if (!listing.has_ours)
     lc_log(LC_LOG_WARNING,
            "%s, the model that ships, is not at hand: './run install' in the source brings it; "
            "%s names folders with more",
            PL_MODEL_SHIPPED, PL_MODEL_FOLDERS);
-  else if (listing->people)
-    fprintf(listing->out, "Without --weights it is %s. Research use only.\n", PL_MODEL_SHIPPED);
-}
-
-lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err) {
-  struct listing listing = {.people = form == PL_TABLE_TERMINAL, .out = out};
-  pl_table_init(&listing.table, listed, COUNT(listed));
-  lc_status status = pl_model_folders(&listing.folders, err);
-  for (size_t i = 0; i < listing.folders.n && status == LC_OK; i++)
-    status = one_folder(&listing, i, err);
-  if (status == LC_OK && !listing.people) status = pl_table_print(&listing.table, form, out, err);
-  if (status == LC_OK) print_end(&listing);
-  pl_table_free(&listing.table);
-  pl_list_free(&listing.folders);
-  return status;
+  else if (listing.people)
+    fprintf(out, "Without --weights it is %s. Research use only.\n", PL_MODEL_SHIPPED);
+  return LC_OK;
 }

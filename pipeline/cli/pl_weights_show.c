@@ -1,15 +1,14 @@
 /* Prints the architecture, metadata and tensors of a weight file as text or JSON. */
-#include "pipeline/cli/pl_weights_show.h"
+#include "pipeline/cli/pl_cli.h"
 
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_file.h"
 #include "common/lc_hash.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_model_file.h"
-#include "pipeline/report/pl_table.h"
 #include "vit/weights/vit_model.h"
 
 struct view {
@@ -19,32 +18,23 @@ struct view {
   char sha256[LC_SHA256_HEX];
 };
 
-static void shape_text(const struct vit_tensor *tensor, char *out, size_t size) {
-  size_t used = 0;
-  out[0] = '\0';
-  for (size_t i = 0; i < tensor->rank && used < size; i++)
-    used +=
-        (size_t)snprintf(out + used, size - used, "%s%zu", i > 0 ? " x " : "", tensor->shape[i]);
-  if (tensor->rank == 0) lc_text_copy(out, size, "scalar");
-}
-
 static const struct pl_column columns[] = {
     {"name", "TENSOR", false}, {"dtype", "TYPE", false}, {"shape", "SHAPE", false}};
 
 static lc_status tensor_table(const struct vit_tensor_file *file, struct lc_text *out,
                               struct lc_error *err) {
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table;
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
   for (size_t i = 0; i < file->n_tensors; i++) {
-    char shape[200];
-    shape_text(&file->tensors[i], shape, sizeof shape);
-    pl_table_text(&table, file->tensors[i].name);
-    pl_table_text(&table, vit_dtype_name(file->tensors[i].dtype));
-    pl_table_text(&table, shape);
+    const struct vit_tensor *tensor = &file->tensors[i];
+    LC_SCOPED(lc_text_free) struct lc_text shape = {0};
+    for (size_t d = 0; d < tensor->rank; d++)
+      lc_text_add(&shape, "%s%zu", d > 0 ? " x " : "", tensor->shape[d]);
+    pl_table_text(&table, tensor->name);
+    pl_table_text(&table, vit_dtype_name(tensor->dtype));
+    pl_table_text(&table, tensor->rank == 0 ? "scalar" : lc_text_get(&shape));
   }
-  lc_status status = pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
 }
 
 static lc_status as_text(const struct view *view, struct lc_text *out, struct lc_error *err) {
@@ -126,39 +116,25 @@ static lc_status as_json(const struct view *view, struct lc_text *out, struct lc
   }
   json_object_set_new(root, "metadata", metadata);
   json_object_set_new(root, "tensors", tensors_json(view->file));
-  char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+  LC_FREED char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
   json_decref(root);
   if (!text) LC_FAIL(err, LC_ERR_MEMORY, "no memory for JSON");
   lc_text_add(out, "%s\n", text);
-  free(text);
   return LC_OK;
 }
 
-static lc_status show(const struct vit_tensor_file *file, bool json, FILE *out,
-                      struct lc_error *err) {
-  struct view view = {.file = file};
-  LC_TRY(lc_hash_file_hex(file->path, view.sha256, err));
-  struct vit_model model = {0};
-  struct lc_error why = {{0}};
-  if (vit_model_load(&model, file->path, NULL, &why) == LC_OK)
-    view.model = &model;
-  else
-    view.why_not = why.message;
-  struct lc_text text = {0};
-  lc_status status = json ? as_json(&view, &text, err) : as_text(&view, &text, err);
-  if (status == LC_OK && text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "no memory for the text");
-  if (status == LC_OK && fwrite(lc_text_get(&text), 1, text.length, out) != text.length)
-    status = lc_file_write_error("standard output", errno, err);
-  lc_text_free(&text);
-  if (view.model) vit_model_free(&model);
-  return status;
-}
-
 lc_status pl_weights_show(const char *path, bool json, FILE *out, struct lc_error *err) {
-  struct vit_tensor_file file;
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  struct lc_error why = {{0}};
   LC_TRY(vit_tensor_file_open(&file, path, err));
-  lc_status status = show(&file, json, out, err);
-  vit_tensor_file_close(&file);
-  return status;
+  struct view view = {.file = &file, .why_not = why.message};
+  LC_TRY(lc_hash_file_hex(file.path, view.sha256, err));
+  if (vit_model_load(&model, file.path, NULL, &why) == LC_OK) view.model = &model;
+  LC_TRY(json ? as_json(&view, &text, err) : as_text(&view, &text, err));
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for the text");
+  if (fwrite(lc_text_get(&text), 1, text.length, out) != text.length)
+    return lc_file_write_error("standard output", errno, err);
+  return LC_OK;
 }

@@ -76,6 +76,11 @@ static lc_status find(struct pl_spool *spool, const char *name, bool receiving,
                PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
 }
 
+void pl_spool_list_free(struct pl_spool_list *list) {
+  free(list->items);
+  memset(list, 0, sizeof *list);
+}
+
 lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list, struct lc_error *err) {
   struct pl_rows rows;
   size_t capacity = 0;
@@ -97,7 +102,7 @@ lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list, stru
   lc_status status = pl_rows_end(&rows, err);
   if (status == LC_OK && full)
     status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu series", capacity);
-  if (status != LC_OK) free(list->items);
+  if (status != LC_OK) pl_spool_list_free(list);
   return status;
 }
 
