@@ -28,6 +28,12 @@ static inline bool pl_route_is_due(const struct pl_route *route) {
 /* Writes what became of an object, and lets go of bytes that nobody needs any more. */
 LC_MUST_CHECK lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
                                         const struct ct_store_answer *answer, struct lc_error *err);
+/* The same for an object that nobody takes. */
+LC_MUST_CHECK lc_status pl_route_refuse(struct pl_route *route, struct pl_entry *entry,
+                                        const char *why, struct lc_error *err);
+/* Bytes that are not those that were queued are not sent: refuses such an object. */
+LC_MUST_CHECK lc_status pl_route_verify(struct pl_route *route, struct pl_entry *entry, bool *good,
+                                        struct lc_error *err);
 /* Puts off one object; after too many tries it is refused. */
 LC_MUST_CHECK lc_status pl_route_put_off(struct pl_route *route, struct pl_entry *entry,
                                          const char *text, struct lc_error *err);
@@ -35,7 +41,7 @@ LC_MUST_CHECK lc_status pl_route_put_off(struct pl_route *route, struct pl_entry
 LC_MUST_CHECK lc_status pl_route_write(struct pl_route *route, const struct pl_entry *entry,
                                        struct lc_error *err);
 
-/* Sends entries[n], all queued and due, whose bytes are verified. They return early when the
+/* Sends entries[n], all queued and due. They return early when the
  * destination was put off. */
 LC_MUST_CHECK lc_status pl_send_dimse(struct pl_route *route, struct pl_entry *entries, size_t n,
                                       struct lc_error *err);

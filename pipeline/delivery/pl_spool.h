@@ -132,8 +132,9 @@ extern const struct pl_db_schema pl_spool_schema;
 #define PL_SPOOL_LONGEST (LC_PATH_SIZE - 128) /* path of a spool: those in it fit */
 /* Opens spool.db when it is not open. */
 LC_MUST_CHECK lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *err);
-/* The same, and begins a transaction. */
-LC_MUST_CHECK lc_status pl_spool_begin(struct pl_spool *spool, struct lc_error *err);
+/* The same, and begins a transaction (pl_db_begin). */
+LC_MUST_CHECK lc_status pl_spool_begin(struct pl_db **open, struct pl_spool *spool,
+                                       struct lc_error *err);
 /* Moves the objects of a folder into another, which is made; of two with one name the one that is
  * there stays. Removes the folder. */
 LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);
