@@ -153,9 +153,8 @@ static void init(void *input) {
 static lc_status run(void *input, struct lc_error *err) {
   const struct arguments *arguments = input;
   LC_SCOPED(pl_fetch_free) struct pl_fetch fetch = {0};
-  lc_status status = pl_fetch_list(&fetch, &arguments->fetch, err);
-  if (status == LC_OK && !arguments->list) status = pl_fetch_run(&fetch, &arguments->fetch, err);
-  if (fetch.n == 0) return status;
+  LC_TRY(pl_fetch_list(&fetch, &arguments->fetch, err));
+  lc_status status = arguments->list ? LC_OK : pl_fetch_run(&fetch, &arguments->fetch, err);
   lc_status printed = print(&fetch, arguments, status == LC_OK ? err : NULL);
   return status == LC_OK ? printed : status;
 }

@@ -38,21 +38,10 @@ lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *stud
   return lc_path_join(path, longer, file, err);
 }
 
-bool pl_fetch_has(const struct pl_fetch_options *options, const char *study, const char *series,
-                  const char *object) {
-  char path[LC_PATH_SIZE];
+bool pl_fetch_has(const char *path, const char *object) {
   struct ct_identity identity;
-  return pl_fetch_path(options, study, series, object, path, NULL) == LC_OK &&
-         lc_file_exists(path) && ct_identity_read(&identity, path, NULL) == LC_OK &&
+  return lc_file_exists(path) && ct_identity_read(&identity, path, NULL) == LC_OK &&
          strcmp(identity.sop_instance_uid, object) == 0;
-}
-
-void pl_fetch_store_init(struct pl_fetch_store *store, const struct pl_fetch_options *options,
-                         const struct pl_fetch *wanted) {
-  memset(store, 0, sizeof *store);
-  store->options = options;
-  store->wanted = wanted;
-  store->descriptor = -1;
 }
 
 static bool is_wanted(const struct pl_fetch *wanted, const struct ct_identity *identity) {

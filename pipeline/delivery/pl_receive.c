@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 /* Room is taken in steps, so that processes seldom look at what they share. */
@@ -147,7 +148,7 @@ void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
                                .holds = options->commitment ? holds : NULL};
   struct ct_scp_summary summary;
   struct lc_error err = {{0}};
-  struct lc_text why = {0};
+  LC_SCOPED(lc_text_free) struct lc_text why = {0};
   pl_spool_part(spool, slot, receiving.part);
   bound_memory(options->memory_bytes);
   lc_status status = ct_scp_serve(descriptor, &options->scp, &store, &summary, &err);
@@ -158,5 +159,4 @@ void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
          "association %llu from %s (%s): %s; %llu objects stored, %llu refused, %.1f MiB", number,
          address, summary.calling, lc_text_get(&why), (unsigned long long)summary.n_stored,
          (unsigned long long)summary.n_refused, (double)summary.n_bytes / 1048576.0);
-  lc_text_free(&why);
 }

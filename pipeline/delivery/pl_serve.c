@@ -16,6 +16,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/delivery/pl_serving.h"
 #include "pipeline/report/pl_signal.h"
 
@@ -216,7 +217,14 @@ static lc_status check(const struct pl_serve_options *options, struct lc_error *
   return LC_OK;
 }
 
+static void free_server(struct server *server) {
+  if (server->listening >= 0) close(server->listening);
+  free(server->slots);
+  pl_spool_close(&server->spool);
+}
+
 lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err) {
+  LC_SCOPED(free_server)
   struct server server = {.options = options, .listening = -1, .spool.owner = -1};
   size_t n = (size_t)options->max_associations;
   LC_TRY(check(options, err));
@@ -224,13 +232,9 @@ lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err)
   signal(SIGPIPE, SIG_IGN);
   server.sending = (struct pl_serve_sending){
       .outbox = options->outbox, .destinations = options->destinations, .pending = true};
-  lc_status status =
-      pl_serve_series_start(&server.series, &server.spool, &server.sending, options, err);
-  if (status == LC_OK) status = lc_alloc(&server.slots, n, sizeof *server.slots, err);
-  if (status == LC_OK) status = start_listening(&server, err);
-  if (status == LC_OK) watch(&server);
-  if (server.listening >= 0) close(server.listening);
-  free(server.slots);
-  pl_spool_close(&server.spool);
-  return status;
+  LC_TRY(pl_serve_series_start(&server.series, &server.spool, &server.sending, options, err));
+  LC_TRY(lc_alloc(&server.slots, n, sizeof *server.slots, err));
+  LC_TRY(start_listening(&server, err));
+  watch(&server);
+  return LC_OK;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/report/pl_signal.h"
@@ -80,7 +81,7 @@ static bool is_environment(lc_status status) {
 static void add_incomplete(const struct pl_config *config, lc_status status, struct lc_error *err) {
   const char *const *paths = (const char *const *)config->input_paths.items;
   const struct ct_series *largest = NULL;
-  struct ct_index index = {0};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
   char signs[256];
   if (status != LC_ERR_GEOMETRY && status != LC_ERR_OUTSIDE) return;
   lc_log_level level = lc_log_get_level();
@@ -94,7 +95,6 @@ static void add_incomplete(const struct pl_config *config, lc_status status, str
     snprintf(err->message + used, sizeof err->message - used,
              "; probably incomplete: %s; send the rest", signs);
   }
-  ct_index_free(&index);
 }
 
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
@@ -109,24 +109,19 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
   lc_status status = check_places(config, &err);
   bool places = status == LC_OK;
   if (places) {
-    struct pl_batch batch;
+    LC_SCOPED(pl_batch_free) struct pl_batch batch = {0};
     status = pl_batch_run(&batch, &own, PL_EXISTING_RESUME, &err);
     outcome->n_done = batch.n_done;
     outcome->n_kept = batch.n_kept;
     /* Nodules that cannot be cut are in the log and the result; a later start would find the same.
      */
     if (status == LC_ERR_PARTIAL && batch.n_done == 1) status = LC_OK;
-    pl_batch_free(&batch);
     add_incomplete(&own, status, &err);
   }
   report(outcome, status, &err);
   /* Anything may go away while the job runs. */
   outcome->is_environment = is_environment(status) || !places ||
                             (status == LC_ERR_NOT_FOUND && check_places(config, NULL) != LC_OK);
-}
-
-static bool write_outcome(int descriptor, const struct pl_serve_outcome *outcome) {
-  return write(descriptor, outcome, sizeof *outcome) == (ssize_t)sizeof *outcome;
 }
 
 long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
@@ -143,7 +138,7 @@ long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *out
     struct pl_serve_outcome outcome = {.status = LC_OK};
     work(context, &outcome);
     fflush(NULL);
-    _exit(write_outcome(ends[1], &outcome) ? 0 : LC_ERR_INTERNAL);
+    _exit(write(ends[1], &outcome, sizeof outcome) == sizeof outcome ? 0 : LC_ERR_INTERNAL);
   }
   close(ends[1]);
   *descriptor = ends[0];
