@@ -7,6 +7,7 @@
  * Give each a value at once. Thread-safety: nothing is shared. */
 #pragma once
 
+#include <dirent.h>
 #include <stdlib.h>
 
 /* Calls free_it(&variable) at the end of the variable's scope. */
@@ -17,3 +18,7 @@ static inline void lc_free_scoped(void *pointer_to_pointer) {
   free(*(void **)pointer_to_pointer);
 }
 #define LC_FREED LC_SCOPED(lc_free_scoped)
+/* Closes a folder that is being read. */
+static inline void lc_close_folder(DIR **stream) {
+  if (*stream) closedir(*stream);
+}

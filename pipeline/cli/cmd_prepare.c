@@ -10,7 +10,7 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/learn/pl_prepare.h"
-#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_dataset.h"
 #include "pipeline/store/pl_output.h"
 
 struct arguments {

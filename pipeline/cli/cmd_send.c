@@ -270,14 +270,14 @@ static lc_status queue_all(struct sending *s, struct lc_error *err) {
 }
 
 static lc_status send_and_judge(struct sending *s, struct lc_error *err) {
-  const struct pl_send_options how = {.wait_s = s->arguments->wait_s};
   LC_FREED struct pl_outlook *before = NULL;
   LC_FREED struct pl_outlook *after = NULL;
   long long began_ms = pl_now_ms();
   LC_TRY(lc_alloc(&before, s->chosen.n + 1, sizeof *before, err));
   LC_TRY(lc_alloc(&after, s->chosen.n + 1, sizeof *after, err));
   LC_TRY(look_ahead(s, before, err));
-  if (!s->arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
+  if (!s->arguments->queue_only)
+    LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, s->arguments->wait_s, err));
   LC_TRY(pl_send_print_status(&s->outbox, &s->known, &s->chosen, s->arguments->form, err));
   LC_TRY(look_ahead(s, after, err));
   return judge(s, before, after, began_ms, err);

@@ -88,13 +88,9 @@ static int by_bytes(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void close_stream(DIR **stream) {
-  if (*stream) closedir(*stream);
-}
-
 lc_status pl_model_names(const char *folder, struct pl_list *names, struct lc_error *err) {
   size_t first = names->n;
-  LC_SCOPED(close_stream) DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   if (!stream && (errno == ENOENT || errno == ENOTDIR)) return LC_OK;
   if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
   for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {

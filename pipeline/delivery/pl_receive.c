@@ -1,6 +1,6 @@
 /* Receives the objects of one association in a child process: reserves room in the spool, checks
  * each object, and moves it into its series. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <errno.h>
 #include <fcntl.h>

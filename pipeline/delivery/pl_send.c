@@ -13,7 +13,6 @@
 #include "common/lc_random.h"
 #include "common/lc_scope.h"
 #include "ct_io/dicom_read/ct_files.h"
-#include "pipeline/delivery/pl_sending.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 
@@ -266,11 +265,11 @@ static lc_status work(struct pl_route *routes, size_t n, struct pl_outbox *outbo
 }
 
 lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
-                      const struct pl_destinations *destinations,
-                      const struct pl_send_options *options, struct lc_error *err) {
-  bool got = false, once = options->wait_s <= 0;
+                      const struct pl_destinations *destinations, double wait_s,
+                      struct lc_error *err) {
+  bool got = false, once = wait_s <= 0;
   long long start_ms = pl_now_ms(), end_ms = INT64_MAX;
-  if (options->wait_s < 1e12) end_ms = start_ms + (long long)(1000 * options->wait_s);
+  if (wait_s < 1e12) end_ms = start_ms + (long long)(1000 * wait_s);
   LC_TRY(become_sender(outbox, destinations, once, start_ms, end_ms, &got, err));
   if (!got) return LC_OK;
   LC_TRY(pl_outbox_tidy(outbox, known, err));

@@ -8,7 +8,7 @@
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
-#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/report/pl_signal.h"
 
 /* What one N-ACTION asks for. */

@@ -4,7 +4,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
-#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/report/pl_signal.h"
 
 /* A request is no longer than this unless one object alone is. */

@@ -17,7 +17,6 @@
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
-#include "pipeline/delivery/pl_serving.h"
 #include "pipeline/report/pl_signal.h"
 
 /* Children that only say "too many associations"; beyond, connections are closed. */

@@ -1,6 +1,6 @@
 /* Runs the main job on one received series in a child process and passes its outcome back through a
  * pipe. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome 
 
 /* Identity of the series by one of its objects, where nobody noted it when they came. */
 static void identify(const char *folder, struct pl_serve_outcome *outcome) {
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   struct ct_identity identity;
   char path[LC_PATH_SIZE];
   struct dirent *entry = stream ? readdir(stream) : NULL;
@@ -67,7 +67,6 @@ static void identify(const char *folder, struct pl_serve_outcome *outcome) {
     memcpy(outcome->study_instance_uid, identity.study_instance_uid, CT_UID_SIZE);
     memcpy(outcome->modality, identity.modality, sizeof outcome->modality);
   }
-  if (stream) closedir(stream);
 }
 
 /* Failures that another series would meet too, or this one not at another time. */

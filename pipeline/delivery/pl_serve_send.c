@@ -1,5 +1,5 @@
 /* Queues the results of a series in an outbox and runs a child process that sends them. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <errno.h>
 #include <math.h>
@@ -46,10 +46,9 @@ lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char
 }
 
 static lc_status send_all(const struct pl_serve_sending *sending, struct lc_error *err) {
-  const struct pl_send_options options = {.wait_s = HUGE_VAL};
   LC_SCOPED(pl_outbox_close) struct pl_outbox outbox = {.lock = -1};
   LC_TRY(pl_outbox_open(&outbox, sending->outbox, true, err));
-  return pl_send_run(&outbox, sending->destinations, sending->destinations, &options, err);
+  return pl_send_run(&outbox, sending->destinations, sending->destinations, HUGE_VAL, err);
 }
 
 void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool) {

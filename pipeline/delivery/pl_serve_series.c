@@ -6,7 +6,7 @@
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 #include "pipeline/store/pl_output.h"
 
 #define LOOK_EVERY_S 0.5

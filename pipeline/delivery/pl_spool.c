@@ -145,13 +145,9 @@ static void sync_folder(const char *path) {
   close(fd);
 }
 
-static void close_stream(DIR **stream) {
-  if (*stream) closedir(*stream);
-}
-
 lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err) {
   char source[LC_PATH_SIZE], target[LC_PATH_SIZE];
-  LC_SCOPED(close_stream) DIR *stream = opendir(from);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(from);
   if (!stream) return errno == ENOENT ? LC_OK : lc_file_write_error(from, errno, err);
   LC_TRY(lc_folder_make(to, err));
   for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {

@@ -41,10 +41,6 @@ void pl_spool_rest(struct pl_spool *spool) {
   pl_db_close(&spool->db);
 }
 
-static void close_stream(DIR **stream) {
-  if (*stream) closedir(*stream);
-}
-
 /* Calls visit for each name in a folder below the spool that is not hidden, until one fails. */
 static lc_status each_in(struct pl_spool *spool, const char *below,
                          lc_status (*visit)(struct pl_spool *spool, const char *path,
@@ -52,7 +48,7 @@ static lc_status each_in(struct pl_spool *spool, const char *below,
                          struct lc_error *err) {
   char folder[LC_PATH_SIZE], path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(folder, spool->folder, below, err));
-  LC_SCOPED(close_stream) DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   if (!stream && errno == ENOENT) return LC_OK;
   if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
   for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
@@ -67,7 +63,7 @@ static lc_status each_in(struct pl_spool *spool, const char *below,
 
 void pl_spool_measure(const char *folder, long long *objects, long long *bytes) {
   *objects = *bytes = 0;
-  LC_SCOPED(close_stream) DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
     struct stat info;
     size_t length = strlen(entry->d_name);

@@ -1,6 +1,6 @@
 /* Reads the columns of a crop set, checks their shapes, and resamples each crop to the edge and
  * spacing of a data set. */
-#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_dataset.h"
 
 #include <math.h>
 #include <stdio.h>

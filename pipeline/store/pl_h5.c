@@ -16,6 +16,12 @@
 #define CHUNK_BYTES_LEAST 1024 /* below, a chunk's bookkeeping is larger than what it holds */
 #define GROW_BYTES ((size_t)1 << 20)
 
+/* Any kind of handle. */
+static void release(const hid_t *id) {
+  if (*id >= 0) H5Idec_ref(*id);
+}
+#define HANDLE LC_SCOPED(release) hid_t
+
 static void fail(struct pl_h5 *h5, const char *what, const char *path) {
   if (h5->failed) return;
   h5->failed = true;
@@ -45,8 +51,8 @@ static hid_t text_type(size_t width) {
 void pl_h5_start(struct pl_h5 *h5) {
   memset(h5, 0, sizeof *h5);
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-  hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+  HANDLE access = H5Pcreate(H5P_FILE_ACCESS);
+  HANDLE creation = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fapl_core(access, GROW_BYTES, false);
   /* The earliest superblock has no checksum: H5Fget_file_image clears flags in the copy it gives
    * and leaves the checksum of later superblocks wrong (HDF5 1.10.8). */
@@ -54,20 +60,14 @@ void pl_h5_start(struct pl_h5 *h5) {
   H5Pset_obj_track_times(creation, false);
   h5->file = H5Fcreate("in memory", H5F_ACC_TRUNC, creation, access);
   if (h5->file < 0) fail(h5, "create", "a file in memory");
-  H5Pclose(creation);
-  H5Pclose(access);
-}
-
-static hid_t make_links(void) {
-  hid_t links = H5Pcreate(H5P_LINK_CREATE);
-  H5Pset_create_intermediate_group(links, 1);
-  H5Pset_char_encoding(links, H5T_CSET_UTF8);
-  return links;
 }
 
 /* Groups first: those that HDF5 makes on the way to a dataset would keep times. */
 static void make_groups(struct pl_h5 *h5, const char *path) {
-  hid_t links = make_links(), creation = H5Pcreate(H5P_GROUP_CREATE);
+  HANDLE links = H5Pcreate(H5P_LINK_CREATE);
+  HANDLE creation = H5Pcreate(H5P_GROUP_CREATE);
+  H5Pset_create_intermediate_group(links, 1);
+  H5Pset_char_encoding(links, H5T_CSET_UTF8);
   H5Pset_obj_track_times(creation, false);
   for (const char *p = path; *p; p++) {
     if (*p != '/' || p == path) continue;
@@ -75,14 +75,9 @@ static void make_groups(struct pl_h5 *h5, const char *path) {
     lc_text_copy(group, sizeof group, path);
     group[p - path] = '\0';
     if (H5Lexists(h5->file, group, H5P_DEFAULT) > 0) continue;
-    hid_t made = H5Gcreate2(h5->file, group, links, creation, H5P_DEFAULT);
-    if (made < 0)
-      fail(h5, "create group", group);
-    else
-      H5Gclose(made);
+    HANDLE made = H5Gcreate2(h5->file, group, links, creation, H5P_DEFAULT);
+    if (made < 0) fail(h5, "create group", group);
   }
-  H5Pclose(creation);
-  H5Pclose(links);
 }
 
 static hid_t make_layout(size_t rank, const hsize_t *dims, size_t value_bytes) {
@@ -107,8 +102,8 @@ static void write_dataset(struct pl_h5 *h5, const char *path, size_t rank, const
   hsize_t dims[PL_H5_MAX_RANK];
   for (size_t i = 0; i < rank; i++) dims[i] = shape[i];
   make_groups(h5, path);
-  hid_t space = H5Screate_simple((int)rank, dims, NULL);
-  hid_t creation = make_layout(rank, dims, H5Tget_size(stored));
+  HANDLE space = H5Screate_simple((int)rank, dims, NULL);
+  HANDLE creation = make_layout(rank, dims, H5Tget_size(stored));
   hid_t set = H5Dcreate2(h5->file, path, stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
   if (set < 0) {
     fail(h5, "create dataset", path);
@@ -117,8 +112,6 @@ static void write_dataset(struct pl_h5 *h5, const char *path, size_t rank, const
       fail(h5, "write dataset", path);
     if (H5Dclose(set) < 0) fail(h5, "close dataset", path);
   }
-  H5Pclose(creation);
-  H5Sclose(space);
 }
 
 void pl_h5_array(struct pl_h5 *h5, const struct pl_h5_array *array) {
@@ -137,25 +130,22 @@ void pl_h5_rows(struct pl_h5 *h5, const char *path, enum pl_h5_type type, size_t
     fail(h5, "open dataset", path);
     return;
   }
-  hid_t space = H5Dget_space(set);
+  HANDLE space = H5Dget_space(set);
   hsize_t dims[PL_H5_MAX_RANK], start[PL_H5_MAX_RANK] = {first};
   int rank = H5Sget_simple_extent_dims(space, dims, NULL);
   dims[0] = count;
-  hid_t given = rank > 0 ? H5Screate_simple(rank, dims, NULL) : -1;
+  HANDLE given = rank > 0 ? H5Screate_simple(rank, dims, NULL) : -1;
   if (given < 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL) < 0 ||
       H5Dwrite(set, type_of(type, false), given, space, H5P_DEFAULT, data) < 0)
     fail(h5, "write rows of", path);
-  if (given >= 0) H5Sclose(given);
-  H5Sclose(space);
   if (H5Dclose(set) < 0) fail(h5, "close dataset", path);
 }
 
 void pl_h5_texts(struct pl_h5 *h5, const char *path, size_t rank, const size_t *dims, size_t width,
                  const char *texts, const char *doc) {
   if (h5->failed) return;
-  hid_t type = text_type(width);
+  HANDLE type = text_type(width);
   write_dataset(h5, path, rank, dims, type, type, texts);
-  H5Tclose(type);
   pl_h5_attribute_text(h5, path, "description", doc);
 }
 
@@ -205,39 +195,32 @@ lc_status pl_h5_fields(struct pl_h5 *h5, const struct pl_h5_field *fields, size_
 
 void pl_h5_scale(struct pl_h5 *h5, const char *path) {
   if (h5->failed) return;
-  hid_t set = H5Dopen2(h5->file, path, H5P_DEFAULT);
+  HANDLE set = H5Dopen2(h5->file, path, H5P_DEFAULT);
   const char *slash = strrchr(path, '/');
   if (set < 0 || H5DSset_scale(set, slash ? slash + 1 : path) < 0)
     fail(h5, "make a scale of", path);
-  if (set >= 0) H5Dclose(set);
 }
 
 void pl_h5_attach(struct pl_h5 *h5, const char *dataset, size_t dimension, const char *scale) {
   if (h5->failed) return;
-  hid_t set = H5Dopen2(h5->file, dataset, H5P_DEFAULT);
-  hid_t other = H5Dopen2(h5->file, scale, H5P_DEFAULT);
+  HANDLE set = H5Dopen2(h5->file, dataset, H5P_DEFAULT);
+  HANDLE other = H5Dopen2(h5->file, scale, H5P_DEFAULT);
   if (set < 0 || other < 0 || H5DSattach_scale(set, other, (unsigned)dimension) < 0)
     fail(h5, "attach a scale to", dataset);
-  if (other >= 0) H5Dclose(other);
-  if (set >= 0) H5Dclose(set);
 }
 
 static void attribute(struct pl_h5 *h5, const char *path, const char *name, hid_t stored,
                       hid_t given, const void *value) {
   if (h5->failed) return;
-  hid_t space = H5Screate(H5S_SCALAR);
-  hid_t object = H5Oopen(h5->file, path, H5P_DEFAULT);
-  hid_t made = object < 0 ? -1 : H5Acreate2(object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
+  HANDLE space = H5Screate(H5S_SCALAR);
+  HANDLE object = H5Oopen(h5->file, path, H5P_DEFAULT);
+  HANDLE made = object < 0 ? -1 : H5Acreate2(object, name, stored, space, H5P_DEFAULT, H5P_DEFAULT);
   if (made < 0 || H5Awrite(made, given, value) < 0) fail(h5, "write an attribute of", path);
-  if (made >= 0) H5Aclose(made);
-  if (object >= 0) H5Oclose(object);
-  H5Sclose(space);
 }
 
 void pl_h5_attribute_text(struct pl_h5 *h5, const char *path, const char *name, const char *text) {
-  hid_t type = text_type(strlen(text));
+  HANDLE type = text_type(strlen(text));
   attribute(h5, path, name, type, type, text);
-  H5Tclose(type);
 }
 
 void pl_h5_attribute_integer(struct pl_h5 *h5, const char *path, const char *name, int64_t value) {
@@ -279,12 +262,6 @@ void pl_h5_abort(struct pl_h5 *h5) {
 }
 
 /* -- reading -------------------------------------------------------------------------------- */
-
-/* Any kind of handle. */
-static void release(const hid_t *id) {
-  if (*id >= 0) H5Idec_ref(*id);
-}
-#define HANDLE LC_SCOPED(release) hid_t
 
 lc_status pl_h5_open(struct pl_h5_in *in, const char *path, struct lc_error *err) {
   *in = (struct pl_h5_in){.path = path, .file = -1, .err = err};

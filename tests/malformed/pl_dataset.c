@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "common/lc_file.h"
-#include "pipeline/store/pl_crop_set.h"
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_dataset.h"
 
