@@ -5,6 +5,7 @@
 
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
+#include "pipeline/delivery/pl_destination.h"
 #include "pipeline/delivery/pl_fetch.h"
 
 struct arguments {
@@ -61,18 +62,14 @@ static const struct pl_option options[] = {
 static void parse_peer(struct arguments *arguments, const char *arg,
                        const struct argp_state *state) {
   struct ct_peer *peer = &arguments->fetch.peer;
+  char *host = NULL;
   long long port = 0;
   lc_text_copy(arguments->peer, sizeof arguments->peer, arg);
-  char *at = strchr(arguments->peer, '@'), *colon = at ? strrchr(at, ':') : NULL;
-  if (!at || at == arguments->peer || !colon || colon == at + 1 ||
-      !lc_text_to_long(colon + 1, &port) || port < 1 || port > 65535) {
+  if (!pl_destination_cut_address(arguments->peer, &host, &port))
     argp_error(state, "'%s' is no archive, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
                arg);
-    return;
-  }
-  *at = *colon = '\0';
   peer->called_ae = arguments->peer;
-  peer->host = at + 1;
+  peer->host = host;
   peer->port = (int)port;
 }
 

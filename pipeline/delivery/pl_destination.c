@@ -135,6 +135,16 @@ bool pl_destination_is_address(const char *text) {
   return is_url(text) || strchr(text, '@') != NULL;
 }
 
+bool pl_destination_cut_address(char *text, char **host, long long *port) {
+  char *at = strrchr(text, '@'), *colon = at ? strrchr(at, ':') : NULL;
+  if (!at || at == text || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, port) ||
+      *port < 1 || *port > 65535)
+    return false;
+  *at = *colon = '\0';
+  *host = at + 1;
+  return true;
+}
+
 lc_status pl_destinations_add_address(struct pl_destinations *destinations, const char *address,
                                       struct pl_destination **added, struct lc_error *err) {
   char name[129];
@@ -143,17 +153,12 @@ lc_status pl_destinations_add_address(struct pl_destinations *destinations, cons
   LC_TRY(pl_destinations_add(destinations, name, added, err));
   if (is_url(address))
     return pl_schema_set_text(&pl_destination_schema, *added, "url", address, err);
-  const char *at = strrchr(address, '@'), *colon = at ? strrchr(at, ':') : NULL;
-  long long port;
-  if (!at || at == address || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, &port) ||
-      port < 1 || port > 65535)
+  char title[320], *host;
+  lc_text_copy(title, sizeof title, address);
+  if (!pl_destination_cut_address(title, &host, &(*added)->port))
     LC_FAIL(err, LC_ERR_USAGE,
             "'%.200s' is no address, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
             address);
-  char title[64], host[256];
-  snprintf(title, sizeof title, "%.*s", (int)(at - address), address);
-  snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
-  (*added)->port = port;
   LC_TRY(pl_schema_set_text(&pl_destination_schema, *added, "called_ae", title, err));
   return pl_schema_set_text(&pl_destination_schema, *added, "host", host, err);
 }

@@ -203,7 +203,7 @@ lc_status pl_fetch_run(struct pl_fetch *fetch, const struct pl_fetch_options *op
                        struct lc_error *err) {
   size_t missing = 0;
   LC_SCOPED(pl_output_close) struct pl_output output = {.made = false};
-  LC_SCOPED(pl_fetch_receiver_stop) struct pl_fetch_receiver receiver = {0};
+  LC_SCOPED(pl_fetch_receiver_stop) pid_t receiver = 0;
   LC_SCOPED(close_fetching) struct fetching f = {.options = options};
   LC_SCOPED(pl_progress_end) struct pl_progress progress = {0};
   struct pl_fetch_store store = {.options = options, .wanted = fetch, .descriptor = -1};

@@ -68,10 +68,7 @@ bool pl_fetch_has(const char *path, const char *object);
 /* For C-GET. */
 struct ct_file_store pl_fetch_store_files(struct pl_fetch_store *store);
 
-/* For C-MOVE: a child that accepts associations of the archive. */
-struct pl_fetch_receiver {
-  pid_t child; /* 0: none */
-};
-LC_MUST_CHECK lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver,
-                                                struct pl_fetch_store *store, struct lc_error *err);
-void pl_fetch_receiver_stop(struct pl_fetch_receiver *receiver);
+/* For C-MOVE: starts a child that accepts associations of the archive; *receiver 0: none. */
+LC_MUST_CHECK lc_status pl_fetch_receiver_start(pid_t *receiver, struct pl_fetch_store *store,
+                                                struct lc_error *err);
+void pl_fetch_receiver_stop(const pid_t *receiver);

@@ -44,6 +44,11 @@ LC_MUST_CHECK lc_status pl_serve(const struct pl_serve_options *options, struct 
 /* -- the parts of the server, for its sources: used only there. They fork, so that no other thread
  * may exist -- */
 
+/* Listens on an IPv4 address; port 0: any that is free, in *bound. flags: of the socket. Also for
+ * what is fetched by C-MOVE. */
+LC_MUST_CHECK lc_status pl_serve_listen(const char *address, int port, int flags, int *descriptor,
+                                        int *bound, struct lc_error *err);
+
 /* Monotonic seconds. */
 static inline double pl_serve_now_s(void) {
   struct timespec time;
