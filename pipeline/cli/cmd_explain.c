@@ -259,6 +259,7 @@ static void free_explain(struct pl_explain **explain) {
 static lc_status run(void *input, struct lc_error *err) {
   struct arguments *arguments = input;
   LC_SCOPED(pl_list_free) struct pl_list parameters = arguments->parameters;
+  (void)parameters; /* no option's own list, which would be freed anyway */
   LC_SCOPED(free_explain) struct pl_explain *explain = NULL;
   struct pl_progress progress;
   struct pl_model_found found;
