@@ -4,15 +4,13 @@
 #include <string.h>
 
 #include "common/lc_log.h"
-#include "common/lc_text.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
-#include "pipeline/report/pl_table.h"
 #include "pipeline/run/pl_nodules.h"
 #include "pipeline/store/pl_output.h"
 #include "pipeline/store/pl_store.h"
@@ -98,9 +96,7 @@ static const struct pl_option options[] = {
      "Refuse a source that does not say that its patient's identity is removed, or that has "
      "annotation burned into its pixels",
      4, PL_OPTION_FLAG, AT(options.anonymised)},
-    {"json", 'j', NULL, "List what was written as JSON", 5, PL_OPTION_VALUE, AT(form),
-     PL_TABLE_JSON},
-    {"csv", 'c', NULL, "List what was written as CSV", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    PL_FORM_ROWS(5, "List what was written as JSON", "List what was written as CSV"),
 };
 
 static void check_arguments(void *input, const struct argp_state *state) {
@@ -108,29 +104,8 @@ static void check_arguments(void *input, const struct argp_state *state) {
   const char *root = arguments->options.uid_root;
   if (root && !ct_uid_valid(root))
     argp_error(state, "--uid-root is '%s', expected digits and dots", root);
-  if (arguments->results.n == 0) argp_error(state, "which results?");
   if (arguments->inputs.n == 0) argp_error(state, "--input: where is the source series?");
 }
-
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "RESULTS...",
-    .doc = "Make DICOM objects from results: maps over CT slices of original size, parametric "
-           "maps, segmentations, a measurement report, and outlines for the viewer. RESULTS is "
-           "the folder of one series, or an output folder of 'lungcdam run'.\v"
-           "Examples:\n"
-           "  lungcdam export -i LIDC-IDRI/LIDC-IDRI-0001 -o dicom results\n"
-           "  lungcdam export -i /data/ct -O report,maps --uid-root 1.2.826.0.1.3680043.10.99 "
-           "results\n"
-           "\n"
-           "Everything written says 'research use only'. The same results give the same objects, "
-           "byte for byte.",
-    .takes_rest = true,
-    .rest_at = offsetof(struct arguments, results),
-    .check = check_arguments,
-    .help = help,
-};
 
 static const struct pl_column columns[] = {
     {"SeriesInstanceUID", "SERIES", false},
@@ -147,6 +122,12 @@ struct exporting {
   struct pl_table table;
   size_t done;
 };
+
+static void free_exporting(struct exporting *e) {
+  pl_table_free(&e->table);
+  ct_index_free(&e->index);
+  pl_output_close(&e->output);
+}
 
 static void list_written(struct exporting *e, const struct pl_export *export, const char *folder) {
   size_t n;
@@ -177,69 +158,39 @@ static struct pl_export_options options_of(const struct arguments *arguments,
 static lc_status publish(struct exporting *e, const struct pl_config *config,
                          const struct pl_result *result, struct lc_error *err) {
   char name[129];
-  struct pl_draft draft;
-  struct pl_export export;
+  LC_SCOPED(pl_draft_discard) struct pl_draft draft = {.lock = -1};
+  LC_SCOPED(pl_export_close) struct pl_export export = {.result = NULL};
   struct pl_export_options chosen = options_of(e->arguments, config);
   pl_output_name(name, result->series_instance_uid);
   LC_TRY(pl_draft_begin(&draft, &e->output, name, err));
-  lc_status status = pl_export_open(&export, result, &chosen, draft.folder, err);
-  if (status == LC_OK) status = pl_export_write(&export, err);
-  if (status == LC_OK) status = pl_draft_publish(&draft, e->arguments->overwrite, err);
-  if (status == LC_OK) list_written(e, &export, draft.target);
-  pl_export_close(&export);
-  pl_draft_discard(&draft);
-  return status;
+  LC_TRY(pl_export_open(&export, result, &chosen, draft.folder, err));
+  LC_TRY(pl_export_write(&export, err));
+  LC_TRY(pl_draft_publish(&draft, e->arguments->overwrite, err));
+  list_written(e, &export, draft.target);
+  return LC_OK;
 }
 
 /* The nodules as the run found them: its configuration, and the same annotation. */
-static lc_status with_nodules(struct exporting *e, const char *folder, struct pl_result *result,
-                              const struct ct_series *series, struct lc_error *err) {
-  char file[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(file, folder, "configuration.yaml", err));
-  struct pl_overrides overrides = {.file = file};
-  /* pl_config_make reads these, it does not change them. */
-  if (e->arguments->nodules) overrides.nodules = (char *)(uintptr_t)e->arguments->nodules;
-  struct pl_config config;
-  LC_TRY(pl_config_make(&config, &overrides, err));
-  struct ct_nodule_finder finder = {0};
-  struct pl_result found = {.series = series};
-  lc_status status = pl_nodules_find(&finder, &config, &found, err);
-  if (status == LC_OK) status = pl_export_attach(result, &found, err);
-  if (status == LC_OK) status = publish(e, &config, result, err);
-  pl_result_free(&found);
-  ct_nodule_finder_free(&finder);
-  pl_config_free(&config);
-  return status;
-}
-
-/* The series that a result was made from, among parts and studies that share its UID. */
-static lc_status find_series(const struct ct_index *index, const struct pl_result *result,
-                             const struct ct_series **series, struct lc_error *err) {
-  for (size_t i = 0; i < index->n_series; i++) {
-    char manifest[LC_SHA256_HEX];
-    *series = &index->series[i];
-    if ((*series)->verdict == CT_REFUSED ||
-        strcmp((*series)->series_instance_uid, result->series_instance_uid) != 0)
-      continue;
-    LC_TRY(ct_series_manifest_hex(*series, manifest, err));
-    if (strcmp(manifest, result->input_manifest_sha256) == 0) return LC_OK;
-  }
-  return ct_index_choose(index, result->series_instance_uid, series, err); /* says what is there */
-}
-
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  struct pl_result result;
-  const struct ct_series *series;
+  char path[LC_PATH_SIZE], file[LC_PATH_SIZE];
+  const struct pl_overrides overrides = {.file = file, .nodules = e->arguments->nodules};
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(ct_nodule_finder_free) struct ct_nodule_finder finder = {0};
+  LC_SCOPED(pl_result_free) struct pl_result result = {.n_views = 0};
+  LC_SCOPED(pl_result_free) struct pl_result found = {.n_views = 0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
+  LC_TRY(lc_path_join(file, folder, "configuration.yaml", err));
   LC_TRY(pl_store_read(&result, path, err));
-  lc_status status = find_series(&e->index, &result, &series, err);
+  lc_status status = ct_index_choose(&e->index, result.series_instance_uid, &found.series, err);
   if (status == LC_ERR_NOT_FOUND)
     lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
-  if (status == LC_OK) status = with_nodules(e, folder, &result, series, err);
-  pl_result_free(&result);
-  if (status == LC_OK) e->done++;
-  return status;
+  LC_TRY(status);
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  LC_TRY(pl_nodules_find(&finder, &config, &found, err));
+  LC_TRY(pl_export_attach(&result, &found, err));
+  LC_TRY(publish(e, &config, &result, err));
+  e->done++;
+  return LC_OK;
 }
 
 static bool ends_all(lc_status status) {
@@ -268,47 +219,56 @@ static lc_status export_all(struct exporting *e, const struct pl_list *folders,
           failed, folders->n);
 }
 
-static lc_status work(struct exporting *e, struct lc_error *err) {
-  const struct arguments *arguments = e->arguments;
-  struct pl_list folders = {0};
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < arguments->results.n && status == LC_OK; i++)
-    status = pl_store_find(arguments->results.items[i], &folders, err);
-  if (status == LC_OK)
-    status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
-                           arguments->inputs.n, &arguments->rules, NULL, err);
-  if (status == LC_OK) status = pl_output_open(&e->output, arguments->output, err);
-  if (status == LC_OK) {
-    status = export_all(e, &folders, err);
-    pl_output_close(&e->output);
-  }
-  if (e->done > 0 && (status == LC_OK || status == LC_ERR_PARTIAL)) {
-    lc_status printed = pl_table_print(&e->table, arguments->form, stdout, NULL);
-    if (printed != LC_OK && status == LC_OK)
-      status = lc_fail(err, printed, __FILE__, __LINE__, "standard output cannot be written");
-  }
-  pl_list_free(&folders);
-  return status;
+/* What can be made without a run's pictures. */
+static void init(void *input) {
+  struct arguments *arguments = input;
+  size_t n;
+  const struct pl_object_kind *const *table = pl_object_kinds(&n);
+  arguments->output = "lungcdam-dicom";
+  arguments->options.series_number = -1;
+  arguments->options.relevance = -1;
+  for (size_t k = 0; k < n; k++) arguments->options.kinds[k] = table[k]->write != NULL;
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.output = "lungcdam-dicom",
-                                .options = {.series_number = -1, .relevance = -1}};
-  size_t n_kinds;
-  const struct pl_object_kind *const *table = pl_object_kinds(&n_kinds);
-  for (size_t k = 0; k < n_kinds; k++) arguments.options.kinds[k] = table[k]->write != NULL;
-  lc_status status = pl_options_parse(&line, argc, argv, &arguments, err);
-  struct exporting e = {.arguments = &arguments};
-  struct lc_error own;
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(free_exporting) struct exporting e = {.arguments = arguments};
+  LC_SCOPED(pl_list_free) struct pl_list folders = {0};
   pl_table_init(&e.table, columns, sizeof columns / sizeof *columns);
-  if (status == LC_OK) status = work(&e, err ? err : &own);
-  pl_table_free(&e.table);
-  ct_index_free(&e.index);
-  pl_list_free(&arguments.inputs);
+  for (size_t i = 0; i < arguments->results.n; i++)
+    LC_TRY(pl_store_find(arguments->results.items[i], &folders, err));
+  LC_TRY(ct_index_scan(&e.index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
+                       NULL, err));
+  LC_TRY(pl_output_open(&e.output, arguments->output, err));
+  lc_status status = export_all(&e, &folders, err);
+  if (e.done == 0 || (status != LC_OK && status != LC_ERR_PARTIAL)) return status;
+  lc_status printed = pl_table_print(&e.table, arguments->form, stdout, NULL);
+  if (printed != LC_OK && status == LC_OK)
+    LC_FAIL(err, printed, "standard output cannot be written");
   return status;
 }
 
 const struct pl_command pl_command_export = {
     .name = "export",
     .summary = "make DICOM objects from results: maps, segmentations, reports",
-    .run = run};
+    .size = sizeof(struct arguments),
+    .init = init,
+    PL_OPTIONS(options),
+    .args_doc = "RESULTS...",
+    .doc = "Make DICOM objects from results: maps over CT slices of original size, parametric "
+           "maps, segmentations, a measurement report, and outlines for the viewer. RESULTS is "
+           "the folder of one series, or an output folder of 'lungcdam run'.\v"
+           "Examples:\n"
+           "  lungcdam export -i LIDC-IDRI/LIDC-IDRI-0001 -o dicom results\n"
+           "  lungcdam export -i /data/ct -O report,maps --uid-root 1.2.826.0.1.3680043.10.99 "
+           "results\n"
+           "\n"
+           "Everything written says 'research use only'. The same results give the same objects, "
+           "byte for byte.",
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, results),
+    .needs_rest = "which results?",
+    .check = check_arguments,
+    .help = help,
+    .run = run,
+};

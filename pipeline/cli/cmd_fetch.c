@@ -3,11 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_text.h"
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
+#include "pipeline/delivery/pl_destination.h"
 #include "pipeline/delivery/pl_fetch.h"
-#include "pipeline/report/pl_table.h"
 
 struct arguments {
   struct pl_fetch_options fetch;
@@ -34,8 +33,7 @@ static const struct pl_option options[] = {
     {"output", 'o', "DIR", "Folder of the studies (default lungcdam-studies)", 3, PL_OPTION_TEXT,
      AT(fetch.folder)},
     {"list", 0, NULL, "Only show what matches, fetch nothing", 3, PL_OPTION_FLAG, AT(list)},
-    {"json", 'j', NULL, "List as JSON", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
-    {"csv", 'c', NULL, "List as CSV", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    PL_FORM_ROWS(3, "List as JSON", "List as CSV"),
     {"move", 0, "PORT",
      "Fetch by C-MOVE instead of C-GET: the archive connects to this port (0: any that is free); "
      "it must know our AE title with our host and port",
@@ -64,18 +62,14 @@ static const struct pl_option options[] = {
 static void parse_peer(struct arguments *arguments, const char *arg,
                        const struct argp_state *state) {
   struct ct_peer *peer = &arguments->fetch.peer;
+  char *host = NULL;
   long long port = 0;
   lc_text_copy(arguments->peer, sizeof arguments->peer, arg);
-  char *at = strchr(arguments->peer, '@'), *colon = at ? strrchr(at, ':') : NULL;
-  if (!at || at == arguments->peer || !colon || colon == at + 1 ||
-      !lc_text_to_long(colon + 1, &port) || port < 1 || port > 65535) {
+  if (!pl_destination_cut_address(arguments->peer, &host, &port))
     argp_error(state, "'%s' is no archive, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
                arg);
-    return;
-  }
-  *at = *colon = '\0';
   peer->called_ae = arguments->peer;
-  peer->host = at + 1;
+  peer->host = host;
   peer->port = (int)port;
 }
 
@@ -101,24 +95,6 @@ static void check_complete(void *input, const struct argp_state *state) {
     argp_error(state, "which study? (--accession, --patient or --study)");
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "AE_TITLE@HOST:PORT",
-    .doc =
-        "Fetch studies from a DICOM archive into a folder, by C-GET or C-MOVE. What is there, by "
-        "SOP Instance UID, is not fetched again; a file is whole or absent.\v"
-        "Examples:\n"
-        "  lungcdam fetch PACS@pacs.example:104 --accession A12345 --modality CT -o studies\n"
-        "  lungcdam fetch PACS@pacs.example:104 --patient LIDC-IDRI-0001 --list --json\n"
-        "  lungcdam fetch PACS@pacs.example:104 --study 1.2.3 --move 11113 -o studies\n"
-        "  lungcdam run --input studies --series all --weights w.safetensors -o results",
-    .words = {offsetof(struct arguments, archive)},
-    .n_words = 1,
-    .too_many = "more than one archive",
-    .check = check_complete,
-};
-
 static const struct pl_column columns[] = {
     {"PatientID", "PATIENT", false},
     {"PatientName", NULL, false},
@@ -139,7 +115,7 @@ enum { LISTED = 11 }; /* columns without what was fetched */
 
 static lc_status print(const struct pl_fetch *fetch, const struct arguments *arguments,
                        struct lc_error *err) {
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table;
   size_t n_columns = arguments->list ? LISTED : sizeof columns / sizeof *columns;
   pl_table_init(&table, columns, n_columns);
   for (size_t i = 0; i < fetch->n; i++) {
@@ -160,32 +136,44 @@ static lc_status print(const struct pl_fetch *fetch, const struct arguments *arg
     pl_table_integer(&table, (long long)item->n_fetched);
     pl_table_integer(&table, (long long)item->n_missing);
   }
-  lc_status status = pl_table_print(&table, arguments->form, stdout, err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_print(&table, arguments->form, stdout, err);
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {
-      .fetch = {.folder = "lungcdam-studies", .listen_address = "0.0.0.0", .listen_port = -1}};
-  struct pl_fetch fetch = {0};
-  ct_peer_init(&arguments.fetch.peer);
-  lc_status status = pl_options_parse(&line, argc, argv, &arguments, err);
-  if (status == LC_OK) status = pl_fetch_list(&fetch, &arguments.fetch, err);
-  if (status == LC_OK && !arguments.list) status = pl_fetch_run(&fetch, &arguments.fetch, err);
-  if (fetch.n > 0) {
-    struct lc_error why;
-    lc_status printed = print(&fetch, &arguments, &why);
-    if (status == LC_OK && printed != LC_OK) {
-      if (err) *err = why;
-      status = printed;
-    }
-  }
-  pl_fetch_free(&fetch);
-  pl_list_free(&arguments.fetch.modalities);
-  pl_list_free(&arguments.fetch.series);
-  return status;
+static void init(void *input) {
+  struct pl_fetch_options *fetch = &((struct arguments *)input)->fetch;
+  fetch->folder = "lungcdam-studies";
+  fetch->listen_address = "0.0.0.0";
+  fetch->listen_port = -1;
+  ct_peer_init(&fetch->peer);
+}
+
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_fetch_free) struct pl_fetch fetch = {0};
+  LC_TRY(pl_fetch_list(&fetch, &arguments->fetch, err));
+  lc_status status = arguments->list ? LC_OK : pl_fetch_run(&fetch, &arguments->fetch, err);
+  lc_status printed = print(&fetch, arguments, status == LC_OK ? err : NULL);
+  return status == LC_OK ? printed : status;
 }
 
 const struct pl_command pl_command_fetch = {
-    .name = "fetch", .summary = "fetch studies from a DICOM archive into a folder", .run = run};
+    .name = "fetch",
+    .summary = "fetch studies from a DICOM archive into a folder",
+    .size = sizeof(struct arguments),
+    .init = init,
+    PL_OPTIONS(options),
+    .args_doc = "AE_TITLE@HOST:PORT",
+    .doc =
+        "Fetch studies from a DICOM archive into a folder, by C-GET or C-MOVE. What is there, by "
+        "SOP Instance UID, is not fetched again; a file is whole or absent.\v"
+        "Examples:\n"
+        "  lungcdam fetch PACS@pacs.example:104 --accession A12345 --modality CT -o studies\n"
+        "  lungcdam fetch PACS@pacs.example:104 --patient LIDC-IDRI-0001 --list --json\n"
+        "  lungcdam fetch PACS@pacs.example:104 --study 1.2.3 --move 11113 -o studies\n"
+        "  lungcdam run --input studies --series all --weights w.safetensors -o results",
+    .words = {offsetof(struct arguments, archive)},
+    .n_words = 1,
+    .too_many = "more than one archive",
+    .check = check_complete,
+    .run = run,
+};

@@ -1,10 +1,8 @@
 /* Implements `lungcdam judge`: parses options and runs the judging of explanations. */
 #include <stdio.h>
-#include <string.h>
 
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
-#include "pipeline/config/pl_model_find.h"
 #include "pipeline/judge/pl_judged.h"
 
 struct arguments {
@@ -25,19 +23,29 @@ static const struct pl_option options[] = {
      AT(overrides.recipe)},
     {"output", 'o', "DIR", "Folder of the results (output.folder)", 1, PL_OPTION_TEXT,
      AT(overrides.output)},
-    {"set", 'S', "KEY=VALUE", "Override one key; may be repeated", 1, PL_OPTION_LIST,
-     AT(overrides.keys)},
+    PL_SET_ROW("Override one key; may be repeated"),
     {"print", 'P', NULL, "Write all settings with their meaning, and stop", 1, PL_OPTION_FLAG,
      AT(print_settings)},
-    {"overwrite", 'f', NULL, "Replace results that exist", 2, PL_OPTION_ONE_OF, AT(existing),
-     PL_EXISTING_OVERWRITE},
-    {"resume", 'r', NULL, "Keep nodules that were judged by the same settings", 2, PL_OPTION_ONE_OF,
-     AT(existing), PL_EXISTING_RESUME},
+    PL_EXISTING_ROWS(2, 'f', "Replace results that exist", 'r',
+                     "Keep nodules that were judged by the same settings"),
 };
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_judge_config_free) struct pl_judge_config config = {0};
+  LC_SCOPED(lc_text_free) struct lc_text summary = {0};
+  LC_TRY(pl_judge_config_make(&config, &arguments->overrides, err));
+  if (arguments->print_settings) return pl_cli_print_keys(&pl_judge_schema, &config, err);
+  LC_TRY(pl_judge_run(&config, arguments->existing, &summary, err));
+  printf("%s%s/report.html: research use only\n", lc_text_get(&summary), config.output_folder);
+  return LC_OK;
+}
+
+const struct pl_command pl_command_judge = {
+    .name = "judge",
+    .summary = "judge explanations: estimators by measures, with intervals by patient",
+    .size = sizeof(struct arguments),
+    PL_OPTIONS(options),
     .args_doc = "[CONFIG.yaml]",
     .doc = "Judge explanations: every estimator by every measure on a data set of nodules, with "
            "intervals by patient, paired differences, ranks with ties, and a report in HTML.\v"
@@ -51,32 +59,5 @@ static const struct pl_command_line line = {
     .words = {offsetof(struct arguments, overrides.file)},
     .n_words = 1,
     .too_many = "more than one configuration file",
+    .run = run,
 };
-
-static lc_status print_settings(const struct pl_judge_config *config, struct lc_error *err) {
-  struct lc_text text = {0};
-  pl_schema_print(&pl_judge_schema, config, PL_PRINT_ALL, &text);
-  return pl_cli_print(&text, err);
-}
-
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct pl_judge_config config;
-  lc_status status = pl_judge_config_make(&config, &arguments.overrides, err);
-  pl_list_free(&arguments.overrides.keys);
-  LC_TRY(status);
-  struct lc_text summary = {0};
-  status = arguments.print_settings ? print_settings(&config, err)
-                                    : pl_judge_run(&config, arguments.existing, &summary, err);
-  if (status == LC_OK && !arguments.print_settings)
-    printf("%s%s/report.html: research use only\n", lc_text_get(&summary), config.output_folder);
-  lc_text_free(&summary);
-  pl_judge_config_free(&config);
-  return status;
-}
-
-const struct pl_command pl_command_judge = {
-    .name = "judge",
-    .summary = "judge explanations: estimators by measures, with intervals by patient",
-    .run = run};

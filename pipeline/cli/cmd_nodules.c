@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/learn/pl_survey.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
@@ -29,9 +29,7 @@ struct arguments {
 static const char *const groupings[] = {"voxels", "mm", NULL};
 
 static const struct pl_option options[] = {
-    {"json", 'j', NULL, "Write a JSON array instead of a table", 0, PL_OPTION_VALUE, AT(form),
-     PL_TABLE_JSON},
-    {"csv", 'c', NULL, "Write CSV instead of a table", 0, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    PL_FORM_ROWS(0, "Write a JSON array instead of a table", "Write CSV instead of a table"),
     {"xml-only", 0, NULL, "Do not look for DICOM; geometry as far as XML tells it", 0,
      PL_OPTION_FLAG, AT(xml_only)},
     {"grouping", 0, "RULE", "voxels (default: pylidc's rule, distances in voxel indices) or mm", 0,
@@ -47,26 +45,6 @@ static const struct pl_option options[] = {
     {"counts", 0, NULL,
      "Only counts: files, series, patients, marks, nodules and faults, beside those published", 0,
      PL_OPTION_FLAG, AT(counts)},
-};
-
-static void check_arguments(void *input, const struct argp_state *state) {
-  if (((const struct arguments *)input)->paths.n == 0) argp_error(state, "which folder?");
-}
-
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "DIR...",
-    .doc = "List the nodules of 3 mm and more that the readers of LIDC-IDRI marked: one line for "
-           "each physical nodule, from XML alone or with its DICOM.\v"
-           "Examples:\n"
-           "  lungcdam nodules LIDC-IDRI\n"
-           "  lungcdam nodules --csv tcia-lidc-xml > nodules.csv\n"
-           "  lungcdam nodules --counts --patients LIDC-IDRI_MetaData.csv tcia-lidc-xml\n"
-           "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001",
-    .takes_rest = true,
-    .rest_at = offsetof(struct arguments, paths),
-    .check = check_arguments,
 };
 
 static const struct pl_column columns[] = {
@@ -137,7 +115,7 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
                             const struct pl_annotated_series *annotated, size_t which,
                             const struct ct_point *luna, double level, struct lc_error *err) {
   const struct ct_nodule *nodule = &annotated->nodules.nodules[which];
-  struct ct_consensus consensus = {0};
+  LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {0};
   unsigned faults = 0;
   char words[160];
   if (annotated->has_dicom)
@@ -160,7 +138,6 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
   pl_table_text(table, words);
   pl_table_text(table, annotated->has_dicom ? "DICOM" : "XML alone");
   pl_table_text(table, annotated->annotation->path);
-  ct_consensus_free(&consensus);
   return LC_OK;
 }
 
@@ -225,7 +202,7 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
                               enum pl_table_form form, struct lc_error *err) {
   static const struct pl_column count_columns[] = {
       {"count", "COUNT", false}, {"found", "FOUND", true}, {"published", "LIDC-IDRI", true}};
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table;
   pl_table_init(&table, count_columns, 3);
   put_count(&table, "annotation files", survey->marks.n_files, 1318);
   put_count(&table, "of CT", survey->marks.n_ct_files, -1);
@@ -255,86 +232,76 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
     put_count(&table, "LUNA16 nodules of these series", totals->luna, -1);
     put_count(&table, "matched", totals->luna_found, -1);
   }
-  lc_status status = pl_table_print(&table, form, stdout, err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_print(&table, form, stdout, err);
 }
 
 static lc_status list_series(const struct arguments *arguments, const struct pl_survey *survey,
                              const struct ct_annotation_set *luna, size_t which,
-                             const struct ct_series *series, struct pl_table *table,
-                             struct totals *totals, struct lc_error *err) {
-  struct pl_annotated_series annotated;
+                             struct pl_table *table, struct totals *totals, struct lc_error *err) {
+  LC_SCOPED(pl_annotated_series_free) struct pl_annotated_series annotated = {0};
+  LC_FREED long *matches = NULL;
   const struct ct_annotation *points;
-  long *matches;
   LC_TRY(pl_signal_check(err));
   LC_TRY(pl_annotated_series_open(&annotated, survey, which, series, &arguments->grouping, err));
   if (annotated.nodules.group_too_large)
     lc_log(LC_LOG_WARNING, "%s: a cluster of more than four marks remains",
            annotated.annotation->path);
-  lc_status status = match_luna(luna, &annotated, &points, &matches, err);
-  if (status == LC_OK) count(totals, survey, &annotated, points, matches);
-  for (size_t i = 0; i < annotated.nodules.n_nodules && status == LC_OK; i++)
-    status = put_nodule(table, survey, &annotated, i, luna_point(points, matches, i),
-                        arguments->level, err);
-  free(matches);
-  pl_annotated_series_free(&annotated);
-  return status;
+  LC_TRY(match_luna(luna, &annotated, &points, &matches, err));
+  count(totals, survey, &annotated, points, matches);
+  for (size_t i = 0; i < annotated.nodules.n_nodules; i++)
+    LC_TRY(put_nodule(table, survey, &annotated, i, luna_point(points, matches, i),
+                      arguments->level, err));
+  return LC_OK;
 }
 
 static lc_status list_all(const struct arguments *arguments, const struct pl_survey *survey,
                           const struct ct_annotation_set *luna, struct lc_error *err) {
-  struct totals totals = {0};
-  struct pl_table table;
-  size_t n = survey->marks.n_annotations, most = n * (survey->index.n_series + 1);
+  size_t n = survey->marks.n_annotations;
+  LC_FREED const char **patients = NULL;
+  LC_FREED const char **with_nodule = NULL;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
+  LC_TRY(lc_alloc(&patients, n, sizeof(char *), err));
+  LC_TRY(lc_alloc(&with_nodule, n, sizeof(char *), err));
+  struct totals totals = {.patients = patients, .with_nodule = with_nodule};
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  lc_status status = lc_alloc(&totals.patients, most, sizeof(char *), err);
-  if (status == LC_OK) status = lc_alloc(&totals.with_nodule, most, sizeof(char *), err);
-  for (size_t i = 0; i < n && status == LC_OK; i++) {
-    size_t position = 0;
-    const struct ct_series *series =
-        pl_survey_next(survey, &survey->marks.annotations[i], &position);
-    do {
-      status = list_series(arguments, survey, luna, i, series, &table, &totals, err);
-      if (series) series = pl_survey_next(survey, &survey->marks.annotations[i], &position);
-    } while (series && status == LC_OK);
-  }
-  if (status == LC_OK)
-    status = arguments->counts ? print_counts(survey, &totals, arguments->form, err)
-                               : pl_table_print(&table, arguments->form, stdout, err);
-  if (status == LC_OK && !arguments->counts)
-    lc_log(LC_LOG_INFO, "%zu nodules of %zu marks in %zu series; %zu chest X-ray files left out",
-           totals.nodules, totals.marks, totals.series, survey->marks.n_chest_xrays);
-  free((void *)totals.patients);
-  free((void *)totals.with_nodule);
-  pl_table_free(&table);
-  return status;
+  for (size_t i = 0; i < n; i++)
+    LC_TRY(list_series(arguments, survey, luna, i, &table, &totals, err));
+  if (arguments->counts) return print_counts(survey, &totals, arguments->form, err);
+  LC_TRY(pl_table_print(&table, arguments->form, stdout, err));
+  lc_log(LC_LOG_INFO, "%zu nodules of %zu marks in %zu series; %zu chest X-ray files left out",
+         totals.nodules, totals.marks, totals.series, survey->marks.n_chest_xrays);
+  return LC_OK;
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.level = 0.5};
-  struct pl_survey survey;
-  struct ct_annotation_set luna = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  LC_TRY(pl_survey_open(&survey, arguments.paths.items, arguments.paths.n, NULL,
-                        !arguments.xml_only, NULL, err));
-  lc_status status = LC_OK;
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
+  LC_SCOPED(ct_annotation_set_free) struct ct_annotation_set luna = {0};
+  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, NULL,
+                        !arguments->xml_only, err));
   if (survey.marks.n_annotations == 0)
-    status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "%s: no annotation of a CT series",
-                     arguments.paths.items[0]);
-  if (status == LC_OK && arguments.patients)
-    status = pl_survey_read_patients(&survey, arguments.patients, err);
-  if (status == LC_OK && arguments.luna)
-    status = ct_annotation_set_scan(&luna, &arguments.luna, 1, NULL, err);
-  if (status == LC_OK) status = list_all(&arguments, &survey, &luna, err);
-  if (status == LC_OK) status = pl_survey_check_marks(&survey, err);
-  if (status == LC_OK) status = ct_index_check_readable(&survey.index, err);
-  ct_annotation_set_free(&luna);
-  pl_survey_free(&survey);
-  return status;
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no annotation of a CT series", arguments->paths.items[0]);
+  if (arguments->patients) LC_TRY(pl_survey_read_patients(&survey, arguments->patients, err));
+  if (arguments->luna) LC_TRY(ct_annotation_set_scan(&luna, &arguments->luna, 1, NULL, err));
+  return list_all(arguments, &survey, &luna, err);
 }
 
 const struct pl_command pl_command_nodules = {
     .name = "nodules",
     .summary = "list the nodules that readers marked, with ratings and measures",
-    .run = run};
+    .size = sizeof(struct arguments),
+    .defaults = &(const struct arguments){.level = 0.5},
+    PL_OPTIONS(options),
+    .args_doc = "DIR...",
+    .doc = "List the nodules of 3 mm and more that the readers of LIDC-IDRI marked: one line for "
+           "each physical nodule, from XML alone or with its DICOM.\v"
+           "Examples:\n"
+           "  lungcdam nodules LIDC-IDRI\n"
+           "  lungcdam nodules --csv tcia-lidc-xml > nodules.csv\n"
+           "  lungcdam nodules --counts --patients LIDC-IDRI_MetaData.csv tcia-lidc-xml\n"
+           "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001",
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .needs_rest = "which folder?",
+    .run = run,
+};

@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_text.h"
+#include "common/lc_scope.h"
 #include "ct_io/phantom/ct_phantom.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_h5.h"
@@ -35,55 +34,30 @@ static const struct pl_option options[] = {
      PL_OPTION_REAL, AT(spacing_mm), 0.5, 10},
     {"nodules", 'k', "N", "Nodules of a patient, 1 to 4; without it the seed chooses", 0,
      PL_OPTION_WHOLE, AT(nodules), 1, CT_PHANTOM_MAX_NODULES},
-    {"overwrite", 'f', NULL, "Replace patients that exist", 0, PL_OPTION_ONE_OF, AT(existing),
-     PL_EXISTING_OVERWRITE},
-    {"resume", 'r', NULL, "Keep patients made from the same options", 0, PL_OPTION_ONE_OF,
-     AT(existing), PL_EXISTING_RESUME},
+    PL_EXISTING_ROWS(0, 'f', "Replace patients that exist", 'r',
+                     "Keep patients made from the same options"),
 };
 
 static void check_arguments(void *input, const struct argp_state *state) {
   if (!((const struct arguments *)input)->output) argp_error(state, "needs --output DIR");
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "-o DIR",
-    .doc = "Make synthetic patients: chest CT in DICOM with lung nodules, the marks of four "
-           "simulated readers as LIDC XML, and the truth in HDF5.\v"
-           "Examples:\n"
-           "  lungcdam phantom -o phantom --seed 7 --patients 10\n"
-           "  lungcdam series phantom\n"
-           "\n"
-           "Each patient appears whole, by one rename, or not at all.",
-    .check = check_arguments,
-};
-
-/* The patient's folder is the only entry of the draft. */
-static lc_status lift_patient(struct pl_draft *draft, const char *patient, bool replace,
-                              struct lc_error *err) {
-  char made[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(made, draft->folder, patient, err));
-  return lc_folder_publish(made, draft->target, replace, err);
-}
-
 static lc_status write_patient(const struct ct_phantom *phantom,
                                const struct ct_phantom_options *how, const struct pl_output *output,
                                bool replace, struct lc_error *err) {
   const char *patient = phantom->header.patient_id;
-  struct pl_draft draft;
-  char series[LC_PATH_SIZE], folder[LC_PATH_SIZE], truth[LC_PATH_SIZE];
+  LC_SCOPED(pl_draft_discard) struct pl_draft draft = {.lock = -1};
+  char series[LC_PATH_SIZE], made[LC_PATH_SIZE], truth[LC_PATH_SIZE];
   LC_TRY(pl_draft_begin(&draft, output, patient, err));
-  lc_status status = ct_phantom_write(phantom, draft.folder, false, series, sizeof series, err);
-  if (status == LC_OK) status = lc_path_join(folder, draft.folder, patient, err);
-  if (status == LC_OK) status = lc_path_join(truth, folder, PL_TRUTH_FILE, err);
-  if (status == LC_OK) status = pl_truth_write(phantom, how, truth, err);
-  if (status == LC_OK) status = lift_patient(&draft, patient, replace, err);
-  pl_draft_discard(&draft);
-  if (status == LC_OK)
-    printf("%s: %zu slices, %zu nodule%s\n", draft.target, phantom->volume.size[2],
-           phantom->n_nodules, phantom->n_nodules == 1 ? "" : "s");
-  return status;
+  LC_TRY(ct_phantom_write(phantom, draft.folder, false, series, sizeof series, err));
+  LC_TRY(lc_path_join(made, draft.folder, patient, err));
+  LC_TRY(lc_path_join(truth, made, PL_TRUTH_FILE, err));
+  LC_TRY(pl_truth_write(phantom, how, truth, err));
+  /* The patient's folder is the only entry of the draft. */
+  LC_TRY(lc_folder_publish(made, draft.target, replace, err));
+  printf("%s: %zu slices, %zu nodule%s\n", draft.target, phantom->volume.size[2],
+         phantom->n_nodules, phantom->n_nodules == 1 ? "" : "s");
+  return LC_OK;
 }
 
 static struct ct_phantom_options options_of(const struct arguments *arguments, long long patient) {
@@ -137,34 +111,39 @@ static lc_status one_patient(const struct arguments *arguments, const struct pl_
     lc_log(LC_LOG_INFO, "%s: kept, made from the same options", path);
     return LC_OK;
   }
-  struct ct_phantom phantom;
+  LC_SCOPED(ct_phantom_free) struct ct_phantom phantom = {.n_nodules = 0};
   struct pl_progress progress;
   pl_progress_start(&progress, strrchr(path, '/') + 1, "slices", 0);
   lc_status status = ct_phantom_make(&phantom, &how, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);
-  status = write_patient(&phantom, &how, output, arguments->existing != PL_EXISTING_REFUSE, err);
-  ct_phantom_free(&phantom);
-  return status;
+  return write_patient(&phantom, &how, output, arguments->existing != PL_EXISTING_REFUSE, err);
 }
 
-static lc_status all_patients(const struct arguments *arguments, const struct pl_output *output,
-                              struct lc_error *err) {
-  LC_TRY(check_existing(arguments, output, err));
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_output_close) struct pl_output output = {.made = false};
+  LC_TRY(pl_output_open(&output, arguments->output, err));
+  LC_TRY(check_existing(arguments, &output, err));
   for (long long i = 0; i < arguments->patients; i++)
-    LC_TRY(one_patient(arguments, output, i, err));
+    LC_TRY(one_patient(arguments, &output, i, err));
   return LC_OK;
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.patients = 1};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct pl_output output;
-  LC_TRY(pl_output_open(&output, arguments.output, err));
-  lc_status status = all_patients(&arguments, &output, err);
-  pl_output_close(&output);
-  return status;
-}
-
 const struct pl_command pl_command_phantom = {
-    .name = "phantom", .summary = "make synthetic patients with known nodules", .run = run};
+    .name = "phantom",
+    .summary = "make synthetic patients with known nodules",
+    .size = sizeof(struct arguments),
+    .defaults = &(const struct arguments){.patients = 1},
+    PL_OPTIONS(options),
+    .args_doc = "-o DIR",
+    .doc = "Make synthetic patients: chest CT in DICOM with lung nodules, the marks of four "
+           "simulated readers as LIDC XML, and the truth in HDF5.\v"
+           "Examples:\n"
+           "  lungcdam phantom -o phantom --seed 7 --patients 10\n"
+           "  lungcdam series phantom\n"
+           "\n"
+           "Each patient appears whole, by one rename, or not at all.",
+    .check = check_arguments,
+    .run = run,
+};

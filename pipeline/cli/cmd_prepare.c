@@ -4,32 +4,14 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "common/lc_file.h"
 #include "common/lc_log.h"
-#include "common/lc_text.h"
+#include "common/lc_scope.h"
 #include "ct_io/nodule/ct_nodule_source.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/learn/pl_prepare.h"
-#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_dataset.h"
 #include "pipeline/store/pl_output.h"
-
-enum {
-  KEY_CROPS = 0x3000,
-  KEY_NODULES,
-  KEY_LIST,
-  KEY_EDGE,
-  KEY_SPACING,
-  KEY_LEVEL,
-  KEY_READERS,
-  KEY_GROUPING,
-  KEY_TOLERANCE,
-  KEY_FOLDS,
-  KEY_SEED,
-  KEY_OVERWRITE,
-  KEY_RESUME
-};
 
 struct arguments {
   struct pl_words paths;
@@ -41,6 +23,10 @@ struct arguments {
   enum pl_existing existing;
 };
 #define AT(field) PL_AT(struct arguments, field)
+
+static const struct arguments defaults = {
+    .how = {
+        .edge = 32, .spacing_mm = 1, .level = 0.5, .min_readers = 1, .n_folds = 5, .fold_seed = 1}};
 
 static const char *const groupings[] = {"voxels", "mm", NULL};
 
@@ -77,10 +63,8 @@ static const struct pl_option options[] = {
     {"folds", 0, "N", "Number of folds (default 5)", 0, PL_OPTION_WHOLE, AT(how.n_folds), 2, 100},
     {"seed", 0, "N", "Seed of the folds (default 1)", 0, PL_OPTION_WHOLE, AT(how.fold_seed), 0,
      PL_ANY},
-    {"overwrite", 0, NULL, "Start again where the data set exists", 0, PL_OPTION_ONE_OF,
-     AT(existing), PL_EXISTING_OVERWRITE},
-    {"resume", 0, NULL, "Do what is missing where the data set exists", 0, PL_OPTION_ONE_OF,
-     AT(existing), PL_EXISTING_RESUME},
+    PL_EXISTING_ROWS(0, 0, "Start again where the data set exists", 0,
+                     "Do what is missing where the data set exists"),
 };
 
 static void check_complete(void *input, const struct argp_state *state) {
@@ -93,9 +77,103 @@ static void check_complete(void *input, const struct argp_state *state) {
     argp_error(state, "--crops takes no folders: %s", arguments->paths.items[0]);
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
+/* One UID a line; blank lines and lines with # are left out. Free with free on both. */
+static lc_status read_list(const char *path, char **text, const char ***uids, size_t *n,
+                           struct lc_error *err) {
+  size_t bytes, lines = 1;
+  LC_TRY(lc_file_read(path, (size_t)64 << 20, text, &bytes, err));
+  for (const char *c = *text; *c; c++) lines += *c == '\n';
+  LC_TRY(lc_alloc(uids, lines, sizeof(char *), err));
+  char *rest = NULL;
+  for (char *uid = strtok_r(*text, "\r\n", &rest); uid; uid = strtok_r(NULL, "\r\n", &rest)) {
+    uid += strspn(uid, " \t");
+    uid[strcspn(uid, " \t,")] = '\0';
+    if (uid[0] && uid[0] != '#') (*uids)[(*n)++] = uid;
+  }
+  if (*n == 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: no series UID in it", path);
+  return LC_OK;
+}
+
+static lc_status from_crops(const struct arguments *arguments, struct lc_error *err) {
+  LC_SCOPED(pl_dataset_free) struct pl_dataset dataset = {0};
+  char settings[512];
+  const struct pl_dataset_rules *how = &arguments->how;
+  LC_TRY(pl_crop_set_read(&dataset, arguments->crops, how->edge, how->spacing_mm, err));
+  LC_TRY(pl_dataset_fold(&dataset, how->n_folds, how->fold_seed, err));
+  snprintf(settings, sizeof settings,
+           "edge: %zu\nspacing_mm: %.17g\nnodules: crop set\ninterpolation: linear\n", how->edge,
+           how->spacing_mm);
+  bool folded = dataset.samples[0].fold_patient >= 0;
+  struct pl_dataset_about about = {settings, "", "", folded ? how->n_folds : 0, how->fold_seed};
+  LC_TRY(pl_dataset_write(&dataset, &about, NULL, NULL, arguments->output, err));
+  lc_log(LC_LOG_INFO, "%s: %zu nodules", arguments->output, dataset.n);
+  return LC_OK;
+}
+
+static lc_status from_series(struct arguments *arguments, struct lc_error *err) {
+  LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
+  struct pl_prepare_counts done;
+  LC_FREED char *text = NULL;
+  LC_FREED const char **uids = NULL;
+  if (arguments->nodules && !lc_folder_exists(arguments->nodules)) {
+    const struct ct_nodule_source *source;
+    LC_TRY(ct_nodule_source_of(&source, arguments->nodules, err));
+    arguments->how.points = source->is_list;
+  }
+  if (arguments->list)
+    LC_TRY(read_list(arguments->list, &text, &uids, &arguments->how.n_only, err));
+  arguments->how.only = uids;
+  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
+                        true, err));
+  lc_status status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
+  if (status == LC_OK || status == LC_ERR_PARTIAL)
+    lc_log(LC_LOG_INFO, "%s: %zu nodules of %zu series (%zu made, %zu kept)", arguments->output,
+           done.n_nodules, done.n_series, done.n_made, done.n_kept);
+  return status;
+}
+
+/* With --weights the cubes that `lungcdam run` cuts for the model. */
+static lc_status cut_as_run(struct arguments *arguments, struct lc_error *err) {
+  const struct pl_overrides overrides = {.weights = arguments->weights};
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  if (arguments->edge) arguments->how.edge = (size_t)arguments->edge;
+  if (arguments->spacing_mm > 0) arguments->how.spacing_mm = arguments->spacing_mm;
+  if (!arguments->weights) return LC_OK;
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  arguments->how.edge = (size_t)config.cube_edge;
+  arguments->how.spacing_mm = config.cube_spacing_mm;
+  return LC_OK;
+}
+
+/* The folder the data set goes to: made when needed, checked, and rid of what killed runs left. */
+static lc_status open_place(struct pl_output *place, const char *path, struct lc_error *err) {
+  char folder[LC_PATH_SIZE];
+  const char *slash = strrchr(path, '/');
+  size_t length = slash == path ? 1 : slash ? (size_t)(slash - path) : 1;
+  if (length >= sizeof folder) LC_FAIL(err, LC_ERR_USAGE, "%s: path too long", path);
+  snprintf(folder, sizeof folder, "%.*s", (int)length, slash ? path : ".");
+  return pl_output_open(place, folder, err);
+}
+
+static lc_status run(void *input, struct lc_error *err) {
+  struct arguments *arguments = input;
+  LC_SCOPED(pl_output_close) struct pl_output place = {.made = false};
+  LC_TRY(cut_as_run(arguments, err));
+  if (arguments->existing == PL_EXISTING_REFUSE && lc_file_exists(arguments->output))
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite starts again, --resume goes on",
+            arguments->output);
+  LC_TRY(open_place(&place, arguments->output, err));
+  if (arguments->existing == PL_EXISTING_OVERWRITE)
+    LC_TRY(pl_prepare_forget(arguments->output, err));
+  return arguments->crops ? from_crops(arguments, err) : from_series(arguments, err);
+}
+
+const struct pl_command pl_command_prepare = {
+    .name = "prepare",
+    .summary = "make a nodule data set from CT series or crops",
+    .size = sizeof(struct arguments),
+    .defaults = &defaults,
+    PL_OPTIONS(options),
     .args_doc = "DIR...\n-o FILE --crops FILE",
     .doc =
         "Make a nodule data set: cubes in HU, masks, ratings, identities and folds of all "
@@ -110,125 +188,5 @@ static const struct pl_command_line line = {
     .takes_rest = true,
     .rest_at = offsetof(struct arguments, paths),
     .check = check_complete,
+    .run = run,
 };
-
-/* One UID a line; blank lines and lines with # are left out. Free with free on both. */
-static lc_status read_list(const char *path, char **text, const char ***uids, size_t *n,
-                           struct lc_error *err) {
-  size_t bytes, lines = 1;
-  LC_TRY(lc_file_read(path, (size_t)64 << 20, text, &bytes, err));
-  for (const char *c = *text; *c; c++) lines += *c == '\n';
-  lc_status status = lc_alloc(uids, lines, sizeof(char *), err);
-  char *rest = NULL;
-  for (char *uid = strtok_r(*text, "\r\n", &rest); uid && status == LC_OK;
-       uid = strtok_r(NULL, "\r\n", &rest)) {
-    uid += strspn(uid, " \t");
-    uid[strcspn(uid, " \t,")] = '\0';
-    if (uid[0] && uid[0] != '#') (*uids)[(*n)++] = uid;
-  }
-  if (status == LC_OK && *n == 0)
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: no series UID in it", path);
-  return status;
-}
-
-static lc_status from_crops(const struct arguments *arguments, struct lc_error *err) {
-  struct pl_dataset dataset;
-  char settings[512];
-  const struct pl_dataset_rules *how = &arguments->how;
-  LC_TRY(pl_crop_set_read(&dataset, arguments->crops, how->edge, how->spacing_mm, err));
-  lc_status status = pl_dataset_fold(&dataset, how->n_folds, how->fold_seed, err);
-  if (status == LC_OK) {
-    snprintf(settings, sizeof settings,
-             "edge: %zu\nspacing_mm: %.17g\nnodules: crop set\ninterpolation: linear\n", how->edge,
-             how->spacing_mm);
-    bool folded = dataset.samples[0].fold_patient >= 0;
-    struct pl_dataset_about about = {settings, "", "", folded ? how->n_folds : 0, how->fold_seed};
-    status = pl_dataset_write(&dataset, &about, NULL, NULL, arguments->output, err);
-  }
-  if (status == LC_OK) lc_log(LC_LOG_INFO, "%s: %zu nodules", arguments->output, dataset.n);
-  pl_dataset_free(&dataset);
-  return status;
-}
-
-static lc_status from_series(struct arguments *arguments, struct lc_error *err) {
-  struct pl_survey survey;
-  struct pl_prepare_counts done;
-  char *text = NULL;
-  const char **uids = NULL;
-  size_t n_uids = 0;
-  lc_status status = LC_OK;
-  if (arguments->nodules && !lc_folder_exists(arguments->nodules)) {
-    const struct ct_nodule_source *source;
-    LC_TRY(ct_nodule_source_of(&source, arguments->nodules, err));
-    arguments->how.points = source->is_list;
-  }
-  if (arguments->list) {
-    status = read_list(arguments->list, &text, &uids, &n_uids, err);
-    arguments->how.only = uids;
-    arguments->how.n_only = n_uids;
-  }
-  if (status == LC_OK) {
-    status = pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
-                            true, &arguments->rules, err);
-    if (status == LC_OK) {
-      status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
-      if (status == LC_OK || status == LC_ERR_PARTIAL)
-        lc_log(LC_LOG_INFO, "%s: %zu nodules of %zu series (%zu made, %zu kept)", arguments->output,
-               done.n_nodules, done.n_series, done.n_made, done.n_kept);
-      if (status == LC_OK && !arguments->rules.allow_missing)
-        status = ct_index_check_readable(&survey.index, err);
-      if (status == LC_OK) status = pl_survey_check_marks(&survey, err);
-      pl_survey_free(&survey);
-    }
-  }
-  free((void *)uids);
-  free(text);
-  return status;
-}
-
-/* The cubes that `lungcdam run` cuts for the model. */
-static lc_status cut_as_run(struct arguments *arguments, struct lc_error *err) {
-  const struct pl_overrides overrides = {.weights = arguments->weights};
-  struct pl_config config;
-  if (!arguments->weights) return LC_OK;
-  LC_TRY(pl_config_make(&config, &overrides, err));
-  arguments->how.edge = (size_t)config.cube_edge;
-  arguments->how.spacing_mm = config.cube_spacing_mm;
-  pl_config_free(&config);
-  return LC_OK;
-}
-
-/* The folder the data set goes to: made when needed, checked, and rid of what killed runs left. */
-static lc_status open_place(struct pl_output *place, const char *path, struct lc_error *err) {
-  char folder[LC_PATH_SIZE];
-  const char *slash = strrchr(path, '/');
-  size_t length = slash == path ? 1 : slash ? (size_t)(slash - path) : 1;
-  if (length >= sizeof folder) LC_FAIL(err, LC_ERR_USAGE, "%s: path too long", path);
-  snprintf(folder, sizeof folder, "%.*s", (int)length, slash ? path : ".");
-  return pl_output_open(place, folder, err);
-}
-
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.how = {.edge = 32,
-                                        .spacing_mm = 1,
-                                        .level = 0.5,
-                                        .min_readers = 1,
-                                        .n_folds = 5,
-                                        .fold_seed = 1}};
-  struct pl_output place;
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  if (arguments.edge) arguments.how.edge = (size_t)arguments.edge;
-  if (arguments.spacing_mm > 0) arguments.how.spacing_mm = arguments.spacing_mm;
-  LC_TRY(cut_as_run(&arguments, err));
-  if (arguments.existing == PL_EXISTING_REFUSE && lc_file_exists(arguments.output))
-    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite starts again, --resume goes on",
-            arguments.output);
-  LC_TRY(open_place(&place, arguments.output, err));
-  if (arguments.existing == PL_EXISTING_OVERWRITE) LC_TRY(pl_prepare_forget(arguments.output, err));
-  lc_status status = arguments.crops ? from_crops(&arguments, err) : from_series(&arguments, err);
-  pl_output_close(&place);
-  return status;
-}
-
-const struct pl_command pl_command_prepare = {
-    .name = "prepare", .summary = "make a nodule data set from CT series or crops", .run = run};

@@ -1,8 +1,8 @@
 /* Implements `lungcdam run`: runs the main job over the input and prints the summary. */
 #include <stdio.h>
 
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/run/pl_batch.h"
 
 struct arguments {
@@ -13,32 +13,13 @@ struct arguments {
 #define AT(field) PL_AT(struct arguments, field)
 
 static const struct pl_option options[] = {
+    PL_CONFIG_ROWS,
     {"overwrite", 'f', NULL, "Replace results that exist", 2, PL_OPTION_ONE_OF, AT(existing),
      PL_EXISTING_OVERWRITE},
     {"resume", 'r', NULL,
      "Keep results made from the same input, weights and configuration, make the others", 2,
      PL_OPTION_ONE_OF, AT(existing), PL_EXISTING_RESUME},
-    {"json", 'j', NULL, "Write the summary as JSON", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
-    {"csv", 'c', NULL, "Write the summary as CSV", 3, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
-};
-
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "[CONFIG.yaml]",
-    .doc =
-        "Predict and explain the nodules of CT series: for each nodule a prediction, its "
-        "class-discriminative attention maps, pictures, DICOM secondary captures, and one HDF5 "
-        "store a series.\v"
-        "Examples:\n"
-        "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 -o results        the model that ships\n"
-        "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 --weights w.safetensors -o results\n"
-        "  lungcdam run my.yaml --set figure.colours=red-blue --overwrite\n"
-        "  lungcdam run my.yaml --input /data/ct --series all --nodules annotations.csv --resume\n"
-        "\n"
-        "Results of a series appear whole, by one rename, or not at all.",
-    .child = &pl_config_argp,
-    .child_at = offsetof(struct arguments, overrides),
+    PL_FORM_ROWS(3, "Write the summary as JSON", "Write the summary as CSV"),
 };
 
 static lc_status print(const struct pl_batch *batch, const char *model, enum pl_table_form form,
@@ -55,27 +36,35 @@ static lc_status print(const struct pl_batch *batch, const char *model, enum pl_
   return LC_OK;
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct pl_config config = {0};
-  struct pl_batch batch;
-  lc_status status = pl_run_all(&config, &batch, &arguments.overrides, arguments.existing, err);
-  pl_overrides_free(&arguments.overrides);
-  if (status == LC_OK || status == LC_ERR_PARTIAL) {
-    struct lc_error why;
-    lc_status printed = print(&batch, config.model.name, arguments.form, &why);
-    if (status == LC_OK && printed != LC_OK) {
-      *err = why;
-      status = printed;
-    }
-  }
-  pl_batch_free(&batch);
-  pl_config_free(&config);
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(pl_batch_free) struct pl_batch batch = {0};
+  lc_status status = pl_run_all(&config, &batch, &arguments->overrides, arguments->existing, err);
+  if (status == LC_OK) return print(&batch, config.model.name, arguments->form, err);
+  if (status == LC_ERR_PARTIAL) (void)!print(&batch, config.model.name, arguments->form, NULL);
   return status;
 }
 
 const struct pl_command pl_command_run = {
     .name = "run",
     .summary = "predict and explain the nodules of CT series: the main job",
-    .run = run};
+    .size = sizeof(struct arguments),
+    PL_OPTIONS(options),
+    .args_doc = "[CONFIG.yaml]",
+    .doc =
+        "Predict and explain the nodules of CT series: for each nodule a prediction, its "
+        "class-discriminative attention maps, pictures, DICOM secondary captures, and one HDF5 "
+        "store a series.\v"
+        "Examples:\n"
+        "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 -o results        the model that ships\n"
+        "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 --weights w.safetensors -o results\n"
+        "  lungcdam run my.yaml --set figure.colours=red-blue --overwrite\n"
+        "  lungcdam run my.yaml --input /data/ct --series all --nodules annotations.csv --resume\n"
+        "\n"
+        "Results of a series appear whole, by one rename, or not at all.",
+    .words = {offsetof(struct arguments, overrides.file)},
+    .n_words = 1,
+    .too_many = "more than one configuration file",
+    .run = run,
+};

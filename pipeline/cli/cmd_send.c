@@ -7,8 +7,8 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 
 struct arguments {
@@ -20,16 +20,6 @@ struct arguments {
   enum pl_table_form form;
 };
 #define AT(field) PL_AT(struct arguments, field)
-
-static void try_once(void *arguments, const char *arg, const struct argp_state *state) {
-  (void)arg, (void)state;
-  ((struct arguments *)arguments)->wait_s = 0;
-}
-
-static void keep_trying(void *arguments, const char *arg, const struct argp_state *state) {
-  (void)arg, (void)state;
-  ((struct arguments *)arguments)->wait_s = HUGE_VAL;
-}
 
 static const struct pl_option options[] = {
     {"destinations", 'd', "FILE", "YAML file of destinations: names, and below each its keys", 1,
@@ -49,12 +39,12 @@ static const struct pl_option options[] = {
      "Send an object again that was queued under the same UID with another content", 2,
      PL_OPTION_FLAG, AT(overwrite)},
     {"queue", 0, NULL, "Only queue, send nothing", 3, PL_OPTION_FLAG, AT(queue_only)},
-    {"once", 0, NULL, "Try everything that is due once (default)", 3, PL_OPTION_CALL,
-     .call = try_once},
+    {"once", 0, NULL, "Try everything that is due once (default)", 3, PL_OPTION_NUMBER, AT(wait_s),
+     0},
     {"wait", 'w', "SECONDS", "Keep trying for so long until all has arrived", 3, PL_OPTION_REAL,
      AT(wait_s), 0, 1e9},
-    {"keep-trying", 0, NULL, "Keep trying until all has arrived or is refused", 3, PL_OPTION_CALL,
-     .call = keep_trying},
+    {"keep-trying", 0, NULL, "Keep trying until all has arrived or is refused", 3, PL_OPTION_NUMBER,
+     AT(wait_s), HUGE_VAL},
     {"retry", 0, NULL, "Queue refused objects again, and try what waits at once", 3, PL_OPTION_FLAG,
      AT(retry)},
     {"echo", 0, NULL, "Ask the destinations whether they answer (C-ECHO), send nothing", 4,
@@ -68,8 +58,7 @@ static const struct pl_option options[] = {
      4, PL_OPTION_FLAG, AT(forget)},
     {"older-than", 0, "DAYS", "With --forget-sent: only what was queued before", 4, PL_OPTION_REAL,
      AT(older_days), 0, 1e5},
-    {"json", 'j', NULL, "Tables as JSON", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
-    {"csv", 'c', NULL, "Tables as CSV", 5, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    PL_FORM_ROWS(5, "Tables as JSON", "Tables as CSV"),
 };
 
 static void check_arguments(void *input, const struct argp_state *state) {
@@ -85,28 +74,6 @@ static void check_arguments(void *input, const struct argp_state *state) {
     argp_error(state, "--older-than belongs to --forget-sent");
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "[PATH...]",
-    .doc = "Send DICOM objects to archives by C-STORE or STOW-RS. PATH is a file or a folder, for "
-           "example what 'lungcdam export' or 'lungcdam run' wrote. Objects wait in an outbox "
-           "until they have arrived; without PATH, what waits there is sent.\v"
-           "Examples:\n"
-           "  lungcdam send --echo --to PACS@pacs.example.org:104\n"
-           "  lungcdam send -d destinations.yaml --to pacs --wait 600 lungcdam-dicom\n"
-           "  lungcdam send --status\n"
-           "  lungcdam send                       try what waits in the outbox\n"
-           "  lungcdam send --forget-sent --older-than 30\n"
-           "  lungcdam send --print-destination   all keys of a destination\n"
-           "\n"
-           "Sending twice does no harm. Passwords and tokens are read from a file or the "
-           "environment, which credentials.file or credentials.variable names.",
-    .takes_rest = true,
-    .rest_at = offsetof(struct arguments, paths),
-    .check = check_arguments,
-};
-
 /* One command on its way. */
 struct sending {
   const struct arguments *arguments;
@@ -116,19 +83,19 @@ struct sending {
   struct pl_queue_count queued;
 };
 
+static void end(struct sending *s) {
+  pl_outbox_close(&s->outbox);
+  free(s->chosen.items); /* its texts are those of known */
+  pl_destinations_free(&s->known);
+}
+
 /* -- destinations --------------------------------------------------------------------------- */
 
 static lc_status override(const struct arguments *arguments, struct pl_destination *destination,
                           struct lc_error *err) {
-  for (size_t i = 0; i < arguments->sets.n; i++) {
-    char key[128], origin[160];
-    const char *text = arguments->sets.items[i], *equals = strchr(text, '=');
-    if (!equals || equals == text || equals - text >= (long)sizeof key)
-      LC_FAIL(err, LC_ERR_USAGE, "--set %.100s: expected KEY=VALUE", text);
-    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
-    snprintf(origin, sizeof origin, "--set %.120s", text);
-    LC_TRY(pl_schema_set(&pl_destination_schema, destination, origin, key, equals + 1, err));
-  }
+  for (size_t i = 0; i < arguments->sets.n; i++)
+    LC_TRY(pl_schema_set_pair(&pl_destination_schema, destination, arguments->sets.items[i],
+                              "retry.attempts=5", err));
   LC_TRY(pl_destination_settle(destination, err));
   return pl_destination_check(destination, err);
 }
@@ -136,13 +103,10 @@ static lc_status override(const struct arguments *arguments, struct pl_destinati
 static lc_status no_such(const struct sending *s, const char *name, struct lc_error *err) {
   const char *file = s->arguments->destinations;
   const char *outbox = s->outbox.db.handle ? s->outbox.folder : NULL;
-  struct lc_text where = {0};
+  LC_SCOPED(lc_text_free) struct lc_text where = {0};
   if (file) lc_text_add(&where, "%.200s", file);
   if (outbox) lc_text_add(&where, "%sthe outbox %.200s", file ? " with " : "", outbox);
-  lc_status status =
-      pl_destinations_unknown(&s->known, name, where.length ? lc_text_get(&where) : NULL, err);
-  lc_text_free(&where);
-  return status;
+  return pl_destinations_unknown(&s->known, name, where.length ? lc_text_get(&where) : NULL, err);
 }
 
 /* Takes a destination that the outbox keeps and the file does not have. */
@@ -158,12 +122,11 @@ static lc_status choose(struct sending *s, const char *name, struct lc_error *er
 /* Puts addresses among the known; *name is what the destination is called. */
 static lc_status add_address(struct sending *s, const char *text, char name[PL_DESTINATION_NAME],
                              struct lc_error *err) {
-  struct pl_destinations one = {0};
+  LC_SCOPED(pl_destinations_free) struct pl_destinations one = {0};
   struct pl_destination *added = NULL;
-  lc_status status = pl_destinations_add_address(&one, text, &added, err);
-  if (status == LC_OK) lc_text_copy(name, PL_DESTINATION_NAME, added->name);
-  pl_destinations_free(&one);
-  if (status != LC_OK || pl_destinations_find(&s->known, name)) return status;
+  LC_TRY(pl_destinations_add_address(&one, text, &added, err));
+  lc_text_copy(name, PL_DESTINATION_NAME, added->name);
+  if (pl_destinations_find(&s->known, name)) return LC_OK;
   return pl_destinations_add_address(&s->known, text, &added, err);
 }
 
@@ -250,11 +213,11 @@ static void explain(const char *name, const struct pl_outlook *before,
 }
 
 /* What the outcome is called at the end. */
-static lc_status judge(struct sending *s, const struct pl_outlook *before, long long began_ms,
-                       struct pl_outlook *after, struct lc_error *err) {
+static lc_status judge(struct sending *s, const struct pl_outlook *before,
+                       const struct pl_outlook *after, long long began_ms, struct lc_error *err) {
+  const struct pl_queue_count *queued = &s->queued;
   size_t open = 0, refused = 0;
   char why[700] = "";
-  LC_TRY(look_ahead(s, after, err));
   for (size_t k = 0; k < s->chosen.n; k++) {
     open += after[k].open;
     refused += after[k].count[PL_STATE_REFUSED];
@@ -264,11 +227,11 @@ static lc_status judge(struct sending *s, const struct pl_outlook *before, long 
   if (open > 0 && !s->arguments->queue_only)
     LC_FAIL(err, LC_ERR_NETWORK, "%zu objects wait in %.200s, nothing is lost%s", open,
             s->outbox.folder, why);
-  if (s->queued.failed > 0 && s->queued.queued + s->queued.known == 0)
-    LC_FAIL(err, s->queued.failed == 1 ? s->queued.worst : LC_ERR_PARTIAL,
-            "none of %zu files could be queued", s->queued.failed);
-  if (s->queued.failed > 0)
-    LC_FAIL(err, LC_ERR_PARTIAL, "%zu files could not be queued; the others are", s->queued.failed);
+  if (queued->failed > 0 && queued->queued + queued->known == 0)
+    LC_FAIL(err, queued->failed == 1 ? queued->worst : LC_ERR_PARTIAL,
+            "none of %zu files could be queued", queued->failed);
+  if (queued->failed > 0)
+    LC_FAIL(err, LC_ERR_PARTIAL, "%zu files could not be queued; the others are", queued->failed);
   if (refused > 0)
     LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects are refused; 'lungcdam send --list' says why",
             refused);
@@ -306,20 +269,38 @@ static lc_status queue_all(struct sending *s, struct lc_error *err) {
   return LC_OK;
 }
 
-/* outlooks[2 * chosen.n]: before and after. */
-static lc_status send_and_judge(struct sending *s, struct pl_outlook *outlooks,
-                                struct lc_error *err) {
-  const struct pl_send_options how = {.wait_s = s->arguments->wait_s};
+static lc_status send_and_judge(struct sending *s, struct lc_error *err) {
+  LC_FREED struct pl_outlook *before = NULL;
+  LC_FREED struct pl_outlook *after = NULL;
   long long began_ms = pl_now_ms();
-  LC_TRY(look_ahead(s, outlooks, err));
-  if (!s->arguments->queue_only) LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, &how, err));
+  LC_TRY(lc_alloc(&before, s->chosen.n + 1, sizeof *before, err));
+  LC_TRY(lc_alloc(&after, s->chosen.n + 1, sizeof *after, err));
+  LC_TRY(look_ahead(s, before, err));
+  if (!s->arguments->queue_only)
+    LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, s->arguments->wait_s, err));
   LC_TRY(pl_send_print_status(&s->outbox, &s->known, &s->chosen, s->arguments->form, err));
-  return judge(s, outlooks, began_ms, outlooks + s->chosen.n, err);
+  LC_TRY(look_ahead(s, after, err));
+  return judge(s, before, after, began_ms, err);
 }
 
-static lc_status work(struct sending *s, struct lc_error *err) {
-  const struct arguments *arguments = s->arguments;
+static lc_status print_destination(struct lc_error *err) {
+  LC_SCOPED(pl_destinations_free) struct pl_destinations one = {0};
+  LC_SCOPED(lc_text_free) struct lc_text yaml = {0};
+  struct pl_destination *added = NULL;
+  LC_TRY(pl_destinations_add(&one, "pacs", &added, err));
+  pl_schema_print(&pl_destination_schema, added, PL_PRINT_ALL, &yaml);
+  printf("pacs: # any name, and as many destinations as there are\n");
+  for (const char *row = lc_text_get(&yaml); *row; row += strcspn(row, "\n") + 1)
+    printf("  %.*s\n", (int)strcspn(row, "\n"), row);
+  return LC_OK;
+}
+
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(end) struct sending sending = {.arguments = arguments};
+  struct sending *s = &sending;
   bool look = arguments->status || arguments->list;
+  if (arguments->print_destination) return print_destination(err);
   if (!arguments->echo)
     LC_TRY(pl_outbox_open(&s->outbox, arguments->outbox, !look && arguments->paths.n > 0, err));
   else if (lc_folder_exists(arguments->outbox)) /* for the destinations that it knows */
@@ -336,46 +317,31 @@ static lc_status work(struct sending *s, struct lc_error *err) {
   if (arguments->retry)
     for (size_t i = 0; i < s->chosen.n; i++)
       LC_TRY(pl_outbox_retry(&s->outbox, s->chosen.items[i].name, err));
-  struct pl_outlook *outlooks;
-  LC_TRY(lc_alloc(&outlooks, 2 * s->chosen.n + 1, sizeof *outlooks, err));
-  lc_status status = send_and_judge(s, outlooks, err);
-  free(outlooks);
-  return status;
-}
-
-static lc_status print_destination(struct lc_error *err) {
-  struct pl_destinations one = {0};
-  struct pl_destination *added = NULL;
-  struct lc_text yaml = {0};
-  lc_status status = pl_destinations_add(&one, "pacs", &added, err);
-  if (status == LC_OK) {
-    pl_schema_print(&pl_destination_schema, added, PL_PRINT_ALL, &yaml);
-    printf("pacs: # any name, and as many destinations as there are\n");
-    for (const char *row = lc_text_get(&yaml); *row; row += strcspn(row, "\n") + 1)
-      printf("  %.*s\n", (int)strcspn(row, "\n"), row);
-  }
-  lc_text_free(&yaml);
-  pl_destinations_free(&one);
-  return status;
-}
-
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {.outbox = "lungcdam-outbox", .older_days = -1};
-  struct sending s = {.arguments = &arguments};
-  struct lc_error own;
-  lc_status status = pl_options_parse(&line, argc, argv, &arguments, err);
-  if (status == LC_OK)
-    status = arguments.print_destination ? print_destination(err ? err : &own)
-                                         : work(&s, err ? err : &own);
-  pl_outbox_close(&s.outbox);
-  free(s.chosen.items); /* its texts are those of known */
-  pl_destinations_free(&s.known);
-  pl_list_free(&arguments.to);
-  pl_list_free(&arguments.sets);
-  return status;
+  return send_and_judge(s, err);
 }
 
 const struct pl_command pl_command_send = {
     .name = "send",
     .summary = "send DICOM objects to archives, and see that they arrive",
-    .run = run};
+    .size = sizeof(struct arguments),
+    .defaults = &(const struct arguments){.outbox = "lungcdam-outbox", .older_days = -1},
+    PL_OPTIONS(options),
+    .args_doc = "[PATH...]",
+    .doc = "Send DICOM objects to archives by C-STORE or STOW-RS. PATH is a file or a folder, for "
+           "example what 'lungcdam export' or 'lungcdam run' wrote. Objects wait in an outbox "
+           "until they have arrived; without PATH, what waits there is sent.\v"
+           "Examples:\n"
+           "  lungcdam send --echo --to PACS@pacs.example.org:104\n"
+           "  lungcdam send -d destinations.yaml --to pacs --wait 600 lungcdam-dicom\n"
+           "  lungcdam send --status\n"
+           "  lungcdam send                       try what waits in the outbox\n"
+           "  lungcdam send --forget-sent --older-than 30\n"
+           "  lungcdam send --print-destination   all keys of a destination\n"
+           "\n"
+           "Sending twice does no harm. Passwords and tokens are read from a file or the "
+           "environment, which credentials.file or credentials.variable names.",
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .check = check_arguments,
+    .run = run,
+};

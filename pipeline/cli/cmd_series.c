@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_syntax.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_table.h"
 
@@ -19,32 +19,7 @@ struct arguments {
 #define AT(field) PL_AT(struct arguments, field)
 
 static const struct pl_option options[] = {
-    {"json", 'j', NULL, "Write a JSON array instead of a table", 0, PL_OPTION_VALUE, AT(form),
-     PL_TABLE_JSON},
-    {"assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", 0,
-     PL_OPTION_FLAG, AT(rules.assume_hu)},
-    {"allow-missing", 0, NULL, "Use series of which files cannot be read", 0, PL_OPTION_FLAG,
-     AT(rules.allow_missing)},
-    {"csv", 'c', NULL, "Write CSV instead of a table", 0, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
-};
-
-static void check_arguments(void *input, const struct argp_state *state) {
-  if (((const struct arguments *)input)->paths.n == 0) argp_error(state, "which folder?");
-}
-
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "DIR...",
-    .doc = "List the DICOM series in folders: what they are, and whether they can be used. Only "
-           "headers are read.\v"
-           "Examples:\n"
-           "  lungcdam series LIDC-IDRI\n"
-           "  lungcdam series --json /data/incoming | jq '.[] | select(.verdict == \"refused\")'\n"
-           "  lungcdam series --csv a b > series.csv",
-    .takes_rest = true,
-    .rest_at = offsetof(struct arguments, paths),
-    .check = check_arguments,
+    PL_FORM_ROWS(0, "Write a JSON array instead of a table", "Write CSV instead of a table"),
 };
 
 static const struct pl_column columns[] = {
@@ -123,30 +98,39 @@ static void put_row(struct pl_table *table, const struct ct_index *index,
   put_folder(table, series);
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct ct_index index;
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status = ct_index_scan(&index, arguments.paths.items, arguments.paths.n,
-                                   &arguments.rules, &progress.progress, err);
+  lc_status status =
+      ct_index_scan(&index, arguments->paths.items, arguments->paths.n, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);
-  struct pl_table table;
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index, &index.series[i]);
-  status = pl_table_print(&table, arguments.form, stdout, err);
-  if (arguments.form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
+  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index.series[i]);
+  LC_TRY(pl_table_print(&table, arguments->form, stdout, err));
+  if (arguments->form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
     lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images and were skipped",
            index.n_files_not_dicom, index.n_files_seen);
-  pl_table_free(&table);
-  if (status == LC_OK) status = ct_index_check_readable(&index, err);
-  ct_index_free(&index);
-  return status;
+  return LC_OK;
 }
 
 const struct pl_command pl_command_series = {
     .name = "series",
     .summary = "list the DICOM series in folders and say which can be used",
-    .run = run};
+    .size = sizeof(struct arguments),
+    PL_OPTIONS(options),
+    .args_doc = "DIR...",
+    .doc = "List the DICOM series in folders: what they are, and whether they can be used. Only "
+           "headers are read.\v"
+           "Examples:\n"
+           "  lungcdam series LIDC-IDRI\n"
+           "  lungcdam series --json /data/incoming | jq '.[] | select(.verdict == \"refused\")'\n"
+           "  lungcdam series --csv a b > series.csv",
+    .takes_rest = true,
+    .rest_at = offsetof(struct arguments, paths),
+    .needs_rest = "which folder?",
+    .run = run,
+};

@@ -3,9 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_text.h"
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/delivery/pl_send.h"
 #include "pipeline/delivery/pl_serve.h"
 #include "pipeline/report/pl_progress.h"
@@ -23,6 +22,7 @@ struct arguments {
 #define AT(field) PL_AT(struct arguments, field)
 
 static const struct pl_option options[] = {
+    PL_CONFIG_ROWS,
     {"port", 'p', "PORT", "Port to listen on (default 11112); 0: any that is free", 3,
      PL_OPTION_WHOLE, AT(serve.port), 0, 65535},
     {"listen", 0, "ADDRESS", "IPv4 address to listen on (default 0.0.0.0: all)", 3, PL_OPTION_TEXT,
@@ -78,8 +78,7 @@ static const struct pl_option options[] = {
      AT(serve.receive.scp.self.tls_verify)},
     {"status", 0, NULL, "Show each series of the spool, where it stands and why, and serve nothing",
      7, PL_OPTION_FLAG, AT(status)},
-    {"json", 'j', NULL, "That as JSON", 7, PL_OPTION_VALUE, AT(form), PL_TABLE_JSON},
-    {"csv", 'c', NULL, "That as CSV", 7, PL_OPTION_VALUE, AT(form), PL_TABLE_CSV},
+    PL_FORM_ROWS(7, "That as JSON", "That as CSV"),
 };
 
 /* What options say in other units than the server. */
@@ -94,30 +93,8 @@ static void settle(void *input, const struct argp_state *state) {
   self->tls = self->tls_certificate || self->tls_key;
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
-    .args_doc = "[CONFIG.yaml]",
-    .doc =
-        "Receive series over the DICOM network (C-STORE), work on each when it is complete as "
-        "'lungcdam run' does, send the results on, and keep what cannot be worked on in quarantine "
-        "with the reason. "
-        "SIGTERM stops after the series that is being worked on; after a crash the next start goes "
-        "on.\v"
-        "Examples:\n"
-        "  lungcdam serve -n luna16.csv -o results --spool /var/spool/lungcdam\n"
-        "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
-        "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
-        "  lungcdam serve --status --spool /var/spool/lungcdam\n"
-        "\n"
-        "The options of the job are those of 'lungcdam run'; --input and --series have no place "
-        "here.",
-    .child = &pl_config_argp,
-    .child_at = offsetof(struct arguments, overrides),
-    .check = settle,
-};
-
-static void set_defaults(struct arguments *arguments) {
+static void init(void *input) {
+  struct arguments *arguments = input;
   struct pl_serve_options *serve = &arguments->serve;
   serve->spool = "lungcdam-spool";
   serve->address = "0.0.0.0";
@@ -145,8 +122,9 @@ static void leave_named(struct pl_destinations *chosen, size_t of_file, const st
   chosen->n = kept;
 }
 
-static lc_status choose(struct pl_destinations *chosen, const char *file, const struct pl_list *to,
-                        struct lc_error *err) {
+/* Destinations from a file (or NULL) and names or addresses; without names all of the file. */
+static lc_status choose_destinations(struct pl_destinations *chosen, const char *file,
+                                     const struct pl_list *to, struct lc_error *err) {
   struct pl_destination *added;
   if (file) LC_TRY(pl_destinations_read(chosen, file, err));
   size_t of_file = chosen->n;
@@ -165,36 +143,6 @@ static lc_status choose(struct pl_destinations *chosen, const char *file, const 
   return LC_OK;
 }
 
-/* Destinations from a file (or NULL) and names or addresses; without names all of the file.
- * Checked; free with pl_destinations_free. */
-static lc_status choose_destinations(struct pl_destinations *chosen, const char *file,
-                                     const struct pl_list *to, struct lc_error *err) {
-  memset(chosen, 0, sizeof *chosen);
-  lc_status status = choose(chosen, file, to, err);
-  if (status != LC_OK) pl_destinations_free(chosen);
-  return status;
-}
-
-static lc_status with_destinations(struct arguments *arguments, struct lc_error *err) {
-  struct pl_serve_options serve = arguments->serve;
-  struct pl_destinations destinations;
-  char outbox[LC_PATH_SIZE];
-  LC_TRY(choose_destinations(&destinations, arguments->destinations, &arguments->to, err));
-  lc_status status = lc_path_join(outbox, serve.spool, "outbox", err);
-  if (status == LC_OK) {
-    if (!serve.outbox) serve.outbox = outbox;
-    serve.destinations = &destinations;
-    serve.receive.scp.callers = (const char *const *)arguments->callers.items;
-    serve.receive.scp.n_callers = arguments->callers.n;
-    pl_log_stamp();
-    pl_config_say_parameters(serve.config);
-    status = pl_config_take_model(serve.config, err);
-    if (status == LC_OK) status = pl_serve(&serve, err);
-  }
-  pl_destinations_free(&destinations);
-  return status;
-}
-
 static const struct pl_column status_columns[] = {
     {"place", "PLACE", false},         {"SeriesInstanceUID", "SERIES", false},
     {"StudyInstanceUID", NULL, false}, {"modality", "MODALITY", false},
@@ -205,8 +153,8 @@ static const struct pl_column status_columns[] = {
 };
 
 static lc_status print_status(const struct arguments *arguments, struct lc_error *err) {
-  struct pl_spool_list list;
-  struct pl_table table;
+  LC_SCOPED(pl_spool_list_free) struct pl_spool_list list = {0};
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   LC_TRY(pl_spool_look(arguments->serve.spool, &list, err));
   pl_table_init(&table, status_columns, sizeof status_columns / sizeof *status_columns);
   for (size_t i = 0; i < list.n; i++) {
@@ -227,38 +175,56 @@ static lc_status print_status(const struct arguments *arguments, struct lc_error
     pl_table_format(&table, "%s/%s/%s", arguments->serve.spool,
                     series->place == PL_SPOOL_RECEIVING ? "receiving" : "series", series->name);
   }
-  free(list.items);
-  lc_status status = pl_table_print(&table, arguments->form, stdout, err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_print(&table, arguments->form, stdout, err);
 }
 
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  struct pl_config config;
-  set_defaults(&arguments);
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  bool has_input = arguments.overrides.inputs.n > 0 || arguments.overrides.series;
-  bool serves = !arguments.status;
-  lc_status status = LC_OK;
-  if (has_input)
-    status = lc_fail(err, LC_ERR_USAGE, __FILE__, __LINE__,
-                     "--input and --series: series come from the network");
-  else
-    status =
-        serves ? pl_config_make(&config, &arguments.overrides, err) : print_status(&arguments, err);
-  pl_overrides_free(&arguments.overrides);
-  if (status == LC_OK && serves) {
-    arguments.serve.config = &config;
-    status = with_destinations(&arguments, err);
-    pl_config_free(&config);
-  }
-  pl_list_free(&arguments.callers);
-  pl_list_free(&arguments.to);
-  return status;
+static lc_status run(void *input, struct lc_error *err) {
+  struct arguments *arguments = input;
+  struct pl_serve_options *serve = &arguments->serve;
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(pl_destinations_free) struct pl_destinations destinations = {0};
+  char outbox[LC_PATH_SIZE];
+  if (arguments->overrides.inputs.n > 0 || arguments->overrides.series)
+    LC_FAIL(err, LC_ERR_USAGE, "--input and --series: series come from the network");
+  if (arguments->status) return print_status(arguments, err);
+  LC_TRY(pl_config_make(&config, &arguments->overrides, err));
+  LC_TRY(choose_destinations(&destinations, arguments->destinations, &arguments->to, err));
+  LC_TRY(lc_path_join(outbox, serve->spool, "outbox", err));
+  if (!serve->outbox) serve->outbox = outbox;
+  serve->config = &config;
+  serve->destinations = &destinations;
+  serve->receive.scp.callers = (const char *const *)arguments->callers.items;
+  serve->receive.scp.n_callers = arguments->callers.n;
+  pl_log_stamp();
+  pl_config_say_parameters(&config);
+  LC_TRY(pl_config_take_model(&config, err));
+  return pl_serve(serve, err);
 }
 
 const struct pl_command pl_command_serve = {
     .name = "serve",
     .summary = "receive series over the DICOM network and work on each",
-    .run = run};
+    .size = sizeof(struct arguments),
+    .init = init,
+    PL_OPTIONS(options),
+    .args_doc = "[CONFIG.yaml]",
+    .doc =
+        "Receive series over the DICOM network (C-STORE), work on each when it is complete as "
+        "'lungcdam run' does, send the results on, and keep what cannot be worked on in quarantine "
+        "with the reason. "
+        "SIGTERM stops after the series that is being worked on; after a crash the next start goes "
+        "on.\v"
+        "Examples:\n"
+        "  lungcdam serve -n luna16.csv -o results --spool /var/spool/lungcdam\n"
+        "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
+        "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
+        "  lungcdam serve --status --spool /var/spool/lungcdam\n"
+        "\n"
+        "The options of the job are those of 'lungcdam run'; --input and --series have no place "
+        "here.",
+    .check = settle,
+    .words = {offsetof(struct arguments, overrides.file)},
+    .n_words = 1,
+    .too_many = "more than one configuration file",
+    .run = run,
+};

@@ -1,14 +1,12 @@
 /* Implements `lungcdam train`: trains a model by a recipe, once or for each fold, and prints its
  * evaluation. */
-#include <stdio.h>
-
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
 #include "pipeline/learn/pl_folds.h"
 #include "pipeline/learn/pl_training.h"
 
 struct arguments {
-  struct pl_recipe_overrides overrides;
+  struct pl_overrides overrides;
   enum pl_existing existing;
   bool print, all_folds;
 };
@@ -19,8 +17,7 @@ static const struct pl_option options[] = {
      AT(overrides.crops)},
     {"output", 'o', "DIR", "Folder of the run (output.folder)", 1, PL_OPTION_TEXT,
      AT(overrides.output)},
-    {"set", 'S', "KEY=VALUE", "Override one key of the recipe; may be repeated", 1, PL_OPTION_LIST,
-     AT(overrides.keys)},
+    PL_SET_ROW("Override one key of the recipe; may be repeated"),
     {"all-folds", 'a', NULL, "Train once for each fold of data.split, and sum up", 1,
      PL_OPTION_FLAG, AT(all_folds)},
     {"overwrite", 'f', NULL, "Replace the run that is in the folder", 2, PL_OPTION_ONE_OF,
@@ -31,9 +28,29 @@ static const struct pl_option options[] = {
      PL_OPTION_FLAG, AT(print)},
 };
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  LC_SCOPED(pl_recipe_free) struct pl_recipe recipe = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  struct pl_evaluation evaluation;
+  LC_TRY(pl_recipe_make(&recipe, &arguments->overrides, err));
+  if (arguments->print) return pl_cli_print_keys(&pl_recipe_schema, &recipe, err);
+  LC_TRY(pl_recipe_check_training(&recipe, err));
+  if (arguments->all_folds) {
+    LC_TRY(pl_folds_run(&recipe, arguments->existing, &text, err));
+  } else {
+    LC_TRY(pl_training_run(&recipe, arguments->existing, &evaluation, err));
+    pl_evaluation_print(&evaluation, &text);
+    lc_text_add(&text, "weights: %s/model.safetensors\n", recipe.output_folder);
+  }
+  return pl_cli_print(&text, err);
+}
+
+const struct pl_command pl_command_train = {
+    .name = "train",
+    .summary = "train a model on nodule crops and measure it",
+    .size = sizeof(struct arguments),
+    PL_OPTIONS(options),
     .args_doc = "[RECIPE.yaml]",
     .doc =
         "Train a vision transformer on nodule crops, and measure it on patients that it has not "
@@ -49,40 +66,5 @@ static const struct pl_command_line line = {
     .words = {offsetof(struct arguments, overrides.file)},
     .n_words = 1,
     .too_many = "more than one recipe",
+    .run = run,
 };
-
-static lc_status train(const struct pl_recipe *recipe, const struct arguments *arguments,
-                       struct lc_error *err) {
-  struct lc_text text = {0};
-  if (arguments->print) {
-    pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_ALL, &text);
-    return pl_cli_print(&text, err);
-  }
-  struct pl_evaluation evaluation;
-  LC_TRY(pl_recipe_check_training(recipe, err));
-  if (arguments->all_folds) {
-    lc_status status = pl_folds_run(recipe, arguments->existing, &text, err);
-    if (status == LC_OK) return pl_cli_print(&text, err);
-    lc_text_free(&text);
-    return status;
-  }
-  LC_TRY(pl_training_run(recipe, arguments->existing, &evaluation, err));
-  pl_evaluation_print(&evaluation, &text);
-  lc_text_add(&text, "weights: %s/model.safetensors\n", recipe->output_folder);
-  return pl_cli_print(&text, err);
-}
-
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  struct pl_recipe recipe;
-  lc_status status = pl_recipe_make(&recipe, &arguments.overrides, err);
-  pl_list_free(&arguments.overrides.keys);
-  LC_TRY(status);
-  status = train(&recipe, &arguments, err);
-  pl_recipe_free(&recipe);
-  return status;
-}
-
-const struct pl_command pl_command_train = {
-    .name = "train", .summary = "train a model on nodule crops and measure it", .run = run};

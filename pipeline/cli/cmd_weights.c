@@ -3,13 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
-#include "pipeline/cli/pl_options.h"
-#include "pipeline/cli/pl_weights_list.h"
-#include "pipeline/cli/pl_weights_show.h"
 #include "pipeline/config/pl_model_file.h"
-#include "pipeline/config/pl_model_find.h"
 #include "vit/weights/vit_model.h"
 #include "vit/weights/vit_report.h"
 
@@ -39,8 +35,10 @@ static const struct pl_option options[] = {
 };
 
 static bool known_verb(const char *verb) {
-  return strcmp(verb, "init") == 0 || strcmp(verb, "convert") == 0 || strcmp(verb, "show") == 0 ||
-         strcmp(verb, "list") == 0;
+  static const char *const verbs[] = {"init", "convert", "show", "list"};
+  for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+    if (strcmp(verb, verbs[i]) == 0) return true;
+  return false;
 }
 
 static void check_arguments(void *input, const struct argp_state *state) {
@@ -68,9 +66,68 @@ static char *help(int key, const char *text, void *input) {
   return more.data;
 }
 
-static const struct pl_command_line line = {
-    .options = options,
-    .n_options = sizeof options / sizeof *options,
+static lc_status add_heads(struct vit_arch *arch, const struct arguments *arguments,
+                           struct lc_error *err) {
+  if (arguments->heads.n > 0) arch->n_heads = 0;
+  for (size_t i = 0; i < arguments->heads.n; i++)
+    LC_TRY(pl_head_parse(arch, arguments->heads.items[i], err));
+  if (arch->n_heads == 0) return vit_arch_add_head(arch, "malignancy", 0, 1, true, err);
+  return LC_OK;
+}
+
+static lc_status init(const struct arguments *arguments, struct lc_error *err) {
+  LC_TRY(pl_cli_check_new(arguments->output, arguments->overwrite, err));
+  struct vit_arch arch;
+  LC_TRY(pl_model_architecture(&arch, arguments->subject, err));
+  LC_TRY(add_heads(&arch, arguments, err));
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_TRY(vit_model_init(&model, &arch, (uint64_t)arguments->seed, err));
+  char note[128];
+  snprintf(note, sizeof note, "seeded initial weights, seed %lld, untrained, research use only",
+           arguments->seed);
+  LC_TRY(vit_model_save(&model, arguments->output, note, err));
+  printf("%s: %s, %zu parameters, seed %lld, untrained\n", arguments->output, arch.name,
+         vit_arch_parameters(&arch), arguments->seed);
+  return LC_OK;
+}
+
+static void print_names(const char *what, char **names, size_t n) {
+  for (size_t i = 0; i < n; i++) printf("  %s: %s\n", what, names[i]);
+}
+
+static lc_status convert(const struct arguments *arguments, const char *file,
+                         struct lc_error *err) {
+  LC_TRY(pl_cli_check_new(arguments->output, arguments->overwrite, err));
+  struct vit_arch arch;
+  if (arguments->architecture) LC_TRY(pl_model_architecture(&arch, arguments->architecture, err));
+  struct vit_report report = {0};
+  lc_status status = vit_model_convert(file, arguments->output,
+                                       arguments->architecture ? &arch : NULL, NULL, &report, err);
+  if (status == LC_OK)
+    printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, file);
+  print_names("missing", report.missing, report.n_missing);
+  print_names("unused", report.unused, report.n_unused);
+  print_names("does not fit", report.misfits, report.n_misfits);
+  vit_report_free(&report);
+  return status;
+}
+
+static lc_status run(void *input, struct lc_error *err) {
+  const struct arguments *arguments = input;
+  if (arguments->verb[0] == 'i') return init(arguments, err);
+  if (arguments->verb[0] == 'l')
+    return pl_weights_list(arguments->json ? PL_TABLE_JSON : PL_TABLE_TERMINAL, stdout, err);
+  struct pl_model_found found;
+  LC_TRY(pl_model_find(&found, arguments->subject, err));
+  if (arguments->verb[0] == 'c') return convert(arguments, found.path, err);
+  return pl_weights_show(found.path, arguments->json, stdout, err);
+}
+
+const struct pl_command pl_command_weights = {
+    .name = "weights",
+    .summary = "list the models at hand, show or convert a weight file, make untrained ones",
+    .size = sizeof(struct arguments),
+    PL_OPTIONS(options),
     .args_doc = "list\nshow MODEL\nconvert FILE\ninit ARCH",
     .doc =
         "List the models that have a name, show what a weight file holds, convert one (PyTorch's "
@@ -90,77 +147,5 @@ static const struct pl_command_line line = {
     .n_words = 2,
     .check = check_arguments,
     .help = help,
+    .run = run,
 };
-
-static lc_status add_heads(struct vit_arch *arch, const struct arguments *arguments,
-                           struct lc_error *err) {
-  if (arguments->heads.n > 0) arch->n_heads = 0;
-  for (size_t i = 0; i < arguments->heads.n; i++)
-    LC_TRY(pl_head_parse(arch, arguments->heads.items[i], err));
-  if (arch->n_heads == 0) return vit_arch_add_head(arch, "malignancy", 0, 1, true, err);
-  return LC_OK;
-}
-
-static lc_status init(const struct arguments *arguments, struct lc_error *err) {
-  if (lc_file_exists(arguments->output) && !arguments->overwrite)
-    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
-  struct vit_arch arch;
-  LC_TRY(pl_model_architecture(&arch, arguments->subject, err));
-  LC_TRY(add_heads(&arch, arguments, err));
-  struct vit_model model;
-  LC_TRY(vit_model_init(&model, &arch, (uint64_t)arguments->seed, err));
-  char note[128];
-  snprintf(note, sizeof note, "seeded initial weights, seed %lld, untrained, research use only",
-           arguments->seed);
-  lc_status status = vit_model_save(&model, arguments->output, note, err);
-  if (status == LC_OK)
-    printf("%s: %s, %zu parameters, seed %lld, untrained\n", arguments->output, arch.name,
-           vit_arch_parameters(&arch), arguments->seed);
-  vit_model_free(&model);
-  return status;
-}
-
-static void print_names(const char *what, char **names, size_t n) {
-  for (size_t i = 0; i < n; i++) printf("  %s: %s\n", what, names[i]);
-}
-
-static lc_status convert(const struct arguments *arguments, const char *file,
-                         struct lc_error *err) {
-  if (lc_file_exists(arguments->output) && !arguments->overwrite)
-    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", arguments->output);
-  struct vit_arch arch;
-  if (arguments->architecture) LC_TRY(pl_model_architecture(&arch, arguments->architecture, err));
-  struct vit_report report = {0};
-  lc_status status = vit_model_convert(file, arguments->output,
-                                       arguments->architecture ? &arch : NULL, NULL, &report, err);
-  if (status == LC_OK)
-    printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, file);
-  print_names("missing", report.missing, report.n_missing);
-  print_names("unused", report.unused, report.n_unused);
-  print_names("does not fit", report.misfits, report.n_misfits);
-  vit_report_free(&report);
-  return status;
-}
-
-static lc_status weights(const struct arguments *arguments, struct lc_error *err) {
-  if (arguments->verb[0] == 'i') return init(arguments, err);
-  if (arguments->verb[0] == 'l')
-    return pl_weights_list(arguments->json ? PL_TABLE_JSON : PL_TABLE_TERMINAL, stdout, err);
-  struct pl_model_found found;
-  LC_TRY(pl_model_find(&found, arguments->subject, err));
-  if (arguments->verb[0] == 'c') return convert(arguments, found.path, err);
-  return pl_weights_show(found.path, arguments->json, stdout, err);
-}
-
-static lc_status run(int argc, char **argv, struct lc_error *err) {
-  struct arguments arguments = {0};
-  LC_TRY(pl_options_parse(&line, argc, argv, &arguments, err));
-  lc_status status = weights(&arguments, err);
-  pl_list_free(&arguments.heads);
-  return status;
-}
-
-const struct pl_command pl_command_weights = {
-    .name = "weights",
-    .summary = "list the models at hand, show or convert a weight file, make untrained ones",
-    .run = run};

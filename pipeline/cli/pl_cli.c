@@ -10,8 +10,8 @@
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
-#include "pipeline/cli/pl_docs.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
@@ -87,40 +87,31 @@ static error_t parse_global(int key, char *arg, struct argp_state *state) {
 static char *where_documentation_is(int key, const char *text, void *input) {
   (void)input;
   if (key != ARGP_KEY_HELP_EXTRA) return (char *)text; /* argp's own convention */
-  struct lc_text folder = {0};
+  LC_SCOPED(lc_text_free) struct lc_text folder = {0};
   struct lc_text help = {0};
-  if (pl_docs_folder(&folder))
-    lc_text_add(&help, "Documentation:\n  %s", lc_text_get(&folder));
-  else
-    lc_text_add(&help, "Documentation: share/doc/lungcdam/docs of the installation"
-                       " (Debian: package lungcdam-doc)");
-  lc_text_free(&folder);
+  bool there = pl_docs_folder(&folder);
+  lc_text_add(&help, "Documentation:%s%s", there ? "\n  " : " ",
+              there ? lc_text_get(&folder)
+                    : "share/doc/lungcdam/docs of the installation (Debian: package lungcdam-doc)");
   return help.data;
 }
 
 const struct argp pl_global_argp = {
     .options = global_options, .parser = parse_global, .help_filter = where_documentation_is};
 
-/* Where the command's name stands in argv; 0 when there is none. */
-struct chosen {
-  int index;
-};
-
+/* The input is where the command's name stands in argv; 0 when there is none. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): the type is argp's */
 static error_t parse_program(int key, char *arg, struct argp_state *state) {
   (void)arg;
-  struct chosen *chosen = (struct chosen *)state->input;
-  switch (key) {
-  case ARGP_KEY_ARG:
-    chosen->index = state->next - 1;
+  if (key == ARGP_KEY_ARG) {
+    *(int *)state->input = state->next - 1;
     state->next = state->argc; /* the rest belongs to the command */
-    return 0;
-  case ARGP_KEY_NO_ARGS:
+  } else if (key == ARGP_KEY_NO_ARGS) {
     argp_usage(state);
-    return 0;
-  default:
+  } else {
     return ARGP_ERR_UNKNOWN;
   }
+  return 0;
 }
 
 static char *program_help(int key, const char *text, void *input) {
@@ -171,22 +162,30 @@ static int left_out(const struct pl_command *command) {
   return LC_ERR_UNSUPPORTED;
 }
 
-lc_status pl_cli_print(struct lc_text *text, struct lc_error *err) {
-  lc_status status = LC_OK;
-  if (text->failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  else if (fputs(lc_text_get(text), stdout) < 0)
-    status = lc_file_write_error("standard output", errno, err);
-  lc_text_free(text);
-  return status;
+lc_status pl_cli_print(const struct lc_text *text, struct lc_error *err) {
+  if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
+  return fputs(lc_text_get(text), stdout) >= 0 ? LC_OK
+                                               : lc_file_write_error("standard output", errno, err);
+}
+
+lc_status pl_cli_print_keys(const struct pl_schema *schema, const void *object,
+                            struct lc_error *err) {
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  pl_schema_print(schema, object, PL_PRINT_ALL, &text);
+  return pl_cli_print(&text, err);
+}
+
+lc_status pl_cli_check_new(const char *path, bool overwrite, struct lc_error *err) {
+  if (lc_file_exists(path) && !overwrite)
+    LC_FAIL(err, LC_ERR_EXISTS, "%s: exists; --overwrite replaces it", path);
+  return LC_OK;
 }
 
 static int report(lc_status status, const struct lc_error *err) {
   if (status == LC_OK) return LC_OK;
-  struct lc_text line = {0};
+  LC_SCOPED(lc_text_free) struct lc_text line = {0};
   pl_text_safe(&line, err->message[0] ? err->message : lc_status_name(status));
   fprintf(stderr, "lungcdam: %s\n", lc_text_get(&line));
-  lc_text_free(&line);
   return (int)status;
 }
 
@@ -195,7 +194,7 @@ static int run_command(const struct pl_command *command, int argc, char **argv) 
   snprintf(name, sizeof name, "lungcdam %s", command->name);
   argv[0] = name;
   struct lc_error err = {{0}};
-  lc_status status = command->run(argc, argv, &err);
+  lc_status status = pl_options_run(command, argc, argv, &err);
   errno = 0;
   if (status == LC_OK && (fflush(stdout) != 0 || ferror(stdout)))
     status = lc_file_write_error("standard output", errno ? errno : EIO, &err);
@@ -212,13 +211,13 @@ int pl_cli_main(int argc, char **argv) {
   argp_program_version_hook = print_version;
   pl_log_start();
   pl_signal_start();
-  struct chosen chosen = {0};
+  int chosen = 0;
   char name[] = "lungcdam";
   if (argc > 0) argv[0] = name;
   error_t failed = argp_parse(&program_argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
-  if (failed || chosen.index == 0) return LC_ERR_USAGE;
-  const struct pl_command *command = find_command(argv[chosen.index]);
-  if (!command) return unknown_command(argv[chosen.index]);
+  if (failed || chosen == 0) return LC_ERR_USAGE;
+  const struct pl_command *command = find_command(argv[chosen]);
+  if (!command) return unknown_command(argv[chosen]);
   if (!command->run) return left_out(command);
-  return run_command(command, argc - chosen.index, argv + chosen.index);
+  return run_command(command, argc - chosen, argv + chosen);
 }

@@ -1,12 +1,10 @@
 /* Finds the documentation from the place of the running program. */
-#include "pipeline/cli/pl_docs.h"
+#include "pipeline/cli/pl_cli.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "common/lc_file.h"
 
 bool pl_docs_folder(struct lc_text *folder) {
   char program[LC_PATH_SIZE], candidate[2 * LC_PATH_SIZE], found[PATH_MAX];

@@ -1,23 +1,24 @@
-/* Reads a command line by its table of options. */
-#include "pipeline/cli/pl_options.h"
+/* Reads a command line by its table of options, and runs the command on it. */
+#include "pipeline/cli/pl_cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/cli/pl_cli.h"
-#include "pipeline/config/pl_schema.h"
+#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define MOST 64         /* options of a command */
 #define WITHOUT 0x10000 /* keys of options that have no letter */
 
 struct reading {
-  const struct pl_command_line *line;
+  const struct pl_command *command;
   char *arguments;
   const struct pl_option *given[MOST]; /* PL_OPTION_ONE_OF */
   size_t n_given, n_words;
 };
 
-static int key_of(const struct pl_command_line *line, size_t index) {
-  return line->options[index].key ? line->options[index].key : WITHOUT + (int)index;
+static int key_of(const struct pl_command *command, size_t index) {
+  return command->options[index].key ? command->options[index].key : WITHOUT + (int)index;
 }
 
 /* A whole number into a bool, an int or enumeration, or a number of eight bytes. */
@@ -35,26 +36,25 @@ static void store(const struct pl_option *o, void *field, long long value) {
 static void put_whole(const struct pl_option *o, void *field, const char *arg,
                       const struct argp_state *state) {
   long long value = 0;
-  if (!lc_text_to_long(arg, &value) || (double)value < o->low || (double)value > o->high) {
-    if (o->high < PL_ANY)
-      argp_error(state, "--%s is '%s', expected a whole number from %.0f to %.0f", o->name, arg,
-                 o->low, o->high);
-    else
-      argp_error(state, "--%s is '%s', expected a whole number of %.0f or more", o->name, arg,
-                 o->low);
-  } else {
+  if (!lc_text_to_long(arg, &value) || (double)value < o->low || (double)value > o->high)
+    argp_error(state,
+               o->high < PL_ANY ? "--%s is '%s', expected a whole number from %.0f to %.0f"
+                                : "--%s is '%s', expected a whole number of %.0f or more",
+               o->name, arg, o->low, o->high);
+  else
     store(o, field, value);
-  }
 }
 
 static void put_real(const struct pl_option *o, void *field, const char *arg,
                      const struct argp_state *state) {
   double value = 0;
-  if (!lc_text_to_double(arg, &value) || !(value >= o->low && value <= o->high))
+  if (lc_text_to_double(arg, &value) && value >= o->low && value <= o->high)
+    memcpy(field, &value, sizeof value);
+  else if (o->high < PL_ANY)
     argp_error(state, "--%s is '%s', expected a number from %g to %g", o->name, arg, o->low,
                o->high);
   else
-    memcpy(field, &value, sizeof value);
+    argp_error(state, "--%s is '%s', expected a number", o->name, arg);
 }
 
 static void put_choice(const struct pl_option *o, void *field, const char *arg,
@@ -110,6 +110,9 @@ static void put(struct reading *r, const struct pl_option *o, char *arg,
   case PL_OPTION_VALUE:
     store(o, field, (long long)o->low);
     return;
+  case PL_OPTION_NUMBER:
+    memcpy(field, &o->low, sizeof o->low);
+    return;
   case PL_OPTION_ONE_OF:
     put_once(r, o, field, state);
     return;
@@ -122,60 +125,59 @@ static void put(struct reading *r, const struct pl_option *o, char *arg,
 }
 
 static void put_word(struct reading *r, const char *arg, const struct argp_state *state) {
-  const struct pl_command_line *line = r->line;
-  if (r->n_words == line->n_words)
-    argp_error(state, "%s: %s", line->too_many ? line->too_many : "too many arguments", arg);
+  const struct pl_command *command = r->command;
+  if (r->n_words == command->n_words)
+    argp_error(state, "%s: %s", command->too_many ? command->too_many : "too many arguments", arg);
   else
-    memcpy(r->arguments + line->words[r->n_words++], &arg, sizeof arg);
+    memcpy(r->arguments + command->words[r->n_words++], &arg, sizeof arg);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
   struct reading *r = (struct reading *)state->input;
-  const struct pl_command_line *line = r->line;
+  const struct pl_command *command = r->command;
   struct pl_words rest = {(const char *const *)state->argv + state->next,
                           (size_t)(state->argc - state->next)};
   switch (key) {
-  case ARGP_KEY_INIT:
-    if (line->child) state->child_inputs[1] = r->arguments + line->child_at;
-    return 0;
   case ARGP_KEY_ARG:
-    if (line->takes_rest || (line->child && line->n_words == 0)) return ARGP_ERR_UNKNOWN;
+    if (command->takes_rest) return ARGP_ERR_UNKNOWN;
     put_word(r, arg, state);
     return 0;
   case ARGP_KEY_ARGS:
-    if (!line->takes_rest) return ARGP_ERR_UNKNOWN;
-    memcpy(r->arguments + line->rest_at, &rest, sizeof rest);
+    memcpy(r->arguments + command->rest_at, &rest, sizeof rest);
+    return 0;
+  case ARGP_KEY_NO_ARGS:
+    if (command->needs_rest) argp_error(state, "%s", command->needs_rest);
     return 0;
   case ARGP_KEY_END:
-    if (line->check) line->check(r->arguments, state);
+    if (command->check) command->check(r->arguments, state);
     return 0;
   default:
-    for (size_t i = 0; i < line->n_options; i++) {
-      if (line->options[i].kind == PL_OPTION_TITLE || key_of(line, i) != key) continue;
-      put(r, &line->options[i], arg, state);
+    for (size_t i = 0; i < command->n_options; i++) {
+      if (command->options[i].kind == PL_OPTION_TITLE || key_of(command, i) != key) continue;
+      put(r, &command->options[i], arg, state);
       return 0;
     }
     return ARGP_ERR_UNKNOWN;
   }
 }
 
-lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **argv,
-                           void *arguments, struct lc_error *err) {
+static lc_status read_line(const struct pl_command *command, int argc, char **argv, void *arguments,
+                           struct lc_error *err) {
   struct argp_option options[MOST + 1] = {{0}};
-  struct reading reading = {.line = line, .arguments = arguments};
-  const struct argp_child children[] = {{.argp = &pl_global_argp}, {.argp = line->child}, {0}};
+  struct reading reading = {.command = command, .arguments = arguments};
+  static const struct argp_child children[] = {{.argp = &pl_global_argp}, {0}};
   const struct argp argp = {.options = options,
                             .parser = parse,
-                            .args_doc = line->args_doc,
-                            .doc = line->doc,
+                            .args_doc = command->args_doc,
+                            .doc = command->doc,
                             .children = children,
-                            .help_filter = line->help};
-  if (line->n_options > MOST)
-    LC_FAIL(err, LC_ERR_INTERNAL, "%zu options, expected at most %d", line->n_options, MOST);
-  for (size_t i = 0; i < line->n_options; i++) {
-    const struct pl_option *o = &line->options[i];
+                            .help_filter = command->help};
+  if (command->n_options > MOST)
+    LC_FAIL(err, LC_ERR_INTERNAL, "%zu options, expected at most %d", command->n_options, MOST);
+  for (size_t i = 0; i < command->n_options; i++) {
+    const struct pl_option *o = &command->options[i];
     options[i] = (struct argp_option){.name = o->name,
-                                      .key = o->kind == PL_OPTION_TITLE ? 0 : key_of(line, i),
+                                      .key = o->kind == PL_OPTION_TITLE ? 0 : key_of(command, i),
                                       .arg = o->arg,
                                       .doc = o->doc,
                                       .group = o->group};
@@ -183,4 +185,18 @@ lc_status pl_options_parse(const struct pl_command_line *line, int argc, char **
   error_t failed = argp_parse(&argp, argc, argv, 0, NULL, &reading);
   if (failed) LC_FAIL(err, LC_ERR_MEMORY, "reading the command line: %s", strerror(failed));
   return LC_OK;
+}
+
+lc_status pl_options_run(const struct pl_command *command, int argc, char **argv,
+                         struct lc_error *err) {
+  LC_FREED char *arguments = NULL;
+  LC_TRY(lc_alloc(&arguments, 1, command->size, err));
+  if (command->defaults) memcpy(arguments, command->defaults, command->size);
+  if (command->init) command->init(arguments);
+  lc_status status = read_line(command, argc, argv, arguments, err);
+  if (status == LC_OK) status = command->run(arguments, err);
+  for (size_t i = 0; i < command->n_options; i++)
+    if (command->options[i].kind == PL_OPTION_LIST)
+      pl_list_free((struct pl_list *)(void *)(arguments + command->options[i].at));
+  return status;
 }

@@ -73,17 +73,8 @@ extern const struct pl_schema pl_config_schema;
 /* What export.objects takes, NULL-ended: the kinds in the table of pipeline/export, which defines
  * it, and "all". */
 extern const char *const pl_object_words[];
-
-/* What the command line says on top of a file, in order. */
-struct pl_overrides {
-  const char *file;      /* CONFIG.yaml, or NULL */
-  struct pl_list keys;   /* "key=value" as --set got them */
-  struct pl_list inputs; /* --input, repeated */
-  const char *weights;
-  const char *series, *nodules, *output;
-  bool assume_hu, allow_missing;
-  const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
-};
+/* What preprocess.zscore and preprocess.views take. */
+extern const char *const pl_zscore_words[], *const pl_view_words[];
 
 /* Defaults, what the weights say of their images, file, overrides, and the checks that involve
  * several keys. LC_ERR_NOT_FOUND for the name of a model that is unknown. */
@@ -100,13 +91,7 @@ void pl_config_say_parameters(const struct pl_config *config);
  * how to get one when none is at hand. */
 LC_MUST_CHECK lc_status pl_config_take_model(const struct pl_config *config, struct lc_error *err);
 void pl_config_free(struct pl_config *config);
-void pl_overrides_free(struct pl_overrides *overrides);
 
 /* SHA-256 of the canonical text (PL_PRINT_CANONICAL). */
 LC_MUST_CHECK lc_status pl_config_hash(const struct pl_config *config, char hex[LC_SHA256_HEX],
                                        struct lc_error *err);
-
-/* The options of the command line that fill overrides; a child parser for argp whose input is a
- * struct pl_overrides. */
-struct argp;
-extern const struct argp pl_config_argp;

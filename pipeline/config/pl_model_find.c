@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_table.h"
 #include "vit/weights/vit_tensor_file.h"
 
@@ -67,10 +68,8 @@ static lc_status add_share(struct pl_list *folders, const char *program, const c
   for (char *slash; strncmp(share, "../", 3) == 0 && (slash = strrchr(base, '/')); share += 3)
     *slash = '\0';
   LC_TRY(lc_path_join(folder, base, share, err));
-  char *real = realpath(folder, NULL);
-  lc_status status = add_folder(folders, real ? real : folder, err);
-  free(real);
-  return status;
+  LC_FREED char *real = realpath(folder, NULL);
+  return add_folder(folders, real ? real : folder, err);
 }
 
 lc_status pl_model_folders(struct pl_list *folders, struct lc_error *err) {
@@ -91,20 +90,18 @@ static int by_bytes(const void *a, const void *b) {
 
 lc_status pl_model_names(const char *folder, struct pl_list *names, struct lc_error *err) {
   size_t first = names->n;
-  lc_status status = LC_OK;
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   if (!stream && (errno == ENOENT || errno == ENOTDIR)) return LC_OK;
   if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
-  for (struct dirent *entry = readdir(stream); entry && status == LC_OK; entry = readdir(stream)) {
+  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
     char name[256];
     if (!is_model_file(entry->d_name)) continue;
     name_of(entry->d_name, name, sizeof name);
-    status = pl_list_add(names, name, err);
+    LC_TRY(pl_list_add(names, name, err));
   }
-  closedir(stream);
   if (names->n > first)
     qsort(names->items + first, names->n - first, sizeof *names->items, by_bytes);
-  return status;
+  return LC_OK;
 }
 
 /* Whether the folder has the model. What is there and cannot be looked at is a failure: another
@@ -140,12 +137,11 @@ static lc_status search(struct pl_model_found *found, const struct pl_list *fold
 
 /* A folder that was asked for and is not there would let another model take the place. */
 static void log_missing(const struct pl_list *folders) {
-  struct pl_list own = {0};
+  LC_SCOPED(pl_list_free) struct pl_list own = {0};
   if (add_own_folders(&own, NULL) == LC_OK)
     for (size_t i = 0; i < own.n; i++)
       if (!lc_folder_exists(own.items[i]))
         lc_log(LC_LOG_WARNING, "%s: %s is no folder", PL_MODEL_FOLDERS, own.items[i]);
-  pl_list_free(&own);
   if (folders->n == 0) lc_log(LC_LOG_WARNING, "/proc/self/exe does not say where the program lies");
 }
 
@@ -157,25 +153,19 @@ static void add_list(struct lc_text *text, const struct pl_list *list) {
 static lc_status all_names(const struct pl_list *folders, struct pl_list *names,
                            struct lc_error *err) {
   for (size_t i = 0; i < folders->n; i++) {
-    struct pl_list some = {0};
-    lc_status status = pl_model_names(folders->items[i], &some, err);
-    for (size_t k = 0; status == LC_OK && k < some.n; k++)
-      if (!pl_list_has(names, some.items[k])) status = pl_list_add(names, some.items[k], err);
-    pl_list_free(&some);
-    LC_TRY(status);
+    LC_SCOPED(pl_list_free) struct pl_list some = {0};
+    LC_TRY(pl_model_names(folders->items[i], &some, err));
+    for (size_t k = 0; k < some.n; k++)
+      if (!pl_list_has(names, some.items[k])) LC_TRY(pl_list_add(names, some.items[k], err));
   }
   return LC_OK;
 }
 
 static lc_status unknown(const struct pl_model_found *found, const char *text,
                          const struct pl_list *folders, struct lc_error *err) {
-  struct pl_list names = {0};
-  struct lc_text more = {0};
-  lc_status status = all_names(folders, &names, err);
-  if (status != LC_OK) {
-    pl_list_free(&names);
-    return status;
-  }
+  LC_SCOPED(pl_list_free) struct pl_list names = {0};
+  LC_SCOPED(lc_text_free) struct lc_text more = {0};
+  LC_TRY(all_names(folders, &names, err));
   const char *nearest = lc_text_nearest(found->name, (const char *const *)names.items, names.n);
   if (nearest) lc_text_add(&more, ", the nearest is '%s'", nearest);
   lc_text_add(&more, "; models at hand: ");
@@ -183,20 +173,16 @@ static lc_status unknown(const struct pl_model_found *found, const char *text,
   lc_text_add(&more, "; searched: ");
   add_list(&more, folders);
   if (strcmp(found->name, PL_MODEL_SHIPPED) == 0)
-    lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
+    LC_FAIL(err, LC_ERR_NOT_FOUND,
             "%s%s, the model that ships, is not beside this program: install the whole of it "
             "('./run install' in the source), name a folder with " PL_MODEL_SHIPPED PL_MODEL_ENDING
             " in %s, or give --weights FILE%s",
             found->by_default ? "no weights were given, and " : "", PL_MODEL_SHIPPED,
             PL_MODEL_FOLDERS, lc_text_get(&more));
-  else
-    lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-            "%s: neither a file here nor a model at hand%s; %s names more folders, and the model "
-            "that ships is %s",
-            text, lc_text_get(&more), PL_MODEL_FOLDERS, PL_MODEL_SHIPPED);
-  lc_text_free(&more);
-  pl_list_free(&names);
-  return LC_ERR_NOT_FOUND;
+  LC_FAIL(err, LC_ERR_NOT_FOUND,
+          "%s: neither a file here nor a model at hand%s; %s names more folders, and the model "
+          "that ships is %s",
+          text, lc_text_get(&more), PL_MODEL_FOLDERS, PL_MODEL_SHIPPED);
 }
 
 /* The file here is what was meant; that a model has the same name is logged, once. */
@@ -230,7 +216,7 @@ static lc_status find_in(struct pl_model_found *found, const char *text,
 }
 
 lc_status pl_model_find(struct pl_model_found *found, const char *text, struct lc_error *err) {
-  struct pl_list folders = {0};
+  LC_SCOPED(pl_list_free) struct pl_list folders = {0};
   memset(found, 0, sizeof *found);
   if (!text) text = "";
   if (strlen(text) >= sizeof found->path)
@@ -241,21 +227,19 @@ lc_status pl_model_find(struct pl_model_found *found, const char *text, struct l
     lc_text_copy(found->path, sizeof found->path, text);
     return LC_OK;
   }
-  lc_status status = pl_model_folders(&folders, err);
-  if (status == LC_OK) status = find_in(found, text, &folders, err);
-  pl_list_free(&folders);
-  return status;
+  LC_TRY(pl_model_folders(&folders, err));
+  return find_in(found, text, &folders, err);
 }
 
 static lc_status from_text_file(const char *path, struct lc_text *out, struct lc_error *err) {
-  char file[LC_PATH_SIZE], *text = NULL;
+  char file[LC_PATH_SIZE];
+  LC_FREED char *text = NULL;
   size_t stem = strlen(path) - (ends_in(path, PL_MODEL_ENDING) ? strlen(PL_MODEL_ENDING) : 0);
   size_t count;
   if (snprintf(file, sizeof file, "%.*s.txt", (int)stem, path) >= (int)sizeof file) return LC_OK;
   if (!lc_file_exists(file)) return LC_OK;
   LC_TRY(lc_file_read(file, PURPOSE_LIMIT, &text, &count, err));
   lc_text_add(out, "%.*s", (int)strcspn(text, "\r\n"), text);
-  free(text);
   return LC_OK;
 }
 
@@ -263,16 +247,16 @@ lc_status pl_model_purpose(const char *path, const struct vit_tensor_file *opene
                            struct lc_text *out, struct lc_error *err) {
   LC_TRY(from_text_file(path, out, err));
   if (out->length > 0) return LC_OK;
-  struct vit_tensor_file file = {0};
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   if (!opened) LC_TRY(vit_tensor_file_open(&file, path, err));
   const char *note = vit_tensor_file_metadata(opened ? opened : &file, "note");
   if (note) lc_text_add(out, "%.*s", (int)strcspn(note, "\r\n"), note);
-  if (!opened) vit_tensor_file_close(&file);
   return LC_OK;
 }
 
 void pl_model_say(const struct pl_model_found *found, const struct vit_tensor_file *opened) {
-  struct lc_text purpose = {0}, safe = {0};
+  LC_SCOPED(lc_text_free) struct lc_text purpose = {0};
+  LC_SCOPED(lc_text_free) struct lc_text safe = {0};
   if (!found->by_name || !found->path[0]) return;
   /* A file that cannot be read is reported when its weights are loaded. */
   if (pl_model_purpose(found->path, opened, &purpose, NULL) == LC_OK)
@@ -281,8 +265,6 @@ void pl_model_say(const struct pl_model_found *found, const struct vit_tensor_fi
   lc_log(LC_LOG_INFO, "%smodel %s (%s)%s%s%s", found->by_default ? "no weights given: " : "",
          found->name, found->path, *text ? ": " : "", text,
          strstr(text, "research use only") ? "" : "; research use only");
-  lc_text_free(&purpose);
-  lc_text_free(&safe);
 }
 
 lc_status pl_model_take(struct pl_model_found *found, const char *text, struct lc_error *err) {

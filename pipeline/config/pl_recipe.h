@@ -84,18 +84,9 @@ struct pl_recipe {
 
 extern const struct pl_schema pl_recipe_schema;
 
-/* What the command line says on top of a recipe file. */
-struct pl_recipe_overrides {
-  const char *weights; /* how its images are prepared comes before the file; or NULL */
-  const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
-  char *file;                           /* RECIPE.yaml, or NULL */
-  struct pl_list keys;                  /* "key=value" as --set got them */
-  char *crops, *output;
-};
-
+/* overrides->weights: how its images are prepared comes before the file. */
 LC_MUST_CHECK lc_status pl_recipe_make(struct pl_recipe *recipe,
-                                       const struct pl_recipe_overrides *overrides,
-                                       struct lc_error *err);
+                                       const struct pl_overrides *overrides, struct lc_error *err);
 void pl_recipe_free(struct pl_recipe *recipe);
 /* What a run needs beyond a valid recipe: the data. */
 LC_MUST_CHECK lc_status pl_recipe_check_run(const struct pl_recipe *recipe, struct lc_error *err);

@@ -91,26 +91,13 @@ lc_status pl_schema_set_pair(const struct pl_schema *schema, void *object, const
   return pl_schema_set(schema, object, origin, key, equals + 1, err);
 }
 
-/* The key with this name and one of these types, or NULL. */
-static const struct pl_key *text_key(const struct pl_schema *schema, const char *name, pl_type a,
-                                     pl_type b) {
-  size_t i = pl_schema_find(schema, name);
-  if (i == pl_schema_count(schema)) return NULL;
-  const struct pl_key *key = pl_schema_key(schema, i);
-  return key->type == a || key->type == b ? key : NULL;
-}
-
-lc_status pl_schema_append(const struct pl_schema *schema, void *object, const char *key,
-                           const char *text, struct lc_error *err) {
-  const struct pl_key *found = text_key(schema, key, PL_LIST, PL_LIST);
-  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no list %s", schema->what, key);
-  return pl_list_add((struct pl_list *)((char *)object + found->offset), text, err);
-}
-
 lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const char *key,
                              const char *text, struct lc_error *err) {
-  const struct pl_key *found = text_key(schema, key, PL_TEXT, PL_LIST);
-  if (!found) LC_FAIL(err, LC_ERR_INTERNAL, "%s has no text key %s", schema->what, key);
+  size_t i = pl_schema_find(schema, key);
+  if (!text) return LC_OK;
+  if (i == pl_schema_count(schema))
+    LC_FAIL(err, LC_ERR_INTERNAL, "%s has no %s", schema->what, key);
+  const struct pl_key *found = pl_schema_key(schema, i);
   void *field = (char *)object + found->offset;
   if (found->type == PL_LIST) {
     pl_list_free((struct pl_list *)field);
@@ -121,6 +108,20 @@ lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const
   free(*(char **)field);
   *(char **)field = copy;
   return LC_OK;
+}
+
+lc_status pl_schema_layer(const struct pl_schema *schema, void *object,
+                          const struct pl_overrides *overrides, const char *example,
+                          struct lc_error *err) {
+  if (overrides->file) LC_TRY(pl_schema_read(schema, object, overrides->file, err));
+  for (size_t i = 0; i < overrides->keys.n; i++)
+    LC_TRY(pl_schema_set_pair(schema, object, overrides->keys.items[i], example, err));
+  return LC_OK;
+}
+
+void pl_overrides_free(struct pl_overrides *overrides) {
+  pl_list_free(&overrides->keys);
+  pl_list_free(&overrides->inputs);
 }
 
 /* A double-quoted YAML scalar. */

@@ -47,6 +47,24 @@ struct pl_key {
   const char *doc; /* one sentence, with the unit */
 };
 
+/* Rows of a table of keys, where KEY_OBJECT is the struct: the key "group.name" goes into its field
+ * group_name. After the meaning another member may follow (.keeping = PL_PLACE). */
+#define KEY_ROW(group, key, of_type, value, ...)                                                   \
+  {                                                                                                \
+    .name = #group "." #key, .type = (of_type), .offset = offsetof(KEY_OBJECT, group##_##key),     \
+    .initial = (value), __VA_ARGS__                                                                \
+  }
+#define KEY_BOOL(group, key, value, ...) KEY_ROW(group, key, PL_BOOL, value, .doc = __VA_ARGS__)
+#define KEY_TEXT(group, key, value, ...) KEY_ROW(group, key, PL_TEXT, value, .doc = __VA_ARGS__)
+#define KEY_INTEGER(group, key, value, least, most, ...)                                           \
+  KEY_ROW(group, key, PL_INTEGER, value, .low = (least), .high = (most), .doc = __VA_ARGS__)
+#define KEY_REAL(group, key, value, least, most, ...)                                              \
+  KEY_ROW(group, key, PL_REAL, value, .low = (least), .high = (most), .doc = __VA_ARGS__)
+#define KEY_CHOICE(group, key, value, words, ...)                                                  \
+  KEY_ROW(group, key, PL_CHOICE, value, .choices = (words), .doc = __VA_ARGS__)
+#define KEY_LIST(group, key, value, words, ...)                                                    \
+  KEY_ROW(group, key, PL_LIST, value, .choices = (words), .doc = __VA_ARGS__)
+
 struct pl_schema {
   const char *what; /* "run configuration", for messages */
   const struct pl_key *keys;
@@ -78,12 +96,24 @@ LC_MUST_CHECK lc_status pl_schema_set(const struct pl_schema *schema, void *obje
 LC_MUST_CHECK lc_status pl_schema_set_pair(const struct pl_schema *schema, void *object,
                                            const char *pair, const char *example,
                                            struct lc_error *err);
-/* The same for a text that is taken as it is, for example a path from the command line. A PL_LIST
- * becomes a list of one; pl_schema_append adds to it. */
+/* The same for a text that is taken as it is, for example a path from the command line; NULL
+ * changes nothing. A PL_LIST becomes a list of one. */
 LC_MUST_CHECK lc_status pl_schema_set_text(const struct pl_schema *schema, void *object,
                                            const char *key, const char *text, struct lc_error *err);
-LC_MUST_CHECK lc_status pl_schema_append(const struct pl_schema *schema, void *object,
-                                         const char *key, const char *text, struct lc_error *err);
+
+/* What the command line says on top of a file of the user; any of it may be missing. */
+struct pl_overrides {
+  const char *file;      /* YAML */
+  struct pl_list keys;   /* "key=value" as --set got them */
+  struct pl_list inputs; /* --input, repeated */
+  const char *weights, *series, *nodules, *output, *crops;
+  const struct vit_tensor_file *opened; /* the weights, when they are open already */
+};
+void pl_overrides_free(struct pl_overrides *overrides);
+/* Overrides what the file gives, then the keys; example as above. */
+LC_MUST_CHECK lc_status pl_schema_layer(const struct pl_schema *schema, void *object,
+                                        const struct pl_overrides *overrides, const char *example,
+                                        struct lc_error *err);
 
 enum pl_print {
   PL_PRINT_CANONICAL = 0, /* no comments, no places: what is hashed and stored */

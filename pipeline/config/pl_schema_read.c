@@ -7,7 +7,9 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_parameters.h"
 
 #define FILE_LIMIT ((size_t)1 << 20)
@@ -203,17 +205,16 @@ static const char *guess(const struct pl_schema *schema, const char *name, char 
   return best;
 }
 
-static lc_status unknown_key(const struct reading *reading, const yaml_node_t *node,
-                             const char *name, struct lc_error *err) {
-  char where[LC_PATH_SIZE], nearest[NAME_LIMIT];
-  place(reading, node, where);
-  const char *meant = guess(reading->schema, name, nearest);
+static lc_status unknown_key(const struct pl_schema *schema, const char *where, const char *name,
+                             struct lc_error *err) {
+  char nearest[NAME_LIMIT];
+  const char *meant = guess(schema, name, nearest);
   if (meant)
     LC_FAIL(err, LC_ERR_CONFIG, "%.600s: unknown key '%.100s', the nearest valid key is '%s'",
             where, name, meant);
   LC_FAIL(err, LC_ERR_CONFIG,
           "%.600s: unknown key '%.100s' in the %s ('lungcdam config --print' lists all)", where,
-          name, reading->schema->what);
+          name, schema->what);
 }
 
 static lc_status read_mapping(const struct reading *reading, const yaml_node_t *node,
@@ -235,7 +236,7 @@ static lc_status read_pair(const struct reading *reading, const yaml_node_t *key
     reading->seen[at] = true;
     return set_value(reading, pl_schema_key(reading->schema, at), value, err);
   }
-  if (!is_group(reading->schema, name)) return unknown_key(reading, key_node, name, err);
+  if (!is_group(reading->schema, name)) return unknown_key(reading->schema, where, name, err);
   if (is_plain(value) && !*scalar(value)) return LC_OK; /* "figure:" with nothing below it */
   if (value->type != YAML_MAPPING_NODE) {
     char what[96];
@@ -313,35 +314,24 @@ static lc_status read_root(struct reading *reading, const yaml_node_t *root,
 /* Reads one document; `only` set: the document is the value of that key. */
 static lc_status read_yaml(struct reading *reading, const char *bytes, size_t count,
                            const struct pl_key *only, struct lc_error *err) {
-  yaml_parser_t parser;
-  yaml_document_t document, second;
+  LC_SCOPED(yaml_parser_delete) yaml_parser_t parser = {0};
+  LC_SCOPED(yaml_document_delete) yaml_document_t document = {0};
+  LC_SCOPED(yaml_document_delete) yaml_document_t second = {0};
+  LC_FREED bool *seen = NULL;
   if (!yaml_parser_initialize(&parser)) LC_FAIL(err, LC_ERR_MEMORY, "cannot start a YAML parser");
   yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, count);
-  lc_status status = LC_OK;
-  if (!yaml_parser_load(&parser, &document)) {
-    status = syntax_error(reading, &parser, err);
-    yaml_parser_delete(&parser);
-    return status;
-  }
+  if (!yaml_parser_load(&parser, &document)) return syntax_error(reading, &parser, err);
+  LC_TRY(lc_alloc(&seen, pl_schema_count(reading->schema), sizeof *seen, err));
   reading->document = &document;
-  reading->seen = calloc(pl_schema_count(reading->schema), sizeof *reading->seen);
-  if (!reading->seen) LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "cannot allocate");
+  reading->seen = seen;
   const yaml_node_t *root = yaml_document_get_root_node(&document);
-  LC_TRY_GOTO(read_root(reading, root, only, err), done);
-  if (!root) goto done;
-  if (!yaml_parser_load(&parser, &second)) LC_TRY_GOTO(syntax_error(reading, &parser, err), done);
-  bool more = yaml_document_get_root_node(&second) != NULL;
-  yaml_document_delete(&second);
-  if (more)
-    LC_FAIL_GOTO(done, err, LC_ERR_CONFIG, "%.600s: holds several YAML documents, expected one",
-                 reading->origin);
-done:
-  free(reading->seen);
-  reading->seen = NULL;
-  reading->document = NULL;
-  yaml_document_delete(&document);
-  yaml_parser_delete(&parser);
-  return status;
+  LC_TRY(read_root(reading, root, only, err));
+  if (!root) return LC_OK;
+  if (!yaml_parser_load(&parser, &second)) return syntax_error(reading, &parser, err);
+  if (yaml_document_get_root_node(&second))
+    LC_FAIL(err, LC_ERR_CONFIG, "%.600s: holds several YAML documents, expected one",
+            reading->origin);
+  return LC_OK;
 }
 
 /* libyaml takes quadratic time for brackets within brackets, and no configuration needs many. */
@@ -358,13 +348,11 @@ static lc_status check_depth(const char *path, const char *bytes, size_t count,
 }
 
 static lc_status read_file(struct reading *reading, struct lc_error *err) {
-  char *bytes;
+  LC_FREED char *bytes = NULL;
   size_t count;
   LC_TRY(lc_file_read(reading->origin, FILE_LIMIT, &bytes, &count, err));
-  lc_status status = check_depth(reading->origin, bytes, count, err);
-  if (status == LC_OK) status = read_yaml(reading, bytes, count, NULL, err);
-  free(bytes);
-  return status;
+  LC_TRY(check_depth(reading->origin, bytes, count, err));
+  return read_yaml(reading, bytes, count, NULL, err);
 }
 
 lc_status pl_schema_read(const struct pl_schema *schema, void *object, const char *path,
@@ -384,13 +372,6 @@ lc_status pl_schema_set(const struct pl_schema *schema, void *object, const char
                         const char *key, const char *value, struct lc_error *err) {
   struct reading reading = {.schema = schema, .object = object, .origin = origin};
   size_t at = pl_schema_find(schema, key);
-  if (at == pl_schema_count(schema)) {
-    char nearest[NAME_LIMIT];
-    const char *meant = guess(schema, key, nearest);
-    if (meant)
-      LC_FAIL(err, LC_ERR_CONFIG, "%s: unknown key '%.100s', the nearest valid key is '%s'", origin,
-              key, meant);
-    LC_FAIL(err, LC_ERR_CONFIG, "%s: unknown key '%.100s' in the %s", origin, key, schema->what);
-  }
+  if (at == pl_schema_count(schema)) return unknown_key(schema, origin, key, err);
   return read_yaml(&reading, value, strlen(value), pl_schema_key(schema, at), err);
 }

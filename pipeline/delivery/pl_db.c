@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -247,7 +248,7 @@ lc_status pl_rows_begin(struct pl_rows *rows, struct pl_db *db, const char *sql,
                : sqlite3_bind_int64(rows->statement, (int)i + 1, values[i].number);
   if (code == SQLITE_OK) return LC_OK;
   lc_status status = failed(db, err);
-  sqlite3_finalize(rows->statement);
+  pl_rows_drop(rows);
   return status;
 }
 
@@ -259,9 +260,22 @@ bool pl_rows_next(struct pl_rows *rows) {
 lc_status pl_rows_end(struct pl_rows *rows, struct lc_error *err) {
   bool good = rows->code == SQLITE_OK || rows->code == SQLITE_ROW || rows->code == SQLITE_DONE;
   lc_status status = good ? LC_OK : failed(rows->db, err);
+  pl_rows_drop(rows);
+  return status;
+}
+
+void pl_rows_drop(struct pl_rows *rows) {
   sqlite3_finalize(rows->statement);
   rows->statement = NULL;
-  return status;
+}
+
+lc_status pl_rows_room(void *pointer_to_items, size_t n, size_t size, struct lc_error *err) {
+  void *items = *(void **)pointer_to_items;
+  if (n & (n - 1)) return LC_OK; /* it grows at 0, 1, 2, 4, 8, ... */
+  items = realloc(items, (n ? 2 * n : 1) * size);
+  if (!items) LC_FAIL(err, LC_ERR_MEMORY, "cannot list more than %zu", n);
+  *(void **)pointer_to_items = items;
+  return LC_OK;
 }
 
 const char *pl_rows_text(const struct pl_rows *rows, int column) {
@@ -296,15 +310,20 @@ lc_status pl_db_number(struct pl_db *db, const char *sql, const struct pl_value 
   return pl_rows_end(&rows, err);
 }
 
-lc_status pl_db_begin(struct pl_db *db, struct lc_error *err) {
+lc_status pl_db_begin(struct pl_db **open, struct pl_db *db, struct lc_error *err) {
   if (db->depth == 0) LC_TRY(execute(db, "BEGIN IMMEDIATE", err));
   db->depth++;
+  *open = db;
   return LC_OK;
 }
 
-lc_status pl_db_end(struct pl_db *db, lc_status status, struct lc_error *err) {
-  if (--db->depth > 0) return status;
-  if (status == LC_OK) status = execute(db, "COMMIT", err);
-  if (status != LC_OK) sqlite3_exec(db->handle, "ROLLBACK", NULL, NULL, NULL);
-  return status;
+lc_status pl_db_commit(struct pl_db **open, struct lc_error *err) {
+  if ((*open)->depth == 1) LC_TRY(execute(*open, "COMMIT", err));
+  (*open)->depth--;
+  *open = NULL;
+  return LC_OK;
+}
+
+void pl_db_take_back(struct pl_db **open) {
+  if (*open && --(*open)->depth == 0) sqlite3_exec((*open)->handle, "ROLLBACK", NULL, NULL, NULL);
 }

@@ -84,15 +84,24 @@ LC_MUST_CHECK lc_status pl_rows_begin(struct pl_rows *rows, struct pl_db *db, co
                                       struct lc_error *err);
 bool pl_rows_next(struct pl_rows *rows);
 LC_MUST_CHECK lc_status pl_rows_end(struct pl_rows *rows, struct lc_error *err);
+/* Ends it early; safe on zeros, and after pl_rows_end. */
+void pl_rows_drop(struct pl_rows *rows);
+/* Room for one item more than n in an array that grows; *items is at first NULL, with n 0. */
+LC_MUST_CHECK lc_status pl_rows_room(void *pointer_to_items, size_t n, size_t size,
+                                     struct lc_error *err);
 const char *pl_rows_text(const struct pl_rows *rows, int column); /* never NULL */
 long long pl_rows_number(const struct pl_rows *rows, int column);
 void pl_rows_copy(const struct pl_rows *rows, int column, char *out, size_t size);
 #define PL_ROWS_COPY(rows, column, array) pl_rows_copy(rows, column, array, sizeof(array))
 
-/* A transaction of several statements; nobody else writes meanwhile. pl_db_end commits when status
- * is LC_OK, else takes all back, and returns the status. One in another is a part of it. */
-LC_MUST_CHECK lc_status pl_db_begin(struct pl_db *db, struct lc_error *err);
-LC_MUST_CHECK lc_status pl_db_end(struct pl_db *db, lc_status status, struct lc_error *err);
+/* A transaction of several statements; nobody else writes meanwhile. One in another is a part of
+ * it. LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL; LC_TRY(pl_db_begin(&open, db, err));
+ *   ...
+ *   return pl_db_commit(&open, err);
+ * What was not committed is taken back at the end of the scope. */
+LC_MUST_CHECK lc_status pl_db_begin(struct pl_db **open, struct pl_db *db, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_db_commit(struct pl_db **open, struct lc_error *err);
+void pl_db_take_back(struct pl_db **open);
 
 /* Unix time in milliseconds, as the databases keep it. */
 long long pl_now_ms(void);

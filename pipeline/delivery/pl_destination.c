@@ -11,68 +11,63 @@
 
 #include "common/lc_file.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/store/pl_output.h"
 
-#define AT(field) offsetof(struct pl_destination, field)
 #define SECRET_LIMIT ((size_t)64 << 10)
 
 static const char *const logins[] = {"none", "basic", "bearer", NULL};
 static const char *const commitments[] = {"none", "same_association", "listen", NULL};
 
-/* One key: its name, field, default, and what it means. */
-#define KEY(key, of_type, field, value, ...)                                                       \
-  { .name = (key), .type = (of_type), .offset = AT(field), .initial = (value), __VA_ARGS__ }
-#define TEXT(key, field, value, words) KEY(key, PL_TEXT, field, value, .doc = (words))
-#define BOOL(key, field, value, words) KEY(key, PL_BOOL, field, value, .doc = (words))
-#define NUMBER(key, type, field, value, least, most, words)                                        \
-  KEY(key, type, field, value, .low = (least), .high = (most), .doc = (words))
-#define CHOICE(key, field, value, words_of, words)                                                 \
-  KEY(key, PL_CHOICE, field, value, .choices = (words_of), .doc = (words))
+#define KEY_OBJECT struct pl_destination
+/* A key without a group. */
+#define TEXT(key, value, words)                                                                    \
+  {                                                                                                \
+    .name = #key, .type = PL_TEXT, .offset = offsetof(struct pl_destination, key),                 \
+    .initial = (value), .doc = (words)                                                             \
+  }
+#define NUMBER(key, value, least, most, words)                                                     \
+  {                                                                                                \
+    .name = #key, .type = PL_INTEGER, .offset = offsetof(struct pl_destination, key),              \
+    .initial = (value), .low = (least), .high = (most), .doc = (words)                             \
+  }
 static const struct pl_key keys[] = {
-    TEXT("host", host, "", "Name or IPv4 address of a DICOM archive; or give url."),
-    NUMBER("port", PL_INTEGER, port, "104", 1, 65535, "Its port."),
-    TEXT("called_ae", called_ae, "ANY-SCP", "Its AE title."),
-    TEXT("calling_ae", calling_ae, "LUNGCDAM", "Our AE title, as the archive knows it."),
-    NUMBER("max_pdu", PL_INTEGER, max_pdu, "65536", 4096, 131072,
-           "Largest PDU that we receive, in bytes."),
-    TEXT("url", url, "",
-         "DICOMweb root for STOW-RS instead of host: https://pacs.example.org/dicom-web."),
-    NUMBER("batch", PL_INTEGER, batch, "100", 1, 10000,
-           "Most objects in one association or request."),
-    BOOL("tls.on", tls_on, "false", "DICOM over TLS (a url says it itself)."),
-    BOOL("tls.verify", tls_verify, "true",
-         "Whether the peer's certificate must be valid and made for its host."),
-    TEXT("tls.ca_file", tls_ca_file, "",
-         "Certificate authorities to trust, PEM; the system's when neither this nor ca_folder "
-         "is given."),
-    TEXT("tls.ca_folder", tls_ca_folder, "",
-         "Folder of certificate authorities, with OpenSSL's hashed names."),
-    TEXT("tls.certificate", tls_certificate, "", "Our certificate, PEM, where the peer wants one."),
-    TEXT("tls.key", tls_key, "", "Its key, PEM, without pass phrase."),
-    CHOICE("credentials.kind", credentials_kind, "none", logins, "How to log in at a url."),
-    TEXT("credentials.file", credentials_file, "",
-         "File with one line: USER:PASSWORD for basic, the token for bearer."),
-    TEXT("credentials.variable", credentials_variable, "",
-         "Environment variable with the same, instead of a file."),
-    NUMBER("timeout.connect_s", PL_INTEGER, timeout_connect_s, "10", 1, 3600,
-           "Seconds to connect."),
-    NUMBER("timeout.association_s", PL_INTEGER, timeout_association_s, "30", 1, 3600,
-           "Seconds for TLS and the association."),
-    NUMBER("timeout.answer_s", PL_INTEGER, timeout_answer_s, "60", 1, 86400,
-           "Seconds for one message and its answer, and more for large objects."),
-    CHOICE("commitment.mode", commitment_mode, "none", commitments,
-           "Storage commitment: not asked for, told on the same association, or told to a port "
-           "of ours."),
-    NUMBER("commitment.port", PL_INTEGER, commitment_port, "11113", 1, 65535, "That port."),
-    NUMBER("commitment.wait_s", PL_INTEGER, commitment_wait_s, "60", 1, 86400,
-           "Seconds to wait for the result; afterwards it is asked for again."),
-    NUMBER("retry.first_s", PL_REAL, retry_first_s, "10", 0.01, 86400,
-           "Seconds after the first failure; doubled after each."),
-    NUMBER("retry.most_s", PL_REAL, retry_most_s, "3600", 0.01, 604800,
-           "Seconds at most between two tries."),
-    NUMBER("retry.attempts", PL_INTEGER, retry_attempts, "0", 0, 1000000,
-           "Tries of one object that the peer answers with 'not now' before it counts as "
-           "refused; 0: no end."),
+    TEXT(host, "", "Name or IPv4 address of a DICOM archive; or give url."),
+    NUMBER(port, "104", 1, 65535, "Its port."),
+    TEXT(called_ae, "ANY-SCP", "Its AE title."),
+    TEXT(calling_ae, "LUNGCDAM", "Our AE title, as the archive knows it."),
+    NUMBER(max_pdu, "65536", 4096, 131072, "Largest PDU that we receive, in bytes."),
+    TEXT(url, "", "DICOMweb root for STOW-RS instead of host: https://pacs.example.org/dicom-web."),
+    NUMBER(batch, "100", 1, 10000, "Most objects in one association or request."),
+    KEY_BOOL(tls, on, "false", "DICOM over TLS (a url says it itself)."),
+    KEY_BOOL(tls, verify, "true",
+             "Whether the peer's certificate must be valid and made for its host."),
+    KEY_TEXT(tls, ca_file, "",
+             "Certificate authorities to trust, PEM; the system's when neither this nor ca_folder "
+             "is given."),
+    KEY_TEXT(tls, ca_folder, "", "Folder of certificate authorities, with OpenSSL's hashed names."),
+    KEY_TEXT(tls, certificate, "", "Our certificate, PEM, where the peer wants one."),
+    KEY_TEXT(tls, key, "", "Its key, PEM, without pass phrase."),
+    KEY_CHOICE(credentials, kind, "none", logins, "How to log in at a url."),
+    KEY_TEXT(credentials, file, "",
+             "File with one line: USER:PASSWORD for basic, the token for bearer."),
+    KEY_TEXT(credentials, variable, "", "Environment variable with the same, instead of a file."),
+    KEY_INTEGER(timeout, connect_s, "10", 1, 3600, "Seconds to connect."),
+    KEY_INTEGER(timeout, association_s, "30", 1, 3600, "Seconds for TLS and the association."),
+    KEY_INTEGER(timeout, answer_s, "60", 1, 86400,
+                "Seconds for one message and its answer, and more for large objects."),
+    KEY_CHOICE(commitment, mode, "none", commitments,
+               "Storage commitment: not asked for, told on the same association, or told to a port "
+               "of ours."),
+    KEY_INTEGER(commitment, port, "11113", 1, 65535, "That port."),
+    KEY_INTEGER(commitment, wait_s, "60", 1, 86400,
+                "Seconds to wait for the result; afterwards it is asked for again."),
+    KEY_REAL(retry, first_s, "10", 0.01, 86400,
+             "Seconds after the first failure; doubled after each."),
+    KEY_REAL(retry, most_s, "3600", 0.01, 604800, "Seconds at most between two tries."),
+    KEY_INTEGER(retry, attempts, "0", 0, 1000000,
+                "Tries of one object that the peer answers with 'not now' before it counts as "
+                "refused; 0: no end."),
 };
 
 const struct pl_schema pl_destination_schema = {
@@ -140,6 +135,16 @@ bool pl_destination_is_address(const char *text) {
   return is_url(text) || strchr(text, '@') != NULL;
 }
 
+bool pl_destination_cut_address(char *text, char **host, long long *port) {
+  char *at = strrchr(text, '@'), *colon = at ? strrchr(at, ':') : NULL;
+  if (!at || at == text || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, port) ||
+      *port < 1 || *port > 65535)
+    return false;
+  *at = *colon = '\0';
+  *host = at + 1;
+  return true;
+}
+
 lc_status pl_destinations_add_address(struct pl_destinations *destinations, const char *address,
                                       struct pl_destination **added, struct lc_error *err) {
   char name[129];
@@ -148,17 +153,12 @@ lc_status pl_destinations_add_address(struct pl_destinations *destinations, cons
   LC_TRY(pl_destinations_add(destinations, name, added, err));
   if (is_url(address))
     return pl_schema_set_text(&pl_destination_schema, *added, "url", address, err);
-  const char *at = strrchr(address, '@'), *colon = at ? strrchr(at, ':') : NULL;
-  long long port;
-  if (!at || at == address || !colon || colon == at + 1 || !lc_text_to_long(colon + 1, &port) ||
-      port < 1 || port > 65535)
+  char title[320], *host;
+  lc_text_copy(title, sizeof title, address);
+  if (!pl_destination_cut_address(title, &host, &(*added)->port))
     LC_FAIL(err, LC_ERR_USAGE,
             "'%.200s' is no address, expected AE_TITLE@HOST:PORT with a port from 1 to 65535",
             address);
-  char title[64], host[256];
-  snprintf(title, sizeof title, "%.*s", (int)(at - address), address);
-  snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
-  (*added)->port = port;
   LC_TRY(pl_schema_set_text(&pl_destination_schema, *added, "called_ae", title, err));
   return pl_schema_set_text(&pl_destination_schema, *added, "host", host, err);
 }
@@ -166,7 +166,7 @@ lc_status pl_destinations_add_address(struct pl_destinations *destinations, cons
 lc_status pl_destinations_unknown(const struct pl_destinations *known, const char *name,
                                   const char *where, struct lc_error *err) {
   const char *names[64];
-  struct lc_text list = {0};
+  LC_SCOPED(lc_text_free) struct lc_text list = {0};
   size_t n = known->n < 64 ? known->n : 64;
   for (size_t i = 0; i < n; i++) {
     names[i] = known->items[i].name;
@@ -174,13 +174,10 @@ lc_status pl_destinations_unknown(const struct pl_destinations *known, const cha
   }
   if (n < known->n) lc_text_add(&list, " and %zu more", known->n - n);
   const char *nearest = lc_text_nearest(name, names, n);
-  lc_status status =
-      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "no destination '%.100s'%s%s%s; %s%s%s",
-              name, nearest ? ", the nearest is '" : "", nearest ? nearest : "", nearest ? "'" : "",
-              where ? where : "--destinations names a file of them",
-              !where ? "" : (n ? " has " : " has none"), lc_text_get(&list));
-  lc_text_free(&list);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "no destination '%.100s'%s%s%s; %s%s%s", name,
+          nearest ? ", the nearest is '" : "", nearest ? nearest : "", nearest ? "'" : "",
+          where ? where : "--destinations names a file of them",
+          !where ? "" : (n ? " has " : " has none"), lc_text_get(&list));
 }
 
 /* -- checking ------------------------------------------------------------------------------- */
@@ -266,7 +263,7 @@ void pl_destination_peer(const struct pl_destination *d, struct ct_peer *peer) {
 
 static lc_status read_secret_file(const struct pl_destination *d, struct lc_text *secret,
                                   struct lc_error *err) {
-  char *bytes;
+  LC_FREED char *bytes = NULL;
   size_t count;
   struct stat info;
   if (stat(d->credentials_file, &info) == 0 && (info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
@@ -275,7 +272,6 @@ static lc_status read_secret_file(const struct pl_destination *d, struct lc_text
   LC_TRY(lc_file_read(d->credentials_file, SECRET_LIMIT, &bytes, &count, err));
   lc_text_add_bytes(secret, bytes, strcspn(bytes, "\r\n"));
   explicit_bzero(bytes, count);
-  free(bytes);
   return LC_OK;
 }
 

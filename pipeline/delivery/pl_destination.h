@@ -49,6 +49,9 @@ LC_MUST_CHECK lc_status pl_destinations_add_address(struct pl_destinations *dest
                                                     const char *address,
                                                     struct pl_destination **added,
                                                     struct lc_error *err);
+/* Cuts "CALLED@HOST:PORT" in place: text is then the title. False for another text, or a port
+ * beyond 1 to 65535. */
+bool pl_destination_cut_address(char *text, char **host, long long *port);
 /* True for texts of that form. */
 bool pl_destination_is_address(const char *text);
 /* The one of this name, or NULL. */

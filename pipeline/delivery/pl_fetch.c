@@ -8,6 +8,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_output.h"
@@ -32,6 +33,10 @@ struct asked {
   struct pl_list modalities; /* each once */
 };
 
+static void free_asked(struct asked *asked) {
+  pl_list_free(&asked->modalities);
+}
+
 static void add_key(struct lc_text *text, const char *name, const char *value) {
   if (value) lc_text_add(text, "%s%s '%.64s'", text->length ? " and " : "", name, value);
 }
@@ -46,7 +51,8 @@ static lc_status nothing(const struct pl_fetch_options *options, const struct ct
                          const struct asked *asked, struct lc_error *err) {
   const struct ct_peer *peer = &options->peer;
   const struct ct_query *query = &options->query;
-  struct lc_text keys = {0}, rest = {0};
+  LC_SCOPED(lc_text_free) struct lc_text keys = {0};
+  LC_SCOPED(lc_text_free) struct lc_text rest = {0};
   add_key(&keys, "AccessionNumber", query->accession_number);
   add_key(&keys, "PatientID", query->patient_id);
   add_key(&keys, "StudyInstanceUID", query->study_instance_uid);
@@ -66,11 +72,8 @@ static lc_status nothing(const struct pl_fetch_options *options, const struct ct
     add_list(&rest, " series ", &options->series);
     lc_text_add(&rest, "; --list without -m and -s shows what there is");
   }
-  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%.16s@%.200s:%d: %s",
-                             peer->called_ae, peer->host, peer->port, lc_text_get(&rest));
-  lc_text_free(&keys);
-  lc_text_free(&rest);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "%.16s@%.200s:%d: %s", peer->called_ae, peer->host, peer->port,
+          lc_text_get(&rest));
 }
 
 static bool passes(const struct pl_list *wanted, const char *text) {
@@ -100,70 +103,53 @@ static lc_status add_series(struct pl_fetch *fetch, const struct pl_fetch_option
   return LC_OK;
 }
 
-static lc_status list_all(struct ct_association *association, struct pl_fetch *fetch,
-                          const struct pl_fetch_options *options, struct lc_error *err) {
-  struct ct_query query = options->query;
-  struct ct_matches studies = {0};
-  struct asked asked = {0};
-  query.level = CT_LEVEL_STUDY;
-  lc_status status = ct_query_find(association, &query, &studies, err);
-  for (size_t i = 0; status == LC_OK && i < studies.n; i++) {
-    struct ct_query inside = {.level = CT_LEVEL_SERIES,
-                              .study_instance_uid = studies.items[i].study_instance_uid};
-    struct ct_matches series = {0};
-    status = pl_signal_check(err);
-    if (status == LC_OK) status = ct_query_find(association, &inside, &series, err);
-    if (status == LC_OK)
-      status = add_series(fetch, options, &studies.items[i], &series, &asked, err);
-    ct_matches_free(&series);
-  }
-  if (status == LC_OK && fetch->n == 0) status = nothing(options, &studies, &asked, err);
-  pl_list_free(&asked.modalities);
-  ct_matches_free(&studies);
-  return status;
-}
-
 lc_status pl_fetch_list(struct pl_fetch *fetch, const struct pl_fetch_options *options,
                         struct lc_error *err) {
-  struct ct_association association;
+  struct ct_query query = options->query;
+  LC_SCOPED(ct_association_close) struct ct_association association = {0};
+  LC_SCOPED(ct_matches_free) struct ct_matches studies = {0};
+  LC_SCOPED(free_asked) struct asked asked = {0};
   memset(fetch, 0, sizeof *fetch);
   LC_TRY(ct_query_open(&association, &options->peer, CT_FIND_ONLY, NULL, err));
-  lc_status status = list_all(&association, fetch, options, err);
-  ct_association_close(&association);
-  if (status != LC_OK) pl_fetch_free(fetch);
-  if (fetch->n > 1) qsort(fetch->items, fetch->n, sizeof *fetch->items, by_uids);
-  return status;
+  query.level = CT_LEVEL_STUDY;
+  LC_TRY(ct_query_find(&association, &query, &studies, err));
+  for (size_t i = 0; i < studies.n; i++) {
+    const struct ct_query inside = {.level = CT_LEVEL_SERIES,
+                                    .study_instance_uid = studies.items[i].study_instance_uid};
+    LC_SCOPED(ct_matches_free) struct ct_matches series = {0};
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(ct_query_find(&association, &inside, &series, err));
+    LC_TRY(add_series(fetch, options, &studies.items[i], &series, &asked, err));
+  }
+  if (fetch->n == 0) return nothing(options, &studies, &asked, err);
+  qsort(fetch->items, fetch->n, sizeof *fetch->items, by_uids);
+  return LC_OK;
+}
+
+/* The objects of a series that the archive lists and that are not here: [n] UIDs, borrowed from
+ * images. */
+static lc_status missing_of(const struct pl_fetch_options *options, const struct pl_fetched *item,
+                            const struct ct_matches *images, const char **missing, size_t *n,
+                            struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  *n = 0;
+  for (size_t i = 0; i < images->n; i++) {
+    const char *uid = images->items[i].sop_instance_uid;
+    LC_TRY(pl_fetch_path(options, item->study.study_instance_uid, item->series.series_instance_uid,
+                         uid, path, err));
+    if (!pl_fetch_has(path, uid)) missing[(*n)++] = uid;
+  }
+  return LC_OK;
 }
 
 /* One retrieval on its way. */
 struct fetching {
   const struct pl_fetch_options *options;
   struct ct_association association;
-  struct pl_progress progress;
 };
 
-/* The objects of a series that the archive lists and that are not here: their UIDs, borrowed from
- * images. */
-static lc_status missing_of(const struct fetching *f, const struct pl_fetched *item,
-                            const struct ct_matches *images, const char ***missing, size_t *n,
-                            struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  *n = 0;
-  LC_TRY(lc_alloc(missing, images->n + 1, sizeof **missing, err));
-  for (size_t i = 0; i < images->n; i++) {
-    const char *uid = images->items[i].sop_instance_uid;
-    lc_status status = pl_fetch_path(f->options, item->study.study_instance_uid,
-                                     item->series.series_instance_uid, uid, path, err);
-    if (status != LC_OK) {
-      free(*missing);
-      *missing = NULL;
-      return status;
-    }
-    if (!pl_fetch_has(f->options, item->study.study_instance_uid, item->series.series_instance_uid,
-                      uid))
-      (*missing)[(*n)++] = uid;
-  }
-  return LC_OK;
+static void close_fetching(struct fetching *f) {
+  ct_association_close(&f->association);
 }
 
 static lc_status request(struct fetching *f, const struct pl_fetched *item, const char **objects,
@@ -193,71 +179,47 @@ static lc_status retrieve(struct fetching *f, const struct pl_fetched *item, con
 }
 
 static lc_status fetch_series(struct fetching *f, struct pl_fetched *item, struct lc_error *err) {
-  struct ct_query query = {.level = CT_LEVEL_IMAGE,
-                           .study_instance_uid = item->study.study_instance_uid,
-                           .series_instance_uid = item->series.series_instance_uid};
-  struct ct_matches images = {0};
-  const char **missing = NULL;
-  size_t n = 0;
-  lc_status status = ct_query_find(&f->association, &query, &images, err);
-  if (status == LC_OK) status = missing_of(f, item, &images, &missing, &n, err);
-  if (status == LC_OK) {
-    item->n_listed = images.n;
-    item->n_here = images.n - n;
-    item->n_missing = n;
-    if (n > 0) status = retrieve(f, item, missing, n, err);
-    for (size_t i = 0; i < n; i++)
-      if (pl_fetch_has(f->options, item->study.study_instance_uid, item->series.series_instance_uid,
-                       missing[i]))
-        item->n_missing--;
-    item->n_fetched = n - item->n_missing;
-    lc_log(LC_LOG_INFO, "series %s: %zu objects here before, %zu fetched, %zu missing",
-           item->series.series_instance_uid, item->n_here, item->n_fetched, item->n_missing);
-  }
-  free(missing);
-  ct_matches_free(&images);
-  return status;
-}
-
-static lc_status fetch_all(struct fetching *f, struct pl_fetch *fetch, struct lc_error *err) {
-  size_t missing = 0;
-  pl_progress_start(&f->progress, "fetching", "series", fetch->n);
-  lc_status status = LC_OK;
-  for (size_t i = 0; status == LC_OK && i < fetch->n; i++) {
-    status = pl_signal_check(err);
-    if (status == LC_OK) status = fetch_series(f, &fetch->items[i], err);
-    missing += fetch->items[i].n_missing;
-    lc_progress_step(&f->progress.progress, 1);
-  }
-  pl_progress_end(&f->progress);
-  if (status == LC_OK && missing > 0)
-    LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects that the archive has did not come; try again",
-            missing);
-  return status;
-}
-
-static lc_status with_store(struct pl_fetch *fetch, const struct pl_fetch_options *options,
-                            struct lc_error *err) {
-  struct fetching f = {.options = options};
-  struct pl_fetch_store store;
-  struct pl_fetch_receiver receiver = {0};
-  pl_fetch_store_init(&store, options, fetch);
-  struct ct_file_store files = pl_fetch_store_files(&store);
-  /* The child that listens is made before there are other threads. */
-  if (options->by_move) LC_TRY(pl_fetch_receiver_start(&receiver, &store, err));
-  lc_status status = ct_query_open(&f.association, &options->peer,
-                                   options->by_move ? CT_BY_MOVE : CT_BY_GET, &files, err);
-  if (status == LC_OK) status = fetch_all(&f, fetch, err);
-  ct_association_close(&f.association);
-  pl_fetch_receiver_stop(&receiver);
+  const struct ct_query query = {.level = CT_LEVEL_IMAGE,
+                                 .study_instance_uid = item->study.study_instance_uid,
+                                 .series_instance_uid = item->series.series_instance_uid};
+  LC_SCOPED(ct_matches_free) struct ct_matches images = {0};
+  LC_FREED const char **missing = NULL;
+  size_t n, left;
+  LC_TRY(ct_query_find(&f->association, &query, &images, err));
+  LC_TRY(lc_alloc(&missing, images.n + 1, sizeof *missing, err));
+  LC_TRY(missing_of(f->options, item, &images, missing, &n, err));
+  item->n_listed = images.n;
+  item->n_here = images.n - n;
+  item->n_missing = n;
+  lc_status status = n > 0 ? retrieve(f, item, missing, n, err) : LC_OK;
+  if (missing_of(f->options, item, &images, missing, &left, NULL) == LC_OK) item->n_missing = left;
+  item->n_fetched = n - item->n_missing;
+  lc_log(LC_LOG_INFO, "series %s: %zu objects here before, %zu fetched, %zu missing",
+         item->series.series_instance_uid, item->n_here, item->n_fetched, item->n_missing);
   return status;
 }
 
 lc_status pl_fetch_run(struct pl_fetch *fetch, const struct pl_fetch_options *options,
                        struct lc_error *err) {
-  struct pl_output output;
+  size_t missing = 0;
+  LC_SCOPED(pl_output_close) struct pl_output output = {.made = false};
+  LC_SCOPED(pl_fetch_receiver_stop) pid_t receiver = 0;
+  LC_SCOPED(close_fetching) struct fetching f = {.options = options};
+  LC_SCOPED(pl_progress_end) struct pl_progress progress = {0};
+  struct pl_fetch_store store = {.options = options, .wanted = fetch, .descriptor = -1};
+  struct ct_file_store files = pl_fetch_store_files(&store);
   LC_TRY(pl_output_open(&output, options->folder, err));
-  lc_status status = with_store(fetch, options, err);
-  pl_output_close(&output);
-  return status;
+  /* The child that listens is made before there are other threads. */
+  if (options->by_move) LC_TRY(pl_fetch_receiver_start(&receiver, &store, err));
+  LC_TRY(ct_query_open(&f.association, &options->peer, options->by_move ? CT_BY_MOVE : CT_BY_GET,
+                       &files, err));
+  pl_progress_start(&progress, "fetching", "series", fetch->n);
+  for (size_t i = 0; i < fetch->n; i++) {
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(fetch_series(&f, &fetch->items[i], err));
+    missing += fetch->items[i].n_missing;
+    lc_progress_step(&progress.progress, 1);
+  }
+  if (missing == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_PARTIAL, "%zu objects that the archive has did not come; try again", missing);
 }

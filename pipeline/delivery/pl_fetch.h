@@ -38,7 +38,8 @@ struct pl_fetch {
 void pl_fetch_free(struct pl_fetch *fetch);
 
 /* C-FIND of studies and of the series wanted in them. LC_ERR_NOT_FOUND when nothing matches,
- * LC_ERR_FORMAT when the archive's UIDs cannot be names. Opens and closes the association. */
+ * LC_ERR_FORMAT when the archive's UIDs cannot be names; what was found stays. Opens and closes the
+ * association. */
 LC_MUST_CHECK lc_status pl_fetch_list(struct pl_fetch *fetch,
                                       const struct pl_fetch_options *options, struct lc_error *err);
 
@@ -61,19 +62,13 @@ struct pl_fetch_store {
 LC_MUST_CHECK lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *study,
                                       const char *series, const char *object,
                                       char path[LC_PATH_SIZE], struct lc_error *err);
-/* Is the object there, with this SOP Instance UID? */
-bool pl_fetch_has(const struct pl_fetch_options *options, const char *study, const char *series,
-                  const char *object);
+/* Is there an object in the file, with this SOP Instance UID? */
+bool pl_fetch_has(const char *path, const char *object);
 
-void pl_fetch_store_init(struct pl_fetch_store *store, const struct pl_fetch_options *options,
-                         const struct pl_fetch *wanted);
 /* For C-GET. */
 struct ct_file_store pl_fetch_store_files(struct pl_fetch_store *store);
 
-/* For C-MOVE: a child that accepts associations of the archive. */
-struct pl_fetch_receiver {
-  pid_t child; /* 0: none */
-};
-LC_MUST_CHECK lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver,
-                                                struct pl_fetch_store *store, struct lc_error *err);
-void pl_fetch_receiver_stop(struct pl_fetch_receiver *receiver);
+/* For C-MOVE: starts a child that accepts associations of the archive; *receiver 0: none. */
+LC_MUST_CHECK lc_status pl_fetch_receiver_start(pid_t *receiver, struct pl_fetch_store *store,
+                                                struct lc_error *err);
+void pl_fetch_receiver_stop(const pid_t *receiver);

@@ -2,7 +2,6 @@
  * child process listens and forks for each association. */
 #include "pipeline/delivery/pl_fetch.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
-#include "ct_io/ct/ct_uid.h"
+#include "pipeline/delivery/pl_serve.h"
 #include "pipeline/store/pl_output.h"
 
 /* Associations of the archive that may be open at once. */
@@ -39,21 +38,10 @@ lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *stud
   return lc_path_join(path, longer, file, err);
 }
 
-bool pl_fetch_has(const struct pl_fetch_options *options, const char *study, const char *series,
-                  const char *object) {
-  char path[LC_PATH_SIZE];
+bool pl_fetch_has(const char *path, const char *object) {
   struct ct_identity identity;
-  return pl_fetch_path(options, study, series, object, path, NULL) == LC_OK &&
-         lc_file_exists(path) && ct_identity_read(&identity, path, NULL) == LC_OK &&
+  return lc_file_exists(path) && ct_identity_read(&identity, path, NULL) == LC_OK &&
          strcmp(identity.sop_instance_uid, object) == 0;
-}
-
-void pl_fetch_store_init(struct pl_fetch_store *store, const struct pl_fetch_options *options,
-                         const struct pl_fetch *wanted) {
-  memset(store, 0, sizeof *store);
-  store->options = options;
-  store->wanted = wanted;
-  store->descriptor = -1;
 }
 
 static bool is_wanted(const struct pl_fetch *wanted, const struct ct_identity *identity) {
@@ -196,35 +184,13 @@ static void listen_for_ever(struct pl_fetch_store *store, int listening) {
   }
 }
 
-static lc_status listen_at(const struct pl_fetch_options *options, int *listening,
-                           struct lc_error *err) {
-  struct sockaddr_in where = {.sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)options->listen_port)};
-  socklen_t length = sizeof where;
-  int on = 1;
-  if (inet_pton(AF_INET, options->listen_address, &where.sin_addr) != 1)
-    LC_FAIL(err, LC_ERR_USAGE, "--listen is '%s', expected an IPv4 address",
-            options->listen_address);
-  *listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (*listening < 0 || setsockopt(*listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(*listening, (struct sockaddr *)&where, sizeof where) != 0 ||
-      listen(*listening, 16) != 0 ||
-      getsockname(*listening, (struct sockaddr *)&where, &length) != 0) {
-    int error_number = errno;
-    if (*listening >= 0) close(*listening);
-    LC_FAIL(err, LC_ERR_NETWORK, "%s:%d: cannot be listened on: %s", options->listen_address,
-            options->listen_port, strerror(error_number));
-  }
-  lc_log(LC_LOG_INFO, "listening on %s:%d as %s for what the archive moves",
-         options->listen_address, ntohs(where.sin_port), options->peer.calling_ae);
-  return LC_OK;
-}
-
-lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver, struct pl_fetch_store *store,
+lc_status pl_fetch_receiver_start(pid_t *receiver, struct pl_fetch_store *store,
                                   struct lc_error *err) {
-  int listening = -1;
-  receiver->child = 0;
-  LC_TRY(listen_at(store->options, &listening, err));
+  const struct pl_fetch_options *options = store->options;
+  int listening, port;
+  LC_TRY(pl_serve_listen(options->listen_address, options->listen_port, 0, &listening, &port, err));
+  lc_log(LC_LOG_INFO, "listening on %s:%d as %s for what the archive moves",
+         options->listen_address, port, options->peer.calling_ae);
   fflush(NULL);
   pid_t parent = getpid(), child = fork();
   if (child == 0) {
@@ -237,14 +203,13 @@ lc_status pl_fetch_receiver_start(struct pl_fetch_receiver *receiver, struct pl_
   }
   close(listening);
   if (child < 0) LC_FAIL(err, LC_ERR_MEMORY, "no process to receive in: %s", strerror(errno));
-  receiver->child = child;
+  *receiver = child;
   return LC_OK;
 }
 
-void pl_fetch_receiver_stop(struct pl_fetch_receiver *receiver) {
-  if (receiver->child <= 0) return;
-  kill(receiver->child, SIGTERM); /* its children go with it, after the object they are at */
-  while (waitpid(receiver->child, NULL, 0) < 0 && errno == EINTR) {
+void pl_fetch_receiver_stop(const pid_t *receiver) {
+  if (*receiver <= 0) return;
+  kill(*receiver, SIGTERM); /* its children go with it, after the object they are at */
+  while (waitpid(*receiver, NULL, 0) < 0 && errno == EINTR) {
   }
-  receiver->child = 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 const char *const pl_state_names[PL_STATES] = {"queued", "sent", "confirmed", "refused"};
@@ -75,17 +76,15 @@ static lc_status open_db(struct pl_outbox *outbox, struct lc_error *err) {
   LC_TRY(lc_path_join(path, outbox->folder, "outbox.db", err));
   LC_TRY(lc_path_join(damaged, outbox->folder, "damaged", err));
   bool alone = flock(outbox->lock, LOCK_EX | LOCK_NB) == 0, is_new = false;
-  lc_status status = LC_OK;
   if (alone) {
-    status = pl_db_open_alone(&outbox->db, path, &schema, damaged, &is_new, err);
-    if (status == LC_OK) status = pl_outbox_take_over(outbox, err);
-    if (status == LC_OK && is_new) status = pl_outbox_adopt(outbox, err);
-    if (status == LC_OK && is_new) status = pl_db_finish(&outbox->db, &schema, err);
+    LC_TRY(pl_db_open_alone(&outbox->db, path, &schema, damaged, &is_new, err));
+    LC_TRY(pl_outbox_take_over(outbox, err));
+    if (is_new) LC_TRY(pl_outbox_adopt(outbox, err));
+    if (is_new) LC_TRY(pl_db_finish(&outbox->db, &schema, err));
   }
-  while (status == LC_OK && flock(outbox->lock, LOCK_SH) != 0)
-    if (errno != EINTR) status = lc_file_write_error(path, errno, err);
-  if (status == LC_OK && !alone) status = pl_db_open(&outbox->db, path, &schema, err);
-  return status;
+  while (flock(outbox->lock, LOCK_SH) != 0)
+    if (errno != EINTR) return lc_file_write_error(path, errno, err);
+  return alone ? LC_OK : pl_db_open(&outbox->db, path, &schema, err);
 }
 
 lc_status pl_outbox_open(struct pl_outbox *outbox, const char *folder, bool create,
@@ -97,18 +96,16 @@ lc_status pl_outbox_open(struct pl_outbox *outbox, const char *folder, bool crea
   lc_text_copy(outbox->folder, sizeof outbox->folder, folder);
   lc_status status = make_folders(outbox, create, err);
   if (status == LC_OK) status = open_db(outbox, err);
-  if (status == LC_OK) return LC_OK;
-  pl_db_close(&outbox->db);
-  if (outbox->lock >= 0) close(outbox->lock);
-  if (outbox->sender_lock >= 0) close(outbox->sender_lock);
+  if (status != LC_OK) pl_outbox_close(outbox);
   return status;
 }
 
 void pl_outbox_close(struct pl_outbox *outbox) {
-  if (!outbox->db.handle) return;
+  if (!outbox->folder[0]) return;
   pl_db_close(&outbox->db);
-  close(outbox->lock);
-  close(outbox->sender_lock);
+  if (outbox->lock >= 0) close(outbox->lock);
+  if (outbox->sender_lock >= 0) close(outbox->sender_lock);
+  outbox->folder[0] = '\0';
 }
 
 bool pl_outbox_lock_sender(struct pl_outbox *outbox) {
@@ -127,6 +124,15 @@ lc_status pl_outbox_object(const struct pl_outbox *outbox, const struct pl_entry
   snprintf(name, sizeof name, "objects/%s-%.16s.dcm", entry->object.sop_instance_uid,
            entry->sha256);
   return lc_path_join(path, outbox->folder, name, err);
+}
+
+lc_status pl_entry_new(struct pl_entry *entry, const char *destination, const char *path,
+                       struct lc_error *err) {
+  *entry = (struct pl_entry){.state = PL_STATE_QUEUED, .queued_ms = pl_now_ms()};
+  lc_text_copy(entry->destination, sizeof entry->destination, destination);
+  lc_text_copy(entry->source, sizeof entry->source, path);
+  LC_TRY(ct_object_read(&entry->object, path, err));
+  return lc_hash_file_hex(path, entry->sha256, err);
 }
 
 static void read_entry(const struct pl_rows *rows, struct pl_entry *entry) {
@@ -187,35 +193,20 @@ void pl_entries_free(struct pl_entries *entries) {
   memset(entries, 0, sizeof *entries);
 }
 
-static struct pl_entry *next_entry(struct pl_entries *entries) {
-  if (entries->n == entries->capacity) {
-    size_t capacity = entries->capacity ? 2 * entries->capacity : 64;
-    struct pl_entry *items = realloc(entries->items, capacity * sizeof *items);
-    if (!items) return NULL;
-    entries->items = items;
-    entries->capacity = capacity;
-  }
-  return &entries->items[entries->n];
-}
-
 /* Entries that are not damaged. rest: conditions, and the order. */
 static lc_status list(struct pl_outbox *outbox, const char *rest, const struct pl_value *values,
                       size_t n, struct pl_entries *entries, struct lc_error *err) {
   char sql[1024];
-  struct pl_rows rows;
-  struct pl_entry *entry;
+  LC_SCOPED(pl_rows_drop) struct pl_rows rows = {0};
   memset(entries, 0, sizeof *entries);
   snprintf(sql, sizeof sql, "SELECT " COLUMNS " FROM entry WHERE " WHOLE " AND %s", rest);
   LC_TRY(pl_rows_begin(&rows, &outbox->db, sql, values, n, err));
-  bool full = false;
-  while (!full && pl_rows_next(&rows)) {
-    full = !(entry = next_entry(entries));
-    if (!full) read_entry(&rows, entry);
-    entries->n += !full;
+  lc_status status = LC_OK;
+  while (status == LC_OK && pl_rows_next(&rows)) {
+    status = pl_rows_room(&entries->items, entries->n, sizeof *entries->items, err);
+    if (status == LC_OK) read_entry(&rows, &entries->items[entries->n++]);
   }
-  lc_status status = pl_rows_end(&rows, err);
-  if (status == LC_OK && full)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu entries", entries->n);
+  if (status == LC_OK) status = pl_rows_end(&rows, err);
   if (status != LC_OK) pl_entries_free(entries);
   return status;
 }
@@ -261,137 +252,118 @@ lc_status pl_outbox_forget(struct pl_outbox *outbox, const char *destination, lo
 
 /* -- queueing ------------------------------------------------------------------------------- */
 
+static void close_file(FILE **file) {
+  if (*file) fclose(*file);
+}
+
 static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
   char buffer[1 << 16];
   size_t n;
-  FILE *from = fopen(from_name, "rb");
+  LC_SCOPED(close_file) FILE *from = fopen(from_name, "rb");
   if (!from) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", from_name, strerror(errno));
   FILE *to = fopen(to_name, "wb");
-  bool written = to != NULL;
+  bool written = to != NULL; /* what cannot be read is seen by the hash */
   while (written && (n = fread(buffer, 1, sizeof buffer, from)) > 0)
     written = fwrite(buffer, 1, n, to) == n;
   if (to && fclose(to) != 0) written = false;
-  lc_status status = written ? LC_OK : lc_file_write_error(to_name, errno, err);
-  fclose(from); /* what it could not read is seen by the hash */
-  return status;
+  return written ? LC_OK : lc_file_write_error(to_name, errno, err);
 }
 
 /* The bytes get into objects/ as they were when the entry's hash was made, or not at all. */
 static lc_status keep_object(struct pl_outbox *outbox, const struct pl_entry *entry,
                              const char *from, struct lc_error *err) {
   char path[LC_PATH_SIZE], hex[LC_SHA256_HEX];
-  struct lc_output output;
+  LC_SCOPED(lc_output_abort) struct lc_output output = {.path = ""};
   LC_TRY(pl_outbox_object(outbox, entry, path, err));
   if (lc_file_exists(path) && lc_hash_file_hex(path, hex, err) == LC_OK &&
       strcmp(hex, entry->sha256) == 0)
     return LC_OK;
   LC_TRY(lc_output_begin(&output, path, err));
-  lc_status status = copy_file(from, output.temporary, err);
-  if (status == LC_OK) status = lc_hash_file_hex(output.temporary, hex, err);
-  if (status == LC_OK && strcmp(hex, entry->sha256) != 0)
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: changes while it is read", from);
-  if (status == LC_OK) return lc_output_commit_soon(&output, err);
-  lc_output_abort(&output);
-  return status;
+  LC_TRY(copy_file(from, output.temporary, err));
+  LC_TRY(lc_hash_file_hex(output.temporary, hex, err));
+  if (strcmp(hex, entry->sha256) != 0)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: changes while it is read", from);
+  return lc_output_commit_soon(&output, err);
 }
 
 /* Whether what is there already settles it. */
 static lc_status compare(struct pl_outbox *outbox, const struct pl_entry *new, bool replace,
                          enum pl_added *added, bool *settled, struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct pl_entries known;
+  LC_SCOPED(pl_entries_free) struct pl_entries known = {0};
   *settled = false;
   LC_TRY(list(outbox, "sop_instance_uid = ?1 AND destination = ?2",
               PL_VALUES(PL_T(new->object.sop_instance_uid), PL_T(new->destination)), &known, err));
-  lc_status status = LC_OK;
-  if (known.n == 0) goto done;
+  if (known.n == 0) return LC_OK;
   const struct pl_entry *entry = &known.items[0];
   if (strcmp(entry->sha256, new->sha256) != 0) {
-    if (replace) goto done;
-    LC_FAIL_GOTO(done, err, LC_ERR_MISMATCH,
-                 "%s: its SOPInstanceUID %s was queued for %s with another content; --overwrite "
-                 "sends this one",
-                 new->source, new->object.sop_instance_uid, new->destination);
+    if (replace) return LC_OK;
+    LC_FAIL(err, LC_ERR_MISMATCH,
+            "%s: its SOPInstanceUID %s was queued for %s with another content; --overwrite sends "
+            "this one",
+            new->source, new->object.sop_instance_uid, new->destination);
   }
   *added = entry->state == PL_STATE_REFUSED ? PL_ADDED_REFUSED_BEFORE : PL_ADDED_KNOWN;
-  LC_TRY_GOTO(pl_outbox_object(outbox, entry, path, err), done);
+  LC_TRY(pl_outbox_object(outbox, entry, path, err));
   /* Bytes that are needed and gone are taken from this file. */
   *settled =
       entry->state == PL_STATE_SENT || entry->state == PL_STATE_CONFIRMED || lc_file_exists(path);
-done:
-  pl_entries_free(&known);
-  return status;
-}
-
-static lc_status add_alone(struct pl_outbox *outbox, struct pl_entry *new, const char *path,
-                           bool replace, enum pl_added *added, struct lc_error *err) {
-  bool settled;
-  LC_TRY(compare(outbox, new, replace, added, &settled, err));
-  if (settled) return LC_OK;
-  *added = PL_ADDED_QUEUED;
-  LC_TRY(keep_object(outbox, new, path, err));
-  return pl_outbox_save(outbox, new, err);
+  return LC_OK;
 }
 
 lc_status pl_outbox_add(struct pl_outbox *outbox, const char *destination, const char *path,
                         bool replace, enum pl_added *added, struct lc_error *err) {
-  struct pl_entry new = {.state = PL_STATE_QUEUED, .queued_ms = pl_now_ms()};
-  lc_text_copy(new.destination, sizeof new.destination, destination);
-  lc_text_copy(new.source, sizeof new.source, path);
-  LC_TRY(ct_object_read(&new.object, path, err));
-  LC_TRY(lc_hash_file_hex(path, new.sha256, err));
+  struct pl_entry new;
+  bool settled;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_entry_new(&new, destination, path, err));
   LC_TRY(pl_db_wait_for_disk(&outbox->db, false, err));
-  LC_TRY(pl_db_begin(&outbox->db, err));
-  return pl_db_end(&outbox->db, add_alone(outbox, &new, path, replace, added, err), err);
+  LC_TRY(pl_db_begin(&open, &outbox->db, err));
+  LC_TRY(compare(outbox, &new, replace, added, &settled, err));
+  if (!settled) {
+    *added = PL_ADDED_QUEUED;
+    LC_TRY(keep_object(outbox, &new, path, err));
+    LC_TRY(pl_outbox_save(outbox, &new, err));
+  }
+  return pl_db_commit(&open, err);
 }
 
 /* -- destinations --------------------------------------------------------------------------- */
 
-static lc_status keep_settings(struct pl_outbox *outbox, const struct pl_destination *destination,
-                               struct lc_error *err) {
-  const struct pl_schema *all = &pl_destination_schema;
-  LC_TRY(pl_db_run(&outbox->db, "DELETE FROM setting WHERE destination = ?1",
-                   PL_VALUES(PL_T(destination->name)), NULL, err));
-  for (size_t i = 0; i < all->n_keys; i++) {
-    struct lc_text value = {0};
-    pl_schema_print_value(all, destination, all->keys[i].name, &value);
-    lc_status status =
-        value.failed
-            ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot keep a destination")
-            : pl_db_run(&outbox->db, "INSERT INTO setting VALUES(?1, ?2, ?3, digest(?1, ?2, ?3))",
-                        PL_VALUES(PL_T(destination->name), PL_T(all->keys[i].name),
-                                  PL_T(lc_text_get(&value))),
-                        NULL, err);
-    lc_text_free(&value);
-    if (status != LC_OK) return status;
-  }
-  return LC_OK;
-}
-
 lc_status pl_outbox_keep_destination(struct pl_outbox *outbox,
                                      const struct pl_destination *destination,
                                      struct lc_error *err) {
-  LC_TRY(pl_db_begin(&outbox->db, err));
-  return pl_db_end(&outbox->db, keep_settings(outbox, destination, err), err);
+  const struct pl_schema *all = &pl_destination_schema;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_db_begin(&open, &outbox->db, err));
+  LC_TRY(pl_db_run(open, "DELETE FROM setting WHERE destination = ?1",
+                   PL_VALUES(PL_T(destination->name)), NULL, err));
+  for (size_t i = 0; i < all->n_keys; i++) {
+    LC_SCOPED(lc_text_free) struct lc_text value = {0};
+    pl_schema_print_value(all, destination, all->keys[i].name, &value);
+    if (value.failed) LC_FAIL(err, LC_ERR_MEMORY, "cannot keep a destination");
+    LC_TRY(pl_db_run(
+        open, "INSERT INTO setting VALUES(?1, ?2, ?3, digest(?1, ?2, ?3))",
+        PL_VALUES(PL_T(destination->name), PL_T(all->keys[i].name), PL_T(lc_text_get(&value))),
+        NULL, err));
+  }
+  return pl_db_commit(&open, err);
 }
 
 static lc_status read_settings(struct pl_outbox *outbox, struct pl_destination *destination,
                                struct lc_error *err) {
-  struct pl_rows rows;
-  lc_status status = LC_OK, ended;
-  struct lc_error why;
+  LC_SCOPED(pl_rows_drop) struct pl_rows rows = {0};
   LC_TRY(pl_rows_begin(&rows, &outbox->db,
                        "SELECT key, value, digest IS NOT digest(destination, key, value) "
                        "FROM setting WHERE destination = ?1",
                        PL_VALUES(PL_T(destination->name)), err));
-  while (status == LC_OK && pl_rows_next(&rows))
-    status = pl_rows_number(&rows, 2) != 0
-                 ? lc_fail(err, LC_ERR_CONFIG, __FILE__, __LINE__, "its settings are damaged")
-                 : pl_schema_set(&pl_destination_schema, destination, outbox->db.path,
-                                 pl_rows_text(&rows, 0), pl_rows_text(&rows, 1), err);
-  ended = pl_rows_end(&rows, &why);
-  if (status == LC_OK && ended != LC_OK) LC_FAIL(err, ended, "%s", why.message);
-  return status == LC_OK ? pl_destination_check(destination, err) : status;
+  while (pl_rows_next(&rows)) {
+    if (pl_rows_number(&rows, 2) != 0) LC_FAIL(err, LC_ERR_CONFIG, "its settings are damaged");
+    LC_TRY(pl_schema_set(&pl_destination_schema, destination, outbox->db.path,
+                         pl_rows_text(&rows, 0), pl_rows_text(&rows, 1), err));
+  }
+  LC_TRY(pl_rows_end(&rows, err));
+  return pl_destination_check(destination, err);
 }
 
 static lc_status add_kept(struct pl_outbox *outbox, const char *name,
@@ -412,21 +384,17 @@ static lc_status add_kept(struct pl_outbox *outbox, const char *name,
 
 lc_status pl_outbox_kept_destinations(struct pl_outbox *outbox,
                                       struct pl_destinations *destinations, struct lc_error *err) {
-  struct pl_list names = {0};
-  struct pl_rows rows;
-  lc_status status = LC_OK, ended;
+  LC_SCOPED(pl_list_free) struct pl_list names = {0};
+  LC_SCOPED(pl_rows_drop) struct pl_rows rows = {0};
   LC_TRY(pl_rows_begin(&rows, &outbox->db,
                        "SELECT DISTINCT destination FROM setting ORDER BY destination",
                        PL_NO_VALUES, err));
-  while (status == LC_OK && pl_rows_next(&rows))
-    status = pl_list_add(&names, pl_rows_text(&rows, 0), err);
-  ended = pl_rows_end(&rows, status == LC_OK ? err : NULL);
-  if (status == LC_OK) status = ended;
-  for (size_t i = 0; i < names.n && status == LC_OK; i++)
+  while (pl_rows_next(&rows)) LC_TRY(pl_list_add(&names, pl_rows_text(&rows, 0), err));
+  LC_TRY(pl_rows_end(&rows, err));
+  for (size_t i = 0; i < names.n; i++)
     if (!pl_destinations_find(destinations, names.items[i]))
-      status = add_kept(outbox, names.items[i], destinations, err);
-  pl_list_free(&names);
-  return status;
+      LC_TRY(add_kept(outbox, names.items[i], destinations, err));
+  return LC_OK;
 }
 
 lc_status pl_outbox_standing(struct pl_outbox *outbox, const char *destination,

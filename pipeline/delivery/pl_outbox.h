@@ -44,7 +44,7 @@ bool pl_entry_is_final(const struct pl_destinations *known, const struct pl_entr
 
 struct pl_entries {
   struct pl_entry *items; /* owned */
-  size_t n, capacity;
+  size_t n;
 };
 void pl_entries_free(struct pl_entries *entries);
 
@@ -167,6 +167,9 @@ LC_MUST_CHECK lc_status pl_outbox_release(struct pl_outbox *outbox, const struct
 /* The digest shows damage that leaves the file in order. */
 #define PL_OUTBOX_WHOLE "(digest IS digest(" PL_OUTBOX_COLUMNS "))"
 
+/* The entry of a file as it is queued now. The errors of ct_object_read. */
+LC_MUST_CHECK lc_status pl_entry_new(struct pl_entry *entry, const char *destination,
+                                     const char *path, struct lc_error *err);
 /* Writes an entry over whatever is there. */
 LC_MUST_CHECK lc_status pl_outbox_save(struct pl_outbox *outbox, const struct pl_entry *entry,
                                        struct lc_error *err);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "pipeline/delivery/pl_outbox.h"
@@ -44,58 +45,56 @@ static void keep_damaged(const struct pl_outbox *outbox, const char *path, const
  * of it. */
 static lc_status take_entry(struct pl_outbox *outbox, const char *path, const char *name,
                             struct lc_error *err) {
-  char destination[PL_DESTINATION_NAME] = "", uid[CT_UID_SIZE] = "", *json;
+  char destination[PL_DESTINATION_NAME] = "", uid[CT_UID_SIZE] = "";
+  LC_FREED char *json = NULL;
   const char *slash = strchr(name, '/');
   size_t length;
   long long known = 0;
   if (slash && slash - name < PL_DESTINATION_NAME)
     lc_text_copy(destination, (size_t)(slash - name) + 1, name);
-  if (*destination && cut_suffix(slash + 1, ".json", uid, sizeof uid) &&
-      lc_file_read(path, 1 << 16, &json, &length, NULL) == LC_OK) {
-    const struct pl_value values[] = {PL_T(json), PL_T(uid), PL_T(destination)};
-    lc_status status = pl_db_number(
+  const bool read = *destination && cut_suffix(slash + 1, ".json", uid, sizeof uid) &&
+                    lc_file_read(path, 1 << 16, &json, &length, NULL) == LC_OK;
+  const struct pl_value values[] = {PL_T(json), PL_T(uid), PL_T(destination)};
+  if (read)
+    LC_TRY(pl_db_number(
         &outbox->db,
         "SELECT iif(json_valid(?1), digest(json_remove(?1, '$.digest')) = ?1 ->> 'digest' AND "
         "?1 ->> 'version' = 1 AND ?1 ->> 'SOPInstanceUID' = ?2 AND ?1 ->> 'destination' = ?3, 0)",
-        values, 3, &known, err);
-    if (status == LC_OK && known)
-      status = pl_db_run(
-          &outbox->db,
-          "INSERT OR IGNORE INTO entry SELECT *, digest(" PL_OUTBOX_COLUMNS ") FROM (SELECT ?2 AS "
-          "sop_instance_uid, ?3 AS destination, ?1 ->> 'SOPClassUID' AS sop_class_uid, "
-          "?1 ->> 'StudyInstanceUID' AS study_instance_uid, "
-          "?1 ->> 'TransferSyntaxUID' AS transfer_syntax_uid, ?1 ->> 'sha256' AS sha256, "
-          "CASE ?1 ->> 'state' WHEN 'queued' THEN 0 WHEN 'sent' THEN 1 WHEN 'confirmed' THEN 2 "
-          "ELSE 3 END AS state, ?1 ->> 'attempts' AS attempts, ?1 ->> 'queued_ms' AS queued_ms, "
-          "?1 ->> 'not_before_ms' AS not_before_ms, ?1 ->> 'warning' AS warning, "
-          "?1 ->> 'text' AS text, ?1 ->> 'TransactionUID' AS transaction_uid, "
-          "?1 ->> 'source' AS source)",
-          values, 3, NULL, err);
-    free(json);
-    if (status != LC_OK) return status;
+        values, 3, &known, err));
+  if (!known) {
+    keep_damaged(outbox, path, name);
+    return LC_OK;
   }
-  if (!known) keep_damaged(outbox, path, name);
-  return LC_OK;
+  return pl_db_run(
+      &outbox->db,
+      "INSERT OR IGNORE INTO entry SELECT *, digest(" PL_OUTBOX_COLUMNS ") FROM (SELECT ?2 AS "
+      "sop_instance_uid, ?3 AS destination, ?1 ->> 'SOPClassUID' AS sop_class_uid, "
+      "?1 ->> 'StudyInstanceUID' AS study_instance_uid, "
+      "?1 ->> 'TransferSyntaxUID' AS transfer_syntax_uid, ?1 ->> 'sha256' AS sha256, "
+      "CASE ?1 ->> 'state' WHEN 'queued' THEN 0 WHEN 'sent' THEN 1 WHEN 'confirmed' THEN 2 "
+      "ELSE 3 END AS state, ?1 ->> 'attempts' AS attempts, ?1 ->> 'queued_ms' AS queued_ms, "
+      "?1 ->> 'not_before_ms' AS not_before_ms, ?1 ->> 'warning' AS warning, "
+      "?1 ->> 'text' AS text, ?1 ->> 'TransactionUID' AS transaction_uid, "
+      "?1 ->> 'source' AS source)",
+      values, 3, NULL, err);
 }
 
 static lc_status take_standing(struct pl_outbox *outbox, const char *path, const char *name,
                                struct lc_error *err) {
-  char *json;
+  LC_FREED char *json = NULL;
   size_t length;
   if (lc_file_read(path, 1 << 16, &json, &length, NULL) != LC_OK) return LC_OK;
-  lc_status status = pl_db_run(
+  return pl_db_run(
       &outbox->db,
       "INSERT OR IGNORE INTO destination SELECT ?2, ?1 ->> 'failures', ?1 ->> 'not_before_ms', "
       "?1 ->> 'text' WHERE iif(json_valid(?1), typeof(?1 ->> 'failures') = 'integer' AND "
       "typeof(?1 ->> 'not_before_ms') = 'integer' AND typeof(?1 ->> 'text') = 'text', 0)",
       PL_VALUES(PL_T(json), PL_T(name)), NULL, err);
-  free(json);
-  return status;
 }
 
 static lc_status take_destination(struct pl_outbox *outbox, const char *path, const char *file,
                                   struct lc_error *err) {
-  struct pl_destinations one = {0};
+  LC_SCOPED(pl_destinations_free) struct pl_destinations one = {0};
   struct pl_destination *added = NULL;
   struct lc_error why;
   char name[PL_DESTINATION_NAME];
@@ -105,15 +104,12 @@ static lc_status take_destination(struct pl_outbox *outbox, const char *path, co
   LC_TRY(pl_db_number(&outbox->db, "SELECT count(*) FROM setting WHERE destination = ?1",
                       PL_VALUES(PL_T(name)), &there, err));
   if (there > 0) return LC_OK;
-  lc_status status = LC_OK;
   if (pl_destinations_add(&one, name, &added, &why) == LC_OK &&
       pl_schema_read(&pl_destination_schema, added, path, &why) == LC_OK &&
       pl_destination_check(added, &why) == LC_OK)
-    status = pl_outbox_keep_destination(outbox, added, err);
-  else
-    keep_damaged(outbox, path, file);
-  pl_destinations_free(&one);
-  return status;
+    return pl_outbox_keep_destination(outbox, added, err);
+  keep_damaged(outbox, path, file);
+  return LC_OK;
 }
 
 /* Takes each file below a folder that is not hidden; name: its path from there. */
@@ -121,21 +117,13 @@ static lc_status take_each(struct pl_outbox *outbox, const char *folder,
                            lc_status (*take)(struct pl_outbox *outbox, const char *path,
                                              const char *name, struct lc_error *err),
                            struct lc_error *err) {
-  struct ct_files files = {0};
-  lc_status status =
-      lc_folder_exists(folder) ? ct_files_walk(&files, folder, NULL, NULL, err) : LC_OK;
-  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
+  LC_SCOPED(ct_files_free) struct ct_files files = {0};
+  if (lc_folder_exists(folder)) LC_TRY(ct_files_walk(&files, folder, NULL, err));
+  for (size_t i = 0; i < files.count; i++) {
     const char *path = files.paths[i], *name = path + strlen(folder) + 1;
-    if (name[0] != '.' && !strstr(name, "/.")) status = take(outbox, path, name, err);
+    if (name[0] != '.' && !strstr(name, "/.")) LC_TRY(take(outbox, path, name, err));
   }
-  ct_files_free(&files);
-  return status;
-}
-
-static lc_status take_all(struct pl_outbox *outbox, const char *entries, const char *destinations,
-                          struct lc_error *err) {
-  LC_TRY(take_each(outbox, entries, take_entry, err));
-  return take_each(outbox, destinations, take_destination, err);
+  return LC_OK;
 }
 
 /* In one step, so that earlier versions do not take an outbox with a part of its entries for whole.
@@ -148,31 +136,31 @@ static lc_status remove_folder(const char *path, struct lc_error *err) {
   return lc_folder_remove(gone, err);
 }
 
-/* lock: of earlier versions while they change entries; they hold sender.lock while they send. */
-static lc_status take_over(struct pl_outbox *outbox, int lock, const char *entries,
-                           const char *destinations, struct lc_error *err) {
-  if (lock < 0 || flock(lock, LOCK_EX) != 0) return lc_file_write_error(entries, errno, err);
-  if (!pl_outbox_lock_sender(outbox))
-    LC_FAIL(err, LC_ERR_NOT_WRITABLE, "%s: an earlier version of lungcdam sends from it; end that",
-            outbox->folder);
-  LC_TRY(pl_db_begin(&outbox->db, err));
-  LC_TRY(pl_db_end(&outbox->db, take_all(outbox, entries, destinations, err), err));
-  LC_TRY(remove_folder(entries, err));
-  LC_TRY(remove_folder(destinations, err));
-  flock(outbox->sender_lock, LOCK_UN);
-  lc_log(LC_LOG_INFO, "%s: the entries of an earlier version are in outbox.db now", outbox->folder);
-  return LC_OK;
+static void close_lock(const int *lock) {
+  if (*lock >= 0) close(*lock);
 }
 
+/* Earlier versions hold entries.lock while they change entries, and sender.lock while they send. */
 lc_status pl_outbox_take_over(struct pl_outbox *outbox, struct lc_error *err) {
   char path[LC_PATH_SIZE], entries[LC_PATH_SIZE], destinations[LC_PATH_SIZE];
+  LC_SCOPED(pl_db_take_back) struct pl_db *open_db = NULL;
   LC_TRY(lc_path_join(entries, outbox->folder, "entries", err));
   LC_TRY(lc_path_join(destinations, outbox->folder, "destinations", err));
   LC_TRY(lc_path_join(path, outbox->folder, "entries.lock", err));
   if (!lc_folder_exists(entries) && !lc_folder_exists(destinations)) return LC_OK;
-  int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  lc_status status = take_over(outbox, lock, entries, destinations, err);
-  if (status == LC_OK) unlink(path);
-  if (lock >= 0) close(lock);
-  return status;
+  LC_SCOPED(close_lock) int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (lock < 0 || flock(lock, LOCK_EX) != 0) return lc_file_write_error(entries, errno, err);
+  if (!pl_outbox_lock_sender(outbox))
+    LC_FAIL(err, LC_ERR_NOT_WRITABLE, "%s: an earlier version of lungcdam sends from it; end that",
+            outbox->folder);
+  LC_TRY(pl_db_begin(&open_db, &outbox->db, err));
+  LC_TRY(take_each(outbox, entries, take_entry, err));
+  LC_TRY(take_each(outbox, destinations, take_destination, err));
+  LC_TRY(pl_db_commit(&open_db, err));
+  LC_TRY(remove_folder(entries, err));
+  LC_TRY(remove_folder(destinations, err));
+  flock(outbox->sender_lock, LOCK_UN);
+  lc_log(LC_LOG_INFO, "%s: the entries of an earlier version are in outbox.db now", outbox->folder);
+  unlink(path);
+  return LC_OK;
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/dicom_read/ct_files.h"
@@ -47,14 +48,11 @@ static bool cut_name(const char *name, char uid[CT_UID_SIZE]) {
 /* Queues a kept object for a destination as if it were new. */
 static lc_status queue_again(struct pl_outbox *outbox, const char *destination, const char *path,
                              struct lc_error *err) {
-  struct pl_entry entry = {.state = PL_STATE_QUEUED, .queued_ms = pl_now_ms()};
+  struct pl_entry entry;
   char expected[LC_PATH_SIZE];
-  LC_TRY(ct_object_read(&entry.object, path, err));
-  LC_TRY(lc_hash_file_hex(path, entry.sha256, err));
+  LC_TRY(pl_entry_new(&entry, destination, path, err));
   LC_TRY(pl_outbox_object(outbox, &entry, expected, err));
   if (strcmp(path, expected) != 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: damaged", path);
-  lc_text_copy(entry.destination, sizeof entry.destination, destination);
-  lc_text_copy(entry.source, sizeof entry.source, path);
   return pl_outbox_save(outbox, &entry, err);
 }
 
@@ -135,47 +133,42 @@ static lc_status clear_one(const struct clearing *c, const char *path, const cha
 static lc_status clear(const struct clearing *c, struct lc_error *err) {
   char folder[LC_PATH_SIZE];
   struct pl_output output;
-  struct ct_files files = {0};
+  LC_SCOPED(ct_files_free) struct ct_files files = {0};
   LC_TRY(lc_path_join(folder, c->outbox->folder, "objects", err));
   LC_TRY(pl_output_open(&output, folder, err)); /* removes what dead processes left */
-  lc_status status = ct_files_walk(&files, folder, NULL, NULL, err);
-  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
+  LC_TRY(ct_files_walk(&files, folder, NULL, err));
+  for (size_t i = 0; i < files.count; i++) {
     const char *name = files.paths[i] + strlen(folder) + 1;
-    if (name[0] != '.') status = clear_one(c, files.paths[i], name, err);
+    if (name[0] != '.') LC_TRY(clear_one(c, files.paths[i], name, err));
   }
-  ct_files_free(&files);
-  return status;
+  return LC_OK;
 }
 
 lc_status pl_outbox_adopt(struct pl_outbox *outbox, struct lc_error *err) {
-  struct pl_destinations kept = {0};
-  lc_status status = pl_outbox_kept_destinations(outbox, &kept, err);
-  if (status == LC_OK) {
-    const struct clearing clearing = {outbox, &kept, true, kept.n == 1 ? kept.items[0].name : NULL};
-    status = pl_db_begin(&outbox->db, err);
-    if (status == LC_OK) status = pl_db_end(&outbox->db, clear(&clearing, err), err);
-  }
-  pl_destinations_free(&kept);
-  return status;
-}
-
-static lc_status tidy(struct pl_outbox *outbox, const struct pl_destinations *known,
-                      struct lc_error *err) {
-  long long damaged;
-  LC_TRY(pl_db_number(&outbox->db, "SELECT count(*) FROM entry WHERE NOT " PL_OUTBOX_WHOLE,
-                      PL_NO_VALUES, &damaged, err));
-  const struct clearing clearing = {outbox, known, damaged > 0, NULL};
+  LC_SCOPED(pl_destinations_free) struct pl_destinations kept = {0};
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_outbox_kept_destinations(outbox, &kept, err));
+  const struct clearing clearing = {outbox, &kept, true, kept.n == 1 ? kept.items[0].name : NULL};
+  LC_TRY(pl_db_begin(&open, &outbox->db, err));
   LC_TRY(clear(&clearing, err));
-  if (damaged == 0) return LC_OK;
-  lc_log(LC_LOG_WARNING, "%s: %lld entries were damaged", outbox->db.path, damaged);
-  return pl_db_run(&outbox->db, "DELETE FROM entry WHERE NOT " PL_OUTBOX_WHOLE, PL_NO_VALUES, NULL,
-                   err);
+  return pl_db_commit(&open, err);
 }
 
 lc_status pl_outbox_tidy(struct pl_outbox *outbox, const struct pl_destinations *known,
                          struct lc_error *err) {
-  LC_TRY(pl_db_begin(&outbox->db, err));
-  return pl_db_end(&outbox->db, tidy(outbox, known, err), err);
+  long long damaged;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_db_begin(&open, &outbox->db, err));
+  LC_TRY(pl_db_number(open, "SELECT count(*) FROM entry WHERE NOT " PL_OUTBOX_WHOLE, PL_NO_VALUES,
+                      &damaged, err));
+  const struct clearing clearing = {outbox, known, damaged > 0, NULL};
+  LC_TRY(clear(&clearing, err));
+  if (damaged > 0) {
+    lc_log(LC_LOG_WARNING, "%s: %lld entries were damaged", outbox->db.path, damaged);
+    LC_TRY(
+        pl_db_run(open, "DELETE FROM entry WHERE NOT " PL_OUTBOX_WHOLE, PL_NO_VALUES, NULL, err));
+  }
+  return pl_db_commit(&open, err);
 }
 
 lc_status pl_outbox_release(struct pl_outbox *outbox, const struct pl_entry *entry,
@@ -183,11 +176,11 @@ lc_status pl_outbox_release(struct pl_outbox *outbox, const struct pl_entry *ent
   char path[LC_PATH_SIZE];
   bool needed;
   size_t n;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
   LC_TRY(pl_outbox_object(outbox, entry, path, err));
-  LC_TRY(pl_db_begin(&outbox->db, err));
-  lc_status status = is_needed(outbox, entry->object.sop_instance_uid, strrchr(path, '/') + 1,
-                               known, &needed, &n, err);
-  if (status == LC_OK && !needed && unlink(path) != 0 && errno != ENOENT)
-    status = lc_file_write_error(path, errno, err);
-  return pl_db_end(&outbox->db, status, err);
+  LC_TRY(pl_db_begin(&open, &outbox->db, err));
+  LC_TRY(is_needed(outbox, entry->object.sop_instance_uid, strrchr(path, '/') + 1, known, &needed,
+                   &n, err));
+  if (!needed && unlink(path) != 0 && errno != ENOENT) return lc_file_write_error(path, errno, err);
+  return pl_db_commit(&open, err);
 }

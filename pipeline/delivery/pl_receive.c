@@ -1,6 +1,6 @@
 /* Receives the objects of one association in a child process: reserves room in the spool, checks
  * each object, and moves it into its series. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
 
@@ -148,7 +149,7 @@ void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
                                .holds = options->commitment ? holds : NULL};
   struct ct_scp_summary summary;
   struct lc_error err = {{0}};
-  struct lc_text why = {0};
+  LC_SCOPED(lc_text_free) struct lc_text why = {0};
   pl_spool_part(spool, slot, receiving.part);
   bound_memory(options->memory_bytes);
   lc_status status = ct_scp_serve(descriptor, &options->scp, &store, &summary, &err);
@@ -159,5 +160,4 @@ void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
          "association %llu from %s (%s): %s; %llu objects stored, %llu refused, %.1f MiB", number,
          address, summary.calling, lc_text_get(&why), (unsigned long long)summary.n_stored,
          (unsigned long long)summary.n_refused, (double)summary.n_bytes / 1048576.0);
-  lc_text_free(&why);
 }

@@ -8,10 +8,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "ct_io/dicom_read/ct_files.h"
-#include "pipeline/delivery/pl_sending.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 
@@ -57,33 +58,29 @@ static bool is_hidden(const char *root, const char *path) {
 static lc_status queue_path(struct pl_outbox *outbox, const struct pl_destinations *destinations,
                             const char *root, bool replace, struct pl_queue_count *count,
                             struct lc_error *err) {
-  struct ct_files files = {0};
-  struct pl_progress progress;
+  LC_SCOPED(ct_files_free) struct ct_files files = {0};
+  LC_SCOPED(pl_progress_end) struct pl_progress progress = {0};
   bool named = !lc_folder_exists(root);
-  lc_status status = ct_files_walk(&files, root, NULL, NULL, err);
+  LC_TRY(ct_files_walk(&files, root, NULL, err));
   pl_progress_start(&progress, "queueing", "files", files.count);
-  for (size_t i = 0; i < files.count && status == LC_OK; i++) {
-    status = pl_signal_check(err);
-    if (status == LC_OK && (named || !is_hidden(root, files.paths[i])))
-      status = queue_file(outbox, destinations, files.paths[i], named, replace, count, err);
+  for (size_t i = 0; i < files.count; i++) {
+    LC_TRY(pl_signal_check(err));
+    if (named || !is_hidden(root, files.paths[i]))
+      LC_TRY(queue_file(outbox, destinations, files.paths[i], named, replace, count, err));
     lc_progress_step(&progress.progress, 1);
   }
-  pl_progress_end(&progress);
-  ct_files_free(&files);
-  return status;
+  return LC_OK;
 }
 
 lc_status pl_send_queue(struct pl_outbox *outbox, const struct pl_destinations *destinations,
                         const char *const *paths, size_t n, bool replace,
                         struct pl_queue_count *count, struct lc_error *err) {
-  struct lc_error late;
   lc_status status = LC_OK;
   memset(count, 0, sizeof *count);
   for (size_t i = 0; i < n && status == LC_OK; i++)
     status = queue_path(outbox, destinations, paths[i], replace, count, err);
-  lc_status synced = pl_outbox_sync(outbox, &late);
-  if (status == LC_OK && synced != LC_OK) LC_FAIL(err, synced, "%s", late.message);
-  return status;
+  lc_status synced = pl_outbox_sync(outbox, status == LC_OK ? err : NULL);
+  return status == LC_OK ? synced : status;
 }
 
 /* -- one destination ------------------------------------------------------------------------ */
@@ -172,22 +169,35 @@ lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
   return pl_route_write(route, entry, err);
 }
 
+lc_status pl_route_refuse(struct pl_route *route, struct pl_entry *entry, const char *why,
+                          struct lc_error *err) {
+  struct ct_store_answer answer;
+  ct_store_answer_set(&answer, CT_STORE_REFUSED, "%s", why);
+  return pl_route_settle(route, entry, &answer, err);
+}
+
+lc_status pl_route_verify(struct pl_route *route, struct pl_entry *entry, bool *good,
+                          struct lc_error *err) {
+  struct lc_error why;
+  lc_status status = pl_outbox_verify(route->outbox, entry, &why);
+  *good = status == LC_OK;
+  if (status == LC_ERR_FORMAT) return pl_route_refuse(route, entry, why.message, err);
+  if (status != LC_OK) LC_FAIL(err, status, "%s", why.message);
+  return LC_OK;
+}
+
 static lc_status serve(struct pl_route *route, struct lc_error *err) {
-  struct pl_entries due;
+  LC_SCOPED(pl_entries_free) struct pl_entries due = {0};
   const char *name = route->destination->name;
   LC_TRY(pl_outbox_standing(route->outbox, name, &route->standing, err));
   if (!pl_route_is_due(route)) return LC_OK;
   LC_TRY(pl_outbox_due(route->outbox, name, PL_STATE_QUEUED, route->due_ms, &due, err));
-  lc_status status = LC_OK;
   if (due.n > 0)
-    status = pl_destination_is_web(route->destination)
-                 ? pl_send_web(route, due.items, due.n, err)
-                 : pl_send_dimse(route, due.items, due.n, err);
-  pl_entries_free(&due);
-  if (status == LC_OK && route->destination->commitment_mode != PL_COMMITMENT_NONE &&
-      pl_route_is_due(route))
-    status = pl_send_commitment(route, err);
-  return status;
+    LC_TRY((pl_destination_is_web(route->destination) ? pl_send_web : pl_send_dimse)(
+        route, due.items, due.n, err));
+  if (route->destination->commitment_mode == PL_COMMITMENT_NONE || !pl_route_is_due(route))
+    return LC_OK;
+  return pl_send_commitment(route, err);
 }
 
 /* -- all destinations ----------------------------------------------------------------------- */
@@ -255,18 +265,16 @@ static lc_status work(struct pl_route *routes, size_t n, struct pl_outbox *outbo
 }
 
 lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
-                      const struct pl_destinations *destinations,
-                      const struct pl_send_options *options, struct lc_error *err) {
-  bool got = false, once = options->wait_s <= 0;
+                      const struct pl_destinations *destinations, double wait_s,
+                      struct lc_error *err) {
+  bool got = false, once = wait_s <= 0;
   long long start_ms = pl_now_ms(), end_ms = INT64_MAX;
-  if (options->wait_s < 1e12) end_ms = start_ms + (long long)(1000 * options->wait_s);
-  struct lc_error own;
-  if (!err) err = &own;
+  if (wait_s < 1e12) end_ms = start_ms + (long long)(1000 * wait_s);
   LC_TRY(become_sender(outbox, destinations, once, start_ms, end_ms, &got, err));
   if (!got) return LC_OK;
   LC_TRY(pl_outbox_tidy(outbox, known, err));
-  struct pl_route *routes = calloc(destinations->n + 1, sizeof *routes);
-  if (!routes) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate %zu destinations", destinations->n);
+  LC_FREED struct pl_route *routes = NULL;
+  LC_TRY(lc_alloc(&routes, destinations->n, sizeof *routes, err));
   for (size_t i = 0; i < destinations->n; i++)
     routes[i] = (struct pl_route){
         .outbox = outbox, .destinations = known, .destination = &destinations->items[i]};
@@ -274,25 +282,20 @@ lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *kn
   lc_status status =
       work(routes, destinations->n, outbox, destinations, once, pl_now_ms(), end_ms, err);
   for (size_t i = 0; i < destinations->n; i++) ct_commitment_close(&routes[i].listener);
-  free(routes);
-  struct lc_error late;
-  lc_status synced = pl_outbox_sync(outbox, &late);
-  if (status == LC_OK && synced != LC_OK)
-    status = lc_fail(err, synced, __FILE__, __LINE__, "%s", late.message);
-  return status;
+  lc_status synced = pl_outbox_sync(outbox, status == LC_OK ? err : NULL);
+  return status == LC_OK ? synced : status;
 }
 
 lc_status pl_send_echo(const struct pl_destination *destination, struct lc_error *err) {
+  struct ct_web_peer web;
+  struct ct_peer peer;
+  LC_SCOPED(pl_secret_free) struct lc_text secret = {0};
+  ct_net_failure failure;
   lc_status status;
   if (pl_destination_is_web(destination)) {
-    struct ct_web_peer peer;
-    struct lc_text secret = {0};
-    ct_net_failure failure;
-    status = pl_destination_web(destination, &peer, &secret, err);
-    if (status == LC_OK) status = ct_web_echo(&peer, &failure, err);
-    pl_secret_free(&secret);
+    status = pl_destination_web(destination, &web, &secret, err);
+    if (status == LC_OK) status = ct_web_echo(&web, &failure, err);
   } else {
-    struct ct_peer peer;
     pl_destination_peer(destination, &peer);
     status = ct_echo(&peer, NULL, err);
   }

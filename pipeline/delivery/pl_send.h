@@ -10,6 +10,7 @@
  * Thread-safety: one thread; pl_signal ends it between two objects. */
 #pragma once
 
+#include "ct_io/net/ct_commitment.h"
 #include "pipeline/delivery/pl_outbox.h"
 #include "pipeline/report/pl_table.h"
 
@@ -28,20 +29,16 @@ LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
                                       const char *const *paths, size_t n, bool replace,
                                       struct pl_queue_count *count, struct lc_error *err);
 
-struct pl_send_options {
-  /* 0: what is due is tried once. Above: until nothing is open, but no longer than so many seconds;
-   * HUGE_VAL: however long it takes. */
-  double wait_s;
-};
-
-/* Serves the destinations given, which are some of all those known to the outbox. While another
+/* Serves the destinations given, which are some of all those known to the outbox. wait_s 0: what is
+ * due is tried once; above: until nothing is open, but no longer than so many seconds; HUGE_VAL:
+ * however long it takes. While another
  * process sends from this outbox, waits until that has settled or tried everything here, or goes on
  * in its place when it ends. LC_OK whatever became of the objects: that is in the outbox.
  * LC_ERR_INTERRUPTED, LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.
  */
 LC_MUST_CHECK lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
-                                    const struct pl_destinations *destinations,
-                                    const struct pl_send_options *options, struct lc_error *err);
+                                    const struct pl_destinations *destinations, double wait_s,
+                                    struct lc_error *err);
 
 /* C-ECHO, or a question to the web server; the message says what went wrong. */
 LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
@@ -68,3 +65,49 @@ LC_MUST_CHECK lc_status pl_send_print_list(struct pl_outbox *outbox,
                                            const struct pl_destinations *known,
                                            const struct pl_destinations *chosen,
                                            enum pl_table_form form, struct lc_error *err);
+
+/* -- one destination being served, for the sources of pl_send: used only there -- */
+
+struct pl_route {
+  struct pl_outbox *outbox;
+  const struct pl_destinations *destinations; /* all that the outbox knows */
+  const struct pl_destination *destination;
+  struct pl_standing standing;
+  struct ct_commitment_listener listener; /* opened when first needed */
+  long long due_ms;                       /* what is put off beyond this time is not touched */
+  int not_now_in_row;                     /* answers */
+};
+
+/* Puts off the destination. text: what happened. */
+LC_MUST_CHECK lc_status pl_route_failed(struct pl_route *route, const char *text,
+                                        struct lc_error *err);
+/* It answered: earlier failures are forgotten. */
+LC_MUST_CHECK lc_status pl_route_worked(struct pl_route *route, struct lc_error *err);
+static inline bool pl_route_is_due(const struct pl_route *route) {
+  return route->standing.not_before_ms <= route->due_ms;
+}
+
+/* Writes what became of an object, and lets go of bytes that nobody needs any more. */
+LC_MUST_CHECK lc_status pl_route_settle(struct pl_route *route, struct pl_entry *entry,
+                                        const struct ct_store_answer *answer, struct lc_error *err);
+/* The same for an object that nobody takes. */
+LC_MUST_CHECK lc_status pl_route_refuse(struct pl_route *route, struct pl_entry *entry,
+                                        const char *why, struct lc_error *err);
+/* Bytes that are not those that were queued are not sent: refuses such an object. */
+LC_MUST_CHECK lc_status pl_route_verify(struct pl_route *route, struct pl_entry *entry, bool *good,
+                                        struct lc_error *err);
+/* Puts off one object; after too many tries it is refused. */
+LC_MUST_CHECK lc_status pl_route_put_off(struct pl_route *route, struct pl_entry *entry,
+                                         const char *text, struct lc_error *err);
+/* Writes a changed entry; one that was replaced meanwhile is left alone. */
+LC_MUST_CHECK lc_status pl_route_write(struct pl_route *route, const struct pl_entry *entry,
+                                       struct lc_error *err);
+
+/* Sends entries[n], all queued and due. They return early when the
+ * destination was put off. */
+LC_MUST_CHECK lc_status pl_send_dimse(struct pl_route *route, struct pl_entry *entries, size_t n,
+                                      struct lc_error *err);
+LC_MUST_CHECK lc_status pl_send_web(struct pl_route *route, struct pl_entry *entries, size_t n,
+                                    struct lc_error *err);
+/* Asks for commitment of what is sent, due, and not confirmed, and waits for the results. */
+LC_MUST_CHECK lc_status pl_send_commitment(struct pl_route *route, struct lc_error *err);

@@ -4,9 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
-#include "pipeline/delivery/pl_sending.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/report/pl_signal.h"
 
 /* What one N-ACTION asks for. */
@@ -16,6 +18,11 @@ struct transaction {
   const struct ct_object **objects;
   size_t n, n_waiting;
 };
+
+static void free_transaction(struct transaction *transaction) {
+  free(transaction->entries);
+  free((void *)transaction->objects);
+}
 
 /* A transaction is new each time: archives keep no second answer. */
 static lc_status name_transaction(struct transaction *transaction, const struct pl_route *route,
@@ -41,11 +48,8 @@ static lc_status apply_item(struct pl_route *route, struct pl_entry *entry,
   }
   snprintf(text, sizeof text, "not committed, reason %04X: %s", (unsigned)item->reason,
            ct_commitment_reason(item->reason));
-  if (item->reason == class_conflict || item->reason == class_unsupported) {
-    struct ct_store_answer answer;
-    ct_store_answer_set(&answer, CT_STORE_REFUSED, "%s", text);
-    return pl_route_settle(route, entry, &answer, err);
-  }
+  if (item->reason == class_conflict || item->reason == class_unsupported)
+    return pl_route_refuse(route, entry, text, err);
   if (item->reason == no_such_object) entry->state = PL_STATE_QUEUED;
   return pl_route_put_off(route, entry, text, err);
 }
@@ -53,23 +57,21 @@ static lc_status apply_item(struct pl_route *route, struct pl_entry *entry,
 /* A result may also be that of an earlier process: the transaction is in the entries. */
 static lc_status apply_result(struct pl_route *route, const struct ct_commitment_result *result,
                               struct transaction *transaction, struct lc_error *err) {
-  struct pl_entries entries;
+  LC_SCOPED(pl_entries_free) struct pl_entries entries = {0};
   LC_TRY(pl_outbox_due(route->outbox, route->destination->name, PL_STATE_SENT, INT64_MAX, &entries,
                        err));
-  lc_status status = LC_OK;
-  for (size_t k = 0; k < result->n && status == LC_OK; k++) {
-    for (size_t i = 0; i < entries.n && status == LC_OK; i++) {
+  for (size_t k = 0; k < result->n; k++) {
+    for (size_t i = 0; i < entries.n; i++) {
       struct pl_entry *entry = &entries.items[i];
       if (strcmp(entry->transaction_uid, result->transaction_uid) != 0 ||
           strcmp(entry->object.sop_instance_uid, result->items[k].sop_instance_uid) != 0)
         continue;
-      status = apply_item(route, entry, &result->items[k], err);
       if (strcmp(transaction->uid, result->transaction_uid) == 0 && transaction->n_waiting > 0)
         transaction->n_waiting--;
+      LC_TRY(apply_item(route, entry, &result->items[k], err));
     }
   }
-  pl_entries_free(&entries);
-  return status;
+  return LC_OK;
 }
 
 /* Waits for results until all are there or the time is over. association is NULL for a listener. */
@@ -77,7 +79,7 @@ static lc_status wait_for_results(struct pl_route *route, struct ct_association 
                                   struct transaction *transaction, struct lc_error *err) {
   long long end_ms = pl_now_ms() + 1000 * route->destination->commitment_wait_s;
   while (transaction->n_waiting > 0 && pl_now_ms() < end_ms) {
-    struct ct_commitment_result result;
+    LC_SCOPED(ct_commitment_result_free) struct ct_commitment_result result = {0};
     struct lc_error why;
     LC_TRY(pl_signal_check(err));
     lc_status status = association ? ct_commitment_receive(association, 1, &result, &why)
@@ -86,9 +88,7 @@ static lc_status wait_for_results(struct pl_route *route, struct ct_association 
       lc_log(LC_LOG_WARNING, "%s: %s", route->destination->name, why.message);
       return LC_OK;
     }
-    if (result.transaction_uid[0]) status = apply_result(route, &result, transaction, err);
-    ct_commitment_result_free(&result);
-    if (status != LC_OK) return status;
+    if (result.transaction_uid[0]) LC_TRY(apply_result(route, &result, transaction, err));
   }
   if (transaction->n_waiting > 0)
     lc_log(LC_LOG_WARNING, "%s: %zu objects are not confirmed within %lld s",
@@ -129,7 +129,7 @@ static lc_status listen_if_needed(struct pl_route *route, struct lc_error *why) 
 static lc_status ask(struct pl_route *route, struct transaction *transaction,
                      struct lc_error *err) {
   struct ct_peer peer;
-  struct ct_association association = {0};
+  LC_SCOPED(ct_association_close) struct ct_association association = {0};
   struct lc_error why;
   size_t none;
   bool same = route->destination->commitment_mode == PL_COMMITMENT_SAME;
@@ -148,34 +148,24 @@ static lc_status ask(struct pl_route *route, struct transaction *transaction,
   if (status == LC_ERR_NETWORK || status == LC_ERR_CONFIG)
     return pl_route_failed(route, why.message, err);
   if (status != LC_OK) LC_FAIL(err, status, "%s", why.message);
-  status = wait_for_results(route, same ? &association : NULL, transaction, err);
-  ct_association_close(&association);
-  return status;
+  return wait_for_results(route, same ? &association : NULL, transaction, err);
 }
 
 lc_status pl_send_commitment(struct pl_route *route, struct lc_error *err) {
-  struct pl_entries entries;
-  struct transaction transaction = {0};
+  LC_SCOPED(pl_entries_free) struct pl_entries entries = {0};
+  LC_SCOPED(free_transaction) struct transaction transaction = {.n = 0};
+  size_t most = (size_t)route->destination->batch;
   LC_TRY(pl_outbox_due(route->outbox, route->destination->name, PL_STATE_SENT, route->due_ms,
                        &entries, err));
-  lc_status status = LC_OK;
-  size_t most = (size_t)route->destination->batch;
-  transaction.entries = calloc(most, sizeof(struct pl_entry *));
-  transaction.objects = calloc(most, sizeof(const struct ct_object *));
-  if (!transaction.entries || !transaction.objects)
-    LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "cannot ask for %zu objects", most);
-  for (size_t i = 0; i < entries.n; i++) {
+  LC_TRY(lc_alloc(&transaction.entries, most, sizeof(struct pl_entry *), err));
+  LC_TRY(lc_alloc(&transaction.objects, most, sizeof(const struct ct_object *), err));
+  for (size_t i = 0; i < entries.n && pl_route_is_due(route); i++) {
     transaction.objects[transaction.n] = &entries.items[i].object;
     transaction.entries[transaction.n++] = &entries.items[i];
     if (transaction.n < most && i + 1 < entries.n) continue;
-    LC_TRY_GOTO(pl_signal_check(err), done);
-    LC_TRY_GOTO(ask(route, &transaction, err), done);
-    if (!pl_route_is_due(route)) break;
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(ask(route, &transaction, err));
     transaction.n = 0;
   }
-done:
-  free(transaction.entries);
-  free(transaction.objects);
-  pl_entries_free(&entries);
-  return status;
+  return LC_OK;
 }

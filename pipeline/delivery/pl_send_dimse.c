@@ -1,23 +1,9 @@
 /* Sends the due objects of one destination by C-STORE, a batch an association. */
-#include <stdlib.h>
-#include <string.h>
-
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/delivery/pl_sending.h"
+#include "common/lc_scope.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/report/pl_signal.h"
-
-/* Bytes that are not those that were queued are not sent. */
-static lc_status check_bytes(struct pl_route *route, struct pl_entry *entry, bool *good,
-                             struct lc_error *err) {
-  struct lc_error why;
-  struct ct_store_answer answer;
-  lc_status status = pl_outbox_verify(route->outbox, entry, &why);
-  *good = status == LC_OK;
-  if (*good) return LC_OK;
-  if (status != LC_ERR_FORMAT) LC_FAIL(err, status, "%s", why.message);
-  ct_store_answer_set(&answer, CT_STORE_REFUSED, "%s", why.message);
-  return pl_route_settle(route, entry, &answer, err);
-}
 
 /* One object. *broken: the association is gone. */
 static lc_status send_one(struct pl_route *route, struct ct_association *association,
@@ -27,7 +13,7 @@ static lc_status send_one(struct pl_route *route, struct ct_association *associa
   char path[LC_PATH_SIZE];
   struct ct_store_answer answer;
   struct lc_error why;
-  LC_TRY(check_bytes(route, entry, &good, err));
+  LC_TRY(pl_route_verify(route, entry, &good, err));
   if (!good) return LC_OK;
   LC_TRY(pl_outbox_object(route->outbox, entry, path, err));
   lc_status status = ct_store_send(association, &entry->object, path, &answer, &why);
@@ -49,11 +35,7 @@ static lc_status send_one(struct pl_route *route, struct ct_association *associa
 /* Nobody takes these kinds of object. */
 static lc_status refuse_all(struct pl_route *route, struct pl_entry *entries, size_t n,
                             const char *why, struct lc_error *err) {
-  for (size_t i = 0; i < n; i++) {
-    struct ct_store_answer answer;
-    ct_store_answer_set(&answer, CT_STORE_REFUSED, "%s", why);
-    LC_TRY(pl_route_settle(route, &entries[i], &answer, err));
-  }
+  for (size_t i = 0; i < n; i++) LC_TRY(pl_route_refuse(route, &entries[i], why, err));
   return LC_OK;
 }
 
@@ -61,7 +43,7 @@ static lc_status refuse_all(struct pl_route *route, struct pl_entry *entries, si
 static lc_status send_batch(struct pl_route *route, struct pl_entry *entries, size_t n,
                             const struct ct_object *objects, size_t *n_done, struct lc_error *err) {
   struct ct_peer peer;
-  struct ct_association association;
+  LC_SCOPED(ct_association_close) struct ct_association association = {0};
   struct lc_error why;
   size_t n_fit, n_answered = 0, i = 0;
   bool broken = false;
@@ -73,30 +55,23 @@ static lc_status send_batch(struct pl_route *route, struct pl_entry *entries, si
       return refuse_all(route, entries, n_fit, why.message, err);
     return pl_route_failed(route, why.message, err);
   }
-  for (; i < n_fit && status == LC_OK && !broken && pl_route_is_due(route); i++) {
-    status = pl_signal_check(err);
-    if (status == LC_OK)
-      status = send_one(route, &association, &entries[i], &broken, &n_answered, err);
+  for (; i < n_fit && !broken && pl_route_is_due(route); i++) {
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(send_one(route, &association, &entries[i], &broken, &n_answered, err));
   }
-  ct_association_close(&association);
   *n_done = i;
-  if (status == LC_OK && n_answered > 0 && pl_route_is_due(route))
-    status = pl_route_worked(route, err);
-  return status;
+  return n_answered > 0 && pl_route_is_due(route) ? pl_route_worked(route, err) : LC_OK;
 }
 
 lc_status pl_send_dimse(struct pl_route *route, struct pl_entry *entries, size_t n,
                         struct lc_error *err) {
-  struct ct_object *objects = calloc(n, sizeof *objects);
-  if (!objects) LC_FAIL(err, LC_ERR_MEMORY, "cannot allocate a batch");
+  LC_FREED struct ct_object *objects = NULL;
+  LC_TRY(lc_alloc(&objects, n, sizeof *objects, err));
   for (size_t i = 0; i < n; i++) objects[i] = entries[i].object;
-  lc_status status = LC_OK;
-  for (size_t at = 0; at < n && status == LC_OK && pl_route_is_due(route);) {
-    size_t batch = (size_t)route->destination->batch, done = 0;
+  for (size_t at = 0, done; at < n && pl_route_is_due(route); at += done) {
+    size_t batch = (size_t)route->destination->batch;
     if (batch > n - at) batch = n - at;
-    status = send_batch(route, entries + at, batch, objects + at, &done, err);
-    at += done;
+    LC_TRY(send_batch(route, entries + at, batch, objects + at, &done, err));
   }
-  free(objects);
-  return status;
+  return LC_OK;
 }

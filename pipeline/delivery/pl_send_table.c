@@ -1,8 +1,9 @@
 /* Prints the tables of destinations and of objects. */
 #include "pipeline/delivery/pl_send.h"
 
-#include <string.h>
 #include <time.h>
+
+#include "common/lc_scope.h"
 
 void pl_send_time(char out[PL_TIME_SIZE], long long unix_ms) {
   struct tm parts;
@@ -53,14 +54,11 @@ static lc_status put_destination(struct pl_outbox *outbox, const struct pl_desti
 lc_status pl_send_print_status(struct pl_outbox *outbox, const struct pl_destinations *known,
                                const struct pl_destinations *chosen, enum pl_table_form form,
                                struct lc_error *err) {
-  struct pl_table table;
-  lc_status status = LC_OK;
+  LC_SCOPED(pl_table_free) struct pl_table table;
   pl_table_init(&table, status_columns, sizeof status_columns / sizeof *status_columns);
-  for (size_t i = 0; i < chosen->n && status == LC_OK; i++)
-    status = put_destination(outbox, known, chosen->items[i].name, &table, err);
-  if (status == LC_OK) status = pl_table_print(&table, form, stdout, err);
-  pl_table_free(&table);
-  return status;
+  for (size_t i = 0; i < chosen->n; i++)
+    LC_TRY(put_destination(outbox, known, chosen->items[i].name, &table, err));
+  return pl_table_print(&table, form, stdout, err);
 }
 
 /* -- objects -------------------------------------------------------------------------------- */
@@ -130,16 +128,12 @@ static lc_status put_object(struct pl_outbox *outbox, const struct pl_destinatio
 lc_status pl_send_print_list(struct pl_outbox *outbox, const struct pl_destinations *known,
                              const struct pl_destinations *chosen, enum pl_table_form form,
                              struct lc_error *err) {
-  struct pl_table table;
-  struct pl_entries entries;
-  LC_TRY(pl_outbox_list(outbox, NULL, &entries, err));
-  lc_status status = LC_OK;
+  LC_SCOPED(pl_table_free) struct pl_table table;
+  LC_SCOPED(pl_entries_free) struct pl_entries entries = {0};
   pl_table_init(&table, list_columns, sizeof list_columns / sizeof *list_columns);
-  for (size_t i = 0; i < entries.n && status == LC_OK; i++)
+  LC_TRY(pl_outbox_list(outbox, NULL, &entries, err));
+  for (size_t i = 0; i < entries.n; i++)
     if (!chosen || pl_destinations_find(chosen, entries.items[i].destination))
-      status = put_object(outbox, known, &entries.items[i], &table, err);
-  if (status == LC_OK) status = pl_table_print(&table, form, stdout, err);
-  pl_table_free(&table);
-  pl_entries_free(&entries);
-  return status;
+      LC_TRY(put_object(outbox, known, &entries.items[i], &table, err));
+  return pl_table_print(&table, form, stdout, err);
 }

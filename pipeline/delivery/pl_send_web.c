@@ -1,11 +1,10 @@
 /* Sends the due objects of one destination by STOW-RS, a batch a request. */
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/delivery/pl_sending.h"
+#include "common/lc_scope.h"
+#include "pipeline/delivery/pl_send.h"
 #include "pipeline/report/pl_signal.h"
 
 /* A request is no longer than this unless one object alone is. */
@@ -26,7 +25,6 @@ static void free_batch(struct batch *batch) {
   free(batch->paths);
   free(batch->names);
   free(batch->answers);
-  memset(batch, 0, sizeof *batch);
 }
 
 /* Whatever it returns, free_batch ends it. */
@@ -41,15 +39,10 @@ static lc_status make_batch(struct batch *batch, size_t n, struct lc_error *err)
 /* Adds an entry whose bytes are good; others are refused. */
 static lc_status add(struct pl_route *route, struct batch *batch, struct pl_entry *entry,
                      off_t *bytes, struct lc_error *err) {
-  struct lc_error why;
   struct stat info;
-  lc_status status = pl_outbox_verify(route->outbox, entry, &why);
-  if (status == LC_ERR_FORMAT) {
-    struct ct_store_answer answer;
-    ct_store_answer_set(&answer, CT_STORE_REFUSED, "%s", why.message);
-    return pl_route_settle(route, entry, &answer, err);
-  }
-  if (status != LC_OK) LC_FAIL(err, status, "%s", why.message);
+  bool good;
+  LC_TRY(pl_route_verify(route, entry, &good, err));
+  if (!good) return LC_OK;
   char *path = batch->paths[batch->n];
   LC_TRY(pl_outbox_object(route->outbox, entry, path, err));
   if (stat(path, &info) == 0) *bytes += info.st_size;
@@ -57,13 +50,6 @@ static lc_status add(struct pl_route *route, struct batch *batch, struct pl_entr
   batch->objects[batch->n] = entry->object;
   batch->names[batch->n] = path;
   batch->n++;
-  return LC_OK;
-}
-
-static lc_status settle_all(struct pl_route *route, struct batch *batch, size_t first, size_t n,
-                            struct lc_error *err) {
-  for (size_t i = first; i < first + n; i++)
-    LC_TRY(pl_route_settle(route, batch->entries[i], &batch->answers[i], err));
   return LC_OK;
 }
 
@@ -76,7 +62,9 @@ static lc_status post(struct pl_route *route, struct batch *batch, size_t first,
                                   batch->answers + first, &failure, &why);
   if (status == LC_OK) {
     LC_TRY(pl_route_worked(route, err));
-    return settle_all(route, batch, first, n, err);
+    for (size_t i = first; i < first + n; i++)
+      LC_TRY(pl_route_settle(route, batch->entries[i], &batch->answers[i], err));
+    return LC_OK;
   }
   if (status == LC_ERR_UNSUPPORTED && n > 1) { /* which of them is it? */
     lc_log(LC_LOG_INFO, "%s; sending its %zu objects one by one", why.message, n);
@@ -86,46 +74,33 @@ static lc_status post(struct pl_route *route, struct batch *batch, size_t first,
     }
     return LC_OK;
   }
-  if (status == LC_ERR_UNSUPPORTED) {
-    ct_store_answer_set(&batch->answers[first], CT_STORE_REFUSED, "%s", why.message);
-    return settle_all(route, batch, first, 1, err);
-  }
+  if (status == LC_ERR_UNSUPPORTED)
+    return pl_route_refuse(route, batch->entries[first], why.message, err);
   /* The server may stumble over this object: others first, next time. */
   if (n == 1 && failure != CT_NET_CONNECT && failure != CT_NET_TLS && failure != CT_NET_REJECTED)
     LC_TRY(pl_route_put_off(route, batch->entries[first], why.message, err));
   return pl_route_failed(route, why.message, err);
 }
 
-static lc_status send_all(struct pl_route *route, struct pl_entry *entries, size_t n,
-                          struct batch *batch, size_t most, const struct ct_web_peer *peer,
-                          struct lc_error *err) {
-  for (size_t at = 0; at < n && pl_route_is_due(route);) {
-    off_t bytes = 0;
-    batch->n = 0;
-    LC_TRY(pl_signal_check(err));
-    for (; at < n && batch->n < most && bytes < REQUEST_BYTES; at++)
-      LC_TRY(add(route, batch, &entries[at], &bytes, err));
-    if (batch->n > 0) LC_TRY(post(route, batch, 0, batch->n, peer, err));
-  }
-  return LC_OK;
-}
-
 lc_status pl_send_web(struct pl_route *route, struct pl_entry *entries, size_t n,
                       struct lc_error *err) {
   struct ct_web_peer peer;
-  struct lc_text secret = {0};
+  LC_SCOPED(pl_secret_free) struct lc_text secret = {0};
+  LC_SCOPED(free_batch) struct batch batch = {0};
   struct lc_error why;
   /* A server that failed twice on requests of many gets them singly. */
   size_t most = route->standing.failures >= 2 ? 1 : (size_t)route->destination->batch;
   if (most > n) most = n;
-  if (pl_destination_web(route->destination, &peer, &secret, &why) != LC_OK) {
-    pl_secret_free(&secret);
+  if (pl_destination_web(route->destination, &peer, &secret, &why) != LC_OK)
     return pl_route_failed(route, why.message, err);
+  LC_TRY(make_batch(&batch, most, err));
+  for (size_t at = 0; at < n && pl_route_is_due(route);) {
+    off_t bytes = 0;
+    batch.n = 0;
+    LC_TRY(pl_signal_check(err));
+    for (; at < n && batch.n < most && bytes < REQUEST_BYTES; at++)
+      LC_TRY(add(route, &batch, &entries[at], &bytes, err));
+    if (batch.n > 0) LC_TRY(post(route, &batch, 0, batch.n, &peer, err));
   }
-  struct batch batch = {0};
-  lc_status status = make_batch(&batch, most, err);
-  if (status == LC_OK) status = send_all(route, entries, n, &batch, most, &peer, err);
-  free_batch(&batch);
-  pl_secret_free(&secret);
-  return status;
+  return LC_OK;
 }

@@ -16,7 +16,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
-#include "pipeline/delivery/pl_serving.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_signal.h"
 
 /* Children that only say "too many associations"; beyond, connections are closed. */
@@ -41,23 +41,25 @@ struct server {
   unsigned long long n_associations;
 };
 
-static lc_status start_listening(struct server *server, struct lc_error *err) {
-  const struct pl_serve_options *options = server->options;
-  struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options->port)};
-  if (inet_pton(AF_INET, options->address, &where.sin_addr) != 1)
-    LC_FAIL(err, LC_ERR_USAGE, "--listen is '%s', expected an IPv4 address", options->address);
-  int on = 1;
-  server->listening = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+lc_status pl_serve_listen(const char *address, int port, int flags, int *descriptor, int *bound,
+                          struct lc_error *err) {
+  struct sockaddr_in where = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   socklen_t length = sizeof where;
-  if (server->listening < 0 ||
-      setsockopt(server->listening, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      bind(server->listening, (struct sockaddr *)&where, sizeof where) != 0 ||
-      listen(server->listening, 64) != 0 ||
-      getsockname(server->listening, (struct sockaddr *)&where, &length) != 0)
-    LC_FAIL(err, LC_ERR_NETWORK, "%s:%d: cannot be listened on: %s", options->address,
-            options->port, strerror(errno));
-  lc_log(LC_LOG_INFO, "listening on %s:%d as %s%s", options->address, ntohs(where.sin_port),
-         options->receive.scp.self.called_ae, options->receive.scp.self.tls ? " with TLS" : "");
+  int on = 1;
+  if (inet_pton(AF_INET, address, &where.sin_addr) != 1)
+    LC_FAIL(err, LC_ERR_USAGE, "--listen is '%s', expected an IPv4 address", address);
+  *descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+  if (*descriptor < 0 || setsockopt(*descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      bind(*descriptor, (struct sockaddr *)&where, sizeof where) != 0 ||
+      listen(*descriptor, 64) != 0 ||
+      getsockname(*descriptor, (struct sockaddr *)&where, &length) != 0) {
+    int error_number = errno;
+    if (*descriptor >= 0) close(*descriptor);
+    *descriptor = -1;
+    LC_FAIL(err, LC_ERR_NETWORK, "%s:%d: cannot be listened on: %s", address, port,
+            strerror(error_number));
+  }
+  *bound = ntohs(where.sin_port);
   return LC_OK;
 }
 
@@ -216,21 +218,28 @@ static lc_status check(const struct pl_serve_options *options, struct lc_error *
   return LC_OK;
 }
 
+static void free_server(struct server *server) {
+  if (server->listening >= 0) close(server->listening);
+  free(server->slots);
+  pl_spool_close(&server->spool);
+}
+
 lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err) {
+  LC_SCOPED(free_server)
   struct server server = {.options = options, .listening = -1, .spool.owner = -1};
   size_t n = (size_t)options->max_associations;
+  int port;
   LC_TRY(check(options, err));
   LC_TRY(pl_spool_open(&server.spool, options->spool, &options->limits, n, err));
   signal(SIGPIPE, SIG_IGN);
   server.sending = (struct pl_serve_sending){
       .outbox = options->outbox, .destinations = options->destinations, .pending = true};
-  lc_status status =
-      pl_serve_series_start(&server.series, &server.spool, &server.sending, options, err);
-  if (status == LC_OK) status = lc_alloc(&server.slots, n, sizeof *server.slots, err);
-  if (status == LC_OK) status = start_listening(&server, err);
-  if (status == LC_OK) watch(&server);
-  if (server.listening >= 0) close(server.listening);
-  free(server.slots);
-  pl_spool_close(&server.spool);
-  return status;
+  LC_TRY(pl_serve_series_start(&server.series, &server.spool, &server.sending, options, err));
+  LC_TRY(lc_alloc(&server.slots, n, sizeof *server.slots, err));
+  LC_TRY(pl_serve_listen(options->address, options->port, SOCK_NONBLOCK, &server.listening, &port,
+                         err));
+  lc_log(LC_LOG_INFO, "listening on %s:%d as %s%s", options->address, port,
+         options->receive.scp.self.called_ae, options->receive.scp.self.tls ? " with TLS" : "");
+  watch(&server);
+  return LC_OK;
 }

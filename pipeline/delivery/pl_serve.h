@@ -9,6 +9,9 @@
  * Thread-safety: one thread; it forks, so no other thread may exist. */
 #pragma once
 
+#include <sys/types.h>
+#include <time.h>
+
 #include "ct_io/net/ct_scp.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/delivery/pl_destination.h"
@@ -37,3 +40,105 @@ struct pl_serve_options {
  * LC_ERR_NETWORK when the port cannot be had, LC_ERR_EXISTS when another server has the spool, and
  * what pl_serve_job_check finds. */
 LC_MUST_CHECK lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err);
+
+/* -- the parts of the server, for its sources: used only there. They fork, so that no other thread
+ * may exist -- */
+
+/* Listens on an IPv4 address; port 0: any that is free, in *bound. flags: of the socket. Also for
+ * what is fetched by C-MOVE. */
+LC_MUST_CHECK lc_status pl_serve_listen(const char *address, int port, int flags, int *descriptor,
+                                        int *bound, struct lc_error *err);
+
+/* Monotonic seconds. */
+static inline double pl_serve_now_s(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* -- one association, in a child process of its own: objects come into a slot of the spool and,
+ * when they are whole, on the disk and what they claim to be, into their series. Only then are they
+ * confirmed. -- */
+
+/* Serves the association on the descriptor to its end and logs what happened. number: of the
+ * association, for the log. address: of the peer. Call it in a fresh child, then leave. */
+void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
+                const struct pl_receive_options *options, unsigned long long number,
+                const char *address);
+
+/* -- the job on one series: what 'lungcdam run' does, in a child process of its own, so that a
+ * series that breaks a decoder or asks for too much memory breaks nothing else -- */
+
+/* What the child reports to its parent through a pipe: plain data of less than PIPE_BUF bytes. */
+struct pl_serve_outcome {
+  lc_status status;
+  bool is_environment; /* the failure is not the series': it may work later */
+  char message[LC_ERROR_SIZE];
+  char series_instance_uid[CT_UID_SIZE], study_instance_uid[CT_UID_SIZE], modality[17];
+  size_t n_done, n_kept;
+};
+
+/* Runs the job on the objects in a folder. The identity of the series is in the outcome, or is
+ * found and put there. Results that are there are kept when they come from the same input, weights
+ * and configuration, and replaced otherwise. */
+void pl_serve_job(const struct pl_config *config, const char *series_folder,
+                  struct pl_serve_outcome *outcome);
+
+/* Whether the weights load, the nodules' source is there and the output can be written; done once
+ * before a server listens. */
+void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome *outcome);
+
+/* Runs work(context, outcome) in a child; *descriptor is where its outcome comes from. The child
+ * ignores SIGINT and SIGTERM and dies with its parent. Returns its process id, or -1. */
+long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
+                        void *context, int *descriptor);
+/* What a child that has ended reported; wait_status as waitpid gave it. Closes the descriptor. */
+void pl_serve_job_end(int descriptor, int wait_status, struct pl_serve_outcome *outcome);
+
+/* -- the results on their way back: a job queues them in an outbox, and a child sends what is there
+ * for as long as something is open -- */
+
+struct pl_serve_sending {
+  const char *outbox;                         /* folder */
+  const struct pl_destinations *destinations; /* none: results stay where they are */
+  pid_t child;                                /* that sends; 0: none */
+  bool pending;                               /* something was queued since it began */
+  double not_before;                          /* monotonic seconds */
+};
+
+/* In the job's child: queues the DICOM objects of a result folder for every destination. */
+LC_MUST_CHECK lc_status pl_serve_send_queue(const struct pl_serve_sending *sending,
+                                            const char *result_folder, struct lc_error *err);
+
+/* Starts the child when something is pending and none runs; call it often. spool: closed for that.
+ */
+void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool);
+/* A child has ended; false when it was not ours. */
+bool pl_serve_send_ended(struct pl_serve_sending *sending, pid_t child, int wait_status);
+
+/* -- the series: which are complete, the job on one after the other, and where each goes
+ * afterwards -- */
+
+struct pl_serve_series {
+  const struct pl_serve_options *options;
+  struct pl_spool *spool;
+  long long began_ms;
+  struct pl_spool_series running; /* name "": none */
+  char tried[PL_SPOOL_NAME];      /* the series that `attempts` counts for */
+  int attempts;
+  pid_t child;    /* that runs the job; 0: none */
+  int descriptor; /* where the job's outcome comes from */
+  struct pl_serve_sending *sending;
+  double hold_until, looked, expired; /* monotonic seconds */
+};
+
+LC_MUST_CHECK lc_status pl_serve_series_start(struct pl_serve_series *series,
+                                              struct pl_spool *spool,
+                                              struct pl_serve_sending *sending,
+                                              const struct pl_serve_options *options,
+                                              struct lc_error *err);
+/* Looks for what is complete, and starts the next job when none runs. Call it often. */
+void pl_serve_series_step(struct pl_serve_series *series);
+/* A child has ended; false when it was not a job. */
+bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait_status);
+bool pl_serve_series_busy(const struct pl_serve_series *series);

@@ -1,6 +1,6 @@
 /* Runs the main job on one received series in a child process and passes its outcome back through a
  * pipe. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_index.h"
 #include "pipeline/report/pl_signal.h"
@@ -54,7 +55,7 @@ void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome 
 
 /* Identity of the series by one of its objects, where nobody noted it when they came. */
 static void identify(const char *folder, struct pl_serve_outcome *outcome) {
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   struct ct_identity identity;
   char path[LC_PATH_SIZE];
   struct dirent *entry = stream ? readdir(stream) : NULL;
@@ -66,7 +67,6 @@ static void identify(const char *folder, struct pl_serve_outcome *outcome) {
     memcpy(outcome->study_instance_uid, identity.study_instance_uid, CT_UID_SIZE);
     memcpy(outcome->modality, identity.modality, sizeof outcome->modality);
   }
-  if (stream) closedir(stream);
 }
 
 /* Failures that another series would meet too, or this one not at another time. */
@@ -80,7 +80,7 @@ static bool is_environment(lc_status status) {
 static void add_incomplete(const struct pl_config *config, lc_status status, struct lc_error *err) {
   const char *const *paths = (const char *const *)config->input_paths.items;
   const struct ct_series *largest = NULL;
-  struct ct_index index = {0};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
   char signs[256];
   if (status != LC_ERR_GEOMETRY && status != LC_ERR_OUTSIDE) return;
   lc_log_level level = lc_log_get_level();
@@ -94,7 +94,6 @@ static void add_incomplete(const struct pl_config *config, lc_status status, str
     snprintf(err->message + used, sizeof err->message - used,
              "; probably incomplete: %s; send the rest", signs);
   }
-  ct_index_free(&index);
 }
 
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
@@ -109,24 +108,19 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
   lc_status status = check_places(config, &err);
   bool places = status == LC_OK;
   if (places) {
-    struct pl_batch batch;
+    LC_SCOPED(pl_batch_free) struct pl_batch batch = {0};
     status = pl_batch_run(&batch, &own, PL_EXISTING_RESUME, &err);
     outcome->n_done = batch.n_done;
     outcome->n_kept = batch.n_kept;
     /* Nodules that cannot be cut are in the log and the result; a later start would find the same.
      */
     if (status == LC_ERR_PARTIAL && batch.n_done == 1) status = LC_OK;
-    pl_batch_free(&batch);
     add_incomplete(&own, status, &err);
   }
   report(outcome, status, &err);
   /* Anything may go away while the job runs. */
   outcome->is_environment = is_environment(status) || !places ||
                             (status == LC_ERR_NOT_FOUND && check_places(config, NULL) != LC_OK);
-}
-
-static bool write_outcome(int descriptor, const struct pl_serve_outcome *outcome) {
-  return write(descriptor, outcome, sizeof *outcome) == (ssize_t)sizeof *outcome;
 }
 
 long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
@@ -143,7 +137,7 @@ long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *out
     struct pl_serve_outcome outcome = {.status = LC_OK};
     work(context, &outcome);
     fflush(NULL);
-    _exit(write_outcome(ends[1], &outcome) ? 0 : LC_ERR_INTERNAL);
+    _exit(write(ends[1], &outcome, sizeof outcome) == sizeof outcome ? 0 : LC_ERR_INTERNAL);
   }
   close(ends[1]);
   *descriptor = ends[0];

@@ -1,5 +1,5 @@
 /* Queues the results of a series in an outbox and runs a child process that sends them. */
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 
 #include <errno.h>
 #include <math.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/delivery/pl_send.h"
 
 /* Between two children when the first one failed. */
@@ -23,13 +24,19 @@ static lc_status add_folder(struct pl_list *paths, const char *result, const cha
   return lc_folder_exists(path) ? pl_list_add(paths, path, err) : LC_OK;
 }
 
-static lc_status queue_all(struct pl_outbox *outbox, const struct pl_serve_sending *sending,
-                           const struct pl_list *paths, struct lc_error *err) {
+lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char *result_folder,
+                              struct lc_error *err) {
+  LC_SCOPED(pl_list_free) struct pl_list paths = {0};
+  LC_SCOPED(pl_outbox_close) struct pl_outbox outbox = {.lock = -1};
   struct pl_queue_count count;
+  LC_TRY(add_folder(&paths, result_folder, "captures", err));
+  LC_TRY(add_folder(&paths, result_folder, "objects", err));
+  if (paths.n == 0) return LC_OK;
+  LC_TRY(pl_outbox_open(&outbox, sending->outbox, true, err));
   for (size_t i = 0; i < sending->destinations->n; i++)
-    LC_TRY(pl_outbox_keep_destination(outbox, &sending->destinations->items[i], err));
+    LC_TRY(pl_outbox_keep_destination(&outbox, &sending->destinations->items[i], err));
   /* The UIDs follow from the input: another content under one of them is a newer program's. */
-  LC_TRY(pl_send_queue(outbox, sending->destinations, (const char *const *)paths->items, paths->n,
+  LC_TRY(pl_send_queue(&outbox, sending->destinations, (const char *const *)paths.items, paths.n,
                        true, &count, err));
   if (count.failed > 0)
     LC_FAIL(err, count.worst, "%zu objects of the results could not be queued", count.failed);
@@ -38,29 +45,10 @@ static lc_status queue_all(struct pl_outbox *outbox, const struct pl_serve_sendi
   return LC_OK;
 }
 
-lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char *result_folder,
-                              struct lc_error *err) {
-  struct pl_list paths = {0};
-  struct pl_outbox outbox = {.lock = -1};
-  lc_status status = add_folder(&paths, result_folder, "captures", err);
-  if (status == LC_OK) status = add_folder(&paths, result_folder, "objects", err);
-  if (status == LC_OK && paths.n > 0) {
-    status = pl_outbox_open(&outbox, sending->outbox, true, err);
-    if (status == LC_OK) status = queue_all(&outbox, sending, &paths, err);
-    pl_outbox_close(&outbox);
-  }
-  pl_list_free(&paths);
-  return status;
-}
-
 static lc_status send_all(const struct pl_serve_sending *sending, struct lc_error *err) {
-  const struct pl_send_options options = {.wait_s = HUGE_VAL};
-  struct pl_outbox outbox;
+  LC_SCOPED(pl_outbox_close) struct pl_outbox outbox = {.lock = -1};
   LC_TRY(pl_outbox_open(&outbox, sending->outbox, true, err));
-  lc_status status =
-      pl_send_run(&outbox, sending->destinations, sending->destinations, &options, err);
-  pl_outbox_close(&outbox);
-  return status;
+  return pl_send_run(&outbox, sending->destinations, sending->destinations, HUGE_VAL, err);
 }
 
 void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool) {

@@ -1,12 +1,12 @@
 /* Moves complete series to work, runs the job on one at a time, and files each under done or
  * quarantine with its outcome. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
-#include "pipeline/delivery/pl_serving.h"
+#include "pipeline/delivery/pl_serve.h"
 #include "pipeline/store/pl_output.h"
 
 #define LOOK_EVERY_S 0.5
@@ -17,7 +17,7 @@
 lc_status pl_serve_series_start(struct pl_serve_series *series, struct pl_spool *spool,
                                 struct pl_serve_sending *sending,
                                 const struct pl_serve_options *options, struct lc_error *err) {
-  struct pl_spool_list list;
+  LC_SCOPED(pl_spool_list_free) struct pl_spool_list list = {0};
   size_t n[PL_SPOOL_PLACES] = {0};
   memset(series, 0, sizeof *series);
   series->sending = sending;
@@ -27,7 +27,6 @@ lc_status pl_serve_series_start(struct pl_serve_series *series, struct pl_spool 
   series->descriptor = -1;
   LC_TRY(pl_spool_list(spool, &list, err));
   for (size_t i = 0; i < list.n; i++) n[list.items[i].place]++;
-  free(list.items);
   if (n[PL_SPOOL_WORK] + n[PL_SPOOL_RECEIVING] > 0)
     lc_log(LC_LOG_INFO, "%s: %zu series wait and %zu are not complete, from before", spool->folder,
            n[PL_SPOOL_WORK], n[PL_SPOOL_RECEIVING]);

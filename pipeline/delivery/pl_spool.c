@@ -15,6 +15,7 @@
 
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define PAST_MOST 10000
@@ -76,28 +77,24 @@ static lc_status find(struct pl_spool *spool, const char *name, bool receiving,
                PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
 }
 
+void pl_spool_list_free(struct pl_spool_list *list) {
+  free(list->items);
+  memset(list, 0, sizeof *list);
+}
+
 lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list, struct lc_error *err) {
-  struct pl_rows rows;
-  size_t capacity = 0;
-  bool full = false;
+  LC_SCOPED(pl_rows_drop) struct pl_rows rows = {0};
   memset(list, 0, sizeof *list);
   LC_TRY(pl_spool_ready(spool, err));
   LC_TRY(pl_rows_begin(&rows, &spool->db, SELECT "WHERE place < 4 ORDER BY place, changed_ms, name",
                        PL_NO_VALUES, err));
-  while (pl_rows_next(&rows)) {
-    if (list->n == capacity) {
-      capacity = capacity ? 2 * capacity : 64;
-      struct pl_spool_series *items = realloc(list->items, capacity * sizeof *items);
-      full = !items;
-      if (full) break;
-      list->items = items;
-    }
-    read_series(&rows, &list->items[list->n++]);
+  lc_status status = LC_OK;
+  while (status == LC_OK && pl_rows_next(&rows)) {
+    status = pl_rows_room(&list->items, list->n, sizeof *list->items, err);
+    if (status == LC_OK) read_series(&rows, &list->items[list->n++]);
   }
-  lc_status status = pl_rows_end(&rows, err);
-  if (status == LC_OK && full)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "cannot list %zu series", capacity);
-  if (status != LC_OK) free(list->items);
+  if (status == LC_OK) status = pl_rows_end(&rows, err);
+  if (status != LC_OK) pl_spool_list_free(list);
   return status;
 }
 
@@ -148,24 +145,18 @@ static void sync_folder(const char *path) {
   close(fd);
 }
 
-static lc_status join(const char *from, const char *to, struct lc_error *err) {
-  char source[LC_PATH_SIZE], target[LC_PATH_SIZE];
-  DIR *stream = opendir(from);
-  if (!stream) return errno == ENOENT ? LC_OK : lc_file_write_error(from, errno, err);
-  lc_status status = lc_folder_make(to, err);
-  for (struct dirent *entry = readdir(stream); entry && status == LC_OK; entry = readdir(stream)) {
-    if (entry->d_name[0] == '.') continue;
-    status = lc_path_join(source, from, entry->d_name, err);
-    if (status == LC_OK) status = lc_path_join(target, to, entry->d_name, err);
-    if (status == LC_OK && !lc_file_exists(target) && rename(source, target) != 0)
-      status = lc_file_write_error(target, errno, err);
-  }
-  closedir(stream);
-  return status;
-}
-
 lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err) {
-  LC_TRY(join(from, to, err));
+  char source[LC_PATH_SIZE], target[LC_PATH_SIZE];
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(from);
+  if (!stream) return errno == ENOENT ? LC_OK : lc_file_write_error(from, errno, err);
+  LC_TRY(lc_folder_make(to, err));
+  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
+    if (entry->d_name[0] == '.') continue;
+    LC_TRY(lc_path_join(source, from, entry->d_name, err));
+    LC_TRY(lc_path_join(target, to, entry->d_name, err));
+    if (!lc_file_exists(target) && rename(source, target) != 0)
+      return lc_file_write_error(target, errno, err);
+  }
   sync_folder(to);
   return lc_folder_remove(from, err);
 }
@@ -213,6 +204,8 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   struct pl_spool_series grown, settled;
   char folder[LC_PATH_SIZE], above[LC_PATH_SIZE], other[LC_PATH_SIZE];
   struct stat info;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open_db = NULL;
+  LC_TRY(pl_spool_begin(&open_db, spool, err));
   LC_TRY(find(spool, p->name, true, &grown, err));
   LC_TRY(find(spool, p->name, false, &settled, err));
   p->is_new = !grown.name[0];
@@ -235,8 +228,9 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   }
   p->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (p->folder < 0) return lc_file_write_error(folder, errno, err);
-  long long bytes = pl_spool_blocks(info.st_size);
-  return note(spool, identity, p->name, p->moved ? bytes : 0, err);
+  long long bytes = p->moved ? pl_spool_blocks(info.st_size) : 0;
+  LC_TRY(note(spool, identity, p->name, bytes, err));
+  return pl_db_commit(&open_db, err);
 }
 
 lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity, const char *part,
@@ -245,8 +239,7 @@ lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identit
   LC_TRY(hash_name(p.name, PL_SPOOL_NAME - 1, identity->study_instance_uid,
                    identity->series_instance_uid, err));
   LC_TRY(file_name(p.file, identity->sop_instance_uid, err));
-  LC_TRY(pl_spool_begin(spool, err));
-  lc_status status = pl_db_end(&spool->db, put(spool, identity, &p, err), err);
+  lc_status status = put(spool, identity, &p, err);
   if (status == LC_OK && fsync(p.folder) != 0 && errno != EINVAL && errno != ENOTSUP)
     status = lc_file_write_error(p.target, errno, err);
   else if (status != LC_OK && p.moved) /* it will not be confirmed */
@@ -259,7 +252,7 @@ lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identit
 
 lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid, bool *holds,
                          struct lc_error *err) {
-  struct pl_rows rows;
+  LC_SCOPED(pl_rows_drop) struct pl_rows rows = {0};
   char file[FILE_NAME], folder[LC_PATH_SIZE], path[LC_PATH_SIZE], name[PL_SPOOL_NAME] = "";
   *holds = false;
   LC_TRY(file_name(file, sop_instance_uid, err));
@@ -322,37 +315,32 @@ static lc_status fits_now(struct pl_spool *spool, bool *fits, struct lc_error *e
   return LC_OK;
 }
 
-static lc_status make_room(struct pl_spool *spool, bool *fits, struct lc_error *err) {
+lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits, struct lc_error *err) {
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(fits_now(spool, fits, err));
+  if (*fits) return LC_OK;
+  LC_TRY(pl_spool_begin(&open, spool, err));
   for (;;) {
     struct pl_spool_series series;
     LC_TRY(fits_now(spool, fits, err));
-    if (*fits) return LC_OK;
-    LC_TRY(oldest_done(spool, &series, err));
-    if (!series.name[0]) return LC_OK;
-    LC_TRY(forget(spool, &series, err));
-  }
-}
-
-lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits, struct lc_error *err) {
-  LC_TRY(fits_now(spool, fits, err));
-  if (*fits) return LC_OK;
-  LC_TRY(pl_spool_begin(spool, err));
-  return pl_db_end(&spool->db, make_room(spool, fits, err), err);
-}
-
-static lc_status expire(struct pl_spool *spool, struct lc_error *err) {
-  for (;;) {
-    struct pl_spool_series series;
-    LC_TRY(oldest_done(spool, &series, err));
-    if (!series.name[0] || (double)(pl_now_ms() - series.changed_ms) <= 1000 * spool->limits.keep_s)
-      return pl_spool_reconcile(spool, err);
+    if (!*fits) LC_TRY(oldest_done(spool, &series, err));
+    if (*fits || !series.name[0]) return pl_db_commit(&open, err);
     LC_TRY(forget(spool, &series, err));
   }
 }
 
 lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err) {
-  LC_TRY(pl_spool_begin(spool, err));
-  return pl_db_end(&spool->db, expire(spool, err), err);
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_spool_begin(&open, spool, err));
+  for (;;) {
+    struct pl_spool_series series;
+    LC_TRY(oldest_done(spool, &series, err));
+    if (!series.name[0] || (double)(pl_now_ms() - series.changed_ms) <= 1000 * spool->limits.keep_s)
+      break;
+    LC_TRY(forget(spool, &series, err));
+  }
+  LC_TRY(pl_spool_reconcile(spool, err));
+  return pl_db_commit(&open, err);
 }
 
 /* -- processing ----------------------------------------------------------------------------- */
@@ -380,25 +368,12 @@ static lc_status settle(struct pl_spool *spool, const char *name, enum pl_spool_
                    err);
 }
 
-static lc_status take(struct pl_spool *spool, const char *name, struct pl_spool_series *series,
-                      struct lc_error *err) {
-  struct pl_spool_series settled;
-  LC_TRY(find(spool, name, true, series, err));
-  LC_TRY(find(spool, name, false, &settled, err));
-  if (!series->name[0]) return LC_OK; /* gone meanwhile */
-  long long n = series->objects + settled.objects;
-  if (n < settled.before)
-    LC_FAIL(err, LC_ERR_MISMATCH,
-            "%lld objects came late for a series whose earlier %lld are no longer kept; send the "
-            "whole series again",
-            n, settled.before);
-  return settle(spool, name, PL_SPOOL_WORK, 0, err);
-}
-
 lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long began_ms,
                             const char *running, struct pl_spool_series *series,
                             struct lc_error *err) {
   char name[PL_SPOOL_NAME];
+  struct pl_spool_series settled;
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
   /* A clock that was set back does not hold a series for ever. */
   LC_TRY(first(spool,
                SELECT "WHERE place = 0 AND name <> ?1 AND "
@@ -408,8 +383,18 @@ lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long be
                series, err));
   if (!series->name[0]) return LC_OK;
   memcpy(name, series->name, sizeof name);
-  LC_TRY(pl_spool_begin(spool, err));
-  return pl_db_end(&spool->db, take(spool, name, series, err), err);
+  LC_TRY(pl_spool_begin(&open, spool, err));
+  LC_TRY(find(spool, name, true, series, err));
+  LC_TRY(find(spool, name, false, &settled, err));
+  if (!series->name[0]) return pl_db_commit(&open, err); /* gone meanwhile */
+  long long n = series->objects + settled.objects;
+  if (n < settled.before)
+    LC_FAIL(err, LC_ERR_MISMATCH,
+            "%lld objects came late for a series whose earlier %lld are no longer kept; send the "
+            "whole series again",
+            n, settled.before);
+  LC_TRY(settle(spool, name, PL_SPOOL_WORK, 0, err));
+  return pl_db_commit(&open, err);
 }
 
 lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
@@ -418,14 +403,16 @@ lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
                series, err);
 }
 
-static lc_status finish(struct pl_spool *spool, const struct pl_spool_series *series,
-                        enum pl_spool_place to, struct lc_error *err) {
+lc_status pl_spool_finish(struct pl_spool *spool, const struct pl_spool_series *series,
+                          enum pl_spool_place to, struct lc_error *err) {
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+  LC_TRY(pl_spool_begin(&open, spool, err));
   if (series->place == PL_SPOOL_RECEIVING) {
     struct pl_spool_series settled;
     LC_TRY(find(spool, series->name, false, &settled, err));
     LC_TRY(settle(spool, series->name, to, settled.before, err));
   }
-  return pl_db_run(&spool->db,
+  LC_TRY(pl_db_run(open,
                    "UPDATE series SET place = ?2, changed_ms = ?3, study_instance_uid = ?4, "
                    "series_instance_uid = ?5, modality = ?6, outcome = ?7, status = ?8, "
                    "reason = ?9, results = ?10 WHERE name = ?1 AND place > 0",
@@ -433,11 +420,6 @@ static lc_status finish(struct pl_spool *spool, const struct pl_spool_series *se
                              PL_T(series->study_instance_uid), PL_T(series->series_instance_uid),
                              PL_T(series->modality), PL_T(series->outcome), PL_T(series->status),
                              PL_T(series->reason), PL_T(series->results)),
-                   NULL, err);
-}
-
-lc_status pl_spool_finish(struct pl_spool *spool, const struct pl_spool_series *series,
-                          enum pl_spool_place to, struct lc_error *err) {
-  LC_TRY(pl_spool_begin(spool, err));
-  return pl_db_end(&spool->db, finish(spool, series, to, err), err);
+                   NULL, err));
+  return pl_db_commit(&open, err);
 }

@@ -50,6 +50,7 @@ struct pl_spool_list {
   struct pl_spool_series *items; /* owned */
   size_t n;
 };
+void pl_spool_list_free(struct pl_spool_list *list);
 
 struct pl_spool_limits {
   long long max_bytes; /* of everything in the spool, in blocks of 4096 */
@@ -76,8 +77,8 @@ void pl_spool_close(struct pl_spool *spool);
 /* Closes spool.db, for a fork. It is opened again when it is needed. */
 void pl_spool_rest(struct pl_spool *spool);
 
-/* What is in a spool, but for the past, while a server may work: by place, then time. Free
- * items. LC_ERR_NOT_FOUND for a folder that is no spool. */
+/* What is in a spool, but for the past, while a server may work: by place, then time.
+ * LC_ERR_NOT_FOUND for a folder that is no spool. */
 LC_MUST_CHECK lc_status pl_spool_look(const char *folder, struct pl_spool_list *list,
                                       struct lc_error *err);
 LC_MUST_CHECK lc_status pl_spool_list(struct pl_spool *spool, struct pl_spool_list *list,
@@ -131,8 +132,9 @@ extern const struct pl_db_schema pl_spool_schema;
 #define PL_SPOOL_LONGEST (LC_PATH_SIZE - 128) /* path of a spool: those in it fit */
 /* Opens spool.db when it is not open. */
 LC_MUST_CHECK lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *err);
-/* The same, and begins a transaction. */
-LC_MUST_CHECK lc_status pl_spool_begin(struct pl_spool *spool, struct lc_error *err);
+/* The same, and begins a transaction (pl_db_begin). */
+LC_MUST_CHECK lc_status pl_spool_begin(struct pl_db **open, struct pl_spool *spool,
+                                       struct lc_error *err);
 /* Moves the objects of a folder into another, which is made; of two with one name the one that is
  * there stays. Removes the folder. */
 LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/delivery/pl_spool.h"
 
@@ -31,9 +32,9 @@ lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *err) {
   return pl_db_wait_for_disk(&spool->db, false, err);
 }
 
-lc_status pl_spool_begin(struct pl_spool *spool, struct lc_error *err) {
+lc_status pl_spool_begin(struct pl_db **open, struct pl_spool *spool, struct lc_error *err) {
   LC_TRY(pl_spool_ready(spool, err));
-  return pl_db_begin(&spool->db, err);
+  return pl_db_begin(open, &spool->db, err);
 }
 
 void pl_spool_rest(struct pl_spool *spool) {
@@ -47,24 +48,22 @@ static lc_status each_in(struct pl_spool *spool, const char *below,
                          struct lc_error *err) {
   char folder[LC_PATH_SIZE], path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(folder, spool->folder, below, err));
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   if (!stream && errno == ENOENT) return LC_OK;
   if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", folder, strerror(errno));
-  lc_status status = LC_OK;
-  for (struct dirent *entry = readdir(stream); entry && status == LC_OK; entry = readdir(stream)) {
+  for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
     if (entry->d_name[0] == '.' || strlen(entry->d_name) != PL_SPOOL_NAME - 1) continue;
-    status = lc_path_join(path, folder, entry->d_name, err);
-    if (status == LC_OK) status = visit(spool, path, entry->d_name, err);
+    LC_TRY(lc_path_join(path, folder, entry->d_name, err));
+    LC_TRY(visit(spool, path, entry->d_name, err));
   }
-  closedir(stream);
-  return status;
+  return LC_OK;
 }
 
 /* -- spool.db and the files ----------------------------------------------------------------- */
 
 void pl_spool_measure(const char *folder, long long *objects, long long *bytes) {
   *objects = *bytes = 0;
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
     struct stat info;
     size_t length = strlen(entry->d_name);
@@ -74,7 +73,6 @@ void pl_spool_measure(const char *folder, long long *objects, long long *bytes) 
     ++*objects;
     *bytes += pl_spool_blocks(info.st_size);
   }
-  if (stream) closedir(stream);
 }
 
 /* Measures what a folder holds. One that spool.db does not know: what is complete is processed once
@@ -146,13 +144,14 @@ static lc_status move_old(struct pl_spool *spool, const char *path, const char *
 /* outcome.json or reason.json of a series becomes its row. */
 static lc_status read_outcome(struct pl_spool *spool, const char *folder, const char *name,
                               const char *file, enum pl_spool_place place, struct lc_error *err) {
-  char path[LC_PATH_SIZE], *json;
+  char path[LC_PATH_SIZE];
+  LC_FREED char *json = NULL;
   size_t length;
   struct stat info;
   LC_TRY(lc_path_join(path, folder, file, err));
   if (stat(path, &info) != 0 || lc_file_read(path, 1 << 16, &json, &length, NULL) != LC_OK)
     return LC_OK;
-  lc_status status = pl_db_run(
+  return pl_db_run(
       &spool->db,
       "UPDATE series SET place = ?3, changed_ms = ?4, study_instance_uid = o ->> "
       "'StudyInstanceUID', series_instance_uid = o ->> 'SeriesInstanceUID', modality = o ->> "
@@ -161,8 +160,6 @@ static lc_status read_outcome(struct pl_spool *spool, const char *folder, const 
       "WHERE name = ?1 AND place = 1 AND outcome = ''",
       PL_VALUES(PL_T(name), PL_T(json), PL_I(place), PL_I(1000 * (long long)info.st_mtime)), NULL,
       err);
-  free(json);
-  return status;
 }
 
 static lc_status read_outcomes(struct pl_spool *spool, const char *path, const char *name,
@@ -183,24 +180,15 @@ static lc_status read_mark(struct pl_spool *spool, const char *path, const char 
 /* A series that is no longer kept, or whose rest is in quarantine. */
 static lc_status read_past(struct pl_spool *spool, const char *path, const char *name,
                            struct lc_error *err) {
-  char *text;
+  LC_FREED char *text = NULL;
   size_t length;
   if (lc_file_read(path, 64, &text, &length, NULL) != LC_OK) return LC_OK;
-  long long n = strtoll(text, NULL, 10);
-  free(text);
   LC_TRY(pl_db_run(&spool->db,
                    "INSERT INTO series(name, place, changed_ms) SELECT ?1, 4, ?2 WHERE NOT EXISTS "
                    "(SELECT 1 FROM series WHERE name = ?1 AND place > 0)",
                    PL_VALUES(PL_T(name), PL_I(pl_now_ms())), NULL, err));
   return pl_db_run(&spool->db, "UPDATE series SET before = ?2 WHERE name = ?1 AND place > 2",
-                   PL_VALUES(PL_T(name), PL_I(n)), NULL, err);
-}
-
-static lc_status take_all(struct pl_spool *spool, struct lc_error *err) {
-  LC_TRY(pl_spool_reconcile(spool, err));
-  LC_TRY(each_in(spool, "series", read_outcomes, err));
-  LC_TRY(each_in(spool, "receiving", read_mark, err));
-  return each_in(spool, "past", read_past, err);
+                   PL_VALUES(PL_T(name), PL_I(strtoll(text, NULL, 10))), NULL, err);
 }
 
 static lc_status remove_marks(struct pl_spool *spool, const char *path, const char *name,
@@ -218,9 +206,14 @@ static lc_status remove_marks(struct pl_spool *spool, const char *path, const ch
 /* The old folders stay until the end: a stop in between begins again. */
 static lc_status take_over(struct pl_spool *spool, struct lc_error *err) {
   char path[LC_PATH_SIZE];
+  LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
   for (size_t i = 0; i < 3; i++) LC_TRY(each_in(spool, old_places[i], move_old, err));
-  LC_TRY(pl_spool_begin(spool, err));
-  LC_TRY(pl_db_end(&spool->db, take_all(spool, err), err));
+  LC_TRY(pl_spool_begin(&open, spool, err));
+  LC_TRY(pl_spool_reconcile(spool, err));
+  LC_TRY(each_in(spool, "series", read_outcomes, err));
+  LC_TRY(each_in(spool, "receiving", read_mark, err));
+  LC_TRY(each_in(spool, "past", read_past, err));
+  LC_TRY(pl_db_commit(&open, err));
   LC_TRY(lc_folder_sync_all(spool->folder, err));
   LC_TRY(each_in(spool, "series", remove_marks, err));
   LC_TRY(each_in(spool, "receiving", remove_marks, err));
@@ -275,8 +268,10 @@ static lc_status own(struct pl_spool *spool, struct lc_error *err) {
   LC_TRY(pl_db_open_alone(&spool->db, path, &pl_spool_schema, damaged, &is_new, err));
   if (is_new) LC_TRY(pl_db_finish(&spool->db, &pl_spool_schema, err));
   if (is_old(spool)) LC_TRY(take_over(spool, err));
-  LC_TRY(pl_spool_begin(spool, err));
-  return pl_db_end(&spool->db, pl_spool_reconcile(spool, err), err);
+  LC_SCOPED(pl_db_take_back) struct pl_db *open_db = NULL;
+  LC_TRY(pl_spool_begin(&open_db, spool, err));
+  LC_TRY(pl_spool_reconcile(spool, err));
+  return pl_db_commit(&open_db, err);
 }
 
 /* Paths in the spool fit. */

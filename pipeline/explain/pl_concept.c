@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_examples.h"
 #include "vit/pass/vit_forward.h"
 
@@ -202,7 +202,7 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
   return status;
 }
 
-lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_overrides *overrides,
+lc_status pl_concept_create(struct vit_model *model, const struct pl_overrides *overrides,
                             const struct pl_concept_request *request, const char *path,
                             size_t *members, size_t *against, struct lc_error *err) {
   struct pl_recipe recipe;

@@ -23,7 +23,7 @@ struct pl_concept_request {
  * LC_ERR_USAGE for a rule that cannot be read, LC_ERR_NO_NODULES when none satisfies it,
  * LC_ERR_NOT_FOUND for a name that no nodule of the split has. */
 LC_MUST_CHECK lc_status pl_concept_create(struct vit_model *model,
-                                          const struct pl_recipe_overrides *overrides,
+                                          const struct pl_overrides *overrides,
                                           const struct pl_concept_request *request,
                                           const char *path, size_t *members, size_t *against,
                                           struct lc_error *err);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/explain/pl_explain_crops.h"
 #include "pipeline/learn/pl_examples.h"
 
@@ -36,9 +36,8 @@ static lc_status fill(struct pl_explain *explain, const struct pl_examples *exam
   return LC_OK;
 }
 
-lc_status pl_explain_read_crops(struct pl_explain *explain,
-                                const struct pl_recipe_overrides *overrides, const char *split,
-                                size_t first, size_t n, struct lc_error *err) {
+lc_status pl_explain_read_crops(struct pl_explain *explain, const struct pl_overrides *overrides,
+                                const char *split, size_t first, size_t n, struct lc_error *err) {
   struct pl_recipe recipe;
   struct pl_crops crops = {0};
   struct pl_examples examples = {0};

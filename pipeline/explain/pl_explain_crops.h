@@ -9,6 +9,6 @@
 /* n nodules of a split (NULL: the recipe's data.validate) from number `first` on; fewer when the
  * split ends. The model is loaded. */
 LC_MUST_CHECK lc_status pl_explain_read_crops(struct pl_explain *explain,
-                                              const struct pl_recipe_overrides *overrides,
+                                              const struct pl_overrides *overrides,
                                               const char *split, size_t first, size_t n,
                                               struct lc_error *err);

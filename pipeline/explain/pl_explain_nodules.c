@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/lc_log.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
 #include "pipeline/store/pl_store.h"

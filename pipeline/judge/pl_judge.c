@@ -12,7 +12,7 @@
 #include "common/lc_random.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 
 #define KEY_VERSION "judge 5"
 #define DIAMETER 5 /* of pl_biomarker_names */
@@ -23,8 +23,8 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   if (!*config->data_crops)
     LC_FAIL(err, LC_ERR_CONFIG, "data.crops is empty, expected an HDF5 file (or --crops FILE)");
   LC_TRY(pl_model_take(&found, config->model_weights, err));
-  struct pl_recipe_overrides overrides = {
-      .weights = found.path, .file = *config->data_recipe ? config->data_recipe : NULL};
+  struct pl_overrides overrides = {.weights = found.path,
+                                   .file = *config->data_recipe ? config->data_recipe : NULL};
   LC_TRY(pl_recipe_make(&judge->recipe, &overrides, err));
   LC_TRY(vit_model_load(&judge->model, found.path, NULL, err));
   LC_TRY(pl_model_check_finished(&judge->model, found.path, err));

@@ -8,7 +8,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "ct_io/phantom/ct_phantom.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/judge/pl_judge.h"
 
 #define LEAST_RATING 2.0 /* difference of the readers' means */

@@ -1,6 +1,6 @@
 /* The images that a network learns from and is measured on. */
 #include "common/lc_random.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_examples.h"
 
 size_t pl_examples_places(const struct pl_examples *examples) {

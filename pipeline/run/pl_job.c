@@ -12,7 +12,7 @@
 #include "common/lc_math.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "vit/kernels/vit_backend.h"

@@ -1,7 +1,7 @@
 /* Opens a model with the preparation that a run of it would use. */
 #include "pipeline/run/pl_model.h"
 
-#include "pipeline/config/pl_preparation.h"
+#include "pipeline/config/pl_prepared.h"
 
 static lc_status prepare(struct pl_model *model, const struct pl_config *config,
                          struct lc_error *err) {

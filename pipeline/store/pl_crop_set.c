@@ -1,25 +1,23 @@
 /* Reads the columns of a crop set, checks their shapes, and resamples each crop to the edge and
  * spacing of a data set. */
-#include "pipeline/store/pl_crop_set.h"
+#include "pipeline/store/pl_dataset.h"
 
-#include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "common/lc_file.h"
 #include "common/lc_parallel.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
+#include "pipeline/store/pl_h5.h"
 
 enum { TEXT_SIZE = 80, READERS = 4 };
 
 /* Columns of the crop set; what is optional may be NULL. */
 struct crop_set {
   const char *path;
-  hid_t file;
   size_t n, size;
   int16_t *hu;
   double *spacing, *nodule, *malignancy, *by_reader, *diameter, *z, *known;
@@ -28,120 +26,50 @@ struct crop_set {
       (*split)[TEXT_SIZE];
 };
 
-static bool has_shape(hid_t set, size_t rank, const hsize_t *dims) {
-  hsize_t found[H5S_MAX_RANK];
-  hid_t space = H5Dget_space(set);
-  bool same = H5Sget_simple_extent_ndims(space) == (int)rank;
-  if (same) H5Sget_simple_extent_dims(space, found, NULL);
-  for (size_t i = 0; same && i < rank; i++) same = found[i] == dims[i];
-  H5Sclose(space);
-  return same;
+static void read_hu(struct pl_h5_in *in, struct crop_set *crops) {
+  size_t dims[3];
+  pl_h5_shape(in, "hu", 3, dims);
+  if (dims[1] != dims[2] || dims[0] < 1 || dims[0] > 10000000 || dims[1] < 2 || dims[1] > 1024)
+    pl_h5_expect(in, "hu", "square crops [n, size, size], see docs/dataset.md");
+  crops->n = dims[0];
+  crops->size = dims[1];
+  crops->hu = pl_h5_read(in, "hu", PL_H5_I16, 3, dims);
 }
 
-/* Opens a column; *set is -1 for one that is optional and not there. */
-static lc_status open_column(const struct crop_set *crops, const char *name, bool needed,
-                             size_t per_row, hid_t *set, struct lc_error *err) {
-  hsize_t dims[2] = {crops->n, per_row};
-  *set = -1;
-  if (strncmp(name, "ratings/", 8) == 0 && H5Lexists(crops->file, "ratings", H5P_DEFAULT) <= 0)
-    return LC_OK;
-  if (H5Lexists(crops->file, name, H5P_DEFAULT) > 0)
-    *set = H5Dopen2(crops->file, name, H5P_DEFAULT);
-  if (*set < 0) {
-    if (!needed) return LC_OK;
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: no dataset %s, see docs/dataset.md", crops->path, name);
-  }
-  if (has_shape(*set, per_row > 1 ? 2 : 1, dims)) return LC_OK;
-  H5Dclose(*set);
-  LC_FAIL(err, LC_ERR_FORMAT, "%s: dataset %s is not of %zu crops", crops->path, name, crops->n);
+/* What is optional stays NULL where it is not there. */
+static double *numbers(struct pl_h5_in *in, const char *name, bool needed, size_t n) {
+  return needed || pl_h5_has(in, name) ? pl_h5_read(in, name, PL_H5_F64, 1, &n) : NULL;
 }
 
-static lc_status read_numbers(const struct crop_set *crops, const char *name, bool needed,
-                              size_t per_row, double **out, struct lc_error *err) {
-  hid_t set;
-  LC_TRY(open_column(crops, name, needed, per_row, &set, err));
-  if (set < 0) return LC_OK;
-  lc_status status = lc_alloc(out, crops->n * per_row, sizeof **out, err);
-  if (status == LC_OK && H5Dread(set, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, *out) < 0)
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: dataset %s is not numbers",
-                     crops->path, name);
-  H5Dclose(set);
-  return status;
-}
-
-static lc_status read_texts(const struct crop_set *crops, const char *name, bool needed,
-                            char (**out)[TEXT_SIZE], struct lc_error *err) {
-  hid_t set;
-  LC_TRY(open_column(crops, name, needed, 1, &set, err));
-  if (set < 0) return LC_OK;
-  hid_t stored = H5Dget_type(set), type = H5Tcopy(H5T_C_S1);
-  bool fixed = H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) <= 0;
-  if (fixed) {
-    H5Tset_size(type, TEXT_SIZE - 1);
-    H5Tset_strpad(type, H5T_STR_NULLPAD);
-    H5Tset_cset(type, H5Tget_cset(stored));
-  }
-  char *texts = NULL;
-  lc_status status = lc_alloc(out, crops->n, sizeof **out, err);
-  if (status == LC_OK) status = lc_alloc(&texts, crops->n, TEXT_SIZE - 1, err);
-  if (status == LC_OK && (!fixed || H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, texts) < 0))
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                     "%s: dataset %s is not texts of fixed length", crops->path, name);
-  for (size_t i = 0; i < crops->n && status == LC_OK; i++)
-    memcpy((*out)[i], texts + i * (TEXT_SIZE - 1), TEXT_SIZE - 1);
-  free(texts);
-  H5Tclose(type);
-  H5Tclose(stored);
-  H5Dclose(set);
-  return status;
-}
-
-static lc_status read_hu(struct crop_set *crops, struct lc_error *err) {
-  hsize_t dims[H5S_MAX_RANK] = {0};
-  hid_t set =
-      H5Lexists(crops->file, "hu", H5P_DEFAULT) > 0 ? H5Dopen2(crops->file, "hu", H5P_DEFAULT) : -1;
-  if (set < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: no dataset hu, see docs/dataset.md", crops->path);
-  hid_t space = H5Dget_space(set);
-  int rank = H5Sget_simple_extent_ndims(space);
-  if (rank == 3) H5Sget_simple_extent_dims(space, dims, NULL);
-  H5Sclose(space);
-  lc_status status = LC_OK;
-  if (rank != 3 || dims[1] != dims[2] || dims[0] < 1 || dims[0] > 10000000 || dims[1] < 2 ||
-      dims[1] > 1024) {
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                     "%s: dataset hu is not square crops [n, size, size]", crops->path);
-  } else {
-    crops->n = (size_t)dims[0];
-    crops->size = (size_t)dims[1];
-    status = lc_alloc(&crops->hu, crops->n, crops->size * crops->size * sizeof *crops->hu, err);
-  }
-  if (status == LC_OK &&
-      H5Dread(set, H5T_NATIVE_INT16, H5S_ALL, H5S_ALL, H5P_DEFAULT, crops->hu) < 0)
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: dataset hu cannot be read",
-                     crops->path);
-  H5Dclose(set);
-  return status;
+static void *texts(struct pl_h5_in *in, const char *name, bool needed, size_t n) {
+  return needed || pl_h5_has(in, name) ? pl_h5_read_texts(in, name, TEXT_SIZE, 1, &n) : NULL;
 }
 
 static lc_status read_columns(struct crop_set *crops, struct lc_error *err) {
-  LC_TRY(read_hu(crops, err));
-  LC_TRY(read_numbers(crops, "pixel_spacing_mm", true, 1, &crops->spacing, err));
-  LC_TRY(read_numbers(crops, "nodule_id", true, 1, &crops->nodule, err));
-  LC_TRY(read_numbers(crops, "malignancy_1_to_5", true, 1, &crops->malignancy, err));
-  LC_TRY(read_numbers(crops, "malignancy_by_reader", false, READERS, &crops->by_reader, err));
-  LC_TRY(read_numbers(crops, "equivalent_diameter_px", false, 1, &crops->diameter, err));
-  LC_TRY(read_numbers(crops, "slice_z_mm", false, 1, &crops->z, err));
-  LC_TRY(read_numbers(crops, "rescale_intercept_known", false, 1, &crops->known, err));
+  LC_SCOPED(pl_h5_close) struct pl_h5_in in;
+  LC_TRY(pl_h5_open(&in, crops->path, err));
+  read_hu(&in, crops);
+  size_t n = crops->n;
+  crops->spacing = numbers(&in, "pixel_spacing_mm", true, n);
+  crops->nodule = numbers(&in, "nodule_id", true, n);
+  crops->malignancy = numbers(&in, "malignancy_1_to_5", true, n);
+  crops->diameter = numbers(&in, "equivalent_diameter_px", false, n);
+  crops->z = numbers(&in, "slice_z_mm", false, n);
+  crops->known = numbers(&in, "rescale_intercept_known", false, n);
+  if (pl_h5_has(&in, "malignancy_by_reader"))
+    crops->by_reader =
+        pl_h5_read(&in, "malignancy_by_reader", PL_H5_F64, 2, (const size_t[]){n, READERS});
   for (int r = 0; r < CT_RATING_COUNT; r++) {
     char name[64];
     snprintf(name, sizeof name, "ratings/%s", ct_rating_name((ct_rating)r));
-    LC_TRY(read_numbers(crops, name, false, 1, &crops->ratings[r], err));
+    crops->ratings[r] = numbers(&in, name, false, n);
   }
-  LC_TRY(read_texts(crops, "patient_id", true, &crops->patient, err));
-  LC_TRY(read_texts(crops, "series_instance_uid", false, &crops->series, err));
-  LC_TRY(read_texts(crops, "sop_instance_uid", false, &crops->sop, err));
-  LC_TRY(read_texts(crops, "manufacturer", false, &crops->maker, err));
-  return read_texts(crops, "split", false, &crops->split, err);
+  crops->patient = texts(&in, "patient_id", true, n);
+  crops->series = texts(&in, "series_instance_uid", false, n);
+  crops->sop = texts(&in, "sop_instance_uid", false, n);
+  crops->maker = texts(&in, "manufacturer", false, n);
+  crops->split = texts(&in, "split", false, n);
+  return in.status;
 }
 
 static void free_columns(struct crop_set *crops) {
@@ -236,31 +164,23 @@ static void resample(void *context, size_t i, int worker) {
   job->dataset->samples[i].n_padded = padded;
 }
 
-static lc_status convert(struct crop_set *crops, struct pl_dataset *dataset, size_t edge,
-                         double spacing_mm, struct lc_error *err) {
-  LC_TRY(read_columns(crops, err));
-  for (size_t i = 0; i < crops->n; i++)
-    if (!(crops->spacing[i] > 0.01 && crops->spacing[i] < 20))
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: pixel_spacing_mm of crop %zu is %g, expected 0.01 to 20",
-              crops->path, i, crops->spacing[i]);
-  LC_TRY(pl_dataset_alloc(dataset, crops->n, edge, 2, spacing_mm, err));
-  for (size_t i = 0; i < crops->n; i++) LC_TRY(describe(crops, i, &dataset->samples[i], err));
-  struct resampling job = {crops, dataset};
-  lc_parallel_for(crops->n, resample, &job);
-  return LC_OK;
-}
-
 lc_status pl_crop_set_read(struct pl_dataset *dataset, const char *path, size_t edge,
                            double spacing_mm, struct lc_error *err) {
-  struct crop_set crops = {.path = path};
+  LC_SCOPED(free_columns) struct crop_set crops = {.path = path};
   memset(dataset, 0, sizeof *dataset);
-  if (!lc_file_exists(path)) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", path);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  crops.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (crops.file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be opened as HDF5", path);
-  lc_status status = convert(&crops, dataset, edge, spacing_mm, err);
-  free_columns(&crops);
-  H5Fclose(crops.file);
-  if (status != LC_OK) pl_dataset_free(dataset);
+  LC_TRY(read_columns(&crops, err));
+  for (size_t i = 0; i < crops.n; i++)
+    if (!(crops.spacing[i] > 0.01 && crops.spacing[i] < 20))
+      LC_FAIL(err, LC_ERR_FORMAT, "%s: pixel_spacing_mm of crop %zu is %g, expected 0.01 to 20",
+              path, i, crops.spacing[i]);
+  LC_TRY(pl_dataset_alloc(dataset, crops.n, edge, 2, spacing_mm, err));
+  lc_status status = LC_OK;
+  for (size_t i = 0; i < crops.n && status == LC_OK; i++)
+    status = describe(&crops, i, &dataset->samples[i], err);
+  struct resampling job = {&crops, dataset};
+  if (status == LC_OK)
+    lc_parallel_for(crops.n, resample, &job);
+  else
+    pl_dataset_free(dataset);
   return status;
 }

@@ -1,16 +1,17 @@
-/* Reads crops with their ratings and patients from HDF5, selects splits, and deals folds. */
+/* Reads crops with their ratings and patients from crop sets and data sets, selects splits, and
+ * deals folds. */
 #include "pipeline/store/pl_crops.h"
 
-#include <hdf5.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "common/lc_file.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
+#include "pipeline/store/pl_dataset.h"
+#include "pipeline/store/pl_h5.h"
 
 #define MOST_CROPS 10000000
 #define MOST_SIZE 1024
@@ -28,159 +29,73 @@ const char *pl_output_unit(const char *name) {
   return "";
 }
 
-/* A file that is being read. */
-struct reader {
-  hid_t file;
-  const char *path;
-  size_t n;
-};
-
-static lc_status open_dataset(const struct reader *reader, const char *name, int rank,
-                              hid_t *dataset, hsize_t dims[3], struct lc_error *err) {
-  *dataset = H5Dopen2(reader->file, name, H5P_DEFAULT);
-  if (*dataset < 0)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: dataset \"%s\" is missing", reader->path, name);
-  hid_t space = H5Dget_space(*dataset);
-  int found = H5Sget_simple_extent_ndims(space);
-  if (found == rank) H5Sget_simple_extent_dims(space, dims, NULL);
-  H5Sclose(space);
-  if (found != rank || (reader->n > 0 && dims[0] != reader->n)) {
-    H5Dclose(*dataset);
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: dataset \"%s\" has another shape than hu, expected %zu rows",
-            reader->path, name, reader->n);
-  }
-  return LC_OK;
-}
-
-static lc_status read_values(const struct reader *reader, const char *name, hid_t type, void *out,
-                             struct lc_error *err) {
-  hid_t dataset;
-  hsize_t dims[3];
-  LC_TRY(open_dataset(reader, name, 1, &dataset, dims, err));
-  herr_t failed = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
-  H5Dclose(dataset);
-  if (failed < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot read \"%s\"", reader->path, name);
-  return LC_OK;
-}
-
-/* Fixed-length texts into rows of `size` bytes, cut and terminated. */
-static lc_status read_texts(const struct reader *reader, const char *name, size_t size, char *out,
-                            struct lc_error *err) {
-  hid_t dataset;
-  hsize_t dims[3];
-  LC_TRY(open_dataset(reader, name, 1, &dataset, dims, err));
-  hid_t stored = H5Dget_type(dataset);
-  bool fits = H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) == 0;
-  hid_t type = H5Tcopy(H5T_C_S1);
-  H5Tset_size(type, size);
-  H5Tset_strpad(type, H5T_STR_NULLTERM);
-  if (fits) H5Tset_cset(type, H5Tget_cset(stored));
-  herr_t failed = fits ? H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) : -1;
-  H5Tclose(type);
-  H5Tclose(stored);
-  H5Dclose(dataset);
-  if (failed < 0)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: \"%s\" is not of texts of fixed length", reader->path, name);
-  return LC_OK;
-}
-
-static lc_status read_hu(struct reader *reader, struct pl_crops *crops, struct lc_error *err) {
-  hid_t dataset;
-  hsize_t dims[3] = {0};
-  LC_TRY(open_dataset(reader, "hu", 3, &dataset, dims, err));
-  lc_status status = LC_OK;
+static lc_status read_hu(struct pl_h5_in *in, struct pl_crops *crops) {
+  size_t dims[3];
+  pl_h5_shape(in, "hu", 3, dims);
   if (dims[0] == 0 || dims[0] > MOST_CROPS || dims[1] == 0 || dims[1] > MOST_SIZE ||
       dims[1] != dims[2])
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: hu is %llu x %llu x %llu, expected square crops",
-                 reader->path, (unsigned long long)dims[0], (unsigned long long)dims[1],
-                 (unsigned long long)dims[2]);
-  reader->n = crops->n = (size_t)dims[0];
-  crops->size = (size_t)dims[1];
-  size_t count = crops->n * crops->size * crops->size;
-  LC_TRY_GOTO(lc_alloc(&crops->hu, count, sizeof *crops->hu, err), done);
-  if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, crops->hu) < 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: cannot read \"hu\"", reader->path);
-  for (size_t i = 0; i < count; i++)
+    pl_h5_expect(in, "hu", "square crops [n, size, size]");
+  crops->n = dims[0];
+  crops->size = dims[1];
+  crops->hu = pl_h5_read(in, "hu", PL_H5_F32, 3, dims);
+  size_t area = crops->size * crops->size;
+  for (size_t i = 0; in->status == LC_OK && i < crops->n * area; i++)
     if (!isfinite(crops->hu[i]))
-      LC_FAIL_GOTO(done, err, LC_ERR_NUMERIC, "%s: hu of row %zu is not finite", reader->path,
-                   i / (crops->size * crops->size));
-done:
-  H5Dclose(dataset);
-  return status;
+      LC_FAIL(in->err, LC_ERR_NUMERIC, "%s: hu of row %zu is not finite", in->path, i / area);
+  return in->status;
 }
 
-static lc_status read_ratings(const struct reader *reader, struct pl_crops *crops, double *values,
-                              struct lc_error *err) {
-  LC_TRY(read_values(reader, "pixel_spacing_mm", H5T_NATIVE_DOUBLE, values, err));
-  for (size_t i = 0; i < crops->n; i++) {
+static lc_status read_spacing(struct pl_h5_in *in, struct pl_crops *crops) {
+  LC_FREED double *values = pl_h5_read(in, "pixel_spacing_mm", PL_H5_F64, 1, &crops->n);
+  for (size_t i = 0; in->status == LC_OK && i < crops->n; i++) {
     if (!(values[i] > 0 && values[i] < 100))
-      LC_FAIL(err, LC_ERR_NUMERIC, "%s: pixel_spacing_mm of row %zu is %g", reader->path, i,
+      LC_FAIL(in->err, LC_ERR_NUMERIC, "%s: pixel_spacing_mm of row %zu is %g", in->path, i,
               values[i]);
-    crops->crops[i].spacing_mm = values[i];
-    for (int a = 0; a < 3; a++) crops->crops[i].centre_mm[a] = NAN;
+    struct pl_crop *crop = &crops->crops[i];
+    *crop = (struct pl_crop){.spacing_mm = values[i], .fold_patient = -1, .fold_nodule = -1};
+    for (int a = 0; a < 3; a++) crop->centre_mm[a] = NAN;
   }
-  LC_TRY(read_values(reader, "malignancy_1_to_5", H5T_NATIVE_DOUBLE, values, err));
-  for (size_t i = 0; i < crops->n; i++) crops->crops[i].malignancy = values[i];
+  return in->status;
+}
+
+static void read_ratings(struct pl_h5_in *in, struct pl_crops *crops) {
+  LC_FREED double *malignancy = pl_h5_read(in, "malignancy_1_to_5", PL_H5_F64, 1, &crops->n);
+  for (size_t i = 0; in->status == LC_OK && i < crops->n; i++)
+    crops->crops[i].malignancy = malignancy[i];
   for (size_t b = 0; b < PL_BIOMARKERS; b++) {
-    char name[64];
+    char name[64] = "equivalent_diameter_px";
     bool diameter = strcmp(pl_biomarker_names[b], "diameter") == 0;
-    snprintf(name, sizeof name, "ratings/%s", pl_biomarker_names[b]);
-    LC_TRY(read_values(reader, diameter ? "equivalent_diameter_px" : name, H5T_NATIVE_DOUBLE,
-                       values, err));
-    for (size_t i = 0; i < crops->n; i++)
+    if (!diameter) snprintf(name, sizeof name, "ratings/%s", pl_biomarker_names[b]);
+    LC_FREED double *values = pl_h5_read(in, name, PL_H5_F64, 1, &crops->n);
+    for (size_t i = 0; in->status == LC_OK && i < crops->n; i++)
       crops->crops[i].biomarkers[b] = diameter ? values[i] * crops->crops[i].spacing_mm : values[i];
   }
-  return LC_OK;
 }
 
 /* Readers who rated, where the file distinguishes them: malignancy_by_reader [n, readers], 0 or NaN
  * for none. */
-static lc_status count_readers(const struct reader *reader, struct pl_crops *crops,
-                               struct lc_error *err) {
-  hid_t dataset;
-  hsize_t dims[3] = {0};
-  float *ratings = NULL;
-  for (size_t i = 0; i < crops->n; i++)
-    crops->crops[i].fold_patient = crops->crops[i].fold_nodule = -1;
-  if (H5Lexists(reader->file, "malignancy_by_reader", H5P_DEFAULT) <= 0) return LC_OK;
-  LC_TRY(open_dataset(reader, "malignancy_by_reader", 2, &dataset, dims, err));
-  lc_status status = LC_OK;
-  if (dims[1] == 0 || dims[1] > 64)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: malignancy_by_reader has %llu columns",
-                 reader->path, (unsigned long long)dims[1]);
-  LC_TRY_GOTO(lc_alloc(&ratings, crops->n * (size_t)dims[1], sizeof *ratings, err), done);
-  if (H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, ratings) < 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: cannot read \"malignancy_by_reader\"",
-                 reader->path);
-  for (size_t i = 0; i < crops->n; i++)
-    for (size_t k = 0; k < (size_t)dims[1]; k++)
-      crops->crops[i].readers += ratings[i * (size_t)dims[1] + k] > 0;
-done:
-  H5Dclose(dataset);
-  free(ratings);
-  return status;
+static void count_readers(struct pl_h5_in *in, struct pl_crops *crops) {
+  size_t dims[2];
+  if (in->status != LC_OK || !pl_h5_has(in, "malignancy_by_reader")) return;
+  pl_h5_shape(in, "malignancy_by_reader", 2, dims);
+  if (dims[0] != crops->n || dims[1] == 0 || dims[1] > 64)
+    pl_h5_expect(in, "malignancy_by_reader", "1 to 64 readers of each crop");
+  LC_FREED float *ratings = pl_h5_read(in, "malignancy_by_reader", PL_H5_F32, 2, dims);
+  for (size_t i = 0; in->status == LC_OK && i < dims[0] * dims[1]; i++)
+    crops->crops[i / dims[1]].readers += ratings[i] > 0;
 }
 
-static lc_status read_identity(const struct reader *reader, struct pl_crops *crops,
-                               struct lc_error *err) {
-  lc_status status = LC_OK;
-  char *texts = NULL;
-  int *numbers = NULL;
-  LC_TRY_GOTO(lc_alloc(&texts, crops->n, PL_PATIENT_SIZE, err), done);
-  LC_TRY_GOTO(lc_alloc(&numbers, crops->n, sizeof *numbers, err), done);
-  LC_TRY_GOTO(read_texts(reader, "patient_id", PL_PATIENT_SIZE, texts, err), done);
-  for (size_t i = 0; i < crops->n; i++)
-    lc_text_copy(crops->crops[i].patient, PL_PATIENT_SIZE, texts + i * PL_PATIENT_SIZE);
-  LC_TRY_GOTO(read_texts(reader, "split", PL_SPLIT_SIZE, texts, err), done);
-  for (size_t i = 0; i < crops->n; i++)
-    lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE, texts + i * PL_SPLIT_SIZE);
-  LC_TRY_GOTO(read_values(reader, "nodule_id", H5T_NATIVE_INT, numbers, err), done);
-  for (size_t i = 0; i < crops->n; i++) crops->crops[i].nodule = numbers[i];
-  LC_TRY_GOTO(count_readers(reader, crops, err), done);
-done:
-  free(texts);
-  free(numbers);
-  return status;
+static void read_identity(struct pl_h5_in *in, struct pl_crops *crops) {
+  size_t n = crops->n;
+  LC_FREED char(*patients)[PL_PATIENT_SIZE] =
+      pl_h5_read_texts(in, "patient_id", PL_PATIENT_SIZE, 1, &n);
+  LC_FREED char(*splits)[PL_SPLIT_SIZE] = pl_h5_read_texts(in, "split", PL_SPLIT_SIZE, 1, &n);
+  LC_FREED int *nodules = pl_h5_read(in, "nodule_id", PL_H5_I32, 1, &n);
+  for (size_t i = 0; in->status == LC_OK && i < n; i++) {
+    memcpy(crops->crops[i].patient, patients[i], PL_PATIENT_SIZE);
+    memcpy(crops->crops[i].split, splits[i], PL_SPLIT_SIZE);
+    crops->crops[i].nodule = nodules[i];
+  }
 }
 
 struct named_row {
@@ -194,7 +109,7 @@ static int compare_patients(const void *a, const void *b) {
 }
 
 static lc_status number_patients(struct pl_crops *crops, struct lc_error *err) {
-  struct named_row *sorted = NULL;
+  LC_FREED struct named_row *sorted = NULL;
   LC_TRY(lc_alloc(&sorted, crops->n, sizeof *sorted, err));
   for (size_t i = 0; i < crops->n; i++) sorted[i] = (struct named_row){crops->crops[i].patient, i};
   qsort(sorted, crops->n, sizeof *sorted, compare_patients);
@@ -202,36 +117,92 @@ static lc_status number_patients(struct pl_crops *crops, struct lc_error *err) {
     if (i == 0 || strcmp(sorted[i].patient, sorted[i - 1].patient) != 0) crops->n_groups++;
     crops->crops[sorted[i].row].group = (uint32_t)(crops->n_groups - 1);
   }
-  free(sorted);
   return LC_OK;
 }
 
-lc_status pl_crops_read(struct pl_crops *crops, const char *path, struct lc_error *err) {
-  lc_status status = LC_OK;
-  double *values = NULL;
-  struct reader reader = {.path = path};
-  memset(crops, 0, sizeof *crops);
-  if (!lc_file_exists(path)) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", path);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  if (pl_crops_is_dataset(path)) {
-    crops->path = strdup(path);
-    status = pl_crops_from_dataset(crops, path, err);
-    if (status == LC_OK) status = number_patients(crops, err);
-    if (status != LC_OK) pl_crops_free(crops);
-    return status;
+/* -- data sets ------------------------------------------------------------------------------ */
+
+bool pl_crops_is_dataset(const char *path) {
+  char content[64];
+  return pl_h5_read_attribute(path, "content", content, sizeof content, NULL) == LC_OK &&
+         strcmp(content, "lungcdam nodule data set") == 0;
+}
+
+/* The biomarker's mean rating; the diameter is measured. */
+static double biomarker(const struct pl_sample *sample, const char *name) {
+  if (strcmp(name, "diameter") == 0) return sample->diameter_mm;
+  for (int r = 0; r < CT_RATING_COUNT; r++)
+    if (strcmp(name, ct_rating_name((ct_rating)r)) == 0) return sample->mean[r];
+  return NAN;
+}
+
+static void describe(struct pl_crop *crop, const struct pl_sample *sample,
+                     const struct pl_dataset *dataset) {
+  long long number = 0;
+  crop->spacing_mm = dataset->spacing_mm;
+  memcpy(crop->centre_mm, sample->centre_mm, sizeof crop->centre_mm);
+  if (dataset->dims == 3 && dataset->edge % 2 == 0) /* the middle lies between two slices */
+    crop->centre_mm[2] += dataset->spacing_mm / 2;
+  crop->readers = sample->n_readers;
+  crop->fold_patient = sample->fold_patient;
+  crop->fold_nodule = sample->fold_nodule;
+  crop->malignancy = sample->median[CT_MALIGNANCY];
+  for (size_t b = 0; b < PL_BIOMARKERS; b++)
+    crop->biomarkers[b] = biomarker(sample, pl_biomarker_names[b]);
+  lc_text_copy(crop->patient, sizeof crop->patient, sample->patient_id);
+  if (strncmp(sample->nodule, "nodule-", 7) == 0)
+    (void)lc_text_to_long(sample->nodule + 7, &number);
+  crop->nodule = (int)number;
+  if (sample->split[0])
+    lc_text_copy(crop->split, sizeof crop->split, sample->split);
+  else
+    lc_text_copy(crop->split, sizeof crop->split, sample->fold_patient == 0 ? "validate" : "train");
+}
+
+/* Its cubes, and the axial slice through the middle of each. */
+static lc_status read_dataset(struct pl_crops *crops, const char *path, struct lc_error *err) {
+  LC_SCOPED(pl_dataset_free) struct pl_dataset dataset;
+  LC_TRY(pl_dataset_read(&dataset, path, true, err));
+  size_t area = dataset.edge * dataset.edge, voxels = pl_dataset_voxels(&dataset);
+  size_t middle = dataset.dims == 3 ? dataset.edge / 2 * area : 0;
+  crops->n = dataset.n;
+  crops->size = dataset.edge;
+  LC_TRY(lc_alloc(&crops->hu, dataset.n * area, sizeof *crops->hu, err));
+  if (dataset.mask) LC_TRY(lc_alloc(&crops->mask, dataset.n * area, sizeof *crops->mask, err));
+  LC_TRY(lc_alloc(&crops->crops, dataset.n, sizeof *crops->crops, err));
+  for (size_t i = 0; i < dataset.n; i++) {
+    for (size_t v = 0; v < area; v++)
+      crops->hu[i * area + v] = (float)dataset.hu[i * voxels + middle + v];
+    if (dataset.mask) memcpy(crops->mask + i * area, dataset.mask + i * voxels + middle, area);
+    describe(&crops->crops[i], &dataset.samples[i], &dataset);
   }
-  reader.file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (reader.file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
+  if (dataset.dims == 3) { /* the voxels change hands */
+    crops->cubes = dataset.hu;
+    dataset.hu = NULL;
+  }
+  return LC_OK;
+}
+
+/* -- both kinds of file --------------------------------------------------------------------- */
+
+static lc_status read_crops(struct pl_crops *crops, const char *path, struct lc_error *err) {
+  LC_SCOPED(pl_h5_close) struct pl_h5_in in;
+  LC_TRY(pl_h5_open(&in, path, err));
+  LC_TRY(read_hu(&in, crops));
+  LC_TRY(lc_alloc(&crops->crops, crops->n, sizeof *crops->crops, err));
+  LC_TRY(read_spacing(&in, crops));
+  read_ratings(&in, crops);
+  read_identity(&in, crops);
+  count_readers(&in, crops);
+  return in.status;
+}
+
+lc_status pl_crops_read(struct pl_crops *crops, const char *path, struct lc_error *err) {
+  memset(crops, 0, sizeof *crops);
+  lc_status status =
+      pl_crops_is_dataset(path) ? read_dataset(crops, path, err) : read_crops(crops, path, err);
   crops->path = strdup(path);
-  LC_TRY_GOTO(read_hu(&reader, crops, err), done);
-  LC_TRY_GOTO(lc_alloc(&crops->crops, crops->n, sizeof *crops->crops, err), done);
-  LC_TRY_GOTO(lc_alloc(&values, crops->n, sizeof *values, err), done);
-  LC_TRY_GOTO(read_ratings(&reader, crops, values, err), done);
-  LC_TRY_GOTO(read_identity(&reader, crops, err), done);
-  LC_TRY_GOTO(number_patients(crops, err), done);
-done:
-  H5Fclose(reader.file);
-  free(values);
+  if (status == LC_OK) status = number_patients(crops, err);
   if (status != LC_OK) pl_crops_free(crops);
   return status;
 }
@@ -264,13 +235,10 @@ lc_status pl_crops_split(const struct pl_crops *crops, const char *split, uint32
   if (*n > 0) return LC_OK;
   free(*rows);
   *rows = NULL;
-  struct lc_text splits = {0};
+  LC_SCOPED(lc_text_free) struct lc_text splits = {0};
   list_splits(crops, &splits);
-  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-                             "%s: no nodule is in split \"%s\", expected one of: %s", crops->path,
-                             split, lc_text_get(&splits));
-  lc_text_free(&splits);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no nodule is in split \"%s\", expected one of: %s",
+          crops->path, split, lc_text_get(&splits));
 }
 
 lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit, uint32_t folds,
@@ -280,22 +248,19 @@ lc_status pl_crops_fold(struct pl_crops *crops, enum pl_fold_unit unit, uint32_t
   if (folds < 2 || folds > units || fold >= folds)
     LC_FAIL(err, LC_ERR_CONFIG, "%s: fold %u of %u cannot be made of %zu %s", crops->path, fold,
             folds, units, patients ? "patients" : "nodules");
-  uint32_t *order = NULL, *place = NULL;
-  lc_status status = lc_alloc(&order, units, sizeof *order, err);
-  if (status == LC_OK) status = lc_alloc(&place, units, sizeof *place, err);
-  if (status == LC_OK) {
-    struct lc_random random;
-    lc_random_init(&random, seed, "folds", 0);
-    lc_random_permutation(&random, order, (uint32_t)units);
-    for (uint32_t i = 0; i < units; i++) place[order[i]] = i;
-    for (size_t i = 0; i < crops->n; i++) {
-      uint32_t at = place[patients ? crops->crops[i].group : i];
-      lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE, at % folds == fold ? "validate" : "train");
-    }
+  struct lc_random random;
+  LC_FREED uint32_t *order = NULL;
+  LC_FREED uint32_t *place = NULL;
+  LC_TRY(lc_alloc(&order, units, sizeof *order, err));
+  LC_TRY(lc_alloc(&place, units, sizeof *place, err));
+  lc_random_init(&random, seed, "folds", 0);
+  lc_random_permutation(&random, order, (uint32_t)units);
+  for (uint32_t i = 0; i < units; i++) place[order[i]] = i;
+  for (size_t i = 0; i < crops->n; i++) {
+    uint32_t at = place[patients ? crops->crops[i].group : i];
+    lc_text_copy(crops->crops[i].split, PL_SPLIT_SIZE, at % folds == fold ? "validate" : "train");
   }
-  free(order);
-  free(place);
-  return status;
+  return LC_OK;
 }
 
 static int stored_fold(const struct pl_crop *crop, enum pl_fold_unit unit) {

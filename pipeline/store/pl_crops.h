@@ -54,10 +54,8 @@ LC_MUST_CHECK lc_status pl_crops_read(struct pl_crops *crops, const char *path,
                                       struct lc_error *err);
 void pl_crops_free(struct pl_crops *crops);
 
-/* The second kind of file; fills hu and crops but for the groups. */
+/* The second kind of file. */
 bool pl_crops_is_dataset(const char *path);
-LC_MUST_CHECK lc_status pl_crops_from_dataset(struct pl_crops *crops, const char *path,
-                                              struct lc_error *err);
 
 /* Rows of one split, in the order of the file: free(*rows). LC_ERR_NOT_FOUND lists the splits. */
 LC_MUST_CHECK lc_status pl_crops_split(const struct pl_crops *crops, const char *split,

@@ -71,3 +71,13 @@ LC_MUST_CHECK lc_status pl_dataset_read(struct pl_dataset *dataset, const char *
  * and the reason is logged. */
 LC_MUST_CHECK lc_status pl_dataset_fold(struct pl_dataset *dataset, int n_folds, uint64_t seed,
                                         struct lc_error *err);
+
+/* Reads a two-dimensional crop set (axial crops in HU, such as lidc_nodule_crops.h5) and resamples
+ * every crop to edge x edge samples of spacing_mm, bilinear, about the centre of the crop; samples
+ * outside are air and counted. Needed: hu [n, s, s], pixel_spacing_mm, patient_id, nodule_id,
+ * malignancy_1_to_5; used when there: ratings/NAME, malignancy_by_reader, series_instance_uid,
+ * sop_instance_uid, manufacturer, equivalent_diameter_px, slice_z_mm, split,
+ * rescale_intercept_known (0 becomes the verdict "rescale intercept guessed"). LC_ERR_FORMAT names
+ * what is missing or of another shape. */
+LC_MUST_CHECK lc_status pl_crop_set_read(struct pl_dataset *dataset, const char *path, size_t edge,
+                                         double spacing_mm, struct lc_error *err);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define DRAFT_PREFIX ".lungcdam-"
@@ -48,7 +49,7 @@ static bool is_stale(const char *path, long process) {
 }
 
 static void remove_stale(const char *folder) {
-  DIR *stream = opendir(folder);
+  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
   if (!stream) return;
   for (struct dirent *entry = readdir(stream); entry; entry = readdir(stream)) {
     long process = partial_process(entry->d_name);
@@ -61,7 +62,6 @@ static void remove_stale(const char *folder) {
     else
       lc_log(LC_LOG_WARNING, "%s", err.message);
   }
-  closedir(stream);
 }
 
 lc_status pl_output_open(struct pl_output *output, const char *folder, struct lc_error *err) {
@@ -112,11 +112,6 @@ lc_status pl_draft_begin(struct pl_draft *draft, const struct pl_output *output,
   return LC_OK;
 }
 
-static void unlock(struct pl_draft *draft) {
-  if (draft->lock >= 0) close(draft->lock);
-  draft->lock = -1;
-}
-
 lc_status pl_draft_begin_path(struct pl_draft *draft, struct pl_output *output, const char *path,
                               struct lc_error *err) {
   char parent[LC_PATH_SIZE], name[LC_PATH_SIZE];
@@ -139,13 +134,9 @@ lc_status pl_draft_begin_path(struct pl_draft *draft, struct pl_output *output, 
 
 lc_status pl_draft_publish(struct pl_draft *draft, bool replace, struct lc_error *err) {
   lc_status status = lc_folder_publish(draft->folder, draft->target, replace, err);
-  if (status != LC_OK) {
-    pl_draft_discard(draft);
-    return status;
-  }
-  draft->folder[0] = '\0';
-  unlock(draft);
-  return LC_OK;
+  if (status == LC_OK) draft->folder[0] = '\0';
+  pl_draft_discard(draft);
+  return status;
 }
 
 void pl_draft_discard(struct pl_draft *draft) {
@@ -153,5 +144,6 @@ void pl_draft_discard(struct pl_draft *draft) {
   if (draft->folder[0] && lc_folder_remove(draft->folder, &err) != LC_OK)
     lc_log(LC_LOG_WARNING, "%s", err.message);
   draft->folder[0] = '\0';
-  unlock(draft);
+  if (draft->lock >= 0) close(draft->lock);
+  draft->lock = -1;
 }

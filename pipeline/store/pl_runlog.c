@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define MOST_BYTES ((size_t)1 << 30)
@@ -27,25 +28,20 @@ static void keep_lines(struct lc_text *out, const char *old, uint64_t keep_below
 
 lc_status pl_runlog_open(struct pl_runlog *log, const char *folder, const char *name,
                          const char *header, uint64_t keep_below, struct lc_error *err) {
-  struct lc_text text = {0};
-  char *old = NULL;
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  LC_FREED char *old = NULL;
   size_t count;
-  lc_status status = LC_OK;
   memset(log, 0, sizeof *log);
   LC_TRY(lc_path_join(log->path, folder, name, err));
   lc_text_add(&text, "%s\n", header);
   if (keep_below > 0 && lc_file_exists(log->path)) {
-    LC_TRY_GOTO(lc_file_read(log->path, MOST_BYTES, &old, &count, err), done);
+    LC_TRY(lc_file_read(log->path, MOST_BYTES, &old, &count, err));
     keep_lines(&text, old, keep_below);
   }
-  if (text.failed) LC_FAIL_GOTO(done, err, LC_ERR_MEMORY, "%s: out of memory", log->path);
-  LC_TRY_GOTO(lc_file_write(log->path, lc_text_get(&text), text.length, err), done);
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", log->path);
+  LC_TRY(lc_file_write(log->path, lc_text_get(&text), text.length, err));
   log->file = fopen(log->path, "a");
-  if (!log->file) status = lc_file_write_error(log->path, errno, err);
-done:
-  free(old);
-  lc_text_free(&text);
-  return status;
+  return log->file ? LC_OK : lc_file_write_error(log->path, errno, err);
 }
 
 lc_status pl_runlog_add(struct pl_runlog *log, struct lc_error *err, const char *fmt, ...) {

@@ -1,5 +1,5 @@
-/* Writes the result of one series as HDF5, reads its key, and writes the master file of external
- * links. */
+/* Writes the result of one series as HDF5, makes and reads its key, frees it, and writes the master
+ * file of external links. */
 #include "pipeline/store/pl_store.h"
 
 #include <dirent.h>
@@ -9,27 +9,12 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "common/lc_file.h"
+#include "common/lc_scope.h"
+#include "common/lc_text.h"
 #include "pipeline/report/pl_version.h"
 #include "pipeline/store/pl_h5.h"
 
 #define NAME_WIDTH 64
-
-/* Fixed-width texts, zero-padded. */
-struct texts {
-  char *data; /* [n, width] */
-  size_t width;
-};
-
-static lc_status texts_init(struct texts *texts, size_t n, size_t width, struct lc_error *err) {
-  texts->width = width;
-  return lc_alloc(&texts->data, n, width, err);
-}
-
-static void texts_set(struct texts *texts, size_t i, const char *text) {
-  size_t length = strnlen(text, texts->width);
-  memcpy(texts->data + i * texts->width, text, length);
-}
 
 static void write_root(struct pl_h5 *h5, const struct pl_result *result) {
   const struct pl_provenance *provenance = &result->provenance;
@@ -75,35 +60,25 @@ static void write_series_attributes(struct pl_h5 *h5, const struct ct_series *se
 
 static lc_status write_series(struct pl_h5 *h5, const struct ct_series *series,
                               struct lc_error *err) {
-  struct texts uids = {0};
-  double *positions = NULL;
-  lc_status status;
-  LC_TRY_GOTO(texts_init(&uids, series->n_slices, NAME_WIDTH, err), done);
-  LC_TRY_GOTO(lc_alloc(&positions, series->n_slices * 3, sizeof *positions, err), done);
-  for (size_t i = 0; i < series->n_slices; i++) {
-    texts_set(&uids, i, series->slices[i].sop_instance_uid);
-    memcpy(positions + 3 * i, series->slices[i].position_mm, 3 * sizeof *positions);
-  }
-  pl_h5_texts(h5, "series/SOPInstanceUID", 1, &series->n_slices, NAME_WIDTH, uids.data,
-              "slices in the order of the volume");
-  pl_h5_array(h5, &(struct pl_h5_array){"series/ImagePositionPatient",
-                                        PL_H5_F64,
-                                        2,
-                                        {series->n_slices, 3},
-                                        positions,
-                                        "mm",
-                                        "centre of the first pixel of each slice, LPS"});
+  static const struct pl_h5_field fields[] = {
+      {"series/SOPInstanceUID", PL_H5_TEXT, offsetof(struct ct_slice, sop_instance_uid), NAME_WIDTH,
+       0, "", "slices in the order of the volume"},
+      {"series/ImagePositionPatient", PL_H5_F64, offsetof(struct ct_slice, position_mm), 3, 0, "mm",
+       "centre of the first pixel of each slice, LPS"}};
+  const struct pl_h5_structs slices = {series->slices, sizeof *series->slices, series->n_slices, 0};
+  LC_TRY(pl_h5_fields(h5, fields, sizeof fields / sizeof *fields, &slices, NULL, err));
   write_series_attributes(h5, series);
-done:
-  free(positions);
-  free(uids.data);
-  return status;
+  return LC_OK;
 }
 
-static void write_names(struct pl_h5 *h5, const char *path, const struct texts *names, size_t n,
-                        const char *doc) {
-  pl_h5_texts(h5, path, 1, &n, names->width, names->data, doc);
+/* The names along an axis: texts[n], each at the beginning of `size` bytes. */
+static lc_status write_names(struct pl_h5 *h5, const char *path, const void *texts, size_t size,
+                             size_t n, const char *doc, struct lc_error *err) {
+  const struct pl_h5_field field = {path, PL_H5_TEXT, 0, NAME_WIDTH, 0, "", doc};
+  const struct pl_h5_structs rows = {(void *)(uintptr_t)texts, size, n, 0};
+  LC_TRY(pl_h5_fields(h5, &field, 1, &rows, NULL, err));
   pl_h5_scale(h5, path);
+  return LC_OK;
 }
 
 /* Offsets of samples from the centre, or indices of grid rows: small scales that are only numbers.
@@ -111,37 +86,32 @@ static void write_names(struct pl_h5 *h5, const char *path, const struct texts *
 static lc_status write_steps(struct pl_h5 *h5, const char *path, size_t n,
                              const struct ct_cube *cube, const char *doc, struct lc_error *err) {
   const char *unit = cube ? "mm" : "1";
-  double *values;
+  LC_FREED double *values = NULL;
   LC_TRY(lc_alloc(&values, n, sizeof *values, err));
   for (size_t i = 0; i < n; i++) values[i] = cube ? pl_result_offset(cube, i) : (double)i;
   pl_h5_array(h5, &(struct pl_h5_array){path, PL_H5_F64, 1, {n}, values, unit, doc});
   pl_h5_scale(h5, path);
-  free(values);
   return LC_OK;
 }
 
 static lc_status write_axes(struct pl_h5 *h5, const struct pl_result *result,
                             struct lc_error *err) {
-  size_t n = result->nodules.n_nodules, most = n + result->n_outputs + result->maps.targets + 16;
-  struct texts names = {0};
-  LC_TRY(texts_init(&names, most, NAME_WIDTH, err));
-  for (size_t i = 0; i < n; i++) texts_set(&names, i, result->nodules.nodules[i].id);
-  write_names(h5, "axes/nodule", &names, n, "nodules of the series");
-  memset(names.data, 0, most * NAME_WIDTH);
-  for (size_t i = 0; i < result->n_views; i++) texts_set(&names, i, ct_view_name(result->views[i]));
-  write_names(h5, "axes/view", &names, result->n_views, "central slices of the cube");
-  memset(names.data, 0, most * NAME_WIDTH);
-  for (size_t i = 0; i < result->n_outputs; i++) texts_set(&names, i, result->output_names[i]);
-  write_names(h5, "axes/output", &names, result->n_outputs, "outputs of the model");
-  memset(names.data, 0, most * NAME_WIDTH);
-  for (size_t i = 0; i < result->maps.targets; i++) texts_set(&names, i, result->target_names[i]);
-  write_names(h5, "axes/target", &names, result->maps.targets, "what the maps explain");
-  memset(names.data, 0, most * NAME_WIDTH);
+  const struct ct_nodule_list *list = &result->nodules;
+  char views[CT_VIEW_COUNT][PL_NAME_SIZE], ratings[CT_RATING_COUNT][PL_NAME_SIZE];
+  for (size_t i = 0; i < result->n_views; i++)
+    lc_text_copy(views[i], sizeof views[i], ct_view_name(result->views[i]));
   for (int i = 0; i < CT_RATING_COUNT; i++)
-    texts_set(&names, (size_t)i, ct_rating_name((ct_rating)i));
-  write_names(h5, "axes/rating", &names, CT_RATING_COUNT, "LIDC ratings");
-  free(names.data);
-
+    lc_text_copy(ratings[i], sizeof ratings[i], ct_rating_name((ct_rating)i));
+  LC_TRY(write_names(h5, "axes/nodule", list->nodules[0].id, sizeof *list->nodules, list->n_nodules,
+                     "nodules of the series", err));
+  LC_TRY(write_names(h5, "axes/view", views, sizeof *views, result->n_views,
+                     "central slices of the cube", err));
+  LC_TRY(write_names(h5, "axes/output", result->output_names, PL_NAME_SIZE, result->n_outputs,
+                     "outputs of the model", err));
+  LC_TRY(write_names(h5, "axes/target", result->target_names, PL_NAME_SIZE, result->maps.targets,
+                     "what the maps explain", err));
+  LC_TRY(write_names(h5, "axes/rating", ratings, sizeof *ratings, CT_RATING_COUNT, "LIDC ratings",
+                     err));
   const struct ct_cube *cube = &result->cubes[0];
   static const char *const paths[] = {"axes/z_mm", "axes/y_mm", "axes/x_mm"};
   for (int i = 0; i < 3; i++)
@@ -156,160 +126,77 @@ static void attach(struct pl_h5 *h5, const char *dataset, const char *const *sca
   for (size_t i = 0; i < n; i++) pl_h5_attach(h5, dataset, i, scales[i]);
 }
 
-/* Numbers of each nodule, gathered into arrays. */
-struct columns {
-  double *centre, *bounds, *diameter, *mean, *median;
-  int32_t *readers;
-  int8_t *rating, *session;
-  uint8_t *faults;
-  struct texts reader, id;
+#define NODULE(field) offsetof(struct ct_nodule, field)
+static const struct pl_h5_field nodule_fields[] = {
+    {"nodules/centre_mm", PL_H5_F64, NODULE(centre_mm), 3, 0, "mm",
+     "x, y, z, LPS: centre of the box of all outlines, or the point given"},
+    {"nodules/bounds_mm", PL_H5_F64, NODULE(bounds_mm), 2, 3, "mm",
+     "lowest and highest corner of that box, LPS"},
+    {"nodules/diameter_mm", PL_H5_F64, NODULE(diameter_mm), 0, 0, "mm",
+     "largest in-slice extent, or the diameter given"},
+    {"nodules/n_readers", PL_H5_I32, NODULE(n_readers), 0, 0, "1", "readers who marked it"},
+    {"nodules/mean_rating", PL_H5_F64, NODULE(mean_rating), CT_RATING_COUNT, 0, "1",
+     "over readers who rated; NaN when none"},
+    {"nodules/median_rating", PL_H5_F64, NODULE(median_rating), CT_RATING_COUNT, 0, "1",
+     "over readers who rated; NaN when none"},
 };
 
-static void columns_free(struct columns *columns) {
-  free(columns->centre);
-  free(columns->bounds);
-  free(columns->diameter);
-  free(columns->mean);
-  free(columns->median);
-  free(columns->readers);
-  free(columns->rating);
-  free(columns->session);
-  free(columns->faults);
-  free(columns->reader.data);
-  free(columns->id.data);
-}
+/* A mark as it is stored. */
+struct mark {
+  int8_t rating[CT_RATING_COUNT], session;
+  uint8_t faults;
+  char reader[NAME_WIDTH], id[NAME_WIDTH];
+};
+#define MARK(field) offsetof(struct mark, field)
+static const struct pl_h5_field mark_fields[] = {
+    {"nodules/rating", PL_H5_I8, MARK(rating), CT_RATING_COUNT, 0, "1",
+     "each reader's ratings; 0: not given"},
+    {"nodules/session", PL_H5_I8, MARK(session), 0, 0, "1",
+     "reading session of each mark; -1: no such mark"},
+    {"nodules/faults", PL_H5_U8, MARK(faults), 0, 0, "1",
+     "what is odd about each mark, a bit set: 1 rating of 0, 2 no ratings, 4 outline of three "
+     "points or fewer, 8 open outline, 16 outline on a slice the series lacks, 32 point outside "
+     "the image, 64 repeated mark"},
+};
+static const struct pl_h5_field mark_texts[] = {
+    {"nodules/reader", PL_H5_TEXT, MARK(reader), NAME_WIDTH, 0, "",
+     "servicingRadiologistID of each mark"},
+    {"nodules/mark_id", PL_H5_TEXT, MARK(id), NAME_WIDTH, 0, "", "noduleID of each mark"},
+};
+#define COUNT(table) (sizeof(table) / sizeof *(table))
 
-static lc_status columns_init(struct columns *columns, size_t n, size_t marks,
-                              struct lc_error *err) {
-  LC_TRY(lc_alloc(&columns->centre, n * 3, sizeof(double), err));
-  LC_TRY(lc_alloc(&columns->bounds, n * 6, sizeof(double), err));
-  LC_TRY(lc_alloc(&columns->diameter, n, sizeof(double), err));
-  LC_TRY(lc_alloc(&columns->mean, n * CT_RATING_COUNT, sizeof(double), err));
-  LC_TRY(lc_alloc(&columns->median, n * CT_RATING_COUNT, sizeof(double), err));
-  LC_TRY(lc_alloc(&columns->readers, n, sizeof(int32_t), err));
-  LC_TRY(lc_alloc(&columns->rating, n * marks * CT_RATING_COUNT, 1, err));
-  LC_TRY(lc_alloc(&columns->session, n * marks, 1, err));
-  LC_TRY(lc_alloc(&columns->faults, n * marks, 1, err));
-  LC_TRY(texts_init(&columns->reader, n * marks, NAME_WIDTH, err));
-  return texts_init(&columns->id, n * marks, NAME_WIDTH, err);
-}
-
-static void columns_fill(struct columns *columns, const struct ct_nodule *nodule, size_t i,
-                         size_t marks) {
-  memcpy(columns->centre + 3 * i, nodule->centre_mm, sizeof nodule->centre_mm);
-  memcpy(columns->bounds + 6 * i, nodule->bounds_mm, sizeof nodule->bounds_mm);
-  columns->diameter[i] = nodule->diameter_mm;
-  columns->readers[i] = nodule->n_readers;
-  memcpy(columns->mean + i * CT_RATING_COUNT, nodule->mean_rating, sizeof nodule->mean_rating);
-  memcpy(columns->median + i * CT_RATING_COUNT, nodule->median_rating,
-         sizeof nodule->median_rating);
-  for (size_t m = 0; m < marks; m++) {
-    size_t at = i * marks + m;
-    columns->session[at] = -1;
-    if (m >= nodule->n_marks) continue;
-    const struct ct_mark *mark = nodule->marks[m];
-    columns->session[at] = (int8_t)mark->session;
-    columns->faults[at] = (uint8_t)mark->faults;
-    texts_set(&columns->reader, at, mark->reader);
-    texts_set(&columns->id, at, mark->nodule_id);
-    for (int r = 0; r < CT_RATING_COUNT; r++)
-      columns->rating[at * CT_RATING_COUNT + (size_t)r] = (int8_t)mark->rating[r];
-  }
-}
-
-static void write_columns(struct pl_h5 *h5, const struct columns *columns, size_t n, size_t marks) {
-  const struct pl_h5_array arrays[] = {
-      {"nodules/centre_mm",
-       PL_H5_F64,
-       2,
-       {n, 3},
-       columns->centre,
-       "mm",
-       "x, y, z, LPS: centre of the box of all outlines, or the point given"},
-      {"nodules/bounds_mm",
-       PL_H5_F64,
-       3,
-       {n, 2, 3},
-       columns->bounds,
-       "mm",
-       "lowest and highest corner of that box, LPS"},
-      {"nodules/diameter_mm",
-       PL_H5_F64,
-       1,
-       {n},
-       columns->diameter,
-       "mm",
-       "largest in-slice extent, or the diameter given"},
-      {"nodules/n_readers", PL_H5_I32, 1, {n}, columns->readers, "1", "readers who marked it"},
-      {"nodules/mean_rating",
-       PL_H5_F64,
-       2,
-       {n, CT_RATING_COUNT},
-       columns->mean,
-       "1",
-       "over readers who rated; NaN when none"},
-      {"nodules/median_rating",
-       PL_H5_F64,
-       2,
-       {n, CT_RATING_COUNT},
-       columns->median,
-       "1",
-       "over readers who rated; NaN when none"},
-      {"nodules/rating",
-       PL_H5_I8,
-       3,
-       {n, marks, CT_RATING_COUNT},
-       columns->rating,
-       "1",
-       "each reader's ratings; 0: not given"},
-      {"nodules/session",
-       PL_H5_I8,
-       2,
-       {n, marks},
-       columns->session,
-       "1",
-       "reading session of each mark; -1: no such mark"},
-      {"nodules/faults",
-       PL_H5_U8,
-       2,
-       {n, marks},
-       columns->faults,
-       "1",
-       "what is odd about each mark, a bit set: 1 rating of 0, 2 no ratings, 4 outline of three "
-       "points or fewer, 8 open outline, 16 outline on a slice the series lacks, 32 point outside "
-       "the image, 64 repeated mark"},
-  };
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-    pl_h5_array(h5, &arrays[i]);
-    pl_h5_attach(h5, arrays[i].path, 0, "axes/nodule");
-  }
-  pl_h5_attach(h5, "nodules/mean_rating", 1, "axes/rating");
-  pl_h5_attach(h5, "nodules/median_rating", 1, "axes/rating");
-  pl_h5_attach(h5, "nodules/rating", 2, "axes/rating");
-  const size_t dims[] = {n, marks};
-  pl_h5_texts(h5, "nodules/reader", 2, dims, NAME_WIDTH, columns->reader.data,
-              "servicingRadiologistID of each mark");
-  pl_h5_texts(h5, "nodules/mark_id", 2, dims, NAME_WIDTH, columns->id.data,
-              "noduleID of each mark");
+static struct mark mark_of(const struct ct_nodule *nodule, size_t m) {
+  struct mark row = {.session = -1};
+  if (m >= nodule->n_marks) return row;
+  const struct ct_mark *mark = nodule->marks[m];
+  row.session = (int8_t)mark->session;
+  row.faults = (uint8_t)mark->faults;
+  for (int r = 0; r < CT_RATING_COUNT; r++) row.rating[r] = (int8_t)mark->rating[r];
+  lc_text_copy(row.reader, sizeof row.reader, mark->reader);
+  lc_text_copy(row.id, sizeof row.id, mark->nodule_id);
+  return row;
 }
 
 static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *list,
                                struct lc_error *err) {
-  size_t marks = 1;
-  for (size_t i = 0; i < list->n_nodules; i++)
+  size_t n = list->n_nodules, marks = 1;
+  for (size_t i = 0; i < n; i++)
     if (list->nodules[i].n_marks > marks) marks = list->nodules[i].n_marks;
-  struct columns columns = {0};
-  lc_status status = columns_init(&columns, list->n_nodules, marks, err);
-  if (status == LC_OK) {
-    for (size_t i = 0; i < list->n_nodules; i++)
-      columns_fill(&columns, &list->nodules[i], i, marks);
-    write_columns(h5, &columns, list->n_nodules, marks);
-    pl_h5_attribute_integer(h5, "nodules", "marks_unplaced", (int64_t)list->n_marks_unplaced);
-    pl_h5_attribute_real(h5, "nodules", "grouping_tolerance_used", list->tolerance_used);
-    pl_h5_attribute_integer(h5, "nodules", "group_too_large", list->group_too_large);
-  }
-  columns_free(&columns);
-  return status;
+  LC_FREED struct mark *rows = NULL;
+  LC_TRY(lc_alloc(&rows, n * marks, sizeof *rows, err));
+  for (size_t i = 0; i < n * marks; i++) rows[i] = mark_of(&list->nodules[i / marks], i % marks);
+  const struct pl_h5_structs of_nodules = {list->nodules, sizeof *list->nodules, n, 0};
+  const struct pl_h5_structs of_marks = {rows, sizeof *rows, n, marks};
+  LC_TRY(pl_h5_fields(h5, nodule_fields, COUNT(nodule_fields), &of_nodules, "axes/nodule", err));
+  LC_TRY(pl_h5_fields(h5, mark_fields, COUNT(mark_fields), &of_marks, "axes/nodule", err));
+  pl_h5_attach(h5, "nodules/mean_rating", 1, "axes/rating");
+  pl_h5_attach(h5, "nodules/median_rating", 1, "axes/rating");
+  pl_h5_attach(h5, "nodules/rating", 2, "axes/rating");
+  LC_TRY(pl_h5_fields(h5, mark_texts, COUNT(mark_texts), &of_marks, NULL, err));
+  pl_h5_attribute_integer(h5, "nodules", "marks_unplaced", (int64_t)list->n_marks_unplaced);
+  pl_h5_attribute_real(h5, "nodules", "grouping_tolerance_used", list->tolerance_used);
+  pl_h5_attribute_integer(h5, "nodules", "group_too_large", list->group_too_large);
+  return LC_OK;
 }
 
 static int16_t to_int16(float hu) {
@@ -321,17 +208,19 @@ static lc_status write_cubes(struct pl_h5 *h5, const struct pl_result *result,
                              enum pl_cube_type type, struct lc_error *err) {
   static const char *const scales[] = {"axes/nodule", "axes/z_mm", "axes/y_mm", "axes/x_mm"};
   size_t n = result->nodules.n_nodules, edge = result->cubes[0].edge, voxels = edge * edge * edge;
-  size_t bytes = type == PL_CUBE_INT16 ? sizeof(int16_t) : sizeof(float);
-  unsigned char *hu = NULL, *mask = NULL, *has_mask = NULL;
-  int64_t *padded = NULL;
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&hu, n * voxels, bytes, err), done);
-  LC_TRY_GOTO(lc_alloc(&mask, n * voxels, 1, err), done);
-  LC_TRY_GOTO(lc_alloc(&has_mask, n, 1, err), done);
-  LC_TRY_GOTO(lc_alloc(&padded, n, sizeof *padded, err), done);
+  bool whole = type == PL_CUBE_INT16;
+  size_t bytes = whole ? sizeof(int16_t) : sizeof(float);
+  LC_FREED unsigned char *hu = NULL;
+  LC_FREED unsigned char *mask = NULL;
+  LC_FREED unsigned char *has_mask = NULL;
+  LC_FREED int64_t *padded = NULL;
+  LC_TRY(lc_alloc(&hu, n * voxels, bytes, err));
+  LC_TRY(lc_alloc(&mask, n * voxels, 1, err));
+  LC_TRY(lc_alloc(&has_mask, n, 1, err));
+  LC_TRY(lc_alloc(&padded, n, sizeof *padded, err));
   for (size_t i = 0; i < n; i++) {
     const struct ct_cube *cube = &result->cubes[i];
-    if (type == PL_CUBE_INT16)
+    if (whole)
       for (size_t v = 0; v < voxels; v++)
         ((int16_t *)(void *)hu)[i * voxels + v] = to_int16(cube->hu[v]);
     else
@@ -340,41 +229,19 @@ static lc_status write_cubes(struct pl_h5 *h5, const struct pl_result *result,
     has_mask[i] = cube->mask != NULL;
     padded[i] = (int64_t)cube->n_padded;
   }
-  pl_h5_array(h5, &(struct pl_h5_array){"cube/hu",
-                                        type == PL_CUBE_INT16 ? PL_H5_I16 : PL_H5_F32,
-                                        4,
-                                        {n, edge, edge, edge},
-                                        hu,
-                                        "HU",
-                                        "cube around each nodule, before clamping"});
-  pl_h5_array(h5, &(struct pl_h5_array){"cube/mask",
-                                        PL_H5_U8,
-                                        4,
-                                        {n, edge, edge, edge},
-                                        mask,
-                                        "1",
-                                        "1 inside the consensus of the readers"});
-  pl_h5_array(
-      h5,
-      &(struct pl_h5_array){
-          "cube/has_mask", PL_H5_U8, 1, {n}, has_mask, "1", "0: the nodule came without outlines"});
-  pl_h5_array(h5, &(struct pl_h5_array){"cube/n_padded",
-                                        PL_H5_I64,
-                                        1,
-                                        {n},
-                                        padded,
-                                        "1",
-                                        "samples outside the volume, filled with air (-1000 HU)"});
-  attach(h5, "cube/hu", scales, 4);
-  attach(h5, "cube/mask", scales, 4);
-  attach(h5, "cube/has_mask", scales, 1);
-  attach(h5, "cube/n_padded", scales, 1);
-done:
-  free(hu);
-  free(mask);
-  free(has_mask);
-  free(padded);
-  return status;
+  const struct pl_h5_array arrays[] = {
+      {"cube/hu", whole ? PL_H5_I16 : PL_H5_F32, PL_H5_DIMS(n, edge, edge, edge), hu, "HU",
+       "cube around each nodule, before clamping"},
+      {"cube/mask", PL_H5_U8, PL_H5_DIMS(n, edge, edge, edge), mask, "1",
+       "1 inside the consensus of the readers"},
+      {"cube/has_mask", PL_H5_U8, PL_H5_DIMS(n), has_mask, "1",
+       "0: the nodule came without outlines"},
+      {"cube/n_padded", PL_H5_I64, PL_H5_DIMS(n), padded, "1",
+       "samples outside the volume, filled with air (-1000 HU)"},
+  };
+  for (size_t i = 0; i < COUNT(arrays); i++) pl_h5_array(h5, &arrays[i]);
+  for (size_t i = 0; i < COUNT(arrays); i++) attach(h5, arrays[i].path, scales, arrays[i].rank);
+  return LC_OK;
 }
 
 static void write_predictions(struct pl_h5 *h5, const struct pl_result *result) {
@@ -382,72 +249,37 @@ static void write_predictions(struct pl_h5 *h5, const struct pl_result *result) 
   static const char *const by_output[] = {"axes/nodule", "axes/output"};
   static const char *const of_map[] = {"axes/nodule", "axes/view", "axes/target", "axes/grid_row",
                                        "axes/grid_column"};
+  static const char *const *const scales[] = {by_view, by_view, by_output, by_output, of_map};
   size_t n = result->nodules.n_nodules, views = result->n_views, outputs = result->n_outputs;
   const struct cdam_maps *maps = &result->maps;
   const struct pl_h5_array arrays[] = {
-      {"prediction/logit",
-       PL_H5_F32,
-       3,
-       {n, views, outputs},
-       result->logits,
-       "1",
+      {"prediction/logit", PL_H5_F32, PL_H5_DIMS(n, views, outputs), result->logits, "1",
        "output of the model for each view"},
-      {"prediction/view_probability",
-       PL_H5_F32,
-       3,
-       {n, views, outputs},
-       result->view_probability,
-       "1",
-       "sigmoid of the logit; NaN for a regression output"},
-      {"prediction/mean_logit",
-       PL_H5_F32,
-       2,
-       {n, outputs},
-       result->mean_logit,
-       "1",
+      {"prediction/view_probability", PL_H5_F32, PL_H5_DIMS(n, views, outputs),
+       result->view_probability, "1", "sigmoid of the logit; NaN for a regression output"},
+      {"prediction/mean_logit", PL_H5_F32, PL_H5_DIMS(n, outputs), result->mean_logit, "1",
        "mean over the views"},
-      {"prediction/probability",
-       PL_H5_F32,
-       2,
-       {n, outputs},
-       result->probability,
-       "1",
+      {"prediction/probability", PL_H5_F32, PL_H5_DIMS(n, outputs), result->probability, "1",
        "sigmoid of the mean logit; NaN for a regression output"},
-      {"explanation/cdam",
-       PL_H5_F32,
-       5,
-       {n, views, maps->targets, maps->grid_height, maps->grid_width},
-       maps->scores,
-       "1",
+      {"explanation/cdam", PL_H5_F32,
+       PL_H5_DIMS(n, views, maps->targets, maps->grid_height, maps->grid_width), maps->scores, "1",
        "signed CDAM scores; positive speaks for the target"},
   };
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) pl_h5_array(h5, &arrays[i]);
-  attach(h5, "prediction/logit", by_view, 3);
-  attach(h5, "prediction/view_probability", by_view, 3);
-  attach(h5, "prediction/mean_logit", by_output, 2);
-  attach(h5, "prediction/probability", by_output, 2);
-  attach(h5, "explanation/cdam", of_map, 5);
+  for (size_t i = 0; i < COUNT(arrays); i++) pl_h5_array(h5, &arrays[i]);
+  for (size_t i = 0; i < COUNT(arrays); i++) attach(h5, arrays[i].path, scales[i], arrays[i].rank);
 }
 
 /* Nodules that could not be cut; results without any have no such group. */
 static lc_status write_left_out(struct pl_h5 *h5, const struct pl_result *result,
                                 struct lc_error *err) {
-  struct texts names = {0}, reasons = {0};
-  size_t n = result->n_left_out;
-  if (n == 0) return LC_OK;
-  lc_status status = texts_init(&names, n, NAME_WIDTH, err);
-  if (status == LC_OK) status = texts_init(&reasons, n, LC_ERROR_SIZE, err);
-  for (size_t i = 0; status == LC_OK && i < n; i++) {
-    texts_set(&names, i, result->left_out[i].nodule);
-    texts_set(&reasons, i, result->left_out[i].reason);
-  }
-  if (status == LC_OK) {
-    pl_h5_texts(h5, "left_out/nodule", 1, &n, names.width, names.data, "nodules not in the result");
-    pl_h5_texts(h5, "left_out/reason", 1, &n, reasons.width, reasons.data, "why");
-  }
-  free(names.data);
-  free(reasons.data);
-  return status;
+  static const struct pl_h5_field fields[] = {
+      {"left_out/nodule", PL_H5_TEXT, offsetof(struct pl_left_out, nodule), NAME_WIDTH, 0, "",
+       "nodules not in the result"},
+      {"left_out/reason", PL_H5_TEXT, offsetof(struct pl_left_out, reason), LC_ERROR_SIZE, 0, "",
+       "why"}};
+  const struct pl_h5_structs rows = {result->left_out, sizeof *result->left_out, result->n_left_out,
+                                     0};
+  return result->n_left_out ? pl_h5_fields(h5, fields, COUNT(fields), &rows, NULL, err) : LC_OK;
 }
 
 lc_status pl_store_write(const struct pl_result *result, enum pl_cube_type cube_type,
@@ -464,6 +296,54 @@ lc_status pl_store_write(const struct pl_result *result, enum pl_cube_type cube_
   if (status == LC_OK) return pl_h5_finish(&h5, path, err);
   pl_h5_abort(&h5);
   return status;
+}
+
+void pl_result_free(struct pl_result *result) {
+  for (size_t i = 0; result->cubes && i < result->nodules.n_nodules; i++)
+    ct_cube_free(&result->cubes[i]);
+  free(result->cubes);
+  free(result->left_out);
+  free(result->architecture);
+  free(result->output_names);
+  free(result->target_names);
+  free(result->shown_hu);
+  free(result->shown_mask);
+  ct_nodule_list_free(&result->nodules);
+  free(result->logits);
+  free(result->view_probability);
+  free(result->mean_logit);
+  free(result->probability);
+  cdam_maps_free(&result->maps);
+  memset(result, 0, sizeof *result);
+}
+
+struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule) {
+  const struct ct_cube *cube = &result->cubes[nodule];
+  struct ct_cube place = {.edge = cube->edge, .spacing_mm = result->step_mm};
+  memcpy(place.centre_mm, cube->centre_mm, sizeof place.centre_mm);
+  return place;
+}
+
+lc_status pl_result_key(const struct pl_provenance *provenance, const char *input_manifest_sha256,
+                        const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
+                        struct lc_error *err) {
+  struct lc_hash hash;
+  LC_TRY(lc_hash_begin(&hash, err));
+  char schema[32];
+  snprintf(schema, sizeof schema, "lungcdam result %d", PL_STORE_SCHEMA);
+  const char *const parts[] = {schema,
+                               pl_version(),
+                               provenance->configuration_sha256,
+                               provenance->weights_sha256,
+                               provenance->architecture,
+                               provenance->kernels,
+                               input_manifest_sha256,
+                               nodule_source_sha256};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) lc_hash_add_text(&hash, parts[i]);
+  uint8_t digest[LC_SHA256_BYTES];
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, hex);
+  return LC_OK;
 }
 
 lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_HEX], struct lc_error *err) {

@@ -9,52 +9,32 @@
 #include "pipeline/store/pl_h5.h"
 
 #define MOST CT_PHANTOM_MAX_NODULES
-#define FEATURES "truth/feature"
-
-/* One number of every nodule, gathered from a field of the struct. */
-struct real_field {
-  const char *path;
-  size_t offset;
-  size_t length; /* doubles in the field */
-  const char *unit, *doc;
-};
 
 #define FIELD(name) offsetof(struct ct_phantom_nodule, name)
 
-static const struct real_field real_fields[] = {
-    {"nodules/centre_mm", FIELD(centre_mm), 3, "mm", "x, y, z, LPS"},
-    {"nodules/diameter_mm", FIELD(diameter_mm), 1, "mm", "diameter"},
-    {"nodules/lobulation", FIELD(lobulation), 1, "1", "0 none to 1 strong"},
-    {"nodules/spiculation", FIELD(spiculation), 1, "1", "0 none to 1 strong"},
-    {"nodules/margin", FIELD(margin), 1, "1", "0 blurred to 1 sharp"},
-    {"nodules/sphericity", FIELD(sphericity), 1, "1", "shortest axis by longest"},
-    {"nodules/axes_mm", FIELD(axes_mm), 3, "mm", "half axes of the body"},
-    {"nodules/calcification", FIELD(calcification), 1, "1", "share of the volume"},
-    {"nodules/malignancy_probability", FIELD(malignancy_probability), 1, "1",
+static const struct pl_h5_field fields[] = {
+    {"nodules/centre_mm", PL_H5_F64, FIELD(centre_mm), 3, 0, "mm", "x, y, z, LPS"},
+    {"nodules/diameter_mm", PL_H5_F64, FIELD(diameter_mm), 0, 0, "mm", "diameter"},
+    {"nodules/lobulation", PL_H5_F64, FIELD(lobulation), 0, 0, "1", "0 none to 1 strong"},
+    {"nodules/spiculation", PL_H5_F64, FIELD(spiculation), 0, 0, "1", "0 none to 1 strong"},
+    {"nodules/margin", PL_H5_F64, FIELD(margin), 0, 0, "1", "0 blurred to 1 sharp"},
+    {"nodules/sphericity", PL_H5_F64, FIELD(sphericity), 0, 0, "1", "shortest axis by longest"},
+    {"nodules/axes_mm", PL_H5_F64, FIELD(axes_mm), 3, 0, "mm", "half axes of the body"},
+    {"nodules/calcification", PL_H5_F64, FIELD(calcification), 0, 0, "1", "share of the volume"},
+    {"nodules/malignancy_probability", PL_H5_F64, FIELD(malignancy_probability), 0, 0, "1",
      "by the phantom's rule"},
-    {"nodules/malignancy_term", FIELD(malignancy_term), CT_TERM_COUNT, "1",
+    {"nodules/malignancy_term", PL_H5_F64, FIELD(malignancy_term), CT_TERM_COUNT, 0, "1",
      "what its logit is the sum of, in the order of axes/term"},
-    {"nodules/true_rating", FIELD(true_rating), CT_RATING_COUNT, "1",
+    {"nodules/true_rating", PL_H5_F64, FIELD(true_rating), CT_RATING_COUNT, 0, "1",
      "what an ideal reader would rate, in the order of axes/rating"},
 };
 
-static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
+static lc_status write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom,
+                              struct lc_error *err) {
   size_t n = phantom->n_nodules;
-  for (size_t f = 0; f < sizeof real_fields / sizeof *real_fields; f++) {
-    const struct real_field *field = &real_fields[f];
-    double values[MOST * CT_RATING_COUNT];
-    for (size_t i = 0; i < n; i++)
-      memcpy(values + i * field->length, (const char *)&phantom->nodules[i] + field->offset,
-             field->length * sizeof(double));
-    pl_h5_array(h5, &(struct pl_h5_array){field->path,
-                                          PL_H5_F64,
-                                          field->length > 1 ? 2 : 1,
-                                          {n, field->length},
-                                          values,
-                                          field->unit,
-                                          field->doc});
-    pl_h5_attach(h5, field->path, 0, "axes/nodule");
-  }
+  const struct pl_h5_structs nodules = {(void *)(uintptr_t)phantom->nodules,
+                                        sizeof *phantom->nodules, n, 0};
+  LC_TRY(pl_h5_fields(h5, fields, sizeof fields / sizeof *fields, &nodules, "axes/nodule", err));
   pl_h5_attach(h5, "nodules/true_rating", 1, "axes/rating");
   pl_h5_attach(h5, "nodules/malignancy_term", 1, "axes/term");
   uint8_t texture[MOST], attachment[MOST], malignant[MOST];
@@ -71,6 +51,7 @@ static void write_fields(struct pl_h5 *h5, const struct ct_phantom *phantom) {
     pl_h5_array(h5, &codes[i]);
     pl_h5_attach(h5, codes[i].path, 0, "axes/nodule");
   }
+  return LC_OK;
 }
 
 static void write_axes(struct pl_h5 *h5, const struct ct_phantom *phantom) {
@@ -94,42 +75,20 @@ static void write_axes(struct pl_h5 *h5, const struct ct_phantom *phantom) {
 
 static void write_volume(struct pl_h5 *h5, const struct ct_phantom *phantom) {
   const struct ct_volume *volume = &phantom->volume;
-  pl_h5_array(h5, &(struct pl_h5_array){"truth/mask",
-                                        PL_H5_U8,
-                                        3,
-                                        {volume->size[2], volume->size[1], volume->size[0]},
-                                        phantom->truth,
-                                        "1",
-                                        "slice, row, column: 0 background, n + 1 inside nodule n"});
-  pl_h5_array(h5, &(struct pl_h5_array){FEATURES,
-                                        PL_H5_U8,
-                                        3,
-                                        {volume->size[2], volume->size[1], volume->size[0]},
-                                        phantom->features,
-                                        "1",
-                                        "sum of 1 body, 2 spicules, 4 lobes, 8 solid core, 16 "
-                                        "calcium, 32 cause of malignancy"});
-  pl_h5_array(h5, &(struct pl_h5_array){"truth/spacing_mm",
-                                        PL_H5_F64,
-                                        1,
-                                        {3},
-                                        volume->spacing_mm,
-                                        "mm",
-                                        "of columns, rows, slices"});
-  pl_h5_array(h5, &(struct pl_h5_array){"truth/origin_mm",
-                                        PL_H5_F64,
-                                        1,
-                                        {3},
-                                        volume->origin_mm,
-                                        "mm",
-                                        "centre of the first voxel, LPS"});
-  pl_h5_array(h5, &(struct pl_h5_array){"truth/direction",
-                                        PL_H5_F64,
-                                        2,
-                                        {3, 3},
-                                        volume->direction,
-                                        "1",
-                                        "column c is the direction of index c, LPS"});
+  const size_t *size = volume->size;
+  const struct pl_h5_array arrays[] = {
+      {"truth/mask", PL_H5_U8, PL_H5_DIMS(size[2], size[1], size[0]), phantom->truth, "1",
+       "slice, row, column: 0 background, n + 1 inside nodule n"},
+      {"truth/feature", PL_H5_U8, PL_H5_DIMS(size[2], size[1], size[0]), phantom->features, "1",
+       "sum of 1 body, 2 spicules, 4 lobes, 8 solid core, 16 calcium, 32 cause of malignancy"},
+      {"truth/spacing_mm", PL_H5_F64, PL_H5_DIMS(3), volume->spacing_mm, "mm",
+       "of columns, rows, slices"},
+      {"truth/origin_mm", PL_H5_F64, PL_H5_DIMS(3), volume->origin_mm, "mm",
+       "centre of the first voxel, LPS"},
+      {"truth/direction", PL_H5_F64, PL_H5_DIMS(3, 3), volume->direction, "1",
+       "column c is the direction of index c, LPS"},
+  };
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) pl_h5_array(h5, &arrays[i]);
   pl_h5_texts(h5, "truth/SOPInstanceUID", 1, &volume->size[2], CT_UID_SIZE,
               phantom->sop_instance_uids[0], "one a slice");
 }
@@ -160,7 +119,9 @@ lc_status pl_truth_write(const struct ct_phantom *phantom, const struct ct_phant
   pl_h5_attribute_text(&h5, "/", "StudyInstanceUID", phantom->header.study_instance_uid);
   pl_h5_attribute_text(&h5, "/", "SeriesInstanceUID", phantom->header.series_instance_uid);
   write_axes(&h5, phantom);
-  write_fields(&h5, phantom);
+  lc_status status = write_fields(&h5, phantom, err);
   write_volume(&h5, phantom);
-  return pl_h5_finish(&h5, path, err);
+  if (status == LC_OK) return pl_h5_finish(&h5, path, err);
+  pl_h5_abort(&h5);
+  return status;
 }

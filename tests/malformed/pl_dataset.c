@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "common/lc_file.h"
-#include "pipeline/store/pl_crop_set.h"
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_dataset.h"
 
@@ -135,12 +134,12 @@ static void test_other_files(void **state) {
   struct pl_dataset read;
   assert_ok(lc_file_write(path, "not HDF5", 8, &test_err));
   assert_fails(pl_dataset_read(&read, path, true, &test_err), LC_ERR_FORMAT, path);
-  assert_fails(pl_crop_set_read(&read, path, 32, 1, &test_err), LC_ERR_FORMAT,
-               "cannot be opened as HDF5");
+  assert_fails(pl_crop_set_read(&read, path, 32, 1, &test_err), LC_ERR_FORMAT, "not an HDF5 file");
   H5Fclose(H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT));
   assert_fails(pl_dataset_read(&read, path, true, &test_err), LC_ERR_FORMAT,
                "no nodule data set, see lungcdam prepare");
-  assert_fails(pl_crop_set_read(&read, path, 32, 1, &test_err), LC_ERR_FORMAT, "no dataset hu");
+  assert_fails(pl_crop_set_read(&read, path, 32, 1, &test_err), LC_ERR_FORMAT,
+               "\"hu\": expected a dataset of 3 dimensions");
   struct pl_dataset none = {0};
   struct pl_dataset_about about = {"", "", "", 0, 1};
   assert_fails(pl_dataset_write(&none, &about, NULL, NULL, path, &test_err), LC_ERR_NO_NODULES,

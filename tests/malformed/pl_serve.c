@@ -95,7 +95,7 @@ static int start(void **state) {
   snprintf(weights, sizeof weights, "%s/w.safetensors", folder);
   snprintf(path, sizeof path, "%s", weights);
   char *argv[] = {"weights", "init", "vit_tiny_patch16", "-o", path, NULL};
-  assert_ok(pl_command_weights.run(5, argv, &test_err));
+  assert_ok(pl_options_run(&pl_command_weights, 5, argv, &test_err));
   fflush(NULL);
   server = fork();
   if (server == 0) serve_in_child();

@@ -72,7 +72,7 @@ struct world {
 };
 
 static void world_init(struct world *w) {
-  const struct pl_recipe_overrides overrides = {0};
+  const struct pl_overrides overrides = {0};
   memset(w, 0, sizeof *w);
   snprintf(w->path, sizeof w->path, "%s/crops.h5", lc_test_folder(w->folder));
   write_file(w->path, "");

@@ -1,5 +1,5 @@
 /* Where the documentation lies: a program of a source tree finds docs/ of that tree. */
-#include "pipeline/cli/pl_docs.h"
+#include "pipeline/cli/pl_cli.h"
 #include "tests/lc_test.h"
 
 static void finds_docs_of_the_source_tree(void **state) {

@@ -49,7 +49,7 @@ static void write_set(const char *path) {
 }
 
 static void world_init(struct world *w, int split, long long fold) {
-  const struct pl_recipe_overrides overrides = {0};
+  const struct pl_overrides overrides = {0};
   memset(w, 0, sizeof *w);
   snprintf(w->path, sizeof w->path, "%s/set.h5", lc_test_folder(w->folder));
   write_set(w->path);

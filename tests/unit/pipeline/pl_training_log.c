@@ -23,7 +23,7 @@ struct world {
 };
 
 static void world_init(struct world *w, const char *name) {
-  const struct pl_recipe_overrides none = {0};
+  const struct pl_overrides none = {0};
   memset(w, 0, sizeof *w);
   assert_ok(pl_recipe_make(&w->recipe, &none, &test_err));
   snprintf(w->path, sizeof w->path, "%s/%s", folder, name);
