@@ -171,6 +171,21 @@ static lc_status publish(struct exporting *e, const struct pl_config *config,
 }
 
 /* The nodules as the run found them: its configuration, and the same annotation. */
+/* The series that a result was made from, among parts and studies that share its UID. */
+static lc_status find_series(const struct ct_index *index, const struct pl_result *result,
+                             const struct ct_series **series, struct lc_error *err) {
+  for (size_t i = 0; i < index->n_series; i++) {
+    char manifest[LC_SHA256_HEX];
+    *series = &index->series[i];
+    if ((*series)->verdict == CT_REFUSED ||
+        strcmp((*series)->series_instance_uid, result->series_instance_uid) != 0)
+      continue;
+    LC_TRY(ct_series_manifest_hex(*series, manifest, err));
+    if (strcmp(manifest, result->input_manifest_sha256) == 0) return LC_OK;
+  }
+  return ct_index_choose(index, result->series_instance_uid, series, err); /* says what is there */
+}
+
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE], file[LC_PATH_SIZE];
   const struct pl_overrides overrides = {.file = file, .nodules = e->arguments->nodules};
@@ -181,7 +196,7 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   LC_TRY(lc_path_join(file, folder, "configuration.yaml", err));
   LC_TRY(pl_store_read(&result, path, err));
-  lc_status status = ct_index_choose(&e->index, result.series_instance_uid, &found.series, err);
+  lc_status status = find_series(&e->index, &result, &found.series, err);
   if (status == LC_ERR_NOT_FOUND)
     lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
   LC_TRY(status);
@@ -238,7 +253,7 @@ static lc_status run(void *input, struct lc_error *err) {
   for (size_t i = 0; i < arguments->results.n; i++)
     LC_TRY(pl_store_find(arguments->results.items[i], &folders, err));
   LC_TRY(ct_index_scan(&e.index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
-                       NULL, err));
+                       &arguments->rules, NULL, err));
   LC_TRY(pl_output_open(&e.output, arguments->output, err));
   lc_status status = export_all(&e, &folders, err);
   if (e.done == 0 || (status != LC_OK && status != LC_ERR_PARTIAL)) return status;

@@ -237,7 +237,8 @@ static lc_status print_counts(const struct pl_survey *survey, struct totals *tot
 
 static lc_status list_series(const struct arguments *arguments, const struct pl_survey *survey,
                              const struct ct_annotation_set *luna, size_t which,
-                             struct pl_table *table, struct totals *totals, struct lc_error *err) {
+                             const struct ct_series *series, struct pl_table *table,
+                             struct totals *totals, struct lc_error *err) {
   LC_SCOPED(pl_annotated_series_free) struct pl_annotated_series annotated = {0};
   LC_FREED long *matches = NULL;
   const struct ct_annotation *points;
@@ -256,16 +257,23 @@ static lc_status list_series(const struct arguments *arguments, const struct pl_
 
 static lc_status list_all(const struct arguments *arguments, const struct pl_survey *survey,
                           const struct ct_annotation_set *luna, struct lc_error *err) {
-  size_t n = survey->marks.n_annotations;
+  size_t n = survey->marks.n_annotations, most = n * (survey->index.n_series + 1);
   LC_FREED const char **patients = NULL;
   LC_FREED const char **with_nodule = NULL;
   LC_SCOPED(pl_table_free) struct pl_table table = {0};
-  LC_TRY(lc_alloc(&patients, n, sizeof(char *), err));
-  LC_TRY(lc_alloc(&with_nodule, n, sizeof(char *), err));
+  LC_TRY(lc_alloc(&patients, most, sizeof(char *), err));
+  LC_TRY(lc_alloc(&with_nodule, most, sizeof(char *), err));
   struct totals totals = {.patients = patients, .with_nodule = with_nodule};
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  for (size_t i = 0; i < n; i++)
-    LC_TRY(list_series(arguments, survey, luna, i, &table, &totals, err));
+  for (size_t i = 0; i < n; i++) {
+    struct ct_annotation *annotation = &survey->marks.annotations[i];
+    size_t position = 0;
+    const struct ct_series *series = pl_survey_next(survey, annotation, &position);
+    do {
+      LC_TRY(list_series(arguments, survey, luna, i, series, &table, &totals, err));
+      if (series) series = pl_survey_next(survey, annotation, &position);
+    } while (series);
+  }
   if (arguments->counts) return print_counts(survey, &totals, arguments->form, err);
   LC_TRY(pl_table_print(&table, arguments->form, stdout, err));
   lc_log(LC_LOG_INFO, "%zu nodules of %zu marks in %zu series; %zu chest X-ray files left out",
@@ -278,12 +286,14 @@ static lc_status run(void *input, struct lc_error *err) {
   LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
   LC_SCOPED(ct_annotation_set_free) struct ct_annotation_set luna = {0};
   LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, NULL,
-                        !arguments->xml_only, err));
+                        !arguments->xml_only, NULL, err));
   if (survey.marks.n_annotations == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no annotation of a CT series", arguments->paths.items[0]);
   if (arguments->patients) LC_TRY(pl_survey_read_patients(&survey, arguments->patients, err));
   if (arguments->luna) LC_TRY(ct_annotation_set_scan(&luna, &arguments->luna, 1, NULL, err));
-  return list_all(arguments, &survey, &luna, err);
+  LC_TRY(list_all(arguments, &survey, &luna, err));
+  LC_TRY(pl_survey_check_marks(&survey, err));
+  return ct_index_check_readable(&survey.index, err);
 }
 
 const struct pl_command pl_command_nodules = {

@@ -39,10 +39,7 @@ static const struct pl_option options[] = {
     {"series-list", 0, "FILE",
      "Only the series in this file, one UID a line; UID:2 for the second of several volumes in it",
      0, PL_OPTION_TEXT, AT(list)},
-    {"assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", 0,
-     PL_OPTION_FLAG, AT(rules.assume_hu)},
-    {"allow-missing", 0, NULL, "Use series of which files cannot be read; the data set says so", 0,
-     PL_OPTION_FLAG, AT(rules.allow_missing)},
+    PL_RULES_ROWS(0, rules),
     {"crops", 0, "FILE", "Start from a two-dimensional crop set instead of DICOM", 0,
      PL_OPTION_TEXT, AT(crops)},
     {"weights", 'w', "MODEL",
@@ -124,12 +121,14 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
     LC_TRY(read_list(arguments->list, &text, &uids, &arguments->how.n_only, err));
   arguments->how.only = uids;
   LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
-                        true, err));
+                        true, &arguments->rules, err));
   lc_status status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL)
     lc_log(LC_LOG_INFO, "%s: %zu nodules of %zu series (%zu made, %zu kept)", arguments->output,
            done.n_nodules, done.n_series, done.n_made, done.n_kept);
-  return status;
+  LC_TRY(status);
+  if (!arguments->rules.allow_missing) LC_TRY(ct_index_check_readable(&survey.index, err));
+  return pl_survey_check_marks(&survey, err);
 }
 
 /* With --weights the cubes that `lungcdam run` cuts for the model. */

@@ -20,6 +20,7 @@ struct arguments {
 
 static const struct pl_option options[] = {
     PL_FORM_ROWS(0, "Write a JSON array instead of a table", "Write CSV instead of a table"),
+    PL_RULES_ROWS(0, rules),
 };
 
 static const struct pl_column columns[] = {
@@ -104,17 +105,17 @@ static lc_status run(void *input, struct lc_error *err) {
   LC_SCOPED(pl_table_free) struct pl_table table = {0};
   struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status =
-      ct_index_scan(&index, arguments->paths.items, arguments->paths.n, &progress.progress, err);
+  lc_status status = ct_index_scan(&index, arguments->paths.items, arguments->paths.n,
+                                   &arguments->rules, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);
   pl_table_init(&table, columns, sizeof columns / sizeof *columns);
-  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index.series[i]);
+  for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index, &index.series[i]);
   LC_TRY(pl_table_print(&table, arguments->form, stdout, err));
   if (arguments->form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
     lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images and were skipped",
            index.n_files_not_dicom, index.n_files_seen);
-  return LC_OK;
+  return ct_index_check_readable(&index, err);
 }
 
 const struct pl_command pl_command_series = {

@@ -62,9 +62,18 @@ struct pl_option {
          "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED \
          ", which ships",                                                                          \
          group, PL_OPTION_TEXT, AT(field))
+/* Fields of struct ct_index_rules. */
+#define PL_RULES_ROWS(group, rules)                                                                \
+  PL_ROW("assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", \
+         group, PL_OPTION_FLAG, AT(rules.assume_hu)),                                              \
+      PL_ROW("allow-missing", 0, NULL,                                                             \
+             "Use series of which files cannot be read; what is made says so", group,              \
+             PL_OPTION_FLAG, AT(rules.allow_missing))
 #define PL_SERIES_ROWS                                                                             \
-  PL_ROW("series", 's', "UID", "SeriesInstanceUID to work on, or 'all'", 1, PL_OPTION_TEXT,        \
-         AT(overrides.series)),                                                                    \
+  PL_ROW("series", 's', "UID",                                                                     \
+         "SeriesInstanceUID to work on, UID:2 for the second of several volumes in it, or 'all'",  \
+         1, PL_OPTION_TEXT, AT(overrides.series)),                                                 \
+      PL_RULES_ROWS(1, overrides),                                                                 \
       PL_ROW(                                                                                      \
           "nodules", 'n', "FILE",                                                                  \
           "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series",   \

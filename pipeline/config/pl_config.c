@@ -33,6 +33,10 @@ static const struct pl_key keys[] = {
         input, series, "only",
         "SeriesInstanceUID to work on; 'only' when there is one CT series; 'all' for each of them.",
         PLACE),
+    KEY_BOOL(input, assume_hu, "false",
+             "Stored values without RescaleIntercept are Hounsfield units.", PLACE),
+    KEY_BOOL(input, allow_missing, "false",
+             "Series are used although files that may belong to them cannot be read.", PLACE),
 
     KEY_TEXT(nodules, source, "auto",
              "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a "
@@ -144,6 +148,8 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
   LC_TRY(pl_schema_set_text(schema, config, "input.series", overrides->series, err));
+  if (overrides->assume_hu) config->input_assume_hu = true;
+  if (overrides->allow_missing) config->input_allow_missing = true;
   LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));
   LC_TRY(pl_schema_set_text(schema, config, "model.weights", overrides->weights, err));
   return pl_schema_set_text(schema, config, "output.folder", overrides->output, err);

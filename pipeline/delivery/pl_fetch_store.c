@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "ct_io/ct/ct_uid.h"
 #include "pipeline/delivery/pl_serve.h"
 #include "pipeline/store/pl_output.h"
 

@@ -118,7 +118,7 @@ static lc_status take_each(struct pl_outbox *outbox, const char *folder,
                                              const char *name, struct lc_error *err),
                            struct lc_error *err) {
   LC_SCOPED(ct_files_free) struct ct_files files = {0};
-  if (lc_folder_exists(folder)) LC_TRY(ct_files_walk(&files, folder, NULL, err));
+  if (lc_folder_exists(folder)) LC_TRY(ct_files_walk(&files, folder, NULL, NULL, err));
   for (size_t i = 0; i < files.count; i++) {
     const char *path = files.paths[i], *name = path + strlen(folder) + 1;
     if (name[0] != '.' && !strstr(name, "/.")) LC_TRY(take(outbox, path, name, err));

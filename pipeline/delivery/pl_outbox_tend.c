@@ -136,7 +136,7 @@ static lc_status clear(const struct clearing *c, struct lc_error *err) {
   LC_SCOPED(ct_files_free) struct ct_files files = {0};
   LC_TRY(lc_path_join(folder, c->outbox->folder, "objects", err));
   LC_TRY(pl_output_open(&output, folder, err)); /* removes what dead processes left */
-  LC_TRY(ct_files_walk(&files, folder, NULL, err));
+  LC_TRY(ct_files_walk(&files, folder, NULL, NULL, err));
   for (size_t i = 0; i < files.count; i++) {
     const char *name = files.paths[i] + strlen(folder) + 1;
     if (name[0] != '.') LC_TRY(clear_one(c, files.paths[i], name, err));

@@ -61,7 +61,7 @@ static lc_status queue_path(struct pl_outbox *outbox, const struct pl_destinatio
   LC_SCOPED(ct_files_free) struct ct_files files = {0};
   LC_SCOPED(pl_progress_end) struct pl_progress progress = {0};
   bool named = !lc_folder_exists(root);
-  LC_TRY(ct_files_walk(&files, root, NULL, err));
+  LC_TRY(ct_files_walk(&files, root, NULL, NULL, err));
   pl_progress_start(&progress, "queueing", "files", files.count);
   for (size_t i = 0; i < files.count; i++) {
     LC_TRY(pl_signal_check(err));
