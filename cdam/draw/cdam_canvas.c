@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 
 #define POINTS_PER_UNIT 0.75
 
@@ -162,9 +163,7 @@ lc_status cdam_canvas_bytes(const struct cdam_canvas *canvas, cdam_format format
 
 lc_status cdam_canvas_write(const struct cdam_canvas *canvas, const char *path,
                             struct lc_error *err) {
-  struct lc_text bytes = {0};
-  lc_status status = cdam_canvas_bytes(canvas, cdam_format_of(path), &bytes, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
-  lc_text_free(&bytes);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
+  LC_TRY(cdam_canvas_bytes(canvas, cdam_format_of(path), &bytes, err));
+  return lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
 }

@@ -5,6 +5,7 @@
 
 #include "cdam/draw/cdam_paint.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 static double catmull_rom(double x) {
   x = fabs(x);
@@ -69,11 +70,10 @@ lc_status cdam_paint_panel(const struct cdam_figure *figure, const struct cdam_p
     high = 150;
   }
   double opacity = figure->opacity > 0 ? figure->opacity : 0.75;
-  float *hu = NULL;
+  LC_FREED float *hu = NULL;
   LC_TRY(lc_alloc(&hu, width * height, sizeof *hu, err));
-  lc_status status =
-      cdam_paint_resize(panel->hu, panel->rows, panel->columns, hu, height, width, err);
-  for (size_t y = 0; status == LC_OK && y < height; y++)
+  LC_TRY(cdam_paint_resize(panel->hu, panel->rows, panel->columns, hu, height, width, err));
+  for (size_t y = 0; y < height; y++)
     for (size_t x = 0; x < width; x++) {
       double grey = ((double)hu[y * width + x] - low) / (high - low), value = 0;
       grey = grey < 0 ? 0 : grey > 1 ? 1 : grey;
@@ -85,6 +85,5 @@ lc_status cdam_paint_panel(const struct cdam_figure *figure, const struct cdam_p
       cdam_colour_over(figure->colours, value, opacity, grey, rgb);
       words[y * width + x] = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
     }
-  free(hu);
-  return status;
+  return LC_OK;
 }

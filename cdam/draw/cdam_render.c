@@ -9,6 +9,7 @@
 #include "cdam/draw/cdam_paint.h"
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define MAX_PIXELS 32767.0 /* cairo's limit for a side */
@@ -98,11 +99,9 @@ lc_status cdam_figure_draw(const struct cdam_figure *figure, struct cdam_picture
 }
 
 static lc_status write_png(cairo_surface_t *image, const char *path, struct lc_error *err) {
-  struct lc_text bytes = {0};
-  lc_status status = cdam_canvas_png(image, &bytes, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
-  lc_text_free(&bytes);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
+  LC_TRY(cdam_canvas_png(image, &bytes, err));
+  return lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
 }
 
 lc_status cdam_picture_write_png(const struct cdam_picture *picture, const char *path,

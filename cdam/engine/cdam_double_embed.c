@@ -1,8 +1,7 @@
 /* Pixels to tokens in double: what the first block gets must not be rounded to float32 where sums
  * of later blocks nearly cancel. */
-#include <stdlib.h>
-
 #include "cdam/engine/cdam_double.h"
+#include "common/lc_scope.h"
 #include "vit/pass/vit_forward.h"
 
 static double patch_value(const struct vit_model *model, const float *corner, size_t height,
@@ -22,10 +21,10 @@ lc_status cdam_double_embed(const struct cdam_double *d, const float *image, siz
   const struct vit_model *model = d->model;
   size_t patch = model->arch.patch_size, across = width / patch, down = height / patch;
   size_t dim = d->dim, prefix = vit_arch_prefix(&model->arch);
-  float *position = NULL;
+  LC_FREED float *position = NULL;
   LC_TRY(lc_alloc(&position, (1 + down * across) * dim, sizeof *position, err));
-  lc_status status = vit_position_interpolate(model, down, across, position, err);
-  for (size_t k = 0; k < dim && status == LC_OK; k++) {
+  LC_TRY(vit_position_interpolate(model, down, across, position, err));
+  for (size_t k = 0; k < dim; k++) {
     tokens[k] = (double)model->cls_token[k] + (double)position[k];
     for (size_t r = 1; r < prefix; r++)
       tokens[r * dim + k] = (double)model->register_tokens[(r - 1) * dim + k];
@@ -34,6 +33,5 @@ lc_status cdam_double_embed(const struct cdam_double *d, const float *image, siz
           (double)position[(1 + i) * dim + k] +
           patch_value(model, image + (i / across * width + i % across) * patch, height, width, k);
   }
-  free(position);
-  return status;
+  return LC_OK;
 }

@@ -1,8 +1,7 @@
 /* CDAM by a full backward pass through the last block in double: it shares nothing with the closed
  * form that it checks. */
-#include <stdlib.h>
-
 #include "cdam/engine/cdam_double.h"
+#include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
 
 static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
@@ -29,13 +28,10 @@ lc_status cdam_general(const struct vit_model *model, const struct vit_trace *tr
   if (!trace->last_input)
     LC_FAIL(err, LC_ERR_USAGE, "CDAM needs the input of the last block in the trace");
   LC_TRY(cdam_maps_check(maps, trace, n_targets, err));
-  struct cdam_double d;
+  LC_SCOPED(cdam_double_free) struct cdam_double d = {0};
   LC_TRY(cdam_double_init(&d, model, trace->tokens, err));
-  double *work = NULL;
-  lc_status status = lc_alloc(&work, d.n * d.dim, sizeof *work, err);
-  for (size_t i = 0; status == LC_OK && i < trace->batch; i++)
-    explain(&d, trace, i, targets, n_targets, work, maps);
-  free(work);
-  cdam_double_free(&d);
-  return status;
+  LC_FREED double *work = NULL;
+  LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
+  for (size_t i = 0; i < trace->batch; i++) explain(&d, trace, i, targets, n_targets, work, maps);
+  return LC_OK;
 }

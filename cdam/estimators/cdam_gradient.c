@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define KEPT_BYTES ((size_t)512 << 20)
 
@@ -103,20 +104,17 @@ lc_status cdam_pixel_run(const struct cdam_pixel_pass *pass, struct cdam_maps *m
                          struct lc_error *err) {
   const struct cdam_task *task = pass->task;
   size_t size = VIT_CHANNELS * task->height * task->width;
-  struct cdam_gradient g;
-  float *variants = NULL;
-  double *sums = NULL;
+  LC_SCOPED(cdam_gradient_free) struct cdam_gradient g = {0};
+  LC_FREED float *variants = NULL;
+  LC_FREED double *sums = NULL;
   LC_TRY(cdam_gradient_init(&g, task, NULL, pass->count, err));
-  lc_status status = lc_alloc(&variants, g.batch * size, sizeof *variants, err);
-  if (status == LC_OK) status = lc_alloc(&sums, task->n_targets * size, sizeof *sums, err);
-  for (size_t i = 0; i < task->trace->batch && status == LC_OK; i++) {
+  LC_TRY(lc_alloc(&variants, g.batch * size, sizeof *variants, err));
+  LC_TRY(lc_alloc(&sums, task->n_targets * size, sizeof *sums, err));
+  for (size_t i = 0; i < task->trace->batch; i++) {
     const float *image = task->images + i * size;
-    status = one_image(pass, &g, image, variants, sums, err);
-    for (size_t t = 0; t < task->n_targets && status == LC_OK; t++)
+    LC_TRY(one_image(pass, &g, image, variants, sums, err));
+    for (size_t t = 0; t < task->n_targets; t++)
       pass->use(task, image, sums + t * size, cdam_maps_get(maps, i, t));
   }
-  free(variants);
-  free(sums);
-  cdam_gradient_free(&g);
-  return status;
+  return LC_OK;
 }

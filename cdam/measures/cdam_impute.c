@@ -3,9 +3,9 @@
 #include "cdam/measures/cdam_impute.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define RESIDUAL 1e-10
 #define SIDE (1.0 / 6)
@@ -103,7 +103,7 @@ static void fill_mean(float *image, size_t n) {
 
 lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t columns,
                       struct lc_error *err) {
-  struct lc_arena arena;
+  LC_SCOPED(lc_arena_free) struct lc_arena arena = {0};
   struct system s = {0};
   size_t pixels = rows * columns;
   if (pixels >= UINT32_MAX / 8)
@@ -126,8 +126,7 @@ lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t 
     if (missing[i]) s.pixel[k++] = (uint32_t)i;
   }
   set_up(&s, image, number, rows, columns);
-  lc_status status = solve(&s, err);
-  for (size_t i = 0; i < s.n && status == LC_OK; i++) image[s.pixel[i]] = (float)s.x[i];
-  lc_arena_free(&arena);
-  return status;
+  LC_TRY(solve(&s, err));
+  for (size_t i = 0; i < s.n; i++) image[s.pixel[i]] = (float)s.x[i];
+  return LC_OK;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 /* In the order of reports, which is also the order of the work. */
@@ -147,14 +148,13 @@ static lc_status run_one(const struct cdam_listed *list, size_t n, size_t first,
                          struct cdam_subject *subject, double *values, struct lc_error *err) {
   const struct cdam_measure *measure = list[first].measure;
   size_t own = measure->n_values;
-  double *found = NULL;
+  LC_FREED double *found = NULL;
   LC_TRY(lc_alloc(&found, subject->maps * own, sizeof *found, err));
   for (size_t i = 0; i < subject->maps * own; i++) found[i] = NAN;
-  lc_status status = measure->run(subject, list[first].number, found, err);
-  for (size_t map = 0; map < subject->maps && status == LC_OK; map++)
+  LC_TRY(measure->run(subject, list[first].number, found, err));
+  for (size_t map = 0; map < subject->maps; map++)
     for (size_t i = first; i < last; i++) values[map * n + i] = found[map * own + list[i].value];
-  free(found);
-  return status;
+  return LC_OK;
 }
 
 static void close_removal(struct cdam_subject *subject) {

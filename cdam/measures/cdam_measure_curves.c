@@ -1,27 +1,23 @@
 /* Measures of correctness by curves: deletion, insertion and what follows from them, with patches
  * missing as settings say, and ROAD with imputed pixels (Rong et al., ICML 2022). */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 /* Curves of all maps; *curves is freed by the caller. */
 static lc_status measure_all(struct cdam_subject *subject, bool imputed,
                              const struct cdam_curve_settings *settings, struct cdam_curves *curves,
                              struct lc_error *err) {
   struct cdam_evaluator evaluator;
-  float *maps = NULL;
-  size_t *targets = NULL;
+  LC_FREED float *maps = NULL;
+  LC_FREED size_t *targets = NULL;
   LC_TRY(cdam_subject_evaluator(subject, imputed, &evaluator, err));
-  lc_status status = cdam_subject_maps(subject, &maps, err);
-  if (status == LC_OK) status = lc_alloc(&targets, subject->maps, sizeof *targets, err);
-  if (status == LC_OK)
-    status = cdam_curves_measure(&evaluator, maps, targets, subject->maps, settings,
-                                 &subject->draws, curves, err);
-  free(maps);
-  free(targets);
-  return status;
+  LC_TRY(cdam_subject_maps(subject, &maps, err));
+  LC_TRY(lc_alloc(&targets, subject->maps, sizeof *targets, err));
+  return cdam_curves_measure(&evaluator, maps, targets, subject->maps, settings, &subject->draws,
+                             curves, err);
 }
 
 static void keep_points(const struct cdam_points *points, const struct cdam_curves *curves) {

@@ -9,6 +9,7 @@
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"
 
 void cdam_probe_free(struct cdam_probe *probe) {
@@ -173,7 +174,7 @@ static void judge_infidelity(const double *sums, const double *drops, size_t n,
 lc_status cdam_probe_judge(const struct cdam_probe *probe, const float *scores, size_t target,
                            struct cdam_faithfulness *result, struct lc_error *err) {
   size_t n = probe->sets;
-  double *sums = NULL;
+  LC_FREED double *sums = NULL;
   if (target >= probe->targets)
     LC_FAIL(err, LC_ERR_USAGE, "probe: target %zu of %zu", target, probe->targets);
   LC_TRY(lc_alloc(&sums, 2 * n, sizeof *sums, err));
@@ -185,16 +186,15 @@ lc_status cdam_probe_judge(const struct cdam_probe *probe, const float *scores, 
   result->pearson = cdam_pearson(sums, drops, n);
   judge_infidelity(sums, drops, n, result);
   struct vit_regression ranks;
-  lc_status status = vit_regress(sums, drops, n, &ranks, err);
+  LC_TRY(vit_regress(sums, drops, n, &ranks, err));
   result->spearman = ranks.spearman;
   for (size_t s = 0; s < n; s++) {
     sums[s] = fabs(sums[s]);
     drops[s] *= drops[s];
   }
-  if (status == LC_OK) status = vit_regress(sums, drops, n, &ranks, err);
+  LC_TRY(vit_regress(sums, drops, n, &ranks, err));
   result->monotone = ranks.spearman;
-  free(sums);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_completeness_of(const struct cdam_evaluator *evaluator, const float *scores,

@@ -9,6 +9,7 @@
 
 #include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
   lc_status status = lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
@@ -81,18 +82,16 @@ lc_status cdam_randomise_curve(struct cdam_randomised *randomised, bool cascadin
                                cdam_explain_with explain, void *context, const float *scores,
                                size_t maps, size_t patches, struct cdam_similarity *curve,
                                struct lc_error *err) {
-  float *again = NULL;
+  LC_FREED float *again = NULL;
   LC_TRY(lc_alloc(&again, maps * patches, sizeof *again, err));
-  lc_status status = LC_OK;
-  for (size_t stage = 0; stage < randomised->stages && status == LC_OK; stage++) {
+  for (size_t stage = 0; stage < randomised->stages; stage++) {
     cdam_randomised_set(randomised, stage, cascading);
-    status = explain(context, &randomised->model, again, err);
-    for (size_t m = 0; m < maps && status == LC_OK; m++)
-      status = cdam_similarity_of(again + m * patches, scores + m * patches, patches,
-                                  &curve[stage * maps + m], err);
+    LC_TRY(explain(context, &randomised->model, again, err));
+    for (size_t m = 0; m < maps; m++)
+      LC_TRY(cdam_similarity_of(again + m * patches, scores + m * patches, patches,
+                                &curve[stage * maps + m], err));
   }
-  free(again);
-  return status;
+  return LC_OK;
 }
 
 static lc_status explain_with(void *context, const struct vit_model *model, float *scores,

@@ -9,6 +9,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 #define BATCH 8
 
@@ -94,21 +95,20 @@ static void blur_line(const float *in, size_t n, size_t step, const double *weig
 }
 
 static lc_status fill_blur(const struct cdam_removal *removal, struct lc_error *err) {
-  double sigma = removal->settings.blur_sigma, *weights = NULL;
+  LC_FREED double *weights = NULL;
+  double sigma = removal->settings.blur_sigma;
   size_t reach = (size_t)(4 * sigma + 0.5), h = removal->height, w = removal->width;
-  float *half = NULL;
+  LC_FREED float *half = NULL;
   LC_TRY(lc_alloc(&weights, reach + 1, sizeof *weights, err));
-  lc_status status = lc_alloc(&half, h * w, sizeof *half, err);
+  LC_TRY(lc_alloc(&half, h * w, sizeof *half, err));
   for (size_t i = 0; i <= reach; i++) weights[i] = exp(-0.5 * (double)(i * i) / (sigma * sigma));
-  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+  for (size_t c = 0; c < VIT_CHANNELS; c++) {
     const float *in = removal->image + c * h * w;
     for (size_t y = 0; y < h; y++) blur_line(in + y * w, w, 1, weights, reach, half + y * w);
     float *out = removal->fill + c * h * w;
     for (size_t x = 0; x < w; x++) blur_line(half + x, h, w, weights, reach, out + x);
   }
-  free(weights);
-  free(half);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_removal_set_image(struct cdam_removal *removal, const float *image, uint64_t item,
@@ -135,11 +135,10 @@ static bool stays(const struct cdam_removal *removal, const uint8_t *kept, size_
 static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept, float *out,
                         struct lc_error *err) {
   size_t pixels = pixels_of(removal);
-  uint8_t *missing = NULL;
+  LC_FREED uint8_t *missing = NULL;
   LC_TRY(lc_alloc(&missing, pixels, sizeof *missing, err));
   for (size_t i = 0; i < pixels; i++) missing[i] = !stays(removal, kept, i);
-  lc_status status = LC_OK;
-  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+  for (size_t c = 0; c < VIT_CHANNELS; c++) {
     const float *image = removal->image + c * pixels;
     float *filled = out + c * pixels;
     bool grey = c > 0 && memcmp(image, removal->image, pixels * sizeof *image) == 0;
@@ -148,7 +147,7 @@ static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept,
       continue;
     }
     memcpy(filled, image, pixels * sizeof *filled);
-    status = cdam_impute(filled, missing, removal->height, removal->width, err);
+    LC_TRY(cdam_impute(filled, missing, removal->height, removal->width, err));
     struct lc_random random;
     lc_random_init(&random, removal->settings.seed, "impute-noise", removal->item);
     for (size_t i = 0; i < pixels; i++) {
@@ -156,8 +155,7 @@ static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept,
       if (missing[i]) filled[i] += (float)noise;
     }
   }
-  free(missing);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_removal_picture(const struct cdam_removal *removal, const uint8_t *kept, float *out,
@@ -205,14 +203,13 @@ static lc_status leave_out(const struct job *job, size_t variant, int worker,
   uint32_t *list = job->lists + (size_t)worker * removal->patches;
   for (size_t p = 0; p < removal->patches; p++)
     if (kept[p]) list[request.n_kept++] = (uint32_t)p;
-  struct vit_workspace workspace;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   struct vit_trace trace;
   LC_TRY(vit_workspace_init(&workspace, removal->model, 1, removal->height, removal->width,
                             &request, err));
-  lc_status status = vit_forward(&workspace, removal->image, 1, &trace, err);
-  if (status == LC_OK) read_targets(removal, &trace, 0, job->values + variant * removal->n_targets);
-  vit_workspace_free(&workspace);
-  return status;
+  LC_TRY(vit_forward(&workspace, removal->image, 1, &trace, err));
+  read_targets(removal, &trace, 0, job->values + variant * removal->n_targets);
+  return LC_OK;
 }
 
 static void leave_out_body(void *context, size_t i, int worker) {

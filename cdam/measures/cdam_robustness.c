@@ -2,11 +2,11 @@
 #include "cdam/measures/cdam_robustness.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "vit/weights/vit_arch.h"
 
 #define RADIUS 0.02
@@ -66,24 +66,16 @@ lc_status cdam_robustness_of(const struct cdam_explainer *explainer, const float
   if (s.radius == 0) s.radius = RADIUS;
   if (!(s.radius > 0)) LC_FAIL(err, LC_ERR_USAGE, "robustness within a radius of %g", s.radius);
   size_t pixels = explainer->height * explainer->width;
-  float *images = NULL, *moved = NULL;
-  double *distances = NULL;
-  lc_status status = lc_alloc(&images, s.samples * VIT_CHANNELS * pixels, sizeof *images, err);
-  if (status == LC_OK)
-    status = lc_alloc(&moved, s.samples * explainer->patches, sizeof *moved, err);
-  if (status == LC_OK) status = lc_alloc(&distances, s.samples, sizeof *distances, err);
-  if (status == LC_OK) {
-    struct lc_random random;
-    lc_random_init(&random, draws->seed, "judge-robustness", draws->item);
-    for (size_t i = 0; i < s.samples; i++)
-      distances[i] = move(image, pixels, s.radius, &random, images + i * VIT_CHANNELS * pixels);
-    status = explainer->explain(explainer->context, images, s.samples, moved, err);
-  }
-  if (status == LC_OK)
-    status = cdam_robustness_compare(scores, moved, distances, s.samples, explainer->patches,
-                                     result, err);
-  free(images);
-  free(moved);
-  free(distances);
-  return status;
+  LC_FREED float *images = NULL, *moved = NULL;
+  LC_FREED double *distances = NULL;
+  LC_TRY(lc_alloc(&images, s.samples * VIT_CHANNELS * pixels, sizeof *images, err));
+  LC_TRY(lc_alloc(&moved, s.samples * explainer->patches, sizeof *moved, err));
+  LC_TRY(lc_alloc(&distances, s.samples, sizeof *distances, err));
+  struct lc_random random;
+  lc_random_init(&random, draws->seed, "judge-robustness", draws->item);
+  for (size_t i = 0; i < s.samples; i++)
+    distances[i] = move(image, pixels, s.radius, &random, images + i * VIT_CHANNELS * pixels);
+  LC_TRY(explainer->explain(explainer->context, images, s.samples, moved, err));
+  return cdam_robustness_compare(scores, moved, distances, s.samples, explainer->patches, result,
+                                 err);
 }

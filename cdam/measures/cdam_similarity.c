@@ -8,6 +8,7 @@
 
 #include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"
 
 double cdam_pearson(const double *a, const double *b, size_t n) {
@@ -42,7 +43,7 @@ lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
                              struct cdam_similarity *similarity, struct lc_error *err) {
   *similarity = (struct cdam_similarity){NAN, NAN, NAN, cosine_of(a, b, n)};
   if (n == 0) return LC_OK;
-  double *x = NULL;
+  LC_FREED double *x = NULL;
   LC_TRY(lc_alloc(&x, 2 * n, sizeof *x, err));
   double *y = x + n;
   for (size_t i = 0; i < n; i++) {
@@ -51,13 +52,12 @@ lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
   }
   similarity->pearson = cdam_pearson(x, y, n);
   struct vit_regression regression;
-  lc_status status = vit_regress(x, y, n, &regression, err);
+  LC_TRY(vit_regress(x, y, n, &regression, err));
   similarity->spearman = regression.spearman;
   for (size_t i = 0; i < 2 * n; i++) x[i] = fabs(x[i]);
-  if (status == LC_OK) status = vit_regress(x, y, n, &regression, err);
+  LC_TRY(vit_regress(x, y, n, &regression, err));
   similarity->spearman_absolute = regression.spearman;
-  free(x);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_similarity_matrix(const float *scores, size_t targets, size_t patches,
@@ -165,21 +165,19 @@ static lc_status explain_runs(struct cdam_subject *subject, size_t map, float *m
 static lc_status run_runs(struct cdam_subject *subject, size_t number, double *values,
                           struct lc_error *err) {
   size_t runs = subject->settings->runs, n = subject->patches;
-  float *maps = NULL;
+  LC_FREED float *maps = NULL;
   (void)number;
   LC_TRY(lc_alloc(&maps, runs * n, sizeof *maps, err));
-  lc_status status = LC_OK;
-  for (size_t m = 0; m < subject->maps && status == LC_OK; m++) {
+  for (size_t m = 0; m < subject->maps; m++) {
     struct cdam_repeatability r = {.pearson = 1};
     if (subject->is_drawn[m]) {
       memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
-      status = explain_runs(subject, m, maps, err);
-      if (status == LC_OK) status = cdam_repeatability_of(maps, runs, n, &r, err);
+      LC_TRY(explain_runs(subject, m, maps, err));
+      LC_TRY(cdam_repeatability_of(maps, runs, n, &r, err));
     }
     values[m] = r.pearson;
   }
-  free(maps);
-  return status;
+  return LC_OK;
 }
 
 static const struct cdam_value run_values[] = {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_preparation.h"
 #include "pipeline/learn/pl_examples.h"
 #include "vit/pass/vit_forward.h"
@@ -166,7 +167,7 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
                        const struct mean *of, const struct mean *against, const char *path,
                        struct lc_error *err) {
   size_t dim = model->arch.embed_dim;
-  float *vector = NULL;
+  LC_FREED float *vector = NULL;
   LC_TRY(lc_alloc(&vector, dim, sizeof *vector, err));
   for (size_t k = 0; k < dim; k++)
     vector[k] = (float)(of->sum[k] / (double)of->n -
@@ -196,10 +197,8 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
                                   "notice",
                                   model->trained ? "research use only"
                                                  : "UNTRAINED WEIGHTS, research use only"};
-  lc_status status = vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata,
-                                           sizeof metadata / sizeof *metadata / 2, err);
-  free(vector);
-  return status;
+  return vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata,
+                               sizeof metadata / sizeof *metadata / 2, err);
 }
 
 lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_overrides *overrides,

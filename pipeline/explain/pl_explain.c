@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_signal.h"
 
 #define BATCH 8
@@ -105,22 +106,20 @@ static lc_status average_concept(struct pl_explain *explain, const struct vit_te
 
 lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
                                   struct lc_error *err) {
-  struct vit_tensor_file file;
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   const struct vit_tensor *tensor;
   LC_TRY(vit_tensor_file_open(&file, path, err));
-  lc_status status = read_images(explain, &file, err);
-  if (status == LC_OK) status = read_noise(explain, &file, err);
-  if (status == LC_OK && vit_tensor_file_find(&file, "concept_vector")) {
-    status = read_one(&file, "concept_vector", 1, &tensor, &explain->input.concept_vector, err);
-    if (status == LC_OK && tensor->count != explain->model.arch.embed_dim)
-      status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
-                       "%s: \"concept_vector\" has %zu values, expected %zu", path, tensor->count,
-                       explain->model.arch.embed_dim);
-  } else if (status == LC_OK && vit_tensor_file_find(&file, "concept_images")) {
-    status = average_concept(explain, &file, err);
+  LC_TRY(read_images(explain, &file, err));
+  LC_TRY(read_noise(explain, &file, err));
+  if (vit_tensor_file_find(&file, "concept_vector")) {
+    LC_TRY(read_one(&file, "concept_vector", 1, &tensor, &explain->input.concept_vector, err));
+    if (tensor->count != explain->model.arch.embed_dim)
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: \"concept_vector\" has %zu values, expected %zu", path,
+              tensor->count, explain->model.arch.embed_dim);
+  } else if (vit_tensor_file_find(&file, "concept_images")) {
+    LC_TRY(average_concept(explain, &file, err));
   }
-  vit_tensor_file_close(&file);
-  return status;
+  return LC_OK;
 }
 
 static lc_status choose_targets(struct pl_explain *explain, const char *list,
@@ -286,14 +285,13 @@ static lc_status keep_gradient(struct pl_explain *explain, const struct cdam_tas
                                size_t first, size_t n, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   size_t size = VIT_CHANNELS * input->height * input->width, one = batch->n_targets * size;
-  float *gradient = NULL;
+  LC_FREED float *gradient = NULL;
   LC_TRY(lc_alloc(&gradient, n * one, sizeof *gradient, err));
-  lc_status status = cdam_pixel_gradient(batch, gradient, err);
-  for (size_t i = 0; status == LC_OK && i < n; i++)
+  LC_TRY(cdam_pixel_gradient(batch, gradient, err));
+  for (size_t i = 0; i < n; i++)
     fold(input, (first + i) % input->turns, gradient + i * one, batch->n_targets * VIT_CHANNELS,
          input->height, input->width, explain->pixel_gradient + (first + i) / input->turns * one);
-  free(gradient);
-  return status;
+  return LC_OK;
 }
 
 /* What all batches add to: [n, outputs] and [n, dim]. */

@@ -1,8 +1,8 @@
 /* Makes the images of a split of nodule crops ready to be explained. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_preparation.h"
 #include "pipeline/explain/pl_explain_crops.h"
 #include "pipeline/learn/pl_examples.h"
@@ -39,19 +39,14 @@ static lc_status fill(struct pl_explain *explain, const struct pl_examples *exam
 lc_status pl_explain_read_crops(struct pl_explain *explain,
                                 const struct pl_recipe_overrides *overrides, const char *split,
                                 size_t first, size_t n, struct lc_error *err) {
-  struct pl_recipe recipe;
-  struct pl_crops crops = {0};
-  struct pl_examples examples = {0};
+  LC_SCOPED(pl_recipe_free) struct pl_recipe recipe = {0};
+  LC_SCOPED(pl_crops_free) struct pl_crops crops = {0};
+  LC_SCOPED(pl_examples_free) struct pl_examples examples = {0};
   const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(pl_recipe_make(&recipe, overrides, err));
-  lc_status status = pl_recipe_crops(&recipe, &crops, err);
-  if (status == LC_OK)
-    status = pl_examples_init(&examples, &crops, &recipe, &explain->model.arch,
-                              split ? split : recipe.data_validate, &scale, err);
-  if (status == LC_OK) pl_examples_note_cubes(&examples);
-  if (status == LC_OK) status = fill(explain, &examples, first, n, err);
-  pl_examples_free(&examples);
-  pl_crops_free(&crops);
-  pl_recipe_free(&recipe);
-  return status;
+  LC_TRY(pl_recipe_crops(&recipe, &crops, err));
+  LC_TRY(pl_examples_init(&examples, &crops, &recipe, &explain->model.arch,
+                          split ? split : recipe.data_validate, &scale, err));
+  pl_examples_note_cubes(&examples);
+  return fill(explain, &examples, first, n, err);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_preparation.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
@@ -61,15 +62,14 @@ static lc_status finish(const struct taking *taking, struct lc_error *err) {
 
 static lc_status take_series(struct taking *taking, struct pl_job *job,
                              const struct ct_series *series, struct lc_error *err) {
-  struct pl_result result;
-  lc_status status = pl_job_find(job, series, &result, err);
-  if (status == LC_OK) status = pl_job_cut(job, &result, err);
-  for (size_t i = 0; status == LC_OK && i < result.nodules.n_nodules; i++)
-    status = take(taking, series->series_instance_uid, result.nodules.nodules[i].id,
-                  &result.cubes[i], err);
+  LC_SCOPED(pl_result_free) struct pl_result result = {0};
+  LC_TRY(pl_job_find(job, series, &result, err));
+  LC_TRY(pl_job_cut(job, &result, err));
+  for (size_t i = 0; i < result.nodules.n_nodules; i++)
+    LC_TRY(take(taking, series->series_instance_uid, result.nodules.nodules[i].id, &result.cubes[i],
+                err));
   *taking->n_left_out += result.n_left_out;
-  pl_result_free(&result);
-  return status;
+  return LC_OK;
 }
 
 /* A series without nodules is logged, as in a run over several. */
@@ -121,16 +121,13 @@ static lc_status take_stored(struct taking *taking, struct pl_result *stored,
 /* A folder without a store: what was meant may lie in it. */
 static lc_status check_result(const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct pl_list inside = {0};
+  LC_SCOPED(pl_list_free) struct pl_list inside = {0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   if (lc_file_exists(path)) return LC_OK;
   LC_TRY(pl_store_find(folder, &inside, err));
-  lc_status status =
-      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-              "%s: holds the results of %zu series, expected the folder of one: --result %s%s",
-              folder, inside.n, inside.items[0], inside.n > 1 ? ", or another in it" : "");
-  pl_list_free(&inside);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND,
+          "%s: holds the results of %zu series, expected the folder of one: --result %s%s", folder,
+          inside.n, inside.items[0], inside.n > 1 ? ", or another in it" : "");
 }
 
 lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_write/ct_presentation.h"
 #include "pipeline/export/pl_object.h"
@@ -59,27 +60,23 @@ static lc_status draw_nodule(const struct pl_export *e, struct drawing *drawing,
 static lc_status write_presentation(const struct pl_object_kind *kind, struct pl_export *e,
                                     struct lc_error *err) {
   size_t n = e->result->nodules.n_nodules;
-  struct drawing drawing = {0};
+  LC_SCOPED(drawing_free) struct drawing drawing = {0};
   struct pl_object object;
   struct ct_presentation presentation = {.n_texts = n,
                                          .window_low_hu = e->options->window_low_hu,
                                          .window_high_hu = e->options->window_high_hu};
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&drawing.texts, n, sizeof *drawing.texts, err), done);
-  LC_TRY_GOTO(lc_alloc(&drawing.names, n, sizeof *drawing.names, err), done);
-  LC_TRY_GOTO(pl_touched_init(&drawing.touched, e, err), done);
-  for (size_t i = 0; i < n; i++) LC_TRY_GOTO(draw_nodule(e, &drawing, i, err), done);
+  LC_TRY(lc_alloc(&drawing.texts, n, sizeof *drawing.texts, err));
+  LC_TRY(lc_alloc(&drawing.names, n, sizeof *drawing.names, err));
+  LC_TRY(pl_touched_init(&drawing.touched, e, err));
+  for (size_t i = 0; i < n; i++) LC_TRY(draw_nodule(e, &drawing, i, err));
   presentation.outlines = drawing.outlines;
   presentation.n_outlines = drawing.n_outlines;
   presentation.texts = drawing.texts;
-  LC_TRY_GOTO(pl_object_begin(&object, e, kind, PL_NONE, NULL, err), done);
-  LC_TRY_GOTO(pl_touched_list(&drawing.touched, e, &object, err), done);
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  LC_TRY(pl_touched_list(&drawing.touched, e, &object, err));
   presentation.about = object.about;
-  LC_TRY_GOTO(ct_presentation_write(&presentation, object.path, err), done);
-  status = pl_object_done(&object, e, err);
-done:
-  drawing_free(&drawing);
-  return status;
+  LC_TRY(ct_presentation_write(&presentation, object.path, err));
+  return pl_object_done(&object, e, err);
 }
 
 const struct pl_object_kind pl_object_presentation = {

@@ -1,10 +1,10 @@
 /* Computes the maps of every contestant, estimators and controls, for one image. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judge.h"
 
 bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
@@ -85,15 +85,13 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
 lc_status pl_judge_explain(const struct pl_judge *judge, const struct pl_judge_ask *ask,
                            float *scores, struct lc_error *err) {
   struct vit_request request = {0};
-  struct vit_workspace workspace;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   struct vit_trace trace;
   for (size_t c = 0; c < ask->count; c++)
     if (judge->contestants[ask->first + c].estimator)
       cdam_estimator_request(judge->contestants[ask->first + c].estimator, &request);
   LC_TRY(
       vit_workspace_init(&workspace, ask->model, 1, judge->pixels, judge->pixels, &request, err));
-  lc_status status = vit_forward(&workspace, ask->image, 1, &trace, err);
-  if (status == LC_OK) status = estimate(judge, ask, &trace, scores, err);
-  vit_workspace_free(&workspace);
-  return status;
+  LC_TRY(vit_forward(&workspace, ask->image, 1, &trace, err));
+  return estimate(judge, ask, &trace, scores, err);
 }

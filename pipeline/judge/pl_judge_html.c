@@ -7,6 +7,7 @@
 #include "cdam/draw/cdam_render.h"
 #include "cdam/measures/cdam_similarity.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_html.h"
 #include "pipeline/report/pl_plot.h"
@@ -70,23 +71,19 @@ static lc_status write_agreement(const struct pl_judged *judged, struct lc_text 
                                  struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_targets;
-  double *values = NULL, *agreement = NULL;
-  lc_status status = lc_alloc(&values, judge->n_items * n, sizeof *values, err);
-  if (status == LC_OK) status = lc_alloc(&agreement, n * n, sizeof *agreement, err);
-  if (status == LC_OK) {
-    for (size_t i = 0; i < judge->n_items; i++)
-      memcpy(values + i * n, judged->scored[i].outputs, n * sizeof *values);
-    status = cdam_target_agreement(values, judge->n_items, n, agreement, err);
-  }
-  if (status == LC_OK) lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
-  for (size_t t = 0; t < n && status == LC_OK; t++) {
+  LC_FREED double *values = NULL, *agreement = NULL;
+  LC_TRY(lc_alloc(&values, judge->n_items * n, sizeof *values, err));
+  LC_TRY(lc_alloc(&agreement, n * n, sizeof *agreement, err));
+  for (size_t i = 0; i < judge->n_items; i++)
+    memcpy(values + i * n, judged->scored[i].outputs, n * sizeof *values);
+  LC_TRY(cdam_target_agreement(values, judge->n_items, n, agreement, err));
+  lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
+  for (size_t t = 0; t < n; t++) {
     pl_html_escape(out, judge->targets[t].name);
     if (t > 0) lc_text_add(out, " %.2f", agreement[t]);
     lc_text_add(out, t == 0 ? ": " : t + 1 < n ? ", " : ".</p>\n");
   }
-  free(values);
-  free(agreement);
-  return status;
+  return LC_OK;
 }
 
 static void write_group(const struct pl_judged *judged, const char *group, struct lc_text *out) {
@@ -187,23 +184,21 @@ static lc_status draw_curve(const struct pl_judge *judge, const struct curve *cu
                                .notice = judge->model.trained
                                              ? "research use only"
                                              : "research use only; untrained weights"};
-  struct lc_text picture = {0};
-  lc_status status = pl_plot_bytes(&plot, CDAM_SVG, &picture, err);
-  if (status == LC_OK)
-    pl_html_image(out, curve->title, "image/svg+xml", lc_text_get(&picture), picture.length);
-  lc_text_free(&picture);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text picture = {0};
+  LC_TRY(pl_plot_bytes(&plot, CDAM_SVG, &picture, err));
+  pl_html_image(out, curve->title, "image/svg+xml", lc_text_get(&picture), picture.length);
+  return LC_OK;
 }
 
 static lc_status write_curve(const struct pl_judged *judged, const struct curve *curve,
                              struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_contestants + curve->extra;
-  double *means = NULL;
-  struct pl_plot_series *series = NULL;
-  lc_status status = lc_alloc(&means, n * curve->n_points, sizeof *means, err);
-  if (status == LC_OK) status = lc_alloc(&series, n, sizeof *series, err);
-  for (size_t c = 0; c < n && status == LC_OK; c++) {
+  LC_FREED double *means = NULL;
+  LC_FREED struct pl_plot_series *series = NULL;
+  LC_TRY(lc_alloc(&means, n * curve->n_points, sizeof *means, err));
+  LC_TRY(lc_alloc(&series, n, sizeof *series, err));
+  for (size_t c = 0; c < n; c++) {
     for (size_t p = 0; p < curve->n_points; p++)
       means[c * curve->n_points + p] = mean_at(judged, curve, c, p);
     series[c] = (struct pl_plot_series){
@@ -215,10 +210,7 @@ static lc_status write_curve(const struct pl_judged *judged, const struct curve 
         .colour = (int)(c % PL_PLOT_COLOURS),
         .dash = (int)(c / PL_PLOT_COLOURS)};
   }
-  if (status == LC_OK) status = draw_curve(judge, curve, series, n, out, err);
-  free(means);
-  free(series);
-  return status;
+  return draw_curve(judge, curve, series, n, out, err);
 }
 
 static lc_status write_stages(const struct pl_judged *judged, struct lc_text *out,
@@ -278,16 +270,16 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
                            struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_contestants, pixels = judge->pixels, patches = judge->patches;
-  struct cdam_panel *panels = NULL;
-  float *hu = NULL, *maps = NULL;
-  uint8_t *mask = NULL;
-  lc_status status = lc_alloc(&panels, n, sizeof *panels, err);
-  if (status == LC_OK) status = lc_alloc(&hu, pixels * pixels, sizeof *hu, err);
-  if (status == LC_OK) status = lc_alloc(&mask, pixels * pixels, sizeof *mask, err);
-  if (status == LC_OK) status = lc_alloc(&maps, n * patches, sizeof *maps, err);
-  if (status == LC_OK) status = pl_judge_hu(judge, item, hu, err);
-  if (status == LC_OK) status = pl_judge_mask(judge, item, mask, err);
-  for (size_t c = 0; c < n && status == LC_OK; c++) {
+  LC_FREED struct cdam_panel *panels = NULL;
+  LC_FREED float *hu = NULL, *maps = NULL;
+  LC_FREED uint8_t *mask = NULL;
+  LC_TRY(lc_alloc(&panels, n, sizeof *panels, err));
+  LC_TRY(lc_alloc(&hu, pixels * pixels, sizeof *hu, err));
+  LC_TRY(lc_alloc(&mask, pixels * pixels, sizeof *mask, err));
+  LC_TRY(lc_alloc(&maps, n * patches, sizeof *maps, err));
+  LC_TRY(pl_judge_hu(judge, item, hu, err));
+  LC_TRY(pl_judge_mask(judge, item, mask, err));
+  for (size_t c = 0; c < n; c++) {
     const float *scores = judged->scored[item].maps + c * judge->n_targets * patches;
     float largest = 0;
     for (size_t p = 0; p < patches; p++) largest = fmaxf(largest, fabsf(scores[p]));
@@ -313,12 +305,7 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
       .scale_label = "score / largest |score|",
       .mask_label = judge->crops.mask ? "readers' consensus" : "disc of the nodule's diameter",
       .theme = CDAM_LIGHT};
-  if (status == LC_OK) status = cdam_figure_write(&figure, path, err);
-  free(panels);
-  free(hu);
-  free(mask);
-  free(maps);
-  return status;
+  return cdam_figure_write(&figure, path, err);
 }
 
 static lc_status write_picture(const struct pl_judged *judged, size_t item, const char *folder,

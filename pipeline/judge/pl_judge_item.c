@@ -5,6 +5,7 @@
 
 #include "cdam/measures/cdam_localisation.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_scored.h"
 #include "pipeline/learn/pl_evaluate.h"
 
@@ -49,7 +50,7 @@ static lc_status work_init(struct work *work, struct lc_error *err) {
 static lc_status predict(const struct pl_judge *judge, size_t example, double *outputs,
                          struct lc_error *err) {
   struct pl_examples one = judge->examples;
-  struct pl_predictions predictions;
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   float logits[VIT_MAX_OUTPUTS];
   one.rows += example;
   one.n = 1;
@@ -57,7 +58,6 @@ static lc_status predict(const struct pl_judge *judge, size_t example, double *o
   for (size_t o = 0; o < one.outputs; o++) logits[o] = (float)predictions.values[o];
   for (size_t t = 0; t < judge->n_targets; t++)
     outputs[t] = cdam_target_value(&judge->targets[t], &judge->model, logits, NULL);
-  pl_predictions_free(&predictions);
   return LC_OK;
 }
 
@@ -136,13 +136,9 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
 
 lc_status pl_judge_item(const struct pl_judge *judge, size_t item, struct pl_scored_item *scored,
                         struct lc_error *err) {
-  struct work work = {.judge = judge, .item = item};
-  lc_status status = work_init(&work, err);
-  if (status == LC_OK) status = explain(&work, scored, err);
-  if (status == LC_OK) status = show(&work, scored, err);
-  if (status == LC_OK)
-    status =
-        cdam_measures_run(judge->measures, judge->n_measures, &work.subject, scored->values, err);
-  work_free(&work);
-  return status;
+  LC_SCOPED(work_free) struct work work = {.judge = judge, .item = item};
+  LC_TRY(work_init(&work, err));
+  LC_TRY(explain(&work, scored, err));
+  LC_TRY(show(&work, scored, err));
+  return cdam_measures_run(judge->measures, judge->n_measures, &work.subject, scored->values, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_h5.h"
@@ -48,15 +49,12 @@ static lc_status run_contest(struct pl_judged *judged, size_t measure, double *v
 
 lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  double *values = NULL;
+  LC_FREED double *values = NULL;
   LC_TRY(number_groups(judged, err));
   LC_TRY(lc_alloc(&judged->contests, judge->n_measures, sizeof *judged->contests, err));
   LC_TRY(lc_alloc(&values, judge->n_items * judge->n_contestants, sizeof *values, err));
-  lc_status status = LC_OK;
-  for (size_t m = 0; m < judge->n_measures && status == LC_OK; m++)
-    status = run_contest(judged, m, values, err);
-  free(values);
-  return status;
+  for (size_t m = 0; m < judge->n_measures; m++) LC_TRY(run_contest(judged, m, values, err));
+  return LC_OK;
 }
 
 void pl_judged_free(struct pl_judged *judged) {
@@ -73,12 +71,10 @@ void pl_judged_free(struct pl_judged *judged) {
 static lc_status write_table(const struct pl_table *table, const char *folder, const char *name,
                              struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   LC_TRY(lc_path_join(path, folder, name, err));
-  lc_status status = pl_table_render(table, PL_TABLE_CSV, &text, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&text), text.length, err);
-  lc_text_free(&text);
-  return status;
+  LC_TRY(pl_table_render(table, PL_TABLE_CSV, &text, err));
+  return lc_file_write(path, lc_text_get(&text), text.length, err);
 }
 
 static const struct pl_column summary_columns[] = {
@@ -122,20 +118,16 @@ static void fill_summary(struct pl_table *table, const struct pl_judged *judged)
 
 lc_status pl_judged_print(const struct pl_judged *judged, struct lc_text *out,
                           struct lc_error *err) {
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   fill_summary(&table, judged);
-  lc_status status = pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
 }
 
 static lc_status write_summary(const struct pl_judged *judged, const char *folder,
                                struct lc_error *err) {
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   fill_summary(&table, judged);
-  lc_status status = write_table(&table, folder, "summary.csv", err);
-  pl_table_free(&table);
-  return status;
+  return write_table(&table, folder, "summary.csv", err);
 }
 
 static lc_status write_differences(const struct pl_judged *judged, const char *folder,
@@ -144,7 +136,7 @@ static lc_status write_differences(const struct pl_judged *judged, const char *f
                                              {"b", "", false},       {"a_minus_b", "", true},
                                              {"low", "", true},      {"high", "", true}};
   const struct pl_judge *judge = judged->judge;
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   pl_table_init(&table, columns, 6);
   for (size_t m = 0; m < judge->n_measures; m++)
     for (size_t a = 0; a < judge->n_contestants; a++)
@@ -158,9 +150,7 @@ static lc_status write_differences(const struct pl_judged *judged, const char *f
         pl_table_number(&table, d->low, 4);
         pl_table_number(&table, d->high, 4);
       }
-  lc_status status = write_table(&table, folder, "differences.csv", err);
-  pl_table_free(&table);
-  return status;
+  return write_table(&table, folder, "differences.csv", err);
 }
 
 /* One line an item and contestant, a column a measure. */
@@ -168,7 +158,7 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
                              struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = 4 + judge->n_measures;
-  struct pl_column *columns = NULL;
+  LC_FREED struct pl_column *columns = NULL;
   LC_TRY(lc_alloc(&columns, n, sizeof *columns, err));
   columns[0] = (struct pl_column){"PatientID", "", false};
   columns[1] = (struct pl_column){"nodule", "", true};
@@ -176,7 +166,7 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
   columns[3] = (struct pl_column){"estimator", "", false};
   for (size_t m = 0; m < judge->n_measures; m++)
     columns[4 + m] = (struct pl_column){judge->measures[m].name, "", true};
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   pl_table_init(&table, columns, n);
   for (size_t i = 0; i < judge->n_items; i++)
     for (size_t c = 0; c < judge->n_contestants; c++) {
@@ -187,10 +177,7 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
       for (size_t m = 0; m < judge->n_measures; m++)
         pl_table_number(&table, judged->scored[i].values[c * judge->n_measures + m], 4);
     }
-  lc_status status = write_table(&table, folder, "items.csv", err);
-  pl_table_free(&table);
-  free(columns);
-  return status;
+  return write_table(&table, folder, "items.csv", err);
 }
 
 /* Fixed-length texts of n names. */
@@ -222,8 +209,8 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
   const struct pl_judge *judge = judged->judge;
   size_t row = judge->n_contestants * judge->n_measures;
   char path[LC_PATH_SIZE];
-  double *values = NULL;
-  struct lc_text settings = {0};
+  LC_FREED double *values = NULL;
+  LC_SCOPED(lc_text_free) struct lc_text settings = {0};
   struct pl_h5 h5;
   LC_TRY(lc_path_join(path, folder, "judge.h5", err));
   LC_TRY(lc_alloc(&values, judge->n_items * row, sizeof *values, err));
@@ -247,25 +234,19 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
       .unit = "1",
       .doc = "item, estimator, measure; NaN: not defined. Maps and curves are in items/"};
   pl_h5_array(&h5, &array);
-  lc_status status = pl_h5_finish(&h5, path, err);
-  lc_text_free(&settings);
-  free(values);
-  return status;
+  return pl_h5_finish(&h5, path, err);
 }
 
 lc_status pl_judged_write(const struct pl_judged *judged, const char *folder,
                           struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct lc_text html = {0};
+  LC_SCOPED(lc_text_free) struct lc_text html = {0};
   LC_TRY(write_summary(judged, folder, err));
   LC_TRY(write_differences(judged, folder, err));
   LC_TRY(write_items(judged, folder, err));
   LC_TRY(write_h5(judged, folder, err));
   LC_TRY(lc_path_join(path, folder, "report.html", err));
-  lc_status status = pl_judged_html(judged, folder, &html, err);
-  if (status == LC_OK && html.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&html), html.length, err);
-  lc_text_free(&html);
-  return status;
+  LC_TRY(pl_judged_html(judged, folder, &html, err));
+  if (html.failed) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
+  return lc_file_write(path, lc_text_get(&html), html.length, err);
 }

@@ -11,6 +11,7 @@
 #include "common/lc_log.h"
 #include "common/lc_math.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 struct pl_label_scale pl_label_scale_none(void) {
   struct pl_label_scale scale;
@@ -182,7 +183,8 @@ static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t 
                      const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_recipe *recipe = examples->recipe;
   size_t pixels = 3 * (size_t)(recipe->data_pixels * recipe->data_pixels);
-  float *image = NULL, targets[VIT_MAX_OUTPUTS], weight = 1;
+  LC_FREED float *image = NULL;
+  float targets[VIT_MAX_OUTPUTS], weight = 1;
   uint8_t present[VIT_MAX_OUTPUTS] = {0};
   struct lc_random random;
   lc_random_init(&random, (uint64_t)recipe->train_seed, "mixup", epoch << 32 | index);
@@ -191,16 +193,15 @@ static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t 
   LC_TRY(lc_alloc(&image, pixels, sizeof *image, err));
   const struct vit_sample theirs = {
       .image = image, .targets = targets, .present = present, .weight = &weight};
-  lc_status status = load_one(examples, epoch, other, &theirs, err);
-  for (size_t i = 0; status == LC_OK && i < pixels; i++)
+  LC_TRY(load_one(examples, epoch, other, &theirs, err));
+  for (size_t i = 0; i < pixels; i++)
     sample->image[i] = share * sample->image[i] + (1 - share) * image[i];
-  for (size_t k = 0; status == LC_OK && k < examples->outputs; k++) {
+  for (size_t k = 0; k < examples->outputs; k++) {
     sample->present[k] = sample->present[k] && present[k];
     if (sample->present[k])
       sample->targets[k] = share * sample->targets[k] + (1 - share) * targets[k];
   }
-  free(image);
-  return status;
+  return LC_OK;
 }
 
 static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
@@ -229,18 +230,16 @@ struct vit_samples pl_examples_samples(struct pl_examples *examples) {
 
 lc_status pl_examples_disjoint(const struct pl_examples *a, const struct pl_examples *b,
                                struct lc_error *err) {
-  uint8_t *seen = NULL;
+  LC_FREED uint8_t *seen = NULL;
   LC_TRY(lc_alloc(&seen, a->crops->n_groups, 1, err));
   for (size_t i = 0; i < a->n; i++) seen[a->crops->crops[a->rows[i]].group] = 1;
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < b->n && status == LC_OK; i++) {
+  for (size_t i = 0; i < b->n; i++) {
     const struct pl_crop *crop = &b->crops->crops[b->rows[i]];
     if (seen[crop->group])
-      status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
-                       "%s: patient %s is both in the split to learn from and in the one to "
-                       "measure on",
-                       b->crops->path, crop->patient);
+      LC_FAIL(err, LC_ERR_MISMATCH,
+              "%s: patient %s is both in the split to learn from and in the one to "
+              "measure on",
+              b->crops->path, crop->patient);
   }
-  free(seen);
-  return status;
+  return LC_OK;
 }

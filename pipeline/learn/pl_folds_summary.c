@@ -8,6 +8,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "pipeline/learn/pl_folds.h"
 
 #define MOST_MEASURES 256
@@ -157,23 +158,20 @@ static lc_status write_text(const char *folder, const char *name, const char *te
 
 lc_status pl_folds_summarise(const char *folder, size_t n, struct lc_text *table,
                              struct lc_error *err) {
-  struct measures *m = NULL;
+  LC_FREED struct measures *m = NULL;
   struct lc_text csv = {0};
   char *json = NULL;
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&m, 1, sizeof *m, err), done);
+  LC_TRY(lc_alloc(&m, 1, sizeof *m, err));
   m->folds = n;
-  LC_TRY_GOTO(lc_alloc(&m->values, MOST_MEASURES * n, sizeof *m->values, err), done);
-  for (size_t fold = 0; fold < n; fold++) LC_TRY_GOTO(read_fold(m, folder, fold, err), done);
+  LC_TRY(lc_alloc(&m->values, MOST_MEASURES * n, sizeof *m->values, err));
+  for (size_t fold = 0; fold < n; fold++) LC_TRY(read_fold(m, folder, fold, err));
   json = as_json(m);
   as_csv(m, &csv);
-  LC_TRY_GOTO(write_text(folder, "folds.json", json, err), done);
-  LC_TRY_GOTO(write_text(folder, "folds.csv", csv.failed ? NULL : lc_text_get(&csv), err), done);
+  LC_TRY(write_text(folder, "folds.json", json, err));
+  LC_TRY(write_text(folder, "folds.csv", csv.failed ? NULL : lc_text_get(&csv), err));
   as_table(m, table);
-done:
   lc_text_free(&csv);
   free(json);
   if (m) free(m->values);
-  free(m);
-  return status;
+  return LC_OK;
 }

@@ -6,8 +6,8 @@
 #include "common/lc_arena.h"
 #include "common/lc_hash.h"
 #include "common/lc_math.h"
+#include "common/lc_scope.h"
 #include "pipeline/learn/pl_measured.h"
-#include "pipeline/report/pl_version.h"
 #include "pipeline/store/pl_h5.h"
 #include "vit/kernels/vit_backend.h"
 
@@ -24,18 +24,13 @@ static void put(struct pl_h5 *h5, const char *path, size_t rank, const size_t *d
 
 static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
   char crops[LC_SHA256_HEX];
-  struct lc_text recipe = {0};
+  LC_SCOPED(lc_text_free) struct lc_text recipe = {0};
   LC_TRY(lc_hash_file_hex(m->examples->crops->path, crops, err));
   pl_schema_print(&pl_recipe_schema, m->examples->recipe, PL_PRINT_CANONICAL, &recipe);
-  pl_h5_attribute_text(h5, "/", "content", "lungcdam evaluation of a model on nodules");
-  pl_h5_attribute_integer(h5, "/", "schema_version", SCHEMA_VERSION);
-  pl_h5_attribute_text(h5, "/", "program", "lungcdam");
-  pl_h5_attribute_text(h5, "/", "program_version", pl_version());
-  pl_h5_attribute_text(h5, "/", "program_commit", pl_commit());
-  pl_h5_attribute_text(h5, "/", "notice",
-                       m->evaluation->trained
-                           ? "research use only"
-                           : "research use only; UNTRAINED WEIGHTS: the numbers mean nothing");
+  pl_h5_about(h5, "lungcdam evaluation of a model on nodules", SCHEMA_VERSION,
+              m->evaluation->trained
+                  ? "research use only"
+                  : "research use only; UNTRAINED WEIGHTS: the numbers mean nothing");
   pl_h5_attribute_text(h5, "/", "recipe", lc_text_get(&recipe));
   pl_h5_attribute_text(h5, "/", "weights_sha256", m->model->weights_sha256);
   pl_h5_attribute_integer(h5, "/", "weights_trained", m->evaluation->trained);
@@ -43,77 +38,52 @@ static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struc
   pl_h5_attribute_text(h5, "/", "kernels", vit_backend()->name);
   pl_h5_attribute_text(h5, "/", "crops_sha256", crops);
   pl_h5_attribute_text(h5, "/", "split", m->split);
-  lc_text_free(&recipe);
   return LC_OK;
 }
 
 /* Names along dimensions, as axes/NAME. */
 static void write_axes(struct pl_h5 *h5, const struct pl_evaluation *e) {
-  static const char limits[3][NAME_WIDTH] = {"value", "low", "high"};
-  char malignancy[PL_MALIGNANCY_MEASURES][NAME_WIDTH] = {{0}};
-  char names[PL_BIOMARKERS][NAME_WIDTH] = {{0}},
-       measures[PL_BIOMARKER_MEASURES][NAME_WIDTH] = {{0}};
-  size_t three = 3, n_malignancy = PL_MALIGNANCY_MEASURES, n_names = PL_BIOMARKERS;
-  size_t n_measures = PL_BIOMARKER_MEASURES;
-  for (size_t i = 0; i < n_malignancy; i++)
-    lc_text_copy(malignancy[i], NAME_WIDTH, pl_malignancy_measures[i].key);
-  for (size_t i = 0; i < n_names; i++) lc_text_copy(names[i], NAME_WIDTH, pl_biomarker_names[i]);
-  for (size_t i = 0; i < n_measures; i++)
-    lc_text_copy(measures[i], NAME_WIDTH, pl_biomarker_measures[i].key);
-  pl_h5_texts(h5, "axes/interval", 1, &three, NAME_WIDTH, limits[0],
+  static const char *const limits[] = {"value", "low", "high"};
+  const char *malignancy[PL_MALIGNANCY_MEASURES], *measures[PL_BIOMARKER_MEASURES];
+  for (size_t i = 0; i < PL_MALIGNANCY_MEASURES; i++) malignancy[i] = pl_malignancy_measures[i].key;
+  for (size_t i = 0; i < PL_BIOMARKER_MEASURES; i++) measures[i] = pl_biomarker_measures[i].key;
+  pl_h5_names(h5, "axes/interval", limits, 3, NAME_WIDTH,
               "value, and limits of its 95 % interval by bootstrap over patients");
   pl_h5_scale(h5, "axes/interval");
   if (e->has_malignancy) {
-    pl_h5_texts(h5, "axes/malignancy_measure", 1, &n_malignancy, NAME_WIDTH, malignancy[0],
+    pl_h5_names(h5, "axes/malignancy_measure", malignancy, PL_MALIGNANCY_MEASURES, NAME_WIDTH,
                 "measures of malignancy");
     pl_h5_scale(h5, "axes/malignancy_measure");
   }
   if (!e->has_biomarkers) return;
-  pl_h5_texts(h5, "axes/biomarker", 1, &n_names, NAME_WIDTH, names[0], "biomarkers");
-  pl_h5_texts(h5, "axes/biomarker_measure", 1, &n_measures, NAME_WIDTH, measures[0],
+  pl_h5_names(h5, "axes/biomarker", pl_biomarker_names, PL_BIOMARKERS, NAME_WIDTH, "biomarkers");
+  pl_h5_names(h5, "axes/biomarker_measure", measures, PL_BIOMARKER_MEASURES, NAME_WIDTH,
               "measures of one biomarker");
   pl_h5_scale(h5, "axes/biomarker");
   pl_h5_scale(h5, "axes/biomarker_measure");
 }
 
-/* Who the nodules are, what readers say and what the model says. */
+/* What readers say and what the model says, [n] each, the last two [n, biomarker]. */
 struct rows {
-  char *patients; /* [n, PL_PATIENT_SIZE] */
-  int *nodules;
-  double *rating, *logit, *probability, *truth, *predicted; /* [n], the last two [n, biomarker] */
+  double *rating, *logit, *probability, *truth, *predicted;
 };
 
-static void fill_row(const struct pl_measured *m, size_t i, struct rows *rows) {
+static void fill_row(const struct pl_measured *m, size_t i, const struct rows *rows) {
   const struct pl_examples *x = m->examples;
   const struct pl_crop *crop = &x->crops->crops[x->rows[i]];
-  const double *values = m->predictions->values + i * m->predictions->outputs;
-  memcpy(rows->patients + i * PL_PATIENT_SIZE, crop->patient,
-         strnlen(crop->patient, PL_PATIENT_SIZE));
-  rows->nodules[i] = crop->nodule;
   rows->rating[i] = crop->malignancy;
   if (x->malignancy != SIZE_MAX) {
-    rows->logit[i] = values[x->malignancy];
-    rows->probability[i] = lc_sigmoid(values[x->malignancy]);
+    rows->logit[i] = m->predictions->values[i * m->predictions->outputs + x->malignancy];
+    rows->probability[i] = lc_sigmoid(rows->logit[i]);
   }
   for (size_t b = 0; x->biomarkers != SIZE_MAX && b < PL_BIOMARKERS; b++) {
     rows->truth[i * PL_BIOMARKERS + b] = crop->biomarkers[b];
-    rows->predicted[i * PL_BIOMARKERS + b] =
-        x->scale.mean[b] + x->scale.deviation[b] * values[x->biomarkers + b];
+    rows->predicted[i * PL_BIOMARKERS + b] = pl_predicted_biomarker(x, m->predictions, i, b);
   }
 }
 
 static void put_rows(struct pl_h5 *h5, const struct pl_measured *m, const struct rows *rows) {
-  size_t n = m->examples->n, dims[2] = {n, PL_BIOMARKERS};
-  struct pl_h5_array nodules = {.path = "nodules/nodule",
-                                .type = PL_H5_I32,
-                                .rank = 1,
-                                .dims = {n},
-                                .data = rows->nodules,
-                                .unit = "1",
-                                .doc = "number of the nodule in its patient"};
-  pl_h5_texts(h5, "nodules/PatientID", 1, &n, PL_PATIENT_SIZE, rows->patients,
-              "patient of each nodule");
-  pl_h5_array(h5, &nodules);
+  size_t dims[2] = {m->examples->n, PL_BIOMARKERS};
   put(h5, "truth/malignancy", 1, dims, rows->rating, "1",
       "readers' mean rating; above 3 malignant, below benign, 3 left out");
   if (m->evaluation->has_malignancy) {
@@ -130,28 +100,32 @@ static void put_rows(struct pl_h5 *h5, const struct pl_measured *m, const struct
   pl_h5_attach(h5, "prediction/biomarkers", 1, "axes/biomarker");
 }
 
+/* Who the nodules are, then their rows. */
 static lc_status write_rows(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
   size_t n = m->examples->n;
-  struct rows rows = {0};
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&rows.patients, n, PL_PATIENT_SIZE, err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.nodules, n, sizeof *rows.nodules, err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.rating, n, sizeof(double), err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.logit, n, sizeof(double), err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.probability, n, sizeof(double), err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.truth, n * PL_BIOMARKERS, sizeof(double), err), done);
-  LC_TRY_GOTO(lc_alloc(&rows.predicted, n * PL_BIOMARKERS, sizeof(double), err), done);
-  for (size_t i = 0; i < n; i++) fill_row(m, i, &rows);
+  LC_FREED const char **patients = NULL;
+  LC_FREED int *numbers = NULL;
+  LC_FREED double *all = NULL;
+  LC_TRY(lc_alloc(&patients, n, sizeof *patients, err));
+  LC_TRY(lc_alloc(&numbers, n, sizeof *numbers, err));
+  LC_TRY(lc_alloc(&all, n * (3 + 2 * PL_BIOMARKERS), sizeof *all, err));
+  const struct rows rows = {all, all + n, all + 2 * n, all + 3 * n, all + (3 + PL_BIOMARKERS) * n};
+  for (size_t i = 0; i < n; i++) {
+    const struct pl_crop *crop = &m->examples->crops->crops[m->examples->rows[i]];
+    patients[i] = crop->patient;
+    numbers[i] = crop->nodule;
+    fill_row(m, i, &rows);
+  }
+  pl_h5_names(h5, "nodules/PatientID", patients, n, PL_PATIENT_SIZE, "patient of each nodule");
+  pl_h5_array(h5, &(struct pl_h5_array){.path = "nodules/nodule",
+                                        .type = PL_H5_I32,
+                                        .rank = 1,
+                                        .dims = {n},
+                                        .data = numbers,
+                                        .unit = "1",
+                                        .doc = "number of the nodule in its patient"});
   put_rows(h5, m, &rows);
-done:
-  free(rows.patients);
-  free(rows.nodules);
-  free(rows.rating);
-  free(rows.logit);
-  free(rows.probability);
-  free(rows.truth);
-  free(rows.predicted);
-  return status;
+  return LC_OK;
 }
 
 /* values [n_measures, interval]; measures may be of several things: dims says. */
@@ -224,17 +198,16 @@ static void put_column(struct pl_h5 *h5, const char *path, const double *points,
 }
 
 static lc_status write_curves(struct pl_h5 *h5, const struct pl_measured *m, struct lc_error *err) {
-  struct pl_columns c;
-  struct vit_roc_point *roc = NULL;
-  struct vit_precision_point *precision = NULL;
-  double *work = NULL;
+  LC_SCOPED(pl_columns_free) struct pl_columns c = {0};
+  LC_FREED struct vit_roc_point *roc = NULL;
+  LC_FREED struct vit_precision_point *precision = NULL;
+  LC_FREED double *work = NULL;
   size_t n_roc, n_precision;
-  lc_status status;
-  LC_TRY_GOTO(pl_columns_init(&c, m->examples->n, err), done);
+  LC_TRY(pl_columns_init(&c, m->examples->n, err));
   pl_columns_malignancy(m->examples, m->predictions, NULL, m->examples->n, &c);
-  LC_TRY_GOTO(vit_roc_curve(c.predicted, c.labels, c.n, &roc, &n_roc, err), done);
-  LC_TRY_GOTO(vit_precision_curve(c.predicted, c.labels, c.n, &precision, &n_precision, err), done);
-  LC_TRY_GOTO(lc_alloc(&work, n_roc, sizeof *work, err), done);
+  LC_TRY(vit_roc_curve(c.predicted, c.labels, c.n, &roc, &n_roc, err));
+  LC_TRY(vit_precision_curve(c.predicted, c.labels, c.n, &precision, &n_precision, err));
+  LC_TRY(lc_alloc(&work, n_roc, sizeof *work, err));
   _Static_assert(sizeof *roc == 3 * sizeof(double) && sizeof *precision == 3 * sizeof(double),
                  "points are three numbers");
   put_column(h5, "roc/threshold", &roc->threshold, n_roc, 0, work,
@@ -247,28 +220,18 @@ static lc_status write_curves(struct pl_h5 *h5, const struct pl_measured *m, str
              "sensitivity");
   put_column(h5, "precision_recall/precision", &precision->threshold, n_precision, 2, work,
              "positive predictive value");
-done:
-  pl_columns_free(&c);
-  free(roc);
-  free(precision);
-  free(work);
-  return status;
+  return LC_OK;
 }
 
 lc_status pl_measured_h5(const struct pl_measured *m, const char *path, struct lc_error *err) {
   const struct pl_evaluation *e = m->evaluation;
-  struct pl_h5 h5;
+  LC_SCOPED(pl_h5_abort) struct pl_h5 h5;
   pl_h5_start(&h5);
   write_axes(&h5, e);
-  lc_status status = write_root(&h5, m, err);
-  if (status == LC_OK) status = write_rows(&h5, m, err);
-  if (status == LC_OK) {
-    write_measures(&h5, e);
-    if (e->has_malignancy) write_bins(&h5, e);
-  }
-  if (status == LC_OK && e->malignant > 0 && e->malignant < e->decided)
-    status = write_curves(&h5, m, err);
-  if (status == LC_OK) return pl_h5_finish(&h5, path, err);
-  pl_h5_abort(&h5);
-  return status;
+  LC_TRY(write_root(&h5, m, err));
+  LC_TRY(write_rows(&h5, m, err));
+  write_measures(&h5, e);
+  if (e->has_malignancy) write_bins(&h5, e);
+  if (e->malignant > 0 && e->malignant < e->decided) LC_TRY(write_curves(&h5, m, err));
+  return pl_h5_finish(&h5, path, err);
 }

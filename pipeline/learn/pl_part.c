@@ -10,6 +10,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_hash.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_cube.h"
 #include "ct_io/ct/ct_cutter.h"
 
@@ -151,19 +152,15 @@ static lc_status take(void *context, size_t at, const struct ct_volume *volume,
   const struct ct_nodule *nodule = &part->nodules.nodules[at];
   size_t voxels = pl_dataset_voxels(dataset);
   struct pl_sample *sample = &dataset->samples[at];
-  struct ct_cube cube;
+  LC_SCOPED(ct_cube_free) struct ct_cube cube = {0};
   LC_TRY(ct_cube_resample(&cube, volume, nodule->centre_mm, how->edge, how->spacing_mm, err));
-  lc_status status = LC_OK;
-  if (nodule->n_marks) status = ct_cube_add_mask(&cube, nodule, part->series, how->level, err);
-  if (status == LC_OK) status = describe(sample, part, nodule, how, err);
-  if (status == LC_OK) {
-    for (size_t i = 0; i < voxels; i++) dataset->hu[at * voxels + i] = (int16_t)lrintf(cube.hu[i]);
-    if (cube.mask) memcpy(dataset->mask + at * voxels, cube.mask, voxels);
-    sample->n_padded = (int)cube.n_padded;
-    cutting->cut[at] = true;
-  }
-  ct_cube_free(&cube);
-  return status;
+  if (nodule->n_marks) LC_TRY(ct_cube_add_mask(&cube, nodule, part->series, how->level, err));
+  LC_TRY(describe(sample, part, nodule, how, err));
+  for (size_t i = 0; i < voxels; i++) dataset->hu[at * voxels + i] = (int16_t)lrintf(cube.hu[i]);
+  if (cube.mask) memcpy(dataset->mask + at * voxels, cube.mask, voxels);
+  sample->n_padded = (int)cube.n_padded;
+  cutting->cut[at] = true;
+  return LC_OK;
 }
 
 static lc_status refuse(void *context, size_t nodule, lc_status status, const struct lc_error *why,

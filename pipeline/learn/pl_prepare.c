@@ -9,6 +9,7 @@
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/learn/pl_part.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -136,41 +137,34 @@ static bool part_fits(struct work *work, const char *path, const char *key) {
 
 static lc_status make_part(struct work *work, const struct pl_part *part, const char *path,
                            bool *empty, struct lc_error *err) {
-  struct pl_dataset dataset;
-  struct lc_text left_out = {0};
+  LC_SCOPED(pl_dataset_free) struct pl_dataset dataset = {0};
+  LC_SCOPED(lc_text_free) struct lc_text left_out = {0};
   char settings[512];
   pl_dataset_rules_text(settings, work->how);
-  lc_status status = pl_part_cut(part, work->how, &dataset, &left_out, err);
-  if (status == LC_OK) {
-    struct pl_dataset_about about = {settings, part->key, lc_text_get(&left_out), 0, 0};
-    *empty = dataset.n == 0;
-    keep_left_out(work, lc_text_get(&left_out));
-    if (!*empty) status = pl_dataset_write(&dataset, &about, NULL, NULL, path, err);
-    pl_dataset_free(&dataset);
-  }
-  lc_text_free(&left_out);
-  return status;
+  LC_TRY(pl_part_cut(part, work->how, &dataset, &left_out, err));
+  struct pl_dataset_about about = {settings, part->key, lc_text_get(&left_out), 0, 0};
+  *empty = dataset.n == 0;
+  keep_left_out(work, lc_text_get(&left_out));
+  return *empty ? LC_OK : pl_dataset_write(&dataset, &about, NULL, NULL, path, err);
 }
 
 static lc_status do_task(struct work *work, struct task *task, struct lc_error *err) {
-  struct pl_part part;
+  LC_SCOPED(pl_part_free) struct pl_part part = {0};
   char name[129], file[160], path[LC_PATH_SIZE];
   LC_TRY(pl_part_open(&part, task->series, task->annotation, work->how, err));
   pl_output_name(name, task->series->series_instance_uid);
   snprintf(file, sizeof file, "%s.h5", name);
-  lc_status status = lc_path_join(path, work->folder, file, err);
+  LC_TRY(lc_path_join(path, work->folder, file, err));
   bool empty = part.nodules.n_nodules == 0;
-  if (status == LC_OK && !empty) {
-    if (part_fits(work, path, part.key)) {
-      work->done->n_kept++;
-    } else {
-      status = make_part(work, &part, path, &empty, err);
-      if (status == LC_OK) work->done->n_made++;
-    }
+  if (empty) return LC_OK;
+  if (part_fits(work, path, part.key)) {
+    work->done->n_kept++;
+  } else {
+    LC_TRY(make_part(work, &part, path, &empty, err));
+    work->done->n_made++;
   }
-  if (status == LC_OK && !empty) lc_text_copy(task->part, sizeof task->part, path);
-  pl_part_free(&part);
-  return status;
+  if (!empty) lc_text_copy(task->part, sizeof task->part, path);
+  return LC_OK;
 }
 
 static bool stops_everything(lc_status status) {

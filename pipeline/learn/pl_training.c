@@ -11,6 +11,7 @@
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/learn/pl_training_log.h"
@@ -33,6 +34,15 @@ struct training {
   size_t seen;    /* nodules since then */
   float positive_weight, biomarker_weights[PL_BIOMARKERS];
 };
+
+static void training_free(struct training *t) {
+  pl_training_log_close(&t->log);
+  vit_train_free(&t->train);
+  vit_model_free(&t->model);
+  pl_examples_free(&t->learn);
+  pl_examples_free(&t->measure);
+  pl_crops_free(&t->crops);
+}
 
 static double now_s(void) {
   struct timespec time;
@@ -72,16 +82,13 @@ static double score_of(const struct pl_recipe *recipe, const struct pl_evaluatio
 static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t epoch,
                           double *score, struct lc_error *err) {
   struct training *t = context;
-  struct vit_model model;
-  struct pl_predictions predictions = {0};
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   struct pl_evaluation e;
   double seconds = now_s() - t->started;
   LC_TRY(vit_train_result(train, &model, err));
-  lc_status status = pl_predict(&model, &t->measure, false, NULL, &predictions, err);
-  if (status == LC_OK) status = pl_evaluate(&t->measure, &predictions, 0, 0, &e, err);
-  pl_predictions_free(&predictions);
-  vit_model_free(&model);
-  LC_TRY(status);
+  LC_TRY(pl_predict(&model, &t->measure, false, NULL, &predictions, err));
+  LC_TRY(pl_evaluate(&t->measure, &predictions, 0, 0, &e, err));
   *score = score_of(t->recipe, &e);
   LC_TRY(pl_training_log_epoch(&t->log, epoch, &e, t->seen, seconds, err));
   t->seen = 0;
@@ -98,34 +105,24 @@ static void first_difference(const char *a, const char *b, char line[128]) {
 }
 
 static lc_status same_recipe(const char *path, const char *text, struct lc_error *err) {
-  char *stored = NULL, line[128];
+  LC_FREED char *stored = NULL;
+  char line[128];
   size_t count;
   LC_TRY(lc_file_read(path, (size_t)1 << 20, &stored, &count, err));
-  lc_status status = LC_OK;
-  if (strcmp(stored, text) != 0) {
-    first_difference(stored, text, line);
-    status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
-                     "%s: the run has another recipe, where it says \"%s\"", path, line);
-  }
-  free(stored);
-  return status;
+  if (strcmp(stored, text) == 0) return LC_OK;
+  first_difference(stored, text, line);
+  LC_FAIL(err, LC_ERR_MISMATCH, "%s: the run has another recipe, where it says \"%s\"", path, line);
 }
 
 /* Writes the recipe of a new run; a run that goes on must have the same. */
 static lc_status settle_recipe(const struct pl_recipe *recipe, struct lc_error *err) {
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   char path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(path, recipe->output_folder, "recipe.yaml", err));
   pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_CANONICAL, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: no memory", path);
-  else if (lc_file_exists(path))
-    status = same_recipe(path, lc_text_get(&text), err);
-  else
-    status = lc_file_write(path, lc_text_get(&text), text.length, err);
-  lc_text_free(&text);
-  return status;
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: no memory", path);
+  if (lc_file_exists(path)) return same_recipe(path, lc_text_get(&text), err);
+  return lc_file_write(path, lc_text_get(&text), text.length, err);
 }
 
 /* A folder that holds a run is one with a recipe. */
@@ -249,65 +246,43 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
   } else {
     LC_TRY(vit_train_result(&t->train, model, err));
   }
-  lc_status status = pl_training_fold(model, &t->learn.scale, err);
-  if (status == LC_OK)
-    status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
-  struct pl_prepared prepared = {0};
-  if (status == LC_OK)
-    status = pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm,
-                                  err);
-  if (status == LC_OK)
-    status = vit_model_save_with(model, path, "trained by lungcdam; research use only",
-                                 prepared.pairs, prepared.n, err);
-  pl_prepared_free(&prepared);
-  if (status != LC_OK) vit_model_free(model);
-  return status;
+  LC_SCOPED(pl_prepared_free) struct pl_prepared prepared = {0};
+  LC_TRY(pl_training_fold(model, &t->learn.scale, err));
+  LC_TRY(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err));
+  LC_TRY(
+      pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm, err));
+  return vit_model_save_with(model, path, "trained by lungcdam; research use only", prepared.pairs,
+                             prepared.n, err);
 }
 
 static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
                         struct lc_error *err) {
-  struct vit_model model;
-  struct pl_predictions predictions = {0};
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   const struct pl_measured measured = {&t->measure, &predictions, evaluation, &model,
                                        t->recipe->data_validate};
   char path[LC_PATH_SIZE];
   LC_TRY(result(t, &model, err));
   t->measure.scale = pl_label_scale_none();
-  lc_status status;
-  LC_TRY_GOTO(pl_predict(&model, &t->measure, t->recipe->test_symmetries, NULL, &predictions, err),
-              done);
-  LC_TRY_GOTO(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
-                          (uint64_t)t->recipe->train_seed, evaluation, err),
-              done);
+  LC_TRY(pl_predict(&model, &t->measure, t->recipe->test_symmetries, NULL, &predictions, err));
+  LC_TRY(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
+                     (uint64_t)t->recipe->train_seed, evaluation, err));
   evaluation->trained = model.trained;
   /* What is said of the weights is said of the file. */
-  LC_TRY_GOTO(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err), done);
-  LC_TRY_GOTO(lc_hash_file_hex(path, model.weights_sha256, err), done);
+  LC_TRY(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err));
+  LC_TRY(lc_hash_file_hex(path, model.weights_sha256, err));
   memcpy(evaluation->weights_sha256, model.weights_sha256, LC_SHA256_HEX);
-  LC_TRY_GOTO(pl_measured_write(&measured, t->recipe->output_folder, err), done);
-  LC_TRY_GOTO(pl_training_log_picture(&t->log, err), done);
-done:
-  pl_predictions_free(&predictions);
-  vit_model_free(&model);
-  return status;
+  LC_TRY(pl_measured_write(&measured, t->recipe->output_folder, err));
+  return pl_training_log_picture(&t->log, err);
 }
 
 lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing existing,
                           struct pl_evaluation *evaluation, struct lc_error *err) {
-  struct training t = {.recipe = recipe};
-  lc_status status;
-  LC_TRY_GOTO(prepare_data(&t, err), done);
-  LC_TRY_GOTO(prepare_train(&t, err), done);
-  LC_TRY_GOTO(prepare_folder(recipe, existing, err), done);
-  LC_TRY_GOTO(settle_recipe(recipe, err), done);
-  LC_TRY_GOTO(train_all(&t, existing == PL_EXISTING_RESUME, err), done);
-  LC_TRY_GOTO(finish(&t, evaluation, err), done);
-done:
-  pl_training_log_close(&t.log);
-  vit_train_free(&t.train);
-  vit_model_free(&t.model);
-  pl_examples_free(&t.learn);
-  pl_examples_free(&t.measure);
-  pl_crops_free(&t.crops);
-  return status;
+  LC_SCOPED(training_free) struct training t = {.recipe = recipe};
+  LC_TRY(prepare_data(&t, err));
+  LC_TRY(prepare_train(&t, err));
+  LC_TRY(prepare_folder(recipe, existing, err));
+  LC_TRY(settle_recipe(recipe, err));
+  LC_TRY(train_all(&t, existing == PL_EXISTING_RESUME, err));
+  return finish(&t, evaluation, err);
 }

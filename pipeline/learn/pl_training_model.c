@@ -1,9 +1,9 @@
 /* Makes the model that a training starts from, and folds the label scale into the one it leaves. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/learn/pl_training.h"
 #include "vit/pass/vit_forward.h"
@@ -20,14 +20,12 @@ static lc_status copy_positions(const struct vit_model *source, struct vit_model
                                 float *place, struct lc_error *err) {
   const struct vit_arch *a = &model->arch;
   size_t dim = a->embed_dim, rows = a->grid_height * a->grid_width;
-  float *encoding = NULL;
+  LC_FREED float *encoding = NULL;
   LC_TRY(lc_alloc(&encoding, (1 + rows) * dim, sizeof *encoding, err));
-  lc_status status = vit_position_interpolate(source, a->grid_height, a->grid_width, encoding, err);
+  LC_TRY(vit_position_interpolate(source, a->grid_height, a->grid_width, encoding, err));
   size_t skipped = a->position_on_cls ? 0 : dim;
-  if (status == LC_OK)
-    memcpy(place, encoding + skipped, ((1 + rows) * dim - skipped) * sizeof *encoding);
-  free(encoding);
-  return status;
+  memcpy(place, encoding + skipped, ((1 + rows) * dim - skipped) * sizeof *encoding);
+  return LC_OK;
 }
 
 static lc_status copy_parameters(const struct vit_model *source,
@@ -55,19 +53,13 @@ static lc_status copy_parameters(const struct vit_model *source,
 static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
   struct pl_model_found found;
   LC_TRY(pl_model_take(&found, weights, err));
-  struct vit_model source = {0};
-  struct vit_parameters mine = {0}, theirs = {0};
-  lc_status status;
-  LC_TRY_GOTO(vit_model_load(&source, found.path, NULL, err), done);
-  LC_TRY_GOTO(vit_model_own(&source, err), done);
-  LC_TRY_GOTO(vit_parameters_init(&mine, &model->arch, err), done);
-  LC_TRY_GOTO(vit_parameters_init(&theirs, &source.arch, err), done);
-  LC_TRY_GOTO(copy_parameters(&source, &theirs, model, &mine, found.path, err), done);
-done:
-  vit_parameters_free(&mine);
-  vit_parameters_free(&theirs);
-  vit_model_free(&source);
-  return status;
+  LC_SCOPED(vit_model_free) struct vit_model source = {0};
+  LC_SCOPED(vit_parameters_free) struct vit_parameters mine = {0}, theirs = {0};
+  LC_TRY(vit_model_load(&source, found.path, NULL, err));
+  LC_TRY(vit_model_own(&source, err));
+  LC_TRY(vit_parameters_init(&mine, &model->arch, err));
+  LC_TRY(vit_parameters_init(&theirs, &source.arch, err));
+  return copy_parameters(&source, &theirs, model, &mine, found.path, err);
 }
 
 lc_status pl_training_model(const struct pl_recipe *recipe, const struct vit_arch *arch,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_plot_paint.h"
 
 #define HEADING_HEIGHT 36.0
@@ -216,14 +217,10 @@ static struct cdam_canvas canvas_of(struct page *page) {
 
 lc_status pl_plot_bytes(const struct pl_plot *plot, cdam_format format, struct lc_text *out,
                         struct lc_error *err) {
-  struct page page;
-  lc_status status = page_init(&page, plot, err);
-  if (status == LC_OK) {
-    struct cdam_canvas canvas = canvas_of(&page);
-    status = cdam_canvas_bytes(&canvas, format, out, err);
-  }
-  page_free(&page);
-  return status;
+  LC_SCOPED(page_free) struct page page = {0};
+  LC_TRY(page_init(&page, plot, err));
+  struct cdam_canvas canvas = canvas_of(&page);
+  return cdam_canvas_bytes(&canvas, format, out, err);
 }
 
 bool pl_plot_available(void) {
@@ -231,12 +228,8 @@ bool pl_plot_available(void) {
 }
 
 lc_status pl_plot_write(const struct pl_plot *plot, const char *path, struct lc_error *err) {
-  struct page page;
-  lc_status status = page_init(&page, plot, err);
-  if (status == LC_OK) {
-    struct cdam_canvas canvas = canvas_of(&page);
-    status = cdam_canvas_write(&canvas, path, err);
-  }
-  page_free(&page);
-  return status;
+  LC_SCOPED(page_free) struct page page = {0};
+  LC_TRY(page_init(&page, plot, err));
+  struct cdam_canvas canvas = canvas_of(&page);
+  return cdam_canvas_write(&canvas, path, err);
 }

@@ -9,6 +9,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_parallel.h"
+#include "common/lc_scope.h"
 #include "pipeline/export/pl_export.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -42,17 +43,15 @@ static lc_status write_picture(const struct writing *writing, size_t nodule, siz
                                struct lc_error *err) {
   const struct pl_result *result = writing->result;
   char png[LC_PATH_SIZE], comments[1024];
-  struct cdam_picture picture;
+  LC_SCOPED(cdam_picture_free) struct cdam_picture picture = {0};
   snprintf(png, sizeof png, "%s/figures/%s_%s.png", writing->folder,
            result->nodules.nodules[nodule].id, ct_view_name(result->views[view]));
   comment(result, nodule, view, comments, sizeof comments);
   LC_TRY(pl_figure_draw(writing->config, result, nodule, view, &picture, err));
-  lc_status status = LC_OK;
-  if (writing->config->figure_write) status = cdam_picture_write_png(&picture, png, err);
-  if (status == LC_OK && writing->captures)
-    status = pl_export_picture(writing->captures, nodule, view, &picture, comments, err);
-  cdam_picture_free(&picture);
-  return status;
+  if (writing->config->figure_write) LC_TRY(cdam_picture_write_png(&picture, png, err));
+  if (writing->captures)
+    LC_TRY(pl_export_picture(writing->captures, nodule, view, &picture, comments, err));
+  return LC_OK;
 }
 
 /* Pictures of all nodules and views, side by side on the threads there are. */
@@ -120,28 +119,23 @@ static lc_status write_texts(const struct writing *writing, struct lc_error *err
   LC_TRY(lc_path_join(path, writing->folder, "configuration.yaml", err));
   LC_TRY(lc_file_write(path, configuration, strlen(configuration), err));
   LC_TRY(lc_path_join(path, writing->folder, "nodules.csv", err));
-  struct pl_summary summary;
-  struct lc_text text = {0};
+  LC_SCOPED(pl_summary_free) struct pl_summary summary = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   pl_summary_init(&summary, &writing->result->model->arch);
   pl_summary_add(&summary, writing->result);
-  lc_status status = pl_table_render(&summary.table, PL_TABLE_CSV, &text, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&text), text.length, err);
-  lc_text_free(&text);
-  pl_summary_free(&summary);
-  return status;
+  LC_TRY(pl_table_render(&summary.table, PL_TABLE_CSV, &text, err));
+  return lc_file_write(path, lc_text_get(&text), text.length, err);
 }
 
 static lc_status write_objects(const struct writing *writing,
                                const struct pl_export_options *options, struct lc_error *err) {
   if (!pl_export_wants(options, false)) return LC_OK;
-  struct pl_export export;
+  LC_SCOPED(pl_export_close) struct pl_export export = {0};
   char folder[LC_PATH_SIZE];
   LC_TRY(lc_path_join(folder, writing->folder, "objects", err));
   LC_TRY(lc_folder_make(folder, err));
-  lc_status status = pl_export_open(&export, writing->result, options, folder, err);
-  if (status == LC_OK) status = pl_export_write(&export, err);
-  pl_export_close(&export);
-  return status;
+  LC_TRY(pl_export_open(&export, writing->result, options, folder, err));
+  return pl_export_write(&export, err);
 }
 
 lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *result,

@@ -9,6 +9,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_artifacts.h"
@@ -115,16 +116,14 @@ static lc_status one_series(struct running *running, const struct ct_series *ser
                             struct lc_error *err) {
   char name[129], path[LC_PATH_SIZE];
   LC_TRY(target_of(running, series, name, path, err));
-  struct pl_result result;
-  lc_status status = pl_job_find(&running->job, series, &result, err);
-  if (status == LC_OK && can_keep(running, &result, path)) {
+  LC_SCOPED(pl_result_free) struct pl_result result = {0};
+  LC_TRY(pl_job_find(&running->job, series, &result, err));
+  if (can_keep(running, &result, path)) {
     running->batch->n_kept++;
     lc_log(LC_LOG_INFO, "%s: kept, made from the same input, weights and configuration", path);
-  } else if (status == LC_OK) {
-    status = make(running, &result, name, err);
-  }
-  pl_result_free(&result);
-  return status;
+  } else
+    LC_TRY(make(running, &result, name, err));
+  return LC_OK;
 }
 
 /* Failures that would meet every other series too. */

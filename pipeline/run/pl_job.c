@@ -10,6 +10,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_math.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_preparation.h"
@@ -176,21 +177,19 @@ static size_t shown_index(const struct pl_config *config) {
 static lc_status cut_shown(const struct pl_job *job, struct pl_result *result, size_t nodule,
                            const struct ct_volume *volume, struct lc_error *err) {
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
-  struct ct_cube cube;
+  LC_SCOPED(ct_cube_free) struct ct_cube cube = {0};
   double spacing_mm = job->config->cube_spacing_mm / (double)job->config->figure_detail;
   LC_TRY(ct_cube_resample(&cube, volume, found->centre_mm, result->shown_edge, spacing_mm, err));
-  lc_status status = LC_OK;
   if (found->n_marks > 0)
-    status =
-        ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err);
+    LC_TRY(
+        ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err));
   size_t pixels = result->shown_edge * result->shown_edge;
-  for (size_t v = 0; status == LC_OK && v < result->n_views; v++) {
+  for (size_t v = 0; v < result->n_views; v++) {
     size_t at = pl_result_image(result, nodule, v) * pixels;
     ct_cube_slice(&cube, result->views[v], shown_index(job->config), result->shown_hu + at,
                   cube.mask ? result->shown_mask + at : NULL);
   }
-  ct_cube_free(&cube);
-  return status;
+  return LC_OK;
 }
 
 static lc_status cut_cube(const struct pl_job *job, struct pl_result *result, size_t nodule,
