@@ -1,6 +1,5 @@
 /* Resizes images with the Catmull-Rom cubic and blends a map over the grey image of a panel. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
@@ -36,13 +35,12 @@ static void resize_line(const float *line, size_t n, size_t stride, float *out, 
 
 lc_status cdam_paint_resize(const float *image, size_t rows, size_t columns, float *out,
                             size_t out_rows, size_t out_columns, struct lc_error *err) {
-  float *wide = NULL;
+  LC_FREED float *wide = NULL;
   LC_TRY(lc_alloc(&wide, rows * out_columns, sizeof *wide, err));
   for (size_t r = 0; r < rows; r++)
     resize_line(image + r * columns, columns, 1, wide + r * out_columns, out_columns, 1);
   for (size_t c = 0; c < out_columns; c++)
     resize_line(wide + c, rows, out_columns, out + c, out_rows, out_columns);
-  free(wide);
   return LC_OK;
 }
 

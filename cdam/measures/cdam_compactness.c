@@ -7,6 +7,7 @@
 
 #include "cdam/measures/cdam_measure.h"
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 static double size_of(float score) {
   return fabs((double)score);
@@ -37,7 +38,8 @@ static int compare_double(const void *a, const void *b) {
 }
 
 lc_status cdam_gini(const float *scores, size_t n, double *gini, struct lc_error *err) {
-  double *sorted = NULL, total = 0, weighted = 0;
+  LC_FREED double *sorted = NULL;
+  double total = 0, weighted = 0;
   LC_TRY(lc_alloc(&sorted, n + 1, sizeof *sorted, err));
   for (size_t i = 0; i < n; i++) sorted[i] = size_of(scores[i]);
   qsort(sorted, n, sizeof *sorted, compare_double);
@@ -46,7 +48,6 @@ lc_status cdam_gini(const float *scores, size_t n, double *gini, struct lc_error
     weighted += (2 * (double)i + 1 - (double)n) * sorted[i];
   }
   *gini = total > 0 ? weighted / ((double)n * total) : NAN;
-  free(sorted);
   return LC_OK;
 }
 
@@ -82,11 +83,9 @@ static void keep_points(const struct cdam_subject *subject, size_t m) {
                      CDAM_COMPACT_POINTS, CDAM_ABSOLUTE_MAXIMUM, curve + CDAM_COMPACT_POINTS);
 }
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   const double t = CDAM_COMPACT_THRESHOLD;
   size_t n = subject->patches;
-  (void)number;
   for (size_t m = 0; m < subject->maps; m++, values += N_VALUES) {
     const float *map = cdam_subject_map(subject, m);
     double largest = 0;

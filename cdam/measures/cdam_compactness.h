@@ -4,10 +4,7 @@
  * Thread-safety: no state. */
 #pragma once
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 /* What "the maximum" is in "below 5 % of the maximum"; published text allows both. */
 typedef enum cdam_maximum {
@@ -41,5 +38,3 @@ double cdam_entropy(const float *scores, size_t n);
  * arXiv 2007.07584, with the fixed tolerance that evaluation libraries use). Scores of different
  * estimators differ in unit: give a tolerance in units of the map's maximum. */
 size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance);
-
-LC_C_END

@@ -8,6 +8,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 #define STEPS 20
 #define RANDOM_ORDERS 3
@@ -36,14 +37,9 @@ void cdam_curves_free(struct cdam_curves *curves) {
 static lc_status curves_init(struct cdam_curves *c, size_t maps, size_t targets, size_t points,
                              struct lc_error *err) {
   *c = (struct cdam_curves){.maps = maps, .targets = targets, .points = points};
-  lc_status status = lc_alloc(&c->removed, points, sizeof *c->removed, err);
-  if (status == LC_OK) status = lc_alloc(&c->share, points, sizeof *c->share, err);
-  if (status == LC_OK)
-    status = lc_alloc(&c->most, (2 * maps + targets) * points, sizeof *c->most, err);
-  if (status != LC_OK) {
-    cdam_curves_free(c);
-    return status;
-  }
+  LC_TRY(lc_alloc(&c->removed, points, sizeof *c->removed, err));
+  LC_TRY(lc_alloc(&c->share, points, sizeof *c->share, err));
+  LC_TRY(lc_alloc(&c->most, (2 * maps + targets) * points, sizeof *c->most, err));
   c->least = c->most + maps * points;
   c->random = c->least + maps * points;
   return LC_OK;
@@ -63,20 +59,14 @@ static lc_status set_points(const struct cdam_curve_settings *s, size_t patches,
   return LC_OK;
 }
 
-/* One row of variants: the first patches of `order` are missing, more of them at each point. */
-static void add_order(struct plan *plan, const struct cdam_curves *c, size_t number) {
+/* One row of variants: the first patches of `order`, or its last, are missing, more of them at each
+ * point. */
+static void add_order(struct plan *plan, const struct cdam_curves *c, size_t number, bool last) {
   for (size_t i = 0; i < plan->points; i++) {
     uint8_t *kept = plan->kept + (number * plan->points + i) * plan->patches;
     memset(kept, 1, plan->patches);
-    for (size_t k = 0; k < c->removed[i]; k++) kept[plan->order[k]] = 0;
-  }
-}
-
-static void reverse(uint32_t *order, size_t n) {
-  for (size_t i = 0; i < n / 2; i++) {
-    uint32_t swap = order[i];
-    order[i] = order[n - 1 - i];
-    order[n - 1 - i] = swap;
+    for (size_t k = 0; k < c->removed[i]; k++)
+      kept[plan->order[last ? plan->patches - 1 - k : k]] = 0;
   }
 }
 
@@ -84,15 +74,14 @@ static lc_status add_orders(struct plan *plan, const struct cdam_curves *c, cons
                             const struct cdam_draws *draws, struct lc_error *err) {
   for (size_t m = 0; m < c->maps; m++) {
     LC_TRY(cdam_order(scores + m * plan->patches, plan->patches, draws, plan->order, err));
-    add_order(plan, c, 2 * m);
-    reverse(plan->order, plan->patches);
-    add_order(plan, c, 2 * m + 1);
+    add_order(plan, c, 2 * m, false);
+    add_order(plan, c, 2 * m + 1, true);
   }
   struct lc_random random;
   lc_random_init(&random, draws->seed, "judge-random-order", draws->item);
   for (size_t o = 2 * c->maps; o < plan->orders; o++) {
     lc_random_permutation(&random, plan->order, (uint32_t)plan->patches);
-    add_order(plan, c, o);
+    add_order(plan, c, o, false);
   }
   return LC_OK;
 }
@@ -141,14 +130,12 @@ lc_status cdam_curves_measure(const struct cdam_evaluator *evaluator, const floa
       LC_FAIL(err, LC_ERR_USAGE, "curve: map %zu explains target %zu of %zu", m, target_of[m],
               evaluator->targets);
   size_t points = s.shares ? s.n_shares + 2 : s.steps + 1;
+  LC_SCOPED(plan_free)
   struct plan plan = {
       .patches = evaluator->patches, .points = points, .orders = 2 * maps + s.random_orders};
   LC_TRY(curves_init(curves, maps, evaluator->targets, points, err));
-  lc_status status = set_points(&s, plan.patches, curves, err);
-  if (status == LC_OK) status = measure(evaluator, scores, target_of, draws, &plan, curves, err);
-  plan_free(&plan);
-  if (status != LC_OK) cdam_curves_free(curves);
-  return status;
+  LC_TRY(set_points(&s, plan.patches, curves, err));
+  return measure(evaluator, scores, target_of, draws, &plan, curves, err);
 }
 
 static double area(const double *share, const double *values, size_t points) {

@@ -5,6 +5,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 struct ranked {
   float score;
@@ -20,7 +21,7 @@ static int fall(const void *a, const void *b) {
 
 lc_status cdam_order(const float *scores, size_t n, const struct cdam_draws *draws, uint32_t *order,
                      struct lc_error *err) {
-  struct ranked *ranked = NULL;
+  LC_FREED struct ranked *ranked = NULL;
   struct lc_random random;
   LC_TRY(lc_alloc(&ranked, n + 1, sizeof *ranked, err));
   lc_random_init(&random, draws->seed, "judge-ties", draws->item);
@@ -29,6 +30,5 @@ lc_status cdam_order(const float *scores, size_t n, const struct cdam_draws *dra
     ranked[i] = (struct ranked){scores[order[i]], (uint32_t)i, order[i]};
   qsort(ranked, n, sizeof *ranked, fall);
   for (size_t i = 0; i < n; i++) order[i] = ranked[i].patch;
-  free(ranked);
   return LC_OK;
 }

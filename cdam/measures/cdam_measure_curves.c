@@ -30,10 +30,8 @@ static void keep_points(const struct cdam_points *points, const struct cdam_curv
 
 enum { DELETION, INSERTION, GAP, GAP_SHARE, MONOTONICITY, N_CURVES };
 
-static lc_status run_curves(struct cdam_subject *subject, size_t number, double *values,
-                            struct lc_error *err) {
-  struct cdam_curves curves;
-  (void)number;
+static lc_status run_curves(struct cdam_subject *subject, double *values, struct lc_error *err) {
+  LC_SCOPED(cdam_curves_free) struct cdam_curves curves = {0};
   LC_TRY(measure_all(subject, false, &subject->settings->curves, &curves, err));
   keep_points(&subject->points, &curves);
   for (size_t m = 0; m < subject->maps; m++, values += N_CURVES) {
@@ -45,7 +43,6 @@ static lc_status run_curves(struct cdam_subject *subject, size_t number, double 
     values[GAP_SHARE] = s.gap_share;
     values[MONOTONICITY] = s.monotonicity;
   }
-  cdam_curves_free(&curves);
   return LC_OK;
 }
 
@@ -62,13 +59,11 @@ const struct cdam_measure cdam_measure_curves = {
 
 enum { ROAD, ROAD_GAP, N_ROAD };
 
-static lc_status run_road(struct cdam_subject *subject, size_t number, double *values,
-                          struct lc_error *err) {
+static lc_status run_road(struct cdam_subject *subject, double *values, struct lc_error *err) {
   static const double shares[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9};
   const struct cdam_curve_settings settings = {
       .shares = shares, .n_shares = sizeof shares / sizeof *shares, .random_orders = 1};
   struct cdam_curves curves;
-  (void)number;
   LC_TRY(measure_all(subject, true, &settings, &curves, err));
   for (size_t m = 0; m < subject->maps; m++, values += N_ROAD) {
     struct cdam_curve_summary s;

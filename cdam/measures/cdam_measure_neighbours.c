@@ -25,9 +25,7 @@ static lc_status explain_again(void *context, const float *images, size_t n, flo
 
 enum { MAX_SENSITIVITY, MEAN_SENSITIVITY, LIPSCHITZ, N_VALUES };
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
-  (void)number;
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   for (size_t m = 0; m < subject->maps; m++, values += N_VALUES) {
     struct again again = {subject, m};
     struct cdam_explainer explainer = {subject->pixels, subject->pixels, subject->patches, &again,

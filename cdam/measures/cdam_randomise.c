@@ -12,13 +12,10 @@
 #include "common/lc_scope.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
-  lc_status status = lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
-                              sizeof *randomised->model.blocks, err);
-  if (status == LC_OK)
-    cdam_randomised_set(randomised, 0, true);
-  else
-    cdam_randomised_free(randomised);
-  return status;
+  LC_TRY(lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
+                  sizeof *randomised->model.blocks, err));
+  cdam_randomised_set(randomised, 0, true);
+  return LC_OK;
 }
 
 lc_status cdam_randomised_init(struct cdam_randomised *randomised, const struct vit_model *original,
@@ -104,31 +101,24 @@ static lc_status explain_with(void *context, const struct vit_model *model, floa
 
 enum { HEADS, ALL, N_VALUES };
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t n = subject->maps, stages = subject->randomised->stages;
-  struct cdam_similarity *curve = NULL;
-  struct cdam_randomised mixture = {0};
-  float *maps = NULL;
-  (void)number;
+  LC_FREED struct cdam_similarity *curve = NULL;
+  LC_SCOPED(cdam_randomised_free) struct cdam_randomised mixture = {0};
+  LC_FREED float *maps = NULL;
   LC_TRY(lc_alloc(&curve, stages * n, sizeof *curve, err));
-  lc_status status = cdam_subject_maps(subject, &maps, err);
-  if (status == LC_OK) status = cdam_randomised_share(&mixture, subject->randomised, err);
-  if (status == LC_OK) {
-    status = cdam_randomise_curve(&mixture, true, explain_with, subject, maps, n, subject->patches,
-                                  curve, err);
-    cdam_randomised_free(&mixture);
-  }
-  for (size_t m = 0; m < n && status == LC_OK; m++, values += N_VALUES) {
+  LC_TRY(cdam_subject_maps(subject, &maps, err));
+  LC_TRY(cdam_randomised_share(&mixture, subject->randomised, err));
+  LC_TRY(cdam_randomise_curve(&mixture, true, explain_with, subject, maps, n, subject->patches,
+                              curve, err));
+  for (size_t m = 0; m < n; m++, values += N_VALUES) {
     double *points = subject->points.randomised;
     for (size_t s = 0; s < stages && points; s++)
       points[m * stages + s] = curve[s * n + m].spearman_absolute;
     values[HEADS] = fabs(curve[m].spearman_absolute);
     values[ALL] = fabs(curve[(stages - 1) * n + m].spearman_absolute);
   }
-  free(curve);
-  free(maps);
-  return status;
+  return LC_OK;
 }
 
 static const struct cdam_value values_of[N_VALUES] = {

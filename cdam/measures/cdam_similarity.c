@@ -3,7 +3,6 @@
 #include "cdam/measures/cdam_similarity.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
@@ -60,27 +59,15 @@ lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
   return LC_OK;
 }
 
-lc_status cdam_similarity_matrix(const float *scores, size_t targets, size_t patches,
-                                 struct cdam_similarity *pairs, struct lc_error *err) {
-  for (size_t i = 0; i < targets; i++)
-    for (size_t j = i; j < targets; j++) {
-      LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches,
-                                &pairs[i * targets + j], err));
-      pairs[j * targets + i] = pairs[i * targets + j];
-    }
-  return LC_OK;
-}
-
 lc_status cdam_target_agreement(const double *values, size_t images, size_t targets,
                                 double *agreement, struct lc_error *err) {
-  double *columns = NULL;
+  LC_FREED double *columns = NULL;
   LC_TRY(lc_alloc(&columns, targets * images + 1, sizeof *columns, err));
   for (size_t t = 0; t < targets; t++)
     for (size_t i = 0; i < images; i++) columns[t * images + i] = values[i * targets + t];
   for (size_t s = 0; s < targets; s++)
     for (size_t t = 0; t < targets; t++)
       agreement[s * targets + t] = cdam_pearson(columns + s * images, columns + t * images, images);
-  free(columns);
   return LC_OK;
 }
 
@@ -122,10 +109,8 @@ lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches
 enum { CLASS_PEARSON, CLASS_COSINE, N_CLASS };
 
 /* Means over the other targets of one image. */
-static lc_status run_targets(struct cdam_subject *subject, size_t number, double *values,
-                             struct lc_error *err) {
+static lc_status run_targets(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t others = subject->targets - 1, n = subject->patches;
-  (void)number;
   for (size_t m = 0; m < subject->maps; m++, values += N_CLASS) {
     const float *map = cdam_subject_map(subject, m);
     values[CLASS_PEARSON] = values[CLASS_COSINE] = 0;
@@ -162,11 +147,9 @@ static lc_status explain_runs(struct cdam_subject *subject, size_t map, float *m
 }
 
 /* Maps that draw nothing repeat exactly: same settings, same bits. */
-static lc_status run_runs(struct cdam_subject *subject, size_t number, double *values,
-                          struct lc_error *err) {
+static lc_status run_runs(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t runs = subject->settings->runs, n = subject->patches;
   LC_FREED float *maps = NULL;
-  (void)number;
   LC_TRY(lc_alloc(&maps, runs * n, sizeof *maps, err));
   for (size_t m = 0; m < subject->maps; m++) {
     struct cdam_repeatability r = {.pearson = 1};

@@ -52,11 +52,9 @@ static lc_status measure(const struct cdam_subject *subject, size_t map, size_t 
   return within(subject, scores, coverage, scores + n, some_coverage, &values[WITHIN], err);
 }
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   LC_FREED float *scores = NULL;
   LC_FREED double *coverage = NULL;
-  (void)number;
   LC_TRY(lc_alloc(&scores, 2 * subject->patches, sizeof *scores, err));
   LC_TRY(lc_alloc(&coverage, subject->patches, sizeof *coverage, err));
   for (size_t m = 0; m < subject->maps; m++)

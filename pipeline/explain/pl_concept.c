@@ -85,6 +85,12 @@ struct mean {
   struct lc_text members;
 };
 
+static void mean_free(struct mean *mean) {
+  free(mean->sum);
+  free(mean->logits);
+  lc_text_free(&mean->members);
+}
+
 /* What one nodule's images are, in the order of pl_predict, and room for one of them. */
 struct viewing {
   const struct vit_model *model;
@@ -93,6 +99,13 @@ struct viewing {
   float *image;
   double *embedding, *logits; /* [dim], [outputs]: means over the images */
 };
+
+static void viewing_free(struct viewing *v) {
+  vit_workspace_free(&v->workspace);
+  free(v->image);
+  free(v->embedding);
+  free(v->logits);
+}
 
 static lc_status view_nodule(struct viewing *v, size_t example, struct lc_error *err) {
   const struct pl_examples *examples = v->examples;
@@ -134,33 +147,26 @@ static lc_status average(const struct vit_model *model, const struct pl_examples
                          const char *text, const char *members, struct mean *mean,
                          struct lc_error *err) {
   struct rule rule = {0};
-  const struct vit_request request = {0};
-  struct viewing v = {.model = model, .examples = examples};
+  LC_SCOPED(viewing_free) struct viewing v = {.model = model, .examples = examples};
   size_t pixels = (size_t)examples->recipe->data_pixels, dim = model->arch.embed_dim;
-  lc_status status = LC_OK;
   LC_TRY(members ? check_members(members, examples, err) : parse_rule(text, &rule, err));
   LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
-  LC_TRY_GOTO(lc_alloc(&v.embedding, dim, sizeof *v.embedding, err), done);
-  LC_TRY_GOTO(lc_alloc(&v.logits, examples->outputs + 1, sizeof *v.logits, err), done);
-  LC_TRY_GOTO(lc_alloc(&v.image, VIT_CHANNELS * pixels * pixels, sizeof *v.image, err), done);
-  LC_TRY_GOTO(vit_workspace_init(&v.workspace, model, 1, pixels, pixels, &request, err), done);
+  LC_TRY(lc_alloc(&v.embedding, dim, sizeof *v.embedding, err));
+  LC_TRY(lc_alloc(&v.logits, examples->outputs + 1, sizeof *v.logits, err));
+  LC_TRY(lc_alloc(&v.image, VIT_CHANNELS * pixels * pixels, sizeof *v.image, err));
+  LC_TRY(vit_workspace_init(&v.workspace, model, 1, pixels, pixels, NULL, err));
   for (size_t i = 0; i < examples->n; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
     char name[128];
     name_of(crop, name);
     if (members ? !listed(members, name) : !satisfies(&rule, crop)) continue;
-    LC_TRY_GOTO(view_nodule(&v, i, err), done);
-    LC_TRY_GOTO(add_member(mean, &v, name, err), done);
+    LC_TRY(view_nodule(&v, i, err));
+    LC_TRY(add_member(mean, &v, name, err));
   }
   if (mean->n == 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it",
-                 text, examples->n);
-done:
-  vit_workspace_free(&v.workspace);
-  free(v.image);
-  free(v.embedding);
-  free(v.logits);
-  return status;
+    LC_FAIL(err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it", text,
+            examples->n);
+  return LC_OK;
 }
 
 static lc_status write(const struct vit_model *model, const struct pl_concept_request *request,
@@ -204,60 +210,38 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
 lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_overrides *overrides,
                             const struct pl_concept_request *request, const char *path,
                             size_t *members, size_t *against, struct lc_error *err) {
-  struct pl_recipe recipe;
-  struct pl_crops crops = {0};
-  struct pl_examples examples = {0};
-  struct mean of = {0}, other = {0};
+  LC_SCOPED(pl_recipe_free) struct pl_recipe recipe = {0};
+  LC_SCOPED(pl_crops_free) struct pl_crops crops = {0};
+  LC_SCOPED(pl_examples_free) struct pl_examples examples = {0};
+  LC_SCOPED(mean_free) struct mean of = {0}, other = {0};
   const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(vit_model_hash(model, err));
   LC_TRY(pl_recipe_make(&recipe, overrides, err));
-  lc_status status = pl_recipe_crops(&recipe, &crops, err);
-  if (status == LC_OK)
-    status = pl_examples_init(&examples, &crops, &recipe, &model->arch,
-                              request->split ? request->split : recipe.data_train, &scale, err);
-  if (status == LC_OK)
-    status = average(model, &examples, request->rule, request->members, &of, err);
-  if (status == LC_OK && request->against)
-    status = average(model, &examples, request->against, NULL, &other, err);
-  if (status == LC_OK) status = write(model, request, &of, &other, path, err);
+  LC_TRY(pl_recipe_crops(&recipe, &crops, err));
+  LC_TRY(pl_examples_init(&examples, &crops, &recipe, &model->arch,
+                          request->split ? request->split : recipe.data_train, &scale, err));
+  LC_TRY(average(model, &examples, request->rule, request->members, &of, err));
+  if (request->against) LC_TRY(average(model, &examples, request->against, NULL, &other, err));
   *members = of.n;
   *against = other.n;
-  free(of.sum);
-  free(other.sum);
-  free(of.logits);
-  free(other.logits);
-  lc_text_free(&of.members);
-  lc_text_free(&other.members);
-  pl_examples_free(&examples);
-  pl_crops_free(&crops);
-  pl_recipe_free(&recipe);
-  return status;
+  return write(model, request, &of, &other, path, err);
 }
 
 lc_status pl_concept_read(const struct vit_model *model, const char *path, char name[VIT_NAME_SIZE],
                           float **vector, struct lc_error *err) {
-  struct vit_tensor_file file;
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   size_t dim = model->arch.embed_dim;
   *vector = NULL;
   LC_TRY(vit_tensor_file_open(&file, path, err));
-  lc_status status = LC_OK;
   const struct vit_tensor *tensor = vit_tensor_file_find(&file, "concept_vector");
   const char *weights = vit_tensor_file_metadata(&file, "weights_sha256");
   const char *stored = vit_tensor_file_metadata(&file, "name");
   if (!tensor || tensor->rank != 1 || tensor->count != dim)
-    LC_FAIL_GOTO(done, err, LC_ERR_TENSOR, "%s: expected concept_vector with %zu values", path,
-                 dim);
+    LC_FAIL(err, LC_ERR_TENSOR, "%s: expected concept_vector with %zu values", path, dim);
   if (weights && strcmp(weights, model->weights_sha256) != 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_MISMATCH, "%s: made with weights %.12s, the model is %.12s",
-                 path, weights, model->weights_sha256);
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: made with weights %.12s, the model is %.12s", path, weights,
+            model->weights_sha256);
   lc_text_copy(name, VIT_NAME_SIZE, stored && *stored ? stored : "concept");
-  LC_TRY_GOTO(lc_alloc(vector, dim, sizeof **vector, err), done);
-  LC_TRY_GOTO(vit_tensor_to_float(tensor, *vector, err), done);
-done:
-  vit_tensor_file_close(&file);
-  if (status != LC_OK) {
-    free(*vector);
-    *vector = NULL;
-  }
-  return status;
+  LC_TRY(lc_alloc(vector, dim, sizeof **vector, err));
+  return vit_tensor_to_float(tensor, *vector, err);
 }

@@ -3,7 +3,6 @@
 #include "ct_io/dicom_read/ct_index.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_log.h"
@@ -88,25 +87,18 @@ static lc_status take_all(struct taking *taking, struct pl_job *job,
 
 lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_overrides *overrides,
                                  size_t first, size_t n, struct lc_error *err) {
-  struct pl_config config;
-  struct ct_index index = {0};
-  struct pl_job job = {0};
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
+  LC_SCOPED(pl_job_close) struct pl_job job = {0};
+  LC_FREED const struct ct_series **chosen = NULL;
   struct taking taking;
-  const struct ct_series **chosen = NULL;
   size_t n_chosen = 0;
   LC_TRY(pl_config_make(&config, overrides, err));
   config.figure_write = config.capture_write = false; /* no finer cubes for the eye */
-  lc_status status = start(&taking, explain, &config, first, n, err);
-  if (status == LC_OK) status = pl_batch_choose(&config, &index, &chosen, &n_chosen, err);
-  if (status == LC_OK) status = pl_job_open_with(&job, &config, &explain->model, err);
-  if (status == LC_OK) {
-    status = take_all(&taking, &job, chosen, n_chosen, err);
-    pl_job_close(&job);
-  }
-  free(chosen);
-  ct_index_free(&index);
-  pl_config_free(&config);
-  return status;
+  LC_TRY(start(&taking, explain, &config, first, n, err));
+  LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
+  LC_TRY(pl_job_open(&job, &config, &explain->model, err));
+  return take_all(&taking, &job, chosen, n_chosen, err);
 }
 
 static lc_status take_stored(struct taking *taking, struct pl_result *stored,
@@ -135,8 +127,8 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
                                  struct lc_error *err) {
   char path[LC_PATH_SIZE], settings[LC_PATH_SIZE];
   struct pl_overrides overrides = {.file = settings, .keys = *keys};
-  struct pl_config config;
-  struct pl_result stored;
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(pl_result_free) struct pl_result stored = {0};
   struct taking taking;
   LC_TRY(check_result(folder, err));
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
@@ -145,12 +137,7 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
   if (strcmp(stored.provenance.weights_sha256, explain->model.weights_sha256) != 0)
     lc_log(LC_LOG_WARNING, "%s: was made with weights %.12s, what is explained now are %.12s", path,
            stored.provenance.weights_sha256, explain->model.weights_sha256);
-  lc_status status = pl_config_make(&config, &overrides, err);
-  if (status == LC_OK) {
-    status = start(&taking, explain, &config, first, n, err);
-    if (status == LC_OK) status = take_stored(&taking, &stored, err);
-    pl_config_free(&config);
-  }
-  pl_result_free(&stored);
-  return status;
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  LC_TRY(start(&taking, explain, &config, first, n, err));
+  return take_stored(&taking, &stored, err);
 }

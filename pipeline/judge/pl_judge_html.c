@@ -1,7 +1,6 @@
 /* Writes the report as one HTML file with its pictures inside. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_render.h"
@@ -216,14 +215,14 @@ static lc_status write_curve(const struct pl_judged *judged, const struct curve 
 static lc_status write_stages(const struct pl_judged *judged, struct lc_text *out,
                               struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  char(*names)[VIT_NAME_SIZE] = NULL;
-  const char **words = NULL;
-  double *x = NULL;
+  LC_FREED char(*names)[VIT_NAME_SIZE] = NULL;
+  LC_FREED const char **words = NULL;
+  LC_FREED double *x = NULL;
   if (!judge->randomised) return LC_OK;
-  lc_status status = lc_alloc(&names, judge->stages, sizeof *names, err);
-  if (status == LC_OK) status = lc_alloc(&words, judge->stages, sizeof *words, err);
-  if (status == LC_OK) status = lc_alloc(&x, judge->stages, sizeof *x, err);
-  for (size_t s = 0; s < judge->stages && status == LC_OK; s++) {
+  LC_TRY(lc_alloc(&names, judge->stages, sizeof *names, err));
+  LC_TRY(lc_alloc(&words, judge->stages, sizeof *words, err));
+  LC_TRY(lc_alloc(&x, judge->stages, sizeof *x, err));
+  for (size_t s = 0; s < judge->stages; s++) {
     cdam_randomised_name(judge->randomised, s, names[s]);
     words[s] = names[s];
     x[s] = (double)s;
@@ -237,11 +236,7 @@ static lc_status write_stages(const struct pl_judged *judged, struct lc_text *ou
                         x,
                         words,
                         0};
-  if (status == LC_OK) status = write_curve(judged, &curve, out, err);
-  free(names);
-  free(words);
-  free(x);
-  return status;
+  return write_curve(judged, &curve, out, err);
 }
 
 static lc_status write_curves(const struct pl_judged *judged, struct lc_text *out,
@@ -277,8 +272,8 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
   LC_TRY(lc_alloc(&hu, pixels * pixels, sizeof *hu, err));
   LC_TRY(lc_alloc(&mask, pixels * pixels, sizeof *mask, err));
   LC_TRY(lc_alloc(&maps, n * patches, sizeof *maps, err));
-  LC_TRY(pl_judge_hu(judge, item, hu, err));
-  LC_TRY(pl_judge_mask(judge, item, mask, err));
+  LC_TRY(pl_judge_hu(judge, judge->items[item], hu, err));
+  LC_TRY(pl_judge_mask(judge, judge->items[item], mask, err));
   for (size_t c = 0; c < n; c++) {
     const float *scores = judged->scored[item].maps + c * judge->n_targets * patches;
     float largest = 0;
@@ -312,7 +307,8 @@ static lc_status write_picture(const struct pl_judged *judged, size_t item, cons
                                struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[judge->items[item]]];
-  char path[LC_PATH_SIZE], name[64], *bytes = NULL;
+  LC_FREED char *bytes = NULL;
+  char path[LC_PATH_SIZE], name[64];
   size_t count;
   snprintf(name, sizeof name, "maps_%05u.png", judge->items[item]);
   LC_TRY(lc_path_join(path, folder, name, err));
@@ -323,7 +319,6 @@ static lc_status write_picture(const struct pl_judged *judged, size_t item, cons
   lc_text_add(out, ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n", crop->nodule,
               judged->scored[item].outputs[0], crop->malignancy);
   pl_html_image(out, "maps", "image/png", bytes, count);
-  free(bytes);
   return LC_OK;
 }
 

@@ -104,7 +104,7 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
     work->is_signed[c] = contestant->estimator && contestant->estimator->is_signed;
     work->is_drawn[c] = pl_judge_draws(contestant);
   }
-  LC_TRY(pl_judge_mask(judge, work->item, work->mask, err));
+  LC_TRY(pl_judge_mask(judge, judge->items[work->item], work->mask, err));
   cdam_coverage(work->mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
   if (judge->features)
     LC_TRY(pl_judge_features(judge, work->item, work->features, work->touched, err));

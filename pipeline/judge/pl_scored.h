@@ -17,6 +17,7 @@ struct pl_scored_item {
   double *share;      /* [point] */
   float *maps;        /* [contestant, target, patch] */
 };
+/* Free with pl_scored_item_free whatever the status. */
 LC_MUST_CHECK lc_status pl_scored_item_init(struct pl_scored_item *scored,
                                             const struct pl_judge *judge, struct lc_error *err);
 void pl_scored_item_free(struct pl_scored_item *scored);

@@ -53,12 +53,11 @@ static lc_status make_key(struct pl_part *part, const struct pl_dataset_rules *h
 /* Points have no readers. */
 static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
                                   struct lc_error *err) {
-  bool *gone = NULL;
+  LC_FREED bool *gone = NULL;
   LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
   for (size_t i = 0; i < list->n_nodules; i++)
     gone[i] = list->nodules[i].n_marks > 0 && list->nodules[i].n_readers < min_readers;
   ct_nodule_list_remove(list, gone);
-  free(gone);
   return LC_OK;
 }
 

@@ -84,7 +84,7 @@ lc_status pl_training_log_step(struct pl_training_log *log, const struct vit_tra
  * run that went on in the middle of the epoch finds the same. */
 static lc_status sum_up(const struct pl_training_log *log, uint64_t epoch, double *loss,
                         double *rate, struct lc_error *err) {
-  struct pl_runlog_table table;
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table table = {0};
   LC_TRY(pl_runlog_read(&table, log->steps.path, err));
   const double *epochs = pl_runlog_column(&table, "epoch");
   const double *losses = pl_runlog_column(&table, "loss");
@@ -99,7 +99,6 @@ static lc_status sum_up(const struct pl_training_log *log, uint64_t epoch, doubl
     *rate = rates[i];
   }
   *loss = n > 0 ? sum / n : NAN;
-  pl_runlog_table_free(&table);
   return LC_OK;
 }
 

@@ -73,7 +73,7 @@ lc_status pl_training_model(const struct pl_recipe *recipe, const struct vit_arc
 
 lc_status pl_training_fold(struct vit_model *model, const struct pl_label_scale *scale,
                            struct lc_error *err) {
-  struct vit_parameters parameters;
+  LC_SCOPED(vit_parameters_free) struct vit_parameters parameters = {0};
   LC_TRY(vit_model_own(model, err));
   LC_TRY(vit_parameters_init(&parameters, &model->arch, err));
   bool hidden = false;
@@ -94,6 +94,5 @@ lc_status pl_training_fold(struct vit_model *model, const struct pl_label_scale 
     }
     model->weights_sha256[0] = '\0';
   }
-  vit_parameters_free(&parameters);
   return LC_OK;
 }

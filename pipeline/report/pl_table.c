@@ -240,7 +240,21 @@ lc_status pl_table_print(const struct pl_table *table, enum pl_table_form form, 
                          struct lc_error *err) {
   LC_SCOPED(lc_text_free) struct lc_text text = {0};
   LC_TRY(pl_table_render(table, form, &text, err));
-  if (fwrite(lc_text_get(&text), 1, text.length, out) != text.length)
-    LC_TRY(lc_file_write_error("standard output", errno, err));
-  return LC_OK;
+  bool whole = fwrite(lc_text_get(&text), 1, text.length, out) == text.length;
+  return whole ? LC_OK : lc_file_write_error("standard output", errno, err);
+}
+
+lc_status pl_table_write(const struct pl_table *table, const char *folder, const char *name,
+                         struct lc_error *err) {
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  LC_TRY(pl_table_render(table, PL_TABLE_CSV, &text, err));
+  return pl_text_write(&text, folder, name, err);
+}
+
+lc_status pl_text_write(const struct lc_text *text, const char *folder, const char *name,
+                        struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, folder, name, err));
+  if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  return lc_file_write(path, lc_text_get(text), text->length, err);
 }

@@ -51,5 +51,11 @@ LC_MUST_CHECK lc_status pl_table_print(const struct pl_table *table, enum pl_tab
 LC_MUST_CHECK lc_status pl_table_render(const struct pl_table *table, enum pl_table_form form,
                                         struct lc_text *out, struct lc_error *err);
 
+/* As CSV to folder/name; the same for a text that was built. Whole or not at all. */
+LC_MUST_CHECK lc_status pl_table_write(const struct pl_table *table, const char *folder,
+                                       const char *name, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_text_write(const struct lc_text *text, const char *folder,
+                                      const char *name, struct lc_error *err);
+
 /* Copies text with control characters replaced, for messages on the terminal. */
 void pl_text_safe(struct lc_text *out, const char *text);

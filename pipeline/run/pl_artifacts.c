@@ -76,41 +76,42 @@ static void draw_one(void *context, size_t i, int worker) {
 static lc_status draw_all(const struct writing *writing, struct lc_error *err) {
   size_t n = writing->result->nodules.n_nodules * writing->result->n_views;
   struct pl_progress progress;
-  struct drawing drawing = {.writing = writing, .progress = &progress.progress};
-  lc_status status = LC_OK;
-  LC_TRY_GOTO(lc_alloc(&drawing.status, n, sizeof *drawing.status, err), done);
-  LC_TRY_GOTO(lc_alloc(&drawing.error, n, sizeof *drawing.error, err), done);
+  LC_FREED lc_status *status = NULL;
+  LC_FREED struct lc_error *error = NULL;
+  LC_TRY(lc_alloc(&status, n, sizeof *status, err));
+  LC_TRY(lc_alloc(&error, n, sizeof *error, err));
+  struct drawing drawing = {writing, &progress.progress, status, error};
   pl_progress_start(&progress, "drawing", "pictures", n);
   lc_parallel_for(n, draw_one, &drawing);
   pl_progress_end(&progress);
-  for (size_t i = 0; status == LC_OK && i < n; i++) {
-    status = drawing.status[i];
-    if (status != LC_OK && err) *err = drawing.error[i];
+  for (size_t i = 0; i < n; i++) {
+    if (status[i] != LC_OK && err) *err = error[i];
+    LC_TRY(status[i]);
   }
-done:
-  free(drawing.status);
-  free(drawing.error);
-  return status;
+  return LC_OK;
 }
 
-static lc_status write_pictures(struct writing *writing, const struct pl_export_options *options,
-                                struct lc_error *err) {
-  const struct pl_config *config = writing->config;
-  bool captures = pl_export_wants(options, true);
-  if (!config->figure_write && !captures) return LC_OK;
-  struct pl_export export;
-  char folder[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(folder, writing->folder, "figures", err));
-  if (config->figure_write) LC_TRY(lc_folder_make(folder, err));
-  if (!captures) return draw_all(writing, err);
-  LC_TRY(lc_path_join(folder, writing->folder, "captures", err));
+/* Readies an export into a new folder of the series. */
+static lc_status begin_export(struct pl_export *export, const struct writing *writing,
+                              const struct pl_export_options *options, const char *name,
+                              char folder[LC_PATH_SIZE], struct lc_error *err) {
+  LC_TRY(lc_path_join(folder, writing->folder, name, err));
   LC_TRY(lc_folder_make(folder, err));
-  LC_TRY(pl_export_open(&export, writing->result, options, folder, err));
-  writing->captures = &export;
-  lc_status status = draw_all(writing, err);
-  pl_export_close(&export);
-  writing->captures = NULL;
-  return status;
+  return pl_export_open(export, writing->result, options, folder, err);
+}
+
+static lc_status write_pictures(const struct writing *writing,
+                                const struct pl_export_options *options, struct lc_error *err) {
+  bool figures = writing->config->figure_write, captures = pl_export_wants(options, true);
+  LC_SCOPED(pl_export_close) struct pl_export export = {0};
+  struct writing with = *writing;
+  char folder[LC_PATH_SIZE];
+  if (!figures && !captures) return LC_OK;
+  LC_TRY(lc_path_join(folder, writing->folder, "figures", err));
+  if (figures) LC_TRY(lc_folder_make(folder, err));
+  if (captures) LC_TRY(begin_export(&export, writing, options, "captures", folder, err));
+  if (captures) with.captures = &export;
+  return draw_all(&with, err);
 }
 
 static lc_status write_texts(const struct writing *writing, struct lc_error *err) {
@@ -118,23 +119,18 @@ static lc_status write_texts(const struct writing *writing, struct lc_error *err
   const char *configuration = writing->result->provenance.configuration;
   LC_TRY(lc_path_join(path, writing->folder, "configuration.yaml", err));
   LC_TRY(lc_file_write(path, configuration, strlen(configuration), err));
-  LC_TRY(lc_path_join(path, writing->folder, "nodules.csv", err));
   LC_SCOPED(pl_summary_free) struct pl_summary summary = {0};
-  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   pl_summary_init(&summary, &writing->result->model->arch);
   pl_summary_add(&summary, writing->result);
-  LC_TRY(pl_table_render(&summary.table, PL_TABLE_CSV, &text, err));
-  return lc_file_write(path, lc_text_get(&text), text.length, err);
+  return pl_table_write(&summary.table, writing->folder, "nodules.csv", err);
 }
 
 static lc_status write_objects(const struct writing *writing,
                                const struct pl_export_options *options, struct lc_error *err) {
-  if (!pl_export_wants(options, false)) return LC_OK;
   LC_SCOPED(pl_export_close) struct pl_export export = {0};
   char folder[LC_PATH_SIZE];
-  LC_TRY(lc_path_join(folder, writing->folder, "objects", err));
-  LC_TRY(lc_folder_make(folder, err));
-  LC_TRY(pl_export_open(&export, writing->result, options, folder, err));
+  if (!pl_export_wants(options, false)) return LC_OK;
+  LC_TRY(begin_export(&export, writing, options, "objects", folder, err));
   return pl_export_write(&export, err);
 }
 

@@ -27,6 +27,11 @@ struct running {
   size_t n_chosen;
 };
 
+static void running_free(struct running *running) {
+  pl_job_close(&running->job);
+  free(running->chosen);
+}
+
 static lc_status scan(const struct pl_config *config, struct ct_index *index,
                       struct lc_error *err) {
   if (config->input_paths.n == 0)
@@ -96,14 +101,11 @@ static bool can_keep(struct running *running, const struct pl_result *result, co
 static lc_status make(struct running *running, struct pl_result *result, const char *name,
                       struct lc_error *err) {
   LC_TRY(pl_job_compute(&running->job, result, err));
-  struct pl_draft draft;
+  LC_SCOPED(pl_draft_discard) struct pl_draft draft = {.lock = -1};
   LC_TRY(pl_draft_begin(&draft, &running->output, name, err));
-  lc_status status = pl_artifacts_write(running->config, result, draft.folder, err);
-  if (status == LC_OK) status = pl_signal_check(err);
-  if (status == LC_OK)
-    status = pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err);
-  pl_draft_discard(&draft);
-  if (status != LC_OK) return status;
+  LC_TRY(pl_artifacts_write(running->config, result, draft.folder, err));
+  LC_TRY(pl_signal_check(err));
+  LC_TRY(pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err));
   pl_summary_add(&running->batch->summary, result);
   running->batch->n_done++;
   running->batch->n_left_out += result->n_left_out;
@@ -160,16 +162,12 @@ static lc_status all_series(struct running *running, struct lc_error *err) {
 static lc_status work(struct running *running, struct lc_error *err) {
   LC_TRY(pl_output_open(&running->output, running->config->output_folder, err));
   lc_status status = check_existing(running, err);
-  if (status == LC_OK) {
-    status = all_series(running, err);
-    if (running->batch->n_done + running->batch->n_kept > 0) {
-      struct lc_error why;
-      lc_status master = pl_store_write_master(running->output.folder, &why);
-      if (status == LC_OK && master != LC_OK) {
-        if (err) *err = why;
-        status = master;
-      }
-    }
+  if (status == LC_OK) status = all_series(running, err);
+  if (running->batch->n_done + running->batch->n_kept > 0) {
+    struct lc_error why;
+    lc_status master = pl_store_write_master(running->output.folder, &why);
+    if (status == LC_OK && master != LC_OK) *err = why;
+    if (status == LC_OK) status = master;
   }
   pl_output_close(&running->output);
   return status;
@@ -178,26 +176,21 @@ static lc_status work(struct running *running, struct lc_error *err) {
 lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                        enum pl_existing existing, struct lc_error *err) {
   memset(batch, 0, sizeof *batch);
+  LC_SCOPED(running_free)
   struct running running = {.batch = batch, .config = config, .existing = existing};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
   struct lc_error own;
-  struct ct_index index = {0};
   if (!err) err = &own;
-  lc_status status = pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err);
-  if (status == LC_OK) status = pl_job_open(&running.job, config, err);
-  if (status == LC_OK) {
-    batch->trained = running.job.model.trained;
-    memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
-    pl_summary_init(&batch->summary, &running.job.model.arch);
-    batch->has_summary = true;
-    status = work(&running, err);
-    pl_job_close(&running.job);
-  }
-  free(running.chosen);
-  ct_index_free(&index);
-  return status;
+  LC_TRY(pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err));
+  LC_TRY(pl_job_open(&running.job, config, NULL, err));
+  batch->trained = running.job.model.trained;
+  memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
+  pl_summary_init(&batch->summary, &running.job.model.arch);
+  batch->has_summary = true;
+  return work(&running, err);
 }
 
 void pl_batch_free(struct pl_batch *batch) {
-  if (batch->has_summary) pl_summary_free(&batch->summary);
+  pl_summary_free(&batch->summary);
   memset(batch, 0, sizeof *batch);
 }

@@ -4,10 +4,10 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/report/pl_version.h"
 #include "pipeline/run/pl_summary.h"
@@ -134,14 +134,15 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
                          size_t nodule, size_t view, struct cdam_picture *picture,
                          struct lc_error *err) {
   size_t n = result->maps.targets + 1;
-  struct cdam_panel *panels = NULL;
   bool each = config->figure_scale == PL_SCALE_EACH && result->maps.targets > 1;
-  size_t scores = result->maps.targets * result->maps.grid_height * result->maps.grid_width;
-  struct texts texts = {.captions = NULL};
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&panels, n, sizeof *panels, err), done);
-  LC_TRY_GOTO(lc_alloc(&texts.captions, n, sizeof *texts.captions, err), done);
-  if (each) LC_TRY_GOTO(lc_alloc(&texts.scores, scores, sizeof *texts.scores, err), done);
+  size_t n_scores = result->maps.targets * result->maps.grid_height * result->maps.grid_width;
+  LC_FREED struct cdam_panel *panels = NULL;
+  LC_FREED char(*captions)[CAPTION_SIZE] = NULL;
+  LC_FREED float *scores = NULL;
+  LC_TRY(lc_alloc(&panels, n, sizeof *panels, err));
+  LC_TRY(lc_alloc(&captions, n, sizeof *captions, err));
+  if (each) LC_TRY(lc_alloc(&scores, n_scores, sizeof *scores, err));
+  struct texts texts = {.captions = captions, .scores = scores};
   heading(result, nodule, view, texts.heading, sizeof texts.heading);
   footer(&result->provenance, texts.footer, sizeof texts.footer);
   fill_panels(result, nodule, view, panels, &texts);
@@ -160,10 +161,5 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
       .scale = each ? 1 : 0,
       .scale_label = each ? "CDAM score / largest" : "CDAM score",
   };
-  status = cdam_figure_draw(&figure, picture, err);
-done:
-  free(texts.scores);
-  free(texts.captions);
-  free(panels);
-  return status;
+  return cdam_figure_draw(&figure, picture, err);
 }

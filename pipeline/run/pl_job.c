@@ -89,12 +89,8 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   return pl_config_hash(job->config, provenance->configuration_sha256, err);
 }
 
-lc_status pl_job_open(struct pl_job *job, const struct pl_config *config, struct lc_error *err) {
-  return pl_job_open_with(job, config, NULL, err);
-}
-
-lc_status pl_job_open_with(struct pl_job *job, const struct pl_config *config,
-                           const struct vit_model *model, struct lc_error *err) {
+lc_status pl_job_open(struct pl_job *job, const struct pl_config *config,
+                      const struct vit_model *model, struct lc_error *err) {
   memset(job, 0, sizeof *job);
   job->config = config;
   if (model) job->model = *model;

@@ -189,14 +189,14 @@ static void known_answers(void **state) {
   /* The nodule's disc: 5 mm of 24, in the middle. */
   uint8_t mask[24 * 24];
   size_t inside = 0;
-  assert_ok(pl_judge_mask(&judge, 0, mask, &test_err));
+  assert_ok(pl_judge_mask(&judge, judge.items[0], mask, &test_err));
   for (size_t i = 0; i < 24 * 24; i++) inside += mask[i];
   assert_near((double)inside, 3.14159 * 2.5 * 2.5, 4); /* whole pixels */
   assert_int_equal(mask[11 * 24 + 11], 1);
   /* Outlines go before the disc: a corner of the crop, at the same spacing. */
   judge.crops.mask = calloc(N, SIZE * SIZE);
   judge.crops.mask[judge.examples.rows[judge.items[0]] * SIZE * SIZE + 2 * SIZE + 1] = 1;
-  assert_ok(pl_judge_mask(&judge, 0, mask, &test_err));
+  assert_ok(pl_judge_mask(&judge, judge.items[0], mask, &test_err));
   for (size_t i = 0; i < 24 * 24; i++) assert_int_equal(mask[i], i == 2 * 24 + 1);
   pl_judged_free(&judged);
   pl_judge_free(&judge);
