@@ -1,10 +1,8 @@
-/* Draws to PNG, SVG or PDF in memory with cairo, and numbers the parts of an SVG again so that the
- * same drawing gives the same bytes. */
+/* Draws to PNG, SVG or PDF in memory with cairo; the same drawing gives the same bytes. */
 #include "cdam/draw/cdam_canvas.h"
 
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
-/* Maps a score from -1 to 1 to a colour, alone or over a grey value: blue and orange, or blue and
- * red. */
+/* Maps a score from -1 to 1 to a colour, alone or over a grey value. */
 #include <math.h>
 
 #include "cdam/draw/cdam_render.h"

@@ -1,5 +1,4 @@
-/* Computes where the parts of a figure go: fonts, rows of panels, captions, colour bar, heading and
- * footer. */
+/* Computes where the parts of a figure go. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,4 @@
-/* Draws a figure with cairo: panels with outline, letters and scale bar, captions, colour bar with
- * ticks, heading and footer. */
+/* Draws a figure with cairo: panels, captions, colour bar, heading and footer. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,4 @@
-/* Parses targets (an output, a difference of two), checks them against a model, and computes the
- * value of a target for one image. */
+/* Parses targets, checks them against a model, and computes their values. */
 #include "cdam/engine/cdam_target.h"
 
 #include <stdio.h>

@@ -1,12 +1,10 @@
-/* Holds the table of estimators, finds one by name, checks that a task has what it needs, and runs
- * it. */
+/* Holds the table of estimators, finds one by name, checks its task, and runs it. */
 #include "cdam/estimators/cdam_estimator.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
 

@@ -1,5 +1,4 @@
-/* Runs forward and backward passes on a tape for a few images at a time, and adds up pixel
- * gradients over variants of an image, or gives them as they are. */
+/* Runs passes on a tape for a few images at a time, and adds up pixel gradients. */
 #include "cdam/estimators/cdam_gradient.h"
 
 #include <stdlib.h>

@@ -1,5 +1,4 @@
-/* Computes the values of the targets with patches left out: one forward pass for each mask and
- * image, the masks in parallel. */
+/* Computes values of the targets with patches left out, the masks in parallel. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,4 @@
-/* Computes how few patches a map points at: share below a threshold, Gini index, entropy, effective
- * complexity. */
+/* Computes how few patches a map points at. */
 #include "cdam/measures/cdam_compactness.h"
 
 #include <math.h>

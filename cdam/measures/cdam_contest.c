@@ -1,5 +1,4 @@
-/* Ranks estimators within each item and compares their means by paired differences, with bootstrap
- * intervals over patients. */
+/* Ranks estimators within each item and compares their means by paired differences. */
 #include "cdam/measures/cdam_contest.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
-/* Removes patches in the order of each map and in random order, asks the evaluator for all variants
- * in one call, and summarises the curves. */
+/* Removes patches in the order of each map and in random order, and sums up the curves. */
 #include "cdam/measures/cdam_curve.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
-/* Solves the linear system of noisy linear imputation by conjugate gradients; cdam_removal.c adds
- * the noise. */
+/* Solves the linear system of imputation; cdam_removal.c adds the noise. */
 #include "cdam/measures/cdam_impute.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
-/* Computes the share of each patch that a mask covers, and mass, rank, pointing and AUROC of a map
- * against it; ties are shared out. */
+/* Computes what a mask covers, and how a map lies on it. */
 #include "cdam/measures/cdam_localisation.h"
 
 #include <math.h>

@@ -1,10 +1,8 @@
-/* Holds the table of measures, lists the values that can be had, and computes them for one image.
- */
+/* Holds the table of measures, lists the values that can be had, and computes them. */
 #include "cdam/measures/cdam_measure.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"

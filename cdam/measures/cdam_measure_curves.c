@@ -1,5 +1,4 @@
-/* Measures of correctness by curves: deletion, insertion and what follows from them, with patches
- * missing as settings say, and ROAD with imputed pixels (Rong et al., ICML 2022). */
+/* Measures by curves: deletion and insertion, and ROAD (Rong et al., ICML 2022). */
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"

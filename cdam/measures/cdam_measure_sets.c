@@ -1,5 +1,4 @@
-/* Measures of correctness by sets of patches: single ones, random sets and boxes, and groups of a
- * map's own ranking (cdam_probe.h). */
+/* Measures by sets of patches that are removed (cdam_probe.h). */
 #include "cdam/measures/cdam_measure.h"
 #include "cdam/measures/cdam_probe.h"
 #include "common/lc_scope.h"

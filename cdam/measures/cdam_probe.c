@@ -1,5 +1,4 @@
-/* Chooses sets of patches (single, random, boxes, ranks), measures how far the targets drop without
- * each, and compares drops with sums of scores. */
+/* Chooses sets of patches, and compares drops of the targets with sums of scores. */
 #include "cdam/measures/cdam_probe.h"
 
 #include <math.h>

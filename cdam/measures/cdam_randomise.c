@@ -1,5 +1,4 @@
-/* Replaces parameters of a model by random ones, stage by stage, and measures how similar the maps
- * stay. */
+/* Replaces parameters of a model by random ones, stage by stage. */
 #include "cdam/measures/cdam_randomise.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
-/* Evaluates a transformer on an image with patches missing: leaves out their tokens, one variant a
- * task, or replaces their pixels and runs full batches. */
+/* Evaluates a transformer on an image with patches missing. */
 #include "cdam/measures/cdam_removal.h"
 
 #include <stdlib.h>

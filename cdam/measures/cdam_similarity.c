@@ -1,5 +1,4 @@
-/* Computes Pearson, Spearman and cosine between maps, agreement of targets over images, and
- * repeatability over runs. */
+/* Compares maps of targets and of runs, and targets over images. */
 #include "cdam/measures/cdam_similarity.h"
 
 #include <math.h>

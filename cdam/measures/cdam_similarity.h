@@ -4,8 +4,6 @@
  * Sums are in double, in index order. Thread-safety: no state. */
 #pragma once
 
-#include <stdint.h>
-
 #include "common/lc_status.h"
 
 /* Two maps of the same patches. All in [-1, 1]; 1: the same up to scale (and offset, for Pearson;

@@ -1,8 +1,6 @@
-/* Averages the CLS embeddings of the nodules that a rule or list selects, writes the concept as
- * safetensors, and reads it back. */
+/* Averages CLS embeddings of chosen nodules; writes and reads concepts. */
 #include "pipeline/explain/pl_concept.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,23 +186,16 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
        .shape = {of->n, outputs},
        .count = of->n * outputs,
        .data = of->logits}};
-  const char *const metadata[] = {"name",
-                                  request->name,
-                                  "rule",
-                                  request->rule ? request->rule : "",
-                                  "against",
-                                  request->against ? request->against : "",
-                                  "members",
-                                  lc_text_get(&of->members),
-                                  "against_members",
-                                  lc_text_get(&against->members),
-                                  "weights_sha256",
-                                  model->weights_sha256,
-                                  "notice",
-                                  model->trained ? "research use only"
-                                                 : "UNTRAINED WEIGHTS, research use only"};
-  return vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata,
-                               sizeof metadata / sizeof *metadata / 2, err);
+  const char *const metadata[][2] = {
+      {"name", request->name},
+      {"rule", request->rule ? request->rule : ""},
+      {"against", request->against ? request->against : ""},
+      {"members", lc_text_get(&of->members)},
+      {"against_members", lc_text_get(&against->members)},
+      {"weights_sha256", model->weights_sha256},
+      {"notice", model->trained ? "research use only" : "UNTRAINED WEIGHTS, research use only"}};
+  return vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata[0],
+                               sizeof metadata / sizeof *metadata, err);
 }
 
 lc_status pl_concept_create(struct vit_model *model, const struct pl_recipe_overrides *overrides,

@@ -1,5 +1,4 @@
-/* Reads images from a safetensors file, chooses estimators and targets, and runs the estimators
- * batch by batch. */
+/* Reads images, chooses estimators and targets, and runs the estimators batch by batch. */
 #include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>

@@ -7,7 +7,6 @@
 #include "cdam/draw/cdam_render.h"
 #include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_log.h"
-#include "common/lc_text.h"
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_parameters.h"
 

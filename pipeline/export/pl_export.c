@@ -1,5 +1,4 @@
-/* Readies an export, runs the chosen kinds in order, and checks that a result that was read belongs
- * to a series. */
+/* Readies an export, runs the chosen kinds, and brings a stored result and its series together. */
 #include "pipeline/export/pl_export.h"
 
 #include <stdio.h>

@@ -2,7 +2,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"
 #include "pipeline/judge/pl_judge.h"

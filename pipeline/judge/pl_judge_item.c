@@ -1,6 +1,4 @@
-/* Shows one item to the measures: its image, the maps of all contestants, its nodule and what else
- * the data know of it. */
-#include <math.h>
+/* Shows one item to the measures. */
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"

@@ -1,5 +1,4 @@
-/* Makes images that hold two nodules, to measure whether the map for a target lies on the nodule
- * that has it. */
+/* Makes images that hold two nodules. */
 #include <math.h>
 #include <string.h>
 

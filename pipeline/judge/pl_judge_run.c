@@ -1,5 +1,4 @@
-/* Runs the judging: keeps the items that are there, computes the missing ones, and writes tables
- * and report. */
+/* Runs the judging: keeps the items that are there and computes the missing ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

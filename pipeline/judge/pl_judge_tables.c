@@ -1,6 +1,4 @@
 /* Compares the contestants over all items and writes the CSV tables and the HDF5 file. */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

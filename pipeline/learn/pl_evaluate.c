@@ -1,5 +1,4 @@
-/* Predicts the examples of a split, averaged over views and symmetries, and computes every measure
- * with its bootstrap interval. */
+/* Predicts the examples of a split and computes every measure with its interval. */
 #include "pipeline/learn/pl_evaluate.h"
 
 #include <math.h>

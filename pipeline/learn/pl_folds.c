@@ -1,5 +1,4 @@
-/* Trains once for each fold into a folder of its own, and computes mean and spread of every measure
- * over them. */
+/* Trains once for each fold, and computes mean and spread of every measure over them. */
 #include "pipeline/learn/pl_folds.h"
 
 #include <jansson.h>

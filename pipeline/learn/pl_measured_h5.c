@@ -1,6 +1,4 @@
 /* Writes evaluation.h5: predictions, truth, measures and curves. */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"

@@ -1,7 +1,6 @@
 /* Draws the pictures of a measurement: ROC, precision-recall, calibration, biomarkers. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"

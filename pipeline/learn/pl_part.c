@@ -1,10 +1,8 @@
-/* Finds the nodules of one series, decodes slices that neighbouring nodules share once, and cuts
- * the cubes and masks. */
+/* Finds the nodules of one series and cuts cubes and masks. */
 #include "pipeline/learn/pl_part.h"
 #include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,15 +62,12 @@ static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
 lc_status pl_part_open(struct pl_part *part, const struct ct_series *series,
                        const struct ct_annotation *annotation, const struct pl_dataset_rules *how,
                        struct lc_error *err) {
-  lc_status status = LC_OK;
   *part = (struct pl_part){.series = series, .annotation = annotation};
   if (annotation) {
     LC_TRY(ct_nodules_from_annotation(&part->nodules, annotation, series, &how->grouping, err));
-    status = drop_few_readers(&part->nodules, how->min_readers, err);
+    LC_TRY(drop_few_readers(&part->nodules, how->min_readers, err));
   }
-  if (status == LC_OK) status = make_key(part, how, err);
-  if (status != LC_OK) pl_part_free(part);
-  return status;
+  return make_key(part, how, err);
 }
 
 void pl_part_free(struct pl_part *part) {
@@ -117,10 +112,9 @@ static lc_status describe(struct pl_sample *sample, const struct pl_part *part,
   }
   pl_fault_words(sample->faults, faults);
   if (nodule->n_marks) {
-    struct ct_consensus consensus;
+    LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {0};
     LC_TRY(ct_nodule_consensus(&consensus, nodule, series, how->level, err));
     sample->volume_mm3 = consensus.volume_mm3;
-    ct_consensus_free(&consensus);
   }
   /* The slices that samples lie between. */
   ct_series_slab(series, nodule->centre_mm, (double)(how->edge - 1) * how->spacing_mm, &first,
@@ -195,25 +189,20 @@ static void close_gaps(struct pl_dataset *dataset, const bool *cut) {
 lc_status pl_part_cut(const struct pl_part *part, const struct pl_dataset_rules *how,
                       struct pl_dataset *dataset, struct lc_text *left_out, struct lc_error *err) {
   size_t n = part->nodules.n_nodules;
-  struct cutting cutting = {part, how, dataset, NULL, left_out};
+  LC_FREED bool *done = NULL;
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
+  struct lc_error why;
+  LC_TRY(pl_dataset_alloc(dataset, n, how->edge, 3, how->spacing_mm, err));
+  LC_TRY(lc_alloc(&done, n, sizeof *done, err));
+  struct cutting cutting = {part, how, dataset, done, left_out};
   const struct ct_cut cut = {
       .decode = ct_volume_decode, .take = take, .refuse = refuse, .context = &cutting};
-  struct ct_cut_plan plan = {0};
-  lc_status status = pl_dataset_alloc(dataset, n, how->edge, 3, how->spacing_mm, err);
-  if (status == LC_OK) status = lc_alloc(&cutting.cut, n, sizeof *cutting.cut, err);
-  if (status == LC_OK)
-    status = ct_nodules_plan(&plan, &part->nodules, part->series,
-                             (double)how->edge * how->spacing_mm, err);
-  if (status == LC_OK) status = ct_cut_all(&plan, &cut, err);
-  struct lc_error why;
-  if (status == LC_OK && ct_nodules_unplaced(&part->nodules, &why))
+  LC_TRY(ct_nodules_plan(&plan, &part->nodules, part->series, (double)how->edge * how->spacing_mm,
+                         err));
+  LC_TRY(ct_cut_all(&plan, &cut, err));
+  if (ct_nodules_unplaced(&part->nodules, &why))
     lc_text_add(left_out, "%s unplaced-marks: %s\n", part->series->series_instance_uid,
                 why.message);
-  if (status == LC_OK)
-    close_gaps(dataset, cutting.cut);
-  else
-    pl_dataset_free(dataset);
-  ct_cut_plan_free(&plan);
-  free(cutting.cut);
-  return status;
+  close_gaps(dataset, done);
+  return LC_OK;
 }

@@ -7,7 +7,6 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
-#include "common/lc_hash.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "pipeline/learn/pl_part.h"
@@ -42,6 +41,11 @@ struct work {
   struct pl_prepare_counts *done;
 };
 
+static void work_free(struct work *work) {
+  lc_text_free(&work->left_out);
+  free(work->tasks);
+}
+
 static lc_status parts_folder(char out[LC_PATH_SIZE], const char *path, struct lc_error *err) {
   if (snprintf(out, LC_PATH_SIZE, "%s.parts", path) >= LC_PATH_SIZE)
     LC_FAIL(err, LC_ERR_USAGE, "%s: path too long", path);
@@ -58,11 +62,6 @@ static bool wanted(const struct pl_dataset_rules *how, const char *uid) {
   for (size_t i = 0; i < how->n_only; i++)
     if (strcmp(how->only[i], uid) == 0) return true;
   return how->only == NULL;
-}
-
-static void add_task(struct work *work, const struct ct_series *series,
-                     const struct ct_annotation *annotation) {
-  work->tasks[work->n_tasks++] = (struct task){.series = series, .annotation = annotation};
 }
 
 static int by_identity(const void *a, const void *b) {
@@ -90,7 +89,7 @@ static lc_status collect(struct work *work, struct lc_error *err) {
     const struct ct_series *series = pl_survey_series_of(survey, annotation);
     if (series) {
       (void)ct_annotation_check(annotation, series);
-      add_task(work, series, annotation);
+      work->tasks[work->n_tasks++] = (struct task){series, annotation, ""};
     } else {
       note_missing(work, annotation->series_instance_uid, "annotated, but without usable DICOM");
     }
@@ -101,10 +100,10 @@ static lc_status collect(struct work *work, struct lc_error *err) {
         !wanted(how, series->series_instance_uid))
       continue;
     series = pl_survey_series(survey, series->series_instance_uid);
-    if (series)
-      add_task(work, series,
-               ct_annotation_set_find(&survey->marks, series->series_instance_uid,
-                                      series->frame_of_reference_uid));
+    if (!series) continue;
+    const struct ct_annotation *annotation = ct_annotation_set_find(
+        &survey->marks, series->series_instance_uid, series->frame_of_reference_uid);
+    work->tasks[work->n_tasks++] = (struct task){series, annotation, ""};
   }
   for (size_t o = 0; o < how->n_only; o++) {
     size_t i = 0;
@@ -173,24 +172,19 @@ static bool stops_everything(lc_status status) {
 }
 
 static lc_status make_parts(struct work *work, struct lc_error *err) {
-  struct pl_progress progress;
-  lc_status status = LC_OK;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "cutting nodules", "series", work->n_tasks);
-  for (size_t i = 0; i < work->n_tasks && status == LC_OK; i++) {
+  for (size_t i = 0; i < work->n_tasks; i++) {
     struct lc_error why = {""};
-    status = pl_signal_check(err);
-    if (status != LC_OK) break;
-    lc_status one = do_task(work, &work->tasks[i], &why);
-    if (stops_everything(one)) {
-      status = one;
-      if (err) *err = why;
-    } else if (one != LC_OK) {
+    LC_TRY(pl_signal_check(err));
+    lc_status status = do_task(work, &work->tasks[i], &why);
+    if (stops_everything(status) && err) *err = why;
+    if (stops_everything(status)) return status;
+    if (status != LC_OK)
       note_missing(work, work->tasks[i].series->series_instance_uid, why.message);
-    }
     lc_progress_step(&progress.progress, 1);
   }
-  pl_progress_end(&progress);
-  return status;
+  return LC_OK;
 }
 
 /* Reads samples of all parts (without voxels) behind one another. */
@@ -198,19 +192,15 @@ static lc_status join_samples(struct work *work, struct pl_dataset *whole, struc
   *whole =
       (struct pl_dataset){.edge = work->how->edge, .dims = 3, .spacing_mm = work->how->spacing_mm};
   for (size_t i = 0; i < work->n_tasks; i++) {
-    struct pl_dataset part;
+    LC_SCOPED(pl_dataset_free) struct pl_dataset part = {0};
     if (!work->tasks[i].part[0]) continue;
     LC_TRY(pl_dataset_read(&part, work->tasks[i].part, false, err));
     struct pl_sample *grown = realloc(whole->samples, (whole->n + part.n) * sizeof *whole->samples);
-    if (!grown) {
-      pl_dataset_free(&part);
-      LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu nodules", whole->n + part.n);
-    }
+    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu nodules", whole->n + part.n);
     whole->samples = grown;
     memcpy(whole->samples + whole->n, part.samples, part.n * sizeof *part.samples);
     whole->n += part.n;
     part.n = 0; /* what samples own has moved */
-    pl_dataset_free(&part);
   }
   return LC_OK;
 }
@@ -221,6 +211,10 @@ struct join {
   size_t task, next; /* next sample of the open part */
   struct pl_dataset part;
 };
+
+static void join_free(struct join *join) {
+  pl_dataset_free(&join->part);
+}
 
 static lc_status next_voxels(void *context, size_t sample, int16_t *hu, uint8_t *mask,
                              struct lc_error *err) {
@@ -242,51 +236,41 @@ static lc_status next_voxels(void *context, size_t sample, int16_t *hu, uint8_t 
 }
 
 static lc_status write_whole(struct work *work, const char *path, struct lc_error *err) {
-  struct pl_dataset whole;
-  struct join join = {.work = work};
+  LC_SCOPED(pl_dataset_free) struct pl_dataset whole = {0};
+  LC_SCOPED(join_free) struct join join = {.work = work};
   char settings[512];
-  lc_status status = join_samples(work, &whole, err);
-  if (status == LC_OK && whole.n == 0)
-    status = lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no nodule to prepare%s%s",
-                     work->left_out.length ? ": " : "", lc_text_get(&work->left_out));
-  if (status == LC_OK)
-    status = pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err);
-  if (status == LC_OK) {
-    pl_dataset_rules_text(settings, work->how);
-    bool folded = whole.samples[0].fold_patient >= 0;
-    struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
-                                     folded ? work->how->n_folds : 0, work->how->fold_seed};
-    status = pl_dataset_write(&whole, &about, next_voxels, &join, path, err);
-    work->done->n_nodules = whole.n;
-  }
-  pl_dataset_free(&join.part);
-  pl_dataset_free(&whole);
-  return status;
+  LC_TRY(join_samples(work, &whole, err));
+  if (whole.n == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "no nodule to prepare%s%s", work->left_out.length ? ": " : "",
+            lc_text_get(&work->left_out));
+  LC_TRY(pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err));
+  pl_dataset_rules_text(settings, work->how);
+  bool folded = whole.samples[0].fold_patient >= 0;
+  struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
+                                   folded ? work->how->n_folds : 0, work->how->fold_seed};
+  work->done->n_nodules = whole.n;
+  return pl_dataset_write(&whole, &about, next_voxels, &join, path, err);
 }
 
 lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rules *how,
                      const char *path, struct pl_prepare_counts *done, struct lc_error *err) {
-  struct work work = {.survey = survey, .how = how, .done = done};
+  LC_SCOPED(work_free) struct work work = {.survey = survey, .how = how, .done = done};
+  struct pl_output parts;
   memset(done, 0, sizeof *done);
   LC_TRY(parts_folder(work.folder, path, err));
-  lc_status status = collect(&work, err);
-  if (status == LC_OK && work.n_tasks == 0)
-    status =
-        lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no usable CT series with nodules%s%s",
-                work.left_out.length ? ": " : "", lc_text_get(&work.left_out));
-  struct pl_output parts;
-  if (status == LC_OK) status = pl_output_open(&parts, work.folder, err);
-  if (status == LC_OK) {
-    status = make_parts(&work, err);
-    pl_output_close(&parts);
-  }
-  if (status == LC_OK) status = write_whole(&work, path, err);
-  if (status == LC_OK && (done->n_failed || done->n_left_out))
-    status = lc_fail(err, LC_ERR_PARTIAL, __FILE__, __LINE__,
-                     "%s: %zu series and %zu nodules left out, %zu nodules written; first: %.*s",
-                     path, done->n_failed, done->n_left_out, done->n_nodules,
-                     (int)strcspn(lc_text_get(&work.left_out), "\n"), lc_text_get(&work.left_out));
-  lc_text_free(&work.left_out);
-  free(work.tasks);
-  return status;
+  LC_TRY(collect(&work, err));
+  if (work.n_tasks == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "no usable CT series with nodules%s%s",
+            work.left_out.length ? ": " : "", lc_text_get(&work.left_out));
+  LC_TRY(pl_output_open(&parts, work.folder, err));
+  lc_status status = make_parts(&work, err);
+  pl_output_close(&parts);
+  LC_TRY(status);
+  LC_TRY(write_whole(&work, path, err));
+  if (done->n_failed || done->n_left_out)
+    LC_FAIL(err, LC_ERR_PARTIAL,
+            "%s: %zu series and %zu nodules left out, %zu nodules written; first: %.*s", path,
+            done->n_failed, done->n_left_out, done->n_nodules,
+            (int)strcspn(lc_text_get(&work.left_out), "\n"), lc_text_get(&work.left_out));
+  return LC_OK;
 }

@@ -1,10 +1,8 @@
-/* Runs a training: data, model, steps with logs and checkpoints, measuring after each epoch, and
- * the final files. */
+/* Runs a training: data, model, steps, measuring after each epoch, final files. */
 #include "pipeline/learn/pl_training.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

@@ -151,7 +151,6 @@ static void set_colours(void) {
     const int *c = colours[i];
     plscol0(PL_INK_FIRST + i, c[0], c[1], c[2]);
     plscol0a(PL_INK_CLEAR + i, c[0], c[1], c[2], 0.4);
-    plscol0a(PL_INK_FAINT + i, c[0], c[1], c[2], 0.2);
   }
 }
 

@@ -4,7 +4,6 @@
  * from files could otherwise steer it. Thread-safety: one table, one thread. */
 #pragma once
 
-#include <stdint.h>
 #include <stdio.h>
 
 #include "common/lc_text.h"

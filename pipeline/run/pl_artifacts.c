@@ -1,9 +1,7 @@
-/* Writes the folder of one series: store, configuration, nodules.csv, pictures in parallel,
- * captures, and further DICOM objects. */
+/* Writes the folder of one series, pictures in parallel. */
 #include "pipeline/run/pl_artifacts.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"

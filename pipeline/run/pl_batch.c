@@ -1,5 +1,4 @@
-/* Chooses the series of the input, runs the main job on each into a draft folder, publishes it by
- * one rename, and counts failures. */
+/* Runs the main job on each series of the input and counts failures. */
 #include "pipeline/run/pl_batch.h"
 #include "ct_io/dicom_read/ct_index.h"
 

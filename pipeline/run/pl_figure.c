@@ -1,5 +1,4 @@
-/* Composes the picture of one nodule in one view: panels, captions with the predicted values,
- * heading and footer. */
+/* Composes the picture of one nodule in one view. */
 #include "pipeline/run/pl_figure.h"
 
 #include <math.h>

@@ -1,5 +1,4 @@
-/* Performs the main job on one series: decodes the slices that nodules share once, cuts cubes, runs
- * the network, averages over views and computes CDAM. */
+/* Performs the main job on one series. */
 #include "pipeline/run/pl_job.h"
 #include "ct_io/dicom_read/ct_decode.h"
 
