@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 /* Directions along pixel edges, clockwise in image coordinates: right, down, left, up. */

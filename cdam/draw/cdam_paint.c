@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 struct palette {

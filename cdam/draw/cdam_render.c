@@ -7,7 +7,6 @@
 
 #include "cdam/draw/cdam_canvas.h"
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cdam/estimators/cdam_estimator.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 /* next = row B_l */

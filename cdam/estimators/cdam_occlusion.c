@@ -6,7 +6,6 @@
  *
  * Positive: f falls without the box, so it speaks for the target. */
 #include "cdam/estimators/cdam_masked.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 enum { BOX, STRIDE };

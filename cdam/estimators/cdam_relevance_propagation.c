@@ -10,7 +10,6 @@
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_gradient.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
 

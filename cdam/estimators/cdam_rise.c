@@ -7,7 +7,6 @@
  * The paper's estimate up to a constant a map (the second term) and its factor; the constant makes
  * the sign mean something. Positive: f is higher when the patch is seen. */
 #include "cdam/estimators/cdam_masked.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"
 

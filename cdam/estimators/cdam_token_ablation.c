@@ -5,7 +5,6 @@
  * The token is removed, not set to zero; the others keep their position encoding. Positive: without
  * the patch f is lower, so the patch speaks for the target. One forward pass a patch. */
 #include "cdam/estimators/cdam_masked.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 static size_t all_but_one(const void *context, size_t mask, uint32_t *kept) {

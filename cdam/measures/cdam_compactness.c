@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 static double size_of(float score) {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 /* Length shared by mask pixel `i` of `n` and patch `cell` of `cells`, in patches. */

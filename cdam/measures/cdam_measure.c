@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 /* Curves of all maps; *curves is freed by the caller. */

@@ -3,7 +3,6 @@
  * Positive scores, negative ones and mean scores on either nodule, by area. */
 #include "cdam/measures/cdam_localisation.h"
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 enum { SHARE, AGAINST, ORDER, N_VALUES };

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_similarity.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"

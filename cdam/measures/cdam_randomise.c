@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {

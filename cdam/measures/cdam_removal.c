@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_impute.h"
-#include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"
 

@@ -8,7 +8,6 @@
 
 #include "cdam/measures/cdam_localisation.h"
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 
 enum { MASS, ABOVE, RANK, AUROC, WITHIN, N_EACH };

@@ -10,7 +10,7 @@
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/explain/pl_concept.h"
-#include "pipeline/explain/pl_explain_nodules.h"
+#include "pipeline/explain/pl_explain.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/store/pl_output.h"
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "pipeline/config/pl_preparation.h"
 #include "pipeline/learn/pl_examples.h"

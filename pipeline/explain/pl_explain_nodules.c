@@ -1,7 +1,7 @@
 /* Makes the images of nodules of DICOM series, of stored results or of crops ready to be explained.
  */
-#include "pipeline/explain/pl_explain_nodules.h"
 #include "ct_io/dicom_read/ct_index.h"
+#include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>
 #include <string.h>

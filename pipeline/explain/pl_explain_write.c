@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_math.h"
 #include "common/lc_scope.h"

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/export/pl_object.h"

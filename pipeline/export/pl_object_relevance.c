@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "pipeline/export/pl_regions.h"
@@ -54,13 +53,12 @@ static lc_status relevance_of(const struct pl_object_kind *kind, struct pl_expor
   LC_TRY(pl_regions_init(&regions, e, result->n_views, err));
   LC_TRY(lc_alloc(&masks, result->nodules.n_nodules * result->n_views * patches, 1, err));
   LC_TRY(collect(e, &regions, target, algorithm, masks, err));
-  if (regions.n == 0)
+  if (regions.n == 0) {
     lc_log(LC_LOG_INFO, "%s: nothing speaks for %s, so there is no region", result->path, name);
-  if (regions.n > 0) {
-    LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, name, err));
-    LC_TRY(pl_regions_write(&regions, e, &object, err));
+    return LC_OK;
   }
-  return LC_OK;
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, name, err));
+  return pl_regions_write(&regions, e, &object, err);
 }
 
 static lc_status write_relevance(const struct pl_object_kind *kind, struct pl_export *e,

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "ct_io/dicom_write/ct_report.h"
 #include "pipeline/export/pl_object.h"

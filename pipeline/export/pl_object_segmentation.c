@@ -33,15 +33,15 @@ static lc_status write_consensus(const struct pl_object_kind *kind, struct pl_ex
   struct pl_object object;
   LC_TRY(pl_regions_init(&regions, e, e->result->cubes[0].edge, err));
   LC_TRY(collect(e, &regions, err));
-  if (regions.n == 0)
+  if (regions.n == 0) {
     lc_log(LC_LOG_INFO, "%s: no nodule has outlines, so there is no segmentation", e->result->path);
-  if (regions.n > 0) {
-    LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
-    object.about.content_label = "CONSENSUS";
-    object.about.content_description = "Consensus of readers";
-    LC_TRY(pl_regions_write(&regions, e, &object, err));
-    e->segmentation = e->references[e->n_references - 1];
+    return LC_OK;
   }
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  object.about.content_label = "CONSENSUS";
+  object.about.content_description = "Consensus of readers";
+  LC_TRY(pl_regions_write(&regions, e, &object, err));
+  e->segmentation = e->references[e->n_references - 1];
   return LC_OK;
 }
 

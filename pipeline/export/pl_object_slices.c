@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_read/ct_decode.h"

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_hash.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"

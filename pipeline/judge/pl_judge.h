@@ -2,8 +2,8 @@
  * before the first item, which is one image.
  *
  * Draws depend on seed and item, never on order. docs/judging.md explains settings and outputs. The
- * parts: pl_judge_config.h, this, pl_scored.h for one item, pl_judged.h for all and the whole
- * command. Thread-safety: read by many threads once it is set up. */
+ * parts: pl_judge_config.h, this, and pl_judged.h for what is found and the whole command.
+ * Thread-safety: read by many threads once it is set up. */
 #pragma once
 
 #include "cdam/estimators/cdam_estimator.h"

@@ -5,7 +5,6 @@
 
 #include "cdam/draw/cdam_render.h"
 #include "cdam/measures/cdam_similarity.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_html.h"
@@ -112,47 +111,27 @@ static void write_group(const struct pl_judged *judged, const char *group, struc
   lc_text_add(out, "</ul>\n");
 }
 
-/* Mean over items of what `at` finds, NaN left out. */
-typedef double (*finding)(const struct pl_judge *judge, const struct pl_scored_item *scored,
-                          size_t c, size_t i);
-
-static double most_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                      size_t i) {
-  return c < judge->n_contestants ? v->most[c * judge->points + i] : v->random[i];
-}
-
-static double least_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                       size_t i) {
-  return c < judge->n_contestants ? v->least[c * judge->points + i] : v->random[i];
-}
-
-static double compact_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                         size_t i) {
-  (void)judge;
-  return v->compact[(2 * c + 1) * CDAM_COMPACT_POINTS + i];
-}
-
-static double randomised_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                            size_t i) {
-  return v->randomised[c * judge->stages + i];
-}
-
+/* A curve of each contestant: where its numbers are in a scored item, at field[c * stride + first +
+ * point], and after the contestants, where there is one, the line of the random order. */
 struct curve {
   const char *measure, *title, *x_label, *y_label;
-  finding at;
-  size_t n_points;
+  size_t field, stride, first, n_points;
   const double *x;
   const char *const *words;
-  size_t extra; /* lines beyond the contestants: the random order */
+  bool random;
 };
 
-/* Mean over items at one point of one line. */
+/* Mean over items at one point of one line, NaN left out. */
 static double mean_at(const struct pl_judged *judged, const struct curve *curve, size_t c,
                       size_t point) {
   double sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < judged->judge->n_items; i++) {
-    double value = curve->at(judged->judge, &judged->scored[i], c, point);
+    const struct pl_scored_item *scored = &judged->scored[i];
+    const double *field = *(double *const *)(const void *)((const char *)scored + curve->field);
+    double value = c < judged->judge->n_contestants
+                       ? field[c * curve->stride + curve->first + point]
+                       : scored->random[point];
     if (isnan(value)) continue;
     sum += value;
     count++;
@@ -192,7 +171,7 @@ static lc_status draw_curve(const struct pl_judge *judge, const struct curve *cu
 static lc_status write_curve(const struct pl_judged *judged, const struct curve *curve,
                              struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  size_t n = judge->n_contestants + curve->extra;
+  size_t n = judge->n_contestants + curve->random;
   LC_FREED double *means = NULL;
   LC_FREED struct pl_plot_series *series = NULL;
   LC_TRY(lc_alloc(&means, n * curve->n_points, sizeof *means, err));
@@ -227,15 +206,15 @@ static lc_status write_stages(const struct pl_judged *judged, struct lc_text *ou
     words[s] = names[s];
     x[s] = (double)s;
   }
-  struct curve curve = {"randomised_heads",
-                        "Weights randomised from the top",
-                        "randomised down to",
-                        "Spearman of |scores| with the original",
-                        randomised_at,
-                        judge->stages,
-                        x,
-                        words,
-                        0};
+  struct curve curve = {.measure = "randomised_heads",
+                        .title = "Weights randomised from the top",
+                        .x_label = "randomised down to",
+                        .y_label = "Spearman of |scores| with the original",
+                        .field = offsetof(struct pl_scored_item, randomised),
+                        .stride = judge->stages,
+                        .n_points = judge->stages,
+                        .x = x,
+                        .words = words};
   return write_curve(judged, &curve, out, err);
 }
 
@@ -246,13 +225,15 @@ static lc_status write_curves(const struct pl_judged *judged, struct lc_text *ou
   for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
     thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
   const double *share = judged->scored[0].share;
+  size_t points = judge->points, both = 2 * CDAM_COMPACT_POINTS;
   const struct curve curves[] = {
-      {"deletion", "Deletion: most important first", "share of patches removed", "target", most_at,
-       judge->points, share, NULL, 1},
+      {"deletion", "Deletion: most important first", "share of patches removed", "target",
+       offsetof(struct pl_scored_item, most), points, 0, points, share, NULL, true},
       {"insertion", "Least important first (insertion, read backwards)", "share of patches removed",
-       "target", least_at, judge->points, share, NULL, 1},
+       "target", offsetof(struct pl_scored_item, least), points, 0, points, share, NULL, true},
       {"gini", "Compactness", "threshold, share of the largest |score|", "share of patches below",
-       compact_at, CDAM_COMPACT_POINTS, thresholds, NULL, 0}};
+       offsetof(struct pl_scored_item, compact), both, CDAM_COMPACT_POINTS, CDAM_COMPACT_POINTS,
+       thresholds, NULL, false}};
   lc_text_add(out, "<h2>Curves</h2>\n<p>Means over nodules.</p>\n");
   for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
     if (pl_judge_measures(judge, curves[i].measure))

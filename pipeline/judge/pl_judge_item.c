@@ -2,9 +2,8 @@
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
-#include "pipeline/judge/pl_scored.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/learn/pl_evaluate.h"
 
 /* One item at work. */

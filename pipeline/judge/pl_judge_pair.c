@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
 #include "common/lc_scope.h"
 #include "ct_io/phantom/ct_phantom.h"

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
 #include "common/lc_scope.h"

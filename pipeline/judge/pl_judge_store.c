@@ -5,7 +5,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
-#include "pipeline/judge/pl_scored.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/store/pl_h5.h"
 
 #define PARTS 8

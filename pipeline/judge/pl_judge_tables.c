@@ -2,7 +2,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_table.h"
@@ -10,20 +9,6 @@
 
 static const struct pl_crop *crop_of(const struct pl_judge *judge, size_t item) {
   return &judge->crops.crops[judge->examples.rows[judge->items[item]]];
-}
-
-/* Patients of the items numbered without gaps, so that the bootstrap draws no empty ones. */
-static lc_status number_groups(struct pl_judged *judged, struct lc_error *err) {
-  const struct pl_judge *judge = judged->judge;
-  LC_FREED uint32_t *numbers = NULL;
-  LC_TRY(lc_alloc(&judged->groups, judge->n_items, sizeof *judged->groups, err));
-  LC_TRY(lc_alloc(&numbers, judge->crops.n_groups, sizeof *numbers, err));
-  for (size_t i = 0; i < judge->n_items; i++) {
-    uint32_t *number = &numbers[crop_of(judge, i)->group];
-    if (*number == 0) *number = (uint32_t)++judged->n_groups;
-    judged->groups[i] = *number - 1;
-  }
-  return LC_OK;
 }
 
 static lc_status run_contest(struct pl_judged *judged, size_t measure, double *values,
@@ -47,7 +32,9 @@ static lc_status run_contest(struct pl_judged *judged, size_t measure, double *v
 lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   LC_FREED double *values = NULL;
-  LC_TRY(number_groups(judged, err));
+  LC_TRY(lc_alloc(&judged->groups, judge->n_items, sizeof *judged->groups, err));
+  LC_TRY(pl_examples_groups(&judge->examples, judge->items, judge->n_items, judged->groups,
+                            &judged->n_groups, err));
   LC_TRY(lc_alloc(&judged->contests, judge->n_measures, sizeof *judged->contests, err));
   LC_TRY(lc_alloc(&values, judge->n_items * judge->n_contestants, sizeof *values, err));
   for (size_t m = 0; m < judge->n_measures; m++) LC_TRY(run_contest(judged, m, values, err));

@@ -2,7 +2,6 @@
 #include <math.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"

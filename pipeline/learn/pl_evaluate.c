@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_math.h"
 #include "common/lc_scope.h"
 #include "vit/pass/vit_forward.h"
@@ -209,25 +208,17 @@ static lc_status measure_once(const struct truth *t, struct pl_evaluation *e,
 static lc_status run_bootstrap(struct truth *t, size_t replicates, uint64_t seed,
                                struct vit_interval *intervals, size_t *patients,
                                struct lc_error *err) {
-  const struct pl_crops *crops = t->examples->crops;
-  LC_FREED uint32_t *groups = NULL, *numbers = NULL;
-  uint32_t n_groups = 0;
-  LC_TRY(lc_alloc(&groups, t->examples->n, sizeof *groups, err));
-  LC_TRY(lc_alloc(&numbers, crops->n_groups, sizeof *numbers, err));
-  for (size_t i = 0; i < t->examples->n; i++) {
-    /* patients of this split alone, numbered from 0 */
-    uint32_t group = crops->crops[t->examples->rows[i]].group;
-    if (numbers[group] == 0) numbers[group] = ++n_groups;
-    groups[i] = numbers[group] - 1;
-  }
-  *patients = n_groups;
-  if (replicates == 0) return LC_OK;
+  size_t n = t->examples->n;
+  LC_FREED uint32_t *groups = NULL;
+  LC_TRY(lc_alloc(&groups, n, sizeof *groups, err));
+  LC_TRY(pl_examples_groups(t->examples, NULL, n, groups, patients, err));
   const struct vit_bootstrap bootstrap = {.groups = groups,
-                                          .n = t->examples->n,
-                                          .n_groups = n_groups,
+                                          .n = n,
+                                          .n_groups = *patients,
                                           .replicates = replicates,
                                           .seed = seed,
                                           .level = 0.95};
+  if (replicates == 0) return LC_OK;
   return vit_bootstrap_run(&bootstrap, measure, t, intervals, N_MEASURES, err);
 }
 

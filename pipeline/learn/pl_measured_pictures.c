@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"

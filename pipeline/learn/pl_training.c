@@ -4,18 +4,111 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
+#include "pipeline/config/pl_model_find.h"
 #include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/learn/pl_training_log.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
+#include "vit/pass/vit_forward.h"
 #include "vit/train/vit_checkpoint.h"
+#include "vit/weights/vit_parameter.h"
+
+static const struct vit_parameter *find(const struct vit_parameters *parameters, const char *name) {
+  for (size_t i = 0; i < parameters->n; i++)
+    if (strcmp(parameters->list[i].name, name) == 0) return &parameters->list[i];
+  return NULL;
+}
+
+/* One position encoding to the grid of the other model. */
+static lc_status copy_positions(const struct vit_model *source, struct vit_model *model,
+                                float *place, struct lc_error *err) {
+  const struct vit_arch *a = &model->arch;
+  size_t dim = a->embed_dim, rows = a->grid_height * a->grid_width;
+  LC_FREED float *encoding = NULL;
+  LC_TRY(lc_alloc(&encoding, (1 + rows) * dim, sizeof *encoding, err));
+  LC_TRY(vit_position_interpolate(source, a->grid_height, a->grid_width, encoding, err));
+  size_t skipped = a->position_on_cls ? 0 : dim;
+  memcpy(place, encoding + skipped, ((1 + rows) * dim - skipped) * sizeof *encoding);
+  return LC_OK;
+}
+
+static lc_status copy_parameters(const struct vit_model *source,
+                                 const struct vit_parameters *theirs, struct vit_model *model,
+                                 const struct vit_parameters *mine, const char *path,
+                                 struct lc_error *err) {
+  for (size_t i = 0; i < mine->n; i++) {
+    const struct vit_parameter *p = &mine->list[i], *q = find(theirs, p->name);
+    float *place = model->owned + p->offset;
+    bool head = strncmp(p->name, "head", 4) == 0;
+    if (q && q->count == p->count)
+      memcpy(place, source->owned + q->offset, p->count * sizeof *place);
+    else if (q && strcmp(p->name, "pos_embed") == 0 &&
+             source->arch.embed_dim == model->arch.embed_dim)
+      LC_TRY(copy_positions(source, model, place, err));
+    else if (head)
+      lc_log(LC_LOG_INFO, "%s: no %s of this shape; it starts from the seed", path, p->name);
+    else
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" has %zu elements, expected %zu", path, p->name,
+              q ? q->count : 0, p->count);
+  }
+  return LC_OK;
+}
+
+static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
+  struct pl_model_found found;
+  LC_TRY(pl_model_take(&found, weights, err));
+  LC_SCOPED(vit_model_free) struct vit_model source = {0};
+  LC_SCOPED(vit_parameters_free) struct vit_parameters mine = {0}, theirs = {0};
+  LC_TRY(vit_model_load(&source, found.path, NULL, err));
+  LC_TRY(vit_model_own(&source, err));
+  LC_TRY(vit_parameters_init(&mine, &model->arch, err));
+  LC_TRY(vit_parameters_init(&theirs, &source.arch, err));
+  return copy_parameters(&source, &theirs, model, &mine, found.path, err);
+}
+
+/* New weights for `arch`: seeded, or from recipe->model_weights where a parameter of that name and
+ * size is there. A backbone parameter that is missing or of another size is LC_ERR_TENSOR; a
+ * position encoding for another grid is interpolated; heads that the file lacks stay seeded. */
+static lc_status start_model(const struct pl_recipe *recipe, const struct vit_arch *arch,
+                             struct vit_model *model, struct lc_error *err) {
+  LC_TRY(vit_model_init(model, arch, (uint64_t)recipe->model_seed, err));
+  if (!*recipe->model_weights) return LC_OK;
+  return start_from(model, recipe->model_weights, err);
+}
+
+/* Makes a model that predicts z-scores of biomarkers predict ratings (and mm): the last layer takes
+ * the scale in. */
+static lc_status fold_scale(struct vit_model *model, const struct pl_label_scale *scale,
+                            struct lc_error *err) {
+  LC_SCOPED(vit_parameters_free) struct vit_parameters parameters = {0};
+  LC_TRY(vit_model_own(model, err));
+  LC_TRY(vit_parameters_init(&parameters, &model->arch, err));
+  bool hidden = false;
+  for (size_t h = 0; h < model->arch.n_heads; h++)
+    if (strcmp(model->arch.heads[h].name, "biomarkers") == 0)
+      hidden = model->arch.heads[h].hidden > 0;
+  const struct vit_parameter *weight =
+      find(&parameters, hidden ? "heads.biomarkers.2.weight" : "heads.biomarkers.weight");
+  const struct vit_parameter *bias =
+      find(&parameters, hidden ? "heads.biomarkers.2.bias" : "heads.biomarkers.bias");
+  if (weight && bias && bias->count == PL_BIOMARKERS) {
+    size_t inputs = weight->count / PL_BIOMARKERS;
+    for (size_t b = 0; b < PL_BIOMARKERS; b++) {
+      float *row = model->owned + weight->offset + b * inputs;
+      float *add = model->owned + bias->offset + b;
+      for (size_t k = 0; k < inputs; k++) row[k] = (float)((double)row[k] * scale->deviation[b]);
+      *add = (float)((double)*add * scale->deviation[b] + scale->mean[b]);
+    }
+    model->weights_sha256[0] = '\0';
+  }
+  return LC_OK;
+}
 
 /* Everything of one run. */
 struct training {
@@ -40,12 +133,6 @@ static void training_free(struct training *t) {
   pl_examples_free(&t->learn);
   pl_examples_free(&t->measure);
   pl_crops_free(&t->crops);
-}
-
-static double now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 static bool should_stop(void *context) {
@@ -83,14 +170,14 @@ static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t
   LC_SCOPED(vit_model_free) struct vit_model model = {0};
   LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   struct pl_evaluation e;
-  double seconds = now_s() - t->started;
+  double seconds = pl_now_s() - t->started;
   LC_TRY(vit_train_result(train, &model, err));
   LC_TRY(pl_predict(&model, &t->measure, false, NULL, &predictions, err));
   LC_TRY(pl_evaluate(&t->measure, &predictions, 0, 0, &e, err));
   *score = score_of(t->recipe, &e);
   LC_TRY(pl_training_log_epoch(&t->log, epoch, &e, t->seen, seconds, err));
   t->seen = 0;
-  t->started = now_s();
+  t->started = pl_now_s();
   return LC_OK;
 }
 
@@ -202,7 +289,7 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   pl_recipe_optim(r, &settings.optim);
   uint64_t steps = r->train_whole_batches ? n / batch : (n + batch - 1) / batch;
   pl_recipe_schedule(r, steps, &settings.schedule);
-  LC_TRY(pl_training_model(r, &t->arch, &t->model, err));
+  LC_TRY(start_model(r, &t->arch, &t->model, err));
   LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) LC_TRY(weigh(t, &t->train.loss.tasks[k], err));
   return LC_OK;
@@ -226,7 +313,7 @@ static lc_status train_all(struct training *t, bool resume, struct lc_error *err
                                     .evaluate = on_epoch};
   uint64_t left = vit_train_steps(&t->train) - t->train.step;
   pl_progress_start(&t->progress, "training", "nodules", left * t->train.settings.batch);
-  t->started = now_s();
+  t->started = pl_now_s();
   lc_status status = vit_train_run(&t->train, &run, err);
   pl_progress_end(&t->progress);
   if (status == LC_OK) return pl_training_log_h5(&t->log, err);
@@ -245,7 +332,7 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
     LC_TRY(vit_train_result(&t->train, model, err));
   }
   LC_SCOPED(pl_prepared_free) struct pl_prepared prepared = {0};
-  LC_TRY(pl_training_fold(model, &t->learn.scale, err));
+  LC_TRY(fold_scale(model, &t->learn.scale, err));
   LC_TRY(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err));
   LC_TRY(
       pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm, err));

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/report/pl_plot.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_parallel.h"
 #include "common/lc_scope.h"
@@ -26,15 +25,16 @@ struct writing {
 static void comment(const struct pl_result *result, size_t nodule, size_t view, char *out,
                     size_t size) {
   const char *untrained = pl_untrained_notice(&result->provenance);
-  int used = snprintf(out, size, "%s%s%s %s", untrained, *untrained ? "; " : "",
-                      result->nodules.nodules[nodule].id, ct_view_name(result->views[view]));
-  for (size_t t = 0; t < result->maps.targets && used > 0 && (size_t)used < size; t++) {
-    char text[96];
-    pl_prediction_text(result, nodule, t, text, sizeof text);
-    used += snprintf(out + used, size - (size_t)used, "; %s %s", result->targets[t].name, text);
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  lc_text_add(&text, "%s%s%s %s", untrained, *untrained ? "; " : "",
+              result->nodules.nodules[nodule].id, ct_view_name(result->views[view]));
+  for (size_t t = 0; t < result->maps.targets; t++) {
+    char value[96];
+    pl_prediction_text(result, nodule, t, value, sizeof value);
+    lc_text_add(&text, "; %s %s", result->targets[t].name, value);
   }
-  if (used > 0 && (size_t)used < size)
-    snprintf(out + used, size - (size_t)used, "; research use only");
+  lc_text_add(&text, "; research use only");
+  lc_text_copy(out, size, lc_text_get(&text));
 }
 
 static lc_status write_picture(const struct writing *writing, size_t nodule, size_t view,

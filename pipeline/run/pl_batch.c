@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "pipeline/report/pl_progress.h"
@@ -35,12 +34,10 @@ static lc_status scan(const struct pl_config *config, struct ct_index *index,
                       struct lc_error *err) {
   if (config->input_paths.n == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "no input: give --input DIR or input.paths");
-  struct pl_progress progress;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status = ct_index_scan(index, (const char *const *)config->input_paths.items,
-                                   config->input_paths.n, &progress.progress, err);
-  pl_progress_end(&progress);
-  return status;
+  return ct_index_scan(index, (const char *const *)config->input_paths.items, config->input_paths.n,
+                       &progress.progress, err);
 }
 
 lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/report/pl_version.h"
@@ -63,7 +62,7 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
   static const int axis_of[] = {[CT_AXIAL] = 2, [CT_CORONAL] = 1, [CT_SAGITTAL] = 0};
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
   int axis = axis_of[result->views[view]];
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   lc_text_add(&text, "%s, %s, %c = %.1f mm, %.1f mm across", found->id,
               ct_view_name(result->views[view]), "xyz"[axis], found -> centre_mm[axis],
               found -> diameter_mm);
@@ -72,7 +71,6 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
   if (isfinite(found->median_rating[CT_MALIGNANCY]))
     lc_text_add(&text, ", median malignancy %g of 5", found->median_rating[CT_MALIGNANCY]);
   lc_text_copy(out, size, lc_text_get(&text));
-  lc_text_free(&text);
 }
 
 static void footer(const struct pl_provenance *provenance, char *out, size_t size) {
