@@ -69,38 +69,17 @@ lc_status cdam_target_agreement(const double *values, size_t images, size_t targ
   return LC_OK;
 }
 
-/* Sum over patches of the variance over runs, and the squared length of the mean map. */
-static void spread(const float *scores, size_t runs, size_t patches, double *variance,
-                   double *length) {
-  *variance = *length = 0;
-  for (size_t p = 0; p < patches; p++) {
-    double mean = 0, sum = 0;
-    for (size_t r = 0; r < runs; r++) mean += (double)scores[r * patches + p];
-    mean /= (double)runs;
-    for (size_t r = 0; r < runs; r++) {
-      double off = (double)scores[r * patches + p] - mean;
-      sum += off * off;
-    }
-    *variance += sum / (double)(runs - 1);
-    *length += mean * mean;
-  }
-}
-
-lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches,
-                                struct cdam_repeatability *result, struct lc_error *err) {
+lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches, double *pearson,
+                                struct lc_error *err) {
   if (runs < 2) LC_FAIL(err, LC_ERR_USAGE, "repeatability of %zu runs, expected two or more", runs);
-  *result = (struct cdam_repeatability){0, INFINITY, 0};
+  *pearson = 0;
   for (size_t i = 0; i < runs; i++)
     for (size_t j = i + 1; j < runs; j++) {
       struct cdam_similarity pair;
       LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches, &pair, err));
-      result->pearson += pair.pearson;
-      if (!(pair.pearson >= result->least_pearson)) result->least_pearson = pair.pearson;
+      *pearson += pair.pearson;
     }
-  result->pearson /= 0.5 * (double)runs * (double)(runs - 1);
-  double variance, length;
-  spread(scores, runs, patches, &variance, &length);
-  result->deviation = length > 0 ? sqrt(variance / length) : NAN;
+  *pearson /= 0.5 * (double)runs * (double)(runs - 1);
   return LC_OK;
 }
 
@@ -150,13 +129,11 @@ static lc_status run_runs(struct cdam_subject *subject, double *values, struct l
   LC_FREED float *maps = NULL;
   LC_TRY(lc_alloc(&maps, runs * n, sizeof *maps, err));
   for (size_t m = 0; m < subject->maps; m++) {
-    struct cdam_repeatability r = {.pearson = 1};
-    if (subject->is_drawn[m]) {
-      memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
-      LC_TRY(explain_runs(subject, m, maps, err));
-      LC_TRY(cdam_repeatability_of(maps, runs, n, &r, err));
-    }
-    values[m] = r.pearson;
+    values[m] = 1;
+    if (!subject->is_drawn[m]) continue;
+    memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
+    LC_TRY(explain_runs(subject, m, maps, err));
+    LC_TRY(cdam_repeatability_of(maps, runs, n, &values[m], err));
   }
   return LC_OK;
 }

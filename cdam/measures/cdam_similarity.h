@@ -30,15 +30,8 @@ double cdam_pearson(const double *a, const double *b, size_t n);
 LC_MUST_CHECK lc_status cdam_target_agreement(const double *values, size_t images, size_t targets,
                                               double *agreement, struct lc_error *err);
 
-/* Maps of one image and target that ought to be the same (Smooth CDAM with other seeds). */
-struct cdam_repeatability {
-  double pearson;       /* mean over pairs of runs, in [-1, 1]; 1: repeats exactly */
-  double least_pearson; /* over pairs of runs */
-  double deviation;     /* sqrt(sum over patches of the variance over runs, n - 1) / |mean map|;
-                           0: repeats exactly, no upper limit */
-};
-
-/* scores: [runs, patches]; at least two runs. */
+/* Maps of one image and target that ought to be the same (Smooth CDAM with other seeds): mean
+ * Pearson correlation over pairs of runs, in [-1, 1]; 1: repeats exactly. scores: [runs, patches];
+ * at least two runs. */
 LC_MUST_CHECK lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches,
-                                              struct cdam_repeatability *result,
-                                              struct lc_error *err);
+                                              double *pearson, struct lc_error *err);

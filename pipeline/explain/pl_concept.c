@@ -6,9 +6,7 @@
 #include <string.h>
 
 #include "common/lc_scope.h"
-#include "pipeline/config/pl_preparation.h"
-#include "pipeline/learn/pl_examples.h"
-#include "vit/pass/vit_forward.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 struct rule {
   int biomarker; /* -1: malignancy */
@@ -88,81 +86,42 @@ static void mean_free(struct mean *mean) {
   lc_text_free(&mean->members);
 }
 
-/* What one nodule's images are, in the order of pl_predict, and room for one of them. */
-struct viewing {
-  const struct vit_model *model;
-  const struct pl_examples *examples;
-  struct vit_workspace workspace;
-  float *image;
-  double *embedding, *logits; /* [dim], [outputs]: means over the images */
-};
-
-static void viewing_free(struct viewing *v) {
-  vit_workspace_free(&v->workspace);
-  free(v->image);
-  free(v->embedding);
-  free(v->logits);
-}
-
-static lc_status view_nodule(struct viewing *v, size_t example, struct lc_error *err) {
-  const struct pl_examples *examples = v->examples;
-  struct ct_preparation how;
-  size_t dim = v->model->arch.embed_dim, outputs = examples->outputs;
-  pl_recipe_preparation(examples->recipe, &how);
-  size_t turns = ct_preparation_turns(&how), images = turns * pl_examples_places(examples);
-  memset(v->embedding, 0, dim * sizeof *v->embedding);
-  memset(v->logits, 0, outputs * sizeof *v->logits);
-  for (size_t k = 0; k < images; k++) {
-    struct ct_augment_draw draw;
-    struct vit_trace trace;
-    ct_augment_symmetry((unsigned)(k % turns), &draw);
-    LC_TRY(pl_examples_image(examples, example, pl_examples_place(examples, k / turns), &draw,
-                             v->image, err));
-    LC_TRY(vit_forward(&v->workspace, v->image, 1, &trace, err));
-    for (size_t i = 0; i < dim; i++)
-      v->embedding[i] += (double)trace.cls_embedding[i] / (double)images;
-    for (size_t i = 0; i < outputs; i++) v->logits[i] += (double)trace.logits[i] / (double)images;
-  }
-  return LC_OK;
-}
-
-static lc_status add_member(struct mean *mean, const struct viewing *v, const char *name,
-                            struct lc_error *err) {
-  size_t dim = v->model->arch.embed_dim, outputs = v->examples->outputs;
-  float *grown = realloc(mean->logits, (mean->n + 1) * (outputs + 1) * sizeof *grown);
-  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu members", mean->n + 1);
-  mean->logits = grown;
-  for (size_t k = 0; k < dim; k++) mean->sum[k] += v->embedding[k];
-  for (size_t k = 0; k < outputs; k++) grown[mean->n * outputs + k] = (float)v->logits[k];
-  lc_text_add(&mean->members, "%s%s", mean->n ? "," : "", name);
-  mean->n++;
-  return LC_OK;
-}
-
-/* One image at a time through the model: a concept is made once. */
-static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
-                         const char *text, const char *members, struct mean *mean,
-                         struct lc_error *err) {
+/* The nodules that are named or satisfy the rule: rows of them in `some`, and their names. */
+static lc_status choose(const struct pl_examples *examples, const char *text, const char *members,
+                        struct pl_examples *some, struct mean *mean, struct lc_error *err) {
   struct rule rule = {0};
-  LC_SCOPED(viewing_free) struct viewing v = {.model = model, .examples = examples};
-  size_t pixels = (size_t)examples->recipe->data_pixels, dim = model->arch.embed_dim;
   LC_TRY(members ? check_members(members, examples, err) : parse_rule(text, &rule, err));
-  LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
-  LC_TRY(lc_alloc(&v.embedding, dim, sizeof *v.embedding, err));
-  LC_TRY(lc_alloc(&v.logits, examples->outputs + 1, sizeof *v.logits, err));
-  LC_TRY(lc_alloc(&v.image, VIT_CHANNELS * pixels * pixels, sizeof *v.image, err));
-  LC_TRY(vit_workspace_init(&v.workspace, model, 1, pixels, pixels, NULL, err));
+  some->n = 0;
   for (size_t i = 0; i < examples->n; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
     char name[128];
     name_of(crop, name);
     if (members ? !listed(members, name) : !satisfies(&rule, crop)) continue;
-    LC_TRY(view_nodule(&v, i, err));
-    LC_TRY(add_member(mean, &v, name, err));
+    lc_text_add(&mean->members, "%s%s", some->n ? "," : "", name);
+    some->rows[some->n++] = examples->rows[i];
   }
-  if (mean->n == 0)
+  mean->n = some->n;
+  if (some->n == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it", text,
             examples->n);
+  return LC_OK;
+}
+
+static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
+                         const char *text, const char *members, struct mean *mean,
+                         struct lc_error *err) {
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
+  LC_FREED uint32_t *rows = NULL;
+  size_t dim = model->arch.embed_dim, outputs = examples->outputs;
+  struct pl_examples some = *examples;
+  LC_TRY(lc_alloc(&rows, examples->n, sizeof *rows, err));
+  some.rows = rows;
+  LC_TRY(choose(examples, text, members, &some, mean, err));
+  LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
+  LC_TRY(lc_alloc(&mean->logits, some.n * outputs, sizeof *mean->logits, err));
+  LC_TRY(pl_predict(model, &some, examples->recipe->test_symmetries, NULL, &predictions, err));
+  for (size_t i = 0; i < some.n * dim; i++) mean->sum[i % dim] += predictions.embeddings[i];
+  for (size_t i = 0; i < some.n * outputs; i++) mean->logits[i] = (float)predictions.values[i];
   return LC_OK;
 }
 

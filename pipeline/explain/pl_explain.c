@@ -119,6 +119,15 @@ lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
   return LC_OK;
 }
 
+/* The next word of a list with commas, cut to size; false after the last. */
+static bool next_word(const char **list, char *word, size_t size) {
+  if (!*list) return false;
+  size_t length = strcspn(*list, ",");
+  snprintf(word, size, "%.*s", (int)length, *list);
+  *list = (*list)[length] ? *list + length + 1 : NULL;
+  return true;
+}
+
 static lc_status choose_targets(struct pl_explain *explain, const char *list,
                                 struct lc_error *err) {
   size_t outputs = vit_arch_outputs(&explain->model.arch), n = 1;
@@ -131,13 +140,8 @@ static lc_status choose_targets(struct pl_explain *explain, const char *list,
     cdam_target_all(explain->targets, &explain->model);
     explain->n_targets = outputs;
   }
-  while (!all && explain->n_targets < n) {
-    char word[2 * VIT_NAME_SIZE];
-    size_t length = strcspn(list, ",");
-    snprintf(word, sizeof word, "%.*s", (int)length, list);
+  for (char word[2 * VIT_NAME_SIZE]; !all && next_word(&list, word, sizeof word);)
     LC_TRY(cdam_target_parse(&explain->targets[explain->n_targets++], &explain->model, word, err));
-    list += length + (list[length] == ',');
-  }
   if (explain->has_concept)
     explain->targets[explain->n_targets++] = (struct cdam_target){
         .kind = CDAM_CONCEPT, .name = "concept", .concept_vector = explain->input.concept_vector};
@@ -211,17 +215,11 @@ lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators, 
                             struct lc_error *err) {
   size_t count;
   const struct cdam_estimator *const *table = cdam_estimators(&count);
-  bool all = strcmp(estimators, "all") == 0, more = !all;
+  bool all = strcmp(estimators, "all") == 0;
   explain->n_estimators = 0;
   for (size_t i = 0; all && i < count; i++) LC_TRY(add_estimator(explain, table[i]->name, err));
-  while (more) {
-    char word[96];
-    size_t length = strcspn(estimators, ",");
-    snprintf(word, sizeof word, "%.*s", (int)length, estimators);
+  for (char word[96]; !all && next_word(&estimators, word, sizeof word);)
     LC_TRY(add_word(explain, word, err));
-    more = estimators[length] == ',';
-    estimators += length + 1;
-  }
   for (size_t i = 0; i < explain->n_estimators; i++) LC_TRY(settle(explain, i, err));
   return choose_targets(explain, targets, err);
 }

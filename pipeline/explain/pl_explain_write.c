@@ -10,6 +10,7 @@
 #include "pipeline/explain/pl_explain.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_version.h"
+#include "pipeline/run/pl_figure.h"
 #include "pipeline/run/pl_summary.h"
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_h5.h"
@@ -394,9 +395,8 @@ lc_status pl_explain_write_figures(const struct pl_explain *explain,
   struct sheet sheet = {.explain = explain, .wishes = figures, .folder = folder};
   LC_FREED float *scaled = NULL;
   size_t total = 0;
-  snprintf(sheet.footer, sizeof sheet.footer, "%sResearch use only. lungcdam %s, weights %.12s",
-           explain->model.trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ",
-           pl_version(), explain->model.weights_sha256);
+  pl_figure_footer(explain->model.trained, explain->model.weights_sha256, sheet.footer,
+                   sizeof sheet.footer);
   for (size_t i = 0; i < explain->n_estimators; i++)
     total += explain->maps[i].grid_height * explain->maps[i].grid_width *
              (explain->maps[i].targets + 1); /* enough for any sheet */

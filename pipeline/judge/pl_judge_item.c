@@ -15,31 +15,25 @@ struct work {
   bool *is_signed, *is_drawn; /* [contestant] */
   double *coverage;           /* [patch] */
   double *features, *touched; /* [CDAM_FEATURES, patch], [patch]; NULL without truth */
-  uint8_t *mask;              /* [pixels, pixels] */
 };
 
 static void work_free(struct work *work) {
   free(work->image);
   free(work->is_signed);
-  free(work->is_drawn);
   free(work->coverage);
-  free(work->features);
-  free(work->touched);
-  free(work->mask);
 }
 
 static lc_status work_init(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
-  size_t pixels = judge->pixels * judge->pixels, n = judge->n_contestants;
-  LC_TRY(lc_alloc(&work->image, VIT_CHANNELS * pixels, sizeof *work->image, err));
-  LC_TRY(lc_alloc(&work->is_signed, n, sizeof *work->is_signed, err));
-  LC_TRY(lc_alloc(&work->is_drawn, n, sizeof *work->is_drawn, err));
-  LC_TRY(lc_alloc(&work->coverage, judge->patches, sizeof *work->coverage, err));
-  if (judge->features) {
-    LC_TRY(lc_alloc(&work->features, CDAM_FEATURES * judge->patches, sizeof(double), err));
-    LC_TRY(lc_alloc(&work->touched, judge->patches, sizeof *work->touched, err));
-  }
-  return lc_alloc(&work->mask, pixels, sizeof *work->mask, err);
+  size_t n = judge->n_contestants, patches = judge->patches;
+  LC_TRY(lc_alloc(&work->image, VIT_CHANNELS * judge->pixels * judge->pixels, sizeof(float), err));
+  LC_TRY(lc_alloc(&work->is_signed, 2 * n, sizeof *work->is_signed, err));
+  LC_TRY(lc_alloc(&work->coverage, (2 + CDAM_FEATURES) * patches, sizeof(double), err));
+  work->is_drawn = work->is_signed + n;
+  if (!judge->features) return LC_OK;
+  work->touched = work->coverage + patches;
+  work->features = work->coverage + 2 * patches;
+  return LC_OK;
 }
 
 /* What the model says of the nodule: the mean over its images, as every command reports it. The
@@ -101,8 +95,10 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
     work->is_signed[c] = contestant->estimator && contestant->estimator->is_signed;
     work->is_drawn[c] = pl_judge_draws(contestant);
   }
-  LC_TRY(pl_judge_mask(judge, judge->items[work->item], work->mask, err));
-  cdam_coverage(work->mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
+  LC_FREED uint8_t *mask = NULL;
+  LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
+  LC_TRY(pl_judge_mask(judge, judge->items[work->item], mask, err));
+  cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
   if (judge->features)
     LC_TRY(pl_judge_features(judge, work->item, work->features, work->touched, err));
   work->subject =

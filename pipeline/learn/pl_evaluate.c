@@ -20,8 +20,10 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
   unsigned turns = symmetries ? CT_SYMMETRIES : 1;
   unsigned views = turns * (unsigned)pl_examples_places(examples);
   size_t batch = examples->n < BATCH ? examples->n : BATCH;
-  *predictions = (struct pl_predictions){.n = examples->n, .outputs = examples->outputs};
-  LC_TRY(lc_alloc(&predictions->values, examples->n * examples->outputs, sizeof(double), err));
+  size_t outputs = examples->outputs, dim = model->arch.embed_dim;
+  *predictions = (struct pl_predictions){.n = examples->n, .outputs = outputs, .dim = dim};
+  LC_TRY(lc_alloc(&predictions->values, examples->n * outputs, sizeof(double), err));
+  LC_TRY(lc_alloc(&predictions->embeddings, examples->n * dim, sizeof(double), err));
   LC_TRY(lc_alloc(&images, batch * image, sizeof *images, err));
   LC_TRY(vit_workspace_init(&workspace, model, batch, pixels, pixels, NULL, err));
   for (unsigned view = 0; view < views; view++)
@@ -34,8 +36,10 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
       for (size_t i = 0; i < n; i++)
         LC_TRY(pl_examples_image(examples, start + i, place, &draw, images + i * image, err));
       LC_TRY(vit_forward(&workspace, images, n, &trace, err));
-      for (size_t k = 0; k < n * examples->outputs; k++)
-        predictions->values[start * examples->outputs + k] += (double)trace.logits[k] / views;
+      for (size_t k = 0; k < n * outputs; k++)
+        predictions->values[start * outputs + k] += (double)trace.logits[k] / views;
+      for (size_t k = 0; k < n * dim; k++)
+        predictions->embeddings[start * dim + k] += (double)trace.cls_embedding[k] / views;
       lc_progress_step(progress, n);
     }
   return LC_OK;
@@ -43,6 +47,7 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
 
 void pl_predictions_free(struct pl_predictions *predictions) {
   free(predictions->values);
+  free(predictions->embeddings);
   memset(predictions, 0, sizeof *predictions);
 }
 

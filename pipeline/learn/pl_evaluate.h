@@ -15,8 +15,9 @@
 #define PL_HIGH_SENSITIVITY 0.95 /* at which specificity is also reported */
 
 struct pl_predictions {
-  size_t n, outputs;
-  double *values; /* [n, outputs] logits and z-scores, averaged over views, symmetries */
+  size_t n, outputs, dim;
+  double *values;     /* [n, outputs] logits and z-scores, averaged over views, symmetries */
+  double *embeddings; /* [n, dim] of CLS, likewise */
 };
 
 /* symmetries: average over the eight rotations and flips. progress counts images; may be NULL.

@@ -73,11 +73,10 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
   lc_text_copy(out, size, lc_text_get(&text));
 }
 
-static void footer(const struct pl_provenance *provenance, char *out, size_t size) {
-  snprintf(out, size, "%s%sResearch use only. lungcdam %s, weights %.12s",
-           pl_untrained_notice(provenance),
-           provenance->trained ? "" : ": the numbers mean nothing. ", pl_version(),
-           provenance->weights_sha256);
+void pl_figure_footer(bool trained, const char *weights_sha256, char *out, size_t size) {
+  snprintf(out, size, "%sResearch use only. lungcdam %s, weights %.12s",
+           trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ", pl_version(),
+           weights_sha256);
 }
 
 struct texts {
@@ -141,7 +140,8 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
   if (each) LC_TRY(lc_alloc(&scores, n_scores, sizeof *scores, err));
   struct texts texts = {.captions = captions, .scores = scores};
   heading(result, nodule, view, texts.heading, sizeof texts.heading);
-  footer(&result->provenance, texts.footer, sizeof texts.footer);
+  pl_figure_footer(result->provenance.trained, result->provenance.weights_sha256, texts.footer,
+                   sizeof texts.footer);
   fill_panels(result, nodule, view, panels, &texts);
   const struct cdam_figure figure = {
       .panels = panels,
