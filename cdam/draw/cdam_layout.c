@@ -26,12 +26,6 @@ static void measure_row(cairo_t *cr, struct cdam_layout *layout, const struct cd
   layout->caption_heights[row] = most ? (double)most * layout->caption.line + 6 * layout->unit : 0;
 }
 
-static bool any_title(const struct cdam_figure *figure) {
-  for (size_t i = 0; i < figure->n_panels; i++)
-    if (figure->panels[i].title && *figure->panels[i].title) return true;
-  return false;
-}
-
 static void place_bar(cairo_t *cr, struct cdam_layout *layout, const struct cdam_figure *figure,
                       double last_image) {
   double u = layout->unit;
@@ -51,7 +45,9 @@ static void place_bar(cairo_t *cr, struct cdam_layout *layout, const struct cdam
 /* Places everything from the top down. */
 static void place(cairo_t *cr, struct cdam_layout *layout, const struct cdam_figure *figure) {
   double u = layout->unit, y = layout->top, image = 0;
-  layout->title_height = any_title(figure) ? layout->title.line + round(3 * u) : 0;
+  for (size_t i = 0; i < figure->n_panels; i++)
+    if (figure->panels[i].title && *figure->panels[i].title)
+      layout->title_height = layout->title.line + round(3 * u);
   /* The width is known before the height: the bar's place needs only the rows' widths. */
   layout->row_y[0] = 0;
   place_bar(cr, layout, figure, layout->panel);

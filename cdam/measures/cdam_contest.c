@@ -87,21 +87,16 @@ static void drop_single(const struct cdam_contest_table *table, struct cdam_cont
     }
 }
 
-/* 1: a is better than b, -1: worse, 0: not distinguished. */
-static int verdict(const struct cdam_contest_table *table, const struct vit_interval *difference) {
-  int sign = difference->low > 0 ? 1 : difference->high < 0 ? -1 : 0;
-  return table->larger_is_better ? sign : -sign;
-}
-
 static void fill_ranks(const struct cdam_contest_table *table, struct cdam_contest *contest) {
   size_t n = contest->contestants;
   for (size_t i = 0; i < n; i++) {
     contest->rank[i] = 1;
     contest->last_rank[i] = n;
     for (size_t j = 0; j < n; j++) {
-      int v = verdict(table, &contest->difference[i * n + j]);
-      if (v < 0) contest->rank[i]++;
-      if (v > 0) contest->last_rank[i]--;
+      const struct vit_interval *d = &contest->difference[i * n + j];
+      bool above = d->low > 0, below = d->high < 0;
+      contest->rank[i] += table->larger_is_better ? below : above;
+      contest->last_rank[i] -= table->larger_is_better ? above : below;
     }
     contest->counts[i] = 0;
     for (size_t item = 0; item < table->items; item++)

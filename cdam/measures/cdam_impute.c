@@ -94,12 +94,6 @@ static lc_status solve(struct system *s, struct lc_error *err) {
   return LC_OK;
 }
 
-static void fill_mean(float *image, size_t n) {
-  double sum = 0;
-  for (size_t i = 0; i < n; i++) sum += (double)image[i];
-  for (size_t i = 0; i < n; i++) image[i] = (float)(sum / (double)n);
-}
-
 lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t columns,
                       struct lc_error *err) {
   LC_SCOPED(lc_arena_free) struct lc_arena arena = {0};
@@ -110,7 +104,9 @@ lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t 
   for (size_t i = 0; i < pixels; i++) s.n += missing[i] != 0;
   if (s.n == 0) return LC_OK;
   if (s.n == pixels) {
-    fill_mean(image, pixels);
+    double sum = 0;
+    for (size_t i = 0; i < pixels; i++) sum += (double)image[i];
+    for (size_t i = 0; i < pixels; i++) image[i] = (float)(sum / (double)pixels);
     return LC_OK;
   }
   size_t numbers = pixels + 9 * s.n, reals = 6 * (s.n + 1);

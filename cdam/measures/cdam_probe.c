@@ -116,14 +116,6 @@ lc_status cdam_probe_ranks(const struct cdam_evaluator *evaluator, const float *
   return ask(probe, evaluator, err);
 }
 
-static double score_sum(const struct cdam_probe *probe, size_t set, const float *scores) {
-  const uint8_t *removed = probe->removed + set * probe->patches;
-  double sum = 0;
-  for (size_t p = 0; p < probe->patches; p++)
-    if (removed[p]) sum += (double)scores[p];
-  return sum;
-}
-
 static void judge_infidelity(const double *sums, const double *drops, size_t n,
                              struct cdam_faithfulness *result) {
   double ss = 0, dd = 0, sd = 0, off = 0;
@@ -146,7 +138,8 @@ lc_status cdam_probe_judge(const struct cdam_probe *probe, const float *scores, 
   LC_TRY(lc_alloc(&sums, 2 * n, sizeof *sums, err));
   double *drops = sums + n;
   for (size_t s = 0; s < n; s++) {
-    sums[s] = score_sum(probe, s, scores);
+    for (size_t p = 0; p < probe->patches; p++)
+      if (probe->removed[s * probe->patches + p]) sums[s] += (double)scores[p];
     drops[s] = probe->drop[s * probe->targets + target];
   }
   result->pearson = cdam_pearson(sums, drops, n);

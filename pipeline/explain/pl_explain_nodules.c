@@ -103,15 +103,6 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   return take_all(&taking, &job, chosen, n_chosen, err);
 }
 
-static lc_status take_stored(struct taking *taking, struct pl_result *stored,
-                             struct lc_error *err) {
-  LC_TRY(pl_store_read_hu(stored, err));
-  for (size_t i = 0; i < stored->nodules.n_nodules; i++)
-    LC_TRY(take(taking, stored->series_instance_uid, stored->nodules.nodules[i].id,
-                &stored->cubes[i], err));
-  return finish(taking, err);
-}
-
 /* A folder without a store: what was meant may lie in it. */
 static lc_status check_result(const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE];
@@ -141,7 +132,11 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
            stored.provenance.weights_sha256, explain->model.weights_sha256);
   LC_TRY(pl_config_make(&config, &overrides, err));
   LC_TRY(start(&taking, explain, &config, first, n, err));
-  return take_stored(&taking, &stored, err);
+  LC_TRY(pl_store_read_hu(&stored, err));
+  for (size_t i = 0; i < stored.nodules.n_nodules; i++)
+    LC_TRY(take(&taking, stored.series_instance_uid, stored.nodules.nodules[i].id, &stored.cubes[i],
+                err));
+  return finish(&taking, err);
 }
 
 static lc_status fill(struct pl_explain *explain, const struct pl_examples *examples, size_t first,

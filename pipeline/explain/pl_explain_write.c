@@ -334,11 +334,6 @@ static lc_status write_sheet(struct sheet *sheet, const char *what, struct lc_er
   return cdam_figure_write(&sheet->figure, path, err);
 }
 
-/* "spiculation" for "biomarkers.spiculation"; a difference keeps both names whole. */
-static const char *target_title(const struct cdam_target *target) {
-  return target->kind == CDAM_DIFFERENCE ? target->name : pl_short_name(target->name);
-}
-
 /* Beside the image the attention, where it was asked for too and room is left in two rows of five:
  * with eight biomarkers the grid of Brocki, Binda and Chung. */
 static void add_attention(struct sheet *sheet, size_t index) {
@@ -365,10 +360,14 @@ static lc_status write_estimator(struct sheet *sheet, size_t index, struct lc_er
   start_sheet(sheet, several, !estimator->is_signed);
   if (several) add_attention(sheet, index);
   for (size_t t = 0; t < maps->targets; t++) {
+    const struct cdam_target *target = named ? &explain->targets[t] : NULL;
+    /* "spiculation" for "biomarkers.spiculation"; a difference keeps both names whole. */
+    const char *title = !target                           ? estimator->title
+                        : target->kind == CDAM_DIFFERENCE ? target->name
+                                                          : pl_short_name(target->name);
     sheet->captions[sheet->n][0] = '\0';
-    if (named) value_caption(sheet, t, sheet->captions[sheet->n]);
-    add_panel(sheet, maps, t, named ? target_title(&explain->targets[t]) : estimator->title,
-              several);
+    if (target) value_caption(sheet, t, sheet->captions[sheet->n]);
+    add_panel(sheet, maps, t, title, several);
   }
   return write_sheet(sheet, estimator->name, err);
 }

@@ -98,13 +98,6 @@ lc_status pl_judged_print(const struct pl_judged *judged, struct lc_text *out,
   return pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
 }
 
-static lc_status write_summary(const struct pl_judged *judged, const char *folder,
-                               struct lc_error *err) {
-  LC_SCOPED(pl_table_free) struct pl_table table = {0};
-  fill_summary(&table, judged);
-  return pl_table_write(&table, folder, "summary.csv", err);
-}
-
 static lc_status write_differences(const struct pl_judged *judged, const char *folder,
                                    struct lc_error *err) {
   static const struct pl_column columns[] = {{"measure", "", false}, {"a", "", false},
@@ -206,7 +199,9 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
 lc_status pl_judged_write(const struct pl_judged *judged, const char *folder,
                           struct lc_error *err) {
   LC_SCOPED(lc_text_free) struct lc_text html = {0};
-  LC_TRY(write_summary(judged, folder, err));
+  LC_SCOPED(pl_table_free) struct pl_table summary = {0};
+  fill_summary(&summary, judged);
+  LC_TRY(pl_table_write(&summary, folder, "summary.csv", err));
   LC_TRY(write_differences(judged, folder, err));
   LC_TRY(write_items(judged, folder, err));
   LC_TRY(write_h5(judged, folder, err));

@@ -60,6 +60,9 @@ static lc_status copy_parameters(const struct vit_model *source,
   return LC_OK;
 }
 
+/* Seeded weights become those of a file where it has a parameter of that name and size. A backbone
+ * parameter that is missing or of another size is LC_ERR_TENSOR; a position encoding for another
+ * grid is interpolated; heads that the file lacks stay seeded. */
 static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
   struct pl_model_found found;
   LC_TRY(pl_model_take(&found, weights, err));
@@ -70,16 +73,6 @@ static lc_status start_from(struct vit_model *model, const char *weights, struct
   LC_TRY(vit_parameters_init(&mine, &model->arch, err));
   LC_TRY(vit_parameters_init(&theirs, &source.arch, err));
   return copy_parameters(&source, &theirs, model, &mine, found.path, err);
-}
-
-/* New weights for `arch`: seeded, or from recipe->model_weights where a parameter of that name and
- * size is there. A backbone parameter that is missing or of another size is LC_ERR_TENSOR; a
- * position encoding for another grid is interpolated; heads that the file lacks stay seeded. */
-static lc_status start_model(const struct pl_recipe *recipe, const struct vit_arch *arch,
-                             struct vit_model *model, struct lc_error *err) {
-  LC_TRY(vit_model_init(model, arch, (uint64_t)recipe->model_seed, err));
-  if (!*recipe->model_weights) return LC_OK;
-  return start_from(model, recipe->model_weights, err);
 }
 
 /* Makes a model that predicts z-scores of biomarkers predict ratings (and mm): the last layer takes
@@ -289,7 +282,8 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   pl_recipe_optim(r, &settings.optim);
   uint64_t steps = r->train_whole_batches ? n / batch : (n + batch - 1) / batch;
   pl_recipe_schedule(r, steps, &settings.schedule);
-  LC_TRY(start_model(r, &t->arch, &t->model, err));
+  LC_TRY(vit_model_init(&t->model, &t->arch, (uint64_t)r->model_seed, err));
+  if (*r->model_weights) LC_TRY(start_from(&t->model, r->model_weights, err));
   LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) LC_TRY(weigh(t, &t->train.loss.tasks[k], err));
   return LC_OK;

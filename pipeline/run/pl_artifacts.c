@@ -123,23 +123,18 @@ static lc_status write_texts(const struct writing *writing, struct lc_error *err
   return pl_table_write(&summary.table, writing->folder, "nodules.csv", err);
 }
 
-static lc_status write_objects(const struct writing *writing,
-                               const struct pl_export_options *options, struct lc_error *err) {
-  LC_SCOPED(pl_export_close) struct pl_export export = {0};
-  char folder[LC_PATH_SIZE];
-  if (!pl_export_wants(options, false)) return LC_OK;
-  LC_TRY(begin_export(&export, writing, options, "objects", folder, err));
-  return pl_export_write(&export, err);
-}
-
 lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *result,
                              const char *folder, struct lc_error *err) {
   struct writing writing = {.config = config, .result = result, .folder = folder};
+  LC_SCOPED(pl_export_close) struct pl_export objects = {0};
+  char objects_folder[LC_PATH_SIZE];
   struct pl_export_options options;
   pl_export_options_of(&options, config);
   LC_TRY(lc_path_join(result->path, folder, PL_STORE_FILE, err));
   LC_TRY(write_pictures(&writing, &options, err));
   LC_TRY(write_texts(&writing, err));
   LC_TRY(pl_store_write(result, (enum pl_cube_type)config->store_cube_type, result->path, err));
-  return write_objects(&writing, &options, err);
+  if (!pl_export_wants(&options, false)) return LC_OK;
+  LC_TRY(begin_export(&objects, &writing, &options, "objects", objects_folder, err));
+  return pl_export_write(&objects, err);
 }

@@ -161,13 +161,6 @@ static lc_status allocate(struct pl_job *job, struct pl_result *result, struct l
   return lc_alloc(&result->shown_mask, images * pixels, 1, err);
 }
 
-/* The network's slice lies half a sample beyond the centre of a cube of even edge. With an odd
- * detail the finer cube has a slice in exactly that place. */
-static size_t shown_index(const struct pl_config *config) {
-  size_t detail = (size_t)config->figure_detail;
-  return (size_t)config->cube_edge / 2 * detail + detail / 2;
-}
-
 static lc_status cut_shown(const struct pl_job *job, struct pl_result *result, size_t nodule,
                            const struct ct_volume *volume, struct lc_error *err) {
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
@@ -177,10 +170,13 @@ static lc_status cut_shown(const struct pl_job *job, struct pl_result *result, s
   if (found->n_marks > 0)
     LC_TRY(
         ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err));
-  size_t pixels = result->shown_edge * result->shown_edge;
+  /* The network's slice lies half a sample beyond the centre of a cube of even edge. With an odd
+   * detail the finer cube has a slice in exactly that place. */
+  size_t detail = (size_t)job->config->figure_detail, pixels = cube.edge * cube.edge;
+  size_t index = (size_t)job->config->cube_edge / 2 * detail + detail / 2;
   for (size_t v = 0; v < result->n_views; v++) {
     size_t at = pl_result_image(result, nodule, v) * pixels;
-    ct_cube_slice(&cube, result->views[v], shown_index(job->config), result->shown_hu + at,
+    ct_cube_slice(&cube, result->views[v], index, result->shown_hu + at,
                   cube.mask ? result->shown_mask + at : NULL);
   }
   return LC_OK;
