@@ -7,6 +7,7 @@
 
 #include "common/lc_scope.h"
 #include "pipeline/report/pl_signal.h"
+#include "vit/pass/vit_forward.h"
 
 #define BATCH 8
 
