@@ -76,7 +76,7 @@ static size_t place_of(const struct part *parts, size_t n, const struct part *pa
  * number is given again. */
 static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct lc_error *err) {
   const char *at = lc_text_get(in), *from = at, *end = at + in->length;
-  LC_FREED struct part *parts = NULL;
+  struct part *parts = NULL;
   size_t n = 0, room = 0;
   while (at < end) {
     struct part part;
@@ -94,12 +94,14 @@ static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct 
     if (n == room) {
       room = room ? 2 * room : 64;
       struct part *larger = realloc(parts, room * sizeof *larger);
+      if (!larger) free(parts);
       if (!larger) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
       parts = larger;
     }
     parts[n++] = part;
   }
   lc_text_add_bytes(out, from, (size_t)(end - from));
+  free(parts);
   return LC_OK;
 }
 

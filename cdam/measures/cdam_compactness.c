@@ -24,12 +24,6 @@ double cdam_compact_share(const float *scores, size_t n, double threshold, cdam_
   return (double)below / (double)n;
 }
 
-void cdam_compact_curve(const float *scores, size_t n, const double *thresholds,
-                        size_t n_thresholds, cdam_maximum maximum, double *shares) {
-  for (size_t i = 0; i < n_thresholds; i++)
-    shares[i] = cdam_compact_share(scores, n, thresholds[i], maximum);
-}
-
 static int compare_double(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
@@ -69,16 +63,13 @@ size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance
 enum { SHARE_SIGNED, SHARE_ABSOLUTE, GINI, ENTROPY, COMPLEXITY, N_VALUES };
 
 static void keep_points(const struct cdam_subject *subject, size_t m) {
-  double thresholds[CDAM_COMPACT_POINTS];
-  double *curve = subject->points.compact;
-  if (!curve) return;
-  curve += 2 * m * CDAM_COMPACT_POINTS;
-  for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
-    thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
-  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
-                     CDAM_COMPACT_POINTS, CDAM_SIGNED_MAXIMUM, curve);
-  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
-                     CDAM_COMPACT_POINTS, CDAM_ABSOLUTE_MAXIMUM, curve + CDAM_COMPACT_POINTS);
+  double *share = subject->points.compact;
+  if (!share) return;
+  share += 2 * m * CDAM_COMPACT_POINTS;
+  for (int maximum = CDAM_SIGNED_MAXIMUM; maximum <= CDAM_ABSOLUTE_MAXIMUM; maximum++)
+    for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
+      *share++ = cdam_compact_share(cdam_subject_map(subject, m), subject->patches,
+                                    (double)i / (CDAM_COMPACT_POINTS - 1), (cdam_maximum)maximum);
 }
 
 static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {

@@ -108,7 +108,7 @@ static lc_status run(struct cdam_subject *subject, double *values, struct lc_err
     struct again again = {subject, m};
     struct cdam_explainer explainer = {subject->pixels, subject->pixels, subject->patches, &again,
                                        explain_again};
-    struct cdam_robustness r;
+    struct cdam_robustness r = {0};
     LC_TRY(cdam_robustness_of(&explainer, subject->image, cdam_subject_map(subject, m),
                               &subject->settings->neighbours, &subject->draws, &r, err));
     values[MAX_SENSITIVITY] = r.max_sensitivity;

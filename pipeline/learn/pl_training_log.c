@@ -11,9 +11,6 @@
 #include "pipeline/store/pl_h5.h"
 
 #define SCHEMA_VERSION 1
-#define STEPS_FILE "steps.csv"
-#define EPOCHS_FILE "epochs.csv"
-#define SPEED_FILE "speed.csv"
 
 /* What each column means, for HDF5. */
 static const struct {
@@ -30,16 +27,11 @@ static const struct {
                {"brier", "1", "malignancy, likewise"},
                {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
 
-static void log_missing(const char *file, const char *folder, uint64_t expected) {
-  struct pl_runlog_table table;
-  char path[LC_PATH_SIZE];
-  struct lc_error err;
-  if (lc_path_join(path, folder, file, &err) != LC_OK) return;
-  if (pl_runlog_read(&table, path, &err) != LC_OK) return;
-  if (table.n_rows != expected)
-    lc_log(LC_LOG_WARNING, "%s: holds %zu lines of the run so far, expected %llu", path,
+static void log_missing(const struct pl_runlog *log, uint64_t expected) {
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table table = {0};
+  if (pl_runlog_read(&table, log->path, NULL) == LC_OK && table.n_rows != expected)
+    lc_log(LC_LOG_WARNING, "%s: holds %zu lines of the run so far, expected %llu", log->path,
            table.n_rows, (unsigned long long)expected);
-  pl_runlog_table_free(&table);
 }
 
 lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_recipe *recipe,
@@ -49,15 +41,15 @@ lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_reci
   memset(log, 0, sizeof *log);
   log->recipe = recipe;
   LC_TRY(
-      pl_runlog_open(&log->steps, folder, STEPS_FILE,
+      pl_runlog_open(&log->steps, folder, "steps.csv",
                      "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm,samples",
                      train->step, err));
-  LC_TRY(pl_runlog_open(&log->epochs, folder, EPOCHS_FILE, "epoch,loss,rate,auroc,brier,mean_r2",
+  LC_TRY(pl_runlog_open(&log->epochs, folder, "epochs.csv", "epoch,loss,rate,auroc,brier,mean_r2",
                         epochs, err));
-  LC_TRY(pl_runlog_open(&log->speed, folder, SPEED_FILE, "epoch,nodules,seconds,nodules_per_s",
+  LC_TRY(pl_runlog_open(&log->speed, folder, "speed.csv", "epoch,nodules,seconds,nodules_per_s",
                         epochs, err));
-  log_missing(STEPS_FILE, folder, train->step);
-  log_missing(EPOCHS_FILE, folder, epochs);
+  log_missing(&log->steps, train->step);
+  log_missing(&log->epochs, epochs);
   return LC_OK;
 }
 
