@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_scope.h"
+#include "common/lc_arena.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_write/ct_presentation.h"
 #include "pipeline/export/pl_object.h"
@@ -56,26 +56,33 @@ static lc_status draw_nodule(const struct pl_export *e, struct drawing *drawing,
   return LC_OK;
 }
 
-static lc_status write_presentation(const struct pl_object_kind *kind, struct pl_export *e,
-                                    struct lc_error *err) {
+static lc_status write_drawing(const struct pl_object_kind *kind, struct pl_export *e,
+                               struct drawing *drawing, struct lc_error *err) {
   size_t n = e->result->nodules.n_nodules;
-  LC_SCOPED(drawing_free) struct drawing drawing = {0};
   struct pl_object object;
-  struct ct_presentation presentation = {.n_texts = n,
-                                         .window_low_hu = e->options->window_low_hu,
-                                         .window_high_hu = e->options->window_high_hu};
-  LC_TRY(lc_alloc(&drawing.texts, n, sizeof *drawing.texts, err));
-  LC_TRY(lc_alloc(&drawing.names, n, sizeof *drawing.names, err));
-  LC_TRY(pl_touched_init(&drawing.touched, e, err));
-  for (size_t i = 0; i < n; i++) LC_TRY(draw_nodule(e, &drawing, i, err));
-  presentation.outlines = drawing.outlines;
-  presentation.n_outlines = drawing.n_outlines;
-  presentation.texts = drawing.texts;
+  LC_TRY(lc_alloc(&drawing->texts, n, sizeof *drawing->texts, err));
+  LC_TRY(lc_alloc(&drawing->names, n, sizeof *drawing->names, err));
+  LC_TRY(pl_touched_init(&drawing->touched, e, err));
+  for (size_t i = 0; i < n; i++) LC_TRY(draw_nodule(e, drawing, i, err));
   LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
-  LC_TRY(pl_touched_list(&drawing.touched, e, &object, err));
-  presentation.about = object.about;
+  LC_TRY(pl_touched_list(&drawing->touched, e, &object, err));
+  const struct ct_presentation presentation = {.about = object.about,
+                                               .outlines = drawing->outlines,
+                                               .n_outlines = drawing->n_outlines,
+                                               .texts = drawing->texts,
+                                               .n_texts = n,
+                                               .window_low_hu = e->options->window_low_hu,
+                                               .window_high_hu = e->options->window_high_hu};
   LC_TRY(ct_presentation_write(&presentation, object.path, err));
   return pl_object_done(&object, e, err);
+}
+
+static lc_status write_presentation(const struct pl_object_kind *kind, struct pl_export *e,
+                                    struct lc_error *err) {
+  struct drawing drawing = {0};
+  lc_status status = write_drawing(kind, e, &drawing, err);
+  drawing_free(&drawing);
+  return status;
 }
 
 const struct pl_object_kind pl_object_presentation = {

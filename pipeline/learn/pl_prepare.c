@@ -448,21 +448,21 @@ static lc_status next_voxels(void *context, size_t sample, int16_t *hu, uint8_t 
   return LC_OK;
 }
 
-static lc_status write_whole(struct work *work, const char *path, struct lc_error *err) {
-  LC_SCOPED(pl_dataset_free) struct pl_dataset whole = {0};
+static lc_status write_whole(struct work *work, struct pl_dataset *whole, const char *path,
+                             struct lc_error *err) {
   LC_SCOPED(join_free) struct join join = {.work = work};
   char settings[512];
-  LC_TRY(join_samples(work, &whole, err));
-  if (whole.n == 0)
+  LC_TRY(join_samples(work, whole, err));
+  if (whole->n == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "no nodule to prepare%s%s", work->left_out.length ? ": " : "",
             lc_text_get(&work->left_out));
-  LC_TRY(pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err));
+  LC_TRY(pl_dataset_fold(whole, work->how->n_folds, work->how->fold_seed, err));
   rules_text(settings, work->how);
-  bool folded = whole.samples[0].fold_patient >= 0;
+  bool folded = whole->samples[0].fold_patient >= 0;
   struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
                                    folded ? work->how->n_folds : 0, work->how->fold_seed};
-  work->done->n_nodules = whole.n;
-  return pl_dataset_write(&whole, &about, next_voxels, &join, path, err);
+  work->done->n_nodules = whole->n;
+  return pl_dataset_write(whole, &about, next_voxels, &join, path, err);
 }
 
 lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rules *how,
@@ -479,7 +479,10 @@ lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rul
   lc_status status = make_parts(&work, err);
   pl_output_close(&parts);
   LC_TRY(status);
-  LC_TRY(write_whole(&work, path, err));
+  struct pl_dataset whole = {0};
+  status = write_whole(&work, &whole, path, err);
+  pl_dataset_free(&whole);
+  LC_TRY(status);
   if (done->n_failed || done->n_left_out)
     LC_FAIL(err, LC_ERR_PARTIAL,
             "%s: %zu series and %zu nodules left out, %zu nodules written; first: %.*s", path,
