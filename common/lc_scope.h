@@ -10,6 +10,8 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+#include "common/lc_arena.h" /* lc_alloc, whose blocks they are as a rule */
+
 /* Calls free_it(&variable) at the end of the variable's scope. */
 #define LC_SCOPED(free_it) __attribute__((cleanup(free_it)))
 

@@ -1,14 +1,13 @@
-/* Draws to PNG, SVG or PDF in memory with cairo, and numbers the parts of an SVG again so that the
- * same drawing gives the same bytes. */
+/* Draws to PNG, SVG or PDF in memory with cairo; the same drawing gives the same bytes. */
 #include "cdam/draw/cdam_canvas.h"
 
 #include <cairo-pdf.h>
 #include <cairo-svg.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 
 #define POINTS_PER_UNIT 0.75
 
@@ -59,57 +58,51 @@ static bool part_at(const char *at, struct part *part) {
   return false;
 }
 
-struct parts {
-  struct part *part;
-  size_t count, room;
-};
-
 /* The place of a part among those of the same word, in the order of first use. */
-static lc_status place_of(struct parts *parts, const struct part *part, size_t *place,
-                          struct lc_error *err) {
-  *place = 0;
-  for (size_t i = 0; i < parts->count; i++) {
-    const struct part *other = &parts->part[i];
-    if (other->length != part->length || memcmp(other->word, part->word, part->length) != 0)
+static size_t place_of(const struct part *parts, size_t n, const struct part *part, bool *known) {
+  size_t place = 0;
+  *known = false;
+  for (size_t i = 0; i < n && !*known; i++) {
+    if (parts[i].length != part->length || memcmp(parts[i].word, part->word, part->length) != 0)
       continue;
-    if (other->number == part->number) return LC_OK;
-    ++*place;
+    *known = parts[i].number == part->number;
+    place += !*known;
   }
-  if (parts->count == parts->room) {
-    size_t room = parts->room ? 2 * parts->room : 64;
-    struct part *larger = realloc(parts->part, room * sizeof *larger);
-    if (!larger) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
-    parts->part = larger;
-    parts->room = room;
-  }
-  parts->part[parts->count++] = *part;
-  return LC_OK;
+  return place;
 }
 
 /* cairo numbers some parts of an SVG by a counter of the process ("image7", since 1.18 "source-7"):
  * the second figure of a run would differ from the same figure drawn first. Every name's first
  * number is given again. */
 static lc_status renumber(const struct lc_text *in, struct lc_text *out, struct lc_error *err) {
-  struct parts parts = {0};
   const char *at = lc_text_get(in), *from = at, *end = at + in->length;
-  lc_status status = LC_OK;
-  while (at < end && status == LC_OK) {
+  struct part *parts = NULL;
+  size_t n = 0, room = 0;
+  while (at < end) {
     struct part part;
-    size_t place;
+    bool known;
     if (!part_at(at, &part)) {
       at++;
       continue;
     }
     char *after;
     part.number = strtoul(part.word + part.length, &after, 10);
-    status = place_of(&parts, &part, &place, err);
     lc_text_add_bytes(out, from, (size_t)(part.word + part.length - from));
-    lc_text_add(out, "%zu", place);
+    lc_text_add(out, "%zu", place_of(parts, n, &part, &known));
     from = at = after;
+    if (known) continue;
+    if (n == room) {
+      room = room ? 2 * room : 64;
+      struct part *larger = realloc(parts, room * sizeof *larger);
+      if (!larger) free(parts);
+      if (!larger) LC_FAIL(err, LC_ERR_MEMORY, "picture: out of memory");
+      parts = larger;
+    }
+    parts[n++] = part;
   }
   lc_text_add_bytes(out, from, (size_t)(end - from));
-  free(parts.part);
-  return status;
+  free(parts);
+  return LC_OK;
 }
 
 static lc_status draw_image(const struct cdam_canvas *canvas, struct lc_text *out,
@@ -131,7 +124,7 @@ static lc_status draw_image(const struct cdam_canvas *canvas, struct lc_text *ou
 static lc_status draw_vector(const struct cdam_canvas *canvas, cdam_format format,
                              struct lc_text *out, struct lc_error *err) {
   double width = canvas->width * POINTS_PER_UNIT, height = canvas->height * POINTS_PER_UNIT;
-  struct lc_text bytes = {0};
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
   cairo_surface_t *surface =
       format == CDAM_PDF ? cairo_pdf_surface_create_for_stream(collect, &bytes, width, height)
                          : cairo_svg_surface_create_for_stream(collect, &bytes, width, height);
@@ -144,10 +137,10 @@ static lc_status draw_vector(const struct cdam_canvas *canvas, cdam_format forma
   cairo_surface_finish(surface);
   if (status == LC_OK) status = check(cairo_surface_status(surface), err);
   cairo_surface_destroy(surface);
-  if (status == LC_OK && format == CDAM_SVG) status = renumber(&bytes, out, err);
-  if (status == LC_OK && format == CDAM_PDF) lc_text_add_bytes(out, bytes.data, bytes.length);
-  lc_text_free(&bytes);
-  return status;
+  LC_TRY(status);
+  if (format == CDAM_SVG) return renumber(&bytes, out, err);
+  lc_text_add_bytes(out, bytes.data, bytes.length);
+  return LC_OK;
 }
 
 lc_status cdam_canvas_bytes(const struct cdam_canvas *canvas, cdam_format format,
@@ -162,9 +155,7 @@ lc_status cdam_canvas_bytes(const struct cdam_canvas *canvas, cdam_format format
 
 lc_status cdam_canvas_write(const struct cdam_canvas *canvas, const char *path,
                             struct lc_error *err) {
-  struct lc_text bytes = {0};
-  lc_status status = cdam_canvas_bytes(canvas, cdam_format_of(path), &bytes, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
-  lc_text_free(&bytes);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
+  LC_TRY(cdam_canvas_bytes(canvas, cdam_format_of(path), &bytes, err));
+  return lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
 }

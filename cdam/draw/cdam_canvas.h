@@ -7,11 +7,8 @@
 
 #include <cairo.h>
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
 #include "common/lc_text.h"
-
-LC_C_BEGIN
 
 typedef enum cdam_format { CDAM_PNG = 0, CDAM_SVG, CDAM_PDF } cdam_format;
 
@@ -36,5 +33,3 @@ LC_MUST_CHECK lc_status cdam_canvas_write(const struct cdam_canvas *canvas, cons
 /* An image surface as PNG, appended to out. */
 LC_MUST_CHECK lc_status cdam_canvas_png(cairo_surface_t *image, struct lc_text *out,
                                         struct lc_error *err);
-
-LC_C_END

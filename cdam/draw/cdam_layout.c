@@ -1,5 +1,4 @@
-/* Computes where the parts of a figure go: fonts, rows of panels, captions, colour bar, heading and
- * footer. */
+/* Computes where the parts of a figure go. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +8,6 @@
 
 static struct cdam_font font_of(double size, bool bold) {
   return (struct cdam_font){.size = size, .bold = bold, .line = ceil(size * 1.4)};
-}
-
-static void fonts(struct cdam_layout *layout) {
-  double u = layout->unit;
-  layout->heading = font_of(19 * u, true);
-  layout->title = font_of(15 * u, true);
-  layout->caption = font_of(12.5 * u, false);
-  layout->footer = font_of(12 * u, false);
-  layout->tick = font_of(12 * u, false);
 }
 
 /* Largest image height and caption height of one row of panels. */
@@ -34,12 +24,6 @@ static void measure_row(cairo_t *cr, struct cdam_layout *layout, const struct cd
     if (lines > most) most = lines;
   }
   layout->caption_heights[row] = most ? (double)most * layout->caption.line + 6 * layout->unit : 0;
-}
-
-static bool any_title(const struct cdam_figure *figure) {
-  for (size_t i = 0; i < figure->n_panels; i++)
-    if (figure->panels[i].title && *figure->panels[i].title) return true;
-  return false;
 }
 
 static void place_bar(cairo_t *cr, struct cdam_layout *layout, const struct cdam_figure *figure,
@@ -61,7 +45,9 @@ static void place_bar(cairo_t *cr, struct cdam_layout *layout, const struct cdam
 /* Places everything from the top down. */
 static void place(cairo_t *cr, struct cdam_layout *layout, const struct cdam_figure *figure) {
   double u = layout->unit, y = layout->top, image = 0;
-  layout->title_height = any_title(figure) ? layout->title.line + round(3 * u) : 0;
+  for (size_t i = 0; i < figure->n_panels; i++)
+    if (figure->panels[i].title && *figure->panels[i].title)
+      layout->title_height = layout->title.line + round(3 * u);
   /* The width is known before the height: the bar's place needs only the rows' widths. */
   layout->row_y[0] = 0;
   place_bar(cr, layout, figure, layout->panel);
@@ -97,20 +83,15 @@ lc_status cdam_layout_make(struct cdam_layout *layout, const struct cdam_figure 
   layout->top = round(16 * u);
   layout->gap = round(16 * u);
   layout->rows = (figure->n_panels + figure->n_columns - 1) / figure->n_columns;
-  fonts(layout);
+  layout->heading = font_of(19 * u, true);
+  layout->title = font_of(15 * u, true);
+  layout->caption = font_of(12.5 * u, false);
+  layout->footer = layout->tick = font_of(12 * u, false);
   LC_TRY(lc_alloc(&layout->caption_heights, layout->rows, sizeof(double), err));
-  lc_status status = lc_alloc(&layout->row_y, layout->rows, sizeof(double), err);
-  if (status != LC_OK) {
-    cdam_layout_free(layout);
-    return status;
-  }
+  LC_TRY(lc_alloc(&layout->row_y, layout->rows, sizeof(double), err));
   cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
   cairo_t *cr = cairo_create(surface);
-  cairo_font_options_t *options = cairo_font_options_create();
-  cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-  cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-  cairo_set_font_options(cr, options);
-  cairo_font_options_destroy(options);
+  cdam_font_options(cr);
   place(cr, layout, figure);
   cairo_destroy(cr);
   cairo_surface_destroy(surface);

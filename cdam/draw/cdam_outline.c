@@ -1,9 +1,8 @@
 /* Outlines of masks: the edges between pixels inside and outside, followed into closed loops. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 /* Directions along pixel edges, clockwise in image coordinates: right, down, left, up. */
 static const int step_x[4] = {1, 0, -1, 0}, step_y[4] = {0, 1, 0, -1};
@@ -71,14 +70,16 @@ lc_status cdam_paint_outline(cairo_t *cr, const uint8_t *mask, size_t rows, size
                              struct lc_error *err) {
   struct tracer t = {.mask = mask, .rows = (ptrdiff_t)rows, .columns = (ptrdiff_t)columns};
   size_t corners = (rows + 1) * (columns + 1);
-  LC_TRY(lc_alloc(&t.open, corners, 1, err));
+  LC_FREED uint8_t *open = NULL;
+  LC_TRY(lc_alloc(&open, corners, 1, err));
+  t.open = open;
   collect_edges(&t);
   size_t edges = 0;
   for (size_t i = 0; i < corners; i++) edges += (size_t)__builtin_popcount(t.open[i]);
-  double *loop = NULL, *smooth = NULL;
-  lc_status status = lc_alloc(&loop, edges * 2 + 1, 4 * sizeof *loop, err);
-  if (status == LC_OK) status = lc_alloc(&smooth, edges * 2 + 1, 4 * sizeof *smooth, err);
-  for (size_t i = 0; status == LC_OK && i < corners; i++)
+  LC_FREED double *loop = NULL, *smooth = NULL;
+  LC_TRY(lc_alloc(&loop, edges * 2 + 1, 4 * sizeof *loop, err));
+  LC_TRY(lc_alloc(&smooth, edges * 2 + 1, 4 * sizeof *smooth, err));
+  for (size_t i = 0; i < corners; i++)
     for (int d = 0; d < 4; d++) {
       if (!(t.open[i] >> d & 1)) continue;
       size_t n =
@@ -89,8 +90,5 @@ lc_status cdam_paint_outline(cairo_t *cr, const uint8_t *mask, size_t rows, size
         (k ? cairo_line_to : cairo_move_to)(cr, loop[2 * k], loop[2 * k + 1]);
       cairo_close_path(cr);
     }
-  free(smooth);
-  free(loop);
-  free(t.open);
-  return status;
+  return LC_OK;
 }

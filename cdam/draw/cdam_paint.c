@@ -1,12 +1,10 @@
-/* Draws a figure with cairo: panels with outline, letters and scale bar, captions, colour bar with
- * ticks, heading and footer. */
+/* Draws a figure with cairo: panels, captions, colour bar, heading and footer. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 struct palette {
   double ground[3], text[3], muted[3], frame[3];
@@ -137,13 +135,10 @@ static lc_status paint_one(const struct painter *p, size_t index, struct lc_erro
   double x = round(box + (l->panel - width) / 2), y = l->row_y[index / p->figure->n_columns];
 
   size_t w = (size_t)(width * p->density), h = (size_t)(height * p->density);
-  uint32_t *words = NULL;
+  LC_FREED uint32_t *words = NULL;
   LC_TRY(lc_alloc(&words, w * h, sizeof *words, err));
-  lc_status status =
-      cdam_paint_panel(p->figure, panel, p->scale > 0 ? p->scale : 1, w, h, words, err);
-  if (status == LC_OK) status = put_words(p, words, w, h, x, y, err);
-  free(words);
-  if (status != LC_OK) return status;
+  LC_TRY(cdam_paint_panel(p->figure, panel, p->scale > 0 ? p->scale : 1, w, h, words, err));
+  LC_TRY(put_words(p, words, w, h, x, y, err));
 
   cairo_save(p->cr);
   cairo_rectangle(p->cr, x, y, width, height);
@@ -152,7 +147,7 @@ static lc_status paint_one(const struct painter *p, size_t index, struct lc_erro
     cairo_save(p->cr);
     cairo_translate(p->cr, x, y);
     cairo_scale(p->cr, width / (double)panel->columns, height / (double)panel->rows);
-    status = cdam_paint_outline(p->cr, panel->mask, panel->rows, panel->columns, err);
+    LC_TRY(cdam_paint_outline(p->cr, panel->mask, panel->rows, panel->columns, err));
     cairo_restore(p->cr);
     stroke_outline(p, 1.6 * l->unit);
   }
@@ -166,7 +161,7 @@ static lc_status paint_one(const struct painter *p, size_t index, struct lc_erro
   colour(p->cr, p->palette->muted);
   cdam_text_column(p->cr, &l->caption, panel->caption, box, y + height + 5 * l->unit, l->panel,
                    true, true);
-  return status;
+  return LC_OK;
 }
 
 /* "+0.0123", "0", with a true minus sign. */
@@ -209,7 +204,7 @@ static void bar_ticks(const struct painter *p) {
 static lc_status paint_bar(const struct painter *p, struct lc_error *err) {
   const struct cdam_layout *l = p->layout;
   size_t w = (size_t)(l->bar_width * p->density), h = (size_t)(l->bar_height * p->density);
-  uint32_t *words = NULL;
+  LC_FREED uint32_t *words = NULL;
   LC_TRY(lc_alloc(&words, w * h, sizeof *words, err));
   double opacity = p->figure->opacity > 0 ? p->figure->opacity : 0.75;
   for (size_t y = 0; y < h; y++)
@@ -219,22 +214,18 @@ static lc_status paint_bar(const struct painter *p, struct lc_error *err) {
       cdam_colour_over(p->figure->colours, value, opacity, ((double)x + 0.5) / (double)w, rgb);
       words[y * w + x] = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
     }
-  lc_status status = put_words(p, words, w, h, l->bar_x, l->bar_y, err);
-  free(words);
+  LC_TRY(put_words(p, words, w, h, l->bar_x, l->bar_y, err));
   cairo_set_line_width(p->cr, l->unit);
   colour(p->cr, p->palette->frame);
   cairo_rectangle(p->cr, l->bar_x, l->bar_y, (double)w / p->density, (double)h / p->density);
   cairo_stroke(p->cr);
   bar_ticks(p);
-  if (!p->figure->unsigned_maps && p->scale > 0) {
-    struct cdam_font small = l->tick;
-    double wide = 8 * l->bar_width;
-    colour(p->cr, p->palette->muted);
-    cdam_text_line(p->cr, &small, "supports", l->bar_x, l->bar_y - small.size * 2.1, wide, false);
-    cdam_text_line(p->cr, &small, "opposes", l->bar_x, l->bar_y + l->bar_height + small.size * 0.9,
-                   wide, false);
-  }
-  return status;
+  if (p->figure->unsigned_maps || p->scale <= 0) return LC_OK;
+  double wide = 8 * l->bar_width, below = l->bar_y + l->bar_height + l->tick.size * 0.9;
+  colour(p->cr, p->palette->muted);
+  cdam_text_line(p->cr, &l->tick, "supports", l->bar_x, l->bar_y - l->tick.size * 2.1, wide, false);
+  cdam_text_line(p->cr, &l->tick, "opposes", l->bar_x, below, wide, false);
+  return LC_OK;
 }
 
 static void paint_texts(const struct painter *p) {
@@ -266,12 +257,7 @@ lc_status cdam_paint_figure(cairo_t *cr, const struct cdam_figure *figure,
                       .palette = &palettes[figure->theme == CDAM_LIGHT],
                       .density = density,
                       .scale = figure->scale > 0 ? figure->scale : largest_score(figure)};
-  cairo_font_options_t *options = cairo_font_options_create();
-  cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-  cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-  cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-  cairo_set_font_options(cr, options);
-  cairo_font_options_destroy(options);
+  cdam_font_options(cr);
   colour(cr, p.palette->ground);
   cairo_paint(cr);
   for (size_t i = 0; i < figure->n_panels; i++) LC_TRY(paint_one(&p, i, err));

@@ -27,6 +27,8 @@ struct cdam_font {
   bool bold;
   double line; /* height of a line */
 };
+/* Text that is the same at every size and on every screen: grey, without hints. */
+void cdam_font_options(cairo_t *cr);
 void cdam_font_select(cairo_t *cr, const struct cdam_font *font);
 double cdam_text_width(cairo_t *cr, const struct cdam_font *font, const char *text);
 /* Wraps at spaces and newlines, breaking words that are wider than the column; draws when `draw` is
@@ -48,6 +50,7 @@ struct cdam_layout {
   size_t rows;
   struct cdam_font heading, title, caption, footer, tick;
 };
+/* Free with cdam_layout_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_layout_make(struct cdam_layout *layout,
                                          const struct cdam_figure *figure, struct lc_error *err);
 void cdam_layout_free(struct cdam_layout *layout);

@@ -1,10 +1,49 @@
-/* Resizes images with the Catmull-Rom cubic and blends a map over the grey image of a panel. */
+/* Colours of scores; resizes images with the Catmull-Rom cubic and blends a map over the grey image
+ * of a panel. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
+#include "cdam/draw/cdam_render.h"
+#include "common/lc_scope.h"
+
+/* Colour at a small and at the full score, for each sign: light to deep, so that lightness orders
+ * the scores of one sign too. Blue and orange stay apart for every common colour blindness. */
+struct ramp {
+  double faint[3], full[3];
+};
+static const struct ramp ramps[2][2] = {
+    {{{0.50, 0.80, 1.00}, {0.05, 0.47, 1.00}}, {{1.00, 0.76, 0.35}, {0.98, 0.45, 0.00}}},
+    {{{0.45, 0.62, 1.00}, {0.10, 0.20, 0.90}}, {{1.00, 0.55, 0.45}, {0.90, 0.08, 0.08}}}};
+
+static const double neutral = 0.94;
+
+static double clamp(double x, double low, double high) {
+  return x < low ? low : x > high ? high : x;
+}
+
+static void mix(cdam_colours colours, double value, double alpha, double ground, uint8_t rgb[3]) {
+  const struct ramp *ramp = &ramps[colours == CDAM_RED_BLUE][value > 0];
+  double t = fabs(value);
+  for (int c = 0; c < 3; c++) {
+    double colour = ramp->faint[c] + (ramp->full[c] - ramp->faint[c]) * t;
+    double x = ground + (colour - ground) * alpha;
+    rgb[c] = (uint8_t)lrint(clamp(x, 0, 1) * 255);
+  }
+}
+
+void cdam_colour_of(cdam_colours colours, double value, uint8_t rgb[3]) {
+  double v = clamp(value, -1, 1);
+  mix(colours, v, fabs(v), neutral, rgb);
+}
+
+void cdam_colour_over(cdam_colours colours, double value, double opacity, double grey,
+                      uint8_t rgb[3]) {
+  double v = clamp(value, -1, 1), t = fabs(v);
+  /* Rises a little faster than the score at first: a score of half the scale must be seen at a
+   * glance on black and on white. */
+  mix(colours, v, opacity * t * (1.6 - 0.6 * t), grey, rgb);
+}
 
 static double catmull_rom(double x) {
   x = fabs(x);
@@ -35,13 +74,12 @@ static void resize_line(const float *line, size_t n, size_t stride, float *out, 
 
 lc_status cdam_paint_resize(const float *image, size_t rows, size_t columns, float *out,
                             size_t out_rows, size_t out_columns, struct lc_error *err) {
-  float *wide = NULL;
+  LC_FREED float *wide = NULL;
   LC_TRY(lc_alloc(&wide, rows * out_columns, sizeof *wide, err));
   for (size_t r = 0; r < rows; r++)
     resize_line(image + r * columns, columns, 1, wide + r * out_columns, out_columns, 1);
   for (size_t c = 0; c < out_columns; c++)
     resize_line(wide + c, rows, out_columns, out + c, out_rows, out_columns);
-  free(wide);
   return LC_OK;
 }
 
@@ -69,11 +107,10 @@ lc_status cdam_paint_panel(const struct cdam_figure *figure, const struct cdam_p
     high = 150;
   }
   double opacity = figure->opacity > 0 ? figure->opacity : 0.75;
-  float *hu = NULL;
+  LC_FREED float *hu = NULL;
   LC_TRY(lc_alloc(&hu, width * height, sizeof *hu, err));
-  lc_status status =
-      cdam_paint_resize(panel->hu, panel->rows, panel->columns, hu, height, width, err);
-  for (size_t y = 0; status == LC_OK && y < height; y++)
+  LC_TRY(cdam_paint_resize(panel->hu, panel->rows, panel->columns, hu, height, width, err));
+  for (size_t y = 0; y < height; y++)
     for (size_t x = 0; x < width; x++) {
       double grey = ((double)hu[y * width + x] - low) / (high - low), value = 0;
       grey = grey < 0 ? 0 : grey > 1 ? 1 : grey;
@@ -85,6 +122,5 @@ lc_status cdam_paint_panel(const struct cdam_figure *figure, const struct cdam_p
       cdam_colour_over(figure->colours, value, opacity, grey, rgb);
       words[y * width + x] = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
     }
-  free(hu);
-  return status;
+  return LC_OK;
 }

@@ -7,8 +7,8 @@
 
 #include "cdam/draw/cdam_canvas.h"
 #include "cdam/draw/cdam_paint.h"
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define MAX_PIXELS 32767.0 /* cairo's limit for a side */
@@ -42,90 +42,62 @@ static lc_status prepare(const struct cdam_figure *figure, struct cdam_layout *l
             figure->window_high_hu);
   for (size_t i = 0; i < figure->n_panels; i++) LC_TRY(check_panel(&figure->panels[i], i, err));
   LC_TRY(cdam_layout_make(layout, figure, err));
-  double width = layout->width, height = layout->height;
-  if (width > MAX_PIXELS || height > MAX_PIXELS) {
-    cdam_layout_free(layout);
-    LC_FAIL(err, LC_ERR_USAGE, "figure: %.0f x %.0f pixels; at most %.0f a side", width, height,
-            MAX_PIXELS);
-  }
+  if (layout->width > MAX_PIXELS || layout->height > MAX_PIXELS)
+    LC_FAIL(err, LC_ERR_USAGE, "figure: %.0f x %.0f pixels; at most %.0f a side", layout->width,
+            layout->height, MAX_PIXELS);
   return LC_OK;
 }
 
-/* The figure as a finished RGB24 image surface, which the caller destroys. */
-static lc_status draw_surface(const struct cdam_figure *figure, cairo_surface_t **surface,
-                              struct lc_error *err) {
-  struct cdam_layout layout;
-  LC_TRY(prepare(figure, &layout, err));
-  cairo_surface_t *image =
-      cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)layout.width, (int)layout.height);
-  cairo_t *cr = cairo_create(image);
-  lc_status status = cdam_paint_figure(cr, figure, &layout, 1, err);
-  cairo_destroy(cr);
-  cairo_surface_flush(image);
-  cdam_layout_free(&layout);
-  if (status == LC_OK)
-    *surface = image;
-  else
-    cairo_surface_destroy(image);
-  return status;
+static void destroy(cairo_surface_t **surface) {
+  if (*surface) cairo_surface_destroy(*surface);
+}
+
+/* Pixels of the picture to the surface of its size, or back. */
+static void copy_pixels(cairo_surface_t *surface, const struct cdam_picture *picture, bool back) {
+  unsigned char *data = cairo_image_surface_get_data(surface);
+  size_t stride = (size_t)cairo_image_surface_get_stride(surface);
+  for (size_t y = 0; y < picture->rows; y++)
+    for (size_t x = 0; x < picture->columns; x++) {
+      uint32_t *word = (uint32_t *)(void *)(data + y * stride) + x;
+      uint8_t *rgb = picture->rgb + 3 * (y * picture->columns + x);
+      for (int c = 0; c < 3 && back; c++) rgb[c] = (uint8_t)(*word >> (16 - 8 * c));
+      if (!back) *word = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
+    }
 }
 
 lc_status cdam_figure_draw(const struct cdam_figure *figure, struct cdam_picture *picture,
                            struct lc_error *err) {
+  LC_SCOPED(cdam_layout_free) struct cdam_layout layout = {0};
   memset(picture, 0, sizeof *picture);
-  cairo_surface_t *image;
-  LC_TRY(draw_surface(figure, &image, err));
-  size_t columns = (size_t)cairo_image_surface_get_width(image);
-  size_t rows = (size_t)cairo_image_surface_get_height(image);
-  size_t stride = (size_t)cairo_image_surface_get_stride(image);
-  lc_status status = lc_alloc(&picture->rgb, rows * columns, 3, err);
-  if (status == LC_OK) {
-    picture->rows = rows;
-    picture->columns = columns;
-    const unsigned char *data = cairo_image_surface_get_data(image);
-    for (size_t y = 0; y < rows; y++)
-      for (size_t x = 0; x < columns; x++) {
-        uint32_t word;
-        memcpy(&word, data + y * stride + 4 * x, 4);
-        uint8_t *rgb = picture->rgb + 3 * (y * columns + x);
-        rgb[0] = (uint8_t)(word >> 16);
-        rgb[1] = (uint8_t)(word >> 8);
-        rgb[2] = (uint8_t)word;
-      }
-  }
-  cairo_surface_destroy(image);
-  return status;
-}
-
-static lc_status write_png(cairo_surface_t *image, const char *path, struct lc_error *err) {
-  struct lc_text bytes = {0};
-  lc_status status = cdam_canvas_png(image, &bytes, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
-  lc_text_free(&bytes);
-  return status;
+  LC_TRY(prepare(figure, &layout, err));
+  size_t rows = (size_t)layout.height, columns = (size_t)layout.width;
+  LC_SCOPED(destroy)
+  cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)columns, (int)rows);
+  cairo_t *cr = cairo_create(image);
+  lc_status status = cdam_paint_figure(cr, figure, &layout, 1, err);
+  cairo_destroy(cr);
+  cairo_surface_flush(image);
+  LC_TRY(status);
+  LC_TRY(lc_alloc(&picture->rgb, rows * columns, 3, err));
+  picture->rows = rows;
+  picture->columns = columns;
+  copy_pixels(image, picture, true);
+  return LC_OK;
 }
 
 lc_status cdam_picture_write_png(const struct cdam_picture *picture, const char *path,
                                  struct lc_error *err) {
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
+  LC_SCOPED(destroy)
   cairo_surface_t *image =
       cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)picture->columns, (int)picture->rows);
-  if (cairo_surface_status(image) != CAIRO_STATUS_SUCCESS) {
-    cairo_surface_destroy(image);
+  if (cairo_surface_status(image) != CAIRO_STATUS_SUCCESS)
     LC_FAIL(err, LC_ERR_MEMORY, "%s: a picture of %zu x %zu pixels does not fit", path,
             picture->columns, picture->rows);
-  }
-  unsigned char *data = cairo_image_surface_get_data(image);
-  size_t stride = (size_t)cairo_image_surface_get_stride(image);
-  for (size_t y = 0; y < picture->rows; y++)
-    for (size_t x = 0; x < picture->columns; x++) {
-      const uint8_t *rgb = picture->rgb + 3 * (y * picture->columns + x);
-      uint32_t word = (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
-      memcpy(data + y * stride + 4 * x, &word, 4);
-    }
+  copy_pixels(image, picture, false);
   cairo_surface_mark_dirty(image);
-  lc_status status = write_png(image, path, err);
-  cairo_surface_destroy(image);
-  return status;
+  LC_TRY(cdam_canvas_png(image, &bytes, err));
+  return lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
 }
 
 #define VECTOR_DENSITY 2
@@ -133,26 +105,23 @@ lc_status cdam_picture_write_png(const struct cdam_picture *picture, const char 
 /* A figure with its layout, for cdam_canvas. */
 struct laid {
   const struct cdam_figure *figure;
-  struct cdam_layout layout;
+  const struct cdam_layout *layout;
 };
 
 static lc_status draw_laid(void *context, cairo_t *cr, cdam_format format, struct lc_error *err) {
   struct laid *laid = context;
-  return cdam_paint_figure(cr, laid->figure, &laid->layout, format == CDAM_PNG ? 1 : VECTOR_DENSITY,
+  return cdam_paint_figure(cr, laid->figure, laid->layout, format == CDAM_PNG ? 1 : VECTOR_DENSITY,
                            err);
 }
 
 lc_status cdam_figure_write(const struct cdam_figure *figure, const char *path,
                             struct lc_error *err) {
-  struct laid laid = {.figure = figure};
-  LC_TRY(prepare(figure, &laid.layout, err));
-  struct cdam_canvas canvas = {.width = laid.layout.width,
-                               .height = laid.layout.height,
-                               .context = &laid,
-                               .draw = draw_laid};
-  lc_status status = cdam_canvas_write(&canvas, path, err);
-  cdam_layout_free(&laid.layout);
-  return status;
+  LC_SCOPED(cdam_layout_free) struct cdam_layout layout = {0};
+  LC_TRY(prepare(figure, &layout, err));
+  struct laid laid = {figure, &layout};
+  struct cdam_canvas canvas = {
+      .width = layout.width, .height = layout.height, .context = &laid, .draw = draw_laid};
+  return cdam_canvas_write(&canvas, path, err);
 }
 
 void cdam_picture_free(struct cdam_picture *picture) {

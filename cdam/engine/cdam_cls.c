@@ -1,5 +1,4 @@
-/* Sets up the engine of the closed form, lays out its memory, and takes a group of inputs through
- * its steps, a chunk of targets at a time. */
+/* Sets up the engine of the closed form and takes a group of inputs through its steps. */
 #include "cdam/engine/cdam_cls.h"
 
 #include <string.h>

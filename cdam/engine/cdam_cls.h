@@ -11,7 +11,6 @@
 #include "cdam/engine/cdam_map.h"
 #include "cdam/engine/cdam_prepared.h"
 #include "common/lc_arena.h"
-#include "vit/kernels/vit_backend.h"
 
 #define CDAM_GROUP 32 /* inputs that go through the CLS row's products together, at most */
 

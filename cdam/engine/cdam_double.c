@@ -1,11 +1,14 @@
-/* Runs one transformer block forward and backward in double with dense matrix products,
- * and computes the gradient of a target at the last block's output. */
+/* Brings pixels to tokens, runs one transformer block forward and backward, and computes the
+ * gradient of a target, in double with dense matrix products; and CDAM by all of this, which shares
+ * nothing with the closed form that it checks. */
 #include "cdam/engine/cdam_double.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
+#include "vit/pass/vit_forward.h"
 
 static void take_all(struct cdam_double *d, struct lc_arena *arena) {
   size_t n = d->n, dim = d->dim, mlp = d->mlp, square = d->heads * n * n;
@@ -128,6 +131,40 @@ static void norm_backward(const double *x, size_t n, size_t dim, const struct vi
       d_x[i * dim + k] +=
           rstd * (g[k] * (double)w->weight[k] - straight - (row[k] - mean) * rstd * along);
   }
+}
+
+/* What the first block gets must not be rounded to float32 where sums of later blocks nearly
+ * cancel. */
+static double patch_value(const struct vit_model *model, const float *corner, size_t height,
+                          size_t width, size_t row) {
+  size_t patch = model->arch.patch_size, features = VIT_CHANNELS * patch * patch;
+  const float *weight = model->patch_embed.weight + row * features;
+  double sum = model->patch_embed.bias ? (double)model->patch_embed.bias[row] : 0;
+  for (size_t c = 0; c < VIT_CHANNELS; c++)
+    for (size_t y = 0; y < patch; y++)
+      for (size_t x = 0; x < patch; x++, weight++)
+        sum += (double)*weight * (double)corner[(c * height + y) * width + x];
+  return sum;
+}
+
+lc_status cdam_double_embed(const struct cdam_double *d, const float *image, size_t height,
+                            size_t width, double *tokens, struct lc_error *err) {
+  const struct vit_model *model = d->model;
+  size_t patch = model->arch.patch_size, across = width / patch, down = height / patch;
+  size_t dim = d->dim, prefix = vit_arch_prefix(&model->arch);
+  LC_FREED float *position = NULL;
+  LC_TRY(lc_alloc(&position, (1 + down * across) * dim, sizeof *position, err));
+  LC_TRY(vit_position_interpolate(model, down, across, position, err));
+  for (size_t k = 0; k < dim; k++) {
+    tokens[k] = (double)model->cls_token[k] + (double)position[k];
+    for (size_t r = 1; r < prefix; r++)
+      tokens[r * dim + k] = (double)model->register_tokens[(r - 1) * dim + k];
+    for (size_t i = 0; i < down * across; i++)
+      tokens[(prefix + i) * dim + k] =
+          (double)position[(1 + i) * dim + k] +
+          patch_value(model, image + (i / across * width + i % across) * patch, height, width, k);
+  }
+  return LC_OK;
 }
 
 static void attend(struct cdam_double *d, const struct vit_block *block) {
@@ -257,4 +294,36 @@ void cdam_double_target(struct cdam_double *d, const struct cdam_target *target,
   memset(g, 0, d->n * dim * sizeof *g);
   norm_backward(d->output, 1, dim, &d->model->norm, (double)d->model->arch.layer_norm_eps, start,
                 g);
+}
+
+static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
+                    const struct cdam_target *targets, size_t n_targets, double *work,
+                    struct cdam_maps *maps) {
+  size_t count = d->n * d->dim, skip = d->n - trace->patches;
+  const float *input = trace->last_input + image * count;
+  for (size_t i = 0; i < count; i++) work[i] = (double)input[i];
+  cdam_double_forward(d, d->model->arch.depth - 1, work);
+  for (size_t t = 0; t < n_targets; t++) {
+    cdam_double_target(d, &targets[t], work);
+    cdam_double_backward(d, work);
+    float *map = cdam_maps_get(maps, image, t);
+    for (size_t i = 0; i < trace->patches; i++)
+      map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
+                                         d->d_normed + (i + skip) * d->dim);
+  }
+}
+
+lc_status cdam_general(const struct vit_model *model, const struct vit_trace *trace,
+                       const struct cdam_target *targets, size_t n_targets, struct cdam_maps *maps,
+                       struct lc_error *err) {
+  LC_TRY(cdam_target_check(targets, n_targets, model, err));
+  if (!trace->last_input)
+    LC_FAIL(err, LC_ERR_USAGE, "CDAM needs the input of the last block in the trace");
+  LC_TRY(cdam_maps_check(maps, trace, n_targets, err));
+  LC_SCOPED(cdam_double_free) struct cdam_double d = {0};
+  LC_TRY(cdam_double_init(&d, model, trace->tokens, err));
+  LC_FREED double *work = NULL;
+  LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
+  for (size_t i = 0; i < trace->batch; i++) explain(&d, trace, i, targets, n_targets, work, maps);
+  return LC_OK;
 }

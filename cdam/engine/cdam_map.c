@@ -1,8 +1,10 @@
-/* Makes, checks and clears arrays of maps. */
+/* Makes, checks and clears arrays of maps, and fills them by the closed form. */
 #include "cdam/engine/cdam_map.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "cdam/engine/cdam_sampling.h"
 
 lc_status cdam_maps_init(struct cdam_maps *maps, size_t images, size_t targets, size_t grid_height,
                          size_t grid_width, struct lc_error *err) {
@@ -45,4 +47,25 @@ void cdam_maps_clear(struct cdam_maps *maps) {
   if (maps)
     memset(maps->scores, 0,
            maps->images * maps->targets * maps->grid_height * maps->grid_width * sizeof(float));
+}
+
+lc_status cdam_closed_form(const struct vit_model *model, struct cdam_prepared *prepared,
+                           const struct vit_trace *trace, const struct cdam_target *targets,
+                           size_t n_targets, struct cdam_maps *maps, struct cdam_maps *routed,
+                           struct cdam_maps *content, struct lc_error *err) {
+  LC_TRY(cdam_target_check(targets, n_targets, model, err));
+  if (!trace->last_input)
+    LC_FAIL(err, LC_ERR_USAGE, "CDAM needs the input of the last block in the trace");
+  struct cdam_maps *const wanted[] = {maps, routed, content};
+  for (size_t i = 0; i < 3; i++)
+    if (wanted[i]) LC_TRY(cdam_maps_check(wanted[i], trace, n_targets, err));
+  for (size_t i = 0; i < 3; i++) cdam_maps_clear(wanted[i]);
+  struct cdam_task task = {.model = model,
+                           .trace = trace,
+                           .targets = targets,
+                           .n_targets = n_targets,
+                           .prepared = prepared};
+  struct cdam_sampling sampling = {
+      .kind = CDAM_PLAIN, .maps = maps, .routed = routed, .content = content};
+  return cdam_sampling_run(&sampling, &task, err);
 }

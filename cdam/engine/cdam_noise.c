@@ -1,5 +1,4 @@
-/* Draws normal noise in bulk: sixteen xoshiro128++ generators side by side, whose steps the back
- * end takes. */
+/* Draws normal noise in bulk: sixteen generators, whose steps the back end takes. */
 #include "cdam/engine/cdam_noise.h"
 
 #include <string.h>

@@ -10,6 +10,7 @@
 #include "cdam/engine/cdam_cls_weights.h"
 #include "cdam/engine/cdam_noise.h"
 #include "common/lc_parallel.h"
+#include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
 
 #define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
@@ -30,14 +31,15 @@ struct job {
   const float *noise; /* given, or NULL */
   const struct vit_norm *norm;
   struct cdam_cls_layout layout;
-  bool on_normed;        /* noise or scaling act on the normed tokens */
-  size_t samples;        /* inputs of one image */
-  size_t group;          /* inputs of one call of the engine */
-  size_t groups;         /* of one image; one when the inputs are whole images */
-  size_t map_size;       /* scores of one image */
-  struct lc_arena arena; /* holds all buffers that follow */
-  float *partial;        /* [image, group, map_size]: sums of groups; NULL for whole images */
-  struct worker *workers;
+  bool on_normed;         /* noise or scaling act on the normed tokens */
+  size_t samples;         /* inputs of one image */
+  size_t group;           /* inputs of one call of the engine */
+  size_t groups;          /* of one image; one when the inputs are whole images */
+  size_t map_size;        /* scores of one image */
+  struct lc_arena arena;  /* holds all buffers that follow */
+  float *partial;         /* [image, group, map_size]: sums of groups; NULL for whole images */
+  struct worker *workers; /* [n_workers] */
+  size_t n_workers;
   /* What the inputs of one image share, for `many` images from `first` on. */
   size_t first, many;
   float *common, *values; /* [many, panels, dim, panel]; noisy inputs share no values */
@@ -264,11 +266,11 @@ static void collect(const struct job *job) {
   }
 }
 
-static lc_status workers_init(struct job *job, size_t n, struct lc_error *err) {
+static lc_status workers_init(struct job *job, struct lc_error *err) {
   const struct cdam_task *task = job->task;
   bool scaled = job->sampling->kind == CDAM_SCALED;
-  LC_TRY(lc_alloc(&job->workers, n, sizeof *job->workers, err));
-  for (size_t i = 0; i < n; i++) {
+  LC_TRY(lc_alloc(&job->workers, job->n_workers, sizeof *job->workers, err));
+  for (size_t i = 0; i < job->n_workers; i++) {
     struct worker *w = &job->workers[i];
     LC_TRY(cdam_cls_init(&w->engine, task->prepared, task->targets, task->n_targets,
                          task->trace->tokens, job->group, scaled, err));
@@ -311,8 +313,9 @@ static lc_status buffers_init(struct job *job, size_t jobs, struct lc_error *err
   return LC_OK;
 }
 
-static void job_free(struct job *job, size_t n) {
-  for (size_t i = 0; job->workers && i < n; i++) cdam_cls_free(&job->workers[i].engine);
+static void job_free(struct job *job) {
+  for (size_t i = 0; job->workers && i < job->n_workers; i++)
+    cdam_cls_free(&job->workers[i].engine);
   free(job->workers);
   cdam_prepared_give(job->task->prepared, &job->arena);
 }
@@ -355,6 +358,7 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
   const struct cdam_settings *s = task->settings;
   size_t threads = (size_t)lc_threads();
   bool plain = sampling->kind == CDAM_PLAIN;
+  LC_SCOPED(job_free)
   struct job job = {.sampling = sampling,
                     .task = task,
                     .seed = s ? s->seed : 0,
@@ -373,15 +377,13 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
             sampling->kind == CDAM_NOISY ? "1 or more" : "2 or more");
   if (task->trace->batch == 0) return LC_OK;
   LC_TRY(cdam_prepared_ready(task->prepared, err));
-  size_t jobs = plan(&job, threads), n_workers = threads < jobs ? threads : jobs;
-  lc_status status = buffers_init(&job, jobs, err);
-  if (status == LC_OK) status = workers_init(&job, n_workers, err);
-  if (status == LC_OK) {
-    run_all(&job, jobs);
-    collect(&job);
-  }
-  job_free(&job, n_workers);
-  return status;
+  size_t jobs = plan(&job, threads);
+  job.n_workers = threads < jobs ? threads : jobs;
+  LC_TRY(buffers_init(&job, jobs, err));
+  LC_TRY(workers_init(&job, err));
+  run_all(&job, jobs);
+  collect(&job);
+  return LC_OK;
 }
 
 lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,

@@ -1,5 +1,4 @@
-/* Parses targets (an output, a difference of two), checks them against a model, and computes the
- * value of a target for one image. */
+/* Parses targets, checks them against a model, and computes their values. */
 #include "cdam/engine/cdam_target.h"
 
 #include <stdio.h>
@@ -9,21 +8,15 @@
 
 static void set_difference(struct cdam_target *target, const struct vit_arch *arch, size_t a,
                            size_t b) {
-  char first[VIT_NAME_SIZE], second[VIT_NAME_SIZE], name[2 * VIT_NAME_SIZE];
+  char first[VIT_NAME_SIZE], second[VIT_NAME_SIZE];
   vit_arch_output_name(arch, a, first);
   vit_arch_output_name(arch, b, second);
-  snprintf(name, sizeof name, "%s-%s", first, second);
-  memset(target, 0, sizeof *target);
-  target->kind = CDAM_DIFFERENCE;
-  target->a = a;
-  target->b = b;
-  lc_text_copy(target->name, sizeof target->name, name);
+  *target = (struct cdam_target){.kind = CDAM_DIFFERENCE, .a = a, .b = b};
+  snprintf(target->name, sizeof target->name, "%s-%s", first, second);
 }
 
 static void set_output(struct cdam_target *target, const struct vit_arch *arch, size_t output) {
-  memset(target, 0, sizeof *target);
-  target->kind = CDAM_OUTPUT;
-  target->a = output;
+  *target = (struct cdam_target){.kind = CDAM_OUTPUT, .a = output};
   vit_arch_output_name(arch, output, target->name);
 }
 

@@ -5,11 +5,10 @@
  *
  * and the map is the CLS row of R at the patches. Never negative; does not depend on the target.
  * Only that row is needed, so it is carried from the last block to the first as a vector. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/estimators/cdam_estimator.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 /* next = row B_l */
 static void carry(const float *attention, size_t heads, size_t tokens, const double *row,
@@ -29,7 +28,7 @@ static void carry(const float *attention, size_t heads, size_t tokens, const dou
 static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
   const struct vit_trace *trace = task->trace;
   size_t tokens = trace->tokens, heads = task->model->arch.num_heads;
-  double *row = NULL;
+  LC_FREED double *row = NULL;
   LC_TRY(lc_alloc(&row, 2 * tokens, sizeof *row, err));
   for (size_t image = 0; image < trace->batch; image++) {
     memset(row, 0, tokens * sizeof *row);
@@ -42,7 +41,6 @@ static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struc
     float *map = cdam_maps_get(maps, image, 0);
     for (size_t i = 0; i < trace->patches; i++) map[i] = (float)row[tokens - trace->patches + i];
   }
-  free(row);
   return LC_OK;
 }
 

@@ -1,13 +1,11 @@
-/* Holds the table of estimators, finds one by name, checks that a task has what it needs, and runs
- * it. */
+/* Holds the table of estimators, finds one by name, checks its task, and runs it. */
 #include "cdam/estimators/cdam_estimator.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 /* In the order of help, reports and "all". */
@@ -48,12 +46,10 @@ static lc_status unknown(const char *what, const char *name, const char *const *
                          struct lc_error *err) {
   const char *near = lc_text_nearest(name, names, n);
   if (near) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s \"%s\": did you mean \"%s\"?", what, name, near);
-  struct lc_text list = {0};
+  LC_SCOPED(lc_text_free) struct lc_text list = {0};
   for (size_t i = 0; i < n; i++) lc_text_add(&list, "%s%s", i ? ", " : "", names[i]);
-  lc_status status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s \"%s\": expected %s%s",
-                             what, name, n ? "one of " : "none", lc_text_get(&list));
-  lc_text_free(&list);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "%s \"%s\": expected %s%s", what, name, n ? "one of " : "none",
+          lc_text_get(&list));
 }
 
 lc_status cdam_estimator_find(const char *name, const struct cdam_estimator **estimator,

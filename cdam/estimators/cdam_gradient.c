@@ -1,11 +1,10 @@
-/* Runs forward and backward passes on a tape for a few images at a time, and adds up pixel
- * gradients over variants of an image. */
+/* Runs passes on a tape for a few images at a time, and adds up pixel gradients. */
 #include "cdam/estimators/cdam_gradient.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define KEPT_BYTES ((size_t)512 << 20)
 
@@ -22,10 +21,8 @@ lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *ta
   struct vit_backward_request backward = {.pixels = !visitor, .visitor = visitor};
   LC_TRY(vit_tape_init(&g->tape, task->model, g->batch, task->height, task->width, NULL, &backward,
                        err));
-  lc_status status = lc_alloc(&g->d_logits, g->batch * outputs + 1, sizeof(float), err);
-  if (status == LC_OK) status = lc_alloc(&g->d_cls, g->batch * arch->embed_dim, sizeof(float), err);
-  if (status != LC_OK) cdam_gradient_free(g);
-  return status;
+  LC_TRY(lc_alloc(&g->d_logits, g->batch * outputs + 1, sizeof(float), err));
+  return lc_alloc(&g->d_cls, g->batch * arch->embed_dim, sizeof(float), err);
 }
 
 void cdam_gradient_free(struct cdam_gradient *g) {
@@ -103,20 +100,34 @@ lc_status cdam_pixel_run(const struct cdam_pixel_pass *pass, struct cdam_maps *m
                          struct lc_error *err) {
   const struct cdam_task *task = pass->task;
   size_t size = VIT_CHANNELS * task->height * task->width;
-  struct cdam_gradient g;
-  float *variants = NULL;
-  double *sums = NULL;
+  LC_SCOPED(cdam_gradient_free) struct cdam_gradient g = {0};
+  LC_FREED float *variants = NULL;
+  LC_FREED double *sums = NULL;
   LC_TRY(cdam_gradient_init(&g, task, NULL, pass->count, err));
-  lc_status status = lc_alloc(&variants, g.batch * size, sizeof *variants, err);
-  if (status == LC_OK) status = lc_alloc(&sums, task->n_targets * size, sizeof *sums, err);
-  for (size_t i = 0; i < task->trace->batch && status == LC_OK; i++) {
+  LC_TRY(lc_alloc(&variants, g.batch * size, sizeof *variants, err));
+  LC_TRY(lc_alloc(&sums, task->n_targets * size, sizeof *sums, err));
+  for (size_t i = 0; i < task->trace->batch; i++) {
     const float *image = task->images + i * size;
-    status = one_image(pass, &g, image, variants, sums, err);
-    for (size_t t = 0; t < task->n_targets && status == LC_OK; t++)
+    LC_TRY(one_image(pass, &g, image, variants, sums, err));
+    for (size_t t = 0; t < task->n_targets; t++)
       pass->use(task, image, sums + t * size, cdam_maps_get(maps, i, t));
   }
-  free(variants);
-  free(sums);
-  cdam_gradient_free(&g);
-  return status;
+  return LC_OK;
+}
+
+lc_status cdam_pixel_gradient(const struct cdam_task *task, float *out, struct lc_error *err) {
+  size_t size = VIT_CHANNELS * task->height * task->width;
+  LC_SCOPED(cdam_gradient_free) struct cdam_gradient g = {0};
+  LC_TRY(cdam_target_check(task->targets, task->n_targets, task->model, err));
+  LC_TRY(cdam_gradient_init(&g, task, NULL, 1, err));
+  for (size_t i = 0; i < task->trace->batch; i++) {
+    struct vit_trace trace;
+    struct vit_gradients gradients;
+    LC_TRY(cdam_gradient_forward(&g, task->images + i * size, 1, &trace, err));
+    for (size_t t = 0; t < task->n_targets; t++) {
+      LC_TRY(cdam_gradient_backward(&g, &task->targets[t], &gradients, err));
+      memcpy(out + (i * task->n_targets + t) * size, gradients.pixels, size * sizeof *out);
+    }
+  }
+  return LC_OK;
 }

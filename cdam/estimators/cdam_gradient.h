@@ -15,7 +15,8 @@ struct cdam_gradient {
 };
 
 /* Gradients of pixels, or, with a visitor, only what it sees. batch is chosen so that what a pass
- * keeps stays under half a gigabyte, or one image, and is at most `most`. */
+ * keeps stays under half a gigabyte, or one image, and is at most `most`. Free with
+ * cdam_gradient_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_gradient_init(struct cdam_gradient *g, const struct cdam_task *task,
                                            const struct vit_attention_visitor *visitor, size_t most,
                                            struct lc_error *err);

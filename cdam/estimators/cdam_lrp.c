@@ -1,5 +1,4 @@
-/* Carries relevance back from a target through the heads and then block by block, by the rules in
- * cdam_lrp.h. */
+/* Carries relevance back from a target, block by block, by the rules in cdam_lrp.h. */
 #include "cdam/estimators/cdam_lrp.h"
 
 #include <string.h>

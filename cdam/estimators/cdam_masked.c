@@ -1,5 +1,4 @@
-/* Computes the values of the targets with patches left out: one forward pass for each mask and
- * image, the masks in parallel. */
+/* Computes values of the targets with patches left out, the masks in parallel. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,20 +34,18 @@ static lc_status prepare(const struct cdam_task *task, size_t n_kept, struct wor
 static lc_status run_mask(const struct job *job, size_t mask, struct worker *worker) {
   const struct cdam_task *task = job->masked->task;
   size_t images = task->trace->batch, outputs = vit_arch_outputs(&task->model->arch);
+  size_t size = VIT_CHANNELS * task->height * task->width;
   size_t n_kept = job->masked->keep(job->masked->context, mask, worker->kept);
   LC_TRY(prepare(task, n_kept, worker));
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < images && status == LC_OK; i++) {
+  for (size_t i = 0; i < images; i++) {
     struct vit_trace trace;
-    status = vit_forward(&worker->workspace,
-                         task->images + i * VIT_CHANNELS * task->height * task->width, 1, &trace,
-                         &worker->err);
-    for (size_t t = 0; t < task->n_targets && status == LC_OK; t++)
+    LC_TRY(vit_forward(&worker->workspace, task->images + i * size, 1, &trace, &worker->err));
+    for (size_t t = 0; t < task->n_targets; t++)
       job->values[(mask * images + i) * task->n_targets + t] = cdam_target_value(
           &task->targets[t], task->model, outputs ? trace.logits : NULL, trace.cls_embedding);
   }
   lc_progress_step(task->progress, images);
-  return status;
+  return LC_OK;
 }
 
 static void mask_body(void *context, size_t mask, int index) {

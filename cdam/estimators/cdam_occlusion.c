@@ -5,10 +5,8 @@
  *   score_i = mean over the boxes B that cover patch i of [ f(all) - f(all without B) ]
  *
  * Positive: f falls without the box, so it speaks for the target. */
-#include <stdlib.h>
-
 #include "cdam/estimators/cdam_masked.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 enum { BOX, STRIDE };
 
@@ -67,14 +65,13 @@ static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struc
   b.down = steps(b.grid_height, b.height, b.stride);
   b.across = steps(b.grid_width, b.width, b.stride);
   size_t n_boxes = b.down * b.across, pairs = task->trace->batch * task->n_targets;
-  double *full = NULL;
+  LC_FREED double *full = NULL;
   LC_TRY(lc_alloc(&full, pairs * (n_boxes + 1), sizeof *full, err));
   cdam_full_values(task, full);
   struct cdam_masked masked = {.task = task, .n_masks = n_boxes, .keep = outside, .context = &b};
-  lc_status status = cdam_masked_values(&masked, full + pairs, err);
-  if (status == LC_OK) spread(&b, n_boxes, full, full + pairs, pairs, maps);
-  free(full);
-  return status;
+  LC_TRY(cdam_masked_values(&masked, full + pairs, err));
+  spread(&b, n_boxes, full, full + pairs, pairs, maps);
+  return LC_OK;
 }
 
 static const struct cdam_parameter parameters[] = {

@@ -7,17 +7,13 @@
 
 #include "common/lc_text.h"
 
-static size_t count_choices(const struct cdam_parameter *parameter) {
-  size_t n = 0;
-  while (parameter->choices[n]) n++;
-  return n;
-}
-
 bool cdam_parameter_takes(const struct cdam_parameter *parameter, double value) {
   bool whole = floor(value) == value;
   switch (parameter->kind) {
   case CDAM_CHOICE:
-    return whole && value >= 0 && value < (double)count_choices(parameter);
+    for (size_t i = 0; parameter->choices[i]; i++)
+      if (value == (double)i) return true;
+    return false;
   case CDAM_WHOLE:
     return whole && value >= parameter->low && value <= parameter->high;
   default:

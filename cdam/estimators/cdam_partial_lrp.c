@@ -4,10 +4,9 @@
  *   score_i = mean over heads of max(R_h[CLS, i], 0)
  *
  * Never negative. */
-#include <stdlib.h>
-
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_lrp.h"
+#include "common/lc_scope.h"
 
 static void explain(const struct cdam_task *task, size_t image, struct cdam_double *d,
                     struct cdam_lrp *lrp, double *work, struct cdam_maps *maps) {
@@ -32,18 +31,14 @@ static void explain(const struct cdam_task *task, size_t image, struct cdam_doub
 }
 
 static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
-  struct cdam_double d;
-  struct cdam_lrp lrp = {0};
-  double *work = NULL;
+  LC_SCOPED(cdam_double_free) struct cdam_double d = {0};
+  LC_SCOPED(cdam_lrp_free) struct cdam_lrp lrp = {0};
+  LC_FREED double *work = NULL;
   LC_TRY(cdam_double_init(&d, task->model, task->trace->tokens, err));
-  lc_status status = cdam_lrp_init(&lrp, &d, err);
-  if (status == LC_OK) status = lc_alloc(&work, d.n * d.dim, sizeof *work, err);
-  for (size_t i = 0; status == LC_OK && i < task->trace->batch; i++)
-    explain(task, i, &d, &lrp, work, maps);
-  free(work);
-  cdam_lrp_free(&lrp);
-  cdam_double_free(&d);
-  return status;
+  LC_TRY(cdam_lrp_init(&lrp, &d, err));
+  LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
+  for (size_t i = 0; i < task->trace->batch; i++) explain(task, i, &d, &lrp, work, maps);
+  return LC_OK;
 }
 
 const struct cdam_estimator cdam_estimator_partial_lrp = {

@@ -6,12 +6,11 @@
  * and the map is the CLS row of R at the patches. Never negative. Only that row is needed, so it is
  * carried from the last block to the first as a vector, while the backward pass goes the same way;
  * attention and its gradients are never kept. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_gradient.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
 
 struct rollout {
@@ -72,16 +71,13 @@ static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struc
   struct rollout r = {.heads = task->model->arch.num_heads, .tokens = task->trace->tokens};
   const struct vit_attention_visitor visitor = {
       .context = &r, .see = see, .block_done = block_done};
-  struct cdam_gradient g;
-  LC_TRY(lc_alloc(&r.row, (1 + r.heads) * r.tokens, sizeof *r.row, err));
-  r.share = r.row + r.tokens;
-  lc_status status = cdam_gradient_init(&g, task, &visitor, 1, err);
-  if (status == LC_OK) {
-    status = run_images(task, &g, &r, maps, err);
-    cdam_gradient_free(&g);
-  }
-  free(r.row);
-  return status;
+  LC_SCOPED(cdam_gradient_free) struct cdam_gradient g = {0};
+  LC_FREED double *rows = NULL;
+  LC_TRY(lc_alloc(&rows, (1 + r.heads) * r.tokens, sizeof *rows, err));
+  r.row = rows;
+  r.share = rows + r.tokens;
+  LC_TRY(cdam_gradient_init(&g, task, &visitor, 1, err));
+  return run_images(task, &g, &r, maps, err);
 }
 
 const struct cdam_estimator cdam_estimator_relevance_propagation = {

@@ -6,11 +6,9 @@
  *
  * The paper's estimate up to a constant a map (the second term) and its factor; the constant makes
  * the sign mean something. Positive: f is higher when the patch is seen. */
-#include <stdlib.h>
-
 #include "cdam/estimators/cdam_masked.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 enum { SAMPLES, CELLS, KEEP };
 
@@ -70,24 +68,21 @@ static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struc
                     .seed = s->seed};
   size_t samples = (size_t)s->values[SAMPLES];
   size_t patches = task->trace->patches, pairs = task->trace->batch * task->n_targets;
-  uint8_t *stays = NULL;
-  uint32_t *kept = NULL;
-  double *values = NULL;
-  lc_status status = lc_alloc(&stays, samples * patches, 1, err);
-  if (status == LC_OK) status = lc_alloc(&kept, patches, sizeof *kept, err);
-  if (status == LC_OK) status = lc_alloc(&values, samples * pairs, sizeof *values, err);
+  LC_FREED uint8_t *stays = NULL;
+  LC_FREED uint32_t *kept = NULL;
+  LC_FREED double *values = NULL;
+  LC_TRY(lc_alloc(&stays, samples * patches, 1, err));
+  LC_TRY(lc_alloc(&kept, patches, sizeof *kept, err));
+  LC_TRY(lc_alloc(&values, samples * pairs, sizeof *values, err));
   struct cdam_masked masked = {
       .task = task, .n_masks = samples, .keep = random_patches, .context = &m};
-  if (status == LC_OK) status = cdam_masked_values(&masked, values, err);
-  for (size_t i = 0; i < samples && status == LC_OK; i++) {
+  LC_TRY(cdam_masked_values(&masked, values, err));
+  for (size_t i = 0; i < samples; i++) {
     size_t n = random_patches(&m, i, kept);
     for (size_t k = 0; k < n; k++) stays[i * patches + kept[k]] = 1;
   }
-  if (status == LC_OK) average(samples, patches, stays, values, pairs, maps);
-  free(stays);
-  free(kept);
-  free(values);
-  return status;
+  average(samples, patches, stays, values, pairs, maps);
+  return LC_OK;
 }
 
 static const struct cdam_parameter parameters[] = {

@@ -11,6 +11,7 @@
 
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/estimators/cdam_lrp.h"
+#include "common/lc_scope.h"
 
 /* Arrays of one image: inputs of all blocks, and of each target gradient, relevance and CLS row. */
 struct state {
@@ -87,18 +88,14 @@ static lc_status explain(const struct cdam_task *task, size_t image, struct cdam
 }
 
 static lc_status run(const struct cdam_task *task, struct cdam_maps *maps, struct lc_error *err) {
-  struct cdam_double d;
-  struct cdam_lrp lrp = {0};
-  struct state s = {0};
+  LC_SCOPED(cdam_double_free) struct cdam_double d = {0};
+  LC_SCOPED(cdam_lrp_free) struct cdam_lrp lrp = {0};
+  LC_SCOPED(state_free) struct state s = {0};
   LC_TRY(cdam_double_init(&d, task->model, task->trace->tokens, err));
-  lc_status status = cdam_lrp_init(&lrp, &d, err);
-  if (status == LC_OK) status = state_init(&s, &d, task->model->arch.depth, task->n_targets, err);
-  for (size_t i = 0; status == LC_OK && i < task->trace->batch; i++)
-    status = explain(task, i, &d, &lrp, &s, maps, err);
-  state_free(&s);
-  cdam_lrp_free(&lrp);
-  cdam_double_free(&d);
-  return status;
+  LC_TRY(cdam_lrp_init(&lrp, &d, err));
+  LC_TRY(state_init(&s, &d, task->model->arch.depth, task->n_targets, err));
+  for (size_t i = 0; i < task->trace->batch; i++) LC_TRY(explain(task, i, &d, &lrp, &s, maps, err));
+  return LC_OK;
 }
 
 const struct cdam_estimator cdam_estimator_transformer_attribution = {

@@ -1,12 +1,11 @@
-/* Computes how few patches a map points at: share below a threshold, Gini index, entropy, effective
- * complexity. */
+/* Computes how few patches a map points at. */
 #include "cdam/measures/cdam_compactness.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 static double size_of(float score) {
   return fabs((double)score);
@@ -25,19 +24,14 @@ double cdam_compact_share(const float *scores, size_t n, double threshold, cdam_
   return (double)below / (double)n;
 }
 
-void cdam_compact_curve(const float *scores, size_t n, const double *thresholds,
-                        size_t n_thresholds, cdam_maximum maximum, double *shares) {
-  for (size_t i = 0; i < n_thresholds; i++)
-    shares[i] = cdam_compact_share(scores, n, thresholds[i], maximum);
-}
-
 static int compare_double(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
 lc_status cdam_gini(const float *scores, size_t n, double *gini, struct lc_error *err) {
-  double *sorted = NULL, total = 0, weighted = 0;
+  LC_FREED double *sorted = NULL;
+  double total = 0, weighted = 0;
   LC_TRY(lc_alloc(&sorted, n + 1, sizeof *sorted, err));
   for (size_t i = 0; i < n; i++) sorted[i] = size_of(scores[i]);
   qsort(sorted, n, sizeof *sorted, compare_double);
@@ -46,7 +40,6 @@ lc_status cdam_gini(const float *scores, size_t n, double *gini, struct lc_error
     weighted += (2 * (double)i + 1 - (double)n) * sorted[i];
   }
   *gini = total > 0 ? weighted / ((double)n * total) : NAN;
-  free(sorted);
   return LC_OK;
 }
 
@@ -70,23 +63,18 @@ size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance
 enum { SHARE_SIGNED, SHARE_ABSOLUTE, GINI, ENTROPY, COMPLEXITY, N_VALUES };
 
 static void keep_points(const struct cdam_subject *subject, size_t m) {
-  double thresholds[CDAM_COMPACT_POINTS];
-  double *curve = subject->points.compact;
-  if (!curve) return;
-  curve += 2 * m * CDAM_COMPACT_POINTS;
-  for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
-    thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
-  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
-                     CDAM_COMPACT_POINTS, CDAM_SIGNED_MAXIMUM, curve);
-  cdam_compact_curve(cdam_subject_map(subject, m), subject->patches, thresholds,
-                     CDAM_COMPACT_POINTS, CDAM_ABSOLUTE_MAXIMUM, curve + CDAM_COMPACT_POINTS);
+  double *share = subject->points.compact;
+  if (!share) return;
+  share += 2 * m * CDAM_COMPACT_POINTS;
+  for (int maximum = CDAM_SIGNED_MAXIMUM; maximum <= CDAM_ABSOLUTE_MAXIMUM; maximum++)
+    for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
+      *share++ = cdam_compact_share(cdam_subject_map(subject, m), subject->patches,
+                                    (double)i / (CDAM_COMPACT_POINTS - 1), (cdam_maximum)maximum);
 }
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   const double t = CDAM_COMPACT_THRESHOLD;
   size_t n = subject->patches;
-  (void)number;
   for (size_t m = 0; m < subject->maps; m++, values += N_VALUES) {
     const float *map = cdam_subject_map(subject, m);
     double largest = 0;

@@ -4,10 +4,7 @@
  * Thread-safety: no state. */
 #pragma once
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 /* What "the maximum" is in "below 5 % of the maximum"; published text allows both. */
 typedef enum cdam_maximum {
@@ -23,10 +20,6 @@ typedef enum cdam_maximum {
  * reading gives 0: nothing lies below a negative number. */
 double cdam_compact_share(const float *scores, size_t n, double threshold, cdam_maximum maximum);
 
-/* The same for many thresholds: shares [n_thresholds]. */
-void cdam_compact_curve(const float *scores, size_t n, const double *thresholds,
-                        size_t n_thresholds, cdam_maximum maximum, double *shares);
-
 /* Gini index of |scores|: sum over i of (2 i - n - 1) a_i / (n sum a), a ascending, i from 1; in
  * [0, 1 - 1/n]; larger: sparser (Chalasani et al., ICML 2020; Hurley and Rickard, IEEE Trans Inf
  * Theory 55:4723, 2009). */
@@ -41,5 +34,3 @@ double cdam_entropy(const float *scores, size_t n);
  * arXiv 2007.07584, with the fixed tolerance that evaluation libraries use). Scores of different
  * estimators differ in unit: give a tolerance in units of the map's maximum. */
 size_t cdam_effective_complexity(const float *scores, size_t n, double tolerance);
-
-LC_C_END

@@ -1,12 +1,11 @@
-/* Ranks estimators within each item and compares their means by paired differences, with bootstrap
- * intervals over patients. */
+/* Ranks estimators within each item and compares their means by paired differences. */
 #include "cdam/measures/cdam_contest.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define REPLICATES 2000
 #define LEVEL 0.95
@@ -88,21 +87,16 @@ static void drop_single(const struct cdam_contest_table *table, struct cdam_cont
     }
 }
 
-/* 1: a is better than b, -1: worse, 0: not distinguished. */
-static int verdict(const struct cdam_contest_table *table, const struct vit_interval *difference) {
-  int sign = difference->low > 0 ? 1 : difference->high < 0 ? -1 : 0;
-  return table->larger_is_better ? sign : -sign;
-}
-
 static void fill_ranks(const struct cdam_contest_table *table, struct cdam_contest *contest) {
   size_t n = contest->contestants;
   for (size_t i = 0; i < n; i++) {
     contest->rank[i] = 1;
     contest->last_rank[i] = n;
     for (size_t j = 0; j < n; j++) {
-      int v = verdict(table, &contest->difference[i * n + j]);
-      if (v < 0) contest->rank[i]++;
-      if (v > 0) contest->last_rank[i]--;
+      const struct vit_interval *d = &contest->difference[i * n + j];
+      bool above = d->low > 0, below = d->high < 0;
+      contest->rank[i] += table->larger_is_better ? below : above;
+      contest->last_rank[i] -= table->larger_is_better ? above : below;
     }
     contest->counts[i] = 0;
     for (size_t item = 0; item < table->items; item++)
@@ -122,30 +116,24 @@ lc_status cdam_contest_run(const struct cdam_contest_table *table, size_t replic
   *contest = (struct cdam_contest){.contestants = n};
   if (n == 0 || table->items == 0)
     LC_FAIL(err, LC_ERR_USAGE, "contest of %zu estimators on %zu items", n, table->items);
-  struct job job = {.table = table};
-  lc_status status = lc_alloc(&contest->mean, count, sizeof *contest->mean, err);
-  if (status == LC_OK) status = lc_alloc(&contest->counts, 3 * n, sizeof *contest->counts, err);
-  if (status == LC_OK) status = lc_alloc(&job.ranks, table->items * n, sizeof *job.ranks, err);
-  if (status == LC_OK) {
-    contest->mean_rank = contest->mean + n;
-    contest->difference = contest->mean + 2 * n;
-    contest->rank = contest->counts + n;
-    contest->last_rank = contest->counts + 2 * n;
-    for (size_t i = 0; i < table->items; i++)
-      rank_item(table, table->values + i * n, job.ranks + i * n);
-    struct vit_bootstrap bootstrap = {.groups = table->groups,
-                                      .n = table->items,
-                                      .n_groups = table->n_groups,
-                                      .replicates = replicates ? replicates : REPLICATES,
-                                      .seed = seed,
-                                      .level = level > 0 ? level : LEVEL};
-    status = vit_bootstrap_run(&bootstrap, measure, &job, contest->mean, count, err);
-  }
-  if (status == LC_OK) {
-    drop_single(table, contest);
-    fill_ranks(table, contest);
-  }
-  free(job.ranks);
-  if (status != LC_OK) cdam_contest_free(contest);
-  return status;
+  LC_FREED double *ranks = NULL;
+  LC_TRY(lc_alloc(&contest->mean, count, sizeof *contest->mean, err));
+  LC_TRY(lc_alloc(&contest->counts, 3 * n, sizeof *contest->counts, err));
+  LC_TRY(lc_alloc(&ranks, table->items * n, sizeof *ranks, err));
+  contest->mean_rank = contest->mean + n;
+  contest->difference = contest->mean + 2 * n;
+  contest->rank = contest->counts + n;
+  contest->last_rank = contest->counts + 2 * n;
+  for (size_t i = 0; i < table->items; i++) rank_item(table, table->values + i * n, ranks + i * n);
+  struct job job = {table, ranks};
+  struct vit_bootstrap bootstrap = {.groups = table->groups,
+                                    .n = table->items,
+                                    .n_groups = table->n_groups,
+                                    .replicates = replicates ? replicates : REPLICATES,
+                                    .seed = seed,
+                                    .level = level > 0 ? level : LEVEL};
+  LC_TRY(vit_bootstrap_run(&bootstrap, measure, &job, contest->mean, count, err));
+  drop_single(table, contest);
+  fill_ranks(table, contest);
+  return LC_OK;
 }

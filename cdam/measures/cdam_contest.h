@@ -4,10 +4,7 @@
  * Thread-safety: no state. */
 #pragma once
 
-#include "common/lc_api.h"
 #include "vit/train/vit_metrics.h"
-
-LC_C_BEGIN
 
 /* One measure. */
 struct cdam_contest_table {
@@ -34,10 +31,9 @@ struct cdam_contest {
  * equal numbers are ties. What only one patient defines has no interval (NaN) and
  * decides nothing. Intervals are not corrected for the number of comparisons.
  *
- * replicates 0: 2000; level 0: 0.95. Free with cdam_contest_free. LC_ERR_USAGE without items. */
+ * replicates 0: 2000; level 0: 0.95. Free with cdam_contest_free whatever the
+ * status. LC_ERR_USAGE without items. */
 LC_MUST_CHECK lc_status cdam_contest_run(const struct cdam_contest_table *table, size_t replicates,
                                          double level, uint64_t seed, struct cdam_contest *contest,
                                          struct lc_error *err);
 void cdam_contest_free(struct cdam_contest *contest);
-
-LC_C_END

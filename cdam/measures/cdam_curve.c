@@ -1,13 +1,38 @@
-/* Removes patches in the order of each map and in random order, asks the evaluator for all variants
- * in one call, and summarises the curves. */
+/* Removes patches in the order of each map and in random order, and sums up the curves. */
 #include "cdam/measures/cdam_curve.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
+
+struct ranked {
+  float score;
+  uint32_t turn, patch;
+};
+
+static int fall(const void *a, const void *b) {
+  const struct ranked *x = a, *y = b;
+  if (x->score < y->score) return 1;
+  if (x->score > y->score) return -1;
+  return (x->turn > y->turn) - (x->turn < y->turn);
+}
+
+lc_status cdam_order(const float *scores, size_t n, const struct cdam_draws *draws, uint32_t *order,
+                     struct lc_error *err) {
+  LC_FREED struct ranked *ranked = NULL;
+  struct lc_random random;
+  LC_TRY(lc_alloc(&ranked, n + 1, sizeof *ranked, err));
+  lc_random_init(&random, draws->seed, "judge-ties", draws->item);
+  lc_random_permutation(&random, order, (uint32_t)n);
+  for (size_t i = 0; i < n; i++)
+    ranked[i] = (struct ranked){scores[order[i]], (uint32_t)i, order[i]};
+  qsort(ranked, n, sizeof *ranked, fall);
+  for (size_t i = 0; i < n; i++) order[i] = ranked[i].patch;
+  return LC_OK;
+}
 
 #define STEPS 20
 #define RANDOM_ORDERS 3
@@ -36,14 +61,9 @@ void cdam_curves_free(struct cdam_curves *curves) {
 static lc_status curves_init(struct cdam_curves *c, size_t maps, size_t targets, size_t points,
                              struct lc_error *err) {
   *c = (struct cdam_curves){.maps = maps, .targets = targets, .points = points};
-  lc_status status = lc_alloc(&c->removed, points, sizeof *c->removed, err);
-  if (status == LC_OK) status = lc_alloc(&c->share, points, sizeof *c->share, err);
-  if (status == LC_OK)
-    status = lc_alloc(&c->most, (2 * maps + targets) * points, sizeof *c->most, err);
-  if (status != LC_OK) {
-    cdam_curves_free(c);
-    return status;
-  }
+  LC_TRY(lc_alloc(&c->removed, points, sizeof *c->removed, err));
+  LC_TRY(lc_alloc(&c->share, points, sizeof *c->share, err));
+  LC_TRY(lc_alloc(&c->most, (2 * maps + targets) * points, sizeof *c->most, err));
   c->least = c->most + maps * points;
   c->random = c->least + maps * points;
   return LC_OK;
@@ -63,20 +83,14 @@ static lc_status set_points(const struct cdam_curve_settings *s, size_t patches,
   return LC_OK;
 }
 
-/* One row of variants: the first patches of `order` are missing, more of them at each point. */
-static void add_order(struct plan *plan, const struct cdam_curves *c, size_t number) {
+/* One row of variants: the first patches of `order`, or its last, are missing, more of them at each
+ * point. */
+static void add_order(struct plan *plan, const struct cdam_curves *c, size_t number, bool last) {
   for (size_t i = 0; i < plan->points; i++) {
     uint8_t *kept = plan->kept + (number * plan->points + i) * plan->patches;
     memset(kept, 1, plan->patches);
-    for (size_t k = 0; k < c->removed[i]; k++) kept[plan->order[k]] = 0;
-  }
-}
-
-static void reverse(uint32_t *order, size_t n) {
-  for (size_t i = 0; i < n / 2; i++) {
-    uint32_t swap = order[i];
-    order[i] = order[n - 1 - i];
-    order[n - 1 - i] = swap;
+    for (size_t k = 0; k < c->removed[i]; k++)
+      kept[plan->order[last ? plan->patches - 1 - k : k]] = 0;
   }
 }
 
@@ -84,15 +98,14 @@ static lc_status add_orders(struct plan *plan, const struct cdam_curves *c, cons
                             const struct cdam_draws *draws, struct lc_error *err) {
   for (size_t m = 0; m < c->maps; m++) {
     LC_TRY(cdam_order(scores + m * plan->patches, plan->patches, draws, plan->order, err));
-    add_order(plan, c, 2 * m);
-    reverse(plan->order, plan->patches);
-    add_order(plan, c, 2 * m + 1);
+    add_order(plan, c, 2 * m, false);
+    add_order(plan, c, 2 * m + 1, true);
   }
   struct lc_random random;
   lc_random_init(&random, draws->seed, "judge-random-order", draws->item);
   for (size_t o = 2 * c->maps; o < plan->orders; o++) {
     lc_random_permutation(&random, plan->order, (uint32_t)plan->patches);
-    add_order(plan, c, o);
+    add_order(plan, c, o, false);
   }
   return LC_OK;
 }
@@ -141,14 +154,12 @@ lc_status cdam_curves_measure(const struct cdam_evaluator *evaluator, const floa
       LC_FAIL(err, LC_ERR_USAGE, "curve: map %zu explains target %zu of %zu", m, target_of[m],
               evaluator->targets);
   size_t points = s.shares ? s.n_shares + 2 : s.steps + 1;
+  LC_SCOPED(plan_free)
   struct plan plan = {
       .patches = evaluator->patches, .points = points, .orders = 2 * maps + s.random_orders};
   LC_TRY(curves_init(curves, maps, evaluator->targets, points, err));
-  lc_status status = set_points(&s, plan.patches, curves, err);
-  if (status == LC_OK) status = measure(evaluator, scores, target_of, draws, &plan, curves, err);
-  plan_free(&plan);
-  if (status != LC_OK) cdam_curves_free(curves);
-  return status;
+  LC_TRY(set_points(&s, plan.patches, curves, err));
+  return measure(evaluator, scores, target_of, draws, &plan, curves, err);
 }
 
 static double area(const double *share, const double *values, size_t points) {

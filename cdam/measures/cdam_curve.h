@@ -9,9 +9,6 @@
 #pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
-#include "common/lc_api.h"
-
-LC_C_BEGIN
 
 struct cdam_curve_settings {
   size_t steps;         /* equal steps from nothing removed to everything; 0: 20 */
@@ -31,7 +28,7 @@ struct cdam_curves {
 };
 
 /* scores: [maps, patches]; target_of: [maps] which target each map explains. Ties are ordered by
- * draws (cdam_order). curves: free with cdam_curves_free. */
+ * draws (cdam_order). curves: cdam_curves_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_curves_measure(const struct cdam_evaluator *evaluator,
                                             const float *scores, const size_t *target_of,
                                             size_t maps, const struct cdam_curve_settings *settings,
@@ -60,5 +57,3 @@ struct cdam_curve_summary {
 
 void cdam_curves_summarise(const struct cdam_curves *curves, size_t map, size_t target,
                            struct cdam_curve_summary *summary);
-
-LC_C_END

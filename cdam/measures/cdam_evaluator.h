@@ -7,10 +7,7 @@
 
 #include <stdint.h>
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 struct cdam_evaluator {
   size_t patches, targets;
@@ -31,5 +28,3 @@ struct cdam_draws {
  * image is preferred. order: [n]. */
 LC_MUST_CHECK lc_status cdam_order(const float *scores, size_t n, const struct cdam_draws *draws,
                                    uint32_t *order, struct lc_error *err);
-
-LC_C_END

@@ -1,11 +1,10 @@
-/* Solves the linear system of noisy linear imputation by conjugate gradients; cdam_removal.c adds
- * the noise. */
+/* Solves the linear system of imputation; cdam_removal.c adds the noise. */
 #include "cdam/measures/cdam_impute.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 #define RESIDUAL 1e-10
 #define SIDE (1.0 / 6)
@@ -95,15 +94,9 @@ static lc_status solve(struct system *s, struct lc_error *err) {
   return LC_OK;
 }
 
-static void fill_mean(float *image, size_t n) {
-  double sum = 0;
-  for (size_t i = 0; i < n; i++) sum += (double)image[i];
-  for (size_t i = 0; i < n; i++) image[i] = (float)(sum / (double)n);
-}
-
 lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t columns,
                       struct lc_error *err) {
-  struct lc_arena arena;
+  LC_SCOPED(lc_arena_free) struct lc_arena arena = {0};
   struct system s = {0};
   size_t pixels = rows * columns;
   if (pixels >= UINT32_MAX / 8)
@@ -111,7 +104,9 @@ lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t 
   for (size_t i = 0; i < pixels; i++) s.n += missing[i] != 0;
   if (s.n == 0) return LC_OK;
   if (s.n == pixels) {
-    fill_mean(image, pixels);
+    double sum = 0;
+    for (size_t i = 0; i < pixels; i++) sum += (double)image[i];
+    for (size_t i = 0; i < pixels; i++) image[i] = (float)(sum / (double)pixels);
     return LC_OK;
   }
   size_t numbers = pixels + 9 * s.n, reals = 6 * (s.n + 1);
@@ -126,8 +121,7 @@ lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows, size_t 
     if (missing[i]) s.pixel[k++] = (uint32_t)i;
   }
   set_up(&s, image, number, rows, columns);
-  lc_status status = solve(&s, err);
-  for (size_t i = 0; i < s.n && status == LC_OK; i++) image[s.pixel[i]] = (float)s.x[i];
-  lc_arena_free(&arena);
-  return status;
+  LC_TRY(solve(&s, err));
+  for (size_t i = 0; i < s.n; i++) image[s.pixel[i]] = (float)s.x[i];
+  return LC_OK;
 }

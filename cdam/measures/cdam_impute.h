@@ -6,10 +6,7 @@
 
 #include <stdint.h>
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 /* Each missing pixel becomes the weighted mean of its eight neighbours, missing ones included:
  * weight 1/6 for those that share an edge and 1/12 for those that share a corner, scaled to sum 1
@@ -21,5 +18,3 @@ LC_C_BEGIN
  * LC_ERR_NUMERIC when the residual is not reached. */
 LC_MUST_CHECK lc_status cdam_impute(float *image, const uint8_t *missing, size_t rows,
                                     size_t columns, struct lc_error *err);
-
-LC_C_END

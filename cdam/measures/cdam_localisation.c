@@ -1,5 +1,4 @@
-/* Computes the share of each patch that a mask covers, and mass, rank, pointing and AUROC of a map
- * against it; ties are shared out. */
+/* Computes what a mask covers, and how a map lies on it. */
 #include "cdam/measures/cdam_localisation.h"
 
 #include <math.h>
@@ -7,7 +6,7 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 /* Length shared by mask pixel `i` of `n` and patch `cell` of `cells`, in patches. */
 static double overlap(size_t i, size_t n, size_t cell, size_t cells) {
@@ -87,7 +86,7 @@ static double pointing_of(const struct place *sorted, size_t n) {
 
 lc_status cdam_localise(const float *scores, const double *coverage, size_t n, cdam_reading reading,
                         struct cdam_localisation *result, struct lc_error *err) {
-  struct place *places = NULL;
+  LC_FREED struct place *places = NULL;
   double size = 0, total = 0, inside = 0;
   *result = (struct cdam_localisation){NAN, NAN, NAN, NAN};
   LC_TRY(lc_alloc(&places, n + 1, sizeof *places, err));
@@ -106,7 +105,6 @@ lc_status cdam_localise(const float *scores, const double *coverage, size_t n, c
       result->pointing = pointing_of(places, n);
     }
   }
-  free(places);
   return LC_OK;
 }
 
@@ -123,9 +121,7 @@ double cdam_mass_between(const float *scores, const double *first, const double 
 
 enum { MASS, RANK, POINTING, AUROC, N_READING, N_VALUES = 2 * N_READING };
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
-  (void)number;
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   for (size_t m = 0; m < subject->maps; m++)
     for (int reading = CDAM_POSITIVE; reading <= CDAM_ABSOLUTE; reading++, values += N_READING) {
       struct cdam_localisation r;

@@ -8,10 +8,7 @@
 
 #include <stdint.h>
 
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 /* Share of each patch that the mask covers. mask: [rows, columns], not 0 inside; coverage:
  * [grid_height, grid_width] in [0, 1]. Mask pixels that straddle patches are divided, so that any
@@ -48,5 +45,3 @@ LC_MUST_CHECK lc_status cdam_localise(const float *scores, const double *coverag
  * they are equally large. NaN when no score speaks in either. first, second: [n]. */
 double cdam_mass_between(const float *scores, const double *first, const double *second, size_t n,
                          cdam_reading reading);
-
-LC_C_END

@@ -1,13 +1,11 @@
-/* Holds the table of measures, lists the values that can be had, and computes them for one image.
- */
+/* Holds the table of measures, lists the values that can be had, and computes them. */
 #include "cdam/measures/cdam_measure.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 /* In the order of reports, which is also the order of the work. */
@@ -97,8 +95,10 @@ static lc_status list_all(const struct cdam_measure_settings *settings, struct c
 
 static lc_status check_name(const char *name, unsigned have, const struct cdam_listed *list,
                             size_t n, struct lc_error *err) {
-  const char **names = NULL;
+  LC_FREED const char **names = NULL;
+  LC_TRY(lc_alloc(&names, n, sizeof *names, err));
   for (size_t i = 0; i < n; i++) {
+    names[i] = list[i].name;
     if (strcmp(list[i].name, name) != 0) continue;
     for (size_t bit = 0; bit < sizeof needs / sizeof *needs; bit++)
       if (list[i].measure->needs & ~have & (1U << bit))
@@ -106,16 +106,10 @@ static lc_status check_name(const char *name, unsigned have, const struct cdam_l
                 needs[bit]);
     return LC_OK;
   }
-  LC_TRY(lc_alloc(&names, n, sizeof *names, err));
-  for (size_t i = 0; i < n; i++) names[i] = list[i].name;
   const char *near = lc_text_nearest(name, names, n);
-  lc_status status =
-      near ? lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-                     "measure \"%s\": did you mean \"%s\"?", name, near)
-           : lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-                     "measure \"%s\": there is none of this name (docs/measures.md)", name);
-  free((void *)names);
-  return status;
+  if (near) LC_FAIL(err, LC_ERR_NOT_FOUND, "measure \"%s\": did you mean \"%s\"?", name, near);
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "measure \"%s\": there is none of this name (docs/measures.md)",
+          name);
 }
 
 static bool is_named(const char *name, const char *const *names, size_t n) {
@@ -127,19 +121,18 @@ static bool is_named(const char *name, const char *const *names, size_t n) {
 lc_status cdam_measures_list(unsigned have, const struct cdam_measure_settings *settings,
                              const char *const *names, size_t n_names, struct cdam_listed **list,
                              size_t *n, struct lc_error *err) {
-  size_t all, kept = 0;
-  LC_TRY(list_all(settings, list, &all, err));
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < n_names && status == LC_OK; i++)
-    status = check_name(names[i], have, *list, all, err);
-  for (size_t i = 0; i < all; i++)
-    if ((list[0][i].measure->needs & ~have) == 0 && is_named(list[0][i].name, names, n_names))
-      list[0][kept++] = list[0][i];
-  *n = kept;
-  if (status == LC_OK) return LC_OK;
-  free(*list);
+  LC_FREED struct cdam_listed *all = NULL;
+  size_t count, kept = 0;
   *list = NULL;
-  return status;
+  LC_TRY(list_all(settings, &all, &count, err));
+  for (size_t i = 0; i < n_names; i++) LC_TRY(check_name(names[i], have, all, count, err));
+  for (size_t i = 0; i < count; i++)
+    if ((all[i].measure->needs & ~have) == 0 && is_named(all[i].name, names, n_names))
+      all[kept++] = all[i];
+  *n = kept;
+  *list = all;
+  all = NULL; /* the caller's now */
+  return LC_OK;
 }
 
 /* Values [first, last) of the list are of one measure and number. */
@@ -147,14 +140,14 @@ static lc_status run_one(const struct cdam_listed *list, size_t n, size_t first,
                          struct cdam_subject *subject, double *values, struct lc_error *err) {
   const struct cdam_measure *measure = list[first].measure;
   size_t own = measure->n_values;
-  double *found = NULL;
+  LC_FREED double *found = NULL;
   LC_TRY(lc_alloc(&found, subject->maps * own, sizeof *found, err));
   for (size_t i = 0; i < subject->maps * own; i++) found[i] = NAN;
-  lc_status status = measure->run(subject, list[first].number, found, err);
-  for (size_t map = 0; map < subject->maps && status == LC_OK; map++)
+  subject->number = list[first].number;
+  LC_TRY(measure->run(subject, found, err));
+  for (size_t map = 0; map < subject->maps; map++)
     for (size_t i = first; i < last; i++) values[map * n + i] = found[map * own + list[i].value];
-  free(found);
-  return status;
+  return LC_OK;
 }
 
 static void close_removal(struct cdam_subject *subject) {
@@ -199,9 +192,9 @@ lc_status cdam_subject_evaluator(struct cdam_subject *subject, bool imputed,
   if (subject->removal_open && subject->removal_imputes != imputed) close_removal(subject);
   if (!subject->removal_open) {
     if (imputed) settings.kind = CDAM_FILL_IMPUTED;
+    subject->removal_open = true;
     LC_TRY(cdam_removal_init(&subject->removal, subject->model, subject->target, 1, subject->pixels,
                              subject->pixels, &settings, err));
-    subject->removal_open = true;
     subject->removal_imputes = imputed;
     LC_TRY(cdam_removal_set_image(&subject->removal, subject->image, subject->draws.item, err));
   }

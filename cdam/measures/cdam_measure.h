@@ -14,9 +14,6 @@
 #include "cdam/measures/cdam_randomise.h"
 #include "cdam/measures/cdam_removal.h"
 #include "cdam/measures/cdam_robustness.h"
-#include "common/lc_api.h"
-
-LC_C_BEGIN
 
 #define CDAM_MEASURE_NAME 48
 
@@ -108,6 +105,7 @@ struct cdam_subject {
                     struct lc_error *err);
   struct cdam_points points;
 
+  size_t number; /* of the setting, for which `numbers` says that the measure is run; else 0 */
   uint64_t turn; /* of the last question */
   struct cdam_removal removal;
   bool removal_open, removal_imputes;
@@ -133,10 +131,8 @@ struct cdam_measure {
   enum cdam_measure_numbers numbers;
   const struct cdam_value *values;
   size_t n_values;
-  /* values: [map, n_values], in the order of the table above; NaN where it writes nothing. number:
-   * of the setting, for which `numbers` says it is run; else 0. */
-  lc_status (*run)(struct cdam_subject *subject, size_t number, double *values,
-                   struct lc_error *err);
+  /* values: [map, n_values], in the order of the table above; NaN where it writes nothing. */
+  lc_status (*run)(struct cdam_subject *subject, double *values, struct lc_error *err);
 };
 
 /* One value that is asked for. */
@@ -171,5 +167,3 @@ LC_MUST_CHECK lc_status cdam_subject_evaluator(struct cdam_subject *subject, boo
 /* Maps of the first target next to each other, [map, patch]: free(). */
 LC_MUST_CHECK lc_status cdam_subject_maps(const struct cdam_subject *subject, float **maps,
                                           struct lc_error *err);
-
-LC_C_END

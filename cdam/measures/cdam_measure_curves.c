@@ -1,27 +1,21 @@
-/* Measures of correctness by curves: deletion, insertion and what follows from them, with patches
- * missing as settings say, and ROAD with imputed pixels (Rong et al., ICML 2022). */
-#include <stdlib.h>
+/* Measures by curves: deletion and insertion, and ROAD (Rong et al., ICML 2022). */
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 /* Curves of all maps; *curves is freed by the caller. */
 static lc_status measure_all(struct cdam_subject *subject, bool imputed,
                              const struct cdam_curve_settings *settings, struct cdam_curves *curves,
                              struct lc_error *err) {
   struct cdam_evaluator evaluator;
-  float *maps = NULL;
-  size_t *targets = NULL;
+  LC_FREED float *maps = NULL;
+  LC_FREED size_t *targets = NULL;
   LC_TRY(cdam_subject_evaluator(subject, imputed, &evaluator, err));
-  lc_status status = cdam_subject_maps(subject, &maps, err);
-  if (status == LC_OK) status = lc_alloc(&targets, subject->maps, sizeof *targets, err);
-  if (status == LC_OK)
-    status = cdam_curves_measure(&evaluator, maps, targets, subject->maps, settings,
-                                 &subject->draws, curves, err);
-  free(maps);
-  free(targets);
-  return status;
+  LC_TRY(cdam_subject_maps(subject, &maps, err));
+  LC_TRY(lc_alloc(&targets, subject->maps, sizeof *targets, err));
+  return cdam_curves_measure(&evaluator, maps, targets, subject->maps, settings, &subject->draws,
+                             curves, err);
 }
 
 static void keep_points(const struct cdam_points *points, const struct cdam_curves *curves) {
@@ -34,10 +28,8 @@ static void keep_points(const struct cdam_points *points, const struct cdam_curv
 
 enum { DELETION, INSERTION, GAP, GAP_SHARE, MONOTONICITY, N_CURVES };
 
-static lc_status run_curves(struct cdam_subject *subject, size_t number, double *values,
-                            struct lc_error *err) {
-  struct cdam_curves curves;
-  (void)number;
+static lc_status run_curves(struct cdam_subject *subject, double *values, struct lc_error *err) {
+  LC_SCOPED(cdam_curves_free) struct cdam_curves curves = {0};
   LC_TRY(measure_all(subject, false, &subject->settings->curves, &curves, err));
   keep_points(&subject->points, &curves);
   for (size_t m = 0; m < subject->maps; m++, values += N_CURVES) {
@@ -49,7 +41,6 @@ static lc_status run_curves(struct cdam_subject *subject, size_t number, double 
     values[GAP_SHARE] = s.gap_share;
     values[MONOTONICITY] = s.monotonicity;
   }
-  cdam_curves_free(&curves);
   return LC_OK;
 }
 
@@ -66,13 +57,11 @@ const struct cdam_measure cdam_measure_curves = {
 
 enum { ROAD, ROAD_GAP, N_ROAD };
 
-static lc_status run_road(struct cdam_subject *subject, size_t number, double *values,
-                          struct lc_error *err) {
+static lc_status run_road(struct cdam_subject *subject, double *values, struct lc_error *err) {
   static const double shares[] = {0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9};
   const struct cdam_curve_settings settings = {
       .shares = shares, .n_shares = sizeof shares / sizeof *shares, .random_orders = 1};
   struct cdam_curves curves;
-  (void)number;
   LC_TRY(measure_all(subject, true, &settings, &curves, err));
   for (size_t m = 0; m < subject->maps; m++, values += N_ROAD) {
     struct cdam_curve_summary s;

@@ -1,31 +1,26 @@
-/* Measures of correctness by sets of patches: single ones, random sets and boxes, and groups of a
- * map's own ranking (cdam_probe.h). */
+/* Measures by sets of patches that are removed (cdam_probe.h). */
 #include "cdam/measures/cdam_measure.h"
 #include "cdam/measures/cdam_probe.h"
+#include "common/lc_scope.h"
 
 enum { CORRELATION, INFIDELITY, N_SETS };
 
-/* Sets that all maps are held against; the probe is freed. Single patches give the correlation
- * alone. */
-static lc_status judge_maps(const struct cdam_subject *subject, struct cdam_probe *probe,
+/* Holds all maps against the same sets. Single patches give the correlation alone. */
+static lc_status judge_maps(const struct cdam_subject *subject, const struct cdam_probe *probe,
                             size_t n_values, double *values, struct lc_error *err) {
-  lc_status status = LC_OK;
-  for (size_t m = 0; m < subject->maps && status == LC_OK; m++, values += n_values) {
+  for (size_t m = 0; m < subject->maps; m++, values += n_values) {
     struct cdam_faithfulness r;
-    status = cdam_probe_judge(probe, cdam_subject_map(subject, m), 0, &r, err);
-    if (status != LC_OK) break;
+    LC_TRY(cdam_probe_judge(probe, cdam_subject_map(subject, m), 0, &r, err));
     values[CORRELATION] = r.pearson;
     if (n_values > INFIDELITY) values[INFIDELITY] = r.infidelity_scaled;
   }
-  cdam_probe_free(probe);
-  return status;
+  return LC_OK;
 }
 
-static lc_status run_single_patches(struct cdam_subject *subject, size_t number, double *values,
+static lc_status run_single_patches(struct cdam_subject *subject, double *values,
                                     struct lc_error *err) {
   struct cdam_evaluator evaluator;
-  struct cdam_probe probe;
-  (void)number;
+  LC_SCOPED(cdam_probe_free) struct cdam_probe probe = {0};
   LC_TRY(cdam_subject_evaluator(subject, false, &evaluator, err));
   LC_TRY(cdam_probe_tokens(&evaluator, &probe, err));
   return judge_maps(subject, &probe, 1, values, err);
@@ -40,12 +35,12 @@ const struct cdam_measure cdam_measure_single_patches = {.group = "correctness",
                                                          .n_values = 1,
                                                          .run = run_single_patches};
 
-/* `percent` of the patches. */
-static lc_status run_random_sets(struct cdam_subject *subject, size_t percent, double *values,
+/* The subject's number in percent of the patches. */
+static lc_status run_random_sets(struct cdam_subject *subject, double *values,
                                  struct lc_error *err) {
-  size_t size = (percent * subject->patches + 50) / 100;
+  size_t size = (subject->number * subject->patches + 50) / 100;
   struct cdam_evaluator evaluator;
-  struct cdam_probe probe;
+  LC_SCOPED(cdam_probe_free) struct cdam_probe probe = {0};
   LC_TRY(cdam_subject_evaluator(subject, false, &evaluator, err));
   LC_TRY(cdam_probe_subsets(&evaluator, size > 0 ? size : 1, subject->settings->sets,
                             &subject->draws, &probe, err));
@@ -65,13 +60,13 @@ const struct cdam_measure cdam_measure_random_sets = {.group = "correctness",
                                                       .n_values = N_SETS,
                                                       .run = run_random_sets};
 
-static lc_status run_random_boxes(struct cdam_subject *subject, size_t edge, double *values,
+static lc_status run_random_boxes(struct cdam_subject *subject, double *values,
                                   struct lc_error *err) {
   struct cdam_evaluator evaluator;
-  struct cdam_probe probe;
+  LC_SCOPED(cdam_probe_free) struct cdam_probe probe = {0};
   LC_TRY(cdam_subject_evaluator(subject, false, &evaluator, err));
-  LC_TRY(cdam_probe_boxes(&evaluator, subject->grid, subject->grid, edge, subject->settings->sets,
-                          &subject->draws, &probe, err));
+  LC_TRY(cdam_probe_boxes(&evaluator, subject->grid, subject->grid, subject->number,
+                          subject->settings->sets, &subject->draws, &probe, err));
   return judge_maps(subject, &probe, N_SETS, values, err);
 }
 
@@ -90,21 +85,17 @@ const struct cdam_measure cdam_measure_random_boxes = {.group = "correctness",
 enum { ESTIMATE, MONOTONE, COMPLETENESS, N_RANKS };
 
 /* Sets that are a map's own. */
-static lc_status run_ranks(struct cdam_subject *subject, size_t number, double *values,
-                           struct lc_error *err) {
+static lc_status run_ranks(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t group = (subject->patches + GROUPS - 1) / GROUPS;
   struct cdam_evaluator evaluator;
-  (void)number;
   LC_TRY(cdam_subject_evaluator(subject, false, &evaluator, err));
   for (size_t m = 0; m < subject->maps; m++, values += N_RANKS) {
     const float *map = cdam_subject_map(subject, m);
-    struct cdam_probe probe;
+    LC_SCOPED(cdam_probe_free) struct cdam_probe probe = {0};
     struct cdam_faithfulness r;
     struct cdam_completeness whole;
     LC_TRY(cdam_probe_ranks(&evaluator, map, group, &subject->draws, &probe, err));
-    lc_status status = cdam_probe_judge(&probe, map, 0, &r, err);
-    cdam_probe_free(&probe);
-    LC_TRY(status);
+    LC_TRY(cdam_probe_judge(&probe, map, 0, &r, err));
     values[ESTIMATE] = r.pearson;
     values[MONOTONE] = r.monotone;
     LC_TRY(cdam_completeness_of(&evaluator, map, 0, &whole, err));

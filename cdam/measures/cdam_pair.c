@@ -1,11 +1,9 @@
 /* Pairs: does the map of an image of two nodules lie on the one that has what is explained.
  *
  * Positive scores, negative ones and mean scores on either nodule, by area. */
-#include <stdlib.h>
-
 #include "cdam/measures/cdam_localisation.h"
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 enum { SHARE, AGAINST, ORDER, N_VALUES };
 
@@ -39,24 +37,16 @@ static lc_status measure(struct cdam_subject *subject, enum cdam_pair_kind kind,
 static lc_status run(struct cdam_subject *subject, enum cdam_pair_kind kind, double *values,
                      struct lc_error *err) {
   size_t area = subject->pixels * subject->pixels, n = subject->patches;
-  struct cdam_pair pair = {0};
-  float *maps = NULL;
-  lc_status status = lc_alloc(&pair.image, VIT_CHANNELS * area, sizeof *pair.image, err);
-  if (status == LC_OK) status = lc_alloc(&pair.high, 2 * n, sizeof *pair.high, err);
-  if (status == LC_OK) status = lc_alloc(&maps, subject->maps * n, sizeof *maps, err);
-  if (status == LC_OK) {
-    pair.low = pair.high + n;
-    status = measure(subject, kind, &pair, maps, values, err);
-  }
-  free(pair.image);
-  free(pair.high);
-  free(maps);
-  return status;
+  LC_FREED float *image = NULL, *maps = NULL;
+  LC_FREED double *places = NULL;
+  LC_TRY(lc_alloc(&image, VIT_CHANNELS * area, sizeof *image, err));
+  LC_TRY(lc_alloc(&places, 2 * n, sizeof *places, err));
+  LC_TRY(lc_alloc(&maps, subject->maps * n, sizeof *maps, err));
+  struct cdam_pair pair = {image, places, places + n};
+  return measure(subject, kind, &pair, maps, values, err);
 }
 
-static lc_status run_rated(struct cdam_subject *subject, size_t number, double *values,
-                           struct lc_error *err) {
-  (void)number;
+static lc_status run_rated(struct cdam_subject *subject, double *values, struct lc_error *err) {
   return run(subject, CDAM_PAIR_RATED, values, err);
 }
 
@@ -76,9 +66,7 @@ const struct cdam_measure cdam_measure_rated_pairs = {.group = "class sensitivit
                                                       .n_values = N_VALUES,
                                                       .run = run_rated};
 
-static lc_status run_truth(struct cdam_subject *subject, size_t number, double *values,
-                           struct lc_error *err) {
-  (void)number;
+static lc_status run_truth(struct cdam_subject *subject, double *values, struct lc_error *err) {
   return run(subject, CDAM_PAIR_TRUTH, values, err);
 }
 

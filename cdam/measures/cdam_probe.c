@@ -1,5 +1,4 @@
-/* Chooses sets of patches (single, random, boxes, ranks), measures how far the targets drop without
- * each, and compares drops with sums of scores. */
+/* Chooses sets of patches, and compares drops of the targets with sums of scores. */
 #include "cdam/measures/cdam_probe.h"
 
 #include <math.h>
@@ -7,8 +6,8 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_similarity.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"
 
 void cdam_probe_free(struct cdam_probe *probe) {
@@ -23,35 +22,26 @@ static lc_status probe_init(struct cdam_probe *probe, const struct cdam_evaluato
   size_t patches = evaluator->patches, targets = evaluator->targets;
   *probe = (struct cdam_probe){.sets = sets, .patches = patches, .targets = targets};
   if (sets == 0) LC_FAIL(err, LC_ERR_USAGE, "a probe without sets of patches");
-  lc_status status = lc_alloc(&probe->removed, sets * patches, sizeof *probe->removed, err);
-  if (status == LC_OK) status = lc_alloc(&probe->drop, sets * targets, sizeof *probe->drop, err);
-  if (status == LC_OK) status = lc_alloc(&probe->whole, targets, sizeof *probe->whole, err);
-  if (status != LC_OK) cdam_probe_free(probe);
-  return status;
+  LC_TRY(lc_alloc(&probe->removed, sets * patches, sizeof *probe->removed, err));
+  LC_TRY(lc_alloc(&probe->drop, sets * targets, sizeof *probe->drop, err));
+  return lc_alloc(&probe->whole, targets, sizeof *probe->whole, err);
 }
 
 /* The whole image is variant 0; the sets follow. */
 static lc_status ask(struct cdam_probe *probe, const struct cdam_evaluator *evaluator,
                      struct lc_error *err) {
   size_t variants = probe->sets + 1, patches = probe->patches, targets = probe->targets;
-  uint8_t *kept = NULL;
-  double *values = NULL;
-  lc_status status = lc_alloc(&kept, variants * patches, sizeof *kept, err);
-  if (status == LC_OK) status = lc_alloc(&values, variants * targets, sizeof *values, err);
-  if (status == LC_OK) {
-    memset(kept, 1, patches);
-    for (size_t i = 0; i < probe->sets * patches; i++) kept[patches + i] = !probe->removed[i];
-    status = evaluator->evaluate(evaluator->context, kept, variants, values, err);
-  }
-  for (size_t t = 0; t < targets && status == LC_OK; t++) {
-    probe->whole[t] = values[t];
-    for (size_t s = 0; s < probe->sets; s++)
-      probe->drop[s * targets + t] = values[t] - values[(s + 1) * targets + t];
-  }
-  free(kept);
-  free(values);
-  if (status != LC_OK) cdam_probe_free(probe);
-  return status;
+  LC_FREED uint8_t *kept = NULL;
+  LC_FREED double *values = NULL;
+  LC_TRY(lc_alloc(&kept, variants * patches, sizeof *kept, err));
+  LC_TRY(lc_alloc(&values, variants * targets, sizeof *values, err));
+  memset(kept, 1, patches);
+  for (size_t i = 0; i < probe->sets * patches; i++) kept[patches + i] = !probe->removed[i];
+  LC_TRY(evaluator->evaluate(evaluator->context, kept, variants, values, err));
+  memcpy(probe->whole, values, targets * sizeof *values);
+  for (size_t i = 0; i < probe->sets * targets; i++)
+    probe->drop[i] = values[i % targets] - values[targets + i];
+  return LC_OK;
 }
 
 lc_status cdam_probe_measure(const struct cdam_evaluator *evaluator, const uint8_t *removed,
@@ -68,32 +58,20 @@ lc_status cdam_probe_tokens(const struct cdam_evaluator *evaluator, struct cdam_
   return ask(probe, evaluator, err);
 }
 
-/* Fills sets with `size` patches each; set s takes places s * size .. of the orders drawn. */
-static lc_status draw_subsets(struct cdam_probe *probe, size_t size, const struct cdam_draws *draws,
-                              struct lc_error *err) {
-  uint32_t *order = NULL;
-  struct lc_random random;
-  LC_TRY(lc_alloc(&order, probe->patches, sizeof *order, err));
-  lc_random_init(&random, draws->seed, "judge-subsets", draws->item);
-  for (size_t s = 0; s < probe->sets; s++) {
-    lc_random_permutation(&random, order, (uint32_t)probe->patches);
-    for (size_t k = 0; k < size; k++) probe->removed[s * probe->patches + order[k]] = 1;
-  }
-  free(order);
-  return LC_OK;
-}
-
 lc_status cdam_probe_subsets(const struct cdam_evaluator *evaluator, size_t size, size_t sets,
                              const struct cdam_draws *draws, struct cdam_probe *probe,
                              struct lc_error *err) {
+  LC_FREED uint32_t *order = NULL;
+  struct lc_random random;
   *probe = (struct cdam_probe){0};
   if (size == 0 || size > evaluator->patches)
     LC_FAIL(err, LC_ERR_USAGE, "sets of %zu patches, expected 1 to %zu", size, evaluator->patches);
   LC_TRY(probe_init(probe, evaluator, sets, err));
-  lc_status status = draw_subsets(probe, size, draws, err);
-  if (status != LC_OK) {
-    cdam_probe_free(probe);
-    return status;
+  LC_TRY(lc_alloc(&order, probe->patches, sizeof *order, err));
+  lc_random_init(&random, draws->seed, "judge-subsets", draws->item);
+  for (size_t s = 0; s < sets; s++) {
+    lc_random_permutation(&random, order, (uint32_t)probe->patches);
+    for (size_t k = 0; k < size; k++) probe->removed[s * probe->patches + order[k]] = 1;
   }
   return ask(probe, evaluator, err);
 }
@@ -110,14 +88,10 @@ lc_status cdam_probe_boxes(const struct cdam_evaluator *evaluator, size_t grid_h
     LC_FAIL(err, LC_ERR_USAGE, "boxes of edge %zu on a grid of %zu x %zu", edge, grid_height,
             grid_width);
   size_t columns = grid_width - edge + 1, places = columns * (grid_height - edge + 1);
-  uint32_t *order = NULL;
+  LC_FREED uint32_t *order = NULL;
   struct lc_random random;
   LC_TRY(probe_init(probe, evaluator, sets < places ? sets : places, err));
-  lc_status status = lc_alloc(&order, places, sizeof *order, err);
-  if (status != LC_OK) {
-    cdam_probe_free(probe);
-    return status;
-  }
+  LC_TRY(lc_alloc(&order, places, sizeof *order, err));
   lc_random_init(&random, draws->seed, "judge-boxes", draws->item);
   lc_random_permutation(&random, order, (uint32_t)places);
   for (size_t s = 0; s < probe->sets; s++) {
@@ -125,7 +99,6 @@ lc_status cdam_probe_boxes(const struct cdam_evaluator *evaluator, size_t grid_h
     size_t top = order[s] / columns, left = order[s] % columns;
     for (size_t y = 0; y < edge; y++) memset(removed + (top + y) * grid_width + left, 1, edge);
   }
-  free(order);
   return ask(probe, evaluator, err);
 }
 
@@ -133,28 +106,14 @@ lc_status cdam_probe_ranks(const struct cdam_evaluator *evaluator, const float *
                            size_t group, const struct cdam_draws *draws, struct cdam_probe *probe,
                            struct lc_error *err) {
   size_t patches = evaluator->patches;
-  uint32_t *order = NULL;
+  LC_FREED uint32_t *order = NULL;
   *probe = (struct cdam_probe){0};
   if (group == 0) LC_FAIL(err, LC_ERR_USAGE, "groups of 0 patches");
   LC_TRY(probe_init(probe, evaluator, (patches + group - 1) / group, err));
-  lc_status status = lc_alloc(&order, patches, sizeof *order, err);
-  if (status == LC_OK) status = cdam_order(scores, patches, draws, order, err);
-  for (size_t i = 0; i < patches && status == LC_OK; i++)
-    probe->removed[i / group * patches + order[i]] = 1;
-  free(order);
-  if (status != LC_OK) {
-    cdam_probe_free(probe);
-    return status;
-  }
+  LC_TRY(lc_alloc(&order, patches, sizeof *order, err));
+  LC_TRY(cdam_order(scores, patches, draws, order, err));
+  for (size_t i = 0; i < patches; i++) probe->removed[i / group * patches + order[i]] = 1;
   return ask(probe, evaluator, err);
-}
-
-static double score_sum(const struct cdam_probe *probe, size_t set, const float *scores) {
-  const uint8_t *removed = probe->removed + set * probe->patches;
-  double sum = 0;
-  for (size_t p = 0; p < probe->patches; p++)
-    if (removed[p]) sum += (double)scores[p];
-  return sum;
 }
 
 static void judge_infidelity(const double *sums, const double *drops, size_t n,
@@ -173,45 +132,42 @@ static void judge_infidelity(const double *sums, const double *drops, size_t n,
 lc_status cdam_probe_judge(const struct cdam_probe *probe, const float *scores, size_t target,
                            struct cdam_faithfulness *result, struct lc_error *err) {
   size_t n = probe->sets;
-  double *sums = NULL;
+  LC_FREED double *sums = NULL;
   if (target >= probe->targets)
     LC_FAIL(err, LC_ERR_USAGE, "probe: target %zu of %zu", target, probe->targets);
   LC_TRY(lc_alloc(&sums, 2 * n, sizeof *sums, err));
   double *drops = sums + n;
   for (size_t s = 0; s < n; s++) {
-    sums[s] = score_sum(probe, s, scores);
+    for (size_t p = 0; p < probe->patches; p++)
+      if (probe->removed[s * probe->patches + p]) sums[s] += (double)scores[p];
     drops[s] = probe->drop[s * probe->targets + target];
   }
   result->pearson = cdam_pearson(sums, drops, n);
   judge_infidelity(sums, drops, n, result);
   struct vit_regression ranks;
-  lc_status status = vit_regress(sums, drops, n, &ranks, err);
+  LC_TRY(vit_regress(sums, drops, n, &ranks, err));
   result->spearman = ranks.spearman;
   for (size_t s = 0; s < n; s++) {
     sums[s] = fabs(sums[s]);
     drops[s] *= drops[s];
   }
-  if (status == LC_OK) status = vit_regress(sums, drops, n, &ranks, err);
+  LC_TRY(vit_regress(sums, drops, n, &ranks, err));
   result->monotone = ranks.spearman;
-  free(sums);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_completeness_of(const struct cdam_evaluator *evaluator, const float *scores,
                                size_t target, struct cdam_completeness *result,
                                struct lc_error *err) {
-  struct cdam_probe probe;
-  uint8_t *removed = NULL;
+  LC_SCOPED(cdam_probe_free) struct cdam_probe probe = {0};
+  LC_FREED uint8_t *removed = NULL;
   size_t patches = evaluator->patches;
   if (target >= evaluator->targets)
     LC_FAIL(err, LC_ERR_USAGE, "completeness: target %zu of %zu", target, evaluator->targets);
   LC_TRY(lc_alloc(&removed, patches, sizeof *removed, err));
   memset(removed, 1, patches);
-  lc_status status = cdam_probe_measure(evaluator, removed, 1, &probe, err);
-  free(removed);
-  if (status != LC_OK) return status;
+  LC_TRY(cdam_probe_measure(evaluator, removed, 1, &probe, err));
   *result = (struct cdam_completeness){.change = probe.drop[target]};
-  cdam_probe_free(&probe);
   for (size_t p = 0; p < patches; p++) result->sum += (double)scores[p];
   result->gap = result->sum - result->change;
   result->gap_share = result->change != 0 ? fabs(result->gap) / fabs(result->change) : NAN;

@@ -8,9 +8,6 @@
 #pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
-#include "common/lc_api.h"
-
-LC_C_BEGIN
 
 struct cdam_probe {
   size_t sets, patches, targets;
@@ -19,7 +16,7 @@ struct cdam_probe {
   double *whole;    /* [target] value of the whole image */
 };
 
-/* Any sets; removed: [sets, patches]. Free with cdam_probe_free; empty after a failure. */
+/* Any sets; removed: [sets, patches]. Free with cdam_probe_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_probe_measure(const struct cdam_evaluator *evaluator,
                                            const uint8_t *removed, size_t sets,
                                            struct cdam_probe *probe, struct lc_error *err);
@@ -78,5 +75,3 @@ LC_MUST_CHECK lc_status cdam_completeness_of(const struct cdam_evaluator *evalua
                                              const float *scores, size_t target,
                                              struct cdam_completeness *result,
                                              struct lc_error *err);
-
-LC_C_END

@@ -1,5 +1,4 @@
-/* Replaces parameters of a model by random ones, stage by stage, and measures how similar the maps
- * stay. */
+/* Replaces parameters of a model by random ones, stage by stage. */
 #include "cdam/measures/cdam_randomise.h"
 
 #include <math.h>
@@ -8,16 +7,13 @@
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 static lc_status mix(struct cdam_randomised *randomised, struct lc_error *err) {
-  lc_status status = lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
-                              sizeof *randomised->model.blocks, err);
-  if (status == LC_OK)
-    cdam_randomised_set(randomised, 0, true);
-  else
-    cdam_randomised_free(randomised);
-  return status;
+  LC_TRY(lc_alloc(&randomised->model.blocks, randomised->original->arch.depth,
+                  sizeof *randomised->model.blocks, err));
+  cdam_randomised_set(randomised, 0, true);
+  return LC_OK;
 }
 
 lc_status cdam_randomised_init(struct cdam_randomised *randomised, const struct vit_model *original,
@@ -81,18 +77,16 @@ lc_status cdam_randomise_curve(struct cdam_randomised *randomised, bool cascadin
                                cdam_explain_with explain, void *context, const float *scores,
                                size_t maps, size_t patches, struct cdam_similarity *curve,
                                struct lc_error *err) {
-  float *again = NULL;
+  LC_FREED float *again = NULL;
   LC_TRY(lc_alloc(&again, maps * patches, sizeof *again, err));
-  lc_status status = LC_OK;
-  for (size_t stage = 0; stage < randomised->stages && status == LC_OK; stage++) {
+  for (size_t stage = 0; stage < randomised->stages; stage++) {
     cdam_randomised_set(randomised, stage, cascading);
-    status = explain(context, &randomised->model, again, err);
-    for (size_t m = 0; m < maps && status == LC_OK; m++)
-      status = cdam_similarity_of(again + m * patches, scores + m * patches, patches,
-                                  &curve[stage * maps + m], err);
+    LC_TRY(explain(context, &randomised->model, again, err));
+    for (size_t m = 0; m < maps; m++)
+      LC_TRY(cdam_similarity_of(again + m * patches, scores + m * patches, patches,
+                                &curve[stage * maps + m], err));
   }
-  free(again);
-  return status;
+  return LC_OK;
 }
 
 static lc_status explain_with(void *context, const struct vit_model *model, float *scores,
@@ -105,31 +99,24 @@ static lc_status explain_with(void *context, const struct vit_model *model, floa
 
 enum { HEADS, ALL, N_VALUES };
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t n = subject->maps, stages = subject->randomised->stages;
-  struct cdam_similarity *curve = NULL;
-  struct cdam_randomised mixture = {0};
-  float *maps = NULL;
-  (void)number;
+  LC_FREED struct cdam_similarity *curve = NULL;
+  LC_SCOPED(cdam_randomised_free) struct cdam_randomised mixture = {0};
+  LC_FREED float *maps = NULL;
   LC_TRY(lc_alloc(&curve, stages * n, sizeof *curve, err));
-  lc_status status = cdam_subject_maps(subject, &maps, err);
-  if (status == LC_OK) status = cdam_randomised_share(&mixture, subject->randomised, err);
-  if (status == LC_OK) {
-    status = cdam_randomise_curve(&mixture, true, explain_with, subject, maps, n, subject->patches,
-                                  curve, err);
-    cdam_randomised_free(&mixture);
-  }
-  for (size_t m = 0; m < n && status == LC_OK; m++, values += N_VALUES) {
+  LC_TRY(cdam_subject_maps(subject, &maps, err));
+  LC_TRY(cdam_randomised_share(&mixture, subject->randomised, err));
+  LC_TRY(cdam_randomise_curve(&mixture, true, explain_with, subject, maps, n, subject->patches,
+                              curve, err));
+  for (size_t m = 0; m < n; m++, values += N_VALUES) {
     double *points = subject->points.randomised;
     for (size_t s = 0; s < stages && points; s++)
       points[m * stages + s] = curve[s * n + m].spearman_absolute;
     values[HEADS] = fabs(curve[m].spearman_absolute);
     values[ALL] = fabs(curve[(stages - 1) * n + m].spearman_absolute);
   }
-  free(curve);
-  free(maps);
-  return status;
+  return LC_OK;
 }
 
 static const struct cdam_value values_of[N_VALUES] = {

@@ -9,10 +9,7 @@
 #pragma once
 
 #include "cdam/measures/cdam_similarity.h"
-#include "common/lc_api.h"
 #include "vit/weights/vit_model.h"
-
-LC_C_BEGIN
 
 struct cdam_randomised {
   const struct vit_model *original; /* borrowed */
@@ -22,6 +19,7 @@ struct cdam_randomised {
   size_t stages;                    /* depth + 2 */
 };
 
+/* Free with cdam_randomised_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_randomised_init(struct cdam_randomised *randomised,
                                              const struct vit_model *original, uint64_t seed,
                                              struct lc_error *err);
@@ -48,5 +46,3 @@ LC_MUST_CHECK lc_status cdam_randomise_curve(struct cdam_randomised *randomised,
                                              cdam_explain_with explain, void *context,
                                              const float *scores, size_t maps, size_t patches,
                                              struct cdam_similarity *curve, struct lc_error *err);
-
-LC_C_END

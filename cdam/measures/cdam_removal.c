@@ -1,32 +1,15 @@
-/* Evaluates a transformer on an image with patches missing: leaves out their tokens, one variant a
- * task, or replaces their pixels and runs full batches. */
+/* Evaluates a transformer on an image with patches missing. */
 #include "cdam/measures/cdam_removal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_impute.h"
-#include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 
 #define BATCH 8
-
-static const char *const names[] = {"leave_out", "mean", "blur", "value", "imputed"};
-
-const char *cdam_removal_name(cdam_removal_kind kind) {
-  return names[kind];
-}
-
-lc_status cdam_removal_parse(const char *name, cdam_removal_kind *kind, struct lc_error *err) {
-  for (int i = 0; i <= (int)CDAM_FILL_IMPUTED; i++)
-    if (strcmp(name, names[i]) == 0) {
-      *kind = (cdam_removal_kind)i;
-      return LC_OK;
-    }
-  LC_FAIL(err, LC_ERR_NOT_FOUND, "removal \"%s\": expected leave_out, mean, blur, value or imputed",
-          name);
-}
 
 static size_t pixels_of(const struct cdam_removal *removal) {
   return removal->height * removal->width;
@@ -47,26 +30,20 @@ lc_status cdam_removal_init(struct cdam_removal *removal, const struct vit_model
     LC_FAIL(err, LC_ERR_USAGE, "an image of %zu x %zu cannot be cut into patches of %zu x %zu",
             height, width, patch, patch);
   removal->patches = (height / patch) * (width / patch);
-  lc_status status = lc_alloc(&removal->whole, 2 * n_targets, sizeof *removal->whole, err);
-  if (status == LC_OK) removal->empty = removal->whole + n_targets;
-  if (status == LC_OK && removal->settings.kind != CDAM_LEAVE_OUT) {
-    size_t image = VIT_CHANNELS * pixels_of(removal);
-    status = lc_alloc(&removal->fill, image, sizeof *removal->fill, err);
-    if (status == LC_OK)
-      status = lc_alloc(&removal->images, removal->settings.batch * image, sizeof(float), err);
-    if (status == LC_OK)
-      status = vit_workspace_init(&removal->workspace, model, removal->settings.batch, height,
-                                  width, NULL, err);
-  }
-  if (status != LC_OK) cdam_removal_free(removal);
-  return status;
+  LC_TRY(lc_alloc(&removal->known, 2 * n_targets, sizeof *removal->known, err));
+  if (removal->settings.kind == CDAM_LEAVE_OUT) return LC_OK;
+  size_t image = VIT_CHANNELS * pixels_of(removal);
+  LC_TRY(lc_alloc(&removal->fill, image, sizeof *removal->fill, err));
+  LC_TRY(lc_alloc(&removal->images, removal->settings.batch * image, sizeof(float), err));
+  return vit_workspace_init(&removal->workspace, model, removal->settings.batch, height, width,
+                            NULL, err);
 }
 
 void cdam_removal_free(struct cdam_removal *removal) {
   vit_workspace_free(&removal->workspace);
   free(removal->fill);
   free(removal->images);
-  free(removal->whole);
+  free(removal->known);
   *removal = (struct cdam_removal){0};
 }
 
@@ -94,28 +71,27 @@ static void blur_line(const float *in, size_t n, size_t step, const double *weig
 }
 
 static lc_status fill_blur(const struct cdam_removal *removal, struct lc_error *err) {
-  double sigma = removal->settings.blur_sigma, *weights = NULL;
+  LC_FREED double *weights = NULL;
+  double sigma = removal->settings.blur_sigma;
   size_t reach = (size_t)(4 * sigma + 0.5), h = removal->height, w = removal->width;
-  float *half = NULL;
+  LC_FREED float *half = NULL;
   LC_TRY(lc_alloc(&weights, reach + 1, sizeof *weights, err));
-  lc_status status = lc_alloc(&half, h * w, sizeof *half, err);
+  LC_TRY(lc_alloc(&half, h * w, sizeof *half, err));
   for (size_t i = 0; i <= reach; i++) weights[i] = exp(-0.5 * (double)(i * i) / (sigma * sigma));
-  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+  for (size_t c = 0; c < VIT_CHANNELS; c++) {
     const float *in = removal->image + c * h * w;
     for (size_t y = 0; y < h; y++) blur_line(in + y * w, w, 1, weights, reach, half + y * w);
     float *out = removal->fill + c * h * w;
     for (size_t x = 0; x < w; x++) blur_line(half + x, h, w, weights, reach, out + x);
   }
-  free(weights);
-  free(half);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_removal_set_image(struct cdam_removal *removal, const float *image, uint64_t item,
                                  struct lc_error *err) {
   removal->image = image;
   removal->item = item;
-  removal->knows_whole = removal->knows_empty = false;
+  removal->knows[0] = removal->knows[1] = false;
   if (removal->settings.kind == CDAM_FILL_MEAN) fill_mean(image, pixels_of(removal), removal->fill);
   if (removal->settings.kind == CDAM_FILL_VALUE)
     for (size_t i = 0; i < VIT_CHANNELS * pixels_of(removal); i++)
@@ -135,11 +111,10 @@ static bool stays(const struct cdam_removal *removal, const uint8_t *kept, size_
 static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept, float *out,
                         struct lc_error *err) {
   size_t pixels = pixels_of(removal);
-  uint8_t *missing = NULL;
+  LC_FREED uint8_t *missing = NULL;
   LC_TRY(lc_alloc(&missing, pixels, sizeof *missing, err));
   for (size_t i = 0; i < pixels; i++) missing[i] = !stays(removal, kept, i);
-  lc_status status = LC_OK;
-  for (size_t c = 0; c < VIT_CHANNELS && status == LC_OK; c++) {
+  for (size_t c = 0; c < VIT_CHANNELS; c++) {
     const float *image = removal->image + c * pixels;
     float *filled = out + c * pixels;
     bool grey = c > 0 && memcmp(image, removal->image, pixels * sizeof *image) == 0;
@@ -148,7 +123,7 @@ static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept,
       continue;
     }
     memcpy(filled, image, pixels * sizeof *filled);
-    status = cdam_impute(filled, missing, removal->height, removal->width, err);
+    LC_TRY(cdam_impute(filled, missing, removal->height, removal->width, err));
     struct lc_random random;
     lc_random_init(&random, removal->settings.seed, "impute-noise", removal->item);
     for (size_t i = 0; i < pixels; i++) {
@@ -156,8 +131,7 @@ static lc_status impute(const struct cdam_removal *removal, const uint8_t *kept,
       if (missing[i]) filled[i] += (float)noise;
     }
   }
-  free(missing);
-  return status;
+  return LC_OK;
 }
 
 lc_status cdam_removal_picture(const struct cdam_removal *removal, const uint8_t *kept, float *out,
@@ -205,14 +179,13 @@ static lc_status leave_out(const struct job *job, size_t variant, int worker,
   uint32_t *list = job->lists + (size_t)worker * removal->patches;
   for (size_t p = 0; p < removal->patches; p++)
     if (kept[p]) list[request.n_kept++] = (uint32_t)p;
-  struct vit_workspace workspace;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   struct vit_trace trace;
   LC_TRY(vit_workspace_init(&workspace, removal->model, 1, removal->height, removal->width,
                             &request, err));
-  lc_status status = vit_forward(&workspace, removal->image, 1, &trace, err);
-  if (status == LC_OK) read_targets(removal, &trace, 0, job->values + variant * removal->n_targets);
-  vit_workspace_free(&workspace);
-  return status;
+  LC_TRY(vit_forward(&workspace, removal->image, 1, &trace, err));
+  read_targets(removal, &trace, 0, job->values + variant * removal->n_targets);
+  return LC_OK;
 }
 
 static void leave_out_body(void *context, size_t i, int worker) {
@@ -256,71 +229,66 @@ static lc_status replace(struct job *job, size_t n, struct lc_error *err) {
   return LC_OK;
 }
 
-/* Answers what is known already; the others are listed in open. Of variants that ask for the whole
- * or the empty image only the first is run. */
+/* Which of the two images that measures ask for again and again a variant is: 0 the empty one, 1
+ * the whole one, 2 neither. */
+static size_t known_as(const struct cdam_removal *removal, const uint8_t *kept) {
+  size_t stay = 0;
+  for (size_t p = 0; p < removal->patches; p++) stay += kept[p] != 0;
+  return stay == 0 ? 0 : stay == removal->patches ? 1 : 2;
+}
+
+/* Lists the variants that must be run: of those that ask for the empty or the whole image the
+ * first, unless it was run before. */
 static size_t find_open(const struct cdam_removal *removal, const uint8_t *kept, size_t n,
-                        size_t *open, size_t *whole, size_t *empty) {
+                        size_t *open, size_t first[2]) {
   size_t count = 0;
-  *whole = *empty = SIZE_MAX;
+  first[0] = first[1] = SIZE_MAX;
   for (size_t v = 0; v < n; v++) {
-    size_t stay = 0;
-    for (size_t p = 0; p < removal->patches; p++) stay += kept[v * removal->patches + p] != 0;
-    bool is_whole = stay == removal->patches, is_empty = stay == 0;
-    if ((is_whole && (removal->knows_whole || *whole != SIZE_MAX)) ||
-        (is_empty && (removal->knows_empty || *empty != SIZE_MAX)))
-      continue;
-    if (is_whole) *whole = v;
-    if (is_empty) *empty = v;
+    size_t as = known_as(removal, kept + v * removal->patches);
+    if (as < 2 && (removal->knows[as] || first[as] != SIZE_MAX)) continue;
+    if (as < 2) first[as] = v;
     open[count++] = v;
   }
   return count;
 }
 
-static void copy_known(const struct cdam_removal *removal, const uint8_t *kept, size_t n,
-                       double *values) {
-  size_t size = removal->n_targets * sizeof *values;
+static void copy_known(struct cdam_removal *removal, const uint8_t *kept, size_t n,
+                       const size_t first[2], double *values) {
+  size_t targets = removal->n_targets, size = targets * sizeof *values;
+  for (size_t as = 0; as < 2; as++) {
+    if (first[as] == SIZE_MAX) continue;
+    memcpy(removal->known + as * targets, values + first[as] * targets, size);
+    removal->knows[as] = true;
+  }
   for (size_t v = 0; v < n; v++) {
-    size_t stay = 0;
-    for (size_t p = 0; p < removal->patches; p++) stay += kept[v * removal->patches + p] != 0;
-    if (stay == removal->patches) memcpy(values + v * removal->n_targets, removal->whole, size);
-    if (stay == 0) memcpy(values + v * removal->n_targets, removal->empty, size);
+    size_t as = known_as(removal, kept + v * removal->patches);
+    if (as < 2) memcpy(values + v * targets, removal->known + as * targets, size);
   }
 }
 
 static lc_status evaluate(void *context, const uint8_t *kept, size_t n, double *values,
                           struct lc_error *err) {
   struct cdam_removal *removal = context;
-  size_t workers = (size_t)lc_threads(), whole, empty, *open = NULL;
-  struct job job = {.removal = removal, .kept = kept, .values = values};
+  size_t workers = (size_t)lc_threads(), first[2];
+  LC_FREED size_t *open = NULL;
+  LC_FREED lc_status *status = NULL;
+  LC_FREED struct lc_error *errors = NULL;
+  LC_FREED uint32_t *lists = NULL;
   if (!removal->image) LC_FAIL(err, LC_ERR_USAGE, "removal: no image was set");
   LC_TRY(lc_alloc(&open, n + 1, sizeof *open, err));
-  job.open = open;
-  lc_status status = lc_alloc(&job.status, workers, sizeof *job.status, err);
-  if (status == LC_OK) status = lc_alloc(&job.errors, workers, sizeof *job.errors, err);
-  if (status == LC_OK)
-    status = lc_alloc(&job.lists, workers * removal->patches, sizeof *job.lists, err);
-  if (status == LC_OK) {
-    size_t count = find_open(removal, kept, n, open, &whole, &empty);
-    if (removal->settings.kind == CDAM_LEAVE_OUT) {
-      lc_parallel_for(count, leave_out_body, &job);
-      status = first_failure(&job, err);
-    } else {
-      status = replace(&job, count, err);
-    }
+  LC_TRY(lc_alloc(&status, workers, sizeof *status, err));
+  LC_TRY(lc_alloc(&errors, workers, sizeof *errors, err));
+  LC_TRY(lc_alloc(&lists, workers * removal->patches, sizeof *lists, err));
+  struct job job = {removal, kept, open, values, 0, status, errors, lists};
+  size_t count = find_open(removal, kept, n, open, first);
+  if (removal->settings.kind == CDAM_LEAVE_OUT) {
+    lc_parallel_for(count, leave_out_body, &job);
+    LC_TRY(first_failure(&job, err));
+  } else {
+    LC_TRY(replace(&job, count, err));
   }
-  if (status == LC_OK) {
-    size_t size = removal->n_targets * sizeof *values;
-    if (whole != SIZE_MAX) memcpy(removal->whole, values + whole * removal->n_targets, size);
-    if (empty != SIZE_MAX) memcpy(removal->empty, values + empty * removal->n_targets, size);
-    removal->knows_whole = removal->knows_whole || whole != SIZE_MAX;
-    removal->knows_empty = removal->knows_empty || empty != SIZE_MAX;
-    copy_known(removal, kept, n, values);
-  }
-  free(open);
-  free(job.status);
-  free(job.errors);
-  free(job.lists);
-  return status;
+  copy_known(removal, kept, n, first, values);
+  return LC_OK;
 }
 
 struct cdam_evaluator cdam_removal_evaluator(struct cdam_removal *removal) {

@@ -11,10 +11,7 @@
 
 #include "cdam/engine/cdam_target.h"
 #include "cdam/measures/cdam_evaluator.h"
-#include "common/lc_api.h"
 #include "vit/pass/vit_forward.h"
-
-LC_C_BEGIN
 
 typedef enum cdam_removal_kind {
   CDAM_LEAVE_OUT = 0, /* the token is not there */
@@ -23,11 +20,6 @@ typedef enum cdam_removal_kind {
   CDAM_FILL_VALUE,    /* one value: 0 is the mean of normalised training images */
   CDAM_FILL_IMPUTED   /* noisy linear imputation (cdam_impute.h) */
 } cdam_removal_kind;
-
-/* "leave_out", "mean", "blur", "value", "imputed". */
-const char *cdam_removal_name(cdam_removal_kind kind);
-LC_MUST_CHECK lc_status cdam_removal_parse(const char *name, cdam_removal_kind *kind,
-                                           struct lc_error *err);
 
 /* Zeroed: tokens left out. */
 struct cdam_removal_settings {
@@ -50,12 +42,12 @@ struct cdam_removal {
   float *fill;                    /* [3, height, width] what replaces pixels, or NULL */
   float *images;                  /* [batch, 3, height, width], or NULL */
   struct vit_workspace workspace; /* of replaced images */
-  double *whole, *empty;          /* [n_targets] once asked */
-  bool knows_whole, knows_empty;
+  double *known;                  /* [2, n_targets]: of the empty and the whole image, once asked */
+  bool knows[2];
 };
 
 /* model and targets are borrowed. LC_ERR_USAGE for targets that the model lacks, or an image that
- * cannot be cut into patches. */
+ * cannot be cut into patches. Free with cdam_removal_free whatever the status. */
 LC_MUST_CHECK lc_status cdam_removal_init(struct cdam_removal *removal,
                                           const struct vit_model *model,
                                           const struct cdam_target *targets, size_t n_targets,
@@ -75,5 +67,3 @@ struct cdam_evaluator cdam_removal_evaluator(struct cdam_removal *removal);
  * that are left out are shown as zeros. */
 LC_MUST_CHECK lc_status cdam_removal_picture(const struct cdam_removal *removal,
                                              const uint8_t *kept, float *out, struct lc_error *err);
-
-LC_C_END

@@ -4,9 +4,6 @@
 #pragma once
 
 #include "cdam/measures/cdam_evaluator.h"
-#include "common/lc_api.h"
-
-LC_C_BEGIN
 
 /* Explains again: any estimator, one target. */
 struct cdam_explainer {
@@ -48,5 +45,3 @@ LC_MUST_CHECK lc_status cdam_robustness_compare(const float *scores, const float
                                                 const double *distances, size_t samples,
                                                 size_t patches, struct cdam_robustness *result,
                                                 struct lc_error *err);
-
-LC_C_END

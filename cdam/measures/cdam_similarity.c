@@ -1,13 +1,11 @@
-/* Computes Pearson, Spearman and cosine between maps, agreement of targets over images, and
- * repeatability over runs. */
+/* Compares maps of targets and of runs, and targets over images. */
 #include "cdam/measures/cdam_similarity.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "vit/train/vit_metrics.h"
 
 double cdam_pearson(const double *a, const double *b, size_t n) {
@@ -42,7 +40,7 @@ lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
                              struct cdam_similarity *similarity, struct lc_error *err) {
   *similarity = (struct cdam_similarity){NAN, NAN, NAN, cosine_of(a, b, n)};
   if (n == 0) return LC_OK;
-  double *x = NULL;
+  LC_FREED double *x = NULL;
   LC_TRY(lc_alloc(&x, 2 * n, sizeof *x, err));
   double *y = x + n;
   for (size_t i = 0; i < n; i++) {
@@ -51,81 +49,45 @@ lc_status cdam_similarity_of(const float *a, const float *b, size_t n,
   }
   similarity->pearson = cdam_pearson(x, y, n);
   struct vit_regression regression;
-  lc_status status = vit_regress(x, y, n, &regression, err);
+  LC_TRY(vit_regress(x, y, n, &regression, err));
   similarity->spearman = regression.spearman;
   for (size_t i = 0; i < 2 * n; i++) x[i] = fabs(x[i]);
-  if (status == LC_OK) status = vit_regress(x, y, n, &regression, err);
+  LC_TRY(vit_regress(x, y, n, &regression, err));
   similarity->spearman_absolute = regression.spearman;
-  free(x);
-  return status;
-}
-
-lc_status cdam_similarity_matrix(const float *scores, size_t targets, size_t patches,
-                                 struct cdam_similarity *pairs, struct lc_error *err) {
-  for (size_t i = 0; i < targets; i++)
-    for (size_t j = i; j < targets; j++) {
-      LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches,
-                                &pairs[i * targets + j], err));
-      pairs[j * targets + i] = pairs[i * targets + j];
-    }
   return LC_OK;
 }
 
 lc_status cdam_target_agreement(const double *values, size_t images, size_t targets,
                                 double *agreement, struct lc_error *err) {
-  double *columns = NULL;
+  LC_FREED double *columns = NULL;
   LC_TRY(lc_alloc(&columns, targets * images + 1, sizeof *columns, err));
   for (size_t t = 0; t < targets; t++)
     for (size_t i = 0; i < images; i++) columns[t * images + i] = values[i * targets + t];
   for (size_t s = 0; s < targets; s++)
     for (size_t t = 0; t < targets; t++)
       agreement[s * targets + t] = cdam_pearson(columns + s * images, columns + t * images, images);
-  free(columns);
   return LC_OK;
 }
 
-/* Sum over patches of the variance over runs, and the squared length of the mean map. */
-static void spread(const float *scores, size_t runs, size_t patches, double *variance,
-                   double *length) {
-  *variance = *length = 0;
-  for (size_t p = 0; p < patches; p++) {
-    double mean = 0, sum = 0;
-    for (size_t r = 0; r < runs; r++) mean += (double)scores[r * patches + p];
-    mean /= (double)runs;
-    for (size_t r = 0; r < runs; r++) {
-      double off = (double)scores[r * patches + p] - mean;
-      sum += off * off;
-    }
-    *variance += sum / (double)(runs - 1);
-    *length += mean * mean;
-  }
-}
-
-lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches,
-                                struct cdam_repeatability *result, struct lc_error *err) {
+lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches, double *pearson,
+                                struct lc_error *err) {
   if (runs < 2) LC_FAIL(err, LC_ERR_USAGE, "repeatability of %zu runs, expected two or more", runs);
-  *result = (struct cdam_repeatability){0, INFINITY, 0};
+  *pearson = 0;
   for (size_t i = 0; i < runs; i++)
     for (size_t j = i + 1; j < runs; j++) {
       struct cdam_similarity pair;
       LC_TRY(cdam_similarity_of(scores + i * patches, scores + j * patches, patches, &pair, err));
-      result->pearson += pair.pearson;
-      if (!(pair.pearson >= result->least_pearson)) result->least_pearson = pair.pearson;
+      *pearson += pair.pearson;
     }
-  result->pearson /= 0.5 * (double)runs * (double)(runs - 1);
-  double variance, length;
-  spread(scores, runs, patches, &variance, &length);
-  result->deviation = length > 0 ? sqrt(variance / length) : NAN;
+  *pearson /= 0.5 * (double)runs * (double)(runs - 1);
   return LC_OK;
 }
 
 enum { CLASS_PEARSON, CLASS_COSINE, N_CLASS };
 
 /* Means over the other targets of one image. */
-static lc_status run_targets(struct cdam_subject *subject, size_t number, double *values,
-                             struct lc_error *err) {
+static lc_status run_targets(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t others = subject->targets - 1, n = subject->patches;
-  (void)number;
   for (size_t m = 0; m < subject->maps; m++, values += N_CLASS) {
     const float *map = cdam_subject_map(subject, m);
     values[CLASS_PEARSON] = values[CLASS_COSINE] = 0;
@@ -162,24 +124,18 @@ static lc_status explain_runs(struct cdam_subject *subject, size_t map, float *m
 }
 
 /* Maps that draw nothing repeat exactly: same settings, same bits. */
-static lc_status run_runs(struct cdam_subject *subject, size_t number, double *values,
-                          struct lc_error *err) {
+static lc_status run_runs(struct cdam_subject *subject, double *values, struct lc_error *err) {
   size_t runs = subject->settings->runs, n = subject->patches;
-  float *maps = NULL;
-  (void)number;
+  LC_FREED float *maps = NULL;
   LC_TRY(lc_alloc(&maps, runs * n, sizeof *maps, err));
-  lc_status status = LC_OK;
-  for (size_t m = 0; m < subject->maps && status == LC_OK; m++) {
-    struct cdam_repeatability r = {.pearson = 1};
-    if (subject->is_drawn[m]) {
-      memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
-      status = explain_runs(subject, m, maps, err);
-      if (status == LC_OK) status = cdam_repeatability_of(maps, runs, n, &r, err);
-    }
-    values[m] = r.pearson;
+  for (size_t m = 0; m < subject->maps; m++) {
+    values[m] = 1;
+    if (!subject->is_drawn[m]) continue;
+    memcpy(maps, cdam_subject_map(subject, m), n * sizeof *maps);
+    LC_TRY(explain_runs(subject, m, maps, err));
+    LC_TRY(cdam_repeatability_of(maps, runs, n, &values[m], err));
   }
-  free(maps);
-  return status;
+  return LC_OK;
 }
 
 static const struct cdam_value run_values[] = {

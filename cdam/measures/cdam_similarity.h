@@ -4,12 +4,7 @@
  * Sums are in double, in index order. Thread-safety: no state. */
 #pragma once
 
-#include <stdint.h>
-
-#include "common/lc_api.h"
 #include "common/lc_status.h"
-
-LC_C_BEGIN
 
 /* Two maps of the same patches. All in [-1, 1]; 1: the same up to scale (and offset, for Pearson;
  * up to any increasing function, for Spearman). */
@@ -27,32 +22,16 @@ LC_MUST_CHECK lc_status cdam_similarity_of(const float *a, const float *b, size_
 /* Pearson correlation of n pairs; NaN when n < 2 or one side is constant. */
 double cdam_pearson(const double *a, const double *b, size_t n);
 
-/* Class sensitivity: how much the maps of targets of one image differ (Brocki, Binda, Chung, arXiv
- * 2312.02364, section 4; random-logit test of Sixt, Granz, Landgraf, ICML 2020).
- *
- * scores: [targets, patches]. pairs: [targets, targets], symmetric; the diagonal compares a map
- * with itself. Low similarity of different targets: class-sensitive. Read it beside the
- * agreement of the targets themselves. */
-LC_MUST_CHECK lc_status cdam_similarity_matrix(const float *scores, size_t targets, size_t patches,
-                                               struct cdam_similarity *pairs, struct lc_error *err);
-
-/* Agreement of the targets themselves: Pearson correlation over images of what the model says.
- * values: [images, targets]; agreement: [targets, targets]. Two targets that always say the same
- * may well have the same map. LC_ERR_MEMORY. */
+/* Class sensitivity is how much the maps of targets of one image differ (Brocki, Binda, Chung,
+ * arXiv 2312.02364, section 4; random-logit test of Sixt, Granz, Landgraf, ICML 2020), read beside
+ * the agreement of the targets themselves: the Pearson correlation over images of what the model
+ * says. values: [images, targets]; agreement: [targets, targets]. Two targets that always say the
+ * same may well have the same map. LC_ERR_MEMORY. */
 LC_MUST_CHECK lc_status cdam_target_agreement(const double *values, size_t images, size_t targets,
                                               double *agreement, struct lc_error *err);
 
-/* Maps of one image and target that ought to be the same (Smooth CDAM with other seeds). */
-struct cdam_repeatability {
-  double pearson;       /* mean over pairs of runs, in [-1, 1]; 1: repeats exactly */
-  double least_pearson; /* over pairs of runs */
-  double deviation;     /* sqrt(sum over patches of the variance over runs, n - 1) / |mean map|;
-                           0: repeats exactly, no upper limit */
-};
-
-/* scores: [runs, patches]; at least two runs. */
+/* Maps of one image and target that ought to be the same (Smooth CDAM with other seeds): mean
+ * Pearson correlation over pairs of runs, in [-1, 1]; 1: repeats exactly. scores: [runs, patches];
+ * at least two runs. */
 LC_MUST_CHECK lc_status cdam_repeatability_of(const float *scores, size_t runs, size_t patches,
-                                              struct cdam_repeatability *result,
-                                              struct lc_error *err);
-
-LC_C_END
+                                              double *pearson, struct lc_error *err);

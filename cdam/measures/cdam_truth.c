@@ -5,11 +5,10 @@
  * ones. "above" is the mass less the feature's share of the image, so that chance is 0; "within" is
  * the AUROC among the patches that touch the nodule, where finding the nodule does not help. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"
 #include "cdam/measures/cdam_measure.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 
 enum { MASS, ABOVE, RANK, AUROC, WITHIN, N_EACH };
 
@@ -52,19 +51,15 @@ static lc_status measure(const struct cdam_subject *subject, size_t map, size_t 
   return within(subject, scores, coverage, scores + n, some_coverage, &values[WITHIN], err);
 }
 
-static lc_status run(struct cdam_subject *subject, size_t number, double *values,
-                     struct lc_error *err) {
-  float *scores = NULL;
-  double *coverage = NULL;
-  (void)number;
-  lc_status status = lc_alloc(&scores, 2 * subject->patches, sizeof *scores, err);
-  if (status == LC_OK) status = lc_alloc(&coverage, subject->patches, sizeof *coverage, err);
-  for (size_t m = 0; m < subject->maps && status == LC_OK; m++)
-    for (size_t f = 0; f < CDAM_FEATURES && status == LC_OK; f++, values += N_EACH)
-      status = measure(subject, m, f, scores, coverage, values, err);
-  free(scores);
-  free(coverage);
-  return status;
+static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
+  LC_FREED float *scores = NULL;
+  LC_FREED double *coverage = NULL;
+  LC_TRY(lc_alloc(&scores, 2 * subject->patches, sizeof *scores, err));
+  LC_TRY(lc_alloc(&coverage, subject->patches, sizeof *coverage, err));
+  for (size_t m = 0; m < subject->maps; m++)
+    for (size_t f = 0; f < CDAM_FEATURES; f++, values += N_EACH)
+      LC_TRY(measure(subject, m, f, scores, coverage, values, err));
+  return LC_OK;
 }
 
 #define FEATURE(name, sign, place)                                                                 \

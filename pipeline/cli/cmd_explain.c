@@ -8,8 +8,7 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/explain/pl_concept.h"
-#include "pipeline/explain/pl_explain_crops.h"
-#include "pipeline/explain/pl_explain_nodules.h"
+#include "pipeline/explain/pl_explain.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/store/pl_output.h"
 

@@ -38,7 +38,7 @@ static lc_status check_all(const struct pl_config *config, struct lc_error *err)
   struct pl_job job;
   struct pl_output output;
   LC_TRY(check_places(config, err));
-  LC_TRY(pl_job_open(&job, config, err));
+  LC_TRY(pl_job_open(&job, config, NULL, err));
   pl_job_close(&job);
   return pl_output_open(&output, config->output_folder, err);
 }

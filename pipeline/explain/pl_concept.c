@@ -1,16 +1,12 @@
-/* Averages the CLS embeddings of the nodules that a rule or list selects, writes the concept as
- * safetensors, and reads it back. */
+/* Averages CLS embeddings of chosen nodules; writes and reads concepts. */
 #include "pipeline/explain/pl_concept.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
-#include "pipeline/config/pl_prepared.h"
-#include "pipeline/learn/pl_examples.h"
-#include "vit/pass/vit_forward.h"
+#include "common/lc_scope.h"
+#include "pipeline/learn/pl_evaluate.h"
 
 struct rule {
   int biomarker; /* -1: malignancy */
@@ -84,89 +80,56 @@ struct mean {
   struct lc_text members;
 };
 
-/* What one nodule's images are, in the order of pl_predict, and room for one of them. */
-struct viewing {
-  const struct vit_model *model;
-  const struct pl_examples *examples;
-  struct vit_workspace workspace;
-  float *image;
-  double *embedding, *logits; /* [dim], [outputs]: means over the images */
-};
-
-static lc_status view_nodule(struct viewing *v, size_t example, struct lc_error *err) {
-  const struct pl_examples *examples = v->examples;
-  struct ct_preparation how;
-  size_t dim = v->model->arch.embed_dim, outputs = examples->outputs;
-  pl_recipe_preparation(examples->recipe, &how);
-  size_t turns = ct_preparation_turns(&how), images = turns * pl_examples_places(examples);
-  memset(v->embedding, 0, dim * sizeof *v->embedding);
-  memset(v->logits, 0, outputs * sizeof *v->logits);
-  for (size_t k = 0; k < images; k++) {
-    struct ct_augment_draw draw;
-    struct vit_trace trace;
-    ct_augment_symmetry((unsigned)(k % turns), &draw);
-    LC_TRY(pl_examples_image(examples, example, pl_examples_place(examples, k / turns), &draw,
-                             v->image, err));
-    LC_TRY(vit_forward(&v->workspace, v->image, 1, &trace, err));
-    for (size_t i = 0; i < dim; i++)
-      v->embedding[i] += (double)trace.cls_embedding[i] / (double)images;
-    for (size_t i = 0; i < outputs; i++) v->logits[i] += (double)trace.logits[i] / (double)images;
-  }
-  return LC_OK;
+static void mean_free(struct mean *mean) {
+  free(mean->sum);
+  free(mean->logits);
+  lc_text_free(&mean->members);
 }
 
-static lc_status add_member(struct mean *mean, const struct viewing *v, const char *name,
-                            struct lc_error *err) {
-  size_t dim = v->model->arch.embed_dim, outputs = v->examples->outputs;
-  float *grown = realloc(mean->logits, (mean->n + 1) * (outputs + 1) * sizeof *grown);
-  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "no memory for %zu members", mean->n + 1);
-  mean->logits = grown;
-  for (size_t k = 0; k < dim; k++) mean->sum[k] += v->embedding[k];
-  for (size_t k = 0; k < outputs; k++) grown[mean->n * outputs + k] = (float)v->logits[k];
-  lc_text_add(&mean->members, "%s%s", mean->n ? "," : "", name);
-  mean->n++;
-  return LC_OK;
-}
-
-/* One image at a time through the model: a concept is made once. */
-static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
-                         const char *text, const char *members, struct mean *mean,
-                         struct lc_error *err) {
+/* The nodules that are named or satisfy the rule: rows of them in `some`, and their names. */
+static lc_status choose(const struct pl_examples *examples, const char *text, const char *members,
+                        struct pl_examples *some, struct mean *mean, struct lc_error *err) {
   struct rule rule = {0};
-  const struct vit_request request = {0};
-  struct viewing v = {.model = model, .examples = examples};
-  size_t pixels = (size_t)examples->recipe->data_pixels, dim = model->arch.embed_dim;
-  lc_status status = LC_OK;
   LC_TRY(members ? check_members(members, examples, err) : parse_rule(text, &rule, err));
-  LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
-  LC_TRY_GOTO(lc_alloc(&v.embedding, dim, sizeof *v.embedding, err), done);
-  LC_TRY_GOTO(lc_alloc(&v.logits, examples->outputs + 1, sizeof *v.logits, err), done);
-  LC_TRY_GOTO(lc_alloc(&v.image, VIT_CHANNELS * pixels * pixels, sizeof *v.image, err), done);
-  LC_TRY_GOTO(vit_workspace_init(&v.workspace, model, 1, pixels, pixels, &request, err), done);
+  some->n = 0;
   for (size_t i = 0; i < examples->n; i++) {
     const struct pl_crop *crop = &examples->crops->crops[examples->rows[i]];
     char name[128];
     name_of(crop, name);
     if (members ? !listed(members, name) : !satisfies(&rule, crop)) continue;
-    LC_TRY_GOTO(view_nodule(&v, i, err), done);
-    LC_TRY_GOTO(add_member(mean, &v, name, err), done);
+    lc_text_add(&mean->members, "%s%s", some->n ? "," : "", name);
+    some->rows[some->n++] = examples->rows[i];
   }
-  if (mean->n == 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it",
-                 text, examples->n);
-done:
-  vit_workspace_free(&v.workspace);
-  free(v.image);
-  free(v.embedding);
-  free(v.logits);
-  return status;
+  mean->n = some->n;
+  if (some->n == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "rule \"%s\": none of %zu nodules satisfies it", text,
+            examples->n);
+  return LC_OK;
+}
+
+static lc_status average(const struct vit_model *model, const struct pl_examples *examples,
+                         const char *text, const char *members, struct mean *mean,
+                         struct lc_error *err) {
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
+  LC_FREED uint32_t *rows = NULL;
+  size_t dim = model->arch.embed_dim, outputs = examples->outputs;
+  struct pl_examples some = *examples;
+  LC_TRY(lc_alloc(&rows, examples->n, sizeof *rows, err));
+  some.rows = rows;
+  LC_TRY(choose(examples, text, members, &some, mean, err));
+  LC_TRY(lc_alloc(&mean->sum, dim, sizeof *mean->sum, err));
+  LC_TRY(lc_alloc(&mean->logits, some.n * outputs, sizeof *mean->logits, err));
+  LC_TRY(pl_predict(model, &some, examples->recipe->test_symmetries, NULL, &predictions, err));
+  for (size_t i = 0; i < some.n * dim; i++) mean->sum[i % dim] += predictions.embeddings[i];
+  for (size_t i = 0; i < some.n * outputs; i++) mean->logits[i] = (float)predictions.values[i];
+  return LC_OK;
 }
 
 static lc_status write(const struct vit_model *model, const struct pl_concept_request *request,
                        const struct mean *of, const struct mean *against, const char *path,
                        struct lc_error *err) {
   size_t dim = model->arch.embed_dim;
-  float *vector = NULL;
+  LC_FREED float *vector = NULL;
   LC_TRY(lc_alloc(&vector, dim, sizeof *vector, err));
   for (size_t k = 0; k < dim; k++)
     vector[k] = (float)(of->sum[k] / (double)of->n -
@@ -181,84 +144,53 @@ static lc_status write(const struct vit_model *model, const struct pl_concept_re
        .shape = {of->n, outputs},
        .count = of->n * outputs,
        .data = of->logits}};
-  const char *const metadata[] = {"name",
-                                  request->name,
-                                  "rule",
-                                  request->rule ? request->rule : "",
-                                  "against",
-                                  request->against ? request->against : "",
-                                  "members",
-                                  lc_text_get(&of->members),
-                                  "against_members",
-                                  lc_text_get(&against->members),
-                                  "weights_sha256",
-                                  model->weights_sha256,
-                                  "notice",
-                                  model->trained ? "research use only"
-                                                 : "UNTRAINED WEIGHTS, research use only"};
-  lc_status status = vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata,
-                                           sizeof metadata / sizeof *metadata / 2, err);
-  free(vector);
-  return status;
+  const char *const metadata[][2] = {
+      {"name", request->name},
+      {"rule", request->rule ? request->rule : ""},
+      {"against", request->against ? request->against : ""},
+      {"members", lc_text_get(&of->members)},
+      {"against_members", lc_text_get(&against->members)},
+      {"weights_sha256", model->weights_sha256},
+      {"notice", model->trained ? "research use only" : "UNTRAINED WEIGHTS, research use only"}};
+  return vit_tensor_file_write(path, tensors, outputs ? 2 : 1, metadata[0],
+                               sizeof metadata / sizeof *metadata, err);
 }
 
 lc_status pl_concept_create(struct vit_model *model, const struct pl_overrides *overrides,
                             const struct pl_concept_request *request, const char *path,
                             size_t *members, size_t *against, struct lc_error *err) {
-  struct pl_recipe recipe;
-  struct pl_crops crops = {0};
-  struct pl_examples examples = {0};
-  struct mean of = {0}, other = {0};
+  LC_SCOPED(pl_recipe_free) struct pl_recipe recipe = {0};
+  LC_SCOPED(pl_crops_free) struct pl_crops crops = {0};
+  LC_SCOPED(pl_examples_free) struct pl_examples examples = {0};
+  LC_SCOPED(mean_free) struct mean of = {0}, other = {0};
   const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(vit_model_hash(model, err));
   LC_TRY(pl_recipe_make(&recipe, overrides, err));
-  lc_status status = pl_recipe_crops(&recipe, &crops, err);
-  if (status == LC_OK)
-    status = pl_examples_init(&examples, &crops, &recipe, &model->arch,
-                              request->split ? request->split : recipe.data_train, &scale, err);
-  if (status == LC_OK)
-    status = average(model, &examples, request->rule, request->members, &of, err);
-  if (status == LC_OK && request->against)
-    status = average(model, &examples, request->against, NULL, &other, err);
-  if (status == LC_OK) status = write(model, request, &of, &other, path, err);
+  LC_TRY(pl_recipe_crops(&recipe, &crops, err));
+  LC_TRY(pl_examples_init(&examples, &crops, &recipe, &model->arch,
+                          request->split ? request->split : recipe.data_train, &scale, err));
+  LC_TRY(average(model, &examples, request->rule, request->members, &of, err));
+  if (request->against) LC_TRY(average(model, &examples, request->against, NULL, &other, err));
   *members = of.n;
   *against = other.n;
-  free(of.sum);
-  free(other.sum);
-  free(of.logits);
-  free(other.logits);
-  lc_text_free(&of.members);
-  lc_text_free(&other.members);
-  pl_examples_free(&examples);
-  pl_crops_free(&crops);
-  pl_recipe_free(&recipe);
-  return status;
+  return write(model, request, &of, &other, path, err);
 }
 
 lc_status pl_concept_read(const struct vit_model *model, const char *path, char name[VIT_NAME_SIZE],
                           float **vector, struct lc_error *err) {
-  struct vit_tensor_file file;
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   size_t dim = model->arch.embed_dim;
   *vector = NULL;
   LC_TRY(vit_tensor_file_open(&file, path, err));
-  lc_status status = LC_OK;
   const struct vit_tensor *tensor = vit_tensor_file_find(&file, "concept_vector");
   const char *weights = vit_tensor_file_metadata(&file, "weights_sha256");
   const char *stored = vit_tensor_file_metadata(&file, "name");
   if (!tensor || tensor->rank != 1 || tensor->count != dim)
-    LC_FAIL_GOTO(done, err, LC_ERR_TENSOR, "%s: expected concept_vector with %zu values", path,
-                 dim);
+    LC_FAIL(err, LC_ERR_TENSOR, "%s: expected concept_vector with %zu values", path, dim);
   if (weights && strcmp(weights, model->weights_sha256) != 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_MISMATCH, "%s: made with weights %.12s, the model is %.12s",
-                 path, weights, model->weights_sha256);
+    LC_FAIL(err, LC_ERR_MISMATCH, "%s: made with weights %.12s, the model is %.12s", path, weights,
+            model->weights_sha256);
   lc_text_copy(name, VIT_NAME_SIZE, stored && *stored ? stored : "concept");
-  LC_TRY_GOTO(lc_alloc(vector, dim, sizeof **vector, err), done);
-  LC_TRY_GOTO(vit_tensor_to_float(tensor, *vector, err), done);
-done:
-  vit_tensor_file_close(&file);
-  if (status != LC_OK) {
-    free(*vector);
-    *vector = NULL;
-  }
-  return status;
+  LC_TRY(lc_alloc(vector, dim, sizeof **vector, err));
+  return vit_tensor_to_float(tensor, *vector, err);
 }

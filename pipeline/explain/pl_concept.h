@@ -28,7 +28,8 @@ LC_MUST_CHECK lc_status pl_concept_create(struct vit_model *model,
                                           const char *path, size_t *members, size_t *against,
                                           struct lc_error *err);
 
-/* The vector of a concept file: free(*vector). LC_ERR_MISMATCH when it was made with other weights.
+/* The vector of a concept file: free(*vector) whatever the status. LC_ERR_MISMATCH when it was made
+ * with other weights.
  */
 LC_MUST_CHECK lc_status pl_concept_read(const struct vit_model *model, const char *path,
                                         char name[VIT_NAME_SIZE], float **vector,

@@ -1,13 +1,13 @@
-/* Reads images from a safetensors file, chooses estimators and targets, and runs the estimators
- * batch by batch. */
+/* Reads images, chooses estimators and targets, and runs the estimators batch by batch. */
 #include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_signal.h"
+#include "vit/pass/vit_forward.h"
 
 #define BATCH 8
 
@@ -47,6 +47,16 @@ static lc_status read_images(struct pl_explain *explain, const struct vit_tensor
   return LC_OK;
 }
 
+/* A tensor [n, 3, height, width] must be of the images' shape. */
+static lc_status check_shape(const struct pl_explain_input *input,
+                             const struct vit_tensor_file *file, const struct vit_tensor *tensor,
+                             struct lc_error *err) {
+  if (tensor->shape[1] == VIT_CHANNELS && tensor->shape[2] == input->height &&
+      tensor->shape[3] == input->width)
+    return LC_OK;
+  LC_FAIL(err, LC_ERR_TENSOR, "%s: \"%s\" is not of the images' shape", file->path, tensor->name);
+}
+
 static lc_status read_noise(struct pl_explain *explain, const struct vit_tensor_file *file,
                             struct lc_error *err) {
   struct pl_explain_input *input = &explain->input;
@@ -64,10 +74,7 @@ static lc_status read_noise(struct pl_explain *explain, const struct vit_tensor_
   if (vit_tensor_file_find(file, "smoothgrad_noise")) {
     LC_TRY(read_one(file, "smoothgrad_noise", 4, &tensor, &input->smoothgrad_noise, err));
     input->n_smoothgrad_noise = tensor->shape[0];
-    if (tensor->shape[1] != VIT_CHANNELS || tensor->shape[2] != input->height ||
-        tensor->shape[3] != input->width)
-      LC_FAIL(err, LC_ERR_TENSOR, "%s: \"smoothgrad_noise\" is not of the images' shape",
-              file->path);
+    LC_TRY(check_shape(input, file, tensor, err));
   }
   return LC_OK;
 }
@@ -77,50 +84,49 @@ static lc_status average_concept(struct pl_explain *explain, const struct vit_te
                                  struct lc_error *err) {
   struct pl_explain_input *input = &explain->input;
   const struct vit_tensor *tensor;
-  struct vit_workspace workspace;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   struct vit_trace trace;
   size_t dim = explain->model.arch.embed_dim;
-  float *images = NULL;
-  lc_status status = read_one(file, "concept_images", 4, &tensor, &images, err);
-  if (status == LC_OK && (tensor->shape[1] != VIT_CHANNELS || tensor->shape[2] != input->height ||
-                          tensor->shape[3] != input->width))
-    status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
-                     "%s: \"concept_images\" are not of the images' shape", file->path);
-  if (status == LC_OK) status = lc_alloc(&input->concept_vector, dim, sizeof(float), err);
-  if (status == LC_OK)
-    status = vit_workspace_init(&workspace, &explain->model, tensor->shape[0], input->height,
-                                input->width, &(struct vit_request){0}, err);
-  if (status == LC_OK) {
-    status = vit_forward(&workspace, images, tensor->shape[0], &trace, err);
-    for (size_t k = 0; k < dim && status == LC_OK; k++) {
-      double sum = 0;
-      for (size_t i = 0; i < trace.batch; i++) sum += (double)trace.cls_embedding[i * dim + k];
-      input->concept_vector[k] = (float)(sum / (double)trace.batch);
-    }
-    vit_workspace_free(&workspace);
+  LC_FREED float *images = NULL;
+  LC_TRY(read_one(file, "concept_images", 4, &tensor, &images, err));
+  LC_TRY(check_shape(input, file, tensor, err));
+  LC_TRY(lc_alloc(&input->concept_vector, dim, sizeof(float), err));
+  LC_TRY(vit_workspace_init(&workspace, &explain->model, tensor->shape[0], input->height,
+                            input->width, NULL, err));
+  LC_TRY(vit_forward(&workspace, images, tensor->shape[0], &trace, err));
+  for (size_t k = 0; k < dim; k++) {
+    double sum = 0;
+    for (size_t i = 0; i < trace.batch; i++) sum += (double)trace.cls_embedding[i * dim + k];
+    input->concept_vector[k] = (float)(sum / (double)trace.batch);
   }
-  free(images);
-  return status;
+  return LC_OK;
 }
 
 lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
                                   struct lc_error *err) {
-  struct vit_tensor_file file;
+  LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   const struct vit_tensor *tensor;
   LC_TRY(vit_tensor_file_open(&file, path, err));
-  lc_status status = read_images(explain, &file, err);
-  if (status == LC_OK) status = read_noise(explain, &file, err);
-  if (status == LC_OK && vit_tensor_file_find(&file, "concept_vector")) {
-    status = read_one(&file, "concept_vector", 1, &tensor, &explain->input.concept_vector, err);
-    if (status == LC_OK && tensor->count != explain->model.arch.embed_dim)
-      status = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
-                       "%s: \"concept_vector\" has %zu values, expected %zu", path, tensor->count,
-                       explain->model.arch.embed_dim);
-  } else if (status == LC_OK && vit_tensor_file_find(&file, "concept_images")) {
-    status = average_concept(explain, &file, err);
+  LC_TRY(read_images(explain, &file, err));
+  LC_TRY(read_noise(explain, &file, err));
+  if (vit_tensor_file_find(&file, "concept_vector")) {
+    LC_TRY(read_one(&file, "concept_vector", 1, &tensor, &explain->input.concept_vector, err));
+    if (tensor->count != explain->model.arch.embed_dim)
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: \"concept_vector\" has %zu values, expected %zu", path,
+              tensor->count, explain->model.arch.embed_dim);
+  } else if (vit_tensor_file_find(&file, "concept_images")) {
+    LC_TRY(average_concept(explain, &file, err));
   }
-  vit_tensor_file_close(&file);
-  return status;
+  return LC_OK;
+}
+
+/* The next word of a list with commas, cut to size; false after the last. */
+static bool next_word(const char **list, char *word, size_t size) {
+  if (!*list) return false;
+  size_t length = strcspn(*list, ",");
+  snprintf(word, size, "%.*s", (int)length, *list);
+  *list = (*list)[length] ? *list + length + 1 : NULL;
+  return true;
 }
 
 static lc_status choose_targets(struct pl_explain *explain, const char *list,
@@ -135,13 +141,8 @@ static lc_status choose_targets(struct pl_explain *explain, const char *list,
     cdam_target_all(explain->targets, &explain->model);
     explain->n_targets = outputs;
   }
-  while (!all && explain->n_targets < n) {
-    char word[2 * VIT_NAME_SIZE];
-    size_t length = strcspn(list, ",");
-    snprintf(word, sizeof word, "%.*s", (int)length, list);
+  for (char word[2 * VIT_NAME_SIZE]; !all && next_word(&list, word, sizeof word);)
     LC_TRY(cdam_target_parse(&explain->targets[explain->n_targets++], &explain->model, word, err));
-    list += length + (list[length] == ',');
-  }
   if (explain->has_concept)
     explain->targets[explain->n_targets++] = (struct cdam_target){
         .kind = CDAM_CONCEPT, .name = "concept", .concept_vector = explain->input.concept_vector};
@@ -215,17 +216,11 @@ lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators, 
                             struct lc_error *err) {
   size_t count;
   const struct cdam_estimator *const *table = cdam_estimators(&count);
-  bool all = strcmp(estimators, "all") == 0, more = !all;
+  bool all = strcmp(estimators, "all") == 0;
   explain->n_estimators = 0;
   for (size_t i = 0; all && i < count; i++) LC_TRY(add_estimator(explain, table[i]->name, err));
-  while (more) {
-    char word[96];
-    size_t length = strcspn(estimators, ",");
-    snprintf(word, sizeof word, "%.*s", (int)length, estimators);
+  for (char word[96]; !all && next_word(&estimators, word, sizeof word);)
     LC_TRY(add_word(explain, word, err));
-    more = estimators[length] == ',';
-    estimators += length + 1;
-  }
   for (size_t i = 0; i < explain->n_estimators; i++) LC_TRY(settle(explain, i, err));
   return choose_targets(explain, targets, err);
 }
@@ -286,14 +281,13 @@ static lc_status keep_gradient(struct pl_explain *explain, const struct cdam_tas
                                size_t first, size_t n, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   size_t size = VIT_CHANNELS * input->height * input->width, one = batch->n_targets * size;
-  float *gradient = NULL;
+  LC_FREED float *gradient = NULL;
   LC_TRY(lc_alloc(&gradient, n * one, sizeof *gradient, err));
-  lc_status status = cdam_pixel_gradient(batch, gradient, err);
-  for (size_t i = 0; status == LC_OK && i < n; i++)
+  LC_TRY(cdam_pixel_gradient(batch, gradient, err));
+  for (size_t i = 0; i < n; i++)
     fold(input, (first + i) % input->turns, gradient + i * one, batch->n_targets * VIT_CHANNELS,
          input->height, input->width, explain->pixel_gradient + (first + i) / input->turns * one);
-  free(gradient);
-  return status;
+  return LC_OK;
 }
 
 /* What all batches add to: [n, outputs] and [n, dim]. */
@@ -303,8 +297,8 @@ struct sums {
 
 /* Network images [first, first + n). */
 static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *workspace,
-                           struct sums *sums, size_t first, size_t n, struct lc_progress *progress,
-                           struct lc_error *err) {
+                           const struct sums *sums, size_t first, size_t n,
+                           struct lc_progress *progress, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   size_t size = VIT_CHANNELS * input->height * input->width, dim = explain->model.arch.embed_dim;
   size_t outputs = explain->n_outputs, turns = input->turns;
@@ -330,13 +324,11 @@ static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *wor
                            .n_targets = explain->n_targets,
                            .prepared = explain->prepared};
   for (size_t i = 0; i < explain->n_estimators; i++) {
-    struct cdam_maps maps;
+    LC_SCOPED(cdam_maps_free) struct cdam_maps maps = {0};
     LC_TRY(pl_signal_check(err));
     task.settings = &explain->effective[i];
     LC_TRY(cdam_estimate(explain->estimators[i], &task, &maps, err));
-    lc_status status = keep(explain, i, first, &maps, err);
-    cdam_maps_free(&maps);
-    LC_TRY(status);
+    LC_TRY(keep(explain, i, first, &maps, err));
     lc_progress_step(progress, n);
   }
   return explain->pixel_gradient ? keep_gradient(explain, &task, first, n, err) : LC_OK;
@@ -351,31 +343,25 @@ static bool many_passes(const struct pl_explain *explain) {
 static lc_status run_batches(struct pl_explain *explain, const struct vit_request *request,
                              struct lc_progress *progress, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
-  size_t all = input->n * input->turns, logits = input->n * explain->n_outputs;
-  size_t embedding = input->n * explain->model.arch.embed_dim;
-  struct vit_workspace workspace = {0};
-  struct sums sums = {0};
-  lc_status status = LC_OK;
+  size_t all = input->n * input->turns, n_logits = input->n * explain->n_outputs;
+  size_t n_embedding = input->n * explain->model.arch.embed_dim;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
+  LC_FREED double *logits = NULL, *embedding = NULL;
   /* The attention of all blocks is large, and many passes an image are slow to be stopped: then one
    * image at a time. */
   size_t batch = request->all_attention || many_passes(explain) ? 1 : BATCH;
   if (batch > all) batch = all;
-  LC_TRY_GOTO(lc_alloc(&sums.logits, logits + 1, sizeof(double), err), done);
-  LC_TRY_GOTO(lc_alloc(&sums.cls_embedding, embedding, sizeof(double), err), done);
-  LC_TRY_GOTO(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
-                                 request, err),
-              done);
+  LC_TRY(lc_alloc(&logits, n_logits + 1, sizeof *logits, err));
+  LC_TRY(lc_alloc(&embedding, n_embedding, sizeof *embedding, err));
+  LC_TRY(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
+                            request, err));
+  const struct sums sums = {logits, embedding};
   for (size_t first = 0; first < all; first += batch)
-    LC_TRY_GOTO(run_batch(explain, &workspace, &sums, first,
-                          all - first < batch ? all - first : batch, progress, err),
-                done);
-  for (size_t k = 0; k < logits; k++) explain->logits[k] = (float)sums.logits[k];
-  for (size_t k = 0; k < embedding; k++) explain->cls_embedding[k] = (float)sums.cls_embedding[k];
-done:
-  vit_workspace_free(&workspace);
-  free(sums.logits);
-  free(sums.cls_embedding);
-  return status;
+    LC_TRY(run_batch(explain, &workspace, &sums, first, all - first < batch ? all - first : batch,
+                     progress, err));
+  for (size_t k = 0; k < n_logits; k++) explain->logits[k] = (float)logits[k];
+  for (size_t k = 0; k < n_embedding; k++) explain->cls_embedding[k] = (float)embedding[k];
+  return LC_OK;
 }
 
 lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,

@@ -7,9 +7,9 @@
 #include "cdam/draw/cdam_render.h"
 #include "cdam/estimators/cdam_estimator.h"
 #include "common/lc_log.h"
-#include "common/lc_text.h"
 #include "ct_io/ct/ct_image.h"
-#include "pipeline/config/pl_parameters.h"
+#include "pipeline/config/pl_config.h"
+#include "pipeline/config/pl_recipe.h"
 
 /* What was given; the rest is the estimators' own. */
 struct pl_explain_settings {
@@ -61,6 +61,23 @@ struct pl_explain {
  * model is loaded: shapes are held against it. */
 LC_MUST_CHECK lc_status pl_explain_read_tensors(struct pl_explain *explain, const char *path,
                                                 struct lc_error *err);
+/* Nodules of DICOM series, prepared as the run's configuration says, one image a nodule and view: n
+ * of them from number `first` on, counted through the series that the configuration names. The
+ * model is loaded. LC_ERR_NO_NODULES when there are none. */
+LC_MUST_CHECK lc_status pl_explain_read_series(struct pl_explain *explain,
+                                               const struct pl_overrides *overrides, size_t first,
+                                               size_t n, struct lc_error *err);
+/* The same from the folder of one series in the output of lungcdam run, whose cubes and
+ * configuration are used; keys override the latter. */
+LC_MUST_CHECK lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
+                                               const struct pl_list *keys, size_t first, size_t n,
+                                               struct lc_error *err);
+/* n nodules of a split (NULL: the recipe's data.validate) from number `first` on; fewer when the
+ * split ends. The model is loaded. */
+LC_MUST_CHECK lc_status pl_explain_read_crops(struct pl_explain *explain,
+                                              const struct pl_overrides *overrides,
+                                              const char *split, size_t first, size_t n,
+                                              struct lc_error *err);
 /* Makes room for `more` images, whose names are zeros. height, width and turns are set. */
 LC_MUST_CHECK lc_status pl_explain_grow(struct pl_explain_input *input, size_t more,
                                         struct lc_error *err);

@@ -1,13 +1,15 @@
-/* Makes the images of nodules of DICOM series or of stored results ready to be explained. */
-#include "pipeline/explain/pl_explain_nodules.h"
+/* Makes the images of nodules of DICOM series, of stored results or of crops ready to be explained.
+ */
 #include "ct_io/dicom_read/ct_index.h"
+#include "pipeline/explain/pl_explain.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_prepared.h"
+#include "pipeline/learn/pl_examples.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
 #include "pipeline/store/pl_store.h"
@@ -61,15 +63,14 @@ static lc_status finish(const struct taking *taking, struct lc_error *err) {
 
 static lc_status take_series(struct taking *taking, struct pl_job *job,
                              const struct ct_series *series, struct lc_error *err) {
-  struct pl_result result;
-  lc_status status = pl_job_find(job, series, &result, err);
-  if (status == LC_OK) status = pl_job_cut(job, &result, err);
-  for (size_t i = 0; status == LC_OK && i < result.nodules.n_nodules; i++)
-    status = take(taking, series->series_instance_uid, result.nodules.nodules[i].id,
-                  &result.cubes[i], err);
+  LC_SCOPED(pl_result_free) struct pl_result result = {0};
+  LC_TRY(pl_job_find(job, series, &result, err));
+  LC_TRY(pl_job_cut(job, &result, err));
+  for (size_t i = 0; i < result.nodules.n_nodules; i++)
+    LC_TRY(take(taking, series->series_instance_uid, result.nodules.nodules[i].id, &result.cubes[i],
+                err));
   *taking->n_left_out += result.n_left_out;
-  pl_result_free(&result);
-  return status;
+  return LC_OK;
 }
 
 /* A series without nodules is logged, as in a run over several. */
@@ -88,49 +89,30 @@ static lc_status take_all(struct taking *taking, struct pl_job *job,
 
 lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_overrides *overrides,
                                  size_t first, size_t n, struct lc_error *err) {
-  struct pl_config config;
-  struct ct_index index = {0};
-  struct pl_job job = {0};
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
+  LC_SCOPED(pl_job_close) struct pl_job job = {0};
+  LC_FREED const struct ct_series **chosen = NULL;
   struct taking taking;
-  const struct ct_series **chosen = NULL;
   size_t n_chosen = 0;
   LC_TRY(pl_config_make(&config, overrides, err));
   config.figure_write = config.capture_write = false; /* no finer cubes for the eye */
-  lc_status status = start(&taking, explain, &config, first, n, err);
-  if (status == LC_OK) status = pl_batch_choose(&config, &index, &chosen, &n_chosen, err);
-  if (status == LC_OK) status = pl_job_open_with(&job, &config, &explain->model, err);
-  if (status == LC_OK) {
-    status = take_all(&taking, &job, chosen, n_chosen, err);
-    pl_job_close(&job);
-  }
-  free(chosen);
-  ct_index_free(&index);
-  pl_config_free(&config);
-  return status;
-}
-
-static lc_status take_stored(struct taking *taking, struct pl_result *stored,
-                             struct lc_error *err) {
-  LC_TRY(pl_store_read_hu(stored, err));
-  for (size_t i = 0; i < stored->nodules.n_nodules; i++)
-    LC_TRY(take(taking, stored->series_instance_uid, stored->nodules.nodules[i].id,
-                &stored->cubes[i], err));
-  return finish(taking, err);
+  LC_TRY(start(&taking, explain, &config, first, n, err));
+  LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
+  LC_TRY(pl_job_open(&job, &config, &explain->model, err));
+  return take_all(&taking, &job, chosen, n_chosen, err);
 }
 
 /* A folder without a store: what was meant may lie in it. */
 static lc_status check_result(const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE];
-  struct pl_list inside = {0};
+  LC_SCOPED(pl_list_free) struct pl_list inside = {0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
   if (lc_file_exists(path)) return LC_OK;
   LC_TRY(pl_store_find(folder, &inside, err));
-  lc_status status =
-      lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__,
-              "%s: holds the results of %zu series, expected the folder of one: --result %s%s",
-              folder, inside.n, inside.items[0], inside.n > 1 ? ", or another in it" : "");
-  pl_list_free(&inside);
-  return status;
+  LC_FAIL(err, LC_ERR_NOT_FOUND,
+          "%s: holds the results of %zu series, expected the folder of one: --result %s%s", folder,
+          inside.n, inside.items[0], inside.n > 1 ? ", or another in it" : "");
 }
 
 lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
@@ -138,8 +120,8 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
                                  struct lc_error *err) {
   char path[LC_PATH_SIZE], settings[LC_PATH_SIZE];
   struct pl_overrides overrides = {.file = settings, .keys = *keys};
-  struct pl_config config;
-  struct pl_result stored;
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
+  LC_SCOPED(pl_result_free) struct pl_result stored = {0};
   struct taking taking;
   LC_TRY(check_result(folder, err));
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
@@ -148,12 +130,54 @@ lc_status pl_explain_read_result(struct pl_explain *explain, const char *folder,
   if (strcmp(stored.provenance.weights_sha256, explain->model.weights_sha256) != 0)
     lc_log(LC_LOG_WARNING, "%s: was made with weights %.12s, what is explained now are %.12s", path,
            stored.provenance.weights_sha256, explain->model.weights_sha256);
-  lc_status status = pl_config_make(&config, &overrides, err);
-  if (status == LC_OK) {
-    status = start(&taking, explain, &config, first, n, err);
-    if (status == LC_OK) status = take_stored(&taking, &stored, err);
-    pl_config_free(&config);
+  LC_TRY(pl_config_make(&config, &overrides, err));
+  LC_TRY(start(&taking, explain, &config, first, n, err));
+  LC_TRY(pl_store_read_hu(&stored, err));
+  for (size_t i = 0; i < stored.nodules.n_nodules; i++)
+    LC_TRY(take(&taking, stored.series_instance_uid, stored.nodules.nodules[i].id, &stored.cubes[i],
+                err));
+  return finish(&taking, err);
+}
+
+static lc_status fill(struct pl_explain *explain, const struct pl_examples *examples, size_t first,
+                      size_t n, struct lc_error *err) {
+  struct pl_explain_input *input = &explain->input;
+  size_t pixels = (size_t)examples->recipe->data_pixels;
+  if (pixels % explain->model.arch.patch_size)
+    LC_FAIL(err, LC_ERR_CONFIG, "data.pixels is %zu, expected a multiple of the patch size %zu",
+            pixels, explain->model.arch.patch_size);
+  if (first >= examples->n)
+    LC_FAIL(err, LC_ERR_USAGE, "--first %zu: the split has %zu nodules", first, examples->n);
+  size_t count = examples->n - first < n ? examples->n - first : n;
+  size_t places = pl_examples_places(examples);
+  struct ct_preparation how;
+  pl_recipe_preparation(examples->recipe, &how);
+  input->height = input->width = pixels;
+  input->turns = ct_preparation_turns(&how);
+  LC_TRY(pl_explain_grow(input, count * places, err));
+  for (size_t i = 0; i < count; i++) {
+    const struct pl_crop *crop = &examples->crops->crops[examples->rows[first + i]];
+    for (size_t p = 0; p < places; p++, input->n++) {
+      struct ct_image_place place = pl_examples_place(examples, p);
+      const struct ct_image_source source = pl_examples_source(examples, first + i, place);
+      snprintf(input->names[input->n], sizeof *input->names, "%s-nodule-%d%s%s", crop->patient,
+               crop->nodule, places > 1 ? "-" : "", places > 1 ? ct_view_name(place.view) : "");
+      LC_TRY(pl_explain_make(input, input->n, &how, &source, place, err));
+    }
   }
-  pl_result_free(&stored);
-  return status;
+  return LC_OK;
+}
+
+lc_status pl_explain_read_crops(struct pl_explain *explain, const struct pl_overrides *overrides,
+                                const char *split, size_t first, size_t n, struct lc_error *err) {
+  LC_SCOPED(pl_recipe_free) struct pl_recipe recipe = {0};
+  LC_SCOPED(pl_crops_free) struct pl_crops crops = {0};
+  LC_SCOPED(pl_examples_free) struct pl_examples examples = {0};
+  const struct pl_label_scale scale = pl_label_scale_none();
+  LC_TRY(pl_recipe_make(&recipe, overrides, err));
+  LC_TRY(pl_recipe_crops(&recipe, &crops, err));
+  LC_TRY(pl_examples_init(&examples, &crops, &recipe, &explain->model.arch,
+                          split ? split : recipe.data_validate, &scale, err));
+  pl_examples_note_cubes(&examples);
+  return fill(explain, &examples, first, n, err);
 }

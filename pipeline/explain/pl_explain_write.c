@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_math.h"
+#include "common/lc_scope.h"
 #include "pipeline/explain/pl_explain.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_version.h"
+#include "pipeline/run/pl_figure.h"
 #include "pipeline/run/pl_summary.h"
 #include "pipeline/store/pl_crops.h"
 #include "pipeline/store/pl_h5.h"
@@ -34,45 +35,53 @@ static void add(struct bundle *bundle, const char *prefix, const char *name, con
   bundle->n++;
 }
 
-/* Targets [first, first + n) of all images, next to each other. */
-static lc_status take(struct bundle *bundle, const struct cdam_maps *maps, size_t first, size_t n,
-                      const float **out, struct lc_error *err) {
-  size_t size = maps->grid_height * maps->grid_width;
+static void bundle_free(struct bundle *bundle) {
+  for (size_t i = 0; i < bundle->n; i++) free(bundle->owned[i]);
+}
+
+/* Targets [first, first + n) of all images, next to each other: from [images, all, size] numbers.
+ */
+static lc_status take(struct bundle *bundle, const float *from, size_t images, size_t all,
+                      size_t first, size_t n, size_t size, const float **out,
+                      struct lc_error *err) {
   float *data = NULL;
-  LC_TRY(lc_alloc(&data, maps->images * n * size, sizeof *data, err));
-  for (size_t i = 0; i < maps->images; i++)
-    memcpy(data + i * n * size, cdam_maps_get(maps, i, first), n * size * sizeof *data);
+  LC_TRY(lc_alloc(&data, images * n * size, sizeof *data, err));
+  for (size_t i = 0; i < images; i++)
+    memcpy(data + i * n * size, from + (i * all + first) * size, n * size * sizeof *data);
   bundle->owned[bundle->n] = data;
   *out = data;
   return LC_OK;
+}
+
+/* n: targets; 0: one, without a dimension of its own. */
+static void add_scores(struct bundle *bundle, const char *prefix,
+                       const struct cdam_estimator *estimator, const struct cdam_maps *maps,
+                       const float *data, size_t n) {
+  size_t shape[4] = {maps->images}, rank = 1;
+  if (n > 0) shape[rank++] = n;
+  if (estimator->on_pixels) shape[rank++] = maps->grid_height;
+  shape[rank++] = estimator->on_pixels ? maps->grid_width : maps->grid_height * maps->grid_width;
+  add(bundle, prefix, estimator->name, data, rank, shape);
 }
 
 static lc_status add_maps(const struct pl_explain *explain, size_t index, struct bundle *bundle,
                           struct lc_error *err) {
   const struct cdam_estimator *estimator = explain->estimators[index];
   const struct cdam_maps *maps = &explain->maps[index];
-  size_t patches = maps->grid_height * maps->grid_width;
-  size_t n = maps->targets - (explain->has_concept && estimator->target_dependent);
-  const float *data;
+  size_t size = maps->grid_height * maps->grid_width, all = maps->targets;
+  size_t n = all - (explain->has_concept && estimator->target_dependent);
+  const float *data = maps->scores;
   if (!estimator->target_dependent) {
-    add(bundle, "", estimator->name, maps->scores, 2, (size_t[]){maps->images, patches});
+    add_scores(bundle, "", estimator, maps, data, 0);
     return LC_OK;
   }
   if (n > 0) {
-    LC_TRY(take(bundle, maps, 0, n, &data, err));
-    if (estimator->on_pixels)
-      add(bundle, "", estimator->name, data, 4,
-          (size_t[]){maps->images, n, maps->grid_height, maps->grid_width});
-    else
-      add(bundle, "", estimator->name, data, 3, (size_t[]){maps->images, n, patches});
+    LC_TRY(take(bundle, maps->scores, maps->images, all, 0, n, size, &data, err));
+    add_scores(bundle, "", estimator, maps, data, n);
   }
   if (!explain->has_concept) return LC_OK;
-  LC_TRY(take(bundle, maps, n, 1, &data, err));
-  if (estimator->on_pixels)
-    add(bundle, "concept_", estimator->name, data, 3,
-        (size_t[]){maps->images, maps->grid_height, maps->grid_width});
-  else
-    add(bundle, "concept_", estimator->name, data, 2, (size_t[]){maps->images, patches});
+  LC_TRY(take(bundle, maps->scores, maps->images, all, n, 1, size, &data, err));
+  add_scores(bundle, "concept_", estimator, maps, data, 0);
   return LC_OK;
 }
 
@@ -83,12 +92,8 @@ static lc_status add_rest(const struct pl_explain *explain, struct bundle *bundl
   size_t dim = explain->model.arch.embed_dim, all = explain->n_targets;
   size_t size = VIT_CHANNELS * input->height * input->width, n = all - explain->has_concept;
   if (explain->pixel_gradient && n > 0) {
-    float *data = NULL;
-    LC_TRY(lc_alloc(&data, input->n * n * size, sizeof *data, err));
-    for (size_t i = 0; i < input->n; i++)
-      memcpy(data + i * n * size, explain->pixel_gradient + i * all * size,
-             n * size * sizeof *data);
-    bundle->owned[bundle->n] = data;
+    const float *data;
+    LC_TRY(take(bundle, explain->pixel_gradient, input->n, all, 0, n, size, &data, err));
     add(bundle, "", "pixel_gradient", data, 5,
         (size_t[]){input->n, n, VIT_CHANNELS, input->height, input->width});
   }
@@ -107,42 +112,29 @@ static lc_status add_rest(const struct pl_explain *explain, struct bundle *bundl
 
 lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char *path,
                                    struct lc_error *err) {
-  struct bundle *bundle = NULL;
-  struct lc_text targets = {0};
-  LC_TRY(lc_alloc(&bundle, 1, sizeof *bundle, err));
+  LC_SCOPED(bundle_free) struct bundle bundle = {0};
+  LC_SCOPED(lc_text_free) struct lc_text targets = {0};
   size_t n = explain->input.n;
   if (explain->n_outputs)
-    add(bundle, "", "logits", explain->logits, 2, (size_t[]){n, explain->n_outputs});
-  add(bundle, "", "cls_embedding", explain->cls_embedding, 2,
+    add(&bundle, "", "logits", explain->logits, 2, (size_t[]){n, explain->n_outputs});
+  add(&bundle, "", "cls_embedding", explain->cls_embedding, 2,
       (size_t[]){n, explain->model.arch.embed_dim});
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
-    status = add_maps(explain, i, bundle, err);
-  if (status == LC_OK) status = add_rest(explain, bundle, err);
+  for (size_t i = 0; i < explain->n_estimators; i++) LC_TRY(add_maps(explain, i, &bundle, err));
+  LC_TRY(add_rest(explain, &bundle, err));
   for (size_t t = 0; t + explain->has_concept < explain->n_targets; t++)
     lc_text_add(&targets, "%s%s", t ? "," : "", explain->targets[t].name);
   char grid[64];
   snprintf(grid, sizeof grid, "%zu,%zu", explain->grid_height, explain->grid_width);
-  const char *metadata[] = {"program",
-                            "lungcdam",
-                            "program_version",
-                            pl_version(),
-                            "weights_sha256",
-                            explain->model.weights_sha256,
-                            "targets",
-                            lc_text_get(&targets),
-                            "grid",
-                            grid,
-                            "notice",
-                            explain->model.trained ? "research use only"
-                                                   : "UNTRAINED WEIGHTS, research use only"};
-  if (status == LC_OK)
-    status = vit_tensor_file_write(path, bundle->tensors, bundle->n, metadata,
-                                   sizeof metadata / sizeof *metadata / 2, err);
-  for (size_t i = 0; i < bundle->n; i++) free(bundle->owned[i]);
-  free(bundle);
-  lc_text_free(&targets);
-  return status;
+  const char *const notice =
+      explain->model.trained ? "research use only" : "UNTRAINED WEIGHTS, research use only";
+  const char *const metadata[][2] = {{"program", "lungcdam"},
+                                     {"program_version", pl_version()},
+                                     {"weights_sha256", explain->model.weights_sha256},
+                                     {"targets", lc_text_get(&targets)},
+                                     {"grid", grid},
+                                     {"notice", notice}};
+  return vit_tensor_file_write(path, bundle.tensors, bundle.n, metadata[0],
+                               sizeof metadata / sizeof *metadata, err);
 }
 
 static void h5_parameter(struct pl_h5 *h5, const char *path, const struct cdam_parameter *parameter,
@@ -217,27 +209,20 @@ static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t in
 
 lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,
                               struct lc_error *err) {
-  char *targets = NULL;
-  LC_TRY(lc_alloc(&targets, explain->n_targets, VIT_NAME_SIZE, err));
-  for (size_t t = 0; t < explain->n_targets; t++)
-    memcpy(targets + t * VIT_NAME_SIZE, explain->targets[t].name, VIT_NAME_SIZE);
+  LC_FREED const char **targets = NULL;
   struct pl_h5 h5;
+  LC_TRY(lc_alloc(&targets, explain->n_targets, sizeof *targets, err));
+  for (size_t t = 0; t < explain->n_targets; t++) targets[t] = explain->targets[t].name;
   pl_h5_start(&h5);
-  pl_h5_attribute_text(&h5, "/", "content", "lungcdam explanations of prepared images");
-  pl_h5_attribute_integer(&h5, "/", "schema_version", 1);
-  pl_h5_attribute_text(&h5, "/", "program", "lungcdam");
-  pl_h5_attribute_text(&h5, "/", "program_version", pl_version());
-  pl_h5_attribute_text(&h5, "/", "program_commit", pl_commit());
-  pl_h5_attribute_text(&h5, "/", "notice",
-                       explain->model.trained ? "research use only"
-                                              : "UNTRAINED WEIGHTS: the numbers mean nothing; "
-                                                "research use only");
+  pl_h5_about(&h5, "lungcdam explanations of prepared images", 1,
+              explain->model.trained
+                  ? "research use only"
+                  : "UNTRAINED WEIGHTS: the numbers mean nothing; research use only");
   pl_h5_attribute_text(&h5, "/", "weights_sha256", explain->model.weights_sha256);
   pl_h5_texts(&h5, "images", 1, &explain->input.n, sizeof *explain->input.names,
               (const char *)explain->input.names, "name of each image");
   pl_h5_scale(&h5, "images");
-  pl_h5_texts(&h5, "targets", 1, &explain->n_targets, VIT_NAME_SIZE, targets,
-              "what each map explains");
+  pl_h5_names(&h5, "targets", targets, explain->n_targets, VIT_NAME_SIZE, "what each map explains");
   pl_h5_scale(&h5, "targets");
   if (explain->n_outputs)
     pl_h5_array(&h5, &(struct pl_h5_array){.path = "logits",
@@ -248,108 +233,111 @@ lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path
                                            .unit = "1",
                                            .doc = "outputs of the model [image, output]"});
   for (size_t i = 0; i < explain->n_estimators; i++) h5_map(&h5, explain, i);
-  free(targets);
   return pl_h5_finish(&h5, path, err);
 }
 
-/* A figure's panels and the texts they point to. */
+#define MOST_PANELS (2 + VIT_MAX_OUTPUTS + 1)
+
+/* A figure on its way, and what it points to. */
 struct sheet {
-  struct cdam_panel panels[2 + VIT_MAX_OUTPUTS + 1];
-  char captions[2 + VIT_MAX_OUTPUTS + 1][96];
-  char heading[256];
+  const struct pl_explain *explain;
+  const struct pl_explain_figures *wishes;
+  const char *folder;
+  size_t image;
+  struct cdam_figure figure;
+  struct cdam_panel panels[MOST_PANELS];
+  char captions[MOST_PANELS][96], heading[256], footer[256];
   float *scaled; /* maps brought to a largest score of 1, one behind another */
   size_t used;   /* of them */
-  size_t n;
+  size_t n;      /* panels */
 };
 
-static void value_caption(const struct pl_explain *explain, size_t image, size_t target, char *out,
-                          size_t size) {
+static void value_caption(const struct sheet *sheet, size_t target, char out[96]) {
+  const struct pl_explain *explain = sheet->explain;
   const struct cdam_target *t = &explain->targets[target];
-  double value = cdam_target_value(t, &explain->model, explain->logits + image * explain->n_outputs,
-                                   explain->cls_embedding + image * explain->model.arch.embed_dim);
+  size_t dim = explain->model.arch.embed_dim;
+  double value =
+      cdam_target_value(t, &explain->model, explain->logits + sheet->image * explain->n_outputs,
+                        explain->cls_embedding + sheet->image * dim);
   const char *unit = t->kind == CDAM_OUTPUT ? pl_output_unit(t->name) : "";
   if (t->kind == CDAM_OUTPUT && vit_arch_output_is_logit(&explain->model.arch, t->a))
-    snprintf(out, size, "probability %.3f", lc_sigmoid(value));
+    snprintf(out, 96, "probability %.3f", lc_sigmoid(value));
   else
-    snprintf(out, size, "%s %.3f%s%s", t->kind == CDAM_CONCEPT ? "similarity" : "output", value,
+    snprintf(out, 96, "%s %.3f%s%s", t->kind == CDAM_CONCEPT ? "similarity" : "output", value,
              *unit ? " " : "", unit);
 }
 
-/* The grey image alone, as the model sees it. */
-static void start_sheet(const struct pl_explain *explain, size_t image, struct sheet *sheet,
-                        struct cdam_figure *figure) {
-  const struct pl_explain_input *input = &explain->input;
+/* The grey image alone, as the model sees it. relative: maps are brought to a largest score of 1.
+ */
+static void start_sheet(struct sheet *sheet, bool relative, bool unsigned_maps) {
+  const struct pl_explain_input *input = &sheet->explain->input;
   size_t plane = input->height * input->width;
-  const float *grey = input->images + image * input->turns * VIT_CHANNELS * plane;
+  const float *grey = input->images + sheet->image * input->turns * VIT_CHANNELS * plane;
   double low = INFINITY, high = -INFINITY;
   for (size_t i = 0; i < plane; i++) {
     low = fmin(low, (double)grey[i]);
     high = fmax(high, (double)grey[i]);
   }
-  figure->window_low_hu = low;
-  figure->window_high_hu = high > low ? high : low + 1;
-  sheet->n = sheet->used = 0;
-  sheet->panels[sheet->n++] = (struct cdam_panel){
+  sheet->figure =
+      (struct cdam_figure){.panels = sheet->panels,
+                           .window_low_hu = low,
+                           .window_high_hu = high > low ? high : low + 1,
+                           .scale = relative ? 1 : 0,
+                           .colours = sheet->wishes->colours,
+                           .enlarge = sheet->wishes->enlarge,
+                           .heading = sheet->heading,
+                           .footer = sheet->footer,
+                           .scale_label = relative ? "score / largest score of the map" : "score",
+                           .unsigned_maps = unsigned_maps,
+                           .theme = sheet->wishes->theme};
+  sheet->used = 0;
+  sheet->n = 1;
+  sheet->panels[0] = (struct cdam_panel){
       .hu = grey, .rows = input->height, .columns = input->width, .title = "image"};
 }
 
-static double largest(const float *scores, size_t n) {
-  double top = 0;
-  for (size_t i = 0; i < n; i++) top = fmax(top, fabs((double)scores[i]));
-  return top;
-}
-
-static void add_panel(struct sheet *sheet, const struct cdam_maps *maps, const float *map,
-                      const char *title) {
-  sheet->panels[sheet->n] = sheet->panels[0];
-  sheet->panels[sheet->n].map = map;
-  sheet->panels[sheet->n].grid_height = maps->grid_height;
-  sheet->panels[sheet->n].grid_width = maps->grid_width;
-  sheet->panels[sheet->n].title = title;
-  sheet->panels[sheet->n].caption = sheet->captions[sheet->n];
-  sheet->n++;
-}
-
-/* The map divided by its largest score, which goes to the end of the caption. */
-static void add_relative_panel(struct sheet *sheet, const struct cdam_maps *maps, const float *map,
-                               const char *title) {
-  size_t size = maps->grid_height * maps->grid_width, length = strlen(sheet->captions[sheet->n]);
+/* A map under a caption, to whose end its largest score goes when it is divided by it. */
+static void add_panel(struct sheet *sheet, const struct cdam_maps *maps, size_t target,
+                      const char *title, bool relative) {
+  size_t size = maps->grid_height * maps->grid_width;
+  const float *map = cdam_maps_get(maps, sheet->image, target);
+  char *caption = sheet->captions[sheet->n];
+  struct cdam_panel *panel = &sheet->panels[sheet->n++];
+  *panel = sheet->panels[0];
+  panel->map = map;
+  panel->grid_height = maps->grid_height;
+  panel->grid_width = maps->grid_width;
+  panel->title = title;
+  panel->caption = caption;
+  if (!relative) return;
+  size_t length = strlen(caption);
   float *scaled = sheet->scaled + sheet->used;
-  double top = largest(map, size);
+  double top = 0;
+  for (size_t k = 0; k < size; k++) top = fmax(top, fabs((double)map[k]));
   for (size_t k = 0; k < size; k++) scaled[k] = top > 0 ? (float)((double)map[k] / top) : 0;
-  snprintf(sheet->captions[sheet->n] + length, sizeof sheet->captions[0] - length,
-           "%slargest score %.3g", length ? "\n" : "", top);
+  snprintf(caption + length, sizeof *sheet->captions - length, "%slargest score %.3g",
+           length ? "\n" : "", top);
   sheet->used += size;
-  add_panel(sheet, maps, scaled, title);
+  panel->map = scaled;
 }
 
-static lc_status write_sheet(const struct pl_explain_figures *wishes, const struct sheet *sheet,
-                             struct cdam_figure *figure, const char *folder, const char *image,
-                             const char *what, struct lc_error *err) {
+static lc_status write_sheet(struct sheet *sheet, const char *what, struct lc_error *err) {
   char name[256], path[LC_PATH_SIZE];
-  snprintf(name, sizeof name, "%s-%s.%s", image, what, wishes->format);
+  snprintf(name, sizeof name, "%s-%s.%s", sheet->explain->input.names[sheet->image], what,
+           sheet->wishes->format);
   for (char *c = name; *c; c++)
     if (*c == '/' || *c == ' ') *c = '_';
-  LC_TRY(lc_path_join(path, folder, name, err));
-  figure->panels = sheet->panels;
-  figure->n_panels = sheet->n;
-  figure->n_columns = sheet->n < 5 ? sheet->n : 5;
-  figure->panel_pixels = sheet->n > 3 ? 288 : 448;
-  figure->colours = wishes->colours;
-  figure->enlarge = wishes->enlarge;
-  figure->theme = wishes->theme;
-  return cdam_figure_write(figure, path, err);
-}
-
-/* "spiculation" for "biomarkers.spiculation"; a difference keeps both names whole. */
-static const char *target_title(const struct cdam_target *target) {
-  return target->kind == CDAM_DIFFERENCE ? target->name : pl_short_name(target->name);
+  LC_TRY(lc_path_join(path, sheet->folder, name, err));
+  sheet->figure.n_panels = sheet->n;
+  sheet->figure.n_columns = sheet->n < 5 ? sheet->n : 5;
+  sheet->figure.panel_pixels = sheet->n > 3 ? 288 : 448;
+  return cdam_figure_write(&sheet->figure, path, err);
 }
 
 /* Beside the image the attention, where it was asked for too and room is left in two rows of five:
  * with eight biomarkers the grid of Brocki, Binda and Chung. */
-static void add_attention(const struct pl_explain *explain, size_t image, size_t index,
-                          struct sheet *sheet) {
+static void add_attention(struct sheet *sheet, size_t index) {
+  const struct pl_explain *explain = sheet->explain;
   const struct cdam_maps *attention = NULL;
   for (size_t i = 0; i < explain->n_estimators; i++)
     if (strcmp(explain->estimators[i]->name, "attention_map") == 0) attention = &explain->maps[i];
@@ -357,88 +345,67 @@ static void add_attention(const struct pl_explain *explain, size_t image, size_t
       explain->maps[index].targets + 2 > 10)
     return;
   sheet->captions[sheet->n][0] = '\0';
-  add_relative_panel(sheet, attention, cdam_maps_get(attention, image, 0), "attention");
+  add_panel(sheet, attention, 0, "attention", true);
 }
 
 /* The image and one estimator's maps for all targets. Targets differ in unit, so that several are
  * each brought to a largest score of 1. */
-static lc_status write_estimator(const struct pl_explain *explain,
-                                 const struct pl_explain_figures *wishes, size_t image,
-                                 size_t index, struct sheet *sheet, struct cdam_figure *figure,
-                                 const char *folder, struct lc_error *err) {
+static lc_status write_estimator(struct sheet *sheet, size_t index, struct lc_error *err) {
+  const struct pl_explain *explain = sheet->explain;
   const struct cdam_estimator *estimator = explain->estimators[index];
   const struct cdam_maps *maps = &explain->maps[index];
   bool named = estimator->target_dependent, several = maps->targets > 1;
-  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s", explain->input.names[image],
+  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s", explain->input.names[sheet->image],
            estimator->title);
-  figure->heading = sheet->heading;
-  figure->scale = several ? 1 : 0;
-  figure->scale_label = several ? "score / largest score of the map" : "score";
-  figure->unsigned_maps = !estimator->is_signed;
-  start_sheet(explain, image, sheet, figure);
-  if (several) add_attention(explain, image, index, sheet);
+  start_sheet(sheet, several, !estimator->is_signed);
+  if (several) add_attention(sheet, index);
   for (size_t t = 0; t < maps->targets; t++) {
-    const float *map = cdam_maps_get(maps, image, t);
-    const char *title = named ? target_title(&explain->targets[t]) : estimator->title;
+    const struct cdam_target *target = named ? &explain->targets[t] : NULL;
+    /* "spiculation" for "biomarkers.spiculation"; a difference keeps both names whole. */
+    const char *title = !target                           ? estimator->title
+                        : target->kind == CDAM_DIFFERENCE ? target->name
+                                                          : pl_short_name(target->name);
     sheet->captions[sheet->n][0] = '\0';
-    if (named) value_caption(explain, image, t, sheet->captions[sheet->n], 96);
-    if (several)
-      add_relative_panel(sheet, maps, map, title);
-    else
-      add_panel(sheet, maps, map, title);
+    if (target) value_caption(sheet, t, sheet->captions[sheet->n]);
+    add_panel(sheet, maps, t, title, several);
   }
-  return write_sheet(wishes, sheet, figure, folder, explain->input.names[image], estimator->name,
-                     err);
+  return write_sheet(sheet, estimator->name, err);
 }
 
 /* The image and all estimators' maps for one target, each brought to a largest score of 1. */
-static lc_status write_target(const struct pl_explain *explain,
-                              const struct pl_explain_figures *wishes, size_t image, size_t target,
-                              struct sheet *sheet, struct cdam_figure *figure, const char *folder,
-                              struct lc_error *err) {
+static lc_status write_target(struct sheet *sheet, size_t target, struct lc_error *err) {
+  const struct pl_explain *explain = sheet->explain;
   char value[96];
-  value_caption(explain, image, target, value, sizeof value);
-  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s, %s", explain->input.names[image],
+  value_caption(sheet, target, value);
+  snprintf(sheet->heading, sizeof sheet->heading, "%s: %s, %s", explain->input.names[sheet->image],
            explain->targets[target].name, value);
-  figure->heading = sheet->heading;
-  figure->scale = 1;
-  figure->scale_label = "score / largest score of the map";
-  figure->unsigned_maps = false;
-  start_sheet(explain, image, sheet, figure);
+  start_sheet(sheet, true, false);
   for (size_t i = 0; i < explain->n_estimators; i++) {
-    const struct cdam_maps *maps = &explain->maps[i];
-    bool depends = explain->estimators[i]->target_dependent;
     sheet->captions[sheet->n][0] = '\0';
-    add_relative_panel(sheet, maps, cdam_maps_get(maps, image, depends ? target : 0),
-                       explain->estimators[i]->title);
+    add_panel(sheet, &explain->maps[i], explain->estimators[i]->target_dependent ? target : 0,
+              explain->estimators[i]->title, true);
   }
-  return write_sheet(wishes, sheet, figure, folder, explain->input.names[image],
-                     explain->targets[target].name, err);
+  return write_sheet(sheet, explain->targets[target].name, err);
 }
 
 lc_status pl_explain_write_figures(const struct pl_explain *explain,
                                    const struct pl_explain_figures *figures, const char *folder,
                                    struct lc_error *err) {
-  struct sheet *sheet = NULL;
-  char footer[256];
+  struct sheet sheet = {.explain = explain, .wishes = figures, .folder = folder};
+  LC_FREED float *scaled = NULL;
   size_t total = 0;
-  snprintf(footer, sizeof footer, "%sResearch use only. lungcdam %s, weights %.12s",
-           explain->model.trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ",
-           pl_version(), explain->model.weights_sha256);
+  pl_figure_footer(explain->model.trained, explain->model.weights_sha256, sheet.footer,
+                   sizeof sheet.footer);
   for (size_t i = 0; i < explain->n_estimators; i++)
     total += explain->maps[i].grid_height * explain->maps[i].grid_width *
              (explain->maps[i].targets + 1); /* enough for any sheet */
-  LC_TRY(lc_alloc(&sheet, 1, sizeof *sheet, err));
-  lc_status status = lc_alloc(&sheet->scaled, total, sizeof *sheet->scaled, err);
-  for (size_t image = 0; image < explain->input.n && status == LC_OK; image++) {
-    struct cdam_figure figure = {.footer = footer};
-    status = pl_signal_check(err);
-    for (size_t i = 0; i < explain->n_estimators && status == LC_OK; i++)
-      status = write_estimator(explain, figures, image, i, sheet, &figure, folder, err);
-    for (size_t t = 0; t < explain->n_targets && explain->n_estimators > 1 && status == LC_OK; t++)
-      status = write_target(explain, figures, image, t, sheet, &figure, folder, err);
+  LC_TRY(lc_alloc(&scaled, total, sizeof *scaled, err));
+  sheet.scaled = scaled;
+  for (; sheet.image < explain->input.n; sheet.image++) {
+    LC_TRY(pl_signal_check(err));
+    for (size_t i = 0; i < explain->n_estimators; i++) LC_TRY(write_estimator(&sheet, i, err));
+    for (size_t t = 0; t < explain->n_targets && explain->n_estimators > 1; t++)
+      LC_TRY(write_target(&sheet, t, err));
   }
-  free(sheet->scaled);
-  free(sheet);
-  return status;
+  return LC_OK;
 }

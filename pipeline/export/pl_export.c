@@ -1,12 +1,11 @@
-/* Readies an export, runs the chosen kinds in order, and checks that a result that was read belongs
- * to a series. */
+/* Readies an export, runs the chosen kinds, and brings a stored result and its series together. */
 #include "pipeline/export/pl_export.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_version.h"
@@ -92,13 +91,12 @@ lc_status pl_export_picture(const struct pl_export *e, size_t nodule, size_t vie
 /* The run named these and went on without them. */
 static lc_status drop_left_out(struct ct_nodule_list *list, const struct pl_result *result,
                                struct lc_error *err) {
-  bool *gone = NULL;
+  LC_FREED bool *gone = NULL;
   LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
   for (size_t i = 0; i < list->n_nodules; i++)
     for (size_t k = 0; k < result->n_left_out; k++)
       gone[i] |= strcmp(list->nodules[i].id, result->left_out[k].nodule) == 0;
   ct_nodule_list_remove(list, gone);
-  free(gone);
   return LC_OK;
 }
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/ct/ct_volume.h"
@@ -57,22 +57,20 @@ static void content_key(const struct pl_export *e, const struct pl_object_kind *
 static lc_status put_uids(struct pl_object *object, const struct pl_export *e, size_t nodule,
                           const char *part, struct lc_error *err) {
   char role[64];
-  struct lc_text key = {0};
+  LC_SCOPED(lc_text_free) struct lc_text key = {0};
   snprintf(role, sizeof role, "%s series", object->kind->role);
   LC_TRY(make_uid(e, role, PL_NONE, NULL, e->result->key, object->about.series_instance_uid, err));
   content_key(e, object->kind, &key);
-  lc_status status = key.failed ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "no memory")
-                                : make_uid(e, object->kind->role, nodule, part, lc_text_get(&key),
-                                           object->about.sop_instance_uid, err);
-  lc_text_free(&key);
-  return status;
+  if (key.failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory");
+  return make_uid(e, object->kind->role, nodule, part, lc_text_get(&key),
+                  object->about.sop_instance_uid, err);
 }
 
 /* "Research use only. nodule-1 malignancy: probability 0.532" */
 static void put_comments(struct pl_object *object, const struct pl_export *e, size_t nodule,
                          const char *part) {
   const struct pl_result *result = e->result;
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   lc_text_add(&text, "Research use only%s.",
               result->provenance.trained ? "" : "; UNTRAINED WEIGHTS");
   if (nodule != PL_NONE) lc_text_add(&text, " %s", nodule_name(e, nodule));
@@ -86,7 +84,6 @@ static void put_comments(struct pl_object *object, const struct pl_export *e, si
       lc_text_add(&text, ": predicted %.2f", (double)result->mean_logit[at]);
   }
   lc_text_copy(object->comments, sizeof object->comments, lc_text_get(&text));
-  lc_text_free(&text);
 }
 
 static lc_status put_place(struct pl_object *object, const struct pl_export *e, size_t nodule,

@@ -1,10 +1,9 @@
 /* The kind "captures": the picture of a nodule in a view, with its legend, as a secondary capture.
  * A run writes it while it draws. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_write/ct_capture.h"
 #include "pipeline/export/pl_object.h"
@@ -30,7 +29,8 @@ static lc_status write_capture(const struct pl_object_kind *kind, const struct p
                                const char *words, struct lc_error *err) {
   const struct pl_result *result = e->result;
   struct pl_object object;
-  size_t first, n, *slices;
+  LC_FREED size_t *slices = NULL;
+  size_t first, n;
   LC_TRY(pl_object_begin(&object, e, kind, nodule, ct_view_name(result->views[view]), err));
   shown_slices(result, nodule, result->views[view], &first, &n);
   LC_TRY(lc_alloc(&slices, n, sizeof *slices, err));
@@ -46,9 +46,7 @@ static lc_status write_capture(const struct pl_object_kind *kind, const struct p
                                          ? "lungcdam CDAM (research use only)"
                                          : "lungcdam CDAM UNTRAINED WEIGHTS (research use only)";
   capture.about.image_comments = words;
-  lc_status status = ct_capture_write(&capture, object.path, err);
-  free(slices);
-  return status;
+  return ct_capture_write(&capture, object.path, err);
 }
 
 const struct pl_object_kind pl_object_captures = {

@@ -1,6 +1,7 @@
 /* The kind "maps": the scores as numbers (Parametric Map), one object a nodule and target. */
 #include <string.h>
 
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/dicom_write/ct_parametric_map.h"
 #include "pipeline/export/pl_object.h"
@@ -12,14 +13,14 @@ static lc_status map_of(const struct pl_object_kind *kind, struct pl_export *e, 
   struct ct_map_frame frames[CT_VIEW_COUNT];
   char quantity[17];
   struct pl_object object;
-  struct pl_touched touched;
+  LC_SCOPED(pl_touched_free) struct pl_touched touched = {0};
   struct ct_parametric_map map = {
       .frames = frames, .n_frames = result->n_views, .quantity = quantity};
   lc_text_copy(quantity, sizeof quantity, result->target_names[target]);
   LC_TRY(pl_object_begin(&object, e, kind, nodule, result->target_names[target], err));
   LC_TRY(pl_touched_init(&touched, e, err));
   pl_touched_add(&touched, e, nodule);
-  lc_status status = pl_touched_list(&touched, e, &object, err);
+  LC_TRY(pl_touched_list(&touched, e, &object, err));
   map.about = object.about;
   for (size_t v = 0; v < result->n_views; v++)
     frames[v] = (struct ct_map_frame){
@@ -29,10 +30,8 @@ static lc_status map_of(const struct pl_object_kind *kind, struct pl_export *e, 
         .source_slices = touched.slices,
         .n_source_slices = touched.n,
     };
-  if (status == LC_OK) status = ct_parametric_map_write(&map, object.path, err);
-  if (status == LC_OK) status = pl_object_done(&object, e, err);
-  pl_touched_free(&touched);
-  return status;
+  LC_TRY(ct_parametric_map_write(&map, object.path, err));
+  return pl_object_done(&object, e, err);
 }
 
 static lc_status write_maps(const struct pl_object_kind *kind, struct pl_export *e,

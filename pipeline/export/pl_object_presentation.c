@@ -56,28 +56,31 @@ static lc_status draw_nodule(const struct pl_export *e, struct drawing *drawing,
   return LC_OK;
 }
 
+static lc_status write_drawing(const struct pl_object_kind *kind, struct pl_export *e,
+                               struct drawing *drawing, struct lc_error *err) {
+  size_t n = e->result->nodules.n_nodules;
+  struct pl_object object;
+  LC_TRY(lc_alloc(&drawing->texts, n, sizeof *drawing->texts, err));
+  LC_TRY(lc_alloc(&drawing->names, n, sizeof *drawing->names, err));
+  LC_TRY(pl_touched_init(&drawing->touched, e, err));
+  for (size_t i = 0; i < n; i++) LC_TRY(draw_nodule(e, drawing, i, err));
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  LC_TRY(pl_touched_list(&drawing->touched, e, &object, err));
+  const struct ct_presentation presentation = {.about = object.about,
+                                               .outlines = drawing->outlines,
+                                               .n_outlines = drawing->n_outlines,
+                                               .texts = drawing->texts,
+                                               .n_texts = n,
+                                               .window_low_hu = e->options->window_low_hu,
+                                               .window_high_hu = e->options->window_high_hu};
+  LC_TRY(ct_presentation_write(&presentation, object.path, err));
+  return pl_object_done(&object, e, err);
+}
+
 static lc_status write_presentation(const struct pl_object_kind *kind, struct pl_export *e,
                                     struct lc_error *err) {
-  size_t n = e->result->nodules.n_nodules;
   struct drawing drawing = {0};
-  struct pl_object object;
-  struct ct_presentation presentation = {.n_texts = n,
-                                         .window_low_hu = e->options->window_low_hu,
-                                         .window_high_hu = e->options->window_high_hu};
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&drawing.texts, n, sizeof *drawing.texts, err), done);
-  LC_TRY_GOTO(lc_alloc(&drawing.names, n, sizeof *drawing.names, err), done);
-  LC_TRY_GOTO(pl_touched_init(&drawing.touched, e, err), done);
-  for (size_t i = 0; i < n; i++) LC_TRY_GOTO(draw_nodule(e, &drawing, i, err), done);
-  presentation.outlines = drawing.outlines;
-  presentation.n_outlines = drawing.n_outlines;
-  presentation.texts = drawing.texts;
-  LC_TRY_GOTO(pl_object_begin(&object, e, kind, PL_NONE, NULL, err), done);
-  LC_TRY_GOTO(pl_touched_list(&drawing.touched, e, &object, err), done);
-  presentation.about = object.about;
-  LC_TRY_GOTO(ct_presentation_write(&presentation, object.path, err), done);
-  status = pl_object_done(&object, e, err);
-done:
+  lc_status status = write_drawing(kind, e, &drawing, err);
   drawing_free(&drawing);
   return status;
 }

@@ -1,10 +1,9 @@
 /* The kind "relevance": the patches that speak for a target, one object a target. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/export/pl_regions.h"
 
 /* The patches of every view whose score is at least a share of the map's largest. masks: [nodule,
@@ -46,24 +45,20 @@ static lc_status relevance_of(const struct pl_object_kind *kind, struct pl_expor
   const struct pl_result *result = e->result;
   const char *name = result->target_names[target];
   size_t patches = result->maps.grid_height * result->maps.grid_width;
-  struct pl_regions regions;
+  LC_SCOPED(pl_regions_free) struct pl_regions regions = {0};
   struct pl_object object;
-  uint8_t *masks = NULL;
+  LC_FREED uint8_t *masks = NULL;
   char algorithm[65];
   snprintf(algorithm, sizeof algorithm, "CDAM %.32s >= %g of largest", name, e->options->relevance);
-  lc_status status = pl_regions_init(&regions, e, result->n_views, err);
-  if (status == LC_OK)
-    status = lc_alloc(&masks, result->nodules.n_nodules * result->n_views * patches, 1, err);
-  if (status == LC_OK) status = collect(e, &regions, target, algorithm, masks, err);
-  if (status == LC_OK && regions.n == 0)
+  LC_TRY(pl_regions_init(&regions, e, result->n_views, err));
+  LC_TRY(lc_alloc(&masks, result->nodules.n_nodules * result->n_views * patches, 1, err));
+  LC_TRY(collect(e, &regions, target, algorithm, masks, err));
+  if (regions.n == 0) {
     lc_log(LC_LOG_INFO, "%s: nothing speaks for %s, so there is no region", result->path, name);
-  if (status == LC_OK && regions.n > 0) {
-    status = pl_object_begin(&object, e, kind, PL_NONE, name, err);
-    if (status == LC_OK) status = pl_regions_write(&regions, e, &object, err);
+    return LC_OK;
   }
-  pl_regions_free(&regions);
-  free(masks);
-  return status;
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, name, err));
+  return pl_regions_write(&regions, e, &object, err);
 }
 
 static lc_status write_relevance(const struct pl_object_kind *kind, struct pl_export *e,

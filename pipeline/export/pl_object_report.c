@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/dicom_write/ct_report.h"
 #include "pipeline/export/pl_object.h"
 
@@ -57,7 +57,7 @@ static lc_status collect_findings(const struct pl_export *e, struct findings *f,
 static lc_status write_report(const struct pl_object_kind *kind, struct pl_export *e,
                               struct lc_error *err) {
   const struct pl_provenance *provenance = &e->result->provenance;
-  struct findings findings = {0};
+  LC_SCOPED(findings_free) struct findings findings = {0};
   struct pl_object object;
   char version[LC_SHA256_HEX + 16];
   snprintf(version, sizeof version, "%s%s", provenance->weights_sha256,
@@ -67,17 +67,13 @@ static lc_status write_report(const struct pl_object_kind *kind, struct pl_expor
                              .n_findings = e->result->nodules.n_nodules,
                              .evidence = e->references,
                              .n_evidence = e->n_references};
-  lc_status status;
-  LC_TRY_GOTO(collect_findings(e, &findings, err), done);
+  LC_TRY(collect_findings(e, &findings, err));
   report.findings = findings.findings;
-  LC_TRY_GOTO(pl_object_begin(&object, e, kind, PL_NONE, NULL, err), done);
-  LC_TRY_GOTO(pl_touched_list(&findings.touched, e, &object, err), done);
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  LC_TRY(pl_touched_list(&findings.touched, e, &object, err));
   report.about = object.about;
-  LC_TRY_GOTO(ct_report_write(&report, object.path, err), done);
-  status = pl_object_done(&object, e, err);
-done:
-  findings_free(&findings);
-  return status;
+  LC_TRY(ct_report_write(&report, object.path, err));
+  return pl_object_done(&object, e, err);
 }
 
 const struct pl_object_kind pl_object_report = {

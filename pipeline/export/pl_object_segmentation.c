@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/export/pl_regions.h"
 
 static lc_status collect(struct pl_export *e, struct pl_regions *regions, struct lc_error *err) {
@@ -28,21 +29,20 @@ static lc_status collect(struct pl_export *e, struct pl_regions *regions, struct
 
 static lc_status write_consensus(const struct pl_object_kind *kind, struct pl_export *e,
                                  struct lc_error *err) {
-  struct pl_regions regions;
+  LC_SCOPED(pl_regions_free) struct pl_regions regions = {0};
   struct pl_object object;
-  lc_status status = pl_regions_init(&regions, e, e->result->cubes[0].edge, err);
-  if (status == LC_OK) status = collect(e, &regions, err);
-  if (status == LC_OK && regions.n == 0)
+  LC_TRY(pl_regions_init(&regions, e, e->result->cubes[0].edge, err));
+  LC_TRY(collect(e, &regions, err));
+  if (regions.n == 0) {
     lc_log(LC_LOG_INFO, "%s: no nodule has outlines, so there is no segmentation", e->result->path);
-  if (status == LC_OK && regions.n > 0) {
-    status = pl_object_begin(&object, e, kind, PL_NONE, NULL, err);
-    object.about.content_label = "CONSENSUS";
-    object.about.content_description = "Consensus of readers";
-    if (status == LC_OK) status = pl_regions_write(&regions, e, &object, err);
-    if (status == LC_OK) e->segmentation = e->references[e->n_references - 1];
+    return LC_OK;
   }
-  pl_regions_free(&regions);
-  return status;
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  object.about.content_label = "CONSENSUS";
+  object.about.content_description = "Consensus of readers";
+  LC_TRY(pl_regions_write(&regions, e, &object, err));
+  e->segmentation = e->references[e->n_references - 1];
+  return LC_OK;
 }
 
 const struct pl_object_kind pl_object_segmentation = {

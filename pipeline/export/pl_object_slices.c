@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/dicom_read/ct_decode.h"
 #include "ct_io/dicom_write/ct_frames.h"
@@ -99,26 +99,21 @@ static lc_status slices_of_target(const struct pl_object_kind *kind, struct pl_e
                                   size_t view, size_t target, struct lc_error *err) {
   const struct pl_result *result = e->result;
   size_t n = result->nodules.n_nodules;
-  struct painted painted = {0};
+  LC_SCOPED(painted_free) struct painted painted = {0};
   struct pl_object object;
   struct ct_frames frames = {.rows = (size_t)result->series->rows,
                              .columns = (size_t)result->series->columns,
                              .n_frames = n};
   double scale = largest(result, view, target);
-  lc_status status;
-  LC_TRY_GOTO(painted_init(&painted, n, frames.rows * frames.columns, err), done);
-  for (size_t i = 0; i < n; i++)
-    LC_TRY_GOTO(paint_nodule(e, &painted, i, view, target, scale, err), done);
-  LC_TRY_GOTO(pl_object_begin(&object, e, kind, PL_NONE, result->target_names[target], err), done);
+  LC_TRY(painted_init(&painted, n, frames.rows * frames.columns, err));
+  for (size_t i = 0; i < n; i++) LC_TRY(paint_nodule(e, &painted, i, view, target, scale, err));
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, result->target_names[target], err));
   frames.frames = painted.frames;
   frames.about = object.about;
   frames.about.source_slices = painted.slices;
   frames.about.n_source_slices = n;
-  LC_TRY_GOTO(ct_frames_write(&frames, object.path, err), done);
-  status = pl_object_done(&object, e, err);
-done:
-  painted_free(&painted);
-  return status;
+  LC_TRY(ct_frames_write(&frames, object.path, err));
+  return pl_object_done(&object, e, err);
 }
 
 static lc_status write_slices(const struct pl_object_kind *kind, struct pl_export *e,

@@ -1,5 +1,5 @@
-/* Sets up a judging run: opens model and data, chooses items, targets and contestants, and makes
- * the key of an item's numbers; renders the HU and the nodule mask of an item. */
+/* Sets up a judging run: opens model and data, chooses items, targets, contestants and measures,
+ * and makes the key of an item's numbers; renders the HU and the nodule mask of an example. */
 #include "pipeline/judge/pl_judge.h"
 
 #include <math.h>
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_hash.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/config/pl_prepared.h"
@@ -83,13 +83,6 @@ static lc_status choose_targets(struct pl_judge *judge, struct lc_error *err) {
   return LC_OK;
 }
 
-static void add_control(struct pl_judge *judge, bool centre) {
-  judge->contestants[judge->n_contestants++] =
-      (struct pl_judge_contestant){.name = centre ? "centre" : "random",
-                                   .title = centre ? "Centre (control)" : "Random (control)",
-                                   .centre = centre};
-}
-
 static lc_status add_contestant(struct pl_judge *judge, const struct cdam_estimator *estimator,
                                 struct lc_error *err) {
   const struct pl_judge_config *config = judge->config;
@@ -115,14 +108,74 @@ static lc_status choose_contestants(struct pl_judge *judge, struct lc_error *err
     LC_TRY(add_contestant(judge, estimator, err));
   }
   for (size_t i = 0; i < all && names->n == 0; i++) LC_TRY(add_contestant(judge, table[i], err));
-  if (judge->config->estimators_random) add_control(judge, false);
-  if (judge->config->estimators_centre) add_control(judge, true);
+  if (judge->config->estimators_random)
+    judge->contestants[judge->n_contestants++] =
+        (struct pl_judge_contestant){.name = "random", .title = "Random (control)"};
+  if (judge->config->estimators_centre)
+    judge->contestants[judge->n_contestants++] =
+        (struct pl_judge_contestant){.name = "centre", .title = "Centre (control)", .centre = true};
   return LC_OK;
+}
+
+static unsigned what_there_is(const struct pl_judge *judge) {
+  const struct pl_judge_config *config = judge->config;
+  const struct {
+    bool there;
+    unsigned flag;
+  } parts[] = {{config->sets_tokens, CDAM_HAVE_SINGLE_PATCHES},
+               {config->road_measure, CDAM_HAVE_IMPUTATION},
+               {judge->n_targets > 1, CDAM_HAVE_TARGETS},
+               {judge->features != NULL, CDAM_HAVE_FEATURES},
+               {config->pairs_measure && pl_judge_rated(judge), CDAM_HAVE_RATED_PAIRS},
+               {config->pairs_measure && judge->features, CDAM_HAVE_TRUTH_PAIRS},
+               {config->robustness_samples > 0, CDAM_HAVE_NEIGHBOURS},
+               {config->randomise_measure, CDAM_HAVE_RANDOM_WEIGHTS},
+               {config->repeat_runs > 1, CDAM_HAVE_RUNS}};
+  unsigned have = 0;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (parts[i].there) have |= parts[i].flag;
+  return have;
+}
+
+lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc_error *err) {
+  const struct pl_judge_config *config = judge->config;
+  const struct pl_list *shares = &config->sets_shares, *boxes = &config->sets_boxes;
+  if (shares->n > PL_JUDGE_SIZES || boxes->n > PL_JUDGE_SIZES)
+    LC_FAIL(err, LC_ERR_CONFIG, "sets.shares and sets.boxes: expected at most %d numbers",
+            PL_JUDGE_SIZES);
+  LC_TRY(pl_judge_numbers(shares, "sets.shares", 1, 99, judge->shares, err));
+  LC_TRY(pl_judge_numbers(boxes, "sets.boxes", 1, (long long)judge->grid, judge->boxes, err));
+  judge->measuring = (struct cdam_measure_settings){
+      .missing = {.kind = (cdam_removal_kind)config->missing_kind,
+                  .value = (float)config->missing_value,
+                  .blur_sigma = config->missing_blur_sigma,
+                  .noise = config->road_noise,
+                  .seed = (uint64_t)config->seed},
+      .curves = {.steps = (size_t)config->curves_steps,
+                 .random_orders = (size_t)config->curves_random_orders},
+      .sets = (size_t)config->sets_count,
+      .shares = judge->shares,
+      .boxes = judge->boxes,
+      .n_shares = shares->n,
+      .n_boxes = boxes->n,
+      .neighbours = {.radius = config->robustness_radius,
+                     .samples = (size_t)config->robustness_samples},
+      .runs = (size_t)config->repeat_runs};
+  return cdam_measures_list(what_there_is(judge), &judge->measuring,
+                            (const char *const *)config->measures_names.items,
+                            config->measures_names.n, &judge->measures, &judge->n_measures, err);
+}
+
+bool pl_judge_measures(const struct pl_judge *judge, const char *name) {
+  for (size_t m = 0; m < judge->n_measures; m++)
+    for (size_t v = 0; v < judge->measures[m].measure->n_values; v++)
+      if (strcmp(judge->measures[m].measure->values[v].name, name) == 0) return true;
+  return false;
 }
 
 /* All that decides the numbers of an item: settings, recipe, weights, crops. */
 static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   char crops[LC_SHA256_HEX];
   char truth[LC_SHA256_HEX] = "none";
   LC_TRY(lc_hash_file_hex(judge->config->data_crops, crops, err));
@@ -133,15 +186,13 @@ static lc_status make_key(struct pl_judge *judge, struct lc_error *err) {
               judge->model.weights_sha256, crops, truth);
   pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &text);
   pl_schema_print(&pl_recipe_schema, &judge->recipe, PL_PRINT_CANONICAL, &text);
-  lc_status status = text.failed
-                         ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory")
-                         : lc_hash_bytes_hex(lc_text_get(&text), text.length, judge->key, err);
-  lc_text_free(&text);
-  return status;
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
+  return lc_hash_bytes_hex(lc_text_get(&text), text.length, judge->key, err);
 }
 
-static lc_status init(struct pl_judge *judge, struct lc_error *err) {
-  const struct pl_judge_config *config = judge->config;
+lc_status pl_judge_init(struct pl_judge *judge, const struct pl_judge_config *config,
+                        struct lc_error *err) {
+  *judge = (struct pl_judge){.config = config};
   LC_TRY(open_data(judge, err));
   LC_TRY(choose_items(judge, err));
   LC_TRY(pl_judge_read_truth(judge, err));
@@ -155,14 +206,6 @@ static lc_status init(struct pl_judge *judge, struct lc_error *err) {
     judge->stages = judge->randomised->stages;
   }
   return make_key(judge, err);
-}
-
-lc_status pl_judge_init(struct pl_judge *judge, const struct pl_judge_config *config,
-                        struct lc_error *err) {
-  *judge = (struct pl_judge){.config = config};
-  lc_status status = init(judge, err);
-  if (status != LC_OK) pl_judge_free(judge);
-  return status;
 }
 
 void pl_judge_free(struct pl_judge *judge) {
@@ -181,8 +224,8 @@ void pl_judge_free(struct pl_judge *judge) {
   *judge = (struct pl_judge){0};
 }
 
-lc_status pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu,
-                              struct lc_error *err) {
+lc_status pl_judge_hu(const struct pl_judge *judge, size_t example, float *hu,
+                      struct lc_error *err) {
   struct ct_preparation how;
   struct ct_image_place place = pl_examples_place(&judge->examples, 0);
   const struct ct_image_source source = pl_examples_source(&judge->examples, example, place);
@@ -212,8 +255,8 @@ static void fill_disc(const struct pl_judge *judge, size_t row, uint8_t *mask) {
       mask[y * n + x] = hypot((double)y - middle, (double)x - middle) <= radius; /* NaN: nowhere */
 }
 
-lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example, uint8_t *mask,
-                                struct lc_error *err) {
+lc_status pl_judge_mask(const struct pl_judge *judge, size_t example, uint8_t *mask,
+                        struct lc_error *err) {
   size_t row = judge->examples.rows[example], area = judge->crops.size * judge->crops.size;
   size_t pixels = judge->pixels * judge->pixels, inside = 0;
   const uint8_t *outlined = judge->crops.mask ? judge->crops.mask + row * area : NULL;
@@ -222,20 +265,10 @@ lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example, ui
     fill_disc(judge, row, mask);
     return LC_OK;
   }
-  float *values = NULL;
+  LC_FREED float *values = NULL;
   LC_TRY(lc_alloc(&values, area + pixels, sizeof *values, err));
   for (size_t i = 0; i < area; i++) values[i] = outlined[i] ? 1 : 0;
   resample_mask(judge, row, values, values + area);
   for (size_t i = 0; i < pixels; i++) mask[i] = values[area + i] >= 0.5F;
-  free(values);
   return LC_OK;
-}
-
-lc_status pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu, struct lc_error *err) {
-  return pl_judge_example_hu(judge, judge->items[item], hu, err);
-}
-
-lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,
-                        struct lc_error *err) {
-  return pl_judge_example_mask(judge, judge->items[item], mask, err);
 }

@@ -2,8 +2,8 @@
  * before the first item, which is one image.
  *
  * Draws depend on seed and item, never on order. docs/judging.md explains settings and outputs. The
- * parts: pl_judge_config.h, this, pl_scored.h for one item, pl_judged.h for all and the whole
- * command. Thread-safety: read by many threads once it is set up. */
+ * parts: pl_judge_config.h, this, and pl_judged.h for what is found and the whole command.
+ * Thread-safety: read by many threads once it is set up. */
 #pragma once
 
 #include "cdam/estimators/cdam_estimator.h"
@@ -44,6 +44,7 @@ struct pl_judge {
   char key[65]; /* SHA-256 of all that decides an item's numbers */
 };
 
+/* Free with pl_judge_free whatever the status. */
 LC_MUST_CHECK lc_status pl_judge_init(struct pl_judge *judge, const struct pl_judge_config *config,
                                       struct lc_error *err);
 void pl_judge_free(struct pl_judge *judge);
@@ -60,17 +61,13 @@ LC_MUST_CHECK lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_er
 LC_MUST_CHECK lc_status pl_judge_features(const struct pl_judge *judge, size_t item,
                                           double *features, double *touched, struct lc_error *err);
 
-/* HU of an item as the network sees it, [pixels, pixels], and where the nodule is in the same
- * pixels: the readers' consensus, or without outlines the disc of the nodule's diameter. */
-LC_MUST_CHECK lc_status pl_judge_hu(const struct pl_judge *judge, size_t item, float *hu,
+/* HU of an example of the split as the network sees it, [pixels, pixels], and where the nodule is
+ * in the same pixels: the readers' consensus, or without outlines the disc of the nodule's
+ * diameter. Item i is example items[i]. */
+LC_MUST_CHECK lc_status pl_judge_hu(const struct pl_judge *judge, size_t example, float *hu,
                                     struct lc_error *err);
-LC_MUST_CHECK lc_status pl_judge_mask(const struct pl_judge *judge, size_t item, uint8_t *mask,
+LC_MUST_CHECK lc_status pl_judge_mask(const struct pl_judge *judge, size_t example, uint8_t *mask,
                                       struct lc_error *err);
-/* The same of any example of the split. */
-LC_MUST_CHECK lc_status pl_judge_example_hu(const struct pl_judge *judge, size_t example, float *hu,
-                                            struct lc_error *err);
-LC_MUST_CHECK lc_status pl_judge_example_mask(const struct pl_judge *judge, size_t example,
-                                              uint8_t *mask, struct lc_error *err);
 
 /* True when readers rate what is judged: malignancy or a biomarker. */
 bool pl_judge_rated(const struct pl_judge *judge);

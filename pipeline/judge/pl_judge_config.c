@@ -1,6 +1,5 @@
 /* Holds the schema of the judge configuration and builds it from defaults, file and options. */
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_removal.h"

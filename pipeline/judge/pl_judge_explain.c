@@ -1,10 +1,9 @@
 /* Computes the maps of every contestant, estimators and controls, for one image. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judge.h"
 
 bool pl_judge_draws(const struct pl_judge_contestant *contestant) {
@@ -24,10 +23,11 @@ static void draw_control(const struct pl_judge *judge, const struct pl_judge_ask
     scores[i] = (float)lc_random_normal(&random);
 }
 
-static void draw_centre(const struct pl_judge *judge, size_t n_targets, float *scores) {
+static void draw_centre(const struct pl_judge *judge, const struct pl_judge_ask *ask,
+                        float *scores) {
   size_t grid = judge->grid;
   double middle = 0.5 * (double)(grid - 1);
-  for (size_t p = 0; p < n_targets * judge->patches; p++) {
+  for (size_t p = 0; p < ask->n_targets * judge->patches; p++) {
     size_t row = p % judge->patches / grid, column = p % grid;
     double away = hypot((double)row - middle, (double)column - middle);
     scores[p] = (float)(1 - away / (double)grid);
@@ -56,10 +56,7 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
     const struct pl_judge_contestant *contestant = &judge->contestants[ask->first + c];
     float *out = scores + c * ask->n_targets * judge->patches;
     if (!contestant->estimator) {
-      if (contestant->centre)
-        draw_centre(judge, ask->n_targets, out);
-      else
-        draw_control(judge, ask, out);
+      (contestant->centre ? draw_centre : draw_control)(judge, ask, out);
       continue;
     }
     struct cdam_settings settings = contestant->settings;
@@ -73,11 +70,9 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
                              .n_targets = ask->n_targets,
                              .settings = &settings,
                              .prepared = ask->model == &judge->model ? judge->prepared : NULL};
-    struct cdam_maps maps;
+    LC_SCOPED(cdam_maps_free) struct cdam_maps maps = {0};
     LC_TRY(cdam_estimate(contestant->estimator, &task, &maps, err));
-    lc_status status = take_maps(judge, ask, contestant->estimator, &maps, out, err);
-    cdam_maps_free(&maps);
-    LC_TRY(status);
+    LC_TRY(take_maps(judge, ask, contestant->estimator, &maps, out, err));
   }
   return LC_OK;
 }
@@ -85,15 +80,13 @@ static lc_status estimate(const struct pl_judge *judge, const struct pl_judge_as
 lc_status pl_judge_explain(const struct pl_judge *judge, const struct pl_judge_ask *ask,
                            float *scores, struct lc_error *err) {
   struct vit_request request = {0};
-  struct vit_workspace workspace;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   struct vit_trace trace;
   for (size_t c = 0; c < ask->count; c++)
     if (judge->contestants[ask->first + c].estimator)
       cdam_estimator_request(judge->contestants[ask->first + c].estimator, &request);
   LC_TRY(
       vit_workspace_init(&workspace, ask->model, 1, judge->pixels, judge->pixels, &request, err));
-  lc_status status = vit_forward(&workspace, ask->image, 1, &trace, err);
-  if (status == LC_OK) status = estimate(judge, ask, &trace, scores, err);
-  vit_workspace_free(&workspace);
-  return status;
+  LC_TRY(vit_forward(&workspace, ask->image, 1, &trace, err));
+  return estimate(judge, ask, &trace, scores, err);
 }

@@ -1,12 +1,11 @@
 /* Writes the report as one HTML file with its pictures inside. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/draw/cdam_render.h"
 #include "cdam/measures/cdam_similarity.h"
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_html.h"
 #include "pipeline/report/pl_plot.h"
@@ -70,23 +69,19 @@ static lc_status write_agreement(const struct pl_judged *judged, struct lc_text 
                                  struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_targets;
-  double *values = NULL, *agreement = NULL;
-  lc_status status = lc_alloc(&values, judge->n_items * n, sizeof *values, err);
-  if (status == LC_OK) status = lc_alloc(&agreement, n * n, sizeof *agreement, err);
-  if (status == LC_OK) {
-    for (size_t i = 0; i < judge->n_items; i++)
-      memcpy(values + i * n, judged->scored[i].outputs, n * sizeof *values);
-    status = cdam_target_agreement(values, judge->n_items, n, agreement, err);
-  }
-  if (status == LC_OK) lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
-  for (size_t t = 0; t < n && status == LC_OK; t++) {
+  LC_FREED double *values = NULL, *agreement = NULL;
+  LC_TRY(lc_alloc(&values, judge->n_items * n, sizeof *values, err));
+  LC_TRY(lc_alloc(&agreement, n * n, sizeof *agreement, err));
+  for (size_t i = 0; i < judge->n_items; i++)
+    memcpy(values + i * n, judged->scored[i].outputs, n * sizeof *values);
+  LC_TRY(cdam_target_agreement(values, judge->n_items, n, agreement, err));
+  lc_text_add(out, "<p>Correlation over nodules of the model's outputs with ");
+  for (size_t t = 0; t < n; t++) {
     pl_html_escape(out, judge->targets[t].name);
     if (t > 0) lc_text_add(out, " %.2f", agreement[t]);
     lc_text_add(out, t == 0 ? ": " : t + 1 < n ? ", " : ".</p>\n");
   }
-  free(values);
-  free(agreement);
-  return status;
+  return LC_OK;
 }
 
 static void write_group(const struct pl_judged *judged, const char *group, struct lc_text *out) {
@@ -116,47 +111,27 @@ static void write_group(const struct pl_judged *judged, const char *group, struc
   lc_text_add(out, "</ul>\n");
 }
 
-/* Mean over items of what `at` finds, NaN left out. */
-typedef double (*finding)(const struct pl_judge *judge, const struct pl_scored_item *scored,
-                          size_t c, size_t i);
-
-static double most_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                      size_t i) {
-  return c < judge->n_contestants ? v->most[c * judge->points + i] : v->random[i];
-}
-
-static double least_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                       size_t i) {
-  return c < judge->n_contestants ? v->least[c * judge->points + i] : v->random[i];
-}
-
-static double compact_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                         size_t i) {
-  (void)judge;
-  return v->compact[(2 * c + 1) * CDAM_COMPACT_POINTS + i];
-}
-
-static double randomised_at(const struct pl_judge *judge, const struct pl_scored_item *v, size_t c,
-                            size_t i) {
-  return v->randomised[c * judge->stages + i];
-}
-
+/* A curve of each contestant: where its numbers are in a scored item, at field[c * stride + first +
+ * point], and after the contestants, where there is one, the line of the random order. */
 struct curve {
   const char *measure, *title, *x_label, *y_label;
-  finding at;
-  size_t n_points;
+  size_t field, stride, first, n_points;
   const double *x;
   const char *const *words;
-  size_t extra; /* lines beyond the contestants: the random order */
+  bool random;
 };
 
-/* Mean over items at one point of one line. */
+/* Mean over items at one point of one line, NaN left out. */
 static double mean_at(const struct pl_judged *judged, const struct curve *curve, size_t c,
                       size_t point) {
   double sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < judged->judge->n_items; i++) {
-    double value = curve->at(judged->judge, &judged->scored[i], c, point);
+    const struct pl_scored_item *scored = &judged->scored[i];
+    const double *field = *(double *const *)(const void *)((const char *)scored + curve->field);
+    double value = c < judged->judge->n_contestants
+                       ? field[c * curve->stride + curve->first + point]
+                       : scored->random[point];
     if (isnan(value)) continue;
     sum += value;
     count++;
@@ -187,23 +162,21 @@ static lc_status draw_curve(const struct pl_judge *judge, const struct curve *cu
                                .notice = judge->model.trained
                                              ? "research use only"
                                              : "research use only; untrained weights"};
-  struct lc_text picture = {0};
-  lc_status status = pl_plot_bytes(&plot, CDAM_SVG, &picture, err);
-  if (status == LC_OK)
-    pl_html_image(out, curve->title, "image/svg+xml", lc_text_get(&picture), picture.length);
-  lc_text_free(&picture);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text picture = {0};
+  LC_TRY(pl_plot_bytes(&plot, CDAM_SVG, &picture, err));
+  pl_html_image(out, curve->title, "image/svg+xml", lc_text_get(&picture), picture.length);
+  return LC_OK;
 }
 
 static lc_status write_curve(const struct pl_judged *judged, const struct curve *curve,
                              struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  size_t n = judge->n_contestants + curve->extra;
-  double *means = NULL;
-  struct pl_plot_series *series = NULL;
-  lc_status status = lc_alloc(&means, n * curve->n_points, sizeof *means, err);
-  if (status == LC_OK) status = lc_alloc(&series, n, sizeof *series, err);
-  for (size_t c = 0; c < n && status == LC_OK; c++) {
+  size_t n = judge->n_contestants + curve->random;
+  LC_FREED double *means = NULL;
+  LC_FREED struct pl_plot_series *series = NULL;
+  LC_TRY(lc_alloc(&means, n * curve->n_points, sizeof *means, err));
+  LC_TRY(lc_alloc(&series, n, sizeof *series, err));
+  for (size_t c = 0; c < n; c++) {
     for (size_t p = 0; p < curve->n_points; p++)
       means[c * curve->n_points + p] = mean_at(judged, curve, c, p);
     series[c] = (struct pl_plot_series){
@@ -215,41 +188,34 @@ static lc_status write_curve(const struct pl_judged *judged, const struct curve 
         .colour = (int)(c % PL_PLOT_COLOURS),
         .dash = (int)(c / PL_PLOT_COLOURS)};
   }
-  if (status == LC_OK) status = draw_curve(judge, curve, series, n, out, err);
-  free(means);
-  free(series);
-  return status;
+  return draw_curve(judge, curve, series, n, out, err);
 }
 
 static lc_status write_stages(const struct pl_judged *judged, struct lc_text *out,
                               struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  char(*names)[VIT_NAME_SIZE] = NULL;
-  const char **words = NULL;
-  double *x = NULL;
+  LC_FREED char(*names)[VIT_NAME_SIZE] = NULL;
+  LC_FREED const char **words = NULL;
+  LC_FREED double *x = NULL;
   if (!judge->randomised) return LC_OK;
-  lc_status status = lc_alloc(&names, judge->stages, sizeof *names, err);
-  if (status == LC_OK) status = lc_alloc(&words, judge->stages, sizeof *words, err);
-  if (status == LC_OK) status = lc_alloc(&x, judge->stages, sizeof *x, err);
-  for (size_t s = 0; s < judge->stages && status == LC_OK; s++) {
+  LC_TRY(lc_alloc(&names, judge->stages, sizeof *names, err));
+  LC_TRY(lc_alloc(&words, judge->stages, sizeof *words, err));
+  LC_TRY(lc_alloc(&x, judge->stages, sizeof *x, err));
+  for (size_t s = 0; s < judge->stages; s++) {
     cdam_randomised_name(judge->randomised, s, names[s]);
     words[s] = names[s];
     x[s] = (double)s;
   }
-  struct curve curve = {"randomised_heads",
-                        "Weights randomised from the top",
-                        "randomised down to",
-                        "Spearman of |scores| with the original",
-                        randomised_at,
-                        judge->stages,
-                        x,
-                        words,
-                        0};
-  if (status == LC_OK) status = write_curve(judged, &curve, out, err);
-  free(names);
-  free(words);
-  free(x);
-  return status;
+  struct curve curve = {.measure = "randomised_heads",
+                        .title = "Weights randomised from the top",
+                        .x_label = "randomised down to",
+                        .y_label = "Spearman of |scores| with the original",
+                        .field = offsetof(struct pl_scored_item, randomised),
+                        .stride = judge->stages,
+                        .n_points = judge->stages,
+                        .x = x,
+                        .words = words};
+  return write_curve(judged, &curve, out, err);
 }
 
 static lc_status write_curves(const struct pl_judged *judged, struct lc_text *out,
@@ -259,13 +225,15 @@ static lc_status write_curves(const struct pl_judged *judged, struct lc_text *ou
   for (size_t i = 0; i < CDAM_COMPACT_POINTS; i++)
     thresholds[i] = (double)i / (CDAM_COMPACT_POINTS - 1);
   const double *share = judged->scored[0].share;
+  size_t points = judge->points, both = 2 * CDAM_COMPACT_POINTS;
   const struct curve curves[] = {
-      {"deletion", "Deletion: most important first", "share of patches removed", "target", most_at,
-       judge->points, share, NULL, 1},
+      {"deletion", "Deletion: most important first", "share of patches removed", "target",
+       offsetof(struct pl_scored_item, most), points, 0, points, share, NULL, true},
       {"insertion", "Least important first (insertion, read backwards)", "share of patches removed",
-       "target", least_at, judge->points, share, NULL, 1},
+       "target", offsetof(struct pl_scored_item, least), points, 0, points, share, NULL, true},
       {"gini", "Compactness", "threshold, share of the largest |score|", "share of patches below",
-       compact_at, CDAM_COMPACT_POINTS, thresholds, NULL, 0}};
+       offsetof(struct pl_scored_item, compact), both, CDAM_COMPACT_POINTS, CDAM_COMPACT_POINTS,
+       thresholds, NULL, false}};
   lc_text_add(out, "<h2>Curves</h2>\n<p>Means over nodules.</p>\n");
   for (size_t i = 0; i < sizeof curves / sizeof *curves; i++)
     if (pl_judge_measures(judge, curves[i].measure))
@@ -278,16 +246,16 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
                            struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = judge->n_contestants, pixels = judge->pixels, patches = judge->patches;
-  struct cdam_panel *panels = NULL;
-  float *hu = NULL, *maps = NULL;
-  uint8_t *mask = NULL;
-  lc_status status = lc_alloc(&panels, n, sizeof *panels, err);
-  if (status == LC_OK) status = lc_alloc(&hu, pixels * pixels, sizeof *hu, err);
-  if (status == LC_OK) status = lc_alloc(&mask, pixels * pixels, sizeof *mask, err);
-  if (status == LC_OK) status = lc_alloc(&maps, n * patches, sizeof *maps, err);
-  if (status == LC_OK) status = pl_judge_hu(judge, item, hu, err);
-  if (status == LC_OK) status = pl_judge_mask(judge, item, mask, err);
-  for (size_t c = 0; c < n && status == LC_OK; c++) {
+  LC_FREED struct cdam_panel *panels = NULL;
+  LC_FREED float *hu = NULL, *maps = NULL;
+  LC_FREED uint8_t *mask = NULL;
+  LC_TRY(lc_alloc(&panels, n, sizeof *panels, err));
+  LC_TRY(lc_alloc(&hu, pixels * pixels, sizeof *hu, err));
+  LC_TRY(lc_alloc(&mask, pixels * pixels, sizeof *mask, err));
+  LC_TRY(lc_alloc(&maps, n * patches, sizeof *maps, err));
+  LC_TRY(pl_judge_hu(judge, judge->items[item], hu, err));
+  LC_TRY(pl_judge_mask(judge, judge->items[item], mask, err));
+  for (size_t c = 0; c < n; c++) {
     const float *scores = judged->scored[item].maps + c * judge->n_targets * patches;
     float largest = 0;
     for (size_t p = 0; p < patches; p++) largest = fmaxf(largest, fabsf(scores[p]));
@@ -313,19 +281,15 @@ static lc_status draw_item(const struct pl_judged *judged, size_t item, const ch
       .scale_label = "score / largest |score|",
       .mask_label = judge->crops.mask ? "readers' consensus" : "disc of the nodule's diameter",
       .theme = CDAM_LIGHT};
-  if (status == LC_OK) status = cdam_figure_write(&figure, path, err);
-  free(panels);
-  free(hu);
-  free(mask);
-  free(maps);
-  return status;
+  return cdam_figure_write(&figure, path, err);
 }
 
 static lc_status write_picture(const struct pl_judged *judged, size_t item, const char *folder,
                                struct lc_text *out, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   const struct pl_crop *crop = &judge->crops.crops[judge->examples.rows[judge->items[item]]];
-  char path[LC_PATH_SIZE], name[64], *bytes = NULL;
+  LC_FREED char *bytes = NULL;
+  char path[LC_PATH_SIZE], name[64];
   size_t count;
   snprintf(name, sizeof name, "maps_%05u.png", judge->items[item]);
   LC_TRY(lc_path_join(path, folder, name, err));
@@ -336,7 +300,6 @@ static lc_status write_picture(const struct pl_judged *judged, size_t item, cons
   lc_text_add(out, ", nodule %d</h3>\n<p>target %.3g; readers' malignancy %.3g</p>\n", crop->nodule,
               judged->scored[item].outputs[0], crop->malignancy);
   pl_html_image(out, "maps", "image/png", bytes, count);
-  free(bytes);
   return LC_OK;
 }
 

@@ -1,11 +1,9 @@
-/* Shows one item to the measures: its image, the maps of all contestants, its nodule and what else
- * the data know of it. */
-#include <math.h>
+/* Shows one item to the measures. */
 #include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
-#include "pipeline/judge/pl_scored.h"
+#include "common/lc_scope.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/learn/pl_evaluate.h"
 
 /* One item at work. */
@@ -17,31 +15,25 @@ struct work {
   bool *is_signed, *is_drawn; /* [contestant] */
   double *coverage;           /* [patch] */
   double *features, *touched; /* [CDAM_FEATURES, patch], [patch]; NULL without truth */
-  uint8_t *mask;              /* [pixels, pixels] */
 };
 
 static void work_free(struct work *work) {
   free(work->image);
   free(work->is_signed);
-  free(work->is_drawn);
   free(work->coverage);
-  free(work->features);
-  free(work->touched);
-  free(work->mask);
 }
 
 static lc_status work_init(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
-  size_t pixels = judge->pixels * judge->pixels, n = judge->n_contestants;
-  LC_TRY(lc_alloc(&work->image, VIT_CHANNELS * pixels, sizeof *work->image, err));
-  LC_TRY(lc_alloc(&work->is_signed, n, sizeof *work->is_signed, err));
-  LC_TRY(lc_alloc(&work->is_drawn, n, sizeof *work->is_drawn, err));
-  LC_TRY(lc_alloc(&work->coverage, judge->patches, sizeof *work->coverage, err));
-  if (judge->features) {
-    LC_TRY(lc_alloc(&work->features, CDAM_FEATURES * judge->patches, sizeof(double), err));
-    LC_TRY(lc_alloc(&work->touched, judge->patches, sizeof *work->touched, err));
-  }
-  return lc_alloc(&work->mask, pixels, sizeof *work->mask, err);
+  size_t n = judge->n_contestants, patches = judge->patches;
+  LC_TRY(lc_alloc(&work->image, VIT_CHANNELS * judge->pixels * judge->pixels, sizeof(float), err));
+  LC_TRY(lc_alloc(&work->is_signed, 2 * n, sizeof *work->is_signed, err));
+  LC_TRY(lc_alloc(&work->coverage, (2 + CDAM_FEATURES) * patches, sizeof(double), err));
+  work->is_drawn = work->is_signed + n;
+  if (!judge->features) return LC_OK;
+  work->touched = work->coverage + patches;
+  work->features = work->coverage + 2 * patches;
+  return LC_OK;
 }
 
 /* What the model says of the nodule: the mean over its images, as every command reports it. The
@@ -49,7 +41,7 @@ static lc_status work_init(struct work *work, struct lc_error *err) {
 static lc_status predict(const struct pl_judge *judge, size_t example, double *outputs,
                          struct lc_error *err) {
   struct pl_examples one = judge->examples;
-  struct pl_predictions predictions;
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   float logits[VIT_MAX_OUTPUTS];
   one.rows += example;
   one.n = 1;
@@ -57,7 +49,6 @@ static lc_status predict(const struct pl_judge *judge, size_t example, double *o
   for (size_t o = 0; o < one.outputs; o++) logits[o] = (float)predictions.values[o];
   for (size_t t = 0; t < judge->n_targets; t++)
     outputs[t] = cdam_target_value(&judge->targets[t], &judge->model, logits, NULL);
-  pl_predictions_free(&predictions);
   return LC_OK;
 }
 
@@ -104,8 +95,10 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
     work->is_signed[c] = contestant->estimator && contestant->estimator->is_signed;
     work->is_drawn[c] = pl_judge_draws(contestant);
   }
-  LC_TRY(pl_judge_mask(judge, work->item, work->mask, err));
-  cdam_coverage(work->mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
+  LC_FREED uint8_t *mask = NULL;
+  LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
+  LC_TRY(pl_judge_mask(judge, judge->items[work->item], mask, err));
+  cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
   if (judge->features)
     LC_TRY(pl_judge_features(judge, work->item, work->features, work->touched, err));
   work->subject =
@@ -136,13 +129,9 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
 
 lc_status pl_judge_item(const struct pl_judge *judge, size_t item, struct pl_scored_item *scored,
                         struct lc_error *err) {
-  struct work work = {.judge = judge, .item = item};
-  lc_status status = work_init(&work, err);
-  if (status == LC_OK) status = explain(&work, scored, err);
-  if (status == LC_OK) status = show(&work, scored, err);
-  if (status == LC_OK)
-    status =
-        cdam_measures_run(judge->measures, judge->n_measures, &work.subject, scored->values, err);
-  work_free(&work);
-  return status;
+  LC_SCOPED(work_free) struct work work = {.judge = judge, .item = item};
+  LC_TRY(work_init(&work, err));
+  LC_TRY(explain(&work, scored, err));
+  LC_TRY(show(&work, scored, err));
+  return cdam_measures_run(judge->measures, judge->n_measures, &work.subject, scored->values, err);
 }

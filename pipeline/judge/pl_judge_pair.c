@@ -1,12 +1,10 @@
-/* Makes images that hold two nodules, to measure whether the map for a target lies on the nodule
- * that has it. */
+/* Makes images that hold two nodules. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
 #include "ct_io/phantom/ct_phantom.h"
 #include "pipeline/config/pl_prepared.h"
 #include "pipeline/judge/pl_judge.h"
@@ -48,8 +46,8 @@ struct halves {
 static lc_status place(const struct pl_judge *judge, size_t example, bool right,
                        const struct halves *h, struct lc_error *err) {
   size_t n = judge->pixels, half = n / 2, from = (n - half) / 2, to = right ? n - half : 0;
-  LC_TRY(pl_judge_example_hu(judge, example, h->whole, err));
-  LC_TRY(pl_judge_example_mask(judge, example, h->whole_mask, err));
+  LC_TRY(pl_judge_hu(judge, example, h->whole, err));
+  LC_TRY(pl_judge_mask(judge, example, h->whole_mask, err));
   memset(h->mask, 0, n * n);
   for (size_t y = 0; y < n; y++) {
     memcpy(h->hu + y * n + to, h->whole + y * n + from, half * sizeof *h->hu);
@@ -132,23 +130,14 @@ lc_status pl_judge_pair_make(const struct pl_judge *judge, size_t item, enum cda
   if (!*found) return LC_OK;
   bool right = lc_random_below(&random, 2) == 1; /* the item's side */
   if (two.high != example) right = !right;       /* the higher one's */
-  struct halves h = {0};
-  lc_status status = lc_alloc(&h.hu, 2 * pixels, sizeof *h.hu, err);
-  if (status == LC_OK) status = lc_alloc(&h.mask, 2 * pixels, sizeof *h.mask, err);
-  if (status == LC_OK) {
-    h.whole = h.hu + pixels;
-    h.whole_mask = h.mask + pixels;
-    status = place(judge, two.high, right, &h, err);
-  }
-  if (status == LC_OK) {
-    *found = cover(judge, h.mask, pair->high);
-    status = place(judge, two.low, !right, &h, err);
-  }
-  if (status == LC_OK) {
-    *found = cover(judge, h.mask, pair->low) && *found;
-    status = normalise(judge, h.hu, pair->image, err);
-  }
-  free(h.hu);
-  free(h.mask);
-  return status;
+  LC_FREED float *hu = NULL;
+  LC_FREED uint8_t *masks = NULL;
+  LC_TRY(lc_alloc(&hu, 2 * pixels, sizeof *hu, err));
+  LC_TRY(lc_alloc(&masks, 2 * pixels, sizeof *masks, err));
+  const struct halves h = {hu + pixels, hu, masks + pixels, masks};
+  LC_TRY(place(judge, two.high, right, &h, err));
+  *found = cover(judge, h.mask, pair->high);
+  LC_TRY(place(judge, two.low, !right, &h, err));
+  *found = cover(judge, h.mask, pair->low) && *found;
+  return normalise(judge, hu, pair->image, err);
 }

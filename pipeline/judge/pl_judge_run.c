@@ -1,12 +1,11 @@
-/* Runs the judging: keeps the items that are there, computes the missing ones, and writes tables
- * and report. */
+/* Runs the judging: keeps the items that are there and computes the missing ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -42,6 +41,12 @@ struct round {
   lc_status *status;
   struct lc_error *errors;
 };
+
+static void round_free(struct round *round) {
+  free(round->items);
+  free(round->status);
+  free(round->errors);
+}
 
 static void judge_body(void *context, size_t i, int worker) {
   struct round *round = context;
@@ -109,46 +114,32 @@ static lc_status go_through(struct round *round, size_t side_by_side, const char
 static lc_status all_items(struct pl_judged *judged, const char *folder, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   struct pl_progress progress;
-  struct pl_output opened; /* removes what a killed run left */
+  LC_SCOPED(pl_output_close) struct pl_output opened = {0}; /* removes what a killed run left */
   char items[LC_PATH_SIZE];
   size_t side = judge->patches <= PATCHES_SIDE_BY_SIDE ? (size_t)lc_threads() : 1;
-  struct round round = {.judged = judged};
+  LC_SCOPED(round_free) struct round round = {.judged = judged};
   LC_TRY(lc_path_join(items, folder, "items", err));
   LC_TRY(pl_output_open(&opened, items, err));
-  lc_status status = lc_alloc(&judged->scored, judge->n_items, sizeof *judged->scored, err);
-  if (status == LC_OK) status = lc_alloc(&round.items, side, sizeof *round.items, err);
-  if (status == LC_OK) status = lc_alloc(&round.status, side, sizeof *round.status, err);
-  if (status == LC_OK) status = lc_alloc(&round.errors, side, sizeof *round.errors, err);
-  if (status == LC_OK) {
-    pl_progress_start(&progress, "judging", "nodules", judge->n_items);
-    status = go_through(&round, side, items, &progress.progress, err);
-    pl_progress_end(&progress);
-  }
-  free(round.items);
-  free(round.status);
-  free(round.errors);
-  pl_output_close(&opened);
+  LC_TRY(lc_alloc(&judged->scored, judge->n_items, sizeof *judged->scored, err));
+  LC_TRY(lc_alloc(&round.items, side, sizeof *round.items, err));
+  LC_TRY(lc_alloc(&round.status, side, sizeof *round.status, err));
+  LC_TRY(lc_alloc(&round.errors, side, sizeof *round.errors, err));
+  pl_progress_start(&progress, "judging", "nodules", judge->n_items);
+  lc_status status = go_through(&round, side, items, &progress.progress, err);
+  pl_progress_end(&progress);
   return status;
 }
 
 lc_status pl_judge_run(const struct pl_judge_config *config, enum pl_existing existing,
                        struct lc_text *summary, struct lc_error *err) {
-  struct pl_judge judge;
-  struct pl_output output;
+  LC_SCOPED(pl_judge_free) struct pl_judge judge = {0};
+  LC_SCOPED(pl_judged_free) struct pl_judged judged = {.judge = &judge};
+  LC_SCOPED(pl_output_close) struct pl_output output = {0};
   LC_TRY(pl_judge_init(&judge, config, err));
-  struct pl_judged judged = {.judge = &judge};
-  lc_status status = pl_output_open(&output, config->output_folder, err);
-  if (status != LC_OK) {
-    pl_judge_free(&judge);
-    return status;
-  }
-  status = check_existing(output.folder, existing, err);
-  if (status == LC_OK) status = all_items(&judged, output.folder, err);
-  if (status == LC_OK) status = pl_judged_contests(&judged, err);
-  if (status == LC_OK) status = pl_judged_write(&judged, output.folder, err);
-  if (status == LC_OK && summary) status = pl_judged_print(&judged, summary, err);
-  pl_output_close(&output);
-  pl_judged_free(&judged);
-  pl_judge_free(&judge);
-  return status;
+  LC_TRY(pl_output_open(&output, config->output_folder, err));
+  LC_TRY(check_existing(output.folder, existing, err));
+  LC_TRY(all_items(&judged, output.folder, err));
+  LC_TRY(pl_judged_contests(&judged, err));
+  LC_TRY(pl_judged_write(&judged, output.folder, err));
+  return summary ? pl_judged_print(&judged, summary, err) : LC_OK;
 }

@@ -5,7 +5,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
-#include "pipeline/judge/pl_scored.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/store/pl_h5.h"
 
 #define PARTS 8
@@ -53,14 +53,10 @@ lc_status pl_scored_item_init(struct pl_scored_item *scored, const struct pl_jud
   struct part parts[PARTS];
   memset(scored, 0, sizeof *scored);
   list_parts(judge, scored, parts);
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < PARTS && status == LC_OK; i++)
-    status = lc_alloc(parts[i].values, part_size(&parts[i]), sizeof(double), err);
-  if (status == LC_OK)
-    status = lc_alloc(&scored->maps, judge->n_contestants * judge->n_targets * judge->patches,
-                      sizeof *scored->maps, err);
-  if (status != LC_OK) pl_scored_item_free(scored);
-  return status;
+  for (size_t i = 0; i < PARTS; i++)
+    LC_TRY(lc_alloc(parts[i].values, part_size(&parts[i]), sizeof(double), err));
+  return lc_alloc(&scored->maps, judge->n_contestants * judge->n_targets * judge->patches,
+                  sizeof *scored->maps, err);
 }
 
 void pl_scored_item_free(struct pl_scored_item *v) {

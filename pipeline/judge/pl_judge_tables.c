@@ -1,31 +1,14 @@
 /* Compares the contestants over all items and writes the CSV tables and the HDF5 file. */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_h5.h"
 
 static const struct pl_crop *crop_of(const struct pl_judge *judge, size_t item) {
   return &judge->crops.crops[judge->examples.rows[judge->items[item]]];
-}
-
-/* Patients of the items numbered without gaps, so that the bootstrap draws no empty ones. */
-static lc_status number_groups(struct pl_judged *judged, struct lc_error *err) {
-  const struct pl_judge *judge = judged->judge;
-  uint32_t *numbers = NULL;
-  LC_TRY(lc_alloc(&judged->groups, judge->n_items, sizeof *judged->groups, err));
-  LC_TRY(lc_alloc(&numbers, judge->crops.n_groups, sizeof *numbers, err));
-  for (size_t i = 0; i < judge->n_items; i++) {
-    uint32_t *number = &numbers[crop_of(judge, i)->group];
-    if (*number == 0) *number = (uint32_t)++judged->n_groups;
-    judged->groups[i] = *number - 1;
-  }
-  free(numbers);
-  return LC_OK;
 }
 
 static lc_status run_contest(struct pl_judged *judged, size_t measure, double *values,
@@ -48,15 +31,14 @@ static lc_status run_contest(struct pl_judged *judged, size_t measure, double *v
 
 lc_status pl_judged_contests(struct pl_judged *judged, struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  double *values = NULL;
-  LC_TRY(number_groups(judged, err));
+  LC_FREED double *values = NULL;
+  LC_TRY(lc_alloc(&judged->groups, judge->n_items, sizeof *judged->groups, err));
+  LC_TRY(pl_examples_groups(&judge->examples, judge->items, judge->n_items, judged->groups,
+                            &judged->n_groups, err));
   LC_TRY(lc_alloc(&judged->contests, judge->n_measures, sizeof *judged->contests, err));
   LC_TRY(lc_alloc(&values, judge->n_items * judge->n_contestants, sizeof *values, err));
-  lc_status status = LC_OK;
-  for (size_t m = 0; m < judge->n_measures && status == LC_OK; m++)
-    status = run_contest(judged, m, values, err);
-  free(values);
-  return status;
+  for (size_t m = 0; m < judge->n_measures; m++) LC_TRY(run_contest(judged, m, values, err));
+  return LC_OK;
 }
 
 void pl_judged_free(struct pl_judged *judged) {
@@ -68,17 +50,6 @@ void pl_judged_free(struct pl_judged *judged) {
   free(judged->contests);
   free(judged->groups);
   memset(judged, 0, sizeof *judged);
-}
-
-static lc_status write_table(const struct pl_table *table, const char *folder, const char *name,
-                             struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  struct lc_text text = {0};
-  LC_TRY(lc_path_join(path, folder, name, err));
-  lc_status status = pl_table_render(table, PL_TABLE_CSV, &text, err);
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&text), text.length, err);
-  lc_text_free(&text);
-  return status;
 }
 
 static const struct pl_column summary_columns[] = {
@@ -122,20 +93,9 @@ static void fill_summary(struct pl_table *table, const struct pl_judged *judged)
 
 lc_status pl_judged_print(const struct pl_judged *judged, struct lc_text *out,
                           struct lc_error *err) {
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   fill_summary(&table, judged);
-  lc_status status = pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
-  pl_table_free(&table);
-  return status;
-}
-
-static lc_status write_summary(const struct pl_judged *judged, const char *folder,
-                               struct lc_error *err) {
-  struct pl_table table;
-  fill_summary(&table, judged);
-  lc_status status = write_table(&table, folder, "summary.csv", err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_render(&table, PL_TABLE_TERMINAL, out, err);
 }
 
 static lc_status write_differences(const struct pl_judged *judged, const char *folder,
@@ -144,7 +104,7 @@ static lc_status write_differences(const struct pl_judged *judged, const char *f
                                              {"b", "", false},       {"a_minus_b", "", true},
                                              {"low", "", true},      {"high", "", true}};
   const struct pl_judge *judge = judged->judge;
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   pl_table_init(&table, columns, 6);
   for (size_t m = 0; m < judge->n_measures; m++)
     for (size_t a = 0; a < judge->n_contestants; a++)
@@ -158,9 +118,7 @@ static lc_status write_differences(const struct pl_judged *judged, const char *f
         pl_table_number(&table, d->low, 4);
         pl_table_number(&table, d->high, 4);
       }
-  lc_status status = write_table(&table, folder, "differences.csv", err);
-  pl_table_free(&table);
-  return status;
+  return pl_table_write(&table, folder, "differences.csv", err);
 }
 
 /* One line an item and contestant, a column a measure. */
@@ -168,7 +126,7 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
                              struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
   size_t n = 4 + judge->n_measures;
-  struct pl_column *columns = NULL;
+  LC_FREED struct pl_column *columns = NULL;
   LC_TRY(lc_alloc(&columns, n, sizeof *columns, err));
   columns[0] = (struct pl_column){"PatientID", "", false};
   columns[1] = (struct pl_column){"nodule", "", true};
@@ -176,7 +134,7 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
   columns[3] = (struct pl_column){"estimator", "", false};
   for (size_t m = 0; m < judge->n_measures; m++)
     columns[4 + m] = (struct pl_column){judge->measures[m].name, "", true};
-  struct pl_table table;
+  LC_SCOPED(pl_table_free) struct pl_table table = {0};
   pl_table_init(&table, columns, n);
   for (size_t i = 0; i < judge->n_items; i++)
     for (size_t c = 0; c < judge->n_contestants; c++) {
@@ -187,34 +145,24 @@ static lc_status write_items(const struct pl_judged *judged, const char *folder,
       for (size_t m = 0; m < judge->n_measures; m++)
         pl_table_number(&table, judged->scored[i].values[c * judge->n_measures + m], 4);
     }
-  lc_status status = write_table(&table, folder, "items.csv", err);
-  pl_table_free(&table);
-  free(columns);
-  return status;
+  return pl_table_write(&table, folder, "items.csv", err);
 }
 
-/* Fixed-length texts of n names. */
-static void add_names(struct pl_h5 *h5, const char *path,
-                      const char *(*name_of)(const void *, size_t), const void *context, size_t n,
-                      const char *doc) {
-  char *texts = calloc(n, CDAM_MEASURE_NAME + 32);
-  size_t width = CDAM_MEASURE_NAME + 32;
-  for (size_t i = 0; texts && i < n; i++)
-    lc_text_copy(texts + i * width, width, name_of(context, i));
-  if (texts) pl_h5_texts(h5, path, 1, &n, width, texts, doc);
-  free(texts);
-}
+#define NAME_WIDTH (CDAM_MEASURE_NAME + 32)
 
-static const char *measure_name(const void *context, size_t i) {
-  return ((const struct pl_judge *)context)->measures[i].name;
-}
-
-static const char *contestant_name(const void *context, size_t i) {
-  return ((const struct pl_judge *)context)->contestants[i].name;
-}
-
-static const char *patient_name(const void *context, size_t i) {
-  return crop_of(context, i)->patient;
+static lc_status write_names(struct pl_h5 *h5, const struct pl_judge *judge, struct lc_error *err) {
+  LC_FREED const char **measures = NULL, **contestants = NULL, **patients = NULL;
+  LC_TRY(lc_alloc(&measures, judge->n_measures, sizeof *measures, err));
+  LC_TRY(lc_alloc(&contestants, judge->n_contestants, sizeof *contestants, err));
+  LC_TRY(lc_alloc(&patients, judge->n_items, sizeof *patients, err));
+  for (size_t m = 0; m < judge->n_measures; m++) measures[m] = judge->measures[m].name;
+  for (size_t c = 0; c < judge->n_contestants; c++) contestants[c] = judge->contestants[c].name;
+  for (size_t i = 0; i < judge->n_items; i++) patients[i] = crop_of(judge, i)->patient;
+  pl_h5_names(h5, "measure", measures, judge->n_measures, NAME_WIDTH,
+              "measures (docs/measures.md)");
+  pl_h5_names(h5, "estimator", contestants, judge->n_contestants, NAME_WIDTH, "estimators");
+  pl_h5_names(h5, "PatientID", patients, judge->n_items, NAME_WIDTH, "patient of each item");
+  return LC_OK;
 }
 
 static lc_status write_h5(const struct pl_judged *judged, const char *folder,
@@ -222,50 +170,41 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
   const struct pl_judge *judge = judged->judge;
   size_t row = judge->n_contestants * judge->n_measures;
   char path[LC_PATH_SIZE];
-  double *values = NULL;
-  struct lc_text settings = {0};
-  struct pl_h5 h5;
+  LC_FREED double *values = NULL;
+  LC_SCOPED(lc_text_free) struct lc_text settings = {0};
+  LC_SCOPED(pl_h5_abort) struct pl_h5 h5;
+  pl_h5_start(&h5);
   LC_TRY(lc_path_join(path, folder, "judge.h5", err));
   LC_TRY(lc_alloc(&values, judge->n_items * row, sizeof *values, err));
   for (size_t i = 0; i < judge->n_items; i++)
     memcpy(values + i * row, judged->scored[i].values, row * sizeof *values);
   pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &settings);
-  pl_h5_start(&h5);
   pl_h5_attribute_text(&h5, "/", "key", judge->key);
   pl_h5_attribute_text(&h5, "/", "weights_sha256", judge->model.weights_sha256);
   pl_h5_attribute_text(&h5, "/", "configuration", lc_text_get(&settings));
   pl_h5_attribute_text(&h5, "/", "use", "research use only");
-  add_names(&h5, "measure", measure_name, judge, judge->n_measures, "measures (docs/measures.md)");
-  add_names(&h5, "estimator", contestant_name, judge, judge->n_contestants, "estimators");
-  add_names(&h5, "PatientID", patient_name, judge, judge->n_items, "patient of each item");
-  struct pl_h5_array array = {
-      .path = "values",
-      .type = PL_H5_F64,
-      .rank = 3,
-      .dims = {judge->n_items, judge->n_contestants, judge->n_measures},
-      .data = values,
-      .unit = "1",
-      .doc = "item, estimator, measure; NaN: not defined. Maps and curves are in items/"};
-  pl_h5_array(&h5, &array);
-  lc_status status = pl_h5_finish(&h5, path, err);
-  lc_text_free(&settings);
-  free(values);
-  return status;
+  LC_TRY(write_names(&h5, judge, err));
+  pl_h5_array(&h5, &(struct pl_h5_array){
+                       .path = "values",
+                       .type = PL_H5_F64,
+                       .rank = 3,
+                       .dims = {judge->n_items, judge->n_contestants, judge->n_measures},
+                       .data = values,
+                       .unit = "1",
+                       .doc = "item, estimator, measure; NaN: not defined. Maps and curves are in "
+                              "items/"});
+  return pl_h5_finish(&h5, path, err);
 }
 
 lc_status pl_judged_write(const struct pl_judged *judged, const char *folder,
                           struct lc_error *err) {
-  char path[LC_PATH_SIZE];
-  struct lc_text html = {0};
-  LC_TRY(write_summary(judged, folder, err));
+  LC_SCOPED(lc_text_free) struct lc_text html = {0};
+  LC_SCOPED(pl_table_free) struct pl_table summary = {0};
+  fill_summary(&summary, judged);
+  LC_TRY(pl_table_write(&summary, folder, "summary.csv", err));
   LC_TRY(write_differences(judged, folder, err));
   LC_TRY(write_items(judged, folder, err));
   LC_TRY(write_h5(judged, folder, err));
-  LC_TRY(lc_path_join(path, folder, "report.html", err));
-  lc_status status = pl_judged_html(judged, folder, &html, err);
-  if (status == LC_OK && html.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "out of memory");
-  if (status == LC_OK) status = lc_file_write(path, lc_text_get(&html), html.length, err);
-  lc_text_free(&html);
-  return status;
+  LC_TRY(pl_judged_html(judged, folder, &html, err));
+  return pl_text_write(&html, folder, "report.html", err);
 }

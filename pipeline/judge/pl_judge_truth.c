@@ -1,11 +1,10 @@
 /* Reads where the features of phantoms' nodules are, and how much of each patch they cover. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "cdam/measures/cdam_localisation.h"
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "ct_io/phantom/ct_phantom.h"
 #include "pipeline/judge/pl_judge.h"
 #include "pipeline/store/pl_truth.h"
@@ -57,11 +56,10 @@ static void cover(const struct pl_judge *judge, size_t item, unsigned any, uint8
 
 lc_status pl_judge_features(const struct pl_judge *judge, size_t item, double *features,
                             double *touched, struct lc_error *err) {
-  uint8_t *mask = NULL;
+  LC_FREED uint8_t *mask = NULL;
   LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
   for (size_t f = 0; f < CDAM_FEATURES; f++)
     cover(judge, item, flags[f], mask, features + f * judge->patches);
   cover(judge, item, CT_FEATURE_BODY | CT_FEATURE_SPICULES, mask, touched);
-  free(mask);
   return LC_OK;
 }

@@ -1,13 +1,12 @@
-/* Predicts the examples of a split, averaged over views and symmetries, and computes every measure
- * with its bootstrap interval. */
+/* Predicts the examples of a split and computes every measure with its interval. */
 #include "pipeline/learn/pl_evaluate.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_math.h"
+#include "common/lc_scope.h"
 #include "vit/pass/vit_forward.h"
 
 #define BATCH 64
@@ -15,19 +14,18 @@
 lc_status pl_predict(const struct vit_model *model, const struct pl_examples *examples,
                      bool symmetries, struct lc_progress *progress,
                      struct pl_predictions *predictions, struct lc_error *err) {
-  lc_status status = LC_OK;
-  struct vit_workspace workspace = {0};
-  const struct vit_request request = {0};
-  float *images = NULL;
+  LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
+  LC_FREED float *images = NULL;
   size_t pixels = (size_t)examples->recipe->data_pixels, image = 3 * pixels * pixels;
   unsigned turns = symmetries ? CT_SYMMETRIES : 1;
   unsigned views = turns * (unsigned)pl_examples_places(examples);
   size_t batch = examples->n < BATCH ? examples->n : BATCH;
-  *predictions = (struct pl_predictions){.n = examples->n, .outputs = examples->outputs};
-  LC_TRY_GOTO(lc_alloc(&predictions->values, examples->n * examples->outputs, sizeof(double), err),
-              done);
-  LC_TRY_GOTO(lc_alloc(&images, batch * image, sizeof *images, err), done);
-  LC_TRY_GOTO(vit_workspace_init(&workspace, model, batch, pixels, pixels, &request, err), done);
+  size_t outputs = examples->outputs, dim = model->arch.embed_dim;
+  *predictions = (struct pl_predictions){.n = examples->n, .outputs = outputs, .dim = dim};
+  LC_TRY(lc_alloc(&predictions->values, examples->n * outputs, sizeof(double), err));
+  LC_TRY(lc_alloc(&predictions->embeddings, examples->n * dim, sizeof(double), err));
+  LC_TRY(lc_alloc(&images, batch * image, sizeof *images, err));
+  LC_TRY(vit_workspace_init(&workspace, model, batch, pixels, pixels, NULL, err));
   for (unsigned view = 0; view < views; view++)
     for (size_t start = 0; start < examples->n; start += batch) {
       size_t n = examples->n - start < batch ? examples->n - start : batch;
@@ -36,22 +34,20 @@ lc_status pl_predict(const struct vit_model *model, const struct pl_examples *ex
       ct_augment_symmetry(view % turns, &draw);
       struct ct_image_place place = pl_examples_place(examples, view / turns);
       for (size_t i = 0; i < n; i++)
-        LC_TRY_GOTO(pl_examples_image(examples, start + i, place, &draw, images + i * image, err),
-                    done);
-      LC_TRY_GOTO(vit_forward(&workspace, images, n, &trace, err), done);
-      for (size_t k = 0; k < n * examples->outputs; k++)
-        predictions->values[start * examples->outputs + k] += (double)trace.logits[k] / views;
+        LC_TRY(pl_examples_image(examples, start + i, place, &draw, images + i * image, err));
+      LC_TRY(vit_forward(&workspace, images, n, &trace, err));
+      for (size_t k = 0; k < n * outputs; k++)
+        predictions->values[start * outputs + k] += (double)trace.logits[k] / views;
+      for (size_t k = 0; k < n * dim; k++)
+        predictions->embeddings[start * dim + k] += (double)trace.cls_embedding[k] / views;
       lc_progress_step(progress, n);
     }
-done:
-  vit_workspace_free(&workspace);
-  free(images);
-  if (status != LC_OK) pl_predictions_free(predictions);
-  return status;
+  return LC_OK;
 }
 
 void pl_predictions_free(struct pl_predictions *predictions) {
   free(predictions->values);
+  free(predictions->embeddings);
   memset(predictions, 0, sizeof *predictions);
 }
 
@@ -102,17 +98,22 @@ void pl_columns_malignancy(const struct pl_examples *examples,
   }
 }
 
+double pl_predicted_biomarker(const struct pl_examples *examples,
+                              const struct pl_predictions *predictions, size_t i,
+                              size_t biomarker) {
+  double score = predictions->values[i * predictions->outputs + examples->biomarkers + biomarker];
+  return examples->scale.mean[biomarker] + examples->scale.deviation[biomarker] * score;
+}
+
 void pl_columns_biomarker(const struct pl_examples *examples,
                           const struct pl_predictions *predictions, size_t biomarker,
                           const size_t *indices, size_t n, struct pl_columns *c) {
-  const struct pl_label_scale *scale = &examples->scale;
   c->n = 0;
   for (size_t i = 0; i < n; i++) {
     size_t k = indices ? indices[i] : i;
     double truth = examples->crops->crops[examples->rows[k]].biomarkers[biomarker];
     if (!isfinite(truth)) continue;
-    double score = predictions->values[k * predictions->outputs + examples->biomarkers + biomarker];
-    c->predicted[c->n] = scale->mean[biomarker] + scale->deviation[biomarker] * score;
+    c->predicted[c->n] = pl_predicted_biomarker(examples, predictions, k, biomarker);
     c->truth[c->n++] = truth;
   }
 }
@@ -190,55 +191,40 @@ static void measure(void *context, const size_t *indices, size_t n, double *valu
  * here and named. */
 static lc_status measure_once(const struct truth *t, struct pl_evaluation *e,
                               struct lc_error *err) {
-  struct pl_columns c;
-  lc_status status;
+  LC_SCOPED(pl_columns_free) struct pl_columns c = {0};
   size_t n = t->examples->n;
-  LC_TRY_GOTO(pl_columns_init(&c, n, err), done);
+  LC_TRY(pl_columns_init(&c, n, err));
   if (e->has_malignancy) {
     pl_columns_malignancy(t->examples, t->predictions, NULL, n, &c);
     e->decided = c.n;
     for (size_t i = 0; i < c.n; i++) e->malignant += c.labels[i];
-    LC_TRY_GOTO(vit_auroc(c.predicted, c.labels, c.n, 0.95, &e->auroc_delong, err), done);
+    LC_TRY(vit_auroc(c.predicted, c.labels, c.n, 0.95, &e->auroc_delong, err));
     (void)vit_calibration(c.predicted, c.labels, c.n, e->bins, PL_CALIBRATION_BINS);
   }
   for (size_t b = 0; e->has_biomarkers && b < PL_BIOMARKERS; b++) {
     struct vit_regression r;
     pl_columns_biomarker(t->examples, t->predictions, b, NULL, n, &c);
     e->rated[b] = c.n;
-    LC_TRY_GOTO(vit_regress(c.predicted, c.truth, c.n, &r, err), done);
+    LC_TRY(vit_regress(c.predicted, c.truth, c.n, &r, err));
   }
-done:
-  pl_columns_free(&c);
-  return status;
+  return LC_OK;
 }
 
 static lc_status run_bootstrap(struct truth *t, size_t replicates, uint64_t seed,
                                struct vit_interval *intervals, size_t *patients,
                                struct lc_error *err) {
-  const struct pl_crops *crops = t->examples->crops;
-  lc_status status = LC_OK;
-  uint32_t *groups = NULL, *numbers = NULL;
-  uint32_t n_groups = 0;
-  LC_TRY_GOTO(lc_alloc(&groups, t->examples->n, sizeof *groups, err), done);
-  LC_TRY_GOTO(lc_alloc(&numbers, crops->n_groups, sizeof *numbers, err), done);
-  for (size_t i = 0; i < t->examples->n; i++) { /* patients of this split alone, numbered from 0 */
-    uint32_t group = crops->crops[t->examples->rows[i]].group;
-    if (numbers[group] == 0) numbers[group] = ++n_groups;
-    groups[i] = numbers[group] - 1;
-  }
-  *patients = n_groups;
-  if (replicates == 0) goto done;
+  size_t n = t->examples->n;
+  LC_FREED uint32_t *groups = NULL;
+  LC_TRY(lc_alloc(&groups, n, sizeof *groups, err));
+  LC_TRY(pl_examples_groups(t->examples, NULL, n, groups, patients, err));
   const struct vit_bootstrap bootstrap = {.groups = groups,
-                                          .n = t->examples->n,
-                                          .n_groups = n_groups,
+                                          .n = n,
+                                          .n_groups = *patients,
                                           .replicates = replicates,
                                           .seed = seed,
                                           .level = 0.95};
-  LC_TRY_GOTO(vit_bootstrap_run(&bootstrap, measure, t, intervals, N_MEASURES, err), done);
-done:
-  free(groups);
-  free(numbers);
-  return status;
+  if (replicates == 0) return LC_OK;
+  return vit_bootstrap_run(&bootstrap, measure, t, intervals, N_MEASURES, err);
 }
 
 lc_status pl_evaluate(const struct pl_examples *examples, const struct pl_predictions *predictions,
@@ -247,25 +233,18 @@ lc_status pl_evaluate(const struct pl_examples *examples, const struct pl_predic
   struct truth t = {examples, predictions};
   struct vit_interval intervals[N_MEASURES];
   double values[N_MEASURES];
-  size_t *all = NULL;
-  lc_status status = LC_OK;
-  memset(e, 0, sizeof *e);
-  e->nodules = examples->n;
-  e->has_malignancy = examples->malignancy != SIZE_MAX;
-  e->has_biomarkers = examples->biomarkers != SIZE_MAX;
-  e->trained = true;
-  e->threshold = examples->recipe->test_threshold;
-  e->auroc_delong = (struct vit_interval){NAN, NAN, NAN};
-  LC_TRY_GOTO(lc_alloc(&all, examples->n, sizeof *all, err), done);
-  for (size_t i = 0; i < examples->n; i++) all[i] = i;
-  measure(&t, all, examples->n, values, N_MEASURES);
+  *e = (struct pl_evaluation){.nodules = examples->n,
+                              .has_malignancy = examples->malignancy != SIZE_MAX,
+                              .has_biomarkers = examples->biomarkers != SIZE_MAX,
+                              .trained = true,
+                              .threshold = examples->recipe->test_threshold,
+                              .auroc_delong = {NAN, NAN, NAN}};
+  measure(&t, NULL, examples->n, values, N_MEASURES);
   for (size_t i = 0; i < N_MEASURES; i++) intervals[i] = (struct vit_interval){values[i], NAN, NAN};
-  LC_TRY_GOTO(measure_once(&t, e, err), done);
-  LC_TRY_GOTO(run_bootstrap(&t, replicates, seed, intervals, &e->patients, err), done);
+  LC_TRY(measure_once(&t, e, err));
+  LC_TRY(run_bootstrap(&t, replicates, seed, intervals, &e->patients, err));
   memcpy(e->malignancy, intervals, sizeof e->malignancy);
   memcpy(e->biomarkers, intervals + FIRST_BIOMARKER, sizeof e->biomarkers);
   e->mean_r2 = intervals[MEAN_R2];
-done:
-  free(all);
-  return status;
+  return LC_OK;
 }

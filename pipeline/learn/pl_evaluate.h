@@ -15,16 +15,22 @@
 #define PL_HIGH_SENSITIVITY 0.95 /* at which specificity is also reported */
 
 struct pl_predictions {
-  size_t n, outputs;
-  double *values; /* [n, outputs] logits and z-scores, averaged over views, symmetries */
+  size_t n, outputs, dim;
+  double *values;     /* [n, outputs] logits and z-scores, averaged over views, symmetries */
+  double *embeddings; /* [n, dim] of CLS, likewise */
 };
 
-/* symmetries: average over the eight rotations and flips. progress counts images; may be NULL. */
+/* symmetries: average over the eight rotations and flips. progress counts images; may be NULL.
+ * predictions: pl_predictions_free whatever the status. */
 LC_MUST_CHECK lc_status pl_predict(const struct vit_model *model,
                                    const struct pl_examples *examples, bool symmetries,
                                    struct lc_progress *progress, struct pl_predictions *predictions,
                                    struct lc_error *err);
 void pl_predictions_free(struct pl_predictions *predictions);
+
+/* Rating or mm that the model gives example i. */
+double pl_predicted_biomarker(const struct pl_examples *examples,
+                              const struct pl_predictions *predictions, size_t i, size_t biomarker);
 
 /* Truth and predictions of one task, of the nodules that have a label. */
 struct pl_columns {

@@ -146,8 +146,7 @@ void pl_predictions_csv(const struct pl_examples *examples,
     }
     for (size_t b = 0; biomarkers && b < PL_BIOMARKERS; b++) {
       add_number(out, crop->biomarkers[b]);
-      add_number(out, examples->scale.mean[b] +
-                          examples->scale.deviation[b] * values[examples->biomarkers + b]);
+      add_number(out, pl_predicted_biomarker(examples, predictions, i, b));
     }
     lc_text_add(out, "\n");
   }

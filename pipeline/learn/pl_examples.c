@@ -1,5 +1,5 @@
-/* Chooses the examples of a split, turns ratings into labels, and serves images and labels to a
- * training, with mixup when the recipe asks for it. */
+/* Chooses the examples of a split, turns ratings into labels, and serves images and labels, with
+ * mixup when the recipe asks for it. */
 #include "pipeline/learn/pl_examples.h"
 
 #include <math.h>
@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_math.h"
 #include "common/lc_random.h"
+#include "common/lc_scope.h"
+#include "pipeline/config/pl_prepared.h"
 
 struct pl_label_scale pl_label_scale_none(void) {
   struct pl_label_scale scale;
@@ -182,7 +183,8 @@ static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t 
                      const struct vit_sample *sample, struct lc_error *err) {
   const struct pl_recipe *recipe = examples->recipe;
   size_t pixels = 3 * (size_t)(recipe->data_pixels * recipe->data_pixels);
-  float *image = NULL, targets[VIT_MAX_OUTPUTS], weight = 1;
+  LC_FREED float *image = NULL;
+  float targets[VIT_MAX_OUTPUTS], weight = 1;
   uint8_t present[VIT_MAX_OUTPUTS] = {0};
   struct lc_random random;
   lc_random_init(&random, (uint64_t)recipe->train_seed, "mixup", epoch << 32 | index);
@@ -191,16 +193,15 @@ static lc_status mix(const struct pl_examples *examples, uint64_t epoch, size_t 
   LC_TRY(lc_alloc(&image, pixels, sizeof *image, err));
   const struct vit_sample theirs = {
       .image = image, .targets = targets, .present = present, .weight = &weight};
-  lc_status status = load_one(examples, epoch, other, &theirs, err);
-  for (size_t i = 0; status == LC_OK && i < pixels; i++)
+  LC_TRY(load_one(examples, epoch, other, &theirs, err));
+  for (size_t i = 0; i < pixels; i++)
     sample->image[i] = share * sample->image[i] + (1 - share) * image[i];
-  for (size_t k = 0; status == LC_OK && k < examples->outputs; k++) {
+  for (size_t k = 0; k < examples->outputs; k++) {
     sample->present[k] = sample->present[k] && present[k];
     if (sample->present[k])
       sample->targets[k] = share * sample->targets[k] + (1 - share) * targets[k];
   }
-  free(image);
-  return status;
+  return LC_OK;
 }
 
 static lc_status load(void *context, uint64_t epoch, size_t index, const struct vit_sample *sample,
@@ -229,18 +230,77 @@ struct vit_samples pl_examples_samples(struct pl_examples *examples) {
 
 lc_status pl_examples_disjoint(const struct pl_examples *a, const struct pl_examples *b,
                                struct lc_error *err) {
-  uint8_t *seen = NULL;
+  LC_FREED uint8_t *seen = NULL;
   LC_TRY(lc_alloc(&seen, a->crops->n_groups, 1, err));
   for (size_t i = 0; i < a->n; i++) seen[a->crops->crops[a->rows[i]].group] = 1;
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < b->n && status == LC_OK; i++) {
+  for (size_t i = 0; i < b->n; i++) {
     const struct pl_crop *crop = &b->crops->crops[b->rows[i]];
     if (seen[crop->group])
-      status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
-                       "%s: patient %s is both in the split to learn from and in the one to "
-                       "measure on",
-                       b->crops->path, crop->patient);
+      LC_FAIL(err, LC_ERR_MISMATCH,
+              "%s: patient %s is both in the split to learn from and in the one to "
+              "measure on",
+              b->crops->path, crop->patient);
   }
-  free(seen);
-  return status;
+  return LC_OK;
+}
+
+size_t pl_examples_places(const struct pl_examples *examples) {
+  return examples->crops->cubes ? examples->recipe->data_views.n : 1;
+}
+
+struct ct_image_place pl_examples_place(const struct pl_examples *examples, size_t k) {
+  struct ct_preparation how;
+  pl_recipe_preparation(examples->recipe, &how);
+  return (struct ct_image_place){how.views[k], examples->crops->size / 2};
+}
+
+struct ct_image_place pl_examples_draw_place(const struct pl_examples *examples, uint64_t epoch,
+                                             size_t i) {
+  struct lc_random random;
+  uint32_t spread = (uint32_t)examples->recipe->augment_slices;
+  /* The word names the random stream: with another one a recipe would draw other images. */
+  lc_random_init(&random, (uint64_t)examples->recipe->train_seed, "sight",
+                 epoch << 32 | (i & 0xFFFFFFFFU));
+  uint32_t view = lc_random_below(&random, (uint32_t)pl_examples_places(examples));
+  struct ct_image_place place = pl_examples_place(examples, view);
+  place.slice = place.slice - spread + lc_random_below(&random, 2 * spread + 1);
+  return place;
+}
+
+struct ct_image_source pl_examples_source(const struct pl_examples *examples, size_t i,
+                                          struct ct_image_place place) {
+  const struct pl_crops *crops = examples->crops;
+  size_t row = examples->rows[i], area = crops->size * crops->size;
+  struct ct_image_source source = {.size = crops->size, .spacing_mm = crops->crops[row].spacing_mm};
+  bool middle = place.view == CT_AXIAL && place.slice == crops->size / 2;
+  if (crops->cubes && (examples->recipe->data_images == CT_IMAGES_CUBE || !middle))
+    source.cube_hu = crops->cubes + row * area * crops->size;
+  else
+    source.crop = crops->hu + row * area;
+  return source;
+}
+
+lc_status pl_examples_image(const struct pl_examples *examples, size_t i,
+                            struct ct_image_place place, const struct ct_augment_draw *draw,
+                            float *image, struct lc_error *err) {
+  struct ct_preparation how;
+  if (i >= examples->n)
+    LC_FAIL(err, LC_ERR_USAGE, "example %zu of %zu does not exist", i, examples->n);
+  pl_recipe_preparation(examples->recipe, &how);
+  const struct ct_image_source source = pl_examples_source(examples, i, place);
+  return ct_image_make(&how, &source, place, draw, image, err);
+}
+
+lc_status pl_examples_groups(const struct pl_examples *examples, const uint32_t *which, size_t n,
+                             uint32_t *groups, size_t *n_groups, struct lc_error *err) {
+  const struct pl_crops *crops = examples->crops;
+  LC_FREED uint32_t *numbers = NULL;
+  LC_TRY(lc_alloc(&numbers, crops->n_groups, sizeof *numbers, err));
+  *n_groups = 0;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t *number = &numbers[crops->crops[examples->rows[which ? which[i] : i]].group];
+    if (*number == 0) *number = (uint32_t)++ * n_groups;
+    groups[i] = *number - 1;
+  }
+  return LC_OK;
 }

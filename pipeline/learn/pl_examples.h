@@ -62,6 +62,12 @@ LC_MUST_CHECK lc_status pl_recipe_crops(const struct pl_recipe *recipe, struct p
  * differ a little from those of `lungcdam run` on the same nodules. */
 void pl_examples_note_cubes(const struct pl_examples *examples);
 
+/* Patients of some examples (which [n]; NULL: the first n), numbered from 0 in the order in which
+ * they occur, so that a bootstrap draws no empty ones: groups [n]. */
+LC_MUST_CHECK lc_status pl_examples_groups(const struct pl_examples *examples,
+                                           const uint32_t *which, size_t n, uint32_t *groups,
+                                           size_t *n_groups, struct lc_error *err);
+
 /* LC_ERR_MISMATCH names a patient that is in both. */
 LC_MUST_CHECK lc_status pl_examples_disjoint(const struct pl_examples *a,
                                              const struct pl_examples *b, struct lc_error *err);

@@ -23,9 +23,7 @@ struct pl_measured {
 LC_MUST_CHECK lc_status pl_measured_write(const struct pl_measured *measured, const char *folder,
                                           struct lc_error *err);
 
-/* Its parts. */
-LC_MUST_CHECK lc_status pl_measured_h5(const struct pl_measured *measured, const char *path,
-                                       struct lc_error *err);
+/* The pictures alone. */
 LC_MUST_CHECK lc_status pl_measured_pictures(const struct pl_measured *measured, const char *folder,
                                              struct lc_error *err);
 

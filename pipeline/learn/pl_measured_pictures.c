@@ -1,12 +1,11 @@
 /* Draws the pictures of a measurement: ROC, precision-recall, calibration, biomarkers. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/report/pl_plot.h"
 #include "pipeline/report/pl_version.h"
@@ -16,30 +15,16 @@
 
 static const double corner[2] = {0, 1};
 
-/* Said once a process; one thread at a time, as all plots. */
-static void warn_left_out(const struct pl_recipe *recipe) {
-  static bool said;
-  if (!said && recipe->test_pictures != PL_PICTURES_NONE)
+const char *pl_pictures_ending(const struct pl_recipe *recipe) {
+  static const char *const endings[] = {
+      [PL_PICTURES_PNG] = "png", [PL_PICTURES_SVG] = "svg", [PL_PICTURES_PDF] = "pdf"};
+  static bool said; /* once a process; one thread at a time, as all plots */
+  if (recipe->test_pictures == PL_PICTURES_NONE) return NULL;
+  if (pl_plot_available()) return endings[recipe->test_pictures];
+  if (!said)
     lc_log(LC_LOG_WARNING, "no plots: they were left out when this program was built "
                            "(LUNGCDAM_WITH_PLOT is OFF)");
   said = true;
-}
-
-const char *pl_pictures_ending(const struct pl_recipe *recipe) {
-  if (!pl_plot_available()) {
-    warn_left_out(recipe);
-    return NULL;
-  }
-  switch ((enum pl_pictures)recipe->test_pictures) {
-  case PL_PICTURES_PNG:
-    return "png";
-  case PL_PICTURES_SVG:
-    return "svg";
-  case PL_PICTURES_PDF:
-    return "pdf";
-  case PL_PICTURES_NONE:
-    break;
-  }
   return NULL;
 }
 
@@ -64,97 +49,73 @@ static void add_interval(struct lc_text *out, const struct vit_interval *i, cons
   if (!isnan(i->low)) lc_text_add(out, "\n95 %% %.3f to %.3f, %s", i->low, i->high, how);
 }
 
-/* One panel whose axes are both shares, from 0 to 1. */
-static lc_status write_square(const struct pl_measured *m, const struct pl_plot_panel *what,
-                              const char *folder, const char *name, struct lc_error *err) {
-  struct pl_plot_panel panel = *what;
+/* A curve of decisions whose axes are shares, from 0 to 1: points [n, 3] with x and y behind the
+ * threshold, a ring at the threshold in use, and dashed what chance gives. */
+static lc_status picture_curve(const struct pl_measured *m, struct pl_plot_panel panel,
+                               const double *points, size_t n, const double chance[2],
+                               const double ring[2], const char *folder, const char *name,
+                               struct lc_error *err) {
+  LC_FREED double *xy = NULL;
+  LC_TRY(lc_alloc(&xy, 2 * n, sizeof *xy, err));
+  for (size_t i = 0; i < n; i++) {
+    xy[i] = points[3 * i + 1];
+    xy[n + i] = points[3 * i + 2];
+  }
+  const struct pl_plot_series series[] = {
+      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = chance, .colour = PL_PLOT_GREY, .dash = 1},
+      {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
+      {.kind = PL_PLOT_RINGS, .n = 1, .x = ring, .y = ring + 1, .colour = 1}};
+  panel.series = series;
+  panel.n_series = 3;
   panel.x.low = panel.y.low = -0.02;
   panel.x.high = panel.y.high = 1.02;
   panel.width = panel.height = SIDE;
-  panel.square = true;
-  panel.note_at_right = true;
-  const struct pl_plot plot = {.panels = &panel, .n_panels = 1, .n_columns = 1};
-  return write(m, &plot, folder, name, err);
+  panel.square = panel.note_at_right = true;
+  return write(m, &(struct pl_plot){.panels = &panel, .n_panels = 1, .n_columns = 1}, folder, name,
+               err);
 }
 
 static lc_status picture_roc(const struct pl_measured *m, const struct pl_columns *c,
                              const char *folder, struct lc_error *err) {
   const struct pl_evaluation *e = m->evaluation;
-  struct vit_roc_point *points = NULL;
+  LC_FREED struct vit_roc_point *points = NULL;
+  LC_SCOPED(lc_text_free) struct lc_text note = {0};
   size_t n;
-  double *xy = NULL;
   LC_TRY(vit_roc_curve(c->predicted, c->labels, c->n, &points, &n, err));
-  lc_status status = lc_alloc(&xy, 2 * n, sizeof *xy, err);
-  for (size_t i = 0; i < n && status == LC_OK; i++) {
-    xy[i] = points[i].false_positive_rate;
-    xy[n + i] = points[i].sensitivity;
-  }
-  double x = 1 - e->malignancy[PL_SPECIFICITY].value, y = e->malignancy[PL_SENSITIVITY].value;
-  struct lc_text note = {0};
-  char chosen[64];
-  snprintf(chosen, sizeof chosen, "threshold %g", e->threshold);
+  const double ring[2] = {1 - e->malignancy[PL_SPECIFICITY].value,
+                          e->malignancy[PL_SENSITIVITY].value};
   lc_text_add(&note, "AUROC %.3f", e->auroc_delong.value);
   add_interval(&note, &e->auroc_delong, "DeLong");
   add_interval(&note, &e->malignancy[PL_AUROC], "by patient");
-  lc_text_add(&note, "\n%zu malignant, %zu benign\nring: %s", e->malignant,
-              e->decided - e->malignant, chosen);
-  const struct pl_plot_series series[] = {
-      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = corner, .colour = PL_PLOT_GREY, .dash = 1},
-      {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
-      {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
-  if (status == LC_OK)
-    status = write_square(m,
-                          &(struct pl_plot_panel){.title = "Malignancy: ROC curve",
-                                                  .x.label = "1 - specificity",
-                                                  .y.label = "sensitivity",
-                                                  .series = series,
-                                                  .n_series = 3,
-                                                  .note = lc_text_get(&note)},
-                          folder, "roc", err);
-  lc_text_free(&note);
-  free(points);
-  free(xy);
-  return status;
+  lc_text_add(&note, "\n%zu malignant, %zu benign\nring: threshold %g", e->malignant,
+              e->decided - e->malignant, e->threshold);
+  const struct pl_plot_panel panel = {.title = "Malignancy: ROC curve",
+                                      .x.label = "1 - specificity",
+                                      .y.label = "sensitivity",
+                                      .note = lc_text_get(&note)};
+  return picture_curve(m, panel, &points->threshold, n, corner, ring, folder, "roc", err);
 }
 
 static lc_status picture_precision(const struct pl_measured *m, const struct pl_columns *c,
                                    const char *folder, struct lc_error *err) {
   const struct pl_evaluation *e = m->evaluation;
-  struct vit_precision_point *points = NULL;
+  LC_FREED struct vit_precision_point *points = NULL;
+  LC_SCOPED(lc_text_free) struct lc_text note = {0};
   size_t n;
-  double *xy = NULL;
   LC_TRY(vit_precision_curve(c->predicted, c->labels, c->n, &points, &n, err));
-  lc_status status = lc_alloc(&xy, 2 * n, sizeof *xy, err);
-  for (size_t i = 0; i < n && status == LC_OK; i++) {
-    xy[i] = points[i].sensitivity;
-    xy[n + i] = points[i].precision;
-  }
-  double x = e->malignancy[PL_SENSITIVITY].value, y = e->malignancy[PL_PRECISION].value;
   double share = (double)e->malignant / (double)e->decided;
   const double shares[2] = {share, share};
-  struct lc_text note = {0};
+  const double ring[2] = {e->malignancy[PL_SENSITIVITY].value, e->malignancy[PL_PRECISION].value};
   lc_text_add(&note, "average precision %.3f", e->malignancy[PL_AVERAGE_PRECISION].value);
   add_interval(&note, &e->malignancy[PL_AVERAGE_PRECISION], "by patient");
   lc_text_add(&note, "\nring: threshold %g\ndashed: share of malignant nodules, %.2f", e->threshold,
               share);
-  const struct pl_plot_series series[] = {
-      {.kind = PL_PLOT_LINE, .n = 2, .x = corner, .y = shares, .colour = PL_PLOT_GREY, .dash = 1},
-      {.kind = PL_PLOT_LINE, .n = n, .x = xy, .y = xy + n},
-      {.kind = PL_PLOT_RINGS, .n = 1, .x = &x, .y = &y, .colour = 1}};
-  if (status == LC_OK)
-    status =
-        write_square(m,
-                     &(struct pl_plot_panel){.title = "Malignancy: precision and recall",
-                                             .x.label = "recall (sensitivity)",
-                                             .y.label = "precision (positive predictive value)",
-                                             .series = series,
-                                             .n_series = 3,
-                                             .note = lc_text_get(&note)},
-                     folder, "precision_recall", err);
-  lc_text_free(&note);
-  free(points);
-  free(xy);
-  return status;
+  const struct pl_plot_panel panel = {.title = "Malignancy: precision and recall",
+                                      .x.label = "recall (sensitivity)",
+                                      .y.label = "precision (positive predictive value)",
+                                      .note = lc_text_get(&note)};
+  return picture_curve(m, panel, &points->threshold, n, shares, ring, folder, "precision_recall",
+                       err);
 }
 
 static lc_status picture_calibration(const struct pl_measured *m, const char *folder,
@@ -169,7 +130,7 @@ static lc_status picture_calibration(const struct pl_measured *m, const char *fo
     counts[i] = (double)e->bins[i].count;
     most = fmax(most, counts[i]);
   }
-  struct lc_text note = {0};
+  LC_SCOPED(lc_text_free) struct lc_text note = {0};
   lc_text_add(&note, "calibration error %.3f", e->malignancy[PL_CALIBRATION_ERROR].value);
   add_interval(&note, &e->malignancy[PL_CALIBRATION_ERROR], "by patient");
   lc_text_add(&note, "\nBrier score %.3f", e->malignancy[PL_BRIER].value);
@@ -202,9 +163,7 @@ static lc_status picture_calibration(const struct pl_measured *m, const char *fo
        .series = &bars,
        .n_series = 1}};
   const struct pl_plot plot = {.panels = panels, .n_panels = 2, .n_columns = 1};
-  lc_status status = write(m, &plot, folder, "calibration", err);
-  lc_text_free(&note);
-  return status;
+  return write(m, &plot, folder, "calibration", err);
 }
 
 /* One biomarker: its columns, its series and its note stay until the picture is drawn. */
@@ -253,38 +212,35 @@ static lc_status make_scatter(const struct pl_measured *m, size_t b, struct scat
   return LC_OK;
 }
 
+static void scatters_free(struct scatter (*scatters)[PL_BIOMARKERS]) {
+  for (size_t b = 0; b < PL_BIOMARKERS; b++) pl_columns_free(&(*scatters)[b].columns);
+}
+
 static lc_status picture_biomarkers(const struct pl_measured *m, const char *folder,
                                     struct lc_error *err) {
-  struct scatter *scatters = NULL;
+  LC_SCOPED(scatters_free) struct scatter scatters[PL_BIOMARKERS] = {0};
   struct pl_plot_panel panels[PL_BIOMARKERS];
   char heading[128];
-  lc_status status = lc_alloc(&scatters, PL_BIOMARKERS, sizeof *scatters, err);
-  for (size_t b = 0; b < PL_BIOMARKERS && status == LC_OK; b++)
-    status = make_scatter(m, b, &scatters[b], &panels[b], err);
+  for (size_t b = 0; b < PL_BIOMARKERS; b++)
+    LC_TRY(make_scatter(m, b, &scatters[b], &panels[b], err));
   snprintf(heading, sizeof heading, "Biomarkers: %zu nodules, mean R\u00b2 %.3f",
            m->evaluation->nodules, m->evaluation->mean_r2.value);
   const struct pl_plot plot = {
       .heading = heading, .panels = panels, .n_panels = PL_BIOMARKERS, .n_columns = 4};
-  if (status == LC_OK) status = write(m, &plot, folder, "biomarkers", err);
-  for (size_t b = 0; scatters && b < PL_BIOMARKERS; b++) pl_columns_free(&scatters[b].columns);
-  free(scatters);
-  return status;
+  return write(m, &plot, folder, "biomarkers", err);
 }
 
 lc_status pl_measured_pictures(const struct pl_measured *m, const char *folder,
                                struct lc_error *err) {
   const struct pl_evaluation *e = m->evaluation;
-  struct pl_columns c;
   if (!pl_pictures_ending(m->examples->recipe)) return LC_OK;
-  lc_status status = pl_columns_init(&c, m->examples->n, err);
-  if (status == LC_OK && e->malignant > 0 && e->malignant < e->decided) {
+  if (e->malignant > 0 && e->malignant < e->decided) {
+    LC_SCOPED(pl_columns_free) struct pl_columns c = {0};
+    LC_TRY(pl_columns_init(&c, m->examples->n, err));
     pl_columns_malignancy(m->examples, m->predictions, NULL, m->examples->n, &c);
-    status = picture_roc(m, &c, folder, err);
-    if (status == LC_OK) status = picture_precision(m, &c, folder, err);
+    LC_TRY(picture_roc(m, &c, folder, err));
+    LC_TRY(picture_precision(m, &c, folder, err));
   }
-  pl_columns_free(&c);
-  if (status == LC_OK && e->has_malignancy && e->decided > 0)
-    status = picture_calibration(m, folder, err);
-  if (status == LC_OK && e->has_biomarkers) status = picture_biomarkers(m, folder, err);
-  return status;
+  if (e->has_malignancy && e->decided > 0) LC_TRY(picture_calibration(m, folder, err));
+  return e->has_biomarkers ? picture_biomarkers(m, folder, err) : LC_OK;
 }

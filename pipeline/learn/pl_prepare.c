@@ -1,27 +1,240 @@
-/* Makes or keeps the part of each series and joins the parts into one data set with folds. */
+/* Cuts the nodules of each series into a part, or keeps the part that is there, and joins the parts
+ * into one data set with folds. */
 #include "pipeline/learn/pl_prepare.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
-#include "pipeline/learn/pl_part.h"
+#include "common/lc_scope.h"
+#include "common/lc_text.h"
+#include "ct_io/ct/ct_cube.h"
+#include "ct_io/ct/ct_cutter.h"
+#include "ct_io/dicom_read/ct_decode.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_h5.h"
 #include "pipeline/store/pl_output.h"
 
-void pl_dataset_rules_text(char out[512], const struct pl_dataset_rules *how) {
+/* One series of the data set in the making. */
+struct part {
+  const struct ct_series *series;
+  const struct ct_annotation *annotation; /* NULL: no nodule is named */
+  struct ct_nodule_list nodules;
+  char key[LC_SHA256_HEX]; /* of input and settings */
+};
+
+static void hash_annotation(struct lc_hash *hash, const struct ct_annotation *annotation) {
+  for (size_t m = 0; m < annotation->n_marks; m++) {
+    const struct ct_mark *mark = &annotation->marks[m];
+    lc_hash_add(hash, &mark->kind, sizeof mark->kind);
+    lc_hash_add(hash, &mark->session, sizeof mark->session);
+    lc_hash_add(hash, mark->rating, sizeof mark->rating);
+    lc_hash_add(hash, &mark->faults, sizeof mark->faults);
+    for (size_t i = 0; i < mark->n_outlines; i++) {
+      const struct ct_outline *outline = &mark->outlines[i];
+      lc_hash_add_text(hash, outline->sop_instance_uid);
+      lc_hash_add(hash, &outline->inclusion, sizeof outline->inclusion);
+      lc_hash_add(hash, outline->xy, outline->n_points * sizeof *outline->xy);
+    }
+  }
+  for (size_t p = 0; p < annotation->n_points; p++) {
+    lc_hash_add(hash, annotation->points[p].centre_mm, sizeof annotation->points[p].centre_mm);
+    lc_hash_add(hash, &annotation->points[p].diameter_mm, sizeof(double));
+  }
+}
+
+/* The settings as one text. */
+static void rules_text(char out[512], const struct pl_dataset_rules *how) {
   snprintf(out, 512,
            "edge: %zu\nspacing_mm: %.17g\nconsensus_level: %.17g\nmin_readers: %d\ngrouping: %s\n"
            "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n",
            how->edge, how->spacing_mm, how->level, how->min_readers,
            how->grouping.in_millimetres ? "millimetres" : "voxels (pylidc)",
            how->grouping.tolerance_mm, how->points ? "points" : "annotations");
+}
+
+static lc_status make_key(struct part *part, const struct pl_dataset_rules *how,
+                          struct lc_error *err) {
+  struct lc_hash hash;
+  uint8_t digest[LC_SHA256_BYTES];
+  char manifest[65], settings[512];
+  LC_TRY(ct_series_manifest_hex(part->series, manifest, err));
+  rules_text(settings, how);
+  LC_TRY(lc_hash_begin(&hash, err));
+  lc_hash_add_text(&hash, manifest);
+  lc_hash_add_text(&hash, settings);
+  if (part->annotation) hash_annotation(&hash, part->annotation);
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, part->key);
+  return LC_OK;
+}
+
+/* Points have no readers. */
+static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
+                                  struct lc_error *err) {
+  LC_FREED bool *gone = NULL;
+  LC_TRY(lc_alloc(&gone, list->n_nodules, sizeof *gone, err));
+  for (size_t i = 0; i < list->n_nodules; i++)
+    gone[i] = list->nodules[i].n_marks > 0 && list->nodules[i].n_readers < min_readers;
+  ct_nodule_list_remove(list, gone);
+  return LC_OK;
+}
+
+/* Finds the nodules of a series and the key of the part. */
+static lc_status part_open(struct part *part, const struct ct_series *series,
+                           const struct ct_annotation *annotation,
+                           const struct pl_dataset_rules *how, struct lc_error *err) {
+  *part = (struct part){.series = series, .annotation = annotation};
+  if (annotation) {
+    LC_TRY(ct_nodules_from_annotation(&part->nodules, annotation, series, &how->grouping, err));
+    LC_TRY(drop_few_readers(&part->nodules, how->min_readers, err));
+  }
+  return make_key(part, how, err);
+}
+
+static void part_free(struct part *part) {
+  ct_nodule_list_free(&part->nodules);
+  memset(part, 0, sizeof *part);
+}
+
+static lc_status describe(struct pl_sample *sample, const struct part *part,
+                          const struct ct_nodule *nodule, const struct pl_dataset_rules *how,
+                          struct lc_error *err) {
+  const struct ct_series *series = part->series;
+  size_t first, count;
+  unsigned faults = 0;
+  lc_text_copy(sample->patient_id, sizeof sample->patient_id, series->patient_id);
+  lc_text_copy(sample->study_instance_uid, sizeof sample->study_instance_uid,
+               series->study_instance_uid);
+  lc_text_copy(sample->series_instance_uid, sizeof sample->series_instance_uid,
+               series->series_instance_uid);
+  lc_text_copy(sample->nodule, sizeof sample->nodule, nodule->id);
+  lc_text_copy(sample->manufacturer, sizeof sample->manufacturer, series->manufacturer);
+  lc_text_copy(sample->model_name, sizeof sample->model_name, series->model_name);
+  lc_text_copy(sample->convolution_kernel, sizeof sample->convolution_kernel,
+               series->convolution_kernel);
+  lc_text_copy(sample->verdict, sizeof sample->verdict, series->reason);
+  sample->lossy = series->lossy;
+  sample->n_readers = nodule->n_readers;
+  sample->n_marks = (int)nodule->n_marks;
+  sample->label = ct_label_of(nodule->median_rating[CT_MALIGNANCY]);
+  memcpy(sample->mean, nodule->mean_rating, sizeof sample->mean);
+  memcpy(sample->median, nodule->median_rating, sizeof sample->median);
+  memcpy(sample->centre_mm, nodule->centre_mm, sizeof sample->centre_mm);
+  sample->spacing_mm[0] = series->pixel_spacing_mm[1];
+  sample->spacing_mm[1] = series->pixel_spacing_mm[0];
+  sample->spacing_mm[2] = series->slice_spacing_mm;
+  sample->slice_thickness_mm = series->slice_thickness_mm > 0 ? series->slice_thickness_mm : NAN;
+  sample->diameter_mm = nodule->diameter_mm;
+  sample->volume_mm3 = NAN;
+  for (size_t m = 0; m < nodule->n_marks; m++) {
+    faults |= nodule->marks[m]->faults;
+    if (m < PL_DATASET_MARKS)
+      memcpy(sample->ratings[m], nodule->marks[m]->rating, sizeof sample->ratings[m]);
+  }
+  pl_fault_words(sample->faults, faults);
+  if (nodule->n_marks) {
+    LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {0};
+    LC_TRY(ct_nodule_consensus(&consensus, nodule, series, how->level, err));
+    sample->volume_mm3 = consensus.volume_mm3;
+  }
+  /* The slices that samples lie between. */
+  ct_series_slab(series, nodule->centre_mm, (double)(how->edge - 1) * how->spacing_mm, &first,
+                 &count);
+  LC_TRY(lc_alloc(&sample->sops, count, sizeof *sample->sops, err));
+  sample->n_sops = count;
+  for (size_t k = 0; k < count; k++)
+    memcpy(sample->sops[k], series->slices[first + k].sop_instance_uid, CT_UID_SIZE);
+  return LC_OK;
+}
+
+/* What the nodules of a series are cut into. */
+struct cutting {
+  const struct part *part;
+  const struct pl_dataset_rules *how;
+  struct pl_dataset *dataset;
+  bool *cut; /* [nodule] */
+  struct lc_text *left_out;
+};
+
+/* Cuts one nodule into its place in the data set. */
+static lc_status take(void *context, size_t at, const struct ct_volume *volume,
+                      struct lc_error *err) {
+  const struct cutting *cutting = context;
+  const struct part *part = cutting->part;
+  const struct pl_dataset_rules *how = cutting->how;
+  struct pl_dataset *dataset = cutting->dataset;
+  const struct ct_nodule *nodule = &part->nodules.nodules[at];
+  size_t voxels = pl_dataset_voxels(dataset);
+  struct pl_sample *sample = &dataset->samples[at];
+  LC_SCOPED(ct_cube_free) struct ct_cube cube = {0};
+  LC_TRY(ct_cube_resample(&cube, volume, nodule->centre_mm, how->edge, how->spacing_mm, err));
+  if (nodule->n_marks) LC_TRY(ct_cube_add_mask(&cube, nodule, part->series, how->level, err));
+  LC_TRY(describe(sample, part, nodule, how, err));
+  for (size_t i = 0; i < voxels; i++) dataset->hu[at * voxels + i] = (int16_t)lrintf(cube.hu[i]);
+  if (cube.mask) memcpy(dataset->mask + at * voxels, cube.mask, voxels);
+  sample->n_padded = (int)cube.n_padded;
+  cutting->cut[at] = true;
+  return LC_OK;
+}
+
+static lc_status refuse(void *context, size_t nodule, lc_status status, const struct lc_error *why,
+                        struct lc_error *err) {
+  const struct cutting *cutting = context;
+  const struct ct_nodule *found = &cutting->part->nodules.nodules[nodule];
+  struct lc_error named = *why;
+  (void)err;
+  ct_nodule_name_source(found, cutting->part->annotation->path, status, &named);
+  lc_text_add(cutting->left_out, "%s %s: %s\n", cutting->part->series->series_instance_uid,
+              found->id, named.message);
+  return LC_OK;
+}
+
+/* Closes the gaps that nodules left out make. */
+static void close_gaps(struct pl_dataset *dataset, const bool *cut) {
+  size_t kept = 0, voxels = pl_dataset_voxels(dataset);
+  for (size_t i = 0; i < dataset->n; i++) {
+    if (!cut[i]) {
+      free(dataset->samples[i].sops);
+      continue;
+    }
+    if (kept != i) {
+      dataset->samples[kept] = dataset->samples[i];
+      memcpy(dataset->hu + kept * voxels, dataset->hu + i * voxels, voxels * sizeof *dataset->hu);
+      memcpy(dataset->mask + kept * voxels, dataset->mask + i * voxels, voxels);
+    }
+    kept++;
+  }
+  dataset->n = kept;
+}
+
+/* Cuts the nodules; only the slices they need are decoded, each once. A nodule that cannot be cut
+ * is a line of left_out and is not in the data set, which may then be empty. */
+static lc_status part_cut(const struct part *part, const struct pl_dataset_rules *how,
+                          struct pl_dataset *dataset, struct lc_text *left_out,
+                          struct lc_error *err) {
+  size_t n = part->nodules.n_nodules;
+  LC_FREED bool *done = NULL;
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
+  struct lc_error why;
+  LC_TRY(pl_dataset_alloc(dataset, n, how->edge, 3, how->spacing_mm, err));
+  LC_TRY(lc_alloc(&done, n, sizeof *done, err));
+  struct cutting cutting = {part, how, dataset, done, left_out};
+  const struct ct_cut cut = {
+      .decode = ct_volume_decode, .take = take, .refuse = refuse, .context = &cutting};
+  LC_TRY(ct_nodules_plan(&plan, &part->nodules, part->series, (double)how->edge * how->spacing_mm,
+                         err));
+  LC_TRY(ct_cut_all(&plan, &cut, err));
+  if (ct_nodules_unplaced(&part->nodules, &why))
+    lc_text_add(left_out, "%s unplaced-marks: %s\n", part->series->series_instance_uid,
+                why.message);
+  close_gaps(dataset, done);
+  return LC_OK;
 }
 
 /* One series to be prepared. */
@@ -40,6 +253,11 @@ struct work {
   struct lc_text left_out;
   struct pl_prepare_counts *done;
 };
+
+static void work_free(struct work *work) {
+  lc_text_free(&work->left_out);
+  free(work->tasks);
+}
 
 static lc_status parts_folder(char out[LC_PATH_SIZE], const char *path, struct lc_error *err) {
   if (snprintf(out, LC_PATH_SIZE, "%s.parts", path) >= LC_PATH_SIZE)
@@ -61,11 +279,6 @@ static bool wanted(const struct pl_dataset_rules *how, const struct ct_series *s
   return how->only == NULL && !part;
 }
 
-static void add_task(struct work *work, const struct ct_series *series,
-                     const struct ct_annotation *annotation) {
-  work->tasks[work->n_tasks++] = (struct task){.series = series, .annotation = annotation};
-}
-
 static int by_identity(const void *a, const void *b) {
   const struct task *x = a, *y = b;
   int order = strcmp(x->series->patient_id, y->series->patient_id);
@@ -81,10 +294,15 @@ static void note_missing(struct work *work, const char *uid, const char *why) {
   lc_log(LC_LOG_WARNING, "series %s: %s", uid, why);
 }
 
+/* Length of the first line, for messages. */
+static int first_line(const struct lc_text *text) {
+  return (int)strcspn(lc_text_get(text), "\n");
+}
+
 static void add_annotated(struct work *work, const struct ct_series *series,
                           struct ct_annotation *annotation) {
   if (annotation) (void)ct_annotation_check(annotation, series);
-  add_task(work, series, annotation);
+  work->tasks[work->n_tasks++] = (struct task){series, annotation, ""};
 }
 
 /* Volumes that a file of marks annotates. */
@@ -153,22 +371,17 @@ static bool part_fits(struct work *work, const char *path, const char *key) {
   return true;
 }
 
-static lc_status make_part(struct work *work, const struct pl_part *part, const char *path,
+static lc_status make_part(struct work *work, const struct part *part, const char *path,
                            bool *empty, struct lc_error *err) {
-  struct pl_dataset dataset;
-  struct lc_text left_out = {0};
+  LC_SCOPED(pl_dataset_free) struct pl_dataset dataset = {0};
+  LC_SCOPED(lc_text_free) struct lc_text left_out = {0};
   char settings[512];
-  pl_dataset_rules_text(settings, work->how);
-  lc_status status = pl_part_cut(part, work->how, &dataset, &left_out, err);
-  if (status == LC_OK) {
-    struct pl_dataset_about about = {settings, part->key, lc_text_get(&left_out), 0, 0};
-    *empty = dataset.n == 0;
-    keep_left_out(work, lc_text_get(&left_out));
-    if (!*empty) status = pl_dataset_write(&dataset, &about, NULL, NULL, path, err);
-    pl_dataset_free(&dataset);
-  }
-  lc_text_free(&left_out);
-  return status;
+  rules_text(settings, work->how);
+  LC_TRY(part_cut(part, work->how, &dataset, &left_out, err));
+  struct pl_dataset_about about = {settings, part->key, lc_text_get(&left_out), 0, 0};
+  *empty = dataset.n == 0;
+  keep_left_out(work, lc_text_get(&left_out));
+  return *empty ? LC_OK : pl_dataset_write(&dataset, &about, NULL, NULL, path, err);
 }
 
 /* The series' UID, with the number of the part and the study where they are needed. */
@@ -182,24 +395,22 @@ static void part_name(char name[129], const struct work *work, const struct ct_s
 }
 
 static lc_status do_task(struct work *work, struct task *task, struct lc_error *err) {
-  struct pl_part part;
+  LC_SCOPED(part_free) struct part part = {0};
   char name[129], file[160], path[LC_PATH_SIZE];
-  LC_TRY(pl_part_open(&part, task->series, task->annotation, work->how, err));
+  LC_TRY(part_open(&part, task->series, task->annotation, work->how, err));
   part_name(name, work, task->series);
   snprintf(file, sizeof file, "%s.h5", name);
-  lc_status status = lc_path_join(path, work->folder, file, err);
+  LC_TRY(lc_path_join(path, work->folder, file, err));
   bool empty = part.nodules.n_nodules == 0;
-  if (status == LC_OK && !empty) {
-    if (part_fits(work, path, part.key)) {
-      work->done->n_kept++;
-    } else {
-      status = make_part(work, &part, path, &empty, err);
-      if (status == LC_OK) work->done->n_made++;
-    }
+  if (empty) return LC_OK;
+  if (part_fits(work, path, part.key)) {
+    work->done->n_kept++;
+  } else {
+    LC_TRY(make_part(work, &part, path, &empty, err));
+    work->done->n_made++;
   }
-  if (status == LC_OK && !empty) lc_text_copy(task->part, sizeof task->part, path);
-  pl_part_free(&part);
-  return status;
+  if (!empty) lc_text_copy(task->part, sizeof task->part, path);
+  return LC_OK;
 }
 
 static bool stops_everything(lc_status status) {
@@ -208,24 +419,19 @@ static bool stops_everything(lc_status status) {
 }
 
 static lc_status make_parts(struct work *work, struct lc_error *err) {
-  struct pl_progress progress;
-  lc_status status = LC_OK;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "cutting nodules", "series", work->n_tasks);
-  for (size_t i = 0; i < work->n_tasks && status == LC_OK; i++) {
+  for (size_t i = 0; i < work->n_tasks; i++) {
     struct lc_error why = {""};
-    status = pl_signal_check(err);
-    if (status != LC_OK) break;
-    lc_status one = do_task(work, &work->tasks[i], &why);
-    if (stops_everything(one)) {
-      status = one;
-      if (err) *err = why;
-    } else if (one != LC_OK) {
+    LC_TRY(pl_signal_check(err));
+    lc_status status = do_task(work, &work->tasks[i], &why);
+    if (stops_everything(status) && err) *err = why;
+    if (stops_everything(status)) return status;
+    if (status != LC_OK)
       note_missing(work, work->tasks[i].series->series_instance_uid, why.message);
-    }
     lc_progress_step(&progress.progress, 1);
   }
-  pl_progress_end(&progress);
-  return status;
+  return LC_OK;
 }
 
 /* Reads samples of all parts (without voxels) behind one another. */
@@ -233,19 +439,15 @@ static lc_status join_samples(struct work *work, struct pl_dataset *whole, struc
   *whole =
       (struct pl_dataset){.edge = work->how->edge, .dims = 3, .spacing_mm = work->how->spacing_mm};
   for (size_t i = 0; i < work->n_tasks; i++) {
-    struct pl_dataset part;
+    LC_SCOPED(pl_dataset_free) struct pl_dataset part = {0};
     if (!work->tasks[i].part[0]) continue;
     LC_TRY(pl_dataset_read(&part, work->tasks[i].part, false, err));
     struct pl_sample *grown = realloc(whole->samples, (whole->n + part.n) * sizeof *whole->samples);
-    if (!grown) {
-      pl_dataset_free(&part);
-      LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu nodules", whole->n + part.n);
-    }
+    if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu nodules", whole->n + part.n);
     whole->samples = grown;
     memcpy(whole->samples + whole->n, part.samples, part.n * sizeof *part.samples);
     whole->n += part.n;
     part.n = 0; /* what samples own has moved */
-    pl_dataset_free(&part);
   }
   return LC_OK;
 }
@@ -256,6 +458,10 @@ struct join {
   size_t task, next; /* next sample of the open part */
   struct pl_dataset part;
 };
+
+static void join_free(struct join *join) {
+  pl_dataset_free(&join->part);
+}
 
 static lc_status next_voxels(void *context, size_t sample, int16_t *hu, uint8_t *mask,
                              struct lc_error *err) {
@@ -276,67 +482,55 @@ static lc_status next_voxels(void *context, size_t sample, int16_t *hu, uint8_t 
   return LC_OK;
 }
 
-static lc_status write_whole(struct work *work, const char *path, struct lc_error *err) {
-  struct pl_dataset whole;
-  struct join join = {.work = work};
+static lc_status write_whole(struct work *work, struct pl_dataset *whole, const char *path,
+                             struct lc_error *err) {
+  LC_SCOPED(join_free) struct join join = {.work = work};
   char settings[512];
-  lc_status status = join_samples(work, &whole, err);
-  if (status == LC_OK && whole.n == 0)
-    status =
-        lc_fail(err, LC_ERR_NO_NODULES, __FILE__, __LINE__, "no nodule to prepare%s%.*s",
-                work->left_out.length ? ": " : "", (int)strcspn(lc_text_get(&work->left_out), "\n"),
-                lc_text_get(&work->left_out));
-  if (status == LC_OK)
-    status = pl_dataset_fold(&whole, work->how->n_folds, work->how->fold_seed, err);
-  if (status == LC_OK) {
-    pl_dataset_rules_text(settings, work->how);
-    bool folded = whole.samples[0].fold_patient >= 0;
-    struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
-                                     folded ? work->how->n_folds : 0, work->how->fold_seed};
-    status = pl_dataset_write(&whole, &about, next_voxels, &join, path, err);
-    work->done->n_nodules = whole.n;
-  }
-  pl_dataset_free(&join.part);
-  pl_dataset_free(&whole);
-  return status;
+  LC_TRY(join_samples(work, whole, err));
+  if (whole->n == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "no nodule to prepare%s%.*s", work->left_out.length ? ": " : "",
+            first_line(&work->left_out), lc_text_get(&work->left_out));
+  LC_TRY(pl_dataset_fold(whole, work->how->n_folds, work->how->fold_seed, err));
+  rules_text(settings, work->how);
+  bool folded = whole->samples[0].fold_patient >= 0;
+  struct pl_dataset_about about = {settings, "", lc_text_get(&work->left_out),
+                                   folded ? work->how->n_folds : 0, work->how->fold_seed};
+  work->done->n_nodules = whole->n;
+  return pl_dataset_write(whole, &about, next_voxels, &join, path, err);
 }
 
-/* When no series can be used, the reason of the only one; LC_ERR_NO_NODULES where it is not that.
- */
-static lc_status why_unusable(const struct pl_survey *survey, struct lc_error *err) {
+/* When no series can be used, the reason of the only one. */
+static lc_status check_usable(const struct pl_survey *survey, struct lc_error *err) {
   const struct ct_series *series;
   struct lc_error why;
-  if (ct_index_choose(&survey->index, NULL, &series, &why) != LC_ERR_GEOMETRY)
-    return LC_ERR_NO_NODULES;
+  if (ct_index_choose(&survey->index, NULL, &series, &why) != LC_ERR_GEOMETRY) return LC_OK;
   LC_FAIL(err, LC_ERR_GEOMETRY, "%s", why.message);
 }
 
 lc_status pl_prepare(const struct pl_survey *survey, const struct pl_dataset_rules *how,
                      const char *path, struct pl_prepare_counts *done, struct lc_error *err) {
-  struct work work = {.survey = survey, .how = how, .done = done};
+  LC_SCOPED(work_free) struct work work = {.survey = survey, .how = how, .done = done};
+  struct pl_output parts;
   memset(done, 0, sizeof *done);
   LC_TRY(parts_folder(work.folder, path, err));
-  lc_status status = collect(&work, err);
-  if (status == LC_OK && work.n_tasks == 0) {
-    status = done->n_failed ? why_unusable(survey, err) : LC_ERR_NO_NODULES;
-    if (status == LC_ERR_NO_NODULES)
-      (void)lc_fail(err, status, __FILE__, __LINE__, "no usable CT series with nodules%s%.*s",
-                    work.left_out.length ? ": " : "",
-                    (int)strcspn(lc_text_get(&work.left_out), "\n"), lc_text_get(&work.left_out));
-  }
-  struct pl_output parts;
-  if (status == LC_OK) status = pl_output_open(&parts, work.folder, err);
-  if (status == LC_OK) {
-    status = make_parts(&work, err);
-    pl_output_close(&parts);
-  }
-  if (status == LC_OK) status = write_whole(&work, path, err);
-  if (status == LC_OK && (done->n_failed || done->n_left_out))
-    status = lc_fail(err, LC_ERR_PARTIAL, __FILE__, __LINE__,
-                     "%s: %zu series and %zu nodules left out, %zu nodules written; first: %.*s",
-                     path, done->n_failed, done->n_left_out, done->n_nodules,
-                     (int)strcspn(lc_text_get(&work.left_out), "\n"), lc_text_get(&work.left_out));
-  lc_text_free(&work.left_out);
-  free(work.tasks);
-  return status;
+  LC_TRY(collect(&work, err));
+  if (work.n_tasks == 0 && done->n_failed) LC_TRY(check_usable(survey, err));
+  if (work.n_tasks == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "no usable CT series with nodules%s%.*s",
+            work.left_out.length ? ": " : "", first_line(&work.left_out),
+            lc_text_get(&work.left_out));
+  LC_TRY(pl_output_open(&parts, work.folder, err));
+  lc_status status = make_parts(&work, err);
+  pl_output_close(&parts);
+  LC_TRY(status);
+  struct pl_dataset whole = {0};
+  status = write_whole(&work, &whole, path, err);
+  pl_dataset_free(&whole);
+  LC_TRY(status);
+  if (done->n_failed || done->n_left_out)
+    LC_FAIL(err, LC_ERR_PARTIAL,
+            "%s: %zu series and %zu nodules left out, %zu nodules written; first: %.*s", path,
+            done->n_failed, done->n_left_out, done->n_nodules, first_line(&work.left_out),
+            lc_text_get(&work.left_out));
+  return LC_OK;
 }

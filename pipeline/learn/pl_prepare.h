@@ -36,6 +36,3 @@ LC_MUST_CHECK lc_status pl_prepare(const struct pl_survey *survey,
 
 /* The parts of a data set: removed, for starting again. */
 LC_MUST_CHECK lc_status pl_prepare_forget(const char *path, struct lc_error *err);
-
-/* The settings as one text. */
-void pl_dataset_rules_text(char out[512], const struct pl_dataset_rules *how);

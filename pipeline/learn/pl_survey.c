@@ -1,38 +1,31 @@
-/* Scans folders for annotations and CT series, reads a table of patients, and brings series and
- * marks together. */
+/* Scans folders for annotations and CT series and brings them together. */
 #include "pipeline/learn/pl_survey.h"
 #include "ct_io/dicom_read/ct_index.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/report/pl_progress.h"
 
 static lc_status read_marks(struct pl_survey *survey, const char *const *paths, size_t n_paths,
                             const char *marks_path, struct lc_error *err) {
-  struct pl_progress progress;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "reading annotations", "files", 0);
-  lc_status status =
-      marks_path ? ct_annotation_set_scan(&survey->marks, &marks_path, 1, &progress.progress, err)
-                 : ct_annotation_set_scan(&survey->marks, paths, n_paths, &progress.progress, err);
-  pl_progress_end(&progress);
-  return status;
+  return ct_annotation_set_scan(&survey->marks, marks_path ? &marks_path : paths,
+                                marks_path ? 1 : n_paths, &progress.progress, err);
 }
 
 static lc_status read_dicom(struct pl_survey *survey, const char *const *paths, size_t n_paths,
                             const struct ct_index_rules *rules, struct lc_error *err) {
-  struct pl_progress progress;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status = ct_index_scan(&survey->index, paths, n_paths, rules, &progress.progress, err);
-  pl_progress_end(&progress);
-  return status;
+  return ct_index_scan(&survey->index, paths, n_paths, rules, &progress.progress, err);
 }
 
 lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, size_t n_paths,
@@ -73,14 +66,13 @@ static int by_uid(const void *a, const void *b) {
 
 lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
                                   struct lc_error *err) {
-  struct lc_csv csv;
+  LC_SCOPED(lc_csv_free) struct lc_csv csv = {0};
   size_t patient, series;
   LC_TRY(lc_csv_read(&csv, path, err));
-  lc_status status = lc_csv_column(&csv, "Patient Id", &patient, err);
-  if (status == LC_OK) status = lc_csv_column(&csv, "Series UID", &series, err);
-  if (status == LC_OK)
-    status = lc_alloc(&survey->patients, csv.n_rows, sizeof *survey->patients, err);
-  for (size_t row = 0; status == LC_OK && row < csv.n_rows; row++) {
+  LC_TRY(lc_csv_column(&csv, "Patient Id", &patient, err));
+  LC_TRY(lc_csv_column(&csv, "Series UID", &series, err));
+  LC_TRY(lc_alloc(&survey->patients, csv.n_rows, sizeof *survey->patients, err));
+  for (size_t row = 0; row < csv.n_rows; row++) {
     struct pl_patient *entry = &survey->patients[survey->n_patients++];
     lc_text_copy(entry->series_instance_uid, sizeof entry->series_instance_uid,
                  lc_csv_cell(&csv, row, series));
@@ -88,8 +80,7 @@ lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,
   }
   if (survey->n_patients)
     qsort(survey->patients, survey->n_patients, sizeof *survey->patients, by_uid);
-  lc_csv_free(&csv);
-  return status;
+  return LC_OK;
 }
 
 const char *pl_survey_patient(const struct pl_survey *survey, const char *series_uid) {

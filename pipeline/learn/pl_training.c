@@ -1,22 +1,107 @@
-/* Runs a training: data, model, steps with logs and checkpoints, measuring after each epoch, and
- * the final files. */
+/* Runs a training: data, model, steps, measuring after each epoch, final files. */
 #include "pipeline/learn/pl_training.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
+#include "pipeline/config/pl_model_find.h"
 #include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/learn/pl_training_log.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
+#include "vit/pass/vit_forward.h"
 #include "vit/train/vit_checkpoint.h"
+#include "vit/weights/vit_parameter.h"
+
+static const struct vit_parameter *find(const struct vit_parameters *parameters, const char *name) {
+  for (size_t i = 0; i < parameters->n; i++)
+    if (strcmp(parameters->list[i].name, name) == 0) return &parameters->list[i];
+  return NULL;
+}
+
+/* One position encoding to the grid of the other model. */
+static lc_status copy_positions(const struct vit_model *source, struct vit_model *model,
+                                float *place, struct lc_error *err) {
+  const struct vit_arch *a = &model->arch;
+  size_t dim = a->embed_dim, rows = a->grid_height * a->grid_width;
+  LC_FREED float *encoding = NULL;
+  LC_TRY(lc_alloc(&encoding, (1 + rows) * dim, sizeof *encoding, err));
+  LC_TRY(vit_position_interpolate(source, a->grid_height, a->grid_width, encoding, err));
+  size_t skipped = a->position_on_cls ? 0 : dim;
+  memcpy(place, encoding + skipped, ((1 + rows) * dim - skipped) * sizeof *encoding);
+  return LC_OK;
+}
+
+static lc_status copy_parameters(const struct vit_model *source,
+                                 const struct vit_parameters *theirs, struct vit_model *model,
+                                 const struct vit_parameters *mine, const char *path,
+                                 struct lc_error *err) {
+  for (size_t i = 0; i < mine->n; i++) {
+    const struct vit_parameter *p = &mine->list[i], *q = find(theirs, p->name);
+    float *place = model->owned + p->offset;
+    bool head = strncmp(p->name, "head", 4) == 0;
+    if (q && q->count == p->count)
+      memcpy(place, source->owned + q->offset, p->count * sizeof *place);
+    else if (q && strcmp(p->name, "pos_embed") == 0 &&
+             source->arch.embed_dim == model->arch.embed_dim)
+      LC_TRY(copy_positions(source, model, place, err));
+    else if (head)
+      lc_log(LC_LOG_INFO, "%s: no %s of this shape; it starts from the seed", path, p->name);
+    else
+      LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" has %zu elements, expected %zu", path, p->name,
+              q ? q->count : 0, p->count);
+  }
+  return LC_OK;
+}
+
+/* Seeded weights become those of a file where it has a parameter of that name and size. A backbone
+ * parameter that is missing or of another size is LC_ERR_TENSOR; a position encoding for another
+ * grid is interpolated; heads that the file lacks stay seeded. */
+static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
+  struct pl_model_found found;
+  LC_TRY(pl_model_take(&found, weights, err));
+  LC_SCOPED(vit_model_free) struct vit_model source = {0};
+  LC_SCOPED(vit_parameters_free) struct vit_parameters mine = {0}, theirs = {0};
+  LC_TRY(vit_model_load(&source, found.path, NULL, err));
+  LC_TRY(vit_model_own(&source, err));
+  LC_TRY(vit_parameters_init(&mine, &model->arch, err));
+  LC_TRY(vit_parameters_init(&theirs, &source.arch, err));
+  return copy_parameters(&source, &theirs, model, &mine, found.path, err);
+}
+
+/* Makes a model that predicts z-scores of biomarkers predict ratings (and mm): the last layer takes
+ * the scale in. */
+static lc_status fold_scale(struct vit_model *model, const struct pl_label_scale *scale,
+                            struct lc_error *err) {
+  LC_SCOPED(vit_parameters_free) struct vit_parameters parameters = {0};
+  LC_TRY(vit_model_own(model, err));
+  LC_TRY(vit_parameters_init(&parameters, &model->arch, err));
+  bool hidden = false;
+  for (size_t h = 0; h < model->arch.n_heads; h++)
+    if (strcmp(model->arch.heads[h].name, "biomarkers") == 0)
+      hidden = model->arch.heads[h].hidden > 0;
+  const struct vit_parameter *weight =
+      find(&parameters, hidden ? "heads.biomarkers.2.weight" : "heads.biomarkers.weight");
+  const struct vit_parameter *bias =
+      find(&parameters, hidden ? "heads.biomarkers.2.bias" : "heads.biomarkers.bias");
+  if (weight && bias && bias->count == PL_BIOMARKERS) {
+    size_t inputs = weight->count / PL_BIOMARKERS;
+    for (size_t b = 0; b < PL_BIOMARKERS; b++) {
+      float *row = model->owned + weight->offset + b * inputs;
+      float *add = model->owned + bias->offset + b;
+      for (size_t k = 0; k < inputs; k++) row[k] = (float)((double)row[k] * scale->deviation[b]);
+      *add = (float)((double)*add * scale->deviation[b] + scale->mean[b]);
+    }
+    model->weights_sha256[0] = '\0';
+  }
+  return LC_OK;
+}
 
 /* Everything of one run. */
 struct training {
@@ -34,10 +119,13 @@ struct training {
   float positive_weight, biomarker_weights[PL_BIOMARKERS];
 };
 
-static double now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+static void training_free(struct training *t) {
+  pl_training_log_close(&t->log);
+  vit_train_free(&t->train);
+  vit_model_free(&t->model);
+  pl_examples_free(&t->learn);
+  pl_examples_free(&t->measure);
+  pl_crops_free(&t->crops);
 }
 
 static bool should_stop(void *context) {
@@ -72,20 +160,17 @@ static double score_of(const struct pl_recipe *recipe, const struct pl_evaluatio
 static lc_status on_epoch(void *context, const struct vit_train *train, uint64_t epoch,
                           double *score, struct lc_error *err) {
   struct training *t = context;
-  struct vit_model model;
-  struct pl_predictions predictions = {0};
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   struct pl_evaluation e;
-  double seconds = now_s() - t->started;
+  double seconds = pl_now_s() - t->started;
   LC_TRY(vit_train_result(train, &model, err));
-  lc_status status = pl_predict(&model, &t->measure, false, NULL, &predictions, err);
-  if (status == LC_OK) status = pl_evaluate(&t->measure, &predictions, 0, 0, &e, err);
-  pl_predictions_free(&predictions);
-  vit_model_free(&model);
-  LC_TRY(status);
+  LC_TRY(pl_predict(&model, &t->measure, false, NULL, &predictions, err));
+  LC_TRY(pl_evaluate(&t->measure, &predictions, 0, 0, &e, err));
   *score = score_of(t->recipe, &e);
   LC_TRY(pl_training_log_epoch(&t->log, epoch, &e, t->seen, seconds, err));
   t->seen = 0;
-  t->started = now_s();
+  t->started = pl_now_s();
   return LC_OK;
 }
 
@@ -98,34 +183,24 @@ static void first_difference(const char *a, const char *b, char line[128]) {
 }
 
 static lc_status same_recipe(const char *path, const char *text, struct lc_error *err) {
-  char *stored = NULL, line[128];
+  LC_FREED char *stored = NULL;
+  char line[128];
   size_t count;
   LC_TRY(lc_file_read(path, (size_t)1 << 20, &stored, &count, err));
-  lc_status status = LC_OK;
-  if (strcmp(stored, text) != 0) {
-    first_difference(stored, text, line);
-    status = lc_fail(err, LC_ERR_MISMATCH, __FILE__, __LINE__,
-                     "%s: the run has another recipe, where it says \"%s\"", path, line);
-  }
-  free(stored);
-  return status;
+  if (strcmp(stored, text) == 0) return LC_OK;
+  first_difference(stored, text, line);
+  LC_FAIL(err, LC_ERR_MISMATCH, "%s: the run has another recipe, where it says \"%s\"", path, line);
 }
 
 /* Writes the recipe of a new run; a run that goes on must have the same. */
 static lc_status settle_recipe(const struct pl_recipe *recipe, struct lc_error *err) {
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   char path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(path, recipe->output_folder, "recipe.yaml", err));
   pl_schema_print(&pl_recipe_schema, recipe, PL_PRINT_CANONICAL, &text);
-  lc_status status = LC_OK;
-  if (text.failed)
-    status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: no memory", path);
-  else if (lc_file_exists(path))
-    status = same_recipe(path, lc_text_get(&text), err);
-  else
-    status = lc_file_write(path, lc_text_get(&text), text.length, err);
-  lc_text_free(&text);
-  return status;
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: no memory", path);
+  if (lc_file_exists(path)) return same_recipe(path, lc_text_get(&text), err);
+  return lc_file_write(path, lc_text_get(&text), text.length, err);
 }
 
 /* A folder that holds a run is one with a recipe. */
@@ -207,7 +282,8 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   pl_recipe_optim(r, &settings.optim);
   uint64_t steps = r->train_whole_batches ? n / batch : (n + batch - 1) / batch;
   pl_recipe_schedule(r, steps, &settings.schedule);
-  LC_TRY(pl_training_model(r, &t->arch, &t->model, err));
+  LC_TRY(vit_model_init(&t->model, &t->arch, (uint64_t)r->model_seed, err));
+  if (*r->model_weights) LC_TRY(start_from(&t->model, r->model_weights, err));
   LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) LC_TRY(weigh(t, &t->train.loss.tasks[k], err));
   return LC_OK;
@@ -231,7 +307,7 @@ static lc_status train_all(struct training *t, bool resume, struct lc_error *err
                                     .evaluate = on_epoch};
   uint64_t left = vit_train_steps(&t->train) - t->train.step;
   pl_progress_start(&t->progress, "training", "nodules", left * t->train.settings.batch);
-  t->started = now_s();
+  t->started = pl_now_s();
   lc_status status = vit_train_run(&t->train, &run, err);
   pl_progress_end(&t->progress);
   if (status == LC_OK) return pl_training_log_h5(&t->log, err);
@@ -249,65 +325,43 @@ static lc_status result(struct training *t, struct vit_model *model, struct lc_e
   } else {
     LC_TRY(vit_train_result(&t->train, model, err));
   }
-  lc_status status = pl_training_fold(model, &t->learn.scale, err);
-  if (status == LC_OK)
-    status = lc_path_join(path, t->recipe->output_folder, "model.safetensors", err);
-  struct pl_prepared prepared = {0};
-  if (status == LC_OK)
-    status = pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm,
-                                  err);
-  if (status == LC_OK)
-    status = vit_model_save_with(model, path, "trained by lungcdam; research use only",
-                                 prepared.pairs, prepared.n, err);
-  pl_prepared_free(&prepared);
-  if (status != LC_OK) vit_model_free(model);
-  return status;
+  LC_SCOPED(pl_prepared_free) struct pl_prepared prepared = {0};
+  LC_TRY(fold_scale(model, &t->learn.scale, err));
+  LC_TRY(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err));
+  LC_TRY(
+      pl_prepared_describe(&prepared, t->recipe, t->crops.size, t->crops.crops[0].spacing_mm, err));
+  return vit_model_save_with(model, path, "trained by lungcdam; research use only", prepared.pairs,
+                             prepared.n, err);
 }
 
 static lc_status finish(struct training *t, struct pl_evaluation *evaluation,
                         struct lc_error *err) {
-  struct vit_model model;
-  struct pl_predictions predictions = {0};
+  LC_SCOPED(vit_model_free) struct vit_model model = {0};
+  LC_SCOPED(pl_predictions_free) struct pl_predictions predictions = {0};
   const struct pl_measured measured = {&t->measure, &predictions, evaluation, &model,
                                        t->recipe->data_validate};
   char path[LC_PATH_SIZE];
   LC_TRY(result(t, &model, err));
   t->measure.scale = pl_label_scale_none();
-  lc_status status;
-  LC_TRY_GOTO(pl_predict(&model, &t->measure, t->recipe->test_symmetries, NULL, &predictions, err),
-              done);
-  LC_TRY_GOTO(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
-                          (uint64_t)t->recipe->train_seed, evaluation, err),
-              done);
+  LC_TRY(pl_predict(&model, &t->measure, t->recipe->test_symmetries, NULL, &predictions, err));
+  LC_TRY(pl_evaluate(&t->measure, &predictions, (size_t)t->recipe->test_bootstrap,
+                     (uint64_t)t->recipe->train_seed, evaluation, err));
   evaluation->trained = model.trained;
   /* What is said of the weights is said of the file. */
-  LC_TRY_GOTO(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err), done);
-  LC_TRY_GOTO(lc_hash_file_hex(path, model.weights_sha256, err), done);
+  LC_TRY(lc_path_join(path, t->recipe->output_folder, "model.safetensors", err));
+  LC_TRY(lc_hash_file_hex(path, model.weights_sha256, err));
   memcpy(evaluation->weights_sha256, model.weights_sha256, LC_SHA256_HEX);
-  LC_TRY_GOTO(pl_measured_write(&measured, t->recipe->output_folder, err), done);
-  LC_TRY_GOTO(pl_training_log_picture(&t->log, err), done);
-done:
-  pl_predictions_free(&predictions);
-  vit_model_free(&model);
-  return status;
+  LC_TRY(pl_measured_write(&measured, t->recipe->output_folder, err));
+  return pl_training_log_picture(&t->log, err);
 }
 
 lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing existing,
                           struct pl_evaluation *evaluation, struct lc_error *err) {
-  struct training t = {.recipe = recipe};
-  lc_status status;
-  LC_TRY_GOTO(prepare_data(&t, err), done);
-  LC_TRY_GOTO(prepare_train(&t, err), done);
-  LC_TRY_GOTO(prepare_folder(recipe, existing, err), done);
-  LC_TRY_GOTO(settle_recipe(recipe, err), done);
-  LC_TRY_GOTO(train_all(&t, existing == PL_EXISTING_RESUME, err), done);
-  LC_TRY_GOTO(finish(&t, evaluation, err), done);
-done:
-  pl_training_log_close(&t.log);
-  vit_train_free(&t.train);
-  vit_model_free(&t.model);
-  pl_examples_free(&t.learn);
-  pl_examples_free(&t.measure);
-  pl_crops_free(&t.crops);
-  return status;
+  LC_SCOPED(training_free) struct training t = {.recipe = recipe};
+  LC_TRY(prepare_data(&t, err));
+  LC_TRY(prepare_train(&t, err));
+  LC_TRY(prepare_folder(recipe, existing, err));
+  LC_TRY(settle_recipe(recipe, err));
+  LC_TRY(train_all(&t, existing == PL_EXISTING_RESUME, err));
+  return finish(&t, evaluation, err);
 }

@@ -14,15 +14,3 @@
  * when the folder holds a run and neither overwrite nor resume was asked for. */
 LC_MUST_CHECK lc_status pl_training_run(const struct pl_recipe *recipe, enum pl_existing existing,
                                         struct pl_evaluation *evaluation, struct lc_error *err);
-
-/* New weights for `arch`: seeded, or from recipe->model_weights where a parameter of that name and
- * size is there. A backbone parameter that is missing or of another size is LC_ERR_TENSOR; a
- * position encoding for another grid is interpolated; heads that the file lacks stay seeded. */
-LC_MUST_CHECK lc_status pl_training_model(const struct pl_recipe *recipe,
-                                          const struct vit_arch *arch, struct vit_model *model,
-                                          struct lc_error *err);
-
-/* Makes a model that predicts z-scores of biomarkers predict ratings (and mm): the last layer takes
- * the scale in. */
-LC_MUST_CHECK lc_status pl_training_fold(struct vit_model *model,
-                                         const struct pl_label_scale *scale, struct lc_error *err);

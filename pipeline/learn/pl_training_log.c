@@ -3,19 +3,14 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "pipeline/learn/pl_measured.h"
 #include "pipeline/report/pl_plot.h"
-#include "pipeline/report/pl_version.h"
 #include "pipeline/store/pl_h5.h"
 
 #define SCHEMA_VERSION 1
-#define STEPS_FILE "steps.csv"
-#define EPOCHS_FILE "epochs.csv"
-#define SPEED_FILE "speed.csv"
 
 /* What each column means, for HDF5. */
 static const struct {
@@ -32,16 +27,11 @@ static const struct {
                {"brier", "1", "malignancy, likewise"},
                {"mean_r2", "1", "mean of the eight biomarkers, likewise"}};
 
-static void log_missing(const char *file, const char *folder, uint64_t expected) {
-  struct pl_runlog_table table;
-  char path[LC_PATH_SIZE];
-  struct lc_error err;
-  if (lc_path_join(path, folder, file, &err) != LC_OK) return;
-  if (pl_runlog_read(&table, path, &err) != LC_OK) return;
-  if (table.n_rows != expected)
-    lc_log(LC_LOG_WARNING, "%s: holds %zu lines of the run so far, expected %llu", path,
+static void log_missing(const struct pl_runlog *log, uint64_t expected) {
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table table = {0};
+  if (pl_runlog_read(&table, log->path, NULL) == LC_OK && table.n_rows != expected)
+    lc_log(LC_LOG_WARNING, "%s: holds %zu lines of the run so far, expected %llu", log->path,
            table.n_rows, (unsigned long long)expected);
-  pl_runlog_table_free(&table);
 }
 
 lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_recipe *recipe,
@@ -51,15 +41,15 @@ lc_status pl_training_log_open(struct pl_training_log *log, const struct pl_reci
   memset(log, 0, sizeof *log);
   log->recipe = recipe;
   LC_TRY(
-      pl_runlog_open(&log->steps, folder, STEPS_FILE,
+      pl_runlog_open(&log->steps, folder, "steps.csv",
                      "step,epoch,rate,loss,malignancy_loss,biomarkers_loss,gradient_norm,samples",
                      train->step, err));
-  LC_TRY(pl_runlog_open(&log->epochs, folder, EPOCHS_FILE, "epoch,loss,rate,auroc,brier,mean_r2",
+  LC_TRY(pl_runlog_open(&log->epochs, folder, "epochs.csv", "epoch,loss,rate,auroc,brier,mean_r2",
                         epochs, err));
-  LC_TRY(pl_runlog_open(&log->speed, folder, SPEED_FILE, "epoch,nodules,seconds,nodules_per_s",
+  LC_TRY(pl_runlog_open(&log->speed, folder, "speed.csv", "epoch,nodules,seconds,nodules_per_s",
                         epochs, err));
-  log_missing(STEPS_FILE, folder, train->step);
-  log_missing(EPOCHS_FILE, folder, epochs);
+  log_missing(&log->steps, train->step);
+  log_missing(&log->epochs, epochs);
   return LC_OK;
 }
 
@@ -85,7 +75,7 @@ lc_status pl_training_log_step(struct pl_training_log *log, const struct vit_tra
  * run that went on in the middle of the epoch finds the same. */
 static lc_status sum_up(const struct pl_training_log *log, uint64_t epoch, double *loss,
                         double *rate, struct lc_error *err) {
-  struct pl_runlog_table table;
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table table = {0};
   LC_TRY(pl_runlog_read(&table, log->steps.path, err));
   const double *epochs = pl_runlog_column(&table, "epoch");
   const double *losses = pl_runlog_column(&table, "loss");
@@ -100,7 +90,6 @@ static lc_status sum_up(const struct pl_training_log *log, uint64_t epoch, doubl
     *rate = rates[i];
   }
   *loss = n > 0 ? sum / n : NAN;
-  pl_runlog_table_free(&table);
   return LC_OK;
 }
 
@@ -139,31 +128,20 @@ static void put_table(struct pl_h5 *h5, const char *group, const struct pl_runlo
 }
 
 lc_status pl_training_log_h5(const struct pl_training_log *log, struct lc_error *err) {
-  struct pl_runlog_table steps = {0}, epochs = {0};
-  struct lc_text recipe = {0};
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table steps = {0}, epochs = {0};
+  LC_SCOPED(lc_text_free) struct lc_text recipe = {0};
   struct pl_h5 h5;
   char path[LC_PATH_SIZE];
   LC_TRY(lc_path_join(path, log->recipe->output_folder, "log.h5", err));
   LC_TRY(pl_runlog_read(&steps, log->steps.path, err));
-  lc_status status = pl_runlog_read(&epochs, log->epochs.path, err);
-  if (status == LC_OK) {
-    pl_schema_print(&pl_recipe_schema, log->recipe, PL_PRINT_CANONICAL, &recipe);
-    pl_h5_start(&h5);
-    pl_h5_attribute_text(&h5, "/", "content", "lungcdam log of a training");
-    pl_h5_attribute_integer(&h5, "/", "schema_version", SCHEMA_VERSION);
-    pl_h5_attribute_text(&h5, "/", "program", "lungcdam");
-    pl_h5_attribute_text(&h5, "/", "program_version", pl_version());
-    pl_h5_attribute_text(&h5, "/", "program_commit", pl_commit());
-    pl_h5_attribute_text(&h5, "/", "notice", "research use only");
-    pl_h5_attribute_text(&h5, "/", "recipe", lc_text_get(&recipe));
-    put_table(&h5, "steps", &steps);
-    put_table(&h5, "epochs", &epochs);
-    status = pl_h5_finish(&h5, path, err);
-  }
-  lc_text_free(&recipe);
-  pl_runlog_table_free(&steps);
-  pl_runlog_table_free(&epochs);
-  return status;
+  LC_TRY(pl_runlog_read(&epochs, log->epochs.path, err));
+  pl_schema_print(&pl_recipe_schema, log->recipe, PL_PRINT_CANONICAL, &recipe);
+  pl_h5_start(&h5);
+  pl_h5_about(&h5, "lungcdam log of a training", SCHEMA_VERSION, "research use only");
+  pl_h5_attribute_text(&h5, "/", "recipe", lc_text_get(&recipe));
+  put_table(&h5, "steps", &steps);
+  put_table(&h5, "epochs", &epochs);
+  return pl_h5_finish(&h5, path, err);
 }
 
 /* The four curves, from epoch 1 on. work: [2 steps + 2 epochs]. */
@@ -196,57 +174,34 @@ static lc_status draw(const struct pl_training_log *log, const struct pl_runlog_
   const struct pl_plot_series r2 = {
       .n = n, .x = at_epoch, .y = pl_runlog_column(epochs, "mean_r2"), .colour = 2};
   const struct pl_plot_series rate = {.n = m, .x = at_step, .y = rates, .colour = 3};
-  const struct pl_plot_panel panels[] = {{.title = "Training loss",
-                                          .x = {.label = "epoch"},
-                                          .y = {.label = "loss"},
-                                          .width = 480,
-                                          .height = 340,
-                                          .series = loss,
-                                          .n_series = 2,
-                                          .legend = PL_PLOT_LEGEND_ABOVE},
-                                         {.title = auroc_title,
-                                          .x = {.label = "epoch"},
-                                          .y = {.label = "AUROC"},
-                                          .width = 480,
-                                          .height = 340,
-                                          .series = &auroc,
-                                          .n_series = 1},
-                                         {.title = r2_title,
-                                          .x = {.label = "epoch"},
-                                          .y = {.label = "mean R\u00b2"},
-                                          .width = 480,
-                                          .height = 340,
-                                          .series = &r2,
-                                          .n_series = 1},
-                                         {.title = "Learning rate",
-                                          .x = {.label = "epoch"},
-                                          .y = {.label = "rate / 0.001"},
-                                          .width = 480,
-                                          .height = 340,
-                                          .series = &rate,
-                                          .n_series = 1}};
+  struct pl_plot_panel panels[] = {
+      {.title = "Training loss", .y.label = "loss", .series = loss, .n_series = 2},
+      {.title = auroc_title, .y.label = "AUROC", .series = &auroc, .n_series = 1},
+      {.title = r2_title, .y.label = "mean R\u00b2", .series = &r2, .n_series = 1},
+      {.title = "Learning rate", .y.label = "rate / 0.001", .series = &rate, .n_series = 1}};
+  panels[0].legend = PL_PLOT_LEGEND_ABOVE;
+  for (size_t i = 0; i < 4; i++) {
+    panels[i].x.label = "epoch";
+    panels[i].width = 480;
+    panels[i].height = 340;
+  }
   const struct pl_plot plot = {.panels = panels, .n_panels = 4, .n_columns = 2, .notice = notice};
   pl_pictures_notice(true, notice, sizeof notice);
   return pl_plot_write(&plot, path, err);
 }
 
 lc_status pl_training_log_picture(const struct pl_training_log *log, struct lc_error *err) {
-  struct pl_runlog_table steps = {0}, epochs = {0};
+  LC_SCOPED(pl_runlog_table_free) struct pl_runlog_table steps = {0}, epochs = {0};
   const char *ending = pl_pictures_ending(log->recipe);
   char path[LC_PATH_SIZE], name[32];
-  double *work = NULL;
+  LC_FREED double *work = NULL;
   if (!ending) return LC_OK;
   snprintf(name, sizeof name, "learning.%s", ending);
   LC_TRY(lc_path_join(path, log->recipe->output_folder, name, err));
-  lc_status status = pl_runlog_read(&steps, log->steps.path, err);
-  if (status == LC_OK) status = pl_runlog_read(&epochs, log->epochs.path, err);
-  if (status == LC_OK)
-    status = lc_alloc(&work, 2 * steps.n_rows + epochs.n_rows + 1, sizeof *work, err);
-  if (status == LC_OK) status = draw(log, &steps, &epochs, work, path, err);
-  pl_runlog_table_free(&steps);
-  pl_runlog_table_free(&epochs);
-  free(work);
-  return status;
+  LC_TRY(pl_runlog_read(&steps, log->steps.path, err));
+  LC_TRY(pl_runlog_read(&epochs, log->epochs.path, err));
+  LC_TRY(lc_alloc(&work, 2 * steps.n_rows + epochs.n_rows + 1, sizeof *work, err));
+  return draw(log, &steps, &epochs, work, path, err);
 }
 
 void pl_training_log_close(struct pl_training_log *log) {

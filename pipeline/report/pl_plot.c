@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_plot_paint.h"
 
 #define HEADING_HEIGHT 36.0
@@ -150,7 +151,6 @@ static void set_colours(void) {
     const int *c = colours[i];
     plscol0(PL_INK_FIRST + i, c[0], c[1], c[2]);
     plscol0a(PL_INK_CLEAR + i, c[0], c[1], c[2], 0.4);
-    plscol0a(PL_INK_FAINT + i, c[0], c[1], c[2], 0.2);
   }
 }
 
@@ -197,46 +197,32 @@ static lc_status draw(void *context, cairo_t *cr, cdam_format format, struct lc_
   plsabort(on_abort);
   if (setjmp(plplot.back) != 0) LC_FAIL(err, LC_ERR_INTERNAL, "PLplot: %s", plplot.message);
   bool found = has_device();
+  if (found) draw_page(page, cr);
   if (plplot.failed) LC_FAIL(err, LC_ERR_INTERNAL, "PLplot: %s", plplot.message);
   if (!found)
     LC_FAIL(err, LC_ERR_NOT_FOUND,
             "PLplot has no device \"extcairo\"; install plplot-driver-cairo (Debian)");
-  draw_page(page, cr);
-  if (plplot.failed) LC_FAIL(err, LC_ERR_INTERNAL, "PLplot: %s", plplot.message);
   return LC_OK;
-}
-
-static struct cdam_canvas canvas_of(struct page *page) {
-  return (struct cdam_canvas){.width = page->width,
-                              .height = page->height,
-                              .density = PNG_DENSITY,
-                              .context = page,
-                              .draw = draw};
-}
-
-lc_status pl_plot_bytes(const struct pl_plot *plot, cdam_format format, struct lc_text *out,
-                        struct lc_error *err) {
-  struct page page;
-  lc_status status = page_init(&page, plot, err);
-  if (status == LC_OK) {
-    struct cdam_canvas canvas = canvas_of(&page);
-    status = cdam_canvas_bytes(&canvas, format, out, err);
-  }
-  page_free(&page);
-  return status;
 }
 
 bool pl_plot_available(void) {
   return true;
 }
 
+lc_status pl_plot_bytes(const struct pl_plot *plot, cdam_format format, struct lc_text *out,
+                        struct lc_error *err) {
+  LC_SCOPED(page_free) struct page page = {0};
+  LC_TRY(page_init(&page, plot, err));
+  const struct cdam_canvas canvas = {.width = page.width,
+                                     .height = page.height,
+                                     .density = PNG_DENSITY,
+                                     .context = &page,
+                                     .draw = draw};
+  return cdam_canvas_bytes(&canvas, format, out, err);
+}
+
 lc_status pl_plot_write(const struct pl_plot *plot, const char *path, struct lc_error *err) {
-  struct page page;
-  lc_status status = page_init(&page, plot, err);
-  if (status == LC_OK) {
-    struct cdam_canvas canvas = canvas_of(&page);
-    status = cdam_canvas_write(&canvas, path, err);
-  }
-  page_free(&page);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text bytes = {0};
+  LC_TRY(pl_plot_bytes(plot, cdam_format_of(path), &bytes, err));
+  return lc_file_write(path, lc_text_get(&bytes), bytes.length, err);
 }

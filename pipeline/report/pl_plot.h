@@ -1,4 +1,4 @@
-/* Plots with axes: lines, steps, bands, bars and points in panels on a grid (PLplot drawing through
+/* Plots with axes: lines, bars and points in panels on a grid (PLplot drawing through
  * cairo), as PNG, SVG or PDF. Text is DejaVu Sans, colours are those of Okabe and Ito, which all
  * kinds of colour vision distinguish.
  *
@@ -9,10 +9,8 @@
 
 enum pl_plot_kind {
   PL_PLOT_LINE = 0, /* NaN breaks it */
-  PL_PLOT_STEP,     /* horizontal, then vertical, to the next point */
   PL_PLOT_POINTS,
   PL_PLOT_RINGS, /* larger, hollow: single points that matter */
-  PL_PLOT_BAND,  /* between low and y */
   PL_PLOT_BARS   /* from 0 to y, x is the middle */
 };
 
@@ -23,7 +21,6 @@ struct pl_plot_series {
   enum pl_plot_kind kind;
   size_t n;
   const double *x, *y; /* [n]; points that are not finite are left out */
-  const double *low;   /* [n], of a band */
   double width;        /* of a bar, in x */
   const char *label;   /* in the legend; NULL: not there */
   int colour;          /* 0 .. PL_PLOT_COLOURS - 1, repeating, or PL_PLOT_GREY */

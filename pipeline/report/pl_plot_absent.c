@@ -1,5 +1,4 @@
-/* Stands in for plots with axes in a program that was built without PLplot
- * (LUNGCDAM_WITH_PLOT=OFF). */
+/* Stands in for plots where LUNGCDAM_WITH_PLOT is OFF. */
 #include "pipeline/report/pl_plot.h"
 
 bool pl_plot_available(void) {

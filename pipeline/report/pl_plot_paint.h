@@ -13,14 +13,11 @@ enum {
   PL_INK_PALE,
   PL_INK_FIRST,                                  /* the colours, opaque */
   PL_INK_CLEAR = PL_INK_FIRST + PL_PLOT_COLOURS, /* the same for points that overlap */
-  PL_INK_FAINT = PL_INK_CLEAR + PL_PLOT_COLOURS, /* the same for areas */
-  PL_INK_COUNT = PL_INK_FAINT + PL_PLOT_COLOURS
+  PL_INK_COUNT = PL_INK_CLEAR + PL_PLOT_COLOURS
 };
 
-#define PL_PLOT_MM                                                                                 \
-  (25.4 / 72)              /* PLplot's millimetres of one pixel: its cairo device has 72 dpi       \
-                            */
-#define PL_PLOT_TITLE 14.0 /* sizes of text */
+#define PL_PLOT_MM (25.4 / 72) /* PLplot's millimetres of a pixel: its cairo device has 72 dpi */
+#define PL_PLOT_TITLE 14.0     /* sizes of text */
 #define PL_PLOT_LABEL 13.0
 #define PL_PLOT_SMALL 11.5
 #define PL_PLOT_ROW 17.0 /* height of a subtitle, or of a legend over the panel */

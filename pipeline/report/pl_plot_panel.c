@@ -2,7 +2,6 @@
 #include <math.h>
 #include <plplot.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "pipeline/report/pl_plot_paint.h"
@@ -80,7 +79,6 @@ void pl_plot_ranges(const struct pl_plot_panel *panel, struct pl_plot_place *pla
       extend(series->x[i] - series->width / 2, &place->x0, &place->x1);
       extend(series->x[i] + series->width / 2, &place->x0, &place->x1);
       extend(series->y[i], &place->y0, &place->y1);
-      if (series->kind == PL_PLOT_BAND) extend(series->low[i], &place->y0, &place->y1);
     }
     bars = bars || series->kind == PL_PLOT_BARS;
   }
@@ -112,13 +110,7 @@ static void draw_line(const struct pl_plot_series *series) {
   for (size_t i = 0; i < series->n;) {
     size_t end = i;
     while (end < series->n && isfinite(series->x[end]) && isfinite(series->y[end])) end++;
-    for (size_t k = i; series->kind == PL_PLOT_STEP && k + 1 < end; k++) {
-      const double *x = series->x + k, *y = series->y + k;
-      pljoin(x[0], y[0], x[1], y[0]);
-      pljoin(x[1], y[0], x[1], y[1]);
-    }
-    if (series->kind == PL_PLOT_LINE && end > i + 1)
-      plline((PLINT)(end - i), series->x + i, series->y + i);
+    if (end > i + 1) plline((PLINT)(end - i), series->x + i, series->y + i);
     i = end + 1;
   }
   set_dash(0);
@@ -136,25 +128,12 @@ static void draw_points(const struct pl_plot_series *series, const struct pl_plo
       plarc(series->x[i], series->y[i], a, b, 0, 360, 0, !ring);
 }
 
-static void draw_area(const struct pl_plot_series *series) {
+static void draw_bars(const struct pl_plot_series *series) {
+  plcol0(ink_of(series, PL_INK_CLEAR));
   for (size_t i = 0; i < series->n; i++) {
-    double left = series->x[i], right = series->x[i], y[4] = {0, 0, series->y[i], series->y[i]};
-    if (series->kind == PL_PLOT_BARS) {
-      left -= series->width / 2;
-      right += series->width / 2;
-      plcol0(ink_of(series, PL_INK_CLEAR));
-    } else {
-      if (i + 1 == series->n) return;
-      right = series->x[i + 1];
-      y[0] = series->low[i];
-      y[1] = series->low[i + 1];
-      y[2] = series->y[i + 1];
-      plcol0(ink_of(series, PL_INK_FAINT));
-    }
-    const double x[4] = {left, right, right, left};
-    bool finite = true;
-    for (int k = 0; k < 4; k++) finite = finite && isfinite(x[k]) && isfinite(y[k]);
-    if (finite) plfill(4, x, y);
+    double left = series->x[i] - series->width / 2, right = series->x[i] + series->width / 2;
+    const double x[4] = {left, right, right, left}, y[4] = {0, 0, series->y[i], series->y[i]};
+    if (isfinite(left) && isfinite(y[2])) plfill(4, x, y);
   }
 }
 
@@ -189,11 +168,10 @@ static void draw_axes(const struct pl_plot_panel *panel) {
 
 static void draw_series(const struct pl_plot_panel *panel, const struct pl_plot_place *place) {
   for (size_t s = 0; s < panel->n_series; s++)
-    if (panel->series[s].kind == PL_PLOT_BAND || panel->series[s].kind == PL_PLOT_BARS)
-      draw_area(&panel->series[s]);
+    if (panel->series[s].kind == PL_PLOT_BARS) draw_bars(&panel->series[s]);
   for (size_t s = 0; s < panel->n_series; s++) {
     const struct pl_plot_series *series = &panel->series[s];
-    if (series->kind == PL_PLOT_LINE || series->kind == PL_PLOT_STEP) draw_line(series);
+    if (series->kind == PL_PLOT_LINE) draw_line(series);
     if (series->kind == PL_PLOT_POINTS || series->kind == PL_PLOT_RINGS) draw_points(series, place);
   }
 }
@@ -209,28 +187,17 @@ static bool empty(const struct pl_plot_panel *panel) {
 static void draw_key(const struct pl_plot_series *series, double x, double y) {
   const double from = x, to = x + 24, xs[4] = {from, to, to, from};
   const double ys[4] = {y - 5, y - 5, y + 5, y + 5};
-  switch (series->kind) {
-  case PL_PLOT_LINE:
-  case PL_PLOT_STEP:
-    plcol0(ink_of(series, PL_INK_FIRST));
-    plwidth(2);
+  bool ring = series->kind == PL_PLOT_RINGS;
+  plcol0(ink_of(series, series->kind == PL_PLOT_BARS ? PL_INK_CLEAR : PL_INK_FIRST));
+  plwidth(2);
+  if (series->kind == PL_PLOT_LINE) {
     set_dash(series->dash);
     pljoin(from, y, to, y);
     set_dash(0);
-    break;
-  case PL_PLOT_POINTS:
-  case PL_PLOT_RINGS: {
-    bool ring = series->kind == PL_PLOT_RINGS;
-    plcol0(ink_of(series, PL_INK_FIRST));
-    plwidth(2);
-    plarc(x + 12, y, ring ? 5 : 3.5, ring ? 5 : 3.5, 0, 360, 0, !ring);
-    break;
-  }
-  case PL_PLOT_BAND:
-  case PL_PLOT_BARS:
-    plcol0(ink_of(series, series->kind == PL_PLOT_BAND ? PL_INK_FAINT : PL_INK_CLEAR));
+  } else if (series->kind == PL_PLOT_BARS) {
     plfill(4, xs, ys);
-    break;
+  } else {
+    plarc(x + 12, y, ring ? 5 : 3.5, ring ? 5 : 3.5, 0, 360, 0, !ring);
   }
   pl_plot_text(x + 30, y, 0, 0, PL_PLOT_SMALL, false, PL_INK_TEXT, series->label);
 }

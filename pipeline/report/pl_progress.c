@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 
 #define BAR_WIDTH 24
@@ -16,7 +17,7 @@
 /* The bar that is on the terminal now; log lines wipe it first. */
 static struct pl_progress *shown;
 
-static double now_s(void) {
+double pl_now_s(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
@@ -48,33 +49,30 @@ void pl_log_start(void) {
   lc_log_set_sink(sink, NULL);
 }
 
-static void add_duration(char *out, size_t size, double seconds) {
+static void add_duration(struct lc_text *out, double seconds) {
   long s = (long)(seconds + 0.5);
   if (s >= 3600)
-    snprintf(out, size, "%ld h %02ld min", s / 3600, s % 3600 / 60);
+    lc_text_add(out, "%ld h %02ld min", s / 3600, s % 3600 / 60);
   else if (s >= 60)
-    snprintf(out, size, "%ld min %02ld s", s / 60, s % 60);
+    lc_text_add(out, "%ld min %02ld s", s / 60, s % 60);
   else
-    snprintf(out, size, "%ld s", s);
+    lc_text_add(out, "%ld s", s);
 }
 
 void pl_progress_line(char *out, size_t size, const char *label, uint64_t done, uint64_t total,
                       const char *unit, double elapsed_s) {
-  int n = snprintf(out, size, "%s: %llu", label, (unsigned long long)done);
-  size_t used = n < 0 || (size_t)n >= size ? size - 1 : (size_t)n;
-  if (total > 0)
-    n = snprintf(out + used, size - used, " of %llu %s", (unsigned long long)total, unit);
-  else
-    n = snprintf(out + used, size - used, " %s", unit);
-  used += n < 0 || (size_t)n >= size - used ? size - used - 1 : (size_t)n;
-  if (elapsed_s <= 0 || done == 0) return;
-  double rate = (double)done / elapsed_s;
-  n = snprintf(out + used, size - used, ", %.*f/s", rate < 10 ? 2 : 0, rate);
-  used += n < 0 || (size_t)n >= size - used ? size - used - 1 : (size_t)n;
-  if (total <= done) return;
-  char left[40];
-  add_duration(left, sizeof left, (double)(total - done) / rate);
-  snprintf(out + used, size - used, ", %s left", left);
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  double rate = elapsed_s > 0 ? (double)done / elapsed_s : 0;
+  lc_text_add(&text, "%s: %llu", label, (unsigned long long)done);
+  if (total > 0) lc_text_add(&text, " of %llu", (unsigned long long)total);
+  lc_text_add(&text, " %s", unit);
+  if (rate > 0) lc_text_add(&text, ", %.*f/s", rate < 10 ? 2 : 0, rate);
+  if (rate > 0 && total > done) {
+    lc_text_add(&text, ", ");
+    add_duration(&text, (double)(total - done) / rate);
+    lc_text_add(&text, " left");
+  }
+  lc_text_copy(out, size, lc_text_get(&text));
 }
 
 static void draw_bar(struct pl_progress *progress, uint64_t done, uint64_t total,
@@ -94,7 +92,7 @@ static void draw_bar(struct pl_progress *progress, uint64_t done, uint64_t total
 
 static void update(void *context, uint64_t done, uint64_t total, const char *unit) {
   struct pl_progress *progress = (struct pl_progress *)context;
-  double time_s = now_s();
+  double time_s = pl_now_s();
   bool terminal = isatty(STDERR_FILENO) != 0;
   if (time_s - progress->drawn_s < (terminal ? BAR_EVERY_S : LINE_EVERY_S)) return;
   progress->drawn_s = time_s;
@@ -115,7 +113,7 @@ void pl_progress_start(struct pl_progress *progress, const char *label, const ch
   progress->progress.total = total;
   progress->progress.context = progress;
   if (lc_log_get_level() <= LC_LOG_INFO) progress->progress.update = update;
-  progress->started_s = now_s();
+  progress->started_s = pl_now_s();
   /* The first plain line comes only when the work turns out to be long. */
   progress->drawn_s = isatty(STDERR_FILENO) ? 0 : progress->started_s;
   shown = progress;

@@ -13,6 +13,9 @@ struct pl_progress {
   bool drawn;
 };
 
+/* Monotonic time. */
+double pl_now_s(void);
+
 /* Installs the log sink: "lungcdam: warning: ..." on standard error. */
 void pl_log_start(void);
 /* From now on each line begins with the time (UTC), for programs that run for days. */

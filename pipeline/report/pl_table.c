@@ -9,6 +9,7 @@
 
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 
 void pl_table_init(struct pl_table *table, const struct pl_column *columns, size_t n_columns) {
   memset(table, 0, sizeof *table);
@@ -237,10 +238,23 @@ lc_status pl_table_render(const struct pl_table *table, enum pl_table_form form,
 
 lc_status pl_table_print(const struct pl_table *table, enum pl_table_form form, FILE *out,
                          struct lc_error *err) {
-  struct lc_text text = {0};
-  lc_status status = pl_table_render(table, form, &text, err);
-  if (status == LC_OK && fwrite(lc_text_get(&text), 1, text.length, out) != text.length)
-    status = lc_file_write_error("standard output", errno, err);
-  lc_text_free(&text);
-  return status;
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  LC_TRY(pl_table_render(table, form, &text, err));
+  bool whole = fwrite(lc_text_get(&text), 1, text.length, out) == text.length;
+  return whole ? LC_OK : lc_file_write_error("standard output", errno, err);
+}
+
+lc_status pl_table_write(const struct pl_table *table, const char *folder, const char *name,
+                         struct lc_error *err) {
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  LC_TRY(pl_table_render(table, PL_TABLE_CSV, &text, err));
+  return pl_text_write(&text, folder, name, err);
+}
+
+lc_status pl_text_write(const struct lc_text *text, const char *folder, const char *name,
+                        struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  LC_TRY(lc_path_join(path, folder, name, err));
+  if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  return lc_file_write(path, lc_text_get(text), text->length, err);
 }

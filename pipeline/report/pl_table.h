@@ -4,7 +4,6 @@
  * from files could otherwise steer it. Thread-safety: one table, one thread. */
 #pragma once
 
-#include <stdint.h>
 #include <stdio.h>
 
 #include "common/lc_text.h"
@@ -50,6 +49,12 @@ LC_MUST_CHECK lc_status pl_table_print(const struct pl_table *table, enum pl_tab
 /* The same as text; free with lc_text_free. */
 LC_MUST_CHECK lc_status pl_table_render(const struct pl_table *table, enum pl_table_form form,
                                         struct lc_text *out, struct lc_error *err);
+
+/* As CSV to folder/name; the same for a text that was built. Whole or not at all. */
+LC_MUST_CHECK lc_status pl_table_write(const struct pl_table *table, const char *folder,
+                                       const char *name, struct lc_error *err);
+LC_MUST_CHECK lc_status pl_text_write(const struct lc_text *text, const char *folder,
+                                      const char *name, struct lc_error *err);
 
 /* Copies text with control characters replaced, for messages on the terminal. */
 void pl_text_safe(struct lc_text *out, const char *text);

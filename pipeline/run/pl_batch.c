@@ -1,5 +1,4 @@
-/* Chooses the series of the input, runs the main job on each into a draft folder, publishes it by
- * one rename, and counts failures. */
+/* Runs the main job on each series of the input and counts failures. */
 #include "pipeline/run/pl_batch.h"
 #include "ct_io/dicom_read/ct_index.h"
 
@@ -7,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_artifacts.h"
@@ -27,17 +26,20 @@ struct running {
   size_t n_chosen;
 };
 
+static void running_free(struct running *running) {
+  pl_job_close(&running->job);
+  free(running->chosen);
+}
+
 static lc_status scan(const struct pl_config *config, struct ct_index *index,
                       struct lc_error *err) {
   if (config->input_paths.n == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "no input: give --input DIR or input.paths");
   const struct ct_index_rules rules = {config->input_assume_hu, config->input_allow_missing};
-  struct pl_progress progress;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "reading headers", "files", 0);
-  lc_status status = ct_index_scan(index, (const char *const *)config->input_paths.items,
-                                   config->input_paths.n, &rules, &progress.progress, err);
-  pl_progress_end(&progress);
-  return status;
+  return ct_index_scan(index, (const char *const *)config->input_paths.items, config->input_paths.n,
+                       &rules, &progress.progress, err);
 }
 
 lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
@@ -97,14 +99,11 @@ static bool can_keep(struct running *running, const struct pl_result *result, co
 static lc_status make(struct running *running, struct pl_result *result, const char *name,
                       struct lc_error *err) {
   LC_TRY(pl_job_compute(&running->job, result, err));
-  struct pl_draft draft;
+  LC_SCOPED(pl_draft_discard) struct pl_draft draft = {.lock = -1};
   LC_TRY(pl_draft_begin(&draft, &running->output, name, err));
-  lc_status status = pl_artifacts_write(running->config, result, draft.folder, err);
-  if (status == LC_OK) status = pl_signal_check(err);
-  if (status == LC_OK)
-    status = pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err);
-  pl_draft_discard(&draft);
-  if (status != LC_OK) return status;
+  LC_TRY(pl_artifacts_write(running->config, result, draft.folder, err));
+  LC_TRY(pl_signal_check(err));
+  LC_TRY(pl_draft_publish(&draft, running->existing != PL_EXISTING_REFUSE, err));
   pl_summary_add(&running->batch->summary, result);
   running->batch->n_done++;
   running->batch->n_left_out += result->n_left_out;
@@ -117,16 +116,14 @@ static lc_status one_series(struct running *running, const struct ct_series *ser
                             struct lc_error *err) {
   char name[129], path[LC_PATH_SIZE];
   LC_TRY(target_of(running, series, name, path, err));
-  struct pl_result result;
-  lc_status status = pl_job_find(&running->job, series, &result, err);
-  if (status == LC_OK && can_keep(running, &result, path)) {
+  LC_SCOPED(pl_result_free) struct pl_result result = {0};
+  LC_TRY(pl_job_find(&running->job, series, &result, err));
+  if (can_keep(running, &result, path)) {
     running->batch->n_kept++;
     lc_log(LC_LOG_INFO, "%s: kept, made from the same input, weights and configuration", path);
-  } else if (status == LC_OK) {
-    status = make(running, &result, name, err);
-  }
-  pl_result_free(&result);
-  return status;
+  } else
+    LC_TRY(make(running, &result, name, err));
+  return LC_OK;
 }
 
 /* Failures that would meet every other series too. */
@@ -164,16 +161,12 @@ static lc_status all_series(struct running *running, struct lc_error *err) {
 static lc_status work(struct running *running, struct lc_error *err) {
   LC_TRY(pl_output_open(&running->output, running->config->output_folder, err));
   lc_status status = check_existing(running, err);
-  if (status == LC_OK) {
-    status = all_series(running, err);
-    if (running->batch->n_done + running->batch->n_kept > 0) {
-      struct lc_error why;
-      lc_status master = pl_store_write_master(running->output.folder, &why);
-      if (status == LC_OK && master != LC_OK) {
-        if (err) *err = why;
-        status = master;
-      }
-    }
+  if (status == LC_OK) status = all_series(running, err);
+  if (running->batch->n_done + running->batch->n_kept > 0) {
+    struct lc_error why;
+    lc_status master = pl_store_write_master(running->output.folder, &why);
+    if (status == LC_OK && master != LC_OK) *err = why;
+    if (status == LC_OK) status = master;
   }
   pl_output_close(&running->output);
   return status;
@@ -182,27 +175,22 @@ static lc_status work(struct running *running, struct lc_error *err) {
 lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
                        enum pl_existing existing, struct lc_error *err) {
   memset(batch, 0, sizeof *batch);
-  struct lc_error own;
-  struct ct_index index = {0};
+  LC_SCOPED(ct_index_free) struct ct_index index = {0};
+  LC_SCOPED(running_free)
   struct running running = {
       .batch = batch, .config = config, .existing = existing, .index = &index};
+  struct lc_error own;
   if (!err) err = &own;
-  lc_status status = pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err);
-  if (status == LC_OK) status = pl_job_open(&running.job, config, err);
-  if (status == LC_OK) {
-    batch->trained = running.job.model.trained;
-    memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
-    pl_summary_init(&batch->summary, &running.job.model.arch);
-    batch->has_summary = true;
-    status = work(&running, err);
-    pl_job_close(&running.job);
-  }
-  free(running.chosen);
-  ct_index_free(&index);
-  return status;
+  LC_TRY(pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err));
+  LC_TRY(pl_job_open(&running.job, config, NULL, err));
+  batch->trained = running.job.model.trained;
+  memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
+  pl_summary_init(&batch->summary, &running.job.model.arch);
+  batch->has_summary = true;
+  return work(&running, err);
 }
 
 void pl_batch_free(struct pl_batch *batch) {
-  if (batch->has_summary) pl_summary_free(&batch->summary);
+  pl_summary_free(&batch->summary);
   memset(batch, 0, sizeof *batch);
 }

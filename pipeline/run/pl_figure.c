@@ -1,13 +1,11 @@
-/* Composes the picture of one nodule in one view: panels, captions with the predicted values,
- * heading and footer. */
+/* Composes the picture of one nodule in one view. */
 #include "pipeline/run/pl_figure.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/report/pl_version.h"
 #include "pipeline/run/pl_summary.h"
@@ -64,7 +62,7 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
   static const int axis_of[] = {[CT_AXIAL] = 2, [CT_CORONAL] = 1, [CT_SAGITTAL] = 0};
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
   int axis = axis_of[result->views[view]];
-  struct lc_text text = {0};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
   lc_text_add(&text, "%s, %s, %c = %.1f mm, %.1f mm across", found->id,
               ct_view_name(result->views[view]), "xyz"[axis], found -> centre_mm[axis],
               found -> diameter_mm);
@@ -73,14 +71,12 @@ static void heading(const struct pl_result *result, size_t nodule, size_t view, 
   if (isfinite(found->median_rating[CT_MALIGNANCY]))
     lc_text_add(&text, ", median malignancy %g of 5", found->median_rating[CT_MALIGNANCY]);
   lc_text_copy(out, size, lc_text_get(&text));
-  lc_text_free(&text);
 }
 
-static void footer(const struct pl_provenance *provenance, char *out, size_t size) {
-  snprintf(out, size, "%s%sResearch use only. lungcdam %s, weights %.12s",
-           pl_untrained_notice(provenance),
-           provenance->trained ? "" : ": the numbers mean nothing. ", pl_version(),
-           provenance->weights_sha256);
+void pl_figure_footer(bool trained, const char *weights_sha256, char *out, size_t size) {
+  snprintf(out, size, "%sResearch use only. lungcdam %s, weights %.12s",
+           trained ? "" : "UNTRAINED WEIGHTS: the numbers mean nothing. ", pl_version(),
+           weights_sha256);
 }
 
 struct texts {
@@ -134,16 +130,18 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
                          size_t nodule, size_t view, struct cdam_picture *picture,
                          struct lc_error *err) {
   size_t n = result->maps.targets + 1;
-  struct cdam_panel *panels = NULL;
   bool each = config->figure_scale == PL_SCALE_EACH && result->maps.targets > 1;
-  size_t scores = result->maps.targets * result->maps.grid_height * result->maps.grid_width;
-  struct texts texts = {.captions = NULL};
-  lc_status status;
-  LC_TRY_GOTO(lc_alloc(&panels, n, sizeof *panels, err), done);
-  LC_TRY_GOTO(lc_alloc(&texts.captions, n, sizeof *texts.captions, err), done);
-  if (each) LC_TRY_GOTO(lc_alloc(&texts.scores, scores, sizeof *texts.scores, err), done);
+  size_t n_scores = result->maps.targets * result->maps.grid_height * result->maps.grid_width;
+  LC_FREED struct cdam_panel *panels = NULL;
+  LC_FREED char(*captions)[CAPTION_SIZE] = NULL;
+  LC_FREED float *scores = NULL;
+  LC_TRY(lc_alloc(&panels, n, sizeof *panels, err));
+  LC_TRY(lc_alloc(&captions, n, sizeof *captions, err));
+  if (each) LC_TRY(lc_alloc(&scores, n_scores, sizeof *scores, err));
+  struct texts texts = {.captions = captions, .scores = scores};
   heading(result, nodule, view, texts.heading, sizeof texts.heading);
-  footer(&result->provenance, texts.footer, sizeof texts.footer);
+  pl_figure_footer(result->provenance.trained, result->provenance.weights_sha256, texts.footer,
+                   sizeof texts.footer);
   fill_panels(result, nodule, view, panels, &texts);
   const struct cdam_figure figure = {
       .panels = panels,
@@ -160,10 +158,5 @@ lc_status pl_figure_draw(const struct pl_config *config, const struct pl_result 
       .scale = each ? 1 : 0,
       .scale_label = each ? "CDAM score / largest" : "CDAM score",
   };
-  status = cdam_figure_draw(&figure, picture, err);
-done:
-  free(texts.scores);
-  free(texts.captions);
-  free(panels);
-  return status;
+  return cdam_figure_draw(&figure, picture, err);
 }

@@ -15,6 +15,8 @@ LC_MUST_CHECK lc_status pl_figure_draw(const struct pl_config *config,
                                        const struct pl_result *result, size_t nodule, size_t view,
                                        struct cdam_picture *picture, struct lc_error *err);
 
+/* What stands below every figure. */
+void pl_figure_footer(bool trained, const char *weights_sha256, char *out, size_t size);
 /* What every output made with seeded weights says; "" for trained ones. */
 const char *pl_untrained_notice(const struct pl_provenance *provenance);
 

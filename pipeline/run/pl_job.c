@@ -1,5 +1,4 @@
-/* Performs the main job on one series: decodes the slices that nodules share once, cuts cubes, runs
- * the network, averages over views and computes CDAM. */
+/* Performs the main job on one series. */
 #include "pipeline/run/pl_job.h"
 #include "ct_io/dicom_read/ct_decode.h"
 
@@ -7,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_math.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_prepared.h"
@@ -88,12 +87,8 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   return pl_config_hash(job->config, provenance->configuration_sha256, err);
 }
 
-lc_status pl_job_open(struct pl_job *job, const struct pl_config *config, struct lc_error *err) {
-  return pl_job_open_with(job, config, NULL, err);
-}
-
-lc_status pl_job_open_with(struct pl_job *job, const struct pl_config *config,
-                           const struct vit_model *model, struct lc_error *err) {
+lc_status pl_job_open(struct pl_job *job, const struct pl_config *config,
+                      const struct vit_model *model, struct lc_error *err) {
   memset(job, 0, sizeof *job);
   job->config = config;
   if (model) job->model = *model;
@@ -166,31 +161,25 @@ static lc_status allocate(struct pl_job *job, struct pl_result *result, struct l
   return lc_alloc(&result->shown_mask, images * pixels, 1, err);
 }
 
-/* The network's slice lies half a sample beyond the centre of a cube of even edge. With an odd
- * detail the finer cube has a slice in exactly that place. */
-static size_t shown_index(const struct pl_config *config) {
-  size_t detail = (size_t)config->figure_detail;
-  return (size_t)config->cube_edge / 2 * detail + detail / 2;
-}
-
 static lc_status cut_shown(const struct pl_job *job, struct pl_result *result, size_t nodule,
                            const struct ct_volume *volume, struct lc_error *err) {
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
-  struct ct_cube cube;
+  LC_SCOPED(ct_cube_free) struct ct_cube cube = {0};
   double spacing_mm = job->config->cube_spacing_mm / (double)job->config->figure_detail;
   LC_TRY(ct_cube_resample(&cube, volume, found->centre_mm, result->shown_edge, spacing_mm, err));
-  lc_status status = LC_OK;
   if (found->n_marks > 0)
-    status =
-        ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err);
-  size_t pixels = result->shown_edge * result->shown_edge;
-  for (size_t v = 0; status == LC_OK && v < result->n_views; v++) {
+    LC_TRY(
+        ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err));
+  /* The network's slice lies half a sample beyond the centre of a cube of even edge. With an odd
+   * detail the finer cube has a slice in exactly that place. */
+  size_t detail = (size_t)job->config->figure_detail, pixels = cube.edge * cube.edge;
+  size_t index = (size_t)job->config->cube_edge / 2 * detail + detail / 2;
+  for (size_t v = 0; v < result->n_views; v++) {
     size_t at = pl_result_image(result, nodule, v) * pixels;
-    ct_cube_slice(&cube, result->views[v], shown_index(job->config), result->shown_hu + at,
+    ct_cube_slice(&cube, result->views[v], index, result->shown_hu + at,
                   cube.mask ? result->shown_mask + at : NULL);
   }
-  ct_cube_free(&cube);
-  return status;
+  return LC_OK;
 }
 
 static lc_status cut_cube(const struct pl_job *job, struct pl_result *result, size_t nodule,
@@ -275,35 +264,38 @@ static void leave_out_unplaced(struct pl_result *result) {
   for (int c = 0; c < 3; c++) left_out->centre_mm[c] = NAN;
 }
 
-static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
+static lc_status cut_all(struct pl_job *job, struct pl_result *result, bool *gone,
+                         struct lc_error *err) {
   double extent_mm = (double)job->config->cube_edge * job->config->cube_spacing_mm;
-  size_t n = result->nodules.n_nodules;
-  struct cutting cutting = {job, result, NULL};
-  struct ct_cut_plan plan = {0};
-  struct pl_progress progress;
-  LC_TRY(lc_alloc(&cutting.gone, n, sizeof *cutting.gone, err));
-  LC_TRY(lc_alloc(&result->left_out, n + 1, sizeof *result->left_out, err));
-  lc_status status = ct_nodules_plan(&plan, &result->nodules, result->series, extent_mm, err);
+  struct cutting cutting = {job, result, gone};
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
+  LC_TRY(ct_nodules_plan(&plan, &result->nodules, result->series, extent_mm, err));
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
   const struct ct_cut cut = {.decode = ct_volume_decode,
                              .take = take,
                              .refuse = refuse,
                              .context = &cutting,
                              .progress = &progress.progress};
-  if (status == LC_OK) status = ct_cut_all(&plan, &cut, err);
-  pl_progress_end(&progress);
-  if (status == LC_OK && result->n_left_out == n) {
-    status = result->left_out[0].status;
+  return ct_cut_all(&plan, &cut, err);
+}
+
+static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
+  size_t n = result->nodules.n_nodules;
+  LC_FREED bool *gone = NULL;
+  LC_TRY(lc_alloc(&gone, n, sizeof *gone, err));
+  LC_TRY(lc_alloc(&result->left_out, n + 1, sizeof *result->left_out, err));
+  LC_TRY(cut_all(job, result, gone, err));
+  if (result->n_left_out == n) {
     if (err) lc_text_copy(err->message, sizeof err->message, result->left_out[0].reason);
+    return result->left_out[0].status;
   }
-  if (status == LC_OK) leave_out_unplaced(result);
-  for (size_t i = 0; status == LC_OK && i < result->n_left_out; i++)
+  leave_out_unplaced(result);
+  for (size_t i = 0; i < result->n_left_out; i++)
     lc_log(LC_LOG_ERROR, "series %s, %s is left out: %s", result->series->series_instance_uid,
            result->left_out[i].nodule, result->left_out[i].reason);
-  if (status == LC_OK) close_gaps(result, cutting.gone);
-  ct_cut_plan_free(&plan);
-  free(cutting.gone);
-  return status;
+  close_gaps(result, gone);
+  return LC_OK;
 }
 
 /* Sums over the images of a nodule and of a view, in the order of the images, divided as they are
@@ -387,22 +379,18 @@ lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc
   LC_TRY(pl_job_cut(job, result, err));
   size_t nodules = result->nodules.n_nodules, batch = (size_t)job->config->model_batch;
   size_t images = nodules * ct_preparation_images(&job->preparation);
-  struct means means = {0};
-  struct pl_progress progress;
+  LC_FREED double *nodule = NULL, *view = NULL;
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "predicting and explaining", "images", images);
-  lc_status status = lc_alloc(&means.nodule, nodules * result->n_outputs, sizeof(double), err);
-  if (status == LC_OK)
-    status =
-        lc_alloc(&means.view, nodules * result->n_views * result->n_outputs, sizeof(double), err);
-  for (size_t i = 0; status == LC_OK && i < images; i += batch) {
+  LC_TRY(lc_alloc(&nodule, nodules * result->n_outputs, sizeof *nodule, err));
+  LC_TRY(lc_alloc(&view, nodules * result->n_views * result->n_outputs, sizeof *view, err));
+  struct means means = {nodule, view};
+  for (size_t i = 0; i < images; i += batch) {
     size_t n = images - i < batch ? images - i : batch;
-    status = pl_signal_check(err);
-    if (status == LC_OK) status = run_batch(job, result, i, n, &means, err);
-    if (status == LC_OK) lc_progress_step(&progress.progress, n);
+    LC_TRY(pl_signal_check(err));
+    LC_TRY(run_batch(job, result, i, n, &means, err));
+    lc_progress_step(&progress.progress, n);
   }
-  pl_progress_end(&progress);
-  if (status == LC_OK) take_means(job, result, &means);
-  free(means.nodule);
-  free(means.view);
-  return status;
+  take_means(job, result, &means);
+  return LC_OK;
 }

@@ -26,12 +26,10 @@ struct pl_job {
   struct pl_provenance provenance;
 };
 
-/* Loads the weights and sizes the workspace. */
+/* Sizes the workspace for the configuration's weights, which it loads, or for a model that is
+ * loaded and hashed and outlives the job; NULL: none. */
 LC_MUST_CHECK lc_status pl_job_open(struct pl_job *job, const struct pl_config *config,
-                                    struct lc_error *err);
-/* The same with a model that is loaded and hashed, which outlives the job. */
-LC_MUST_CHECK lc_status pl_job_open_with(struct pl_job *job, const struct pl_config *config,
-                                         const struct vit_model *model, struct lc_error *err);
+                                    const struct vit_model *model, struct lc_error *err);
 void pl_job_close(struct pl_job *job);
 
 /* First half, cheap: nodules and hashes, enough for pl_result_key. result is zeroed first; free it

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/run/pl_batch.h"
 
@@ -18,14 +19,12 @@ lc_status pl_run_all(struct pl_config *config, struct pl_batch *batch,
 
 static lc_status run(const struct pl_run_request *request, struct pl_overrides *overrides,
                      struct pl_batch *batch, struct lc_error *err) {
-  struct pl_config config = {0};
+  LC_SCOPED(pl_config_free) struct pl_config config = {0};
   for (size_t i = 0; i < request->n_settings; i++)
     LC_TRY(pl_list_add(&overrides->keys, request->settings[i], err));
   for (size_t i = 0; i < request->n_inputs; i++)
     LC_TRY(pl_list_add(&overrides->inputs, request->inputs[i], err));
-  lc_status status = pl_run_all(&config, batch, overrides, request->existing, err);
-  pl_config_free(&config);
-  return status;
+  return pl_run_all(&config, batch, overrides, request->existing, err);
 }
 
 lc_status pl_run(const struct pl_run_request *request, struct pl_run_counts *counts,

@@ -11,6 +11,7 @@
 #include "common/lc_file.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
+#include "pipeline/report/pl_version.h"
 
 #define DEFLATE_LEVEL 4
 #define CHUNK_BYTES_LEAST 1024 /* below, a chunk's bookkeeping is larger than what it holds */
@@ -229,6 +230,25 @@ void pl_h5_attribute_integer(struct pl_h5 *h5, const char *path, const char *nam
 
 void pl_h5_attribute_real(struct pl_h5 *h5, const char *path, const char *name, double value) {
   attribute(h5, path, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value);
+}
+
+void pl_h5_names(struct pl_h5 *h5, const char *path, const char *const *names, size_t n,
+                 size_t width, const char *doc) {
+  char *texts = calloc(n ? n : 1, width);
+  if (!texts) fail(h5, "hold the names of", path);
+  for (size_t i = 0; texts && i < n; i++)
+    memcpy(texts + i * width, names[i], strnlen(names[i], width - 1));
+  pl_h5_texts(h5, path, 1, &n, width, texts, doc);
+  free(texts);
+}
+
+void pl_h5_about(struct pl_h5 *h5, const char *content, int version, const char *notice) {
+  pl_h5_attribute_text(h5, "/", "content", content);
+  pl_h5_attribute_integer(h5, "/", "schema_version", version);
+  pl_h5_attribute_text(h5, "/", "program", "lungcdam");
+  pl_h5_attribute_text(h5, "/", "program_version", pl_version());
+  pl_h5_attribute_text(h5, "/", "program_commit", pl_commit());
+  pl_h5_attribute_text(h5, "/", "notice", notice);
 }
 
 void pl_h5_link(struct pl_h5 *h5, const char *path, const char *file) {

@@ -89,6 +89,13 @@ void pl_h5_attribute_text(struct pl_h5 *h5, const char *path, const char *name, 
 void pl_h5_attribute_integer(struct pl_h5 *h5, const char *path, const char *name, int64_t value);
 void pl_h5_attribute_real(struct pl_h5 *h5, const char *path, const char *name, double value);
 
+/* n texts as an array of `width` bytes each, the last of them zero. */
+void pl_h5_names(struct pl_h5 *h5, const char *path, const char *const *names, size_t n,
+                 size_t width, const char *doc);
+/* What a file says of itself: content, version of its layout, program, and what is to be said of
+ * its use. */
+void pl_h5_about(struct pl_h5 *h5, const char *content, int version, const char *notice);
+
 /* A link at path to the root of another file; the file's name is relative to this one. */
 void pl_h5_link(struct pl_h5 *h5, const char *path, const char *file);
 

@@ -77,6 +77,7 @@ static void curves_at_shares(void **state) {
   assert_fails(cdam_curves_measure(&evaluator, weights, (size_t[]){0}, 1, &settings, &draws,
                                    &curves, &test_err),
                LC_ERR_USAGE, "ascending shares");
+  cdam_curves_free(&curves);
   assert_fails(
       cdam_curves_measure(&evaluator, weights, (size_t[]){1}, 1, NULL, &draws, &curves, &test_err),
       LC_ERR_USAGE, "target 1 of 1");

@@ -306,7 +306,7 @@ static void measures_are_those_of_the_predictions(void **state) {
       values[i * 9 + 1 + b] =
           (w.crops.crops[3 + i].biomarkers[b] - w.learn.scale.mean[b]) / w.learn.scale.deviation[b];
   }
-  const struct pl_predictions predictions = {3, 9, values};
+  const struct pl_predictions predictions = {.n = 3, .outputs = 9, .values = values};
   struct pl_evaluation e;
   assert_ok(pl_evaluate(&w.measure, &predictions, 200, 1, &e, &test_err));
   assert_int_equal(e.patients, 2);

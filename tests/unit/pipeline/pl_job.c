@@ -108,7 +108,7 @@ static void pictures_show_what_the_network_saw(void **state) {
     configure(&config, "unused", cases[i].set);
     assert_ok(pl_batch_choose(&config, &index, &chosen, &n, &test_err));
     assert_int_equal(n, 2);
-    assert_ok(pl_job_open(&job, &config, &test_err));
+    assert_ok(pl_job_open(&job, &config, NULL, &test_err));
     assert_ok(pl_job_find(&job, chosen[0], &result, &test_err));
     assert_ok(pl_job_cut(&job, &result, &test_err));
     assert_true(result.nodules.n_nodules > 0 && result.n_views == 3);

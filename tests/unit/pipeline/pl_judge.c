@@ -189,14 +189,14 @@ static void known_answers(void **state) {
   /* The nodule's disc: 5 mm of 24, in the middle. */
   uint8_t mask[24 * 24];
   size_t inside = 0;
-  assert_ok(pl_judge_mask(&judge, 0, mask, &test_err));
+  assert_ok(pl_judge_mask(&judge, judge.items[0], mask, &test_err));
   for (size_t i = 0; i < 24 * 24; i++) inside += mask[i];
   assert_near((double)inside, 3.14159 * 2.5 * 2.5, 4); /* whole pixels */
   assert_int_equal(mask[11 * 24 + 11], 1);
   /* Outlines go before the disc: a corner of the crop, at the same spacing. */
   judge.crops.mask = calloc(N, SIZE * SIZE);
   judge.crops.mask[judge.examples.rows[judge.items[0]] * SIZE * SIZE + 2 * SIZE + 1] = 1;
-  assert_ok(pl_judge_mask(&judge, 0, mask, &test_err));
+  assert_ok(pl_judge_mask(&judge, judge.items[0], mask, &test_err));
   for (size_t i = 0; i < 24 * 24; i++) assert_int_equal(mask[i], i == 2 * 24 + 1);
   pl_judged_free(&judged);
   pl_judge_free(&judge);
@@ -419,27 +419,34 @@ static void wrong_settings_are_refused(void **state) {
   config = w.config;
   config.target_judged = (char *)"benign";
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND, "malignancy");
+  pl_judge_free(&judge);
   config = w.config;
   config.sets_boxes = (struct pl_list){(char *[]){(char *)"7"}, 1};
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_CONFIG, "from 1 to 6");
+  pl_judge_free(&judge);
   config = w.config;
   config.estimators_names = (struct pl_list){(char *[]){(char *)"cadm"}, 1};
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND, "cdam");
+  pl_judge_free(&judge);
   config = w.config;
   config.measures_names = (struct pl_list){(char *[]){(char *)"insertoin"}, 1};
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND,
                "measure \"insertoin\": did you mean \"insertion\"?");
+  pl_judge_free(&judge);
   config.measures_names = (struct pl_list){(char *[]){(char *)"spicules_mass"}, 1};
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND,
                "\"spicules_mass\": needs the places of features");
+  pl_judge_free(&judge);
   config = w.config;
   config.estimators_names = (struct pl_list){(char *[]){(char *)"integrated_cdam"}, 1};
   config.estimators_samples = 1;
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_USAGE,
                "integrated_cdam: samples is 1, expected a whole number from 2");
+  pl_judge_free(&judge);
   config = w.config;
   config.data_split = (char *)"test";
   assert_fails(pl_judge_init(&judge, &config, &test_err), LC_ERR_NOT_FOUND, "validate");
+  pl_judge_free(&judge);
   world_free(&w);
 }
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "common/lc_file.h"
-#include "pipeline/judge/pl_scored.h"
+#include "pipeline/judge/pl_judged.h"
 #include "pipeline/store/pl_truth.h"
 
 enum { EDGE = 20, SLICES = 3, PIXELS = 8, GRID = 4, PATCHES = GRID * GRID };

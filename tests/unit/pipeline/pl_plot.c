@@ -52,11 +52,10 @@ static uint32_t colour_at(cairo_surface_t *image, double x, double y) {
 static void things_are_where_they_belong(void **state) {
   (void)state;
   const double x[5] = {0, 0.3, 0.5, 0.7, 1}, y[5] = {0.25, 0.25, NAN, 0.25, 0.25};
-  const double middle = 0.3, height = 0.9, low[2] = {0.6, 0.6}, high[2] = {0.7, 0.7};
+  const double middle = 0.3, height = 0.9;
   const struct pl_plot_series series[] = {
       {.n = 5, .x = x, .y = y},
       {.kind = PL_PLOT_BARS, .n = 1, .x = &middle, .y = &height, .width = 0.1, .colour = 1},
-      {.kind = PL_PLOT_BAND, .n = 2, .x = two, .y = high, .low = low, .colour = 2},
       {.kind = PL_PLOT_POINTS, .n = 2, .x = half, .y = half, .colour = 3}};
   struct pl_plot_panel panel = panel_of(series, 1);
   struct pl_plot plot = plot_of(&panel);
@@ -67,19 +66,11 @@ static void things_are_where_they_belong(void **state) {
   assert_int_equal(colour_at(image, 0.55, 0.25), 0xffffff); /* what is missing breaks the line */
   assert_int_equal(colour_at(image, 0.15, 0.5), 0xffffff);
   cairo_surface_destroy(image);
-  panel = panel_of(series, 4);
+  panel = panel_of(series, 3);
   image = drawn(&plot);
   assert_int_not_equal(colour_at(image, 0.31, 0.85), 0xffffff); /* the bar */
   assert_int_equal(colour_at(image, 0.37, 0.85), 0xffffff);
-  assert_int_not_equal(colour_at(image, 0.9, 0.65), 0xffffff); /* the band */
-  assert_int_equal(colour_at(image, 0.9, 0.75), 0xffffff);
   assert_int_not_equal(colour_at(image, 0.505, 0.5), 0xffffff); /* the points */
-  cairo_surface_destroy(image);
-  const double levels[2] = {0.25, 0.75};
-  const struct pl_plot_series steps = {.kind = PL_PLOT_STEP, .n = 2, .x = two, .y = levels};
-  panel = panel_of(&steps, 1);
-  image = drawn(&plot);
-  assert_int_equal(colour_at(image, 0.85, 0.25), 0x0072b2); /* level until the next point */
   cairo_surface_destroy(image);
 }
 
