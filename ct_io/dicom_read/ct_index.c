@@ -9,6 +9,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_files.h"
 
 /* Headers held at once: bounds memory on folders of any size. */
@@ -46,6 +47,24 @@ static lc_status note_problem(struct ct_index *index, const char *message, struc
   return LC_OK;
 }
 
+/* Volume files are series as they are, behind those of DICOM until all are sorted. */
+static lc_status take_volume(struct ct_index *index, const char *path, struct lc_error *err) {
+  struct ct_series series, *grown;
+  struct lc_error why;
+  lc_status status = ct_volume_file_open(&series, path, &why);
+  if (status == LC_ERR_MEMORY) {
+    if (err) *err = why;
+    return status;
+  }
+  if (status != LC_OK) return note_problem(index, why.message, err);
+  grown = realloc(index->series, (index->n_series + 1) * sizeof *grown);
+  if (!grown) ct_series_free(&series);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu series", index->n_series + 1);
+  index->series = grown;
+  index->series[index->n_series++] = series;
+  return LC_OK;
+}
+
 static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
                             const struct ct_files *names, struct lc_progress *progress,
                             struct lc_error *err) {
@@ -59,7 +78,9 @@ static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
     for (size_t i = 0; i < n; i++) {
       struct scan_item *item = &scan.items[i];
       if (item->kind == CT_FILE_OTHER) index->n_files_not_dicom++;
-      if (item->kind == CT_FILE_BROKEN && status == LC_OK)
+      if (item->kind == CT_FILE_OTHER && status == LC_OK && ct_volume_file_named(scan.paths[i]))
+        status = take_volume(index, scan.paths[i], err);
+      if (item->kind == CT_FILE_BROKEN && status == LC_OK && !ct_volume_file_is_data(scan.paths[i]))
         status = note_problem(index, item->err.message, err);
       if (item->kind != CT_FILE_OBJECT) continue;
       if (status == LC_OK) status = ct_group_add(list, &item->header, scan.paths[i], err);
@@ -82,7 +103,7 @@ static int by_identity(const void *a, const void *b) {
 }
 
 static bool same_series(const struct ct_series *a, const struct ct_series *b) {
-  return strcmp(a->series_instance_uid, b->series_instance_uid) == 0 &&
+  return !a->file && !b->file && strcmp(a->series_instance_uid, b->series_instance_uid) == 0 &&
          strcmp(a->study_instance_uid, b->study_instance_uid) == 0;
 }
 
@@ -98,19 +119,22 @@ static void number_parts(struct ct_index *index) {
 }
 
 static lc_status finish(struct ct_index *index, struct ct_group_list *list, struct lc_error *err) {
-  size_t n = list->n_groups;
+  size_t n = list->n_groups, volumes = index->n_series;
   for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
-  LC_TRY(lc_alloc(&index->series, list->n_groups, sizeof *index->series, err));
+  struct ct_series *grown =
+      realloc(index->series, (volumes + list->n_groups) * sizeof *index->series);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu series", list->n_groups);
+  index->series = grown;
   for (size_t i = 0; i < list->n_groups; i++) {
     ct_group_judge(&list->groups[i]);
-    index->series[i] = list->groups[i].series;
-    const struct ct_series *series = &index->series[i];
-    if (series->reason[0])
-      lc_log(LC_LOG_INFO, "series %s: %s: %s", series->series_instance_uid,
-             ct_verdict_name(series->verdict), series->reason);
+    index->series[volumes + i] = list->groups[i].series;
   }
-  index->n_series = list->n_groups;
+  index->n_series += list->n_groups;
   list->n_groups = 0;
+  for (size_t i = 0; i < index->n_series; i++)
+    if (index->series[i].reason[0])
+      lc_log(LC_LOG_INFO, "series %s: %s: %s", index->series[i].series_instance_uid,
+             ct_verdict_name(index->series[i].verdict), index->series[i].reason);
   qsort(index->series, index->n_series, sizeof *index->series, by_identity);
   number_parts(index);
   return LC_OK;
@@ -131,11 +155,12 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
     progress->unit = "files";
   }
   LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
-  if (list.n_groups == 0 && index->n_problems > 0)
+  if (list.n_groups + index->n_series == 0 && index->n_problems > 0)
     LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0],
                  index->n_problems > 1 ? " (and others like it)" : "");
-  if (list.n_groups == 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM, "%s: no DICOM image among %zu files",
+  if (list.n_groups + index->n_series == 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM,
+                 "%s: no DICOM image among %zu files, and no MetaImage, NIfTI or NRRD",
                  n_paths ? paths[0] : "(no path)", names.count);
   status = finish(index, &list, err);
 done:
@@ -153,6 +178,17 @@ void ct_index_free(struct ct_index *index) {
   memset(index, 0, sizeof *index);
 }
 
+/* A file made from DICOM, or a mask, may lie beside it: where DICOM can be used, that is meant. */
+static bool has_dicom(const struct ct_index *index, const char *uid) {
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    if (!series->file && series->verdict != CT_REFUSED &&
+        (!uid || strcmp(series->series_instance_uid, uid) == 0))
+      return true;
+  }
+  return false;
+}
+
 static void list_candidates(const struct ct_index *index, const char *uid, bool usable_only,
                             struct lc_text *text) {
   size_t shown = 0, count = 0;
@@ -160,11 +196,13 @@ static void list_candidates(const struct ct_index *index, const char *uid, bool 
     const struct ct_series *series = &index->series[i];
     if (uid && strcmp(series->series_instance_uid, uid) != 0) continue;
     if (usable_only && series->verdict == CT_REFUSED) continue;
+    if (usable_only && series->file && has_dicom(index, uid)) continue;
     count++;
     if (shown == 8) continue;
     lc_text_add(text, "%s%s", shown++ ? ", " : "", series->series_instance_uid);
     if (series->n_parts > 1) lc_text_add(text, " part %d of %d", series->part, series->n_parts);
-    lc_text_add(text, " (%s, %zu slices)", series->patient_id, series->n_slices);
+    lc_text_add(text, " (%s, %zu slices)",
+                series->file ? series->slices[0].path : series->patient_id, series->n_slices);
   }
   if (count > shown) lc_text_add(text, " and %zu more", count - shown);
 }
@@ -190,6 +228,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *uid,
                           const struct ct_series **out, struct lc_error *err) {
   const struct ct_series *largest = NULL, *next = NULL, *refused = NULL;
   size_t n_usable = 0, n_refused = 0;
+  bool dicom = has_dicom(index, uid);
   *out = NULL;
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
@@ -199,6 +238,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *uid,
       if (!refused || strcmp(refused->modality, "CT") != 0) refused = series;
       continue;
     }
+    if (dicom && series->file) continue;
     n_usable++;
     if (!largest || series->n_slices > largest->n_slices) {
       next = largest;

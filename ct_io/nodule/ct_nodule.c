@@ -8,6 +8,7 @@
 
 #include "common/lc_arena.h"
 #include "ct_io/ct/ct_volume.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_place.h"
 
 static const double shrink = 0.9, smallest_tolerance = 0.1;
@@ -320,6 +321,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
   if (!same)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
+  if (annotation->n_marks > 0) LC_TRY(ct_volume_file_check_outlines(series, err));
   lc_status status = group_all(list, annotation, series, how, err);
   if (status == LC_OK) status = add_points(list, annotation, err);
   if (status != LC_OK) ct_nodule_list_free(list);
@@ -353,12 +355,14 @@ void ct_nodule_list_free(struct ct_nodule_list *list) {
 
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series) {
   size_t faulty = 0;
+  bool by_z = series->file && !ct_series_has_objects(series);
   for (size_t m = 0; m < annotation->n_marks; m++) {
     struct ct_mark *mark = &annotation->marks[m];
     mark->faults &= ~(unsigned)(CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE);
     for (size_t i = 0; i < mark->n_outlines; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
-      if (ct_series_find_sop(series, outline->sop_instance_uid) < 0)
+      if ((by_z ? ct_outline_slice(series, outline)
+                : ct_series_find_sop(series, outline->sop_instance_uid)) < 0)
         mark->faults |= CT_FAULT_UNKNOWN_SLICE;
       for (size_t p = 0; p < outline->n_points; p++)
         if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)

@@ -20,7 +20,7 @@
 struct arguments {
   const char *tensor, *result, *weights, *concept, *split, *estimators, *targets, *maps_out,
       *output;
-  char *series, *nodules;
+  char *series, *nodules, *reference;
   struct pl_list inputs;
   struct pl_recipe_overrides overrides; /* file and keys: of a recipe or a run's configuration */
   struct pl_list parameters;            /* keys of estimators */
@@ -115,9 +115,14 @@ static const struct pl_option options[] = {
     {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"input", 'i', "PATH",
-     "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated", 1,
-     PL_OPTION_LIST, AT(inputs)},
-    {"series", 's', "UID", "SeriesInstanceUID to work on, or 'all'", 1, PL_OPTION_TEXT, AT(series)},
+     "Folder or file with DICOM, MetaImage, NIfTI or NRRD, whose nodules are prepared as by "
+     "lungcdam run; may be repeated",
+     1, PL_OPTION_LIST, AT(inputs)},
+    {"series", 's', "UID", "SeriesInstanceUID, or name of a volume file, to work on, or 'all'", 1,
+     PL_OPTION_TEXT, AT(series)},
+    {"reference", 'R', "FOLDER",
+     "DICOM that volume files (MetaImage, NIfTI, NRRD) were made from, whose series they are then",
+     1, PL_OPTION_TEXT, AT(reference)},
     {"nodules", 'n', "FILE",
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
@@ -173,8 +178,8 @@ static void check_arguments(void *input, const struct argp_state *state) {
   if (arguments->tensor && recipe) argp_error(state, "a recipe prepares crops, not tensors");
   if (arguments->result && arguments->overrides.file)
     argp_error(state, "a result has its configuration with it");
-  if ((arguments->series || arguments->nodules) && !series)
-    argp_error(state, "--series and --nodules belong to --input PATH");
+  if ((arguments->series || arguments->nodules || arguments->reference) && !series)
+    argp_error(state, "--series, --nodules and --reference belong to --input PATH");
   if (!arguments->output && !arguments->maps_out)
     argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");
 }
@@ -235,6 +240,7 @@ static struct pl_overrides series_overrides(const struct arguments *arguments) {
                                .keys = arguments->overrides.keys,
                                .inputs = arguments->inputs,
                                .series = arguments->series,
+                               .reference = arguments->reference,
                                .nodules = arguments->nodules,
                                .weights = arguments->weights,
                                .opened = arguments->overrides.opened};

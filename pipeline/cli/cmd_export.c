@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
@@ -14,13 +15,14 @@
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/run/pl_nodules.h"
+#include "pipeline/run/pl_reference.h"
 #include "pipeline/store/pl_output.h"
 #include "pipeline/store/pl_store.h"
 
 struct arguments {
   struct pl_list inputs;
   struct pl_words results;
-  const char *nodules, *output;
+  const char *nodules, *reference, *output;
   struct pl_export_options options;
   bool overwrite;
   enum pl_table_form form;
@@ -74,6 +76,8 @@ static char *help(int key, const char *text, void *input) {
 static const struct pl_option options[] = {
     {"input", 'i', "PATH", "Folder with the source series; may be repeated", 1, PL_OPTION_LIST,
      AT(inputs)},
+    {"reference", 'R', "FOLDER", "DICOM of a source that is a volume file, as in the run", 1,
+     PL_OPTION_TEXT, AT(reference)},
     {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
     {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
@@ -250,15 +254,27 @@ static lc_status export_all(struct exporting *e, const struct pl_list *folders,
           failed, folders->n);
 }
 
+static lc_status scan(struct exporting *e, struct lc_error *err) {
+  const struct arguments *arguments = e->arguments;
+  const struct ct_series **all = NULL;
+  LC_TRY(ct_index_scan(&e->index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
+                       NULL, err));
+  if (!arguments->reference) return LC_OK;
+  LC_TRY(lc_alloc(&all, e->index.n_series, sizeof *all, err));
+  for (size_t i = 0; i < e->index.n_series; i++) all[i] = &e->index.series[i];
+  lc_status status =
+      pl_reference_apply(arguments->reference, &e->index, all, e->index.n_series, err);
+  free(all);
+  return status;
+}
+
 static lc_status work(struct exporting *e, struct lc_error *err) {
   const struct arguments *arguments = e->arguments;
   struct pl_list folders = {0};
   lc_status status = LC_OK;
   for (size_t i = 0; i < arguments->results.n && status == LC_OK; i++)
     status = pl_store_find(arguments->results.items[i], &folders, err);
-  if (status == LC_OK)
-    status = ct_index_scan(&e->index, (const char *const *)arguments->inputs.items,
-                           arguments->inputs.n, NULL, err);
+  if (status == LC_OK) status = scan(e, err);
   if (status == LC_OK) status = pl_output_open(&e->output, arguments->output, err);
   if (status == LC_OK) {
     status = export_all(e, &folders, err);

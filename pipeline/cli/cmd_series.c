@@ -137,5 +137,5 @@ static lc_status run(int argc, char **argv, struct lc_error *err) {
 
 const struct pl_command pl_command_series = {
     .name = "series",
-    .summary = "list the DICOM series in folders and say which can be used",
+    .summary = "list the CT series in folders and say which can be used",
     .run = run};

@@ -32,9 +32,14 @@ static const char *const cube_words[] = {
 
 static const struct pl_key keys[] = {
     {"input.paths", PL_LIST, AT(input_paths), "[]", 0, 0, NULL, PLACE,
-     "Folders or files that are searched for DICOM."},
+     "Folders or files that are searched for DICOM, MetaImage, NIfTI and NRRD."},
     {"input.series", PL_TEXT, AT(input_series), "only", 0, 0, NULL, PLACE,
-     "SeriesInstanceUID to work on; 'only' when there is one CT series; 'all' for each of them."},
+     "SeriesInstanceUID (of a volume file its name) to work on; 'only' when there is one CT "
+     "series; "
+     "'all' for each of them."},
+    {"input.reference", PL_TEXT, AT(input_reference), "", 0, 0, NULL, PLACE,
+     "Folder with the DICOM that volume files were made from; without it no DICOM objects are made "
+     "of them."},
 
     {"nodules.source", PL_TEXT, AT(nodules_source), "auto", 0, 0, NULL, PLACE,
      "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a folder of "
@@ -171,6 +176,7 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
   LC_TRY(set_option(config, "input.series", overrides->series, err));
+  LC_TRY(set_option(config, "input.reference", overrides->reference, err));
   LC_TRY(set_option(config, "nodules.source", overrides->nodules, err));
   LC_TRY(set_option(config, "model.weights", overrides->weights, err));
   return set_option(config, "output.folder", overrides->output, err);
@@ -258,8 +264,12 @@ lc_status pl_config_hash(const struct pl_config *config, char hex[LC_SHA256_HEX]
 }
 
 static const struct argp_option options[] = {
-    {"input", 'i', "PATH", 0, "Folder or file with DICOM; may be repeated", 1},
-    {"series", 's', "UID", 0, "SeriesInstanceUID to work on, or 'all'", 1},
+    {"input", 'i', "PATH", 0,
+     "Folder or file with DICOM, MetaImage, NIfTI or NRRD; may be repeated", 1},
+    {"series", 's', "UID", 0, "SeriesInstanceUID, or name of a volume file, to work on, or 'all'",
+     1},
+    {"reference", 'R', "FOLDER", 0,
+     "DICOM that volume files (MetaImage, NIfTI, NRRD) were made from: objects refer to it", 1},
     {"nodules", 'n', "FILE", 0,
      "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series", 1},
     {"weights", 'w', "MODEL", 0,
@@ -282,6 +292,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     break;
   case 's':
     overrides->series = arg;
+    return 0;
+  case 'R':
+    overrides->reference = arg;
     return 0;
   case 'n':
     overrides->nodules = arg;

@@ -19,7 +19,8 @@ enum pl_figure_scale { PL_SCALE_EACH = 0, PL_SCALE_COMMON };
 
 struct pl_config {
   struct pl_list input_paths;
-  char *input_series; /* "only", "all" or a SeriesInstanceUID */
+  char *input_series;    /* "only", "all" or a SeriesInstanceUID */
+  char *input_reference; /* folder with the DICOM of volume files, or "" */
 
   char *nodules_source; /* "auto" (beside the series), a file of any kind in docs/nodules.md, or a
                            folder of files of the kinds that lie in folders */
@@ -79,7 +80,7 @@ struct pl_overrides {
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
   const char *weights;
-  const char *series, *nodules, *output;
+  const char *series, *reference, *nodules, *output;
   const struct vit_tensor_file *opened; /* the weights, when they are open already; or NULL */
 };
 

@@ -54,6 +54,10 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
            "SHA-256 %s; research use only",
            provenance->trained ? "" : "UNTRAINED WEIGHTS; ", e->model_name,
            provenance->weights_sha256, provenance->configuration_sha256);
+  if (!ct_series_has_objects(result->series))
+    LC_FAIL(err, LC_ERR_UNSUPPORTED,
+            "%s: %s has no DICOM to refer to; run it with its DICOM as --reference", result->path,
+            result->series->slices[0].path);
   if (options->anonymised) LC_TRY(ct_source_check_anonymised(result->series, err));
   return lc_alloc(&e->segment_of, result->nodules.n_nodules, sizeof *e->segment_of, err);
 }

@@ -91,7 +91,8 @@ static lc_status collect(struct work *work, struct lc_error *err) {
       (void)ct_annotation_check(annotation, series);
       add_task(work, series, annotation);
     } else {
-      note_missing(work, annotation->series_instance_uid, "annotated, but without usable DICOM");
+      note_missing(work, annotation->series_instance_uid,
+                   "annotated, but without usable DICOM or volume");
     }
   }
   for (size_t i = 0; how->points && i < survey->index.n_series; i++) {
@@ -99,7 +100,9 @@ static lc_status collect(struct work *work, struct lc_error *err) {
     if (series->part > 1 || series->verdict == CT_REFUSED ||
         !wanted(how, series->series_instance_uid))
       continue;
-    series = pl_survey_series(survey, series->series_instance_uid);
+    const struct ct_series *found = pl_survey_series(survey, series->series_instance_uid);
+    if (series->file && found != series) continue; /* its DICOM lies beside it */
+    series = found;
     if (series)
       add_task(work, series,
                ct_annotation_set_find(&survey->marks, series->series_instance_uid,
