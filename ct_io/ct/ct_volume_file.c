@@ -37,10 +37,13 @@ bool ct_volume_file_is_data(const char *path) {
   static const char *const headers[] = {".mhd", ".nhdr"};
   const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
   char beside[LC_PATH_SIZE];
+  struct ct_volume_header header;
   if (!dot || (slash && dot < slash)) return false;
   for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
     snprintf(beside, sizeof beside, "%.*s%s", (int)(dot - path), path, headers[i]);
-    if (lc_file_exists(beside)) return true;
+    if (lc_file_exists(beside) && ct_volume_header_read(&header, beside, NULL) == LC_OK &&
+        strcmp(header.data_path, path) == 0)
+      return true;
   }
   return false;
 }

@@ -33,8 +33,8 @@ struct ct_volume_header {
   size_t size[3]; /* along indices i, j, k */
   struct ct_voxel_type type;
   double slope, intercept; /* from stored values to HU; the reader of the format applies them */
-  /* NIfTI: patient LPS mm of the first voxel, and from index to index along each axis. ITK up to
-   * 5.2 does not convert the unit of the origin, and takes qform or sform without a word. */
+  /* Patient LPS mm of the first voxel, and from index to index along each axis; placed is false
+   * for formats that leave this to ITK. */
   bool placed;
   double origin_mm[3], step_mm[3][3];
   char repair[256];  /* what was assumed, or "" */

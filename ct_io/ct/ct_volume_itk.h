@@ -1,4 +1,4 @@
-/* The voxels of a volume file, and the place that MetaImage and NRRD give them, by ITK. Used only
+/* The voxels of a volume file, and the place that a MetaImage gives them, by ITK. Used only
  * inside this folder, after ct_volume_header_read has found nothing wrong.
  *
  * Thread-safety: one file is read at a time, since ITK's readers print what they think to the

@@ -40,29 +40,69 @@ static void read_type(struct ct_volume_header *header, const char *name) {
       }
 }
 
-/* The spaces that ITK turns to LPS. */
-static void read_space(struct ct_volume_header *header, const struct ct_fields *fields) {
-  static const char *const known[] = {"right-anterior-superior", "RAS",
-                                      "left-anterior-superior",  "LAS",
-                                      "left-posterior-superior", "LPS"};
-  const char *space = ct_fields_get(fields, "space", NULL, NULL), *units;
-  bool found = false;
-  for (size_t i = 0; space && i < sizeof known / sizeof *known; i++)
-    found |= strcasecmp(known[i], space) == 0;
-  if (!space)
-    ct_volume_refuse(header, "no space: sides unknown");
-  else if (!found)
-    ct_volume_refuse(header,
-                     "space is %s: sides unknown, expected left-posterior-superior, "
-                     "right-anterior-superior or left-anterior-superior",
-                     space);
-  if (!ct_fields_get(fields, "space directions", NULL, NULL))
+/* "(x,y,z)" at the start of a text: where it ends, or NULL. */
+static const char *read_vector(const char *text, double out[3]) {
+  char number[64];
+  if (!text) return NULL;
+  text += strspn(text, " \t");
+  for (int x = 0; x < 3; x++) {
+    if (*text++ != "(,,"[x]) return NULL;
+    size_t length = strcspn(text, ",) \t"), blank = strspn(text, " \t");
+    if (blank) text += blank, length = strcspn(text, ",) \t");
+    if (length >= sizeof number) return NULL;
+    memcpy(number, text, length);
+    number[length] = '\0';
+    if (!lc_text_to_double(number, &out[x])) return NULL;
+    text += length;
+    text += strspn(text, " \t");
+  }
+  return *text == ')' ? text + 1 : NULL;
+}
+
+/* Place comes from here: ITK before 6 turns left-anterior-superior the wrong way
+ * (itkNrrdImageIO.cxx: it negates x, where y runs against LPS). */
+static void read_place(struct ct_volume_header *header, const struct ct_fields *fields,
+                       const double sign[3]) {
+  const char *steps = ct_fields_get(fields, "space directions", NULL, NULL);
+  const char *origin = ct_fields_get(fields, "space origin", NULL, NULL);
+  if (!steps) {
     ct_volume_refuse(header, "no space directions: sides unknown");
-  if (!ct_fields_get(fields, "space origin", NULL, NULL))
+    return;
+  }
+  if (!origin)
     ct_volume_assume(header, "no space origin: the first voxel taken to lie at 0, 0, 0 mm");
-  units = ct_fields_get(fields, "space units", NULL, NULL);
+  for (int a = 0; a < 3; a++) steps = read_vector(steps, header->step_mm[a]);
+  if (!steps || (origin && !read_vector(origin, header->origin_mm))) {
+    ct_volume_refuse(header, "space directions and space origin are not vectors of 3 numbers");
+    return;
+  }
+  for (int x = 0; x < 3; x++) {
+    header->origin_mm[x] *= sign[x];
+    for (int a = 0; a < 3; a++) header->step_mm[a][x] *= sign[x];
+  }
+  header->placed = true;
+}
+
+static void read_space(struct ct_volume_header *header, const struct ct_fields *fields) {
+  static const struct {
+    const char *names[2];
+    double sign[3]; /* to LPS */
+  } known[] = {{{"left-posterior-superior", "LPS"}, {1, 1, 1}},
+               {{"right-anterior-superior", "RAS"}, {-1, -1, 1}},
+               {{"left-anterior-superior", "LAS"}, {1, -1, 1}}};
+  const char *space = ct_fields_get(fields, "space", NULL, NULL);
+  const char *units = ct_fields_get(fields, "space units", NULL, NULL);
   if (units && strcmp(units, "\"mm\" \"mm\" \"mm\"") != 0)
     ct_volume_refuse(header, "space units are %s, expected \"mm\" \"mm\" \"mm\"", units);
+  for (size_t i = 0; space && i < sizeof known / sizeof *known; i++)
+    if (strcasecmp(space, known[i].names[0]) == 0 || strcasecmp(space, known[i].names[1]) == 0) {
+      read_place(header, fields, known[i].sign);
+      return;
+    }
+  ct_volume_refuse(header,
+                   "%s%s: sides unknown, expected left-posterior-superior, right-anterior-superior "
+                   "or left-anterior-superior",
+                   space ? "space is " : "no space", space ? space : "");
 }
 
 static lc_status read_data(struct ct_volume_header *header, const struct ct_fields *fields,

@@ -1,5 +1,5 @@
-/* Reads the headers below some folders in parallel, groups them into series, and chooses the series
- * to use. */
+/* Reads the headers below some folders in parallel, groups them into series, adds volume files, and
+ * chooses the series to use. */
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_group.h"
 
@@ -77,10 +77,11 @@ static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
     lc_parallel_for(n, read_one, &scan);
     for (size_t i = 0; i < n; i++) {
       struct scan_item *item = &scan.items[i];
-      if (item->kind == CT_FILE_OTHER) index->n_files_not_dicom++;
-      if (item->kind == CT_FILE_OTHER && status == LC_OK && ct_volume_file_named(scan.paths[i]))
-        status = take_volume(index, scan.paths[i], err);
-      if (item->kind == CT_FILE_BROKEN && status == LC_OK && !ct_volume_file_is_data(scan.paths[i]))
+      bool of_volume = item->kind != CT_FILE_OBJECT && ct_volume_file_is_data(scan.paths[i]);
+      bool volume = item->kind == CT_FILE_OTHER && ct_volume_file_named(scan.paths[i]);
+      if (volume && status == LC_OK) status = take_volume(index, scan.paths[i], err);
+      if (item->kind == CT_FILE_OTHER && !volume && !of_volume) index->n_files_not_dicom++;
+      if (item->kind == CT_FILE_BROKEN && status == LC_OK && !of_volume)
         status = note_problem(index, item->err.message, err);
       if (item->kind != CT_FILE_OBJECT) continue;
       if (status == LC_OK) status = ct_group_add(list, &item->header, scan.paths[i], err);

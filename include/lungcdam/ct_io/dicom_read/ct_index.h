@@ -16,15 +16,15 @@ struct ct_index {
   struct ct_series *series; /* sorted by patient, study and series UID */
   size_t n_series;
   size_t n_files_seen;
-  size_t n_files_not_dicom;
+  size_t n_files_not_dicom; /* nor volume files or their data */
   char **problems; /* one line for each DICOM or volume file that cannot be read: file, thing,
                     * expectation */
   size_t n_problems;
 };
 
 /* Reads the headers of every file below the given folders or files; symbolic links below them are
- * not followed. Files that are not DICOM are counted and skipped, DICOM files that cannot be read
- * are counted, logged and listed in problems. LC_ERR_NOT_FOUND when a path does not exist,
+ * not followed. Other files are counted and skipped, those that cannot be read are logged and
+ * listed in problems. LC_ERR_NOT_FOUND when a path does not exist,
  * LC_ERR_NO_DICOM when nothing in it is a DICOM object or a volume file. progress may be NULL. */
 LC_MUST_CHECK lc_status ct_index_scan(struct ct_index *index, const char *const *paths,
                                       size_t n_paths, struct lc_progress *progress,
