@@ -79,7 +79,10 @@ lc_status ct_volume_data_file(struct ct_volume_header *header, const char *path,
   if (slash) folder[slash == path ? 1 : slash - path] = '\0';
   if (strcmp(name, "LIST") == 0 || strncmp(name, "LIST ", 5) == 0 || strchr(name, '%'))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: names several data files (%s), expected one", path, name);
-  if (*name == '/')
+  bool up = false;
+  for (const char *part = name; part; part = strchr(part, '/') ? strchr(part, '/') + 1 : NULL)
+    up |= strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0');
+  if (*name == '/' || up)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: data file %s lies outside its folder", path, name);
   LC_TRY(lc_path_join(joined, folder, name, err));
   char *home = realpath(folder, NULL), *target = realpath(joined, NULL);
