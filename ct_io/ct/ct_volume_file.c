@@ -22,7 +22,9 @@ struct ct_volume_file {
   bool referred;
   pthread_mutex_t lock; /* of what follows */
   size_t holders;
-  int16_t *kept; /* [k, j, i] of the file */
+  int16_t *kept;       /* [k, j, i] of the file */
+  lc_status failed;    /* while held: reading it whole did, */
+  struct lc_error why; /* and would again */
   char sha256[LC_SHA256_HEX];
 };
 
@@ -228,6 +230,7 @@ static void box_of(const struct ct_volume_file *file, const struct ct_volume *vo
 static lc_status read_box(const struct ct_volume_file *file, const size_t start[3],
                           const size_t size[3], bool whole, int16_t **hu, struct lc_error *err) {
   double low, high;
+  if (file->header.compressed) LC_TRY(ct_volume_check_packed(&file->header, err));
   LC_TRY(lc_alloc(hu, size[0] * size[1] * size[2], sizeof **hu, err));
   lc_status status =
       ct_volume_itk_read(&file->header, file->path, start, size, *hu, &low, &high, err);
@@ -238,31 +241,41 @@ static lc_status read_box(const struct ct_volume_file *file, const size_t start[
   return status;
 }
 
+/* Reads the file whole at the first time; what failed is not tried again. */
+static lc_status keep_whole(struct ct_volume_file *file, struct lc_error *err) {
+  static const size_t none[3] = {0, 0, 0};
+  if (!file->kept && file->failed == LC_OK)
+    file->failed = read_box(file, none, file->header.size, true, &file->kept, &file->why);
+  if (file->failed != LC_OK && err) *err = file->why;
+  return file->failed;
+}
+
+static lc_status take_slices(struct ct_volume_file *file, const struct ct_volume *volume,
+                             struct lc_error *err) {
+  size_t start[3] = {0, 0, 0}, size[3];
+  int16_t *part;
+  if (reads_whole(file) && file->holders > 0) {
+    LC_TRY(keep_whole(file, err));
+    reorder(file, volume, file->kept, start, file->header.size);
+    return LC_OK;
+  }
+  box_of(file, volume, start, size);
+  LC_TRY(read_box(file, start, size, false, &part, err));
+  reorder(file, volume, part, start, size);
+  free(part);
+  return LC_OK;
+}
+
 lc_status ct_volume_file_decode(struct ct_volume *volume, const struct ct_series *series,
                                 struct lc_progress *progress, struct lc_error *err) {
   struct ct_volume_file *file = series->file;
-  size_t start[3], size[3], none[3] = {0, 0, 0};
-  int16_t *part = NULL;
-  box_of(file, volume, start, size);
-  LC_TRY(lc_alloc(&volume->hu, size[0] * size[1] * size[2], sizeof *volume->hu, err));
+  LC_TRY(lc_alloc(&volume->hu, volume->size[0] * volume->size[1] * volume->size[2],
+                  sizeof *volume->hu, err));
   pthread_mutex_lock(&file->lock);
-  lc_status status = LC_OK;
-  bool keep = reads_whole(file) && file->holders > 0;
-  if (keep && !file->kept)
-    status = read_box(file, none, file->header.size, true, &file->kept, err);
-  else if (!keep)
-    status = read_box(file, start, size, false, &part, err);
-  if (status == LC_OK && keep)
-    reorder(file, volume, file->kept, none, file->header.size);
-  else if (status == LC_OK)
-    reorder(file, volume, part, start, size);
+  lc_status status = take_slices(file, volume, err);
   pthread_mutex_unlock(&file->lock);
-  free(part);
   lc_progress_step(progress, volume->size[2]);
-  if (status != LC_OK) {
-    free(volume->hu);
-    volume->hu = NULL;
-  }
+  if (status != LC_OK) ct_volume_free(volume);
   return status;
 }
 
@@ -280,6 +293,7 @@ void ct_volume_file_drop(const struct ct_series *series) {
   if (--file->holders == 0) {
     free(file->kept);
     file->kept = NULL;
+    file->failed = LC_OK;
   }
   pthread_mutex_unlock(&file->lock);
 }

@@ -30,7 +30,8 @@ struct ct_volume_header {
   char data_path[LC_PATH_SIZE]; /* where the voxels are: the file itself, or another */
   uint64_t data_offset;
   bool compressed;
-  size_t size[3]; /* along indices i, j, k */
+  uint64_t packed_skip; /* bytes before the voxels once unpacked */
+  size_t size[3];       /* along indices i, j, k */
   struct ct_voxel_type type;
   double slope, intercept; /* from stored values to HU; the reader of the format applies them */
   /* Patient LPS mm of the first voxel, and from index to index along each axis; placed is false
@@ -57,6 +58,10 @@ const struct ct_volume_format *ct_volume_format_of(const char *path, size_t *end
  * is set for types and sizes that are no CT. */
 LC_MUST_CHECK lc_status ct_volume_header_read(struct ct_volume_header *header, const char *path,
                                               struct lc_error *err);
+
+/* Unpacks the voxels of a compressed file for their length and checksum. LC_ERR_FORMAT. */
+LC_MUST_CHECK lc_status ct_volume_check_packed(const struct ct_volume_header *header,
+                                               struct lc_error *err);
 
 /* For the formats. Keeps the first reason. */
 LC_PRINTF(2, 3) void ct_volume_refuse(struct ct_volume_header *header, const char *fmt, ...);

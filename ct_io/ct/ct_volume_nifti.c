@@ -55,8 +55,11 @@ static double real(const struct raw *raw, size_t at) {
 static lc_status read_raw(struct raw *raw, const char *path, struct lc_error *err) {
   gzFile file = gzopen(path, "rb");
   if (!file) LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read", path);
-  int got = gzread(file, raw->bytes, HEADER);
+  int got = gzread(file, raw->bytes, HEADER), code;
+  char why[128];
+  snprintf(why, sizeof why, "%s", gzerror(file, &code));
   gzclose(file);
+  if (got < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be unpacked: %s", path, why);
   if (got != HEADER) LC_FAIL(err, LC_ERR_FORMAT, "%s: no NIfTI header of %d bytes", path, HEADER);
   raw->swapped = false;
   uint32_t size = word(raw, 0, 4);
@@ -198,7 +201,7 @@ static lc_status read_header(struct ct_volume_header *header, const char *path,
   double offset = real(&raw, 108);
   if (!(offset >= HEADER + 4 && offset < 1e9))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: vox_offset is %g, expected 352 or more", path, offset);
-  if (!header->compressed) header->data_offset = (uint64_t)offset;
+  *(header->compressed ? &header->packed_skip : &header->data_offset) = (uint64_t)offset;
   return LC_OK;
 }
 

@@ -125,7 +125,8 @@ static lc_status read_data(struct ct_volume_header *header, const struct ct_fiel
     header->data_offset = fields->bytes;
   if (skip && (!lc_text_to_long(skip, &bytes) || bytes < -1))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: byte skip is %s, expected a number of bytes", path, skip);
-  if (bytes > 0) header->data_offset += header->compressed ? 0 : (uint64_t)bytes;
+  if (bytes > 0)
+    *(header->compressed ? &header->packed_skip : &header->data_offset) += (uint64_t)bytes;
   return LC_OK;
 }
 
