@@ -185,7 +185,7 @@ static lc_status check_twin(const char *path, size_t length, struct lc_error *er
 
 static lc_status read_header(struct ct_volume_header *header, const char *path,
                              struct lc_error *err) {
-  struct raw raw;
+  struct raw raw = {.swapped = false};
   long long sizes[7], n;
   size_t length = strlen(path);
   LC_TRY(read_raw(&raw, path, err));

@@ -260,7 +260,7 @@ static lc_status scan(struct exporting *e, struct lc_error *err) {
   LC_TRY(ct_index_scan(&e->index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
                        NULL, err));
   if (!arguments->reference) return LC_OK;
-  LC_TRY(lc_alloc(&all, e->index.n_series, sizeof *all, err));
+  LC_TRY(lc_alloc(&all, e->index.n_series, sizeof(const struct ct_series *), err));
   for (size_t i = 0; i < e->index.n_series; i++) all[i] = &e->index.series[i];
   lc_status status =
       pl_reference_apply(arguments->reference, &e->index, all, e->index.n_series, err);
