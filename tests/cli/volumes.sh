@@ -100,6 +100,13 @@ h5diff -d 1 "$work/dicom.h5" "$work/volume.h5" /cubes/hu >&2 || fail "prepare cu
 h5diff "$work/dicom.h5" "$work/both.h5" /cubes/hu >&2 || fail "prepare takes a twin beside its DICOM"
 expect 0 "images" explain -i "$work/in..nii.gz-xyZ" -R "$work/dicom" --figures none -o "$work/maps"
 
+# files of one name are series of their own
+mkdir -p "$work/two/a" "$work/two/b"
+for folder in a b; do cp "$work/in..nii.gz-xyZ/$uid.nii.gz" "$marks" "$work/two/$folder"; done
+expect 0 "series: 2 done" run -i "$work/two" -s all -o "$work/two.run" --set figure.write=false
+for name in "$uid" "${uid}_2"; do [ -e "$work/two.run/$name/results.h5" ] || fail "$name: no result of its own"; done
+expect 6 "b/$uid.nii.gz" run -i "$work/two" -o "$work/two.one"
+
 # what is in a folder is said
 mkdir "$work/none" "$work/bad"
 echo text >"$work/none/notes.txt"
