@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "ct_io/ct/ct_volume_file.h"
 
 static int by_first(const void *a, const void *b) {
   const struct ct_slab *x = (const struct ct_slab *)a, *y = (const struct ct_slab *)b;
@@ -119,9 +120,12 @@ lc_status ct_cut_all(const struct ct_cut_plan *plan, const struct ct_cut *cut,
                      struct lc_error *err) {
   for (size_t i = plan->n_outside; i > 0; i--) /* the last one is the first nodule */
     LC_TRY(refuse_outside(plan, cut, &plan->slabs[plan->n + i - 1], err));
-  for (size_t start = 0, end, count; start < plan->n; start = end) {
+  lc_status status = LC_OK;
+  ct_volume_file_hold(plan->series);
+  for (size_t start = 0, end, count; status == LC_OK && start < plan->n; start = end) {
     end = end_of_group(plan, start, &count);
-    LC_TRY(cut_group(plan, cut, start, end, count, err));
+    status = cut_group(plan, cut, start, end, count, err);
   }
-  return LC_OK;
+  ct_volume_file_drop(plan->series);
+  return status;
 }

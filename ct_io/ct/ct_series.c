@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include "common/lc_hash.h"
+#include "ct_io/ct/ct_volume_file.h"
 
 void ct_series_free(struct ct_series *series) {
   for (size_t i = 0; i < series->n_slices; i++) free(series->slices[i].path);
   free(series->slices);
+  ct_volume_file_free(series->file);
   memset(series, 0, sizeof *series);
 }
 
@@ -22,6 +24,10 @@ const char *ct_verdict_name(ct_verdict verdict) {
 
 double ct_spacing_tolerance(double spacing_mm) {
   return 0.05 + 0.05 * spacing_mm;
+}
+
+bool ct_series_has_objects(const struct ct_series *series) {
+  return series->n_slices > 0 && series->slices[0].sop_instance_uid[0];
 }
 
 long ct_series_find_sop(const struct ct_series *series, const char *uid) {
@@ -121,8 +127,9 @@ void ct_series_slab(const struct ct_series *series, const double centre_mm[3], d
 lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
                                  struct lc_error *err) {
   struct lc_hash hash;
-  char line[512];
+  char line[512], file[LC_SHA256_HEX] = "";
   uint8_t digest[LC_SHA256_BYTES];
+  if (series->file) LC_TRY(ct_volume_file_hash(series, file, err));
   LC_TRY(lc_hash_begin(&hash, err));
   lc_hash_add_text(&hash, series->study_instance_uid);
   lc_hash_add_text(&hash, series->series_instance_uid);
@@ -141,6 +148,7 @@ lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
              slice->intercept);
     lc_hash_add_text(&hash, line);
   }
+  if (*file) lc_hash_add_text(&hash, file);
   lc_hash_end(&hash, digest);
   lc_hash_hex(digest, hex);
   return LC_OK;

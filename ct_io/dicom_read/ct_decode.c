@@ -7,6 +7,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
 /* How a stored value lies in a cell. */
@@ -171,6 +172,7 @@ lc_status ct_volume_decode(struct ct_volume *volume, const struct ct_series *ser
     LC_FAIL(err, LC_ERR_USAGE, "slices %zu to %zu of a series of %zu", first + 1, first + count,
             series->n_slices);
   LC_TRY(ct_volume_place(volume, series, first, count, err));
+  if (series->file) return ct_volume_file_decode(volume, series, progress, err);
   struct decoding job = {series, volume, progress, NULL, NULL};
   lc_status status =
       lc_alloc(&volume->hu, volume->size[0] * volume->size[1] * count, sizeof *volume->hu, err);

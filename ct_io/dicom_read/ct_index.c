@@ -1,5 +1,5 @@
-/* Reads the headers below some folders in parallel, groups them into series, and chooses the series
- * to use. */
+/* Reads the headers below some folders in parallel, groups them into series, adds volume files, and
+ * chooses the series to use. */
 #include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/dicom_read/ct_group.h"
 
@@ -10,6 +10,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "ct_io/dicom_read/ct_losses.h"
 
@@ -57,11 +58,33 @@ static lc_status note_problem(struct ct_index *index, const char *path, const ch
   return LC_OK;
 }
 
+/* Volume files are series as they are, behind those of DICOM until all are sorted. */
+static lc_status take_volume(struct ct_index *index, const char *path, struct lc_error *err) {
+  struct ct_series series, *grown;
+  struct lc_error why;
+  lc_status status = ct_volume_file_open(&series, path, &why);
+  if (status == LC_ERR_MEMORY) {
+    if (err) *err = why;
+    return status;
+  }
+  if (status != LC_OK)
+    return note_problem(index, path, why.message, status == LC_ERR_NOT_FOUND, NULL, err);
+  grown = realloc(index->series, (index->n_series + 1) * sizeof *grown);
+  if (!grown) ct_series_free(&series);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu series", index->n_series + 1);
+  index->series = grown;
+  index->series[index->n_series++] = series;
+  return LC_OK;
+}
+
 static lc_status keep_one(struct ct_index *index, struct ct_group_list *list,
                           struct scan_item *item, const char *path, struct lc_error *err) {
+  bool of_volume = item->kind != CT_FILE_OBJECT && ct_volume_file_is_data(path);
+  if (item->kind == CT_FILE_BROKEN && of_volume) return LC_OK;
   switch (item->kind) {
   case CT_FILE_OTHER:
-    index->n_files_not_dicom++;
+    if (ct_volume_file_named(path)) return take_volume(index, path, err);
+    index->n_files_not_dicom += !of_volume;
     return LC_OK;
   case CT_FILE_UNREADABLE:
   case CT_FILE_BROKEN:
@@ -107,7 +130,7 @@ static int by_identity(const void *a, const void *b) {
 }
 
 static bool same_series(const struct ct_series *a, const struct ct_series *b) {
-  return strcmp(a->series_instance_uid, b->series_instance_uid) == 0 &&
+  return !a->file && !b->file && strcmp(a->series_instance_uid, b->series_instance_uid) == 0 &&
          strcmp(a->study_instance_uid, b->study_instance_uid) == 0;
 }
 
@@ -124,13 +147,16 @@ static void number_parts(struct ct_index *index) {
 
 static lc_status finish(struct ct_index *index, struct ct_group_list *list,
                         const struct ct_index_rules *rules, struct lc_error *err) {
-  size_t n = list->n_groups;
+  size_t n = list->n_groups, volumes = index->n_series;
   for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
   for (size_t i = 0; i < list->n_groups; i++)
     LC_TRY(ct_group_judge(&list->groups[i], rules->assume_hu, err));
-  LC_TRY(lc_alloc(&index->series, list->n_groups, sizeof *index->series, err));
-  for (size_t i = 0; i < list->n_groups; i++) index->series[i] = list->groups[i].series;
-  index->n_series = list->n_groups;
+  struct ct_series *grown =
+      realloc(index->series, (volumes + list->n_groups) * sizeof *index->series);
+  if (!grown) LC_FAIL(err, LC_ERR_MEMORY, "out of memory for %zu series", list->n_groups);
+  index->series = grown;
+  for (size_t i = 0; i < list->n_groups; i++) index->series[volumes + i] = list->groups[i].series;
+  index->n_series += list->n_groups;
   list->n_groups = 0;
   LC_TRY(ct_index_find_losses(index, rules->allow_missing, err));
   qsort(index->series, index->n_series, sizeof *index->series, by_identity);
@@ -173,11 +199,12 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
     progress->unit = "files";
   }
   LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
-  if (list.n_groups == 0 && index->n_problems > 0)
+  if (list.n_groups + index->n_series == 0 && index->n_problems > 0)
     LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0].message,
                  index->n_problems > 1 ? " (and others like it)" : "");
-  if (list.n_groups == 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM, "%s: no DICOM image among %zu files",
+  if (list.n_groups + index->n_series == 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM,
+                 "%s: no DICOM image among %zu files, and no MetaImage, NIfTI or NRRD",
                  n_paths ? paths[0] : "(no path)", names.count);
   status = finish(index, &list, rules ? rules : &none, err);
 done:
@@ -204,6 +231,17 @@ void ct_index_free(struct ct_index *index) {
   free(index->problems);
   free(index->series);
   memset(index, 0, sizeof *index);
+}
+
+/* A file made from DICOM, or a mask, may lie beside it: where DICOM can be used, that is meant. */
+static bool has_dicom(const struct ct_index *index, const char *name) {
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *series = &index->series[i];
+    if (!series->file && series->verdict != CT_REFUSED &&
+        (!name || ct_index_is_named(series, name)))
+      return true;
+  }
+  return false;
 }
 
 /* Whether another study has a series of the same UID. */
@@ -245,11 +283,12 @@ static void list_candidates(const struct ct_index *index, const char *name, bool
     char own[CT_SERIES_NAME_SIZE];
     if (name && !ct_index_is_named(series, name)) continue;
     if (usable_only && series->verdict == CT_REFUSED) continue;
+    if (usable_only && series->file && has_dicom(index, name)) continue;
     count++;
     if (shown == 8) continue;
     ct_index_name(index, series, own);
-    lc_text_add(text, "%s%s (%s, %zu slices)", shown++ ? ", " : "", own, series->patient_id,
-                series->n_slices);
+    lc_text_add(text, "%s%s (%s, %zu slices)", shown++ ? ", " : "", own,
+                series->file ? series->slices[0].path : series->patient_id, series->n_slices);
   }
   if (count > shown) lc_text_add(text, " and %zu more", count - shown);
 }
@@ -276,6 +315,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *name,
                           const struct ct_series **out, struct lc_error *err) {
   const struct ct_series *largest = NULL, *next = NULL, *refused = NULL;
   size_t n_usable = 0, n_refused = 0;
+  bool dicom = has_dicom(index, name);
   *out = NULL;
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
@@ -285,6 +325,7 @@ lc_status ct_index_choose(const struct ct_index *index, const char *name,
       if (!refused || strcmp(refused->modality, "CT") != 0) refused = series;
       continue;
     }
+    if (dicom && series->file) continue;
     n_usable++;
     if (!largest || series->n_slices > largest->n_slices) {
       next = largest;

@@ -9,6 +9,7 @@
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_place.h"
 
 static const double shrink = 0.9, smallest_tolerance = 0.1;
@@ -336,6 +337,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
             series->series_instance_uid);
   list->n_unreadable = annotation->n_unreadable;
   list->n_unreadable_files = annotation->n_unreadable_files;
+  if (annotation->n_marks > 0) LC_TRY(ct_volume_file_check_outlines(series, err));
   lc_status status = group_all(list, annotation, series, how, err);
   if (status == LC_OK) status = add_points(list, annotation, err);
   if (status != LC_OK) ct_nodule_list_free(list);
@@ -369,6 +371,7 @@ void ct_nodule_list_free(struct ct_nodule_list *list) {
 
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series) {
   size_t faulty = 0;
+  bool by_z = series->file && !ct_series_has_objects(series);
   for (size_t m = 0; m < annotation->n_marks; m++) {
     struct ct_mark *mark = &annotation->marks[m];
     const unsigned checked =
@@ -376,7 +379,8 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
     mark->faults &= ~checked;
     for (size_t i = 0; i < mark->n_outlines; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
-      long named = ct_series_find_sop(series, outline->sop_instance_uid);
+      long named = by_z ? ct_outline_slice(series, outline)
+                        : ct_series_find_sop(series, outline->sop_instance_uid);
       if (named < 0) mark->faults |= CT_FAULT_UNKNOWN_SLICE;
       if (named >= 0 && off_slice(series, (size_t)named, outline) > 0.5 * series->slice_spacing_mm)
         mark->faults |= CT_FAULT_SLICE_DISAGREES;

@@ -65,8 +65,9 @@ static const struct pl_option options[] = {
     {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"input", 'i', "PATH",
-     "Folder or file with DICOM, whose nodules are prepared as by lungcdam run; may be repeated", 1,
-     PL_OPTION_LIST, AT(overrides.inputs)},
+     "Folder or file with DICOM, MetaImage, NIfTI or NRRD, whose nodules are prepared as by "
+     "lungcdam run; may be repeated",
+     1, PL_OPTION_LIST, AT(overrides.inputs)},
     PL_SERIES_ROWS,
     {"result", 0, "DIR",
      "Folder of one series in the output of lungcdam run: its cubes and configuration", 1,
@@ -124,8 +125,9 @@ static void check_arguments(void *input, const struct argp_state *state) {
   if (arguments->tensor && recipe) argp_error(state, "a recipe prepares crops, not tensors");
   if (arguments->result && arguments->overrides.file)
     argp_error(state, "a result has its configuration with it");
-  if ((arguments->overrides.series || arguments->overrides.nodules) && !series)
-    argp_error(state, "--series and --nodules belong to --input PATH");
+  const struct pl_overrides *given = &arguments->overrides;
+  if ((given->series || given->nodules || given->reference) && !series)
+    argp_error(state, "--series, --nodules and --reference belong to --input PATH");
   if (!arguments->overrides.output && !arguments->maps_out)
     argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
@@ -12,13 +13,14 @@
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_nodules.h"
+#include "pipeline/run/pl_reference.h"
 #include "pipeline/store/pl_output.h"
 #include "pipeline/store/pl_store.h"
 
 struct arguments {
   struct pl_list inputs;
   struct pl_words results;
-  const char *nodules, *output;
+  const char *nodules, *reference, *output;
   struct pl_export_options options;
   struct ct_index_rules rules;
   bool overwrite;
@@ -73,10 +75,11 @@ static char *help(int key, const char *text, void *input) {
 static const struct pl_option options[] = {
     {"input", 'i', "PATH", "Folder with the source series; may be repeated", 1, PL_OPTION_LIST,
      AT(inputs)},
+    {"reference", 'R', "FOLDER", "DICOM of a source that is a volume file, as in the run", 1,
+     PL_OPTION_TEXT, AT(reference)},
     {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
-    {"assume-hu", 0, NULL, "As in the run", 1, PL_OPTION_FLAG, AT(rules.assume_hu)},
-    {"allow-missing", 0, NULL, "As in the run", 1, PL_OPTION_FLAG, AT(rules.allow_missing)},
+    PL_RULES_ROWS(1, rules),
     {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
      PL_OPTION_CALL, .call = choose_kinds},
     {"output", 'o', "DIR", "Folder of the objects; one folder a series is made in it", 3,
@@ -234,6 +237,17 @@ static lc_status export_all(struct exporting *e, const struct pl_list *folders,
           failed, folders->n);
 }
 
+static lc_status scan(struct exporting *e, struct lc_error *err) {
+  const struct arguments *arguments = e->arguments;
+  LC_FREED const struct ct_series **all = NULL;
+  LC_TRY(ct_index_scan(&e->index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
+                       &arguments->rules, NULL, err));
+  if (!arguments->reference) return LC_OK;
+  LC_TRY(lc_alloc(&all, e->index.n_series, sizeof(const struct ct_series *), err));
+  for (size_t i = 0; i < e->index.n_series; i++) all[i] = &e->index.series[i];
+  return pl_reference_apply(arguments->reference, &e->index, all, e->index.n_series, err);
+}
+
 /* What can be made without a run's pictures. */
 static void init(void *input) {
   struct arguments *arguments = input;
@@ -252,8 +266,7 @@ static lc_status run(void *input, struct lc_error *err) {
   pl_table_init(&e.table, columns, sizeof columns / sizeof *columns);
   for (size_t i = 0; i < arguments->results.n; i++)
     LC_TRY(pl_store_find(arguments->results.items[i], &folders, err));
-  LC_TRY(ct_index_scan(&e.index, (const char *const *)arguments->inputs.items, arguments->inputs.n,
-                       &arguments->rules, NULL, err));
+  LC_TRY(scan(&e, err));
   LC_TRY(pl_output_open(&e.output, arguments->output, err));
   lc_status status = export_all(&e, &folders, err);
   if (e.done == 0 || (status != LC_OK && status != LC_ERR_PARTIAL)) return status;

@@ -61,6 +61,7 @@ const struct pl_command pl_command_run = {
         "  lungcdam run --input LIDC-IDRI/LIDC-IDRI-0001 --weights w.safetensors -o results\n"
         "  lungcdam run my.yaml --set figure.colours=red-blue --overwrite\n"
         "  lungcdam run my.yaml --input /data/ct --series all --nodules annotations.csv --resume\n"
+        "  lungcdam run --input ct.nii.gz --nodules marks.csv --reference DICOM -o results\n"
         "\n"
         "Results of a series appear whole, by one rename, or not at all.",
     .words = {offsetof(struct arguments, overrides.file)},

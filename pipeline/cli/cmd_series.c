@@ -1,4 +1,4 @@
-/* Implements `lungcdam series`: lists the DICOM series in folders and whether each can be used. */
+/* Implements `lungcdam series`: lists the CT series in folders and whether each can be used. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -113,19 +113,19 @@ static lc_status run(void *input, struct lc_error *err) {
   for (size_t i = 0; i < index.n_series; i++) put_row(&table, &index, &index.series[i]);
   LC_TRY(pl_table_print(&table, arguments->form, stdout, err));
   if (arguments->form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
-    lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images and were skipped",
+    lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images or volumes and were skipped",
            index.n_files_not_dicom, index.n_files_seen);
   return ct_index_check_readable(&index, err);
 }
 
 const struct pl_command pl_command_series = {
     .name = "series",
-    .summary = "list the DICOM series in folders and say which can be used",
+    .summary = "list the CT series in folders and say which can be used",
     .size = sizeof(struct arguments),
     PL_OPTIONS(options),
     .args_doc = "DIR...",
-    .doc = "List the DICOM series in folders: what they are, and whether they can be used. Only "
-           "headers are read.\v"
+    .doc = "List the DICOM series and volume files (MetaImage, NIfTI, NRRD) in folders: what they "
+           "are, and whether they can be used. Only headers are read.\v"
            "Examples:\n"
            "  lungcdam series LIDC-IDRI\n"
            "  lungcdam series --json /data/incoming | jq '.[] | select(.verdict == \"refused\")'\n"

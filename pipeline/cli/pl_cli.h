@@ -71,8 +71,13 @@ struct pl_option {
              PL_OPTION_FLAG, AT(rules.allow_missing))
 #define PL_SERIES_ROWS                                                                             \
   PL_ROW("series", 's', "UID",                                                                     \
-         "SeriesInstanceUID to work on, UID:2 for the second of several volumes in it, or 'all'",  \
+         "SeriesInstanceUID (of a volume file its name) to work on, UID:2 for the second of "      \
+         "several volumes in it, or 'all'",                                                        \
          1, PL_OPTION_TEXT, AT(overrides.series)),                                                 \
+      PL_ROW(                                                                                      \
+          "reference", 'R', "FOLDER",                                                              \
+          "DICOM that volume files (MetaImage, NIfTI, NRRD) were made from: objects refer to it",  \
+          1, PL_OPTION_TEXT, AT(overrides.reference)),                                             \
       PL_RULES_ROWS(1, overrides),                                                                 \
       PL_ROW(                                                                                      \
           "nodules", 'n', "FILE",                                                                  \
@@ -89,8 +94,9 @@ struct pl_option {
       PL_ROW("resume", r, NULL, keeps, group, PL_OPTION_ONE_OF, AT(existing), PL_EXISTING_RESUME)
 /* Those of a run's configuration. */
 #define PL_CONFIG_ROWS                                                                             \
-  PL_ROW("input", 'i', "PATH", "Folder or file with DICOM; may be repeated", 1, PL_OPTION_LIST,    \
-         AT(overrides.inputs)),                                                                    \
+  PL_ROW("input", 'i', "PATH",                                                                     \
+         "Folder or file with DICOM, MetaImage, NIfTI or NRRD; may be repeated", 1,                \
+         PL_OPTION_LIST, AT(overrides.inputs)),                                                    \
       PL_SERIES_ROWS, PL_WEIGHTS_ROW(1, overrides.weights),                                        \
       PL_ROW("output", 'o', "DIR", "Folder of the results (default lungcdam-results)", 1,          \
              PL_OPTION_TEXT, AT(overrides.output)),                                                \

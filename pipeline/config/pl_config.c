@@ -28,11 +28,16 @@ static const char *const cube_words[] = {
 #define PLACE .keeping = PL_PLACE
 
 static const struct pl_key keys[] = {
-    KEY_LIST(input, paths, "[]", NULL, "Folders or files that are searched for DICOM.", PLACE),
-    KEY_TEXT(
-        input, series, "only",
-        "SeriesInstanceUID to work on; 'only' when there is one CT series; 'all' for each of them.",
-        PLACE),
+    KEY_LIST(input, paths, "[]", NULL,
+             "Folders or files that are searched for DICOM, MetaImage, NIfTI and NRRD.", PLACE),
+    KEY_TEXT(input, series, "only",
+             "SeriesInstanceUID (of a volume file its name) to work on; 'only' when there is one "
+             "CT series; 'all' for each of them.",
+             PLACE),
+    KEY_TEXT(input, reference, "",
+             "Folder with the DICOM that volume files were made from; without it no DICOM objects "
+             "are made of them.",
+             PLACE),
     KEY_BOOL(input, assume_hu, "false",
              "Stored values without RescaleIntercept are Hounsfield units.", PLACE),
     KEY_BOOL(input, allow_missing, "false",
@@ -148,6 +153,7 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
   LC_TRY(pl_schema_set_text(schema, config, "input.series", overrides->series, err));
+  LC_TRY(pl_schema_set_text(schema, config, "input.reference", overrides->reference, err));
   if (overrides->assume_hu) config->input_assume_hu = true;
   if (overrides->allow_missing) config->input_allow_missing = true;
   LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));

@@ -19,7 +19,8 @@ enum pl_figure_scale { PL_SCALE_EACH = 0, PL_SCALE_COMMON };
 
 struct pl_config {
   struct pl_list input_paths;
-  char *input_series; /* "only", "all" or the name of a series (ct_index_choose) */
+  char *input_series;    /* "only", "all" or the name of a series (ct_index_choose) */
+  char *input_reference; /* folder with the DICOM of volume files, or "" */
   bool input_assume_hu, input_allow_missing; /* struct ct_index_rules */
 
   char *nodules_source; /* "auto" (beside the series), a file of any kind in docs/nodules.md, or a

@@ -106,7 +106,7 @@ struct pl_overrides {
   const char *file;      /* YAML */
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
-  const char *weights, *series, *nodules, *output, *crops;
+  const char *weights, *series, *reference, *nodules, *output, *crops;
   bool assume_hu, allow_missing;        /* struct ct_index_rules */
   const struct vit_tensor_file *opened; /* the weights, when they are open already */
 };

@@ -53,6 +53,10 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
            "SHA-256 %s; research use only",
            provenance->trained ? "" : "UNTRAINED WEIGHTS; ", e->model_name,
            provenance->weights_sha256, provenance->configuration_sha256);
+  if (!ct_series_has_objects(result->series))
+    LC_FAIL(err, LC_ERR_UNSUPPORTED,
+            "%s: %s has no DICOM to refer to; run it with its DICOM as --reference", result->path,
+            result->series->slices[0].path);
   size_t used = strlen(e->derivation);
   if (result->series->verdict == CT_REPAIRED)
     snprintf(e->derivation + used, sizeof e->derivation - used, "; source series: %s",

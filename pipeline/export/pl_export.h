@@ -43,7 +43,7 @@ struct pl_export {
 };
 
 /* Readies an export into an empty folder; all is borrowed. LC_ERR_UNSUPPORTED for a source that
- * --anonymised refuses. */
+ * --anonymised refuses, or that is no DICOM. */
 LC_MUST_CHECK lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
                                        const struct pl_export_options *options, const char *folder,
                                        struct lc_error *err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
+#include "common/lc_log.h"
 #include "common/lc_parallel.h"
 #include "common/lc_scope.h"
 #include "pipeline/export/pl_export.h"
@@ -123,6 +124,18 @@ static lc_status write_texts(const struct writing *writing, struct lc_error *err
   return pl_table_write(&summary.table, writing->folder, "nodules.csv", err);
 }
 
+/* A volume file has no patient, study and slices that an object could name. */
+static void drop_objects(struct pl_export_options *options, const struct pl_config *config,
+                         const struct pl_result *result) {
+  if (ct_series_has_objects(result->series)) return;
+  if (pl_export_wants(options, true) || pl_export_wants(options, false))
+    lc_log(config->export_objects.n > 0 ? LC_LOG_WARNING : LC_LOG_INFO,
+           "series %s: no DICOM objects: %s has no DICOM to refer to; give the folder of its DICOM "
+           "by --reference",
+           result->series->series_instance_uid, result->series->slices[0].path);
+  memset(options->kinds, 0, sizeof options->kinds);
+}
+
 lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *result,
                              const char *folder, struct lc_error *err) {
   struct writing writing = {.config = config, .result = result, .folder = folder};
@@ -130,6 +143,7 @@ lc_status pl_artifacts_write(const struct pl_config *config, struct pl_result *r
   char objects_folder[LC_PATH_SIZE];
   struct pl_export_options options;
   pl_export_options_of(&options, config);
+  drop_objects(&options, config, result);
   LC_TRY(lc_path_join(result->path, folder, PL_STORE_FILE, err));
   LC_TRY(write_pictures(&writing, &options, err));
   LC_TRY(write_texts(&writing, err));

@@ -7,6 +7,8 @@
  *   captures/NODULE_VIEW.dcm         the same pictures as DICOM secondary captures
  *   objects/KIND[_NODULE][_TARGET].dcm  further DICOM objects, when export.objects asks for them
  *
+ * Volume files without a reference get no captures and objects, and the log says so.
+ *
  * Thread-safety: one thread a folder. */
 #pragma once
 

@@ -12,6 +12,7 @@
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_artifacts.h"
 #include "pipeline/run/pl_job.h"
+#include "pipeline/run/pl_reference.h"
 #include "pipeline/store/pl_store.h"
 
 /* What one run holds while it goes. */
@@ -42,8 +43,8 @@ static lc_status scan(const struct pl_config *config, struct ct_index *index,
                        &rules, &progress.progress, err);
 }
 
-lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
-                          const struct ct_series ***chosen, size_t *n, struct lc_error *err) {
+static lc_status choose(const struct pl_config *config, struct ct_index *index,
+                        const struct ct_series ***chosen, size_t *n, struct lc_error *err) {
   const char *which = config->input_series;
   *chosen = NULL;
   *n = 0;
@@ -58,6 +59,12 @@ lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index
     if (index->series[i].verdict != CT_REFUSED) (*chosen)[(*n)++] = &index->series[i];
   if (*n > 0) return LC_OK;
   return ct_index_choose(index, NULL, *chosen, err); /* says why none can be used */
+}
+
+lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
+                          const struct ct_series ***chosen, size_t *n, struct lc_error *err) {
+  LC_TRY(choose(config, index, chosen, n, err));
+  return pl_reference_apply(config->input_reference, index, *chosen, *n, err);
 }
 
 /* The series' UID; parts of one series, and series of two studies that share it, are numbered. */

@@ -33,7 +33,8 @@ LC_MUST_CHECK lc_status pl_run_all(struct pl_config *config, struct pl_batch *ba
                                    const struct pl_overrides *overrides, enum pl_existing existing,
                                    struct lc_error *err);
 
-/* Reads the headers of the input and picks the series that the configuration names: free(*chosen),
+/* Reads the headers of the input and picks the series that the configuration names, volume files
+ * with the DICOM that it names for them: free(*chosen),
  * whose pointers go into index; ct_index_free(index) whatever the status. */
 LC_MUST_CHECK lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index,
                                         const struct ct_series ***chosen, size_t *n,

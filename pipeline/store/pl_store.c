@@ -39,15 +39,29 @@ static void write_root(struct pl_h5 *h5, const struct pl_result *result) {
   pl_h5_attribute_text(h5, "/", "result_key", result->key);
 }
 
-static void write_series_attributes(struct pl_h5 *h5, const struct ct_series *series) {
-  const char *const place = "series";
+/* What no DICOM said is left out, and not empty. */
+static void write_identity(struct pl_h5 *h5, const char *place, const struct ct_series *series) {
+  const char *path, *format;
+  ct_series_file(series, &path, &format);
   pl_h5_attribute_text(h5, place, "PatientID", series->patient_id);
-  pl_h5_attribute_text(h5, place, "StudyInstanceUID", series->study_instance_uid);
+  if (ct_series_has_objects(series))
+    pl_h5_attribute_text(h5, place, "StudyInstanceUID", series->study_instance_uid);
   pl_h5_attribute_text(h5, place, "SeriesInstanceUID", series->series_instance_uid);
+  if (path) {
+    const char *slash = strrchr(path, '/'); /* the folder is not the same everywhere */
+    pl_h5_attribute_text(h5, place, "source_file", slash ? slash + 1 : path);
+    pl_h5_attribute_text(h5, place, "source_format", format);
+  }
+  if (!ct_series_has_objects(series)) return;
   pl_h5_attribute_text(h5, place, "FrameOfReferenceUID", series->frame_of_reference_uid);
   pl_h5_attribute_text(h5, place, "Manufacturer", series->manufacturer);
   pl_h5_attribute_text(h5, place, "ManufacturerModelName", series->model_name);
   pl_h5_attribute_text(h5, place, "ConvolutionKernel", series->convolution_kernel);
+}
+
+static void write_series_attributes(struct pl_h5 *h5, const struct ct_series *series) {
+  const char *const place = "series";
+  write_identity(h5, place, series);
   pl_h5_attribute_integer(h5, place, "Rows", series->rows);
   pl_h5_attribute_integer(h5, place, "Columns", series->columns);
   pl_h5_attribute_real(h5, place, "row_spacing_mm", series->pixel_spacing_mm[0]);
@@ -61,12 +75,14 @@ static void write_series_attributes(struct pl_h5 *h5, const struct ct_series *se
 static lc_status write_series(struct pl_h5 *h5, const struct ct_series *series,
                               struct lc_error *err) {
   static const struct pl_h5_field fields[] = {
-      {"series/SOPInstanceUID", PL_H5_TEXT, offsetof(struct ct_slice, sop_instance_uid), NAME_WIDTH,
-       0, "", "slices in the order of the volume"},
       {"series/ImagePositionPatient", PL_H5_F64, offsetof(struct ct_slice, position_mm), 3, 0, "mm",
-       "centre of the first pixel of each slice, LPS"}};
+       "centre of the first pixel of each slice, LPS"},
+      /* Not of volume files, which have none: the last one. */
+      {"series/SOPInstanceUID", PL_H5_TEXT, offsetof(struct ct_slice, sop_instance_uid), NAME_WIDTH,
+       0, "", "slices in the order of the volume"}};
   const struct pl_h5_structs slices = {series->slices, sizeof *series->slices, series->n_slices, 0};
-  LC_TRY(pl_h5_fields(h5, fields, sizeof fields / sizeof *fields, &slices, NULL, err));
+  size_t n = sizeof fields / sizeof *fields - !ct_series_has_objects(series);
+  LC_TRY(pl_h5_fields(h5, fields, n, &slices, NULL, err));
   write_series_attributes(h5, series);
   return LC_OK;
 }

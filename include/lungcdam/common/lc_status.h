@@ -22,7 +22,7 @@ typedef enum lc_status {
   LC_ERR_USAGE = 2,         /* wrong command line or wrong argument to a function */
   LC_ERR_CONFIG = 3,        /* configuration: unknown key, wrong type, value out of range */
   LC_ERR_NOT_FOUND = 4,     /* a file, folder or named thing does not exist */
-  LC_ERR_NO_DICOM = 5,      /* a folder holds no DICOM image */
+  LC_ERR_NO_DICOM = 5,      /* a folder holds no DICOM image and no volume file */
   LC_ERR_AMBIGUOUS = 6,     /* several series and none chosen */
   LC_ERR_GEOMETRY = 7,      /* a series whose geometry cannot be used */
   LC_ERR_FORMAT = 8,        /* a malformed file */

@@ -39,7 +39,7 @@ void ct_cut_plan_free(struct ct_cut_plan *plan);
 
 /* What is done with each nodule. */
 struct ct_cut {
-  /* Slices [first, first + count) as voxels: ct_volume_decode for DICOM. */
+  /* Slices [first, first + count) as voxels: ct_volume_decode. */
   lc_status (*decode)(struct ct_volume *volume, const struct ct_series *series, size_t first,
                       size_t count, struct lc_progress *progress, struct lc_error *err);
   /* Takes what it wants from the nodule's volume, which is gone afterwards. */

@@ -41,11 +41,11 @@ struct ct_slice {
   int frame; /* 0-based frame of a multi-frame file; 0 for single-frame */
   char sop_instance_uid[CT_UID_SIZE];
   char sop_class_uid[CT_UID_SIZE];
-  char transfer_syntax_uid[CT_UID_SIZE];
+  char transfer_syntax_uid[CT_UID_SIZE]; /* of a volume file the name of its format */
   long instance_number;
   uint64_t keys[CT_KEY_COUNT]; /* hash of each attribute's value; 0 where it is not given */
-  double position_mm[3];           /* centre of the first pixel */
-  double along_mm;                 /* projection of position_mm on the series' normal */
+  double position_mm[3];       /* centre of the first pixel */
+  double along_mm;             /* projection of position_mm on the series' normal */
   double slope, intercept;
   bool rescale_given; /* RescaleIntercept at least; a slope that is not given is 1 */
   bool pixel_signed;
@@ -53,6 +53,8 @@ struct ct_slice {
   bool padding_given;
   long padding_low, padding_high; /* stored values, in the signedness of the pixels */
 };
+
+struct ct_volume_file;
 
 struct ct_series {
   char patient_id[CT_TEXT_SIZE];
@@ -86,9 +88,19 @@ struct ct_series {
 
   ct_verdict verdict;
   char reason[512]; /* why refused or which rule repaired; "" when usable as it is */
+
+  /* Where the voxels come from when not from DICOM: one file (MetaImage, NIfTI, NRRD), in which
+   * case the slices are its planes, without UIDs, unless a reference gave them those of its DICOM.
+   * NULL for DICOM. Owned. */
+  struct ct_volume_file *file;
 };
 
 void ct_series_free(struct ct_series *series);
+
+/* Whether the slices are DICOM objects, which others can refer to. */
+bool ct_series_has_objects(const struct ct_series *series);
+/* Path and format ("MetaImage") of the file that the voxels come from; both NULL for DICOM. */
+void ct_series_file(const struct ct_series *series, const char **path, const char **format);
 
 const char *ct_verdict_name(ct_verdict verdict); /* "usable", "repaired", "refused" */
 /* Largest deviation from even spacing that counts as even: 0.05 mm and 5 % of the spacing. */
@@ -105,7 +117,8 @@ bool ct_series_has_holes(const struct ct_series *series);
  * that are even otherwise, or a stack that is too short for lungs. Says in `signs` what it goes by;
  * "" and false when there is no sign, or the geometry was refused before the slices were sorted. */
 bool ct_series_seems_incomplete(const struct ct_series *series, char *signs, size_t size);
-/* SHA-256 over UIDs and geometry of all slices in order: identifies the input in the store. */
+/* SHA-256 over UIDs and geometry of all slices in order, and over the bytes of a volume file:
+ * identifies the input in the store. */
 LC_MUST_CHECK lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],
                                                struct lc_error *err);
 

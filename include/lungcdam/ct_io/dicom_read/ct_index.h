@@ -1,4 +1,5 @@
-/* All CT series below some folders, found by their headers.
+/* All CT series below some folders, found by their headers: of DICOM, and of volume files
+ * (MetaImage, NIfTI, NRRD), which are one series each.
  *
  * docs/series-loading.md lists each situation and what happens. Thread-safety: distinct indexes may
  * be used from distinct threads; a finished one may be read by many. */
@@ -35,11 +36,11 @@ struct ct_index {
 };
 
 /* Reads the headers of every file below the given folders or files; links below them are followed
- * to regular files. Files that are not DICOM are counted and skipped; DICOM files that cannot be
- * read, and files that the system does not let be read, are logged and listed in problems. A series
- * that lacks slices because of them is refused unless the rules allow it. rules NULL: none.
- * LC_ERR_NOT_FOUND when a path does not exist, LC_ERR_NO_DICOM when nothing in it is a DICOM
- * object. progress may be NULL. */
+ * to regular files. Volume files are series too; other files that are not DICOM are counted and
+ * skipped; DICOM files that cannot be read, and files that the system does not let be read, are
+ * logged and listed in problems. A series that lacks slices because of them is refused unless the
+ * rules allow it. rules NULL: none. LC_ERR_NOT_FOUND when a path does not exist, LC_ERR_NO_DICOM
+ * when nothing in it is a DICOM object or a volume file. progress may be NULL. */
 LC_MUST_CHECK lc_status ct_index_scan(struct ct_index *index, const char *const *paths,
                                       size_t n_paths, const struct ct_index_rules *rules,
                                       struct lc_progress *progress, struct lc_error *err);
@@ -51,7 +52,8 @@ void ct_index_free(struct ct_index *index);
 /* The series with this name, or, when it is NULL, the only CT series that is not refused. A name is
  * SeriesInstanceUID, or StudyInstanceUID/SeriesInstanceUID where two studies share it, and then,
  * for one of several parts, a colon and its number: "1.2.3:2". Without a number the largest of
- * several usable parts is taken if it has ten times the slices of the next. LC_ERR_AMBIGUOUS lists
+ * several usable parts is taken if it has ten times the slices of the next. Volume files count only
+ * where no DICOM can be used. LC_ERR_AMBIGUOUS lists
  * the candidates; LC_ERR_GEOMETRY gives the reason when the one asked for (or the only one) is
  * refused; LC_ERR_NOT_FOUND when no such series exists. */
 LC_MUST_CHECK lc_status ct_index_choose(const struct ct_index *index, const char *name,
