@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cdam/draw/cdam_paint.h"
 #include "common/lc_file.h"
 #include "common/lc_scope.h"
 
@@ -113,6 +114,7 @@ static lc_status draw_image(const struct cdam_canvas *canvas, struct lc_text *ou
   cairo_t *cr = cairo_create(image);
   cairo_scale(cr, density, density);
   lc_status status = check(cairo_status(cr), err);
+  if (status == LC_OK) status = cdam_font_check(cr, err);
   if (status == LC_OK) status = canvas->draw(canvas->context, cr, CDAM_PNG, err);
   cairo_destroy(cr);
   cairo_surface_flush(image);
@@ -132,7 +134,8 @@ static lc_status draw_vector(const struct cdam_canvas *canvas, cdam_format forma
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "");
   cairo_t *cr = cairo_create(surface);
   cairo_scale(cr, POINTS_PER_UNIT, POINTS_PER_UNIT);
-  lc_status status = canvas->draw(canvas->context, cr, format, err);
+  lc_status status = cdam_font_check(cr, err);
+  if (status == LC_OK) status = canvas->draw(canvas->context, cr, format, err);
   cairo_destroy(cr);
   cairo_surface_finish(surface);
   if (status == LC_OK) status = check(cairo_surface_status(surface), err);

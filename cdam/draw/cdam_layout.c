@@ -92,10 +92,11 @@ lc_status cdam_layout_make(struct cdam_layout *layout, const struct cdam_figure 
   cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
   cairo_t *cr = cairo_create(surface);
   cdam_font_options(cr);
-  place(cr, layout, figure);
+  lc_status status = cdam_font_check(cr, err);
+  if (status == LC_OK) place(cr, layout, figure);
   cairo_destroy(cr);
   cairo_surface_destroy(surface);
-  return LC_OK;
+  return status;
 }
 
 void cdam_layout_free(struct cdam_layout *layout) {

@@ -29,6 +29,8 @@ struct cdam_font {
 };
 /* Text that is the same at every size and on every screen: grey, without hints. */
 void cdam_font_options(cairo_t *cr);
+/* LC_ERR_NOT_FOUND when text would not be in DejaVu Sans. */
+LC_MUST_CHECK lc_status cdam_font_check(cairo_t *cr, struct lc_error *err);
 void cdam_font_select(cairo_t *cr, const struct cdam_font *font);
 double cdam_text_width(cairo_t *cr, const struct cdam_font *font, const char *text);
 /* Wraps at spaces and newlines, breaking words that are wider than the column; draws when `draw` is

@@ -1,4 +1,6 @@
 /* Measures, wraps and draws text in DejaVu Sans with cairo; bytes that are not UTF-8 become "?". */
+#include <cairo-ft.h>
+
 #include <string.h>
 
 #include "cdam/draw/cdam_paint.h"
@@ -14,8 +16,31 @@ void cdam_font_options(cairo_t *cr) {
   cairo_font_options_destroy(options);
 }
 
+static const char family[] = "DejaVu Sans";
+
+/* fontconfig offers another font, or none, without a word, and text would be missing or wrong. */
+lc_status cdam_font_check(cairo_t *cr, struct lc_error *err) {
+  for (int bold = 0; bold < 2; bold++) {
+    cdam_font_select(cr, &(struct cdam_font){.size = 12, .bold = bold});
+    cairo_scaled_font_t *font = cairo_get_scaled_font(cr);
+    FT_Face face = cairo_scaled_font_get_type(font) == CAIRO_FONT_TYPE_FT
+                       ? cairo_ft_scaled_font_lock_face(font)
+                       : NULL;
+    bool right = face && face->family_name && strcmp(face->family_name, family) == 0;
+    char found[64];
+    snprintf(found, sizeof found, "%s", face && face->family_name ? face->family_name : "none");
+    if (face) cairo_ft_scaled_font_unlock_face(font);
+    if (!right)
+      LC_FAIL(
+          err, LC_ERR_NOT_FOUND,
+          "picture: font %s cannot be read, fontconfig gives %s; install it (fonts-dejavu-core)",
+          family, found);
+  }
+  return LC_OK;
+}
+
 void cdam_font_select(cairo_t *cr, const struct cdam_font *font) {
-  cairo_select_font_face(cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
+  cairo_select_font_face(cr, family, CAIRO_FONT_SLANT_NORMAL,
                          font->bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
   cairo_set_font_size(cr, font->size);
 }
