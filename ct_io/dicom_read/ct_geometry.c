@@ -125,22 +125,26 @@ static bool sane_rescale(struct ct_group *group, bool assume_hu) {
   return true;
 }
 
-/* The same object twice (a file copied) goes first, whatever else repeats. */
-static void drop_copies(struct ct_series *series) {
-  size_t copies = 0;
+static bool same_object(const struct ct_slice *a, const struct ct_slice *b) {
+  return a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
+         a->instance_number == b->instance_number && memcmp(a->keys, b->keys, sizeof a->keys) == 0;
+}
+
+/* The same object twice (a file copied, or linked to) is no second volume. */
+void ct_group_drop_copies(struct ct_group *group) {
+  struct ct_series *series = &group->series;
+  if (!group->geometry_given || group->unfit[0]) return;
+  sort_slices(series);
   for (size_t i = 1; i < series->n_slices;) {
-    const struct ct_slice *a = &series->slices[i - 1], *b = &series->slices[i];
-    if (a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
-        strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0) {
+    if (same_object(&series->slices[i - 1], &series->slices[i])) {
+      group->n_rescale_absent -= !series->slices[i].rescale_given;
       drop_slice(series, i);
-      copies++;
+      group->n_copies++;
     } else {
       i++;
     }
   }
-  if (copies)
-    ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept", copies,
-              copies > 1 ? "s" : "");
 }
 
 struct identity {
@@ -439,7 +443,9 @@ lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error
     ct_repair(series,
               "UIDs with letters, where the standard has digits and dots: read as they are");
   sort_slices(series);
-  drop_copies(series);
+  if (group->n_copies)
+    ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept",
+              group->n_copies, group->n_copies > 1 ? "s" : "");
   LC_TRY(note_shared_identities(series, err));
   LC_TRY(resolve_repeats(series, err));
   if (series->verdict != CT_REFUSED) LC_TRY(judge_spacing(series, err));

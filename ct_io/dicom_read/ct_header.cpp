@@ -176,6 +176,7 @@ lc_status read_rescale(DcmItem *item, ct_frame &frame, const char *path, lc_erro
       strict_number(item, DCM_RescaleSlope, "RescaleSlope", slice.slope, slope_given, path, err));
   LC_TRY(strict_number(item, DCM_RescaleIntercept, "RescaleIntercept", slice.intercept,
                        slice.rescale_given, path, err));
+  if (!slice.rescale_given) slice.slope = 1; // of stored values that may be units themselves
   copy(item, DCM_RescaleType, frame.rescale_type);
   return LC_OK;
 }
@@ -194,8 +195,7 @@ template <typename Macro> void read_keys(ct_slice &slice, Macro macro) {
   uint64_t *keys = slice.keys;
   DcmItem *content = macro(DCM_FrameContentSequence);
   keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIndex);
-  if (!keys[CT_KEY_TIME])
-    keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIdentifier);
+  if (!keys[CT_KEY_TIME]) keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIdentifier);
   keys[CT_KEY_STACK] = key(content, DCM_StackID);
   keys[CT_KEY_ACQUISITION] = key(content, DCM_AcquisitionNumber);
   if (!keys[CT_KEY_ACQUISITION])

@@ -125,7 +125,10 @@ static void number_parts(struct ct_index *index) {
 static lc_status finish(struct ct_index *index, struct ct_group_list *list,
                         const struct ct_index_rules *rules, struct lc_error *err) {
   size_t n = list->n_groups;
-  for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
+  for (size_t i = 0; i < n; i++) {
+    ct_group_drop_copies(&list->groups[i]);
+    LC_TRY(ct_group_split(list, i, err));
+  }
   for (size_t i = 0; i < list->n_groups; i++)
     LC_TRY(ct_group_judge(&list->groups[i], rules->assume_hu, err));
   LC_TRY(lc_alloc(&index->series, list->n_groups, sizeof *index->series, err));
@@ -174,7 +177,8 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
   }
   LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
   if (list.n_groups == 0 && index->n_problems > 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0].message,
+    LC_FAIL_GOTO(done, err, index->problems[0].unreadable ? LC_ERR_NOT_FOUND : LC_ERR_FORMAT,
+                 "%s%s", index->problems[0].message,
                  index->n_problems > 1 ? " (and others like it)" : "");
   if (list.n_groups == 0)
     LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM, "%s: no DICOM image among %zu files",

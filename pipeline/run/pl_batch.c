@@ -58,13 +58,15 @@ lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index
   return ct_index_choose(index, NULL, *chosen, err); /* says why none can be used */
 }
 
-/* The series' UID; parts of one series, and series of two studies that share it, are numbered. */
+/* The series' UID; parts of one series, and series of two studies that share it, are numbered among
+ * those of the input, whichever of them are worked on. */
 static lc_status target_of(const struct running *running, const struct ct_series *series,
                            char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
   pl_output_name(name, series->series_instance_uid);
   int same = 1;
-  for (size_t i = 0; i < running->n_chosen && running->chosen[i] != series; i++)
-    same += strcmp(running->chosen[i]->series_instance_uid, series->series_instance_uid) == 0;
+  for (const struct ct_series *other = running->index->series; other != series; other++)
+    same += other->verdict != CT_REFUSED &&
+            strcmp(other->series_instance_uid, series->series_instance_uid) == 0;
   size_t used = strlen(name);
   if (same > 1) snprintf(name + used, 129 - used, "_%d", same);
   return lc_path_join(path, running->output.folder, name, err);
