@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
 /* Slices closer than this along the normal share their position. */
@@ -33,6 +34,7 @@ void ct_refuse(struct ct_series *series, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(series->reason, sizeof series->reason, fmt, args);
   va_end(args);
+  lc_text_printable(series->reason);
   series->verdict = CT_REFUSED;
 }
 
@@ -44,6 +46,7 @@ void ct_repair(struct ct_series *series, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(series->reason + used, sizeof series->reason - used, fmt, args);
   va_end(args);
+  lc_text_printable(series->reason);
   series->verdict = CT_REPAIRED;
 }
 
@@ -318,15 +321,27 @@ static double typical(const double *sorted, size_t n, double median) {
   return sum / (double)count;
 }
 
+/* Whether slices look as if their positions had been rounded: some lie off their place by more than
+ * is tolerated, or all have one decimal and distances differ. */
+static bool seems_rounded(const struct ct_series *series, const double *distance) {
+  size_t n = series->n_slices, off = 0, differ = 0, tenths = 0;
+  double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
+  for (size_t i = 0; i + 1 < n; i++) {
+    double tenth = 10 * series->slices[i].along_mm;
+    bool near = distance[i] < 1.5 * median;
+    off += near && fabs(distance[i] - median) > tolerance;
+    differ += near && fabs(distance[i] - median) > 1e-3;
+    tenths += fabs(tenth - round(tenth)) < 1e-6;
+  }
+  return off > 0 || (differ > 0 && tenths == n - 1);
+}
+
 /* Positions that were written with few decimals are put back on the even grid they stand for. */
 static lc_status undo_rounding(struct ct_series *series, const double *distance,
                                const double *sorted, struct lc_error *err) {
   size_t n = series->n_slices;
-  double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
-  size_t uneven = 0;
-  for (size_t i = 0; i + 1 < n; i++)
-    uneven += fabs(distance[i] - median) > tolerance && distance[i] < 1.5 * median;
-  if (uneven == 0 || n < 3) return LC_OK;
+  double median = series->slice_spacing_mm;
+  if (n < 3 || !seems_rounded(series, distance)) return LC_OK;
   double *steps = NULL;
   LC_TRY(lc_alloc(&steps, n, sizeof *steps, err));
   struct grid grid = fit_grid(series, typical(sorted, n - 1, median), steps);
