@@ -228,6 +228,14 @@ void ct_index_name(const struct ct_index *index, const struct ct_series *series,
            with_study ? "/" : "", series->series_instance_uid, part);
 }
 
+int ct_index_number(const struct ct_index *index, const struct ct_series *series) {
+  int number = 1;
+  for (const struct ct_series *other = index->series; other != series; other++)
+    number += other->verdict != CT_REFUSED &&
+              strcmp(other->series_instance_uid, series->series_instance_uid) == 0;
+  return number;
+}
+
 bool ct_index_is_named(const struct ct_series *series, const char *name) {
   const char *slash = strrchr(name, '/'), *uid = slash ? slash + 1 : name;
   size_t length = strcspn(uid, ":");

@@ -175,12 +175,13 @@ static struct pl_export_options options_of(const struct arguments *arguments,
 }
 
 static lc_status publish(struct exporting *e, const struct pl_config *config,
-                         const struct pl_result *result, struct lc_error *err) {
+                         const struct pl_result *result, const struct ct_series *series,
+                         struct lc_error *err) {
   char name[129];
   struct pl_draft draft;
   struct pl_export export;
   struct pl_export_options chosen = options_of(e->arguments, config);
-  pl_output_name(name, result->series_instance_uid);
+  pl_output_name_of(name, result->series_instance_uid, ct_index_number(&e->index, series));
   LC_TRY(pl_draft_begin(&draft, &e->output, name, err));
   lc_status status = pl_export_open(&export, result, &chosen, draft.folder, err);
   if (status == LC_OK) status = pl_export_write(&export, err);
@@ -205,7 +206,7 @@ static lc_status with_nodules(struct exporting *e, const char *folder, struct pl
   struct pl_result found = {.series = series};
   lc_status status = pl_nodules_find(&finder, &config, &found, err);
   if (status == LC_OK) status = pl_export_attach(result, &found, err);
-  if (status == LC_OK) status = publish(e, &config, result, err);
+  if (status == LC_OK) status = publish(e, &config, result, series, err);
   pl_result_free(&found);
   ct_nodule_finder_free(&finder);
   pl_config_free(&config);

@@ -175,8 +175,8 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   for (size_t i = 0; i < overrides->inputs.n; i++)
     LC_TRY(pl_list_add(&config->input_paths, overrides->inputs.items[i], err));
   LC_TRY(set_option(config, "input.series", overrides->series, err));
-  LC_TRY(set_option(config, "input.assume_hu", overrides->assume_hu ? "true" : NULL, err));
-  LC_TRY(set_option(config, "input.allow_missing", overrides->allow_missing ? "true" : NULL, err));
+  config->input_assume_hu = config->input_assume_hu || overrides->assume_hu;
+  config->input_allow_missing = config->input_allow_missing || overrides->allow_missing;
   LC_TRY(set_option(config, "nodules.source", overrides->nodules, err));
   LC_TRY(set_option(config, "model.weights", overrides->weights, err));
   return set_option(config, "output.folder", overrides->output, err);

@@ -55,7 +55,7 @@ static const struct field fields[] = {
     {"scanner/spacing_mm", REAL, AT(spacing_mm), 3, "mm", "between columns, rows, slices"},
     {"scanner/SliceThickness", REAL, AT(slice_thickness_mm), 1, "mm", "nominal"},
     {"scanner/lossy", INTEGER, AT(lossy), 1, "1", "1: the source was compressed with loss"},
-    {"scanner/verdict", TEXT, AT(verdict), 128, "", "rule that repaired the series; or empty"},
+    {"scanner/verdict", TEXT, AT(verdict), 511, "", "rule that repaired the series; or empty"},
     {"cubes/n_padded", INTEGER, AT(n_padded), 1, "1",
      "samples outside the volume, filled with air"},
     {"folds/patient", INTEGER, AT(fold_patient), 1, "1",
