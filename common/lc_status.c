@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "common/lc_text.h"
 
 static const char *const names[LC_STATUS_COUNT] = {
     "ok",        "internal",    "usage",        "config",      "not-found", "no-dicom",
@@ -25,6 +26,7 @@ lc_status lc_fail(struct lc_error *err, lc_status status, const char *file, int 
   va_start(args, fmt);
   vsnprintf(text, sizeof text, fmt, args);
   va_end(args);
+  lc_text_printable(text); /* names of files may hold anything */
   const char *base = strrchr(file, '/');
   lc_log(LC_LOG_DEBUG, "%s:%d raised %s: %s", base ? base + 1 : file, line, lc_status_name(status),
          text);

@@ -35,6 +35,9 @@ static size_t unfolded(const uint8_t *bytes, size_t length, size_t wanted) {
     at += stored;
     total += run;
   }
+  /* Segments are filled up to an even length, by some writers to more. */
+  for (size_t i = at + 1; i < length && total == wanted; i++)
+    total += bytes[i] != 0 && bytes[i] != 128;
   return total;
 }
 
@@ -52,8 +55,9 @@ lc_status ct_rle_check(const uint8_t *stream, size_t length, size_t n_samples, i
               i + 1, start, end, length);
     size_t got = unfolded(stream + start, end - start, n_samples);
     if (got != n_samples)
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: RLE segment %d unfolds to %zu bytes, expected %zu", name,
-              i + 1, got, n_samples);
+      LC_FAIL(err, LC_ERR_FORMAT, "%s: RLE segment %d unfolds to %s%zu bytes, expected %zu", name,
+              i + 1, got > n_samples ? "more than " : "", got > n_samples ? n_samples : got,
+              n_samples);
   }
   return LC_OK;
 }

@@ -102,7 +102,7 @@ static lc_status find_padding(uint8_t *kind, const struct ct_cells *cells,
     /* Padding may use bits above those stored, so the whole cell counts too. */
     long whole = slice->pixel_signed ? (int16_t)cell : cell;
     kind[i] = (stored >= slice->padding_low && stored <= slice->padding_high) ||
-              (whole >= slice->padding_low && whole <= slice->padding_high);
+              (place->shift == 0 && whole >= slice->padding_low && whole <= slice->padding_high);
     any = any || kind[i];
   }
   return !any || beyond_tissue(slice) ? LC_OK : believe_padding(kind, cells, slice, err);

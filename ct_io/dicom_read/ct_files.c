@@ -37,8 +37,8 @@ static int by_name(const FTSENT **a, const FTSENT **b) {
 /* What could not be looked at, with its cause. */
 static lc_status note_lost(struct ct_files *lost, const char *path, const char *why,
                            struct lc_error *err) {
-  char message[4096 + 256];
-  snprintf(message, sizeof message, "%s: %s", path, why);
+  char message[4096 + 256]; /* a path may be longer */
+  snprintf(message, sizeof message, "%.4000s%s: %s", path, strlen(path) > 4000 ? "..." : "", why);
   if (!lost) {
     lc_log(LC_LOG_WARNING, "%s", message);
     return LC_OK;

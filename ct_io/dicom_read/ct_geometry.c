@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
 /* Slices closer than this along the normal share their position. */
@@ -33,6 +34,7 @@ void ct_refuse(struct ct_series *series, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(series->reason, sizeof series->reason, fmt, args);
   va_end(args);
+  lc_text_printable(series->reason);
   series->verdict = CT_REFUSED;
 }
 
@@ -44,6 +46,7 @@ void ct_repair(struct ct_series *series, const char *fmt, ...) {
   va_start(args, fmt);
   vsnprintf(series->reason + used, sizeof series->reason - used, fmt, args);
   va_end(args);
+  lc_text_printable(series->reason);
   series->verdict = CT_REPAIRED;
 }
 
@@ -125,22 +128,26 @@ static bool sane_rescale(struct ct_group *group, bool assume_hu) {
   return true;
 }
 
-/* The same object twice (a file copied) goes first, whatever else repeats. */
-static void drop_copies(struct ct_series *series) {
-  size_t copies = 0;
+static bool same_object(const struct ct_slice *a, const struct ct_slice *b) {
+  return a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
+         a->instance_number == b->instance_number && memcmp(a->keys, b->keys, sizeof a->keys) == 0;
+}
+
+/* The same object twice (a file copied, or linked to) is no second volume. */
+void ct_group_drop_copies(struct ct_group *group) {
+  struct ct_series *series = &group->series;
+  if (!group->geometry_given || group->unfit[0]) return;
+  sort_slices(series);
   for (size_t i = 1; i < series->n_slices;) {
-    const struct ct_slice *a = &series->slices[i - 1], *b = &series->slices[i];
-    if (a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
-        strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0) {
+    if (same_object(&series->slices[i - 1], &series->slices[i])) {
+      group->n_rescale_absent -= !series->slices[i].rescale_given;
       drop_slice(series, i);
-      copies++;
+      group->n_copies++;
     } else {
       i++;
     }
   }
-  if (copies)
-    ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept", copies,
-              copies > 1 ? "s" : "");
 }
 
 struct identity {
@@ -314,15 +321,27 @@ static double typical(const double *sorted, size_t n, double median) {
   return sum / (double)count;
 }
 
+/* Whether slices look as if their positions had been rounded: some lie off their place by more than
+ * is tolerated, or all have one decimal and distances differ. */
+static bool seems_rounded(const struct ct_series *series, const double *distance) {
+  size_t n = series->n_slices, off = 0, differ = 0, tenths = 0;
+  double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
+  for (size_t i = 0; i + 1 < n; i++) {
+    double tenth = 10 * series->slices[i].along_mm;
+    bool near = distance[i] < 1.5 * median;
+    off += near && fabs(distance[i] - median) > tolerance;
+    differ += near && fabs(distance[i] - median) > 1e-3;
+    tenths += fabs(tenth - round(tenth)) < 1e-6;
+  }
+  return off > 0 || (differ > 0 && tenths == n - 1);
+}
+
 /* Positions that were written with few decimals are put back on the even grid they stand for. */
 static lc_status undo_rounding(struct ct_series *series, const double *distance,
                                const double *sorted, struct lc_error *err) {
   size_t n = series->n_slices;
-  double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
-  size_t uneven = 0;
-  for (size_t i = 0; i + 1 < n; i++)
-    uneven += fabs(distance[i] - median) > tolerance && distance[i] < 1.5 * median;
-  if (uneven == 0 || n < 3) return LC_OK;
+  double median = series->slice_spacing_mm;
+  if (n < 3 || !seems_rounded(series, distance)) return LC_OK;
   double *steps = NULL;
   LC_TRY(lc_alloc(&steps, n, sizeof *steps, err));
   struct grid grid = fit_grid(series, typical(sorted, n - 1, median), steps);
@@ -439,7 +458,9 @@ lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error
     ct_repair(series,
               "UIDs with letters, where the standard has digits and dots: read as they are");
   sort_slices(series);
-  drop_copies(series);
+  if (group->n_copies)
+    ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept",
+              group->n_copies, group->n_copies > 1 ? "s" : "");
   LC_TRY(note_shared_identities(series, err));
   LC_TRY(resolve_repeats(series, err));
   if (series->verdict != CT_REFUSED) LC_TRY(judge_spacing(series, err));

@@ -19,6 +19,7 @@ struct ct_group {
   bool uid_letters;
   double tilt_degrees;     /* GantryDetectorTilt of the first image */
   size_t n_rescale_absent; /* slices without rescale */
+  size_t n_copies;         /* slices dropped, since their objects are there */
 };
 
 struct ct_group_list {
@@ -36,6 +37,8 @@ LC_MUST_CHECK lc_status ct_group_add_slice(struct ct_group *group, const struct 
                                            const char *path, struct lc_error *err);
 void ct_group_list_free(struct ct_group_list *list);
 
+/* Of each object at one place keeps the first by name. */
+void ct_group_drop_copies(struct ct_group *group);
 /* Turns one group into one series, or several where attributes tell volumes apart (struct
  * ct_slice, keys) whose positions do not mesh: those of one key lie among those of another.
  * Appends to list->groups. */

@@ -176,6 +176,7 @@ lc_status read_rescale(DcmItem *item, ct_frame &frame, const char *path, lc_erro
       strict_number(item, DCM_RescaleSlope, "RescaleSlope", slice.slope, slope_given, path, err));
   LC_TRY(strict_number(item, DCM_RescaleIntercept, "RescaleIntercept", slice.intercept,
                        slice.rescale_given, path, err));
+  if (!slice.rescale_given) slice.slope = 1; // of stored values that may be units themselves
   copy(item, DCM_RescaleType, frame.rescale_type);
   return LC_OK;
 }
@@ -194,8 +195,7 @@ template <typename Macro> void read_keys(ct_slice &slice, Macro macro) {
   uint64_t *keys = slice.keys;
   DcmItem *content = macro(DCM_FrameContentSequence);
   keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIndex);
-  if (!keys[CT_KEY_TIME])
-    keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIdentifier);
+  if (!keys[CT_KEY_TIME]) keys[CT_KEY_TIME] = key(content, DCM_TemporalPositionIdentifier);
   keys[CT_KEY_STACK] = key(content, DCM_StackID);
   keys[CT_KEY_ACQUISITION] = key(content, DCM_AcquisitionNumber);
   if (!keys[CT_KEY_ACQUISITION])
@@ -352,17 +352,27 @@ bool has_letters(const char *uid) {
   return strspn(uid, "0123456789.") != strlen(uid);
 }
 
+// It names folders and files of results. `value`: as far as there is room for it.
+lc_status check_uid(DcmDataset *dataset, const DcmTagKey &tag, const char *name, const char *value,
+                    const char *path, lc_error *err) {
+  OFString uid;
+  char shown[2 * CT_UID_SIZE];
+  if (text(dataset, tag, uid) && uid.size() < CT_UID_SIZE && ct_uid_plausible(value)) return LC_OK;
+  copy(dataset, tag, shown);
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: %s %.80s, expected at most 64 digits and dots", path, name,
+          shown);
+}
+
 lc_status check_uids(DcmDataset *dataset, ct_header &header, const char *path, lc_error *err) {
   const ct_series &series = header.series;
   OFString uid;
-  char shown[2 * CT_UID_SIZE];
-  (void)text(dataset, DCM_SeriesInstanceUID, uid);
-  copy(dataset, DCM_SeriesInstanceUID, shown);
-  if (uid.empty()) LC_FAIL(err, LC_ERR_FORMAT, "%s: no SeriesInstanceUID", path);
-  // It names folders and files of results.
-  if (uid.size() >= CT_UID_SIZE || !ct_uid_plausible(series.series_instance_uid))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: SeriesInstanceUID %.80s, expected at most 64 digits and dots",
-            path, shown);
+  if (!text(dataset, DCM_SeriesInstanceUID, uid))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: no SeriesInstanceUID", path);
+  LC_TRY(check_uid(dataset, DCM_SeriesInstanceUID, "SeriesInstanceUID", series.series_instance_uid,
+                   path, err));
+  if (text(dataset, DCM_StudyInstanceUID, uid))
+    LC_TRY(check_uid(dataset, DCM_StudyInstanceUID, "StudyInstanceUID", series.study_instance_uid,
+                     path, err));
   header.uid_letters = has_letters(series.series_instance_uid) ||
                        has_letters(series.study_instance_uid) ||
                        has_letters(header.frames[0].slice.sop_instance_uid);

@@ -148,7 +148,10 @@ static void number_parts(struct ct_index *index) {
 static lc_status finish(struct ct_index *index, struct ct_group_list *list,
                         const struct ct_index_rules *rules, struct lc_error *err) {
   size_t n = list->n_groups, volumes = index->n_series;
-  for (size_t i = 0; i < n; i++) LC_TRY(ct_group_split(list, i, err));
+  for (size_t i = 0; i < n; i++) {
+    ct_group_drop_copies(&list->groups[i]);
+    LC_TRY(ct_group_split(list, i, err));
+  }
   for (size_t i = 0; i < list->n_groups; i++)
     LC_TRY(ct_group_judge(&list->groups[i], rules->assume_hu, err));
   struct ct_series *grown =
@@ -200,7 +203,8 @@ lc_status ct_index_scan(struct ct_index *index, const char *const *paths, size_t
   }
   LC_TRY_GOTO(read_files(index, &list, &names, progress, err), done);
   if (list.n_groups + index->n_series == 0 && index->n_problems > 0)
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s%s", index->problems[0].message,
+    LC_FAIL_GOTO(done, err, index->problems[0].unreadable ? LC_ERR_NOT_FOUND : LC_ERR_FORMAT,
+                 "%s%s", index->problems[0].message,
                  index->n_problems > 1 ? " (and others like it)" : "");
   if (list.n_groups + index->n_series == 0)
     LC_FAIL_GOTO(done, err, LC_ERR_NO_DICOM,
@@ -260,6 +264,14 @@ void ct_index_name(const struct ct_index *index, const struct ct_series *series,
   if (series->n_parts > 1) snprintf(part, sizeof part, ":%d", series->part);
   snprintf(name, CT_SERIES_NAME_SIZE, "%s%s%s%s", with_study ? series->study_instance_uid : "",
            with_study ? "/" : "", series->series_instance_uid, part);
+}
+
+int ct_index_number(const struct ct_index *index, const struct ct_series *series) {
+  int number = 1;
+  for (const struct ct_series *other = index->series; other != series; other++)
+    number += other->verdict != CT_REFUSED &&
+              strcmp(other->series_instance_uid, series->series_instance_uid) == 0;
+  return number;
 }
 
 bool ct_index_is_named(const struct ct_series *series, const char *name) {

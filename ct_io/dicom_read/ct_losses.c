@@ -47,6 +47,20 @@ static void add_by_uid(const struct ct_index *index, struct loss *losses,
   }
 }
 
+/* Of a file, or a folder, that no series lies beside: series with holes in the folder around its
+ * own, at any depth. */
+static void add_by_holes(const struct ct_index *index, struct loss *losses,
+                         const struct ct_problem *problem) {
+  size_t length = folder_length(problem->path);
+  while (length > 0 && problem->path[length - 1] != '/') length--;
+  for (size_t i = 0; i < index->n_series && length > 0; i++) {
+    const struct ct_series *series = &index->series[i];
+    if (series->verdict != CT_REFUSED &&
+        strncmp(series->slices[0].path, problem->path, length) == 0 && ct_series_has_holes(series))
+      add_loss(&losses[i], problem);
+  }
+}
+
 /* Where it lies. */
 static void add_by_folder(const struct ct_index *index, struct loss *losses,
                           const struct ct_problem *problem, bool *beside) {
@@ -69,6 +83,7 @@ static void add_by_folder(const struct ct_index *index, struct loss *losses,
   }
   if (several && !holes)
     lc_log(LC_LOG_WARNING, "%s: may be a slice of any of the series beside it", problem->path);
+  if (!one && problem->unreadable) add_by_holes(index, losses, problem);
 }
 
 lc_status ct_index_find_losses(struct ct_index *index, bool allowed, struct lc_error *err) {

@@ -52,6 +52,16 @@ lc_status read_frame(DcmDataset *dataset, DcmPixelData *pixels, const ct_slice &
   return LC_OK;
 }
 
+// Whether some cell has bits above those of the header that are neither 0 nor copies of its sign.
+bool beyond_header(const ct_cells &cells, const ct_slice &slice) {
+  const int bits = slice.high_bit + 1;
+  for (size_t i = 0; i < cells.count; i++) {
+    const int above = cells.cell[i] >> bits, sign = cells.cell[i] >> (bits - 1) & 1;
+    if (above != 0 && !(slice.pixel_signed && sign && above == 0xffff >> bits)) return true;
+  }
+  return false;
+}
+
 lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_series &series,
                           const ct_slice &slice, ct_cells &cells, lc_error *err) {
   decoder own = own_decoder(slice.transfer_syntax_uid);
@@ -74,7 +84,10 @@ lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_se
                         slice.path, err));
   else
     cells.precision = ct_jpeg_precision(stream.data(), stream.size());
-  return read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err);
+  LC_TRY(read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err));
+  // A JPEG stream has no sign, and may hold whole cells of which the header uses less.
+  if (cells.precision > slice.high_bit + 1 && !beyond_header(cells, slice)) cells.precision = 0;
+  return LC_OK;
 }
 
 // Overlays in the bits above the stored ones (PS3.3 C.9.2, retired): the code stream holds them

@@ -147,17 +147,28 @@ static bool crowds(const struct placed *placed, size_t n, size_t i, double spaci
          (i + 1 < n && placed[i + 1].along - placed[i].along < limit);
 }
 
+/* Leaves parts out of account that numbers alone name and whose every place another part has: they
+ * are repeats. */
+static void forget_repeats(const struct placed *placed, size_t n, struct part *parts,
+                           size_t n_parts, size_t *own_places) {
+  memset(own_places, 0, n_parts * sizeof *own_places);
+  for (size_t i = 0; i < n; i++) own_places[placed[i].part] += !coincides(placed, n, i);
+  for (size_t p = 0; p < n_parts; p++)
+    if (own_places[p] == 0) parts[p].n = 0;
+}
+
 /* Do the parts lie among each other? A few places that two share do not count, nor do a few slices
  * that fill the gaps of another part: they are of it and labelled otherwise. */
 static bool woven(struct placed *placed, size_t n, const struct part *parts, size_t n_parts,
-                  struct scratch *scratch) {
+                  bool by_number, struct scratch *scratch) {
   size_t repeats = 0;
   struct part *sorted = scratch->sorted;
   struct reach *reach = scratch->reach;
+  qsort(placed, n, sizeof *placed, by_along);
   memcpy(sorted, parts, n_parts * sizeof *sorted);
+  if (by_number) forget_repeats(placed, n, sorted, n_parts, scratch->part_of);
   qsort(sorted, n_parts, sizeof *sorted, by_low);
   find_reach(sorted, n_parts, reach);
-  qsort(placed, n, sizeof *placed, by_along);
   double spacing = median_distance(placed, n, scratch->distance);
   for (size_t i = 0; i < n; i++) {
     const struct part *own = &parts[placed[i].part];
@@ -202,31 +213,56 @@ static lc_status move_parts(struct ct_group_list *list, size_t which, const stru
 
 enum { LABEL_RUN = CT_KEY_COUNT, LABEL_OCCURRENCE, N_LABELS };
 
-/* Labels for slices that no attribute tells apart, by their InstanceNumbers: runs through the
- * volume in the order of the numbers, or which of several with one number it is. False when that
- * names no volumes: numbers in no order. */
+/* Runs through the volume in the order of the numbers; the number of the last one, from 0. */
+static size_t label_runs(struct placed *placed, size_t n) {
+  size_t last = 0;
+  double direction = 0, step = 0, before = 0; /* steps to the slice before, and to that before it */
+  placed[0].label = 0;
+  for (size_t i = 1; i < n; i++) {
+    double next = placed[i].along - placed[i - 1].along, usual = fabs(before);
+    bool turns = next * direction < 0;
+    /* A run back that starts where this one ends: its first slice still lies ahead, by a step of
+     * another length. */
+    if (turns && fabs(step - before) > ct_spacing_tolerance(usual) &&
+        fabs(fabs(next) - usual) <= ct_spacing_tolerance(usual))
+      placed[i - 1].label = last + 1;
+    last += turns;
+    placed[i].label = last;
+    direction = turns ? 0 : direction == 0 ? next : direction;
+    before = step;
+    step = next;
+  }
+  return last;
+}
+
+/* Which of several with one number each is, in the order of their places; false when two share
+ * theirs, so that nothing tells which is which. */
+static bool label_occurrences(struct placed *placed, size_t n, size_t *last) {
+  *last = 0;
+  for (size_t i = 0; i < n; i++) {
+    bool again = i && placed[i].instance_number == placed[i - 1].instance_number;
+    if (again && placed[i].along - placed[i - 1].along < same_place_mm) return false;
+    placed[i].label = again ? placed[i - 1].label + 1 : 0;
+    if (placed[i].label > *last) *last = placed[i].label;
+  }
+  return true;
+}
+
+/* Labels for slices that no attribute tells apart, by their InstanceNumbers. False when that names
+ * no volumes. */
 static bool label_by_number(struct placed *placed, size_t n, int label) {
   enum { MOST = 64 };
-  size_t counts[MOST] = {0}, last = 0, n_labels = 0;
-  double direction = 0;
+  size_t counts[MOST] = {0}, last = 0;
   qsort(placed, n, sizeof *placed, by_number);
-  for (size_t i = 0; i < n; i++) {
-    double step = i ? placed[i].along - placed[i - 1].along : 0;
-    if (label == LABEL_RUN) {
-      bool turns = step * direction < 0;
-      if (turns) last++;
-      direction = turns ? 0 : direction == 0 ? step : direction;
-    } else {
-      last = i && placed[i].instance_number == placed[i - 1].instance_number ? last + 1 : 0;
-    }
-    if (last == MOST) return false;
-    if (last + 1 > n_labels) n_labels = last + 1;
-    placed[i].label = last;
-    counts[last]++;
-  }
-  for (size_t k = 0; k < n_labels; k++)
+  if (label == LABEL_RUN)
+    last = label_runs(placed, n);
+  else if (!label_occurrences(placed, n, &last))
+    return false;
+  if (last == 0 || last >= MOST) return false;
+  for (size_t i = 0; i < n; i++) counts[placed[i].label]++;
+  for (size_t k = 0; k <= last; k++)
     if (counts[k] < SHORTEST) return false;
-  return n_labels > 1;
+  return true;
 }
 
 static void place_slices(const struct ct_series *series, struct placed *placed) {
@@ -263,7 +299,7 @@ static lc_status split_by(struct ct_group_list *list, size_t which, int label,
     placed[i].label = series->slices[i].keys[label];
   lc_status status = labelled ? get_scratch(&scratch, n, err) : LC_OK;
   if (labelled && status == LC_OK) n_parts = find_parts(placed, n, scratch.parts);
-  if (n_parts > 1 && woven(placed, n, scratch.parts, n_parts, &scratch))
+  if (n_parts > 1 && woven(placed, n, scratch.parts, n_parts, label >= CT_KEY_COUNT, &scratch))
     status = move_parts(list, which, placed, n_parts, scratch.part_of, err);
   free(placed);
   free(scratch.parts);

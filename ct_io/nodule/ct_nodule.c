@@ -37,17 +37,26 @@ static double off_slice(const struct ct_series *series, size_t k,
   return fabs(series->slices[k].position_mm[2] - outline->z_mm);
 }
 
+/* How many slices have the SOPInstanceUID that an outline names; the last of them, or -1. */
+static size_t find_named(const struct ct_series *series, const struct ct_outline *outline,
+                         long *named) {
+  size_t n = 0;
+  *named = -1;
+  for (size_t i = 0; i < series->n_slices && outline->sop_instance_uid[0]; i++)
+    if (strcmp(series->slices[i].sop_instance_uid, outline->sop_instance_uid) == 0) {
+      *named = (long)i;
+      n++;
+    }
+  return n;
+}
+
 /* The imageSOP_UID decides where one slice has it; otherwise the imageZposition. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline) {
-  long named = -1, nearest = -1;
-  size_t n_named = 0;
-  for (size_t i = 0; i < series->n_slices; i++) {
-    if (strcmp(series->slices[i].sop_instance_uid, outline->sop_instance_uid) == 0 && !n_named++)
-      named = (long)i;
+  long named, nearest = -1;
+  if (find_named(series, outline, &named) == 1) return named;
+  for (size_t i = 0; i < series->n_slices; i++)
     if (nearest < 0 || off_slice(series, i, outline) < off_slice(series, (size_t)nearest, outline))
       nearest = (long)i;
-  }
-  if (n_named == 1 && outline->sop_instance_uid[0]) return named;
   bool near =
       nearest >= 0 && off_slice(series, (size_t)nearest, outline) < 0.5 * series->slice_spacing_mm;
   return near ? nearest : -1;
@@ -379,10 +388,12 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
     mark->faults &= ~checked;
     for (size_t i = 0; i < mark->n_outlines; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
-      long named = by_z ? ct_outline_slice(series, outline)
-                        : ct_series_find_sop(series, outline->sop_instance_uid);
-      if (named < 0) mark->faults |= CT_FAULT_UNKNOWN_SLICE;
-      if (named >= 0 && off_slice(series, (size_t)named, outline) > 0.5 * series->slice_spacing_mm)
+      long named;
+      size_t n_named = find_named(series, outline, &named);
+      if (by_z ? ct_outline_slice(series, outline) < 0 : n_named == 0)
+        mark->faults |= CT_FAULT_UNKNOWN_SLICE;
+      if (n_named == 1 &&
+          off_slice(series, (size_t)named, outline) > 0.5 * series->slice_spacing_mm)
         mark->faults |= CT_FAULT_SLICE_DISAGREES;
       for (size_t p = 0; p < outline->n_points; p++)
         if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)

@@ -159,12 +159,13 @@ static struct pl_export_options options_of(const struct arguments *arguments,
 }
 
 static lc_status publish(struct exporting *e, const struct pl_config *config,
-                         const struct pl_result *result, struct lc_error *err) {
+                         const struct pl_result *result, const struct ct_series *series,
+                         struct lc_error *err) {
   char name[129];
   LC_SCOPED(pl_draft_discard) struct pl_draft draft = {.lock = -1};
   LC_SCOPED(pl_export_close) struct pl_export export = {.result = NULL};
   struct pl_export_options chosen = options_of(e->arguments, config);
-  pl_output_name(name, result->series_instance_uid);
+  pl_output_name_of(name, result->series_instance_uid, ct_index_number(&e->index, series));
   LC_TRY(pl_draft_begin(&draft, &e->output, name, err));
   LC_TRY(pl_export_open(&export, result, &chosen, draft.folder, err));
   LC_TRY(pl_export_write(&export, err));
@@ -206,7 +207,7 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
   LC_TRY(pl_config_make(&config, &overrides, err));
   LC_TRY(pl_nodules_find(&finder, &config, &found, err));
   LC_TRY(pl_export_attach(&result, &found, err));
-  LC_TRY(publish(e, &config, &result, err));
+  LC_TRY(publish(e, &config, &result, found.series, err));
   e->done++;
   return LC_OK;
 }

@@ -28,6 +28,7 @@ static lc_status print(const struct pl_batch *batch, const char *model, enum pl_
   bool table = form == PL_TABLE_TERMINAL;
   if (!table || batch->n_done > 0) LC_TRY(pl_table_print(&batch->summary.table, form, stdout, err));
   FILE *out = table ? stdout : stderr;
+  if (table) fputs(lc_text_get(&batch->summary.repaired), out);
   if (batch->n_done + batch->n_kept + batch->n_without + batch->n_failed > 1)
     fprintf(out, "series: %zu done, %zu kept, %zu without nodules, %zu failed\n", batch->n_done,
             batch->n_kept, batch->n_without, batch->n_failed);

@@ -12,6 +12,7 @@
 #include "pipeline/learn/pl_examples.h"
 #include "pipeline/run/pl_batch.h"
 #include "pipeline/run/pl_job.h"
+#include "pipeline/store/pl_output.h"
 #include "pipeline/store/pl_store.h"
 
 /* Nodules that come by: the first `skip` are left out, then `left` are taken. */
@@ -49,7 +50,7 @@ static lc_status take(struct taking *taking, const char *series, const char *nod
   LC_TRY(pl_explain_grow(input, taking->how.n_views, err));
   for (size_t v = 0; v < taking->how.n_views; v++, input->n++) {
     struct ct_image_place place = {taking->how.views[v], cube->edge / 2};
-    snprintf(input->names[input->n], sizeof *input->names, "%.64s-%.40s-%s", series, nodule,
+    snprintf(input->names[input->n], sizeof *input->names, "%.68s-%.40s-%s", series, nodule,
              ct_view_name(place.view));
     LC_TRY(pl_explain_make(input, input->n, &taking->how, &source, place, err));
   }
@@ -62,22 +63,23 @@ static lc_status finish(const struct taking *taking, struct lc_error *err) {
 }
 
 static lc_status take_series(struct taking *taking, struct pl_job *job,
-                             const struct ct_series *series, struct lc_error *err) {
+                             const struct ct_series *series, int number, struct lc_error *err) {
   LC_SCOPED(pl_result_free) struct pl_result result = {0};
+  char name[129];
+  pl_output_name_of(name, series->series_instance_uid, number);
   LC_TRY(pl_job_find(job, series, &result, err));
   LC_TRY(pl_job_cut(job, &result, err));
   for (size_t i = 0; i < result.nodules.n_nodules; i++)
-    LC_TRY(take(taking, series->series_instance_uid, result.nodules.nodules[i].id, &result.cubes[i],
-                err));
+    LC_TRY(take(taking, name, result.nodules.nodules[i].id, &result.cubes[i], err));
   *taking->n_left_out += result.n_left_out;
   return LC_OK;
 }
 
 /* A series without nodules is logged, as in a run over several. */
-static lc_status take_all(struct taking *taking, struct pl_job *job,
+static lc_status take_all(struct taking *taking, struct pl_job *job, const struct ct_index *index,
                           const struct ct_series *const *chosen, size_t n, struct lc_error *err) {
   for (size_t i = 0; i < n && taking->left > 0; i++) {
-    lc_status status = take_series(taking, job, chosen[i], err);
+    lc_status status = take_series(taking, job, chosen[i], ct_index_number(index, chosen[i]), err);
     if (status == LC_ERR_NO_NODULES && n > 1) {
       lc_log(LC_LOG_WARNING, "%s", err->message);
       continue;
@@ -100,7 +102,7 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   LC_TRY(start(&taking, explain, &config, first, n, err));
   LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
   LC_TRY(pl_job_open(&job, &config, &explain->model, err));
-  return take_all(&taking, &job, chosen, n_chosen, err);
+  return take_all(&taking, &job, &index, chosen, n_chosen, err);
 }
 
 /* A folder without a store: what was meant may lie in it. */

@@ -319,7 +319,8 @@ static void collect_annotated(struct work *work, struct ct_annotation *annotatio
   memcpy(named.series_instance_uid, annotation->series_instance_uid, CT_UID_SIZE);
   if (work->n_tasks == before && !unwanted && wanted(work->how, &named, false))
     note_missing(work, annotation->series_instance_uid,
-                 "annotated, but without usable DICOM or volume");
+                 "annotated, but without usable DICOM or volume file, or with several volumes of "
+                 "which none stands out");
 }
 
 /* Every usable series that has annotations, or, for points, every usable series; and the parts that

@@ -67,15 +67,11 @@ lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index
   return pl_reference_apply(config->input_reference, index, *chosen, *n, err);
 }
 
-/* The series' UID; parts of one series, and series of two studies that share it, are numbered. */
+/* The series' UID; parts of one series, and series of two studies that share it, are numbered among
+ * those of the input, whichever of them are worked on. */
 static lc_status target_of(const struct running *running, const struct ct_series *series,
                            char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
-  pl_output_name(name, series->series_instance_uid);
-  int same = 1;
-  for (size_t i = 0; i < running->n_chosen && running->chosen[i] != series; i++)
-    same += strcmp(running->chosen[i]->series_instance_uid, series->series_instance_uid) == 0;
-  size_t used = strlen(name);
-  if (same > 1) snprintf(name + used, 129 - used, "_%d", same);
+  pl_output_name_of(name, series->series_instance_uid, ct_index_number(running->index, series));
   return lc_path_join(path, running->output.folder, name, err);
 }
 

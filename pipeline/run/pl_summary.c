@@ -24,6 +24,7 @@ static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
     {"weights_trained", NULL, false},
     {"weights_sha256", NULL, false},
     {"left_out", NULL, false},
+    {"series_repaired", NULL, false},
 };
 
 const char *pl_short_name(const char *name) {
@@ -74,6 +75,7 @@ static void add_row(struct pl_summary *summary, const struct pl_result *result, 
   pl_table_bool(table, result->model->trained);
   pl_table_text(table, result->model->weights_sha256);
   pl_table_text(table, "");
+  pl_table_text(table, result->series->reason);
   for (size_t o = 0; o < summary->n_outputs; o++) {
     size_t at = i * summary->n_outputs + o;
     bool is_logit = vit_arch_output_is_logit(&result->model->arch, o);
@@ -94,16 +96,21 @@ static void add_left_out(struct pl_summary *summary, const struct pl_result *res
   pl_table_bool(table, result->model->trained);
   pl_table_text(table, result->model->weights_sha256);
   pl_table_text(table, left_out->reason);
+  pl_table_text(table, result->series->reason);
   for (size_t o = 0; o < summary->n_outputs; o++) pl_table_number(table, NAN, 3);
 }
 
 void pl_summary_add(struct pl_summary *summary, const struct pl_result *result) {
   for (size_t i = 0; i < result->nodules.n_nodules; i++) add_row(summary, result, i);
   for (size_t i = 0; i < result->n_left_out; i++) add_left_out(summary, result, i);
+  if (result->series->reason[0])
+    lc_text_add(&summary->repaired, "series %s: %s: %s\n", result->series->series_instance_uid,
+                ct_verdict_name(result->series->verdict), result->series->reason);
 }
 
 void pl_summary_free(struct pl_summary *summary) {
   pl_table_free(&summary->table);
+  lc_text_free(&summary->repaired);
   free(summary->columns);
   free(summary->names);
   memset(summary, 0, sizeof *summary);

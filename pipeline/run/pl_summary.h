@@ -3,10 +3,11 @@
  * Thread-safety: one thread. */
 #pragma once
 
+#include "common/lc_text.h"
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_result.h"
 
-#define PL_SUMMARY_FIXED 16 /* columns before the outputs */
+#define PL_SUMMARY_FIXED 17 /* columns before the outputs */
 #define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */
 
 struct pl_summary {
@@ -14,6 +15,7 @@ struct pl_summary {
   struct pl_column *columns;
   char (*names)[2][VIT_NAME_SIZE + 16]; /* [output]: key, title */
   size_t n_outputs;
+  struct lc_text repaired; /* a line for each series that a rule was applied to */
 };
 
 /* "spiculation" for "biomarkers.spiculation"; the whole name when only a number follows the dot. */

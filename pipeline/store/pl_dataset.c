@@ -49,7 +49,7 @@ static const struct pl_h5_field fields[] = {
     {"scanner/spacing_mm", PL_H5_F64, AT(spacing_mm), 3, 0, "mm", "between columns, rows, slices"},
     {"scanner/SliceThickness", PL_H5_F64, AT(slice_thickness_mm), 0, 0, "mm", "nominal"},
     {"scanner/lossy", PL_H5_I32, AT(lossy), 0, 0, "1", "1: the source was compressed with loss"},
-    {"scanner/verdict", PL_H5_TEXT, AT(verdict), 128, 0, "",
+    {"scanner/verdict", PL_H5_TEXT, AT(verdict), 511, 0, "",
      "rule that repaired the series; or empty"},
     {"cubes/n_padded", PL_H5_I32, AT(n_padded), 0, 0, "1",
      "samples outside the volume, filled with air"},

@@ -13,7 +13,7 @@
 struct pl_sample {
   char patient_id[65], study_instance_uid[65], series_instance_uid[65], nodule[65];
   char manufacturer[65], model_name[65], convolution_kernel[33];
-  char verdict[129]; /* how the series was repaired; "" when usable as it is */
+  char verdict[512]; /* how the series was repaired; "" when usable as it is */
   char split[17];    /* of a crop set; "" otherwise */
   char faults[161];
   int n_readers, n_marks, n_padded, lossy;

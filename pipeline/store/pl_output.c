@@ -93,6 +93,12 @@ void pl_output_name(char out[129], const char *identifier) {
   if (out[0] == '.') out[0] = '_';
 }
 
+void pl_output_name_of(char out[129], const char *identifier, int number) {
+  pl_output_name(out, identifier);
+  size_t used = strlen(out);
+  if (number > 1) snprintf(out + used, 129 - used, "_%d", number);
+}
+
 lc_status pl_draft_begin(struct pl_draft *draft, const struct pl_output *output, const char *name,
                          struct lc_error *err) {
   memset(draft, 0, sizeof *draft);

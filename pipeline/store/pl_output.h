@@ -45,3 +45,6 @@ void pl_draft_discard(struct pl_draft *draft);
 /* Turns an identifier from a file (a UID, a patient's ID) into a safe path component: letters,
  * digits, '.', '-', '_'; others become '_'; never empty, hidden or longer than 128 bytes. */
 void pl_output_name(char out[129], const char *identifier);
+/* The same for one of several that share the identifier (ct_index_number): "_2" follows for the
+ * second. */
+void pl_output_name_of(char out[129], const char *identifier, int number);
