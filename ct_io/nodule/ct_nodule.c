@@ -422,18 +422,21 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
 bool ct_nodules_unplaced(const struct ct_nodule_list *list, struct lc_error *why) {
   const struct {
     size_t n;
-    const char *what;
+    const char *one, *several;
   } losses[] = {
       {list->n_marks_unplaced,
+       "mark of nodules of 3 mm or more lies on slices that the series lacks",
        "marks of nodules of 3 mm or more lie on slices that the series lacks"},
-      {list->n_unreadable, "marks or points cannot be read"},
-      {list->n_unreadable_files, "files of annotations beside the series cannot be read"}};
+      {list->n_unreadable, "mark or point cannot be read", "marks or points cannot be read"},
+      {list->n_unreadable_files, "file of annotations beside the series cannot be read",
+       "files of annotations beside the series cannot be read"}};
   size_t used = 0;
   why->message[0] = '\0';
   for (size_t i = 0; i < sizeof losses / sizeof *losses; i++)
     if (losses[i].n)
       used += (size_t)snprintf(why->message + used, sizeof why->message - used, "%s%zu %s",
-                               used ? "; " : "", losses[i].n, losses[i].what);
+                               used ? "; " : "", losses[i].n,
+                               losses[i].n == 1 ? losses[i].one : losses[i].several);
   return used > 0;
 }
 
