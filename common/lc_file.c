@@ -181,7 +181,8 @@ lc_status lc_folder_remove(const char *path, struct lc_error *err) {
 
 bool lc_file_exists(const char *path) {
   struct stat info;
-  return stat(path, &info) == 0;
+  if (stat(path, &info) == 0) return true;
+  return errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG;
 }
 
 static bool cut_file_name(char *path) {

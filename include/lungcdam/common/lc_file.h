@@ -57,6 +57,8 @@ LC_MUST_CHECK lc_status lc_file_write_error(const char *path, int error_number,
 LC_MUST_CHECK lc_status lc_folder_make(const char *path, struct lc_error *err);
 /* rm -r, does not follow links; no complaint about what is already gone. */
 LC_MUST_CHECK lc_status lc_folder_remove(const char *path, struct lc_error *err);
+/* False only when it is certain that nothing is there: what the system does not let be looked at is
+ * taken to be there, and opening it says why it cannot be used. */
 bool lc_file_exists(const char *path);
 bool lc_folder_exists(const char *path);
 /* The folder of the running program, links resolved; false when the system does not say. */
