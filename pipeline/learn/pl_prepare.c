@@ -124,7 +124,7 @@ static lc_status collect(struct work *work, struct lc_error *err) {
     if (!part) series = pl_survey_volume(survey, series);
     struct ct_annotation *annotation =
         series ? ct_annotation_set_find(&survey->marks, series->series_instance_uid,
-                                        series->frame_of_reference_uid)
+                                        series->study_instance_uid, series->frame_of_reference_uid)
                : NULL;
     if (series && (how->points || annotation)) add_annotated(work, series, annotation);
   }
