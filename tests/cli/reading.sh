@@ -12,7 +12,7 @@ command -v dcmodify >/dev/null || {
   echo "skipped: dcmodify is not installed"
   exit 77
 }
-make_inputs
+make_inputs 1
 source=$(dirname "$(find "$work/phantom" -name 000001.dcm)")
 uid=$(basename "$source")
 study=$(basename "$(dirname "$source")")
