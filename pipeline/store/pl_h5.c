@@ -268,7 +268,12 @@ lc_status pl_h5_read_attribute(const char *path, const char *name, char *out, si
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
   hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file, expected a result store", path);
-  hid_t made = H5Aexists(file, name) > 0 ? H5Aopen(file, name, H5P_DEFAULT) : -1;
+  const char *slash = strrchr(name, '/'), *leaf = slash ? slash + 1 : name;
+  char group[64] = "/";
+  if (slash) snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
+  hid_t made = H5Aexists_by_name(file, group, leaf, H5P_DEFAULT) > 0
+                   ? H5Aopen_by_name(file, group, leaf, H5P_DEFAULT, H5P_DEFAULT)
+                   : -1;
   if (made >= 0) {
     hid_t stored = H5Aget_type(made);
     if (H5Tget_class(stored) == H5T_STRING && H5Tis_variable_str(stored) == 0) {

@@ -63,7 +63,7 @@ LC_MUST_CHECK lc_status pl_h5_finish(struct pl_h5 *h5, const char *path, struct 
 
 void pl_h5_abort(struct pl_h5 *h5);
 
-/* A text attribute of the root of a file on disk; out is "" when it has none. LC_ERR_FORMAT when
- * the file is not HDF5. */
+/* A text attribute of the root of a file on disk, or of a group of it (GROUP/NAME); out is "" when
+ * it has none. LC_ERR_FORMAT when the file is not HDF5. */
 LC_MUST_CHECK lc_status pl_h5_read_attribute(const char *path, const char *name, char *out,
                                              size_t size, struct lc_error *err);

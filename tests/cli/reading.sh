@@ -139,9 +139,23 @@ dcmdump -q +P StudyInstanceUID "$work/two_dicom/${uid}_2/report.dcm" | grep -q '
   fail "the report is of another study"
 dcmdump -q +P StudyInstanceUID "$work/two_dicom/$uid/report.dcm" | grep -q "\[$study\]" ||
   fail "the report is of another study"
+for part in a b; do # one after the other, as a server does: no result replaces another study's
+  expect 0 "" "${run[@]}" -i "$work/two/$part" -o "$work/in_turn" --resume
+done
+[ "$(cd "$work/in_turn" && echo *)" = "$uid ${uid}_2 lungcdam.h5" ] || fail "$(ls "$work/in_turn")"
+expect 0 "_2: kept" "${run[@]}" -i "$work/two/b" -o "$work/in_turn" --resume
 echo "2.25.77/$uid" >"$work/list"
 expect 0 "3 nodules of 1 series" prepare "$work/two" -o "$work/of_b.h5" --series-list "$work/list"
 h5dump -d /nodules/StudyInstanceUID "$work/of_b.h5" | grep -q '"2.25.77' || fail "another study"
+
+# UIDs of anonymisers: everything can be made of them.
+cp -r "$source" "$work/letters"
+dcmodify -nb -q -m SeriesInstanceUID=2bfbb7fd2e8b -m StudyInstanceUID=4833c9b6a5d0 \
+  "$work"/letters/*.dcm
+sed -i "s|$uid|2bfbb7fd2e8b|; s|$study|4833c9b6a5d0|" "$work"/letters/*.xml
+expect 0 "repaired: UIDs with letters" "${run[@]}" -i "$work/letters" -o "$work/letters_out"
+expect 0 "report" export -i "$work/letters" -o "$work/letters_dicom" "$work/letters_out"
+expect 0 "3 nodules of 1 series" prepare "$work/letters" -o "$work/letters.h5"
 
 # Nothing that files say reaches a terminal or a table as it is.
 cp -r "$source" "$work/controls"
