@@ -1,14 +1,14 @@
 // Reads the header of one DICOM file with DCMTK, single-frame or enhanced (functional groups), and
 // notes why a file is not a usable CT image.
 #include "ct_io/dicom_read/ct_header.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
-#include "ct_io/dicom_read/ct_charset.h"
-#include "ct_io/dicom_read/ct_dcmtk_version.hpp"
-#include "ct_io/dicom_read/ct_stream.hpp"
+#include "ct_io/dicom_file/ct_charset.h"
+#include "ct_io/dicom_file/ct_dcmtk_version.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 
 #include <dcmtk/dcmdata/dcspchrs.h>
 

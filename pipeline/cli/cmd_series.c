@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 #include "ct_io/dicom_read/ct_index.h"
-#include "ct_io/dicom_read/ct_syntax.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/cli/pl_options.h"
 #include "pipeline/report/pl_progress.h"

@@ -44,8 +44,8 @@ struct ct_slice {
   char transfer_syntax_uid[CT_UID_SIZE];
   long instance_number;
   uint64_t keys[CT_KEY_COUNT]; /* hash of each attribute's value; 0 where it is not given */
-  double position_mm[3];           /* centre of the first pixel */
-  double along_mm;                 /* projection of position_mm on the series' normal */
+  double position_mm[3];       /* centre of the first pixel */
+  double along_mm;             /* projection of position_mm on the series' normal */
   double slope, intercept;
   bool rescale_given; /* RescaleIntercept at least; a slope that is not given is 1 */
   bool pixel_signed;

@@ -1,6 +1,6 @@
 // Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and collects its
 // warnings.
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
