@@ -34,7 +34,9 @@ public:
 
 protected:
   void append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event) override {
-    if (collecting && collecting->first_.empty()) collecting->first_ = event.getMessage().c_str();
+    const auto &message = event.getMessage();
+    if (collecting && collecting->first_.empty())
+      collecting->first_.assign(message.data(), message.size());
   }
 };
 

@@ -301,7 +301,9 @@ static struct grid fit_grid(const struct ct_series *series, double about, double
     sum_ka += steps[i] * along;
   }
   double step = ((double)n * sum_ka - sum_k * sum_a) / ((double)n * sum_kk - sum_k * sum_k);
-  for (double scale = 10; scale < 1e5; scale *= 10) {
+  double scale = 1;
+  for (int decimals = 1; decimals <= 4; decimals++) {
+    scale *= 10;
     struct grid grid = lay_grid(series, steps, round(step * scale) / scale);
     if (grid.residual <= 0.5 * largest_rounding_mm + 1e-6) return grid;
   }

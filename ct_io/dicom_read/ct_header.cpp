@@ -84,12 +84,11 @@ void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, cha
     ascii = ascii && static_cast<unsigned char>(*c) < 128 && *c != '\x1b';
   DcmSpecificCharacterSet converter;
   OFString converted;
-  if (ascii)
-    lc_text_copy(out, size, raw);
-  else if (converter.selectCharacterSet(charset).good() &&
-           converter.convertString(raw, converted, "\\^=").good())
+  bool known = !ascii && converter.selectCharacterSet(charset).good() &&
+               converter.convertString(raw, converted, "\\^=").good();
+  if (known)
     lc_text_copy(out, size, converted.c_str());
-  else if (!ct_charset_convert(charset.c_str(), raw, out, size))
+  else if (ascii || !ct_charset_convert(charset.c_str(), raw, out, size))
     lc_text_copy(out, size, raw);
   lc_text_printable(out);
 }

@@ -9,6 +9,7 @@
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
+#include "common/lc_text.h"
 #include "pipeline/learn/pl_part.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
@@ -98,7 +99,7 @@ static void collect_annotated(struct work *work, struct ct_annotation *annotatio
       unwanted++;
   }
   struct ct_series named = {0};
-  memcpy(named.series_instance_uid, annotation->series_instance_uid, CT_UID_SIZE);
+  lc_text_copy(named.series_instance_uid, CT_UID_SIZE, annotation->series_instance_uid);
   if (work->n_tasks == before && !unwanted && wanted(work->how, &named, false))
     note_missing(work, annotation->series_instance_uid,
                  "annotated, but without usable DICOM, or with several volumes of which "
