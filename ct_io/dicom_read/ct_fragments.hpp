@@ -1,7 +1,7 @@
 // Which compressed fragments belong to a frame (PS3.5 A.4). Used only inside this room.
 #pragma once
 
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 
 #include <cstdint>
 #include <vector>

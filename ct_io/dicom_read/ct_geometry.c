@@ -301,7 +301,9 @@ static struct grid fit_grid(const struct ct_series *series, double about, double
     sum_ka += steps[i] * along;
   }
   double step = ((double)n * sum_ka - sum_k * sum_a) / ((double)n * sum_kk - sum_k * sum_k);
-  for (double scale = 10; scale < 1e5; scale *= 10) {
+  double scale = 1;
+  for (int decimals = 1; decimals <= 4; decimals++) {
+    scale *= 10;
     struct grid grid = lay_grid(series, steps, round(step * scale) / scale);
     if (grid.residual <= 0.5 * largest_rounding_mm + 1e-6) return grid;
   }
@@ -321,19 +323,17 @@ static double typical(const double *sorted, size_t n, double median) {
   return sum / (double)count;
 }
 
-/* Whether slices look as if their positions had been rounded: some lie off their place by more than
- * is tolerated, or all have one decimal and distances differ. */
-static bool seems_rounded(const struct ct_series *series, const double *distance) {
-  size_t n = series->n_slices, off = 0, differ = 0, tenths = 0;
+/* Whether slices lie off their places by more than is tolerated; or, within the tolerance, whether
+ * all have one decimal and `step`, which fits them, is not the median distance: it was rounded. */
+static bool seems_rounded(const struct ct_series *series, const double *distance, double step) {
+  size_t n = series->n_slices, tenths = 0;
   double median = series->slice_spacing_mm, tolerance = ct_spacing_tolerance(median);
   for (size_t i = 0; i + 1 < n; i++) {
     double tenth = 10 * series->slices[i].along_mm;
-    bool near = distance[i] < 1.5 * median;
-    off += near && fabs(distance[i] - median) > tolerance;
-    differ += near && fabs(distance[i] - median) > 1e-3;
+    if (distance[i] < 1.5 * median && fabs(distance[i] - median) > tolerance) return true;
     tenths += fabs(tenth - round(tenth)) < 1e-6;
   }
-  return off > 0 || (differ > 0 && tenths == n - 1);
+  return tenths == n - 1 && fabs(step - median) > 1e-3;
 }
 
 /* Positions that were written with few decimals are put back on the even grid they stand for. */
@@ -341,11 +341,12 @@ static lc_status undo_rounding(struct ct_series *series, const double *distance,
                                const double *sorted, struct lc_error *err) {
   size_t n = series->n_slices;
   double median = series->slice_spacing_mm;
-  if (n < 3 || !seems_rounded(series, distance)) return LC_OK;
+  if (n < 3) return LC_OK;
   double *steps = NULL;
   LC_TRY(lc_alloc(&steps, n, sizeof *steps, err));
   struct grid grid = fit_grid(series, typical(sorted, n - 1, median), steps);
-  if (grid.residual <= largest_rounding_mm && grid.residual < 0.25 * grid.step) {
+  if (seems_rounded(series, distance, grid.step) && grid.residual <= largest_rounding_mm &&
+      grid.residual < 0.25 * grid.step) {
     for (size_t i = 0; i < n; i++) {
       struct ct_slice *slice = &series->slices[i];
       double along = grid.start + grid.step * steps[i];

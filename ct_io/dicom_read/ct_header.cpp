@@ -1,14 +1,14 @@
 // Reads the header of one DICOM file with DCMTK, single-frame or enhanced (functional groups), and
 // notes why a file is not a usable CT image.
 #include "ct_io/dicom_read/ct_header.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
-#include "ct_io/dicom_read/ct_charset.h"
-#include "ct_io/dicom_read/ct_dcmtk_version.hpp"
-#include "ct_io/dicom_read/ct_stream.hpp"
+#include "ct_io/dicom_file/ct_charset.h"
+#include "ct_io/dicom_file/ct_dcmtk_version.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 
 #include <dcmtk/dcmdata/dcspchrs.h>
 
@@ -84,12 +84,11 @@ void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, cha
     ascii = ascii && static_cast<unsigned char>(*c) < 128 && *c != '\x1b';
   DcmSpecificCharacterSet converter;
   OFString converted;
-  if (ascii)
-    lc_text_copy(out, size, raw);
-  else if (converter.selectCharacterSet(charset).good() &&
-           converter.convertString(raw, converted, "\\^=").good())
+  bool known = !ascii && converter.selectCharacterSet(charset).good() &&
+               converter.convertString(raw, converted, "\\^=").good();
+  if (known)
     lc_text_copy(out, size, converted.c_str());
-  else if (!ct_charset_convert(charset.c_str(), raw, out, size))
+  else if (ascii || !ct_charset_convert(charset.c_str(), raw, out, size))
     lc_text_copy(out, size, raw);
   lc_text_printable(out);
 }

@@ -1,13 +1,13 @@
 // Reads the stored pixels of one slice: by DCMTK, or for JPEG 2000 and HTJ2K by OpenJPEG and
 // OpenJPH.
 #include "ct_io/dicom_read/ct_pixels.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
+#include "ct_io/dicom_file/ct_dcmtk_version.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 #include "ct_io/dicom_read/ct_codestream.h"
-#include "ct_io/dicom_read/ct_dcmtk_version.hpp"
 #include "ct_io/dicom_read/ct_fragments.hpp"
 #include "ct_io/dicom_read/ct_header.h"
-#include "ct_io/dicom_read/ct_stream.hpp"
 
 #include <dcmtk/dcmdata/dcpixel.h>
 

@@ -284,8 +284,17 @@ static lc_status get_scratch(struct scratch *scratch, size_t n, struct lc_error 
   return lc_alloc(&scratch->part_of, n, sizeof *scratch->part_of, err);
 }
 
-/* Splits by one label, when the volumes it names lie among each other. */
-static lc_status split_by(struct ct_group_list *list, size_t which, int label,
+/* Whether most slices are of parts too short for volumes: a number a slice names none. */
+static bool mostly_short(const struct part *parts, size_t n_parts, size_t n) {
+  size_t in_long = 0;
+  for (size_t p = 0; p < n_parts; p++)
+    if (parts[p].n >= SHORTEST) in_long += parts[p].n;
+  return 2 * in_long < n;
+}
+
+/* Splits by one label, when the volumes it names lie among each other; short_too: also into parts
+ * too short for volumes. */
+static lc_status split_by(struct ct_group_list *list, size_t which, int label, bool short_too,
                           struct lc_error *err) {
   const struct ct_series *series = &list->groups[which].series;
   size_t n = series->n_slices, n_parts = 0;
@@ -299,6 +308,7 @@ static lc_status split_by(struct ct_group_list *list, size_t which, int label,
     placed[i].label = series->slices[i].keys[label];
   lc_status status = labelled ? get_scratch(&scratch, n, err) : LC_OK;
   if (labelled && status == LC_OK) n_parts = find_parts(placed, n, scratch.parts);
+  if (!short_too && mostly_short(scratch.parts, n_parts, n)) n_parts = 0;
   if (n_parts > 1 && woven(placed, n, scratch.parts, n_parts, label >= CT_KEY_COUNT, &scratch))
     status = move_parts(list, which, placed, n_parts, scratch.part_of, err);
   free(placed);
@@ -313,10 +323,12 @@ static lc_status split_by(struct ct_group_list *list, size_t which, int label,
 lc_status ct_group_split(struct ct_group_list *list, size_t which, struct lc_error *err) {
   size_t before = list->n_groups;
   if (!list->groups[which].geometry_given || list->groups[which].unfit[0]) return LC_OK;
-  for (int label = 0; label < N_LABELS; label++) {
+  /* Attributes first, and again at last, when nothing names longer volumes. */
+  for (int step = 0; step < N_LABELS + CT_KEY_COUNT; step++) {
+    int label = step % N_LABELS;
     size_t end = list->n_groups;
-    LC_TRY(split_by(list, which, label, err));
-    for (size_t i = before; i < end; i++) LC_TRY(split_by(list, i, label, err));
+    LC_TRY(split_by(list, which, label, step >= N_LABELS, err));
+    for (size_t i = before; i < end; i++) LC_TRY(split_by(list, i, label, step >= N_LABELS, err));
   }
   return LC_OK;
 }

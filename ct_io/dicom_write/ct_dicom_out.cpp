@@ -1,7 +1,7 @@
 // Puts attributes into DCMTK data sets with a check on each, copies patient, study and compression
 // history from the source file, and writes the file by lc_file_write.
 #include "ct_io/dicom_write/ct_dicom_out.hpp"
-#include "ct_io/dicom_read/ct_stream.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 
 #include <algorithm>
 #include <charconv>

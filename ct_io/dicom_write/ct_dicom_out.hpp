@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "ct_io/ct/ct_series.h"
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 
 namespace ct_out {
 

@@ -65,6 +65,9 @@ private:
   std::string set;
 };
 
+/* DCMTK does not check the UIDs of the source, which may have letters. */
+const OFBool as_they_are = OFFalse;
+
 /* Measurements, texts and place of one nodule; both kinds of group have the same functions. */
 template <class Group>
 void fill_group(Group &group, const ct_finding &finding, const Texts &texts) {
@@ -100,7 +103,7 @@ void add_finding(TID1500_MeasurementReport &tree, const ct_report &report,
                                  finding.segmentation->sop_instance_uid);
   segment.getSegmentList().addItem(static_cast<Uint16>(finding.segment_number));
   check(group.setReferencedSegment(segment), "referenced segment");
-  check(group.setSourceSeriesForSegmentation(report.about.source->series_instance_uid),
+  check(group.setSourceSeriesForSegmentation(report.about.source->series_instance_uid, as_they_are),
         "source series");
   fill_group(group, finding, texts);
   check(group.addQualitativeEvaluation(algorithm_name, model), "algorithm name");
@@ -168,19 +171,20 @@ void add_evidence(DSRDocument &document, const ct_report &report) {
   for (size_t i = 0; i < about.n_source_slices; i++) {
     const ct_slice &slice = source.slices[about.source_slices[i]];
     check(current.addItem(source.study_instance_uid, source.series_instance_uid,
-                          slice.sop_class_uid, slice.sop_instance_uid),
+                          slice.sop_class_uid, slice.sop_instance_uid, as_they_are),
           "evidence");
   }
   for (size_t i = 0; i < report.n_findings; i++)
     if (const ct_reference *segmentation = report.findings[i].segmentation)
       check(current.addItem(source.study_instance_uid, segmentation->series_instance_uid,
-                            segmentation->sop_class_uid, segmentation->sop_instance_uid),
+                            segmentation->sop_class_uid, segmentation->sop_instance_uid,
+                            as_they_are),
             "evidence");
   for (size_t i = 0; i < report.n_evidence; i++)
     if (!is_content(report, report.evidence[i]))
       check(document.getPertinentOtherEvidence().addItem(
                 source.study_instance_uid, report.evidence[i].series_instance_uid,
-                report.evidence[i].sop_class_uid, report.evidence[i].sop_instance_uid),
+                report.evidence[i].sop_class_uid, report.evidence[i].sop_instance_uid, as_they_are),
             "evidence");
 }
 

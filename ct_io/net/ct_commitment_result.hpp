@@ -1,7 +1,7 @@
 // The data set of a storage commitment result (PS3.4 table J.3-2). Used only inside this room.
 #pragma once
 
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 #include "ct_io/net/ct_commitment.h"
 
 namespace ct_net {

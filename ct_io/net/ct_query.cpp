@@ -1,6 +1,6 @@
 // Queries an archive by C-FIND and retrieves objects by C-GET, stored as they come, or by C-MOVE.
 #include "ct_io/net/ct_query.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_header.h"

@@ -1,7 +1,7 @@
 // Serves one incoming association: negotiates contexts, answers C-ECHO and C-STORE, writes data
 // sets to files as they come, and answers storage commitment.
 #include "ct_io/net/ct_scp.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_header.h"

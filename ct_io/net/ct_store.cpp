@@ -1,7 +1,7 @@
 // Sends objects by C-STORE: proposes contexts, decodes to an uncompressed syntax where the archive
 // takes only that and nothing is lost, and reads the answer.
 #include "ct_io/net/ct_store.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include <dcmtk/dcmdata/dcmetinf.h>
 
@@ -12,7 +12,7 @@
 #include "common/lc_file.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
-#include "ct_io/dicom_read/ct_stream.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 #include "ct_io/net/ct_association.hpp"
 
 namespace {

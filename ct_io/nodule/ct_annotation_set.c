@@ -45,10 +45,11 @@ static int by_uids(const struct ct_annotation *a, const struct ct_annotation *b)
   return order ? order : strcmp(a->frame_of_reference_uid, b->frame_of_reference_uid);
 }
 
-/* By series, then by path, so that merging goes in the order of names. */
+/* By series and study, then by path, so that merging goes in the order of names. */
 static int by_series(const void *a, const void *b) {
   const struct ct_annotation *x = a, *y = b;
   int order = by_uids(x, y);
+  if (!order) order = strcmp(x->study_instance_uid, y->study_instance_uid);
   return order ? order : strcmp(x->path, y->path);
 }
 
@@ -58,7 +59,8 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
   for (size_t i = 0; i < n_read; i++) {
     struct ct_annotation *last = kept ? &all[kept - 1] : NULL;
     struct ct_annotation *next = &all[i];
-    if (last && by_uids(last, next) == 0) {
+    if (last && by_uids(last, next) == 0 &&
+        strcmp(last->study_instance_uid, next->study_instance_uid) == 0) {
       size_t before = set->n_repeated;
       LC_TRY(ct_annotation_merge(last, next, &set->n_repeated, err));
       lc_log(LC_LOG_INFO, "%s: names the same series as %s: merged, %zu marks repeated", next->path,
@@ -165,14 +167,29 @@ static int to_key(const void *key, const void *element) {
   return by_uids(key, element);
 }
 
+/* Of several studies that share the series' UID the one asked for, else one of no study, else the
+ * first: anonymisers change UIDs of studies. */
+static struct ct_annotation *find(const struct ct_annotation_set *set,
+                                  const struct ct_annotation *key) {
+  struct ct_annotation *end = set->annotations + set->n_annotations, *first, *one;
+  first = bsearch(key, set->annotations, set->n_annotations, sizeof *key, to_key);
+  if (!first) return NULL;
+  while (first > set->annotations && by_uids(first - 1, key) == 0) first--;
+  for (one = first; one < end && by_uids(one, key) == 0; one++)
+    if (strcmp(one->study_instance_uid, key->study_instance_uid) == 0) return one;
+  return first; /* "" is the lowest */
+}
+
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
-                                             const char *series_uid, const char *frame_uid) {
+                                             const char *series_uid, const char *study_uid,
+                                             const char *frame_uid) {
   struct ct_annotation key = {0}, *found = NULL;
   if (set->n_annotations == 0) return NULL;
   lc_text_copy(key.series_instance_uid, sizeof key.series_instance_uid, series_uid);
-  found = bsearch(&key, set->annotations, set->n_annotations, sizeof key, to_key);
+  lc_text_copy(key.study_instance_uid, sizeof key.study_instance_uid, study_uid ? study_uid : "");
+  found = find(set, &key);
   if (found || !frame_uid || !*frame_uid) return found;
   key.series_instance_uid[0] = '\0';
   lc_text_copy(key.frame_of_reference_uid, sizeof key.frame_of_reference_uid, frame_uid);
-  return bsearch(&key, set->annotations, set->n_annotations, sizeof key, to_key);
+  return find(set, &key);
 }

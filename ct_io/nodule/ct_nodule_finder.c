@@ -124,8 +124,8 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
   const struct ct_annotation_set *set = &finder->set;
   char titles[CT_TITLES_SIZE];
   LC_TRY(read_files(finder, where, series, err));
-  *annotation =
-      ct_annotation_set_find(set, series->series_instance_uid, series->frame_of_reference_uid);
+  *annotation = ct_annotation_set_find(set, series->series_instance_uid, series->study_instance_uid,
+                                       series->frame_of_reference_uid);
   if (!*annotation && !where) return none_beside(set, series, err);
   if (!*annotation && !lc_folder_exists(where)) return none_in_file(set, where, series, err);
   if (!*annotation)

@@ -149,7 +149,7 @@ static lc_status match_luna(const struct ct_annotation_set *luna,
   *matches = NULL;
   *points = NULL;
   if (annotated->has_dicom)
-    *points = ct_annotation_set_find(luna, annotated->series->series_instance_uid, NULL);
+    *points = ct_annotation_set_find(luna, annotated->series->series_instance_uid, NULL, NULL);
   if (!*points) return LC_OK;
   LC_TRY(lc_alloc(matches, (*points)->n_points, sizeof **matches, err));
   ct_nodules_match(&annotated->nodules, *points, *matches);

@@ -5,8 +5,8 @@
 
 #include "common/lc_scope.h"
 #include "ct_io/ct/ct_series.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 #include "ct_io/dicom_read/ct_index.h"
-#include "ct_io/dicom_read/ct_syntax.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_table.h"
@@ -115,7 +115,7 @@ static lc_status run(void *input, struct lc_error *err) {
   if (arguments->form == PL_TABLE_TERMINAL && index.n_files_not_dicom > 0)
     lc_log(LC_LOG_INFO, "%zu of %zu files are not DICOM images or volumes and were skipped",
            index.n_files_not_dicom, index.n_files_seen);
-  return ct_index_check_readable(&index, err);
+  return arguments->rules.allow_missing ? LC_OK : ct_index_check_readable(&index, err);
 }
 
 const struct pl_command pl_command_series = {

@@ -75,6 +75,7 @@ struct pl_serve_outcome {
   bool is_environment; /* the failure is not the series': it may work later */
   char message[LC_ERROR_SIZE];
   char series_instance_uid[CT_UID_SIZE], study_instance_uid[CT_UID_SIZE], modality[17];
+  char result[129]; /* name of the folder of results */
   size_t n_done, n_kept;
 };
 

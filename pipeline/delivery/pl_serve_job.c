@@ -112,6 +112,7 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
     status = pl_batch_run(&batch, &own, PL_EXISTING_RESUME, &err);
     outcome->n_done = batch.n_done;
     outcome->n_kept = batch.n_kept;
+    memcpy(outcome->result, batch.last, sizeof outcome->result);
     /* Nodules that cannot be cut are in the log and the result; a later start would find the same.
      */
     if (status == LC_ERR_PARTIAL && batch.n_done == 1) status = LC_OK;

@@ -74,10 +74,8 @@ static void hold(struct pl_serve_series *series, const struct pl_spool_series *o
 /* The folder of a series' results. */
 static void result_of(const struct pl_serve_series *series, const struct pl_serve_outcome *outcome,
                       char path[LC_PATH_SIZE]) {
-  char name[129];
-  pl_output_name(name, outcome->series_instance_uid);
-  if (lc_path_join(path, series->options->config->output_folder, name, NULL) != LC_OK)
-    path[0] = '\0';
+  const char *folder = series->options->config->output_folder;
+  if (lc_path_join(path, folder, outcome->result, NULL) != LC_OK) path[0] = '\0';
 }
 
 static void done(struct pl_serve_series *series, struct pl_spool_series *one,

@@ -316,7 +316,7 @@ static void collect_annotated(struct work *work, struct ct_annotation *annotatio
       unwanted++;
   }
   struct ct_series named = {0};
-  memcpy(named.series_instance_uid, annotation->series_instance_uid, CT_UID_SIZE);
+  lc_text_copy(named.series_instance_uid, CT_UID_SIZE, annotation->series_instance_uid);
   if (work->n_tasks == before && !unwanted && wanted(work->how, &named, false))
     note_missing(work, annotation->series_instance_uid,
                  "annotated, but without usable DICOM or volume file, or with several volumes of "
@@ -342,7 +342,7 @@ static lc_status collect(struct work *work, struct lc_error *err) {
     if (!part) series = pl_survey_volume(survey, series);
     struct ct_annotation *annotation =
         series ? ct_annotation_set_find(&survey->marks, series->series_instance_uid,
-                                        series->frame_of_reference_uid)
+                                        series->study_instance_uid, series->frame_of_reference_uid)
                : NULL;
     if (series && (how->points || annotation)) add_annotated(work, series, annotation);
   }

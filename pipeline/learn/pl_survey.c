@@ -107,9 +107,14 @@ const struct ct_series *pl_survey_volume(const struct pl_survey *survey,
   return chosen;
 }
 
-/* Whether a file that names a study means another one than the series is from. */
+/* Whether a series has another annotation, or a file that names a study means another one than the
+ * series is from. */
 static bool means_another(const struct pl_survey *survey, const struct ct_annotation *annotation,
                           const struct ct_series *series) {
+  if (ct_annotation_set_find(&survey->marks, series->series_instance_uid,
+                             series->study_instance_uid,
+                             series->frame_of_reference_uid) != annotation)
+    return true;
   const char *study = annotation->study_instance_uid;
   if (!*study || strcmp(study, series->study_instance_uid) == 0) return false;
   for (size_t i = 0; i < survey->index.n_series; i++) {

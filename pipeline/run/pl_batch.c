@@ -8,6 +8,7 @@
 
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
+#include "common/lc_text.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/run/pl_artifacts.h"
@@ -68,11 +69,17 @@ lc_status pl_batch_choose(const struct pl_config *config, struct ct_index *index
 }
 
 /* The series' UID; parts of one series, and series of two studies that share it, are numbered among
- * those of the input, whichever of them are worked on. */
+ * those of the input, whichever of them are worked on. What is there of another study is not
+ * replaced without being asked to. */
 static lc_status target_of(const struct running *running, const struct ct_series *series,
                            char name[129], char path[LC_PATH_SIZE], struct lc_error *err) {
-  pl_output_name_of(name, series->series_instance_uid, ct_index_number(running->index, series));
-  return lc_path_join(path, running->output.folder, name, err);
+  int number = ct_index_number(running->index, series);
+  do {
+    pl_output_name_of(name, series->series_instance_uid, number++);
+    LC_TRY(lc_path_join(path, running->output.folder, name, err));
+  } while (running->existing == PL_EXISTING_RESUME &&
+           pl_store_is_of_other(path, series->study_instance_uid));
+  return LC_OK;
 }
 
 /* Before any work: what would be refused at the end is refused now. */
@@ -119,6 +126,7 @@ static lc_status one_series(struct running *running, const struct ct_series *ser
                             struct lc_error *err) {
   char name[129], path[LC_PATH_SIZE];
   LC_TRY(target_of(running, series, name, path, err));
+  lc_text_copy(running->batch->last, sizeof running->batch->last, name);
   LC_SCOPED(pl_result_free) struct pl_result result = {0};
   LC_TRY(pl_job_find(&running->job, series, &result, err));
   if (can_keep(running, &result, path)) {

@@ -13,6 +13,7 @@
 struct pl_batch {
   size_t n_done, n_kept, n_failed, n_without; /* series: made, kept by resume, failed, no nodule */
   size_t n_left_out;                          /* nodules that could not be cut */
+  char last[129];                             /* name of the last series' folder in the output */
   bool trained;
   char weights_sha256[LC_SHA256_HEX];
   bool has_summary;

@@ -24,7 +24,6 @@ static const struct pl_column fixed[PL_SUMMARY_FIXED] = {
     {"weights_trained", NULL, false},
     {"weights_sha256", NULL, false},
     {"left_out", NULL, false},
-    {"series_repaired", NULL, false},
 };
 
 const char *pl_short_name(const char *name) {
@@ -35,7 +34,7 @@ const char *pl_short_name(const char *name) {
 void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch) {
   memset(summary, 0, sizeof *summary);
   size_t n = vit_arch_outputs(arch);
-  summary->columns = calloc(PL_SUMMARY_FIXED + n, sizeof *summary->columns);
+  summary->columns = calloc(PL_SUMMARY_FIXED + n + 1, sizeof *summary->columns);
   summary->names = calloc(n + 1, sizeof *summary->names);
   if (!summary->columns || !summary->names) {
     pl_table_init(&summary->table, fixed, PL_SUMMARY_FIXED);
@@ -55,7 +54,8 @@ void pl_summary_init(struct pl_summary *summary, const struct vit_arch *arch) {
         (struct pl_column){key, i < PL_SUMMARY_SHOWN ? title : NULL, true};
   }
   summary->n_outputs = n;
-  pl_table_init(&summary->table, summary->columns, PL_SUMMARY_FIXED + n);
+  summary->columns[PL_SUMMARY_FIXED + n] = (struct pl_column){"series_repaired", NULL, false};
+  pl_table_init(&summary->table, summary->columns, PL_SUMMARY_FIXED + n + 1);
 }
 
 static void add_row(struct pl_summary *summary, const struct pl_result *result, size_t i) {
@@ -75,13 +75,13 @@ static void add_row(struct pl_summary *summary, const struct pl_result *result, 
   pl_table_bool(table, result->model->trained);
   pl_table_text(table, result->model->weights_sha256);
   pl_table_text(table, "");
-  pl_table_text(table, result->series->reason);
   for (size_t o = 0; o < summary->n_outputs; o++) {
     size_t at = i * summary->n_outputs + o;
     bool is_logit = vit_arch_output_is_logit(&result->model->arch, o);
     pl_table_number(table, (double)(is_logit ? result->probability[at] : result->mean_logit[at]),
                     3);
   }
+  pl_table_text(table, result->series->reason);
 }
 
 /* A nodule that could not be cut: where it is and why. */
@@ -96,8 +96,8 @@ static void add_left_out(struct pl_summary *summary, const struct pl_result *res
   pl_table_bool(table, result->model->trained);
   pl_table_text(table, result->model->weights_sha256);
   pl_table_text(table, left_out->reason);
-  pl_table_text(table, result->series->reason);
   for (size_t o = 0; o < summary->n_outputs; o++) pl_table_number(table, NAN, 3);
+  pl_table_text(table, result->series->reason);
 }
 
 void pl_summary_add(struct pl_summary *summary, const struct pl_result *result) {

@@ -7,8 +7,9 @@
 #include "pipeline/report/pl_table.h"
 #include "pipeline/store/pl_result.h"
 
-#define PL_SUMMARY_FIXED 17 /* columns before the outputs */
-#define PL_SUMMARY_SHOWN 9  /* outputs on the terminal; JSON and CSV have all */
+#define PL_SUMMARY_FIXED                                                                           \
+  16                       /* columns before the outputs; after them, how the series was repaired */
+#define PL_SUMMARY_SHOWN 9 /* outputs on the terminal; JSON and CSV have all */
 
 struct pl_summary {
   struct pl_table table;

@@ -454,6 +454,9 @@ lc_status pl_h5_read_attribute(const char *path, const char *name, char *out, si
   LC_SCOPED(pl_h5_close) struct pl_h5_in in;
   out[0] = '\0';
   LC_TRY(pl_h5_open(&in, path, err));
-  (void)get_text(in.file, "/", name, out, size);
+  const char *slash = strrchr(name, '/');
+  char group[64] = "/";
+  if (slash) snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
+  (void)get_text(in.file, group, slash ? slash + 1 : name, out, size);
   return LC_OK;
 }

@@ -148,7 +148,7 @@ void pl_h5_read_text(struct pl_h5_in *in, const char *object, const char *name, 
 /* A number that is an attribute of the file, or `otherwise` where there is none. */
 double pl_h5_read_number(const struct pl_h5_in *in, const char *name, double otherwise);
 
-/* A text attribute of the root of a file on disk; out is "" when it has none. The errors of
- * pl_h5_open. */
+/* A text attribute of the root of a file on disk, or of a group of it (GROUP/NAME); out is "" when
+ * it has none. The errors of pl_h5_open. */
 LC_MUST_CHECK lc_status pl_h5_read_attribute(const char *path, const char *name, char *out,
                                              size_t size, struct lc_error *err);

@@ -369,6 +369,14 @@ lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_HEX], struct lc
   return LC_OK;
 }
 
+bool pl_store_is_of_other(const char *folder, const char *study_instance_uid) {
+  char path[LC_PATH_SIZE], found[CT_UID_SIZE];
+  return lc_path_join(path, folder, PL_STORE_FILE, NULL) == LC_OK && lc_file_exists(path) &&
+         pl_h5_read_attribute(path, "series/StudyInstanceUID", found, sizeof found, NULL) ==
+             LC_OK &&
+         found[0] && strcmp(found, study_instance_uid) != 0;
+}
+
 static int is_result(const struct dirent *entry) {
   return entry->d_name[0] != '.';
 }

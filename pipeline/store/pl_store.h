@@ -33,5 +33,8 @@ LC_MUST_CHECK lc_status pl_store_find(const char *path, struct pl_list *folders,
 LC_MUST_CHECK lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_HEX],
                                           struct lc_error *err);
 
+/* Whether a result folder, if it is one, is of another study. */
+bool pl_store_is_of_other(const char *folder, const char *study_instance_uid);
+
 /* Writes the master file: one external link for each folder in `output` that holds a result. */
 LC_MUST_CHECK lc_status pl_store_write_master(const char *output, struct lc_error *err);

@@ -118,7 +118,7 @@ static void test_several_files_of_one_series(void **state) {
   (void)state;
   /* 188/082 to 086 are five copies of four marks by four readers. */
   const struct ct_annotation *merged = ct_annotation_set_find(
-      &set, "1.3.6.1.4.1.14519.5.2.1.6279.6001.153646219551578201092527860224", NULL);
+      &set, "1.3.6.1.4.1.14519.5.2.1.6279.6001.153646219551578201092527860224", NULL, NULL);
   size_t marks = 0, repeated = 0;
   assert_non_null(merged);
   assert_non_null(strstr(merged->path, "/188/082.xml"));

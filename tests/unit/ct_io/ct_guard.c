@@ -3,7 +3,7 @@
 #include "tests/lc_test.h"
 
 #include "common/lc_file.h"
-#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_file/ct_guard.h"
 
 enum { MAX_BYTES = 1024 };
 

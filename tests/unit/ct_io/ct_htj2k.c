@@ -2,9 +2,9 @@
  *
  * tests/unit/ct_io/htj2k_64.j2c is a 64 x 64 image of 12 bits whose pixel i is i % 997 + 524,
  * compressed reversibly by ojph_compress. */
+#include "ct_io/dicom_file/ct_syntax.h"
 #include "ct_io/dicom_read/ct_decode.h"
 #include "ct_io/dicom_read/ct_index.h"
-#include "ct_io/dicom_read/ct_syntax.h"
 #include "tests/lc_test.h"
 
 #include "common/lc_file.h"

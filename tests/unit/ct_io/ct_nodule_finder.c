@@ -181,9 +181,9 @@ static void test_frame_of_reference(void **state) {
   (void)state;
   strcpy(outline.sop_instance_uid, "1.2.3.1");
   strcpy(annotations[0].frame_of_reference_uid, "1.2.9");
-  assert_ptr_equal(ct_annotation_set_find(&set, "1.2.3", "1.2.9"), &annotations[0]);
-  assert_ptr_equal(ct_annotation_set_find(&set, "7.7", "1.2.9"), &annotations[1]);
-  assert_null(ct_annotation_set_find(&set, "1.2.3", NULL));
+  assert_ptr_equal(ct_annotation_set_find(&set, "1.2.3", NULL, "1.2.9"), &annotations[0]);
+  assert_ptr_equal(ct_annotation_set_find(&set, "7.7", "1.2", "1.2.9"), &annotations[1]);
+  assert_null(ct_annotation_set_find(&set, "1.2.3", NULL, NULL));
   assert_ok(ct_nodules_from_annotation(&list, &annotations[0], &series, NULL, &test_err));
   assert_int_equal(list.n_nodules, 2);
   assert_int_equal(list.nodules[0].n_marks, 1);

@@ -1,5 +1,5 @@
-/* The marks of a folder: all annotations below some folders, one for each CT series, by the sources
- * of ct_nodule_source.h.
+/* The marks of a folder: all annotations below some folders, by the sources of ct_nodule_source.h,
+ * one for each CT series, and for each study where files name several that share its UID.
  *
  * Several files may name one series. They are read in the order of their paths: a mark that an
  * earlier file already has (same session, kind, ratings, outlines) is merged with it and flagged
@@ -19,7 +19,7 @@
 LC_API_BEGIN
 
 struct ct_annotation_set {
-  struct ct_annotation *annotations; /* sorted by series UID; path is the first file's */
+  struct ct_annotation *annotations; /* sorted by series and study; path is the first file's */
   size_t n_annotations;
   size_t n_files;           /* read: of CT and chest X-ray */
   size_t n_ct_files;        /* LidcReadMessage and the like */
@@ -45,10 +45,12 @@ LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
 LC_MUST_CHECK lc_status ct_annotation_set_fail(const struct ct_annotation_set *set,
                                                struct lc_error *err);
 void ct_annotation_set_free(struct ct_annotation_set *set);
-/* The annotation of a series, or of its frame of reference where the file named no series (NULL:
- * series alone); NULL when there is none. */
+/* The annotation of a series, that of its study first where several studies share its UID (NULL:
+ * any), or of its frame of reference where the file named no series (NULL: series alone); NULL when
+ * there is none. */
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
-                                             const char *series_uid, const char *frame_uid);
+                                             const char *series_uid, const char *study_uid,
+                                             const char *frame_uid);
 
 /* What an XML alone says of its series' geometry, for grouping without DICOM: slices at the z
  * positions of all marks, spacing = their smallest distance, thickness = spacing, pixels of 1 mm

@@ -4,7 +4,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "ct_io/dicom_read/ct_source.h"
+#include "ct_io/dicom_file/ct_source.h"
 #include "tests/ct_dicom_field.h"
 
 /* What is done to the rescaling of which slices; -1: all. */

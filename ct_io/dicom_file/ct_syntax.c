@@ -1,5 +1,5 @@
 /* Holds the table of transfer syntaxes that can be read, with their names (PS3.6 annex A). */
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include <string.h>
 

@@ -248,13 +248,13 @@ static void one_bad_row_costs_one_point(void **state) {
     assert_ok(lc_file_write(path, text, strlen(text), &test_err));
     assert_ok(ct_annotation_set_scan(&set, &paths, 1, NULL, &test_err));
     assert_int_equal(set.n_annotations, 2);
-    struct ct_annotation *found = ct_annotation_set_find(&set, "2.25.1001", NULL);
+    struct ct_annotation *found = ct_annotation_set_find(&set, "2.25.1001", NULL, NULL);
     assert_int_equal(found->n_points, 2);
     assert_int_equal(found->n_unreadable, 1);
     assert_int_equal(found->points[0].line, 2);
     assert_int_equal(found->points[1].line, 4);
     assert_near(found->points[1].centre_mm[2], -6, 0);
-    assert_int_equal(ct_annotation_set_find(&set, "2.25.1009", NULL)->n_unreadable, 0);
+    assert_int_equal(ct_annotation_set_find(&set, "2.25.1009", NULL, NULL)->n_unreadable, 0);
     ct_annotation_set_free(&set);
   }
 }

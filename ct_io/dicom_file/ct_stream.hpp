@@ -1,8 +1,8 @@
-// DCMTK's parser on a ct_source. Used only inside this room and by ct_io/dicom_write.
+// DCMTK's parser on a ct_source. Used only inside ct_io.
 #pragma once
 
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
-#include "ct_io/dicom_read/ct_guard.h"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_guard.h"
 
 #include <memory>
 #include <string>

@@ -149,6 +149,39 @@ static void phases_by_runs_of_instance_numbers(void **state) {
     }
 }
 
+static int each(int k) {
+  return k + 1;
+}
+
+static int each_twice(int k) {
+  return 100 + k;
+}
+
+/* A second volume that is shorter and starts elsewhere, or whose AcquisitionNumbers say nothing:
+ * one a slice, in both. */
+static void volumes_that_differ_in_length(void **state) {
+  (void)state;
+  static const double offsets[] = {4, 4.3, 5, 8.02};
+  for (int o = 0; o < 4; o++)
+    for (int numbered = 0; numbered < 2; numbered++) {
+      struct volume first = {.acquisition = numbered ? each : NULL},
+                    second = {.acquisition = numbered ? each_twice : NULL, .mark = marks[0]};
+      struct field_series a = volume(0, 0, &first), b = volume(1, offsets[o], &second);
+      struct ct_index index;
+      b.slices = 14;
+      field_write(&a, field_folder);
+      field_write(&b, field_folder);
+      field_scan(&index, field_folder, NULL);
+      assert_int_equal(index.n_series, 2);
+      for (int p = 0; p < 2; p++) {
+        assert_int_equal(index.series[p].n_slices, p ? 14 : 20);
+        field_verdict(&index.series[p], CT_USABLE, "");
+        field_check(&index.series[p], 400 * p);
+      }
+      ct_index_free(&index);
+    }
+}
+
 /* The same numbers twice: places name the volumes where they differ, and nothing where not. */
 static void the_same_instance_numbers_twice(void **state) {
   (void)state;
@@ -166,10 +199,6 @@ static void the_same_instance_numbers_twice(void **state) {
   assert_int_equal(index.n_series, 1);
   field_verdict(&index.series[0], CT_REFUSED, "20 of 40 slices repeat a position");
   ct_index_free(&index);
-}
-
-static int each(int k) {
-  return k + 1;
 }
 
 static int blocks(int k) {
@@ -376,6 +405,7 @@ int main(void) {
       field_test(jitter_alone_is_one_volume),
       field_test(three_phases),
       field_test(phases_by_runs_of_instance_numbers),
+      field_test(volumes_that_differ_in_length),
       field_test(the_same_instance_numbers_twice),
       field_test(step_and_shoot_is_one_volume),
       field_test(up_to_a_fifth_may_repeat),

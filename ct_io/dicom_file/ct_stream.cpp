@@ -1,5 +1,5 @@
 // Lets DCMTK read through a ct_source, so that a failing disk is told from the end of a file.
-#include "ct_io/dicom_read/ct_stream.hpp"
+#include "ct_io/dicom_file/ct_stream.hpp"
 
 #include <dcmtk/dcmdata/dcistrma.h>
 

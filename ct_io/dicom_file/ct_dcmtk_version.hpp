@@ -2,7 +2,7 @@
 // and ct_connection.cpp, for TLS, asks for DCMTK's version.
 #pragma once
 
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 
 namespace ct {
 

@@ -6,7 +6,7 @@
 
 #include "common/lc_api.h"
 #include "common/lc_status.h"
-#include "ct_io/dicom_read/ct_source.h"
+#include "ct_io/dicom_file/ct_source.h"
 
 LC_C_BEGIN
 

@@ -1,6 +1,6 @@
 /* Follows the escape sequences of ISO 2022 in a text, and converts each stretch of one character
  * set with iconv. */
-#include "ct_io/dicom_read/ct_charset.h"
+#include "ct_io/dicom_file/ct_charset.h"
 
 #include <iconv.h>
 #include <string.h>

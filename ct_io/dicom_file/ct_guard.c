@@ -1,7 +1,7 @@
 /* Walks the raw elements of a DICOM file before DCMTK parses it, and refuses sequences nested too
  * deeply, deflated data that unfolds too far, and impossible value representations. */
-#include "ct_io/dicom_read/ct_guard.h"
-#include "ct_io/dicom_read/ct_syntax.h"
+#include "ct_io/dicom_file/ct_guard.h"
+#include "ct_io/dicom_file/ct_syntax.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,7 +10,6 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
-#include "ct_io/dicom_read/ct_header.h"
 
 static const size_t preamble = 132;
 static const uint32_t undefined = 0xffffffff;

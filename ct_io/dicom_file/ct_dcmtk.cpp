@@ -1,6 +1,6 @@
 // Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and collects its
 // warnings.
-#include "ct_io/dicom_read/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk.hpp"
 
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
@@ -34,7 +34,9 @@ public:
 
 protected:
   void append(const dcmtk::log4cplus::spi::InternalLoggingEvent &event) override {
-    if (collecting && collecting->first_.empty()) collecting->first_ = event.getMessage().c_str();
+    const auto &message = event.getMessage();
+    if (collecting && collecting->first_.empty())
+      collecting->first_.assign(message.data(), message.size());
   }
 };
 

@@ -146,6 +146,45 @@ static void jpeg_streams_that_are_cut_short(void **state) {
   }
 }
 
+/* Uncompressed and deflated files that end early. */
+static void files_that_are_cut_short(void **state) {
+  (void)state;
+  static const enum dcm_coding codings[] = {DCM_IMPLICIT, DCM_EXPLICIT, DCM_BIG, DCM_DEFLATED,
+                                            DCM_RLE};
+  for (int c = 0; c < 5; c++)
+    for (size_t cut = 1; cut <= 400; cut += 133) {
+      struct field_series s = one();
+      struct ct_index index;
+      struct ct_volume volume;
+      const char *path = path_of_slice();
+      char *bytes;
+      size_t n;
+      s.coding = codings[c];
+      if (codings[c] == DCM_RLE) {
+        write_rle(&s, 100, 0, 0);
+      } else {
+        struct dcm_set set = {.n = 0};
+        describe_one(&s, &set);
+        dcm_write_as(&set, codings[c], dcm_syntax(codings[c]), path);
+        dcm_free(&set);
+      }
+      check_read(0);
+      assert_ok(lc_file_read(path, 1 << 20, &bytes, &n, &test_err));
+      struct dcm_bytes shorter = {(uint8_t *)bytes, n - cut, 0};
+      /* The end of a deflated stream is a pad byte; that of RLE is a delimiter. */
+      if (codings[c] == DCM_DEFLATED || codings[c] == DCM_RLE) shorter.n -= 16;
+      dcm_save(&shorter, path);
+      free(bytes);
+      lc_status status = ct_index_scan(&index, &path, 1, NULL, NULL, &test_err);
+      if (status == LC_OK) {
+        status = ct_volume_decode(&volume, &index.series[0], 0, 1, NULL, &test_err);
+        ct_index_free(&index);
+      }
+      if (status != LC_ERR_FORMAT || !strstr(test_err.message, path))
+        fail_msg("coding %d, %zu bytes less: %s", codings[c], cut, test_err.message);
+    }
+}
+
 /* Streams of 16 bits under a header of 12: JPEG and JPEG-LS copy cells whose upper bits count when
  * there is something in them. */
 static void jpeg_streams_of_more_bits(void **state) {
@@ -373,6 +412,7 @@ int main(void) {
       field_test(rle_frames_that_lack_something),
       field_test(a_frame_of_another_size),
       field_test(jpeg_streams_that_are_cut_short),
+      field_test(files_that_are_cut_short),
       field_test(jpeg_streams_of_more_bits),
       field_test(jpeg2000_streams_of_more_bits),
       field_test(jpeg2000_streams_that_are_cut_short),

@@ -1,6 +1,6 @@
 /* Reads a file by position through a small window, and remembers the first failure of the system.
  */
-#include "ct_io/dicom_read/ct_source.h"
+#include "ct_io/dicom_file/ct_source.h"
 
 #include <errno.h>
 #include <fcntl.h>
