@@ -20,10 +20,12 @@
 FORMATS(DECLARE)
 #define POINT(name) &ct_volume_format_##name,
 static const struct ct_volume_format *const formats[] = {FORMATS(POINT)};
+#define NUMBER(name) NUMBER_##name,
+enum { FORMATS(NUMBER) N_FORMATS };
 
 const struct ct_volume_format *ct_volume_format_of(const char *path, size_t *ending) {
   size_t length = strlen(path);
-  for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+  for (size_t i = 0; i < N_FORMATS; i++)
     for (const char *const *end = formats[i]->endings; *end; end++) {
       size_t at = strlen(*end);
       if (at >= length || strcasecmp(path + length - at, *end) != 0) continue;

@@ -70,7 +70,7 @@ static int watch(int file, const char *path) {
     va_start(args, flags);                                                                         \
     mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;                      \
     va_end(args);                                                                                  \
-    if (is_below(path) && fails("open", path)) {                                                         \
+    if (is_below(path) && fails("open", path)) {                                                   \
       errno = EMFILE;                                                                              \
       return -1;                                                                                   \
     }                                                                                              \
@@ -82,7 +82,7 @@ OPEN(open64)
 #define FOPEN(name)                                                                                \
   FILE *name(const char *path, const char *mode) {                                                 \
     NEXT(name);                                                                                    \
-    if (is_below(path) && fails("open", path)) {                                                         \
+    if (is_below(path) && fails("open", path)) {                                                   \
       errno = EMFILE;                                                                              \
       return NULL;                                                                                 \
     }                                                                                              \
@@ -105,7 +105,7 @@ DIR *opendir(const char *path) {
 #define STAT(name, type)                                                                           \
   int name(const char *path, struct type *info) {                                                  \
     NEXT(name);                                                                                    \
-    if (is_below(path) && fails("stat", path)) {                                                         \
+    if (is_below(path) && fails("stat", path)) {                                                   \
       errno = EIO;                                                                                 \
       return -1;                                                                                   \
     }                                                                                              \
@@ -119,7 +119,7 @@ STAT(lstat64, stat64)
 #define FSTAT(name, type)                                                                          \
   int name(int file, struct type *info) {                                                          \
     NEXT(name);                                                                                    \
-    if (file >= 0 && file < 4096 && watched[file] && fails("stat", "of a descriptor")) {                              \
+    if (file >= 0 && file < 4096 && watched[file] && fails("stat", "of a descriptor")) {           \
       errno = EIO;                                                                                 \
       return -1;                                                                                   \
     }                                                                                              \

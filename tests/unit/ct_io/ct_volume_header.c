@@ -307,7 +307,8 @@ static void in_a_folder(void **state) {
   assert_ok(lc_folder_remove(folder, &test_err));
   assert_ok(lc_folder_make(folder, &test_err));
   write_bytes(in_folder("bad.mhd"), "bad", 3, "", 0);
-  assert_fails(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err), LC_ERR_FORMAT, "bad.mhd: header");
+  assert_fails(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err), LC_ERR_FORMAT,
+               "bad.mhd: header");
   struct nifti mask = {.q = 1, .unit = 2, .type = "uint8"};
   write_nifti(&grid, in_folder("mask.nii"), mask);
   assert_ok(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err));
