@@ -265,6 +265,11 @@ static lc_status check_deflated(struct ct_source *source, struct ct_layout *layo
   unfolded.size = length;
   if (status == LC_OK) status = walk(&unfolded, 0, layout, true, source->path, err);
   free(kept);
+  /* What was not looked at may nest as deeply as it likes. */
+  if (status == LC_OK && length == inflated_kept && !layout->has_pixels)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: elements of a deflated data set take more than %zu bytes before its pixel data",
+            source->path, inflated_kept);
   return status;
 }
 

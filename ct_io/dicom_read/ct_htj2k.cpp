@@ -42,6 +42,12 @@ lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows
     LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K image of %u x %u, %u components; expected %d x %d, 1",
             name, extent.x - offset.x, extent.y - offset.y, siz.get_num_components(), columns,
             rows);
+  ojph::point step = siz.get_downsampling(0);
+  if (step.x != 1 || step.y != 1 || siz.get_recon_width(0) != static_cast<ojph::ui32>(columns) ||
+      siz.get_recon_height(0) != static_cast<ojph::ui32>(rows))
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: HTJ2K image with a sample every %u x %u pixels, expected 1 x 1", name, step.x,
+            step.y);
   if (siz.get_bit_depth(0) > 16)
     LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: HTJ2K image of %u bits, at most 16", name,
             siz.get_bit_depth(0));

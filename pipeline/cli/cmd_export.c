@@ -79,7 +79,7 @@ static const struct pl_option options[] = {
      PL_OPTION_TEXT, AT(reference)},
     {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
      PL_OPTION_TEXT, AT(nodules)},
-    PL_RULES_ROWS(1, rules),
+    PL_RULES_ROWS(1, rules.assume_hu, rules.allow_missing),
     {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
      PL_OPTION_CALL, .call = choose_kinds},
     {"output", 'o', "DIR", "Folder of the objects; one folder a series is made in it", 3,

@@ -39,7 +39,7 @@ static const struct pl_option options[] = {
     {"series-list", 0, "FILE",
      "Only the series in this file, one UID a line; UID:2 for the second of several volumes in it",
      0, PL_OPTION_TEXT, AT(list)},
-    PL_RULES_ROWS(0, rules),
+    PL_RULES_ROWS(0, rules.assume_hu, rules.allow_missing),
     {"crops", 0, "FILE", "Start from a two-dimensional crop set instead of DICOM", 0,
      PL_OPTION_TEXT, AT(crops)},
     {"weights", 'w', "MODEL",

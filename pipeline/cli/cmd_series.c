@@ -20,7 +20,7 @@ struct arguments {
 
 static const struct pl_option options[] = {
     PL_FORM_ROWS(0, "Write a JSON array instead of a table", "Write CSV instead of a table"),
-    PL_RULES_ROWS(0, rules),
+    PL_RULES_ROWS(0, rules.assume_hu, rules.allow_missing),
 };
 
 static const struct pl_column columns[] = {

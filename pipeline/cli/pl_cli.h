@@ -63,12 +63,12 @@ struct pl_option {
          ", which ships",                                                                          \
          group, PL_OPTION_TEXT, AT(field))
 /* Fields of struct ct_index_rules. */
-#define PL_RULES_ROWS(group, rules)                                                                \
+#define PL_RULES_ROWS(group, hu, missing)                                                          \
   PL_ROW("assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", \
-         group, PL_OPTION_FLAG, AT(rules.assume_hu)),                                              \
+         group, PL_OPTION_FLAG, AT(hu)),                                                           \
       PL_ROW("allow-missing", 0, NULL,                                                             \
              "Use series of which files cannot be read; what is made says so", group,              \
-             PL_OPTION_FLAG, AT(rules.allow_missing))
+             PL_OPTION_FLAG, AT(missing))
 #define PL_SERIES_ROWS                                                                             \
   PL_ROW("series", 's', "UID",                                                                     \
          "SeriesInstanceUID (of a volume file its name) to work on, UID:2 for the second of "      \
@@ -78,7 +78,7 @@ struct pl_option {
           "reference", 'R', "FOLDER",                                                              \
           "DICOM that volume files (MetaImage, NIfTI, NRRD) were made from: objects refer to it",  \
           1, PL_OPTION_TEXT, AT(overrides.reference)),                                             \
-      PL_RULES_ROWS(1, overrides),                                                                 \
+      PL_RULES_ROWS(1, overrides.assume_hu, overrides.allow_missing),                              \
       PL_ROW(                                                                                      \
           "nodules", 'n', "FILE",                                                                  \
           "LIDC XML, LUNA16 CSV, or a folder of LIDC XML; without it the XML beside the series",   \

@@ -325,7 +325,10 @@ static lc_status read_yaml(struct reading *reading, const char *bytes, size_t co
   reading->document = &document;
   reading->seen = seen;
   const yaml_node_t *root = yaml_document_get_root_node(&document);
-  LC_TRY(read_root(reading, root, only, err));
+  lc_status status = read_root(reading, root, only, err);
+  reading->document = NULL;
+  reading->seen = NULL;
+  LC_TRY(status);
   if (!root) return LC_OK;
   if (!yaml_parser_load(&parser, &second)) return syntax_error(reading, &parser, err);
   if (yaml_document_get_root_node(&second))

@@ -228,7 +228,7 @@ lc_status pl_serve(const struct pl_serve_options *options, struct lc_error *err)
   LC_SCOPED(free_server)
   struct server server = {.options = options, .listening = -1, .spool.owner = -1};
   size_t n = (size_t)options->max_associations;
-  int port;
+  int port = 0;
   LC_TRY(check(options, err));
   LC_TRY(pl_spool_open(&server.spool, options->spool, &options->limits, n, err));
   signal(SIGPIPE, SIG_IGN);
