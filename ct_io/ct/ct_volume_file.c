@@ -29,7 +29,9 @@ struct ct_volume_file {
 };
 
 /* What is air anywhere, and what every body has more of. */
-static const double surely_air = -200, surely_body = 0;
+static const double surely_body = 0;
+/* Air is noisy: fewer values are padding, or a mask. */
+enum { FEWEST_AIR = 8 };
 
 bool ct_volume_file_named(const char *path) {
   return ct_volume_format_of(path, NULL) != NULL;
@@ -189,10 +191,10 @@ static bool reads_whole(const struct ct_volume_file *file) {
 
 /* A mask, a normalised image or one with an offset of 1024 would give numbers too. */
 static lc_status check_values(const struct ct_volume_file *file, double low, double high,
-                              bool whole, struct lc_error *err) {
-  if (low > surely_air || (whole && high <= surely_body) || !(low <= high))
+                              size_t n_air, bool whole, struct lc_error *err) {
+  if (n_air < FEWEST_AIR || (whole && high <= surely_body) || !(low <= high))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %s: values from %g to %g are not Hounsfield units", file->path,
-            low > surely_air ? "no air" : "no body", low, high);
+            n_air < FEWEST_AIR ? "no air" : "no body", low, high);
   return LC_OK;
 }
 
@@ -230,11 +232,12 @@ static void box_of(const struct ct_volume_file *file, const struct ct_volume *vo
 static lc_status read_box(const struct ct_volume_file *file, const size_t start[3],
                           const size_t size[3], bool whole, int16_t **hu, struct lc_error *err) {
   double low, high;
+  size_t n_air;
   if (file->header.compressed) LC_TRY(ct_volume_check_packed(&file->header, err));
   LC_TRY(lc_alloc(hu, size[0] * size[1] * size[2], sizeof **hu, err));
   lc_status status =
-      ct_volume_itk_read(&file->header, file->path, start, size, *hu, &low, &high, err);
-  if (status == LC_OK) status = check_values(file, low, high, whole, err);
+      ct_volume_itk_read(&file->header, file->path, start, size, *hu, &low, &high, &n_air, err);
+  if (status == LC_OK) status = check_values(file, low, high, n_air, whole, err);
   if (status == LC_OK) return LC_OK;
   free(*hu);
   *hu = NULL;

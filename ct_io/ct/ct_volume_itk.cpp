@@ -7,6 +7,7 @@
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
 
+#include <bitset>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -84,6 +85,7 @@ template <class Work> lc_status guarded(const char *path, lc_error *err, Work wo
 // Voxels as they were read, on their way to HU.
 struct taken {
   double low = INFINITY, high = -INFINITY;
+  std::bitset<1024> air; // which values of air there are, from -1024 HU
 };
 
 template <class T> void convert(const void *from, size_t count, int16_t *hu, taken &range) {
@@ -96,6 +98,8 @@ template <class T> void convert(const void *from, size_t count, int16_t *hu, tak
     }
     if (v < range.low) range.low = v;
     if (v > range.high) range.high = v;
+    if (v >= CT_LOWEST_HU && v < CT_SURELY_AIR_HU)
+      range.air.set(static_cast<size_t>(v - CT_LOWEST_HU));
     v = std::fmin(std::fmax(v, CT_LOWEST_HU), INT16_MAX);
     hu[i] = static_cast<int16_t>(std::lrint(v));
   }
@@ -176,11 +180,12 @@ lc_status ct_volume_itk_place(ct_volume_header *header, const char *path, lc_err
 
 lc_status ct_volume_itk_read(const ct_volume_header *header, const char *path,
                              const size_t start[3], const size_t size[3], int16_t *hu, double *low,
-                             double *high, lc_error *err) {
+                             double *high, size_t *n_air, lc_error *err) {
   taken range;
   lc_status status = guarded(
       path, err, [&]() -> lc_status { return read(*header, path, start, size, hu, range, err); });
   *low = range.low;
+  *n_air = range.air.count();
   *high = range.high;
   if (status != LC_OK) return status;
   if (range.low < INT16_MIN || range.high > INT16_MAX)

@@ -77,7 +77,7 @@ static void read_type(struct ct_volume_header *header, const struct raw *raw) {
   for (size_t i = 0; i < sizeof types / sizeof *types; i++)
     if (types[i].code == code) header->type = types[i].type;
   double slope = real(raw, 112), intercept = real(raw, 116);
-  if (!isfinite(slope) || !isfinite(intercept))
+  if (!isfinite(slope) || !isfinite(intercept) || (slope == 0 && intercept != 0))
     ct_volume_refuse(header, "scl_slope %g and scl_inter %g do not give Hounsfield units", slope,
                      intercept);
   else if (slope != 0)

@@ -141,6 +141,7 @@ static lc_status walk(struct bytes *bytes, uint64_t at, struct ct_layout *layout
     if (!read_element(bytes, at, outer->is_explicit, layout->big, &element)) return LC_OK;
     if (depth == 0 && element.tag >= 0x7fe00008) {
       layout->has_pixels = element.tag <= 0x7fe00010;
+      layout->pixels = at + element.header;
       return LC_OK;
     }
     if (check && outer->is_explicit) LC_TRY(check_vr(&element, at, path, err));

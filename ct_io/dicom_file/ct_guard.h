@@ -19,6 +19,7 @@ struct ct_layout {
   uint64_t dataset;      /* offset of its first element */
   bool is_explicit, big; /* as the elements are, whatever the meta header says */
   bool has_pixels;       /* pixel data follows the other elements */
+  uint64_t pixels;       /* offset of their values, where they follow */
   char syntax[65];       /* TransferSyntaxUID of the meta header, or "" */
   char media_class[65];  /* MediaStorageSOPClassUID of the meta header, or "" */
 };

@@ -105,6 +105,13 @@ static bool sane_plane(struct ct_series *series) {
 
 static bool sane_rescale(struct ct_group *group, bool assume_hu) {
   struct ct_series *series = &group->series;
+  if (group->n_rescale_absent && group->n_rescale_absent < series->n_slices) {
+    ct_refuse(series,
+              "%zu of %zu slices lack RescaleIntercept, and others have it: Hounsfield units "
+              "unknown",
+              group->n_rescale_absent, series->n_slices);
+    return false;
+  }
   for (size_t i = 0; i < series->n_slices; i++) {
     const struct ct_slice *slice = &series->slices[i];
     if (!slice->rescale_given && !assume_hu) {
@@ -114,7 +121,7 @@ static bool sane_rescale(struct ct_group *group, bool assume_hu) {
                 base_name(slice->path));
       return false;
     }
-    if (!(fabs(slice->slope) > 1e-6 && fabs(slice->slope) < 1e4 && fabs(slice->intercept) < 1e6)) {
+    if (!(slice->slope > 1e-6 && slice->slope < 1e4 && fabs(slice->intercept) < 1e6)) {
       ct_refuse(series, "%s: RescaleSlope %g and RescaleIntercept %g do not give Hounsfield units",
                 base_name(slice->path), slice->slope, slice->intercept);
       return false;
@@ -440,6 +447,24 @@ static lc_status judge_shear(struct ct_group *group, struct lc_error *err) {
   return LC_OK;
 }
 
+/* Slices that were left out evenly leave no gap: but numbers in steps, and slices thinner than
+ * their distance. */
+static void note_thinned(struct ct_series *series) {
+  size_t n = series->n_slices, steps = 0;
+  const struct ct_slice *slices = series->slices;
+  if (n < 3 || !(series->slice_spacing_mm > 1.5 * series->slice_thickness_mm) ||
+      !(series->slice_thickness_mm > 0))
+    return;
+  long step = labs(slices[1].instance_number - slices[0].instance_number);
+  for (size_t i = 1; i < n; i++)
+    steps += labs(slices[i].instance_number - slices[i - 1].instance_number) == step;
+  if (step > 1 && 2 * steps > n - 1)
+    ct_repair(series,
+              "slices of %.2f mm lie %.2f mm apart and their InstanceNumbers go up by %ld: slices "
+              "between them seem to have been left out",
+              series->slice_thickness_mm, series->slice_spacing_mm, step);
+}
+
 lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error *err) {
   struct ct_series *series = &group->series;
   series->verdict = CT_USABLE;
@@ -459,11 +484,16 @@ lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error
     ct_repair(series,
               "UIDs with letters, where the standard has digits and dots: read as they are");
   sort_slices(series);
+  if (group->patient_differs) {
+    ct_refuse(series, "slices of several patients: PatientID differs within the series");
+    return LC_OK;
+  }
   if (group->n_copies)
     ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept",
               group->n_copies, group->n_copies > 1 ? "s" : "");
   LC_TRY(note_shared_identities(series, err));
   LC_TRY(resolve_repeats(series, err));
   if (series->verdict != CT_REFUSED) LC_TRY(judge_spacing(series, err));
+  if (series->verdict != CT_REFUSED) note_thinned(series);
   return series->verdict == CT_REFUSED ? LC_OK : judge_shear(group, err);
 }

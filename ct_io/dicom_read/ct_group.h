@@ -16,7 +16,7 @@ struct ct_group {
   uint64_t key; /* hash of the series UID, compared before anything else */
   char unfit[128];
   bool geometry_given;
-  bool uid_letters;
+  bool uid_letters, patient_differs;
   double tilt_degrees;     /* GantryDetectorTilt of the first image */
   size_t n_rescale_absent; /* slices without rescale */
   size_t n_copies;         /* slices dropped, since their objects are there */

@@ -283,6 +283,8 @@ void judge_file(DcmItem *dataset, ct_header &header) {
               "PhotometricInterpretation %.20s: pixels are no Hounsfield units, expected "
               "MONOCHROME2",
               photometric.c_str());
+  if (!header.frames[0].slice.rescale_given && dataset->tagExists(DCM_ModalityLUTSequence))
+    set_unfit(header, "%s", "a ModalityLUTSequence in place of RescaleIntercept is not read here");
   if (series.rows > CT_MAX_SIDE || series.columns > CT_MAX_SIDE)
     set_unfit(header, "%d x %d pixels, the limit is %d a side", series.columns, series.rows,
               CT_MAX_SIDE);
@@ -313,9 +315,11 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   uint64_t needed = static_cast<uint64_t>(series.rows) * static_cast<uint64_t>(series.columns) *
                     static_cast<uint64_t>(header.frames[0].slice.bits_allocated / 8) *
                     header.n_frames;
-  if (file.size() < needed)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %llu bytes, its pixels alone need %llu", path,
-            static_cast<unsigned long long>(file.size()), static_cast<unsigned long long>(needed));
+  uint64_t before = file.layout().has_pixels ? file.layout().pixels : 0;
+  if (file.size() < before + needed)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %llu bytes, expected %llu with its pixels", path,
+            static_cast<unsigned long long>(file.size()),
+            static_cast<unsigned long long>(before + needed));
   return LC_OK;
 }
 

@@ -268,9 +268,12 @@ void ct_index_name(const struct ct_index *index, const struct ct_series *series,
 
 int ct_index_number(const struct ct_index *index, const struct ct_series *series) {
   int number = 1;
-  for (const struct ct_series *other = index->series; other != series; other++)
-    number += other->verdict != CT_REFUSED &&
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *other = &index->series[i];
+    bool before = !other->file == !series->file ? other < series : series->file != NULL;
+    number += before && other->verdict != CT_REFUSED &&
               strcmp(other->series_instance_uid, series->series_instance_uid) == 0;
+  }
   return number;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/lc_arena.h"
 #include "ct_io/dicom_read/ct_group.h"
@@ -19,7 +20,7 @@ static size_t folder_length(const char *path) {
 }
 
 static bool in_folder(const struct ct_series *series, const char *folder, size_t length) {
-  for (size_t i = 0; i < series->n_slices; i++)
+  for (size_t i = 0; i < series->n_slices && !series->file; i++)
     if (folder_length(series->slices[i].path) == length &&
         strncmp(series->slices[i].path, folder, length) == 0)
       return true;
@@ -61,12 +62,19 @@ static void add_by_holes(const struct ct_index *index, struct loss *losses,
   }
 }
 
+/* A file that is named like an object and has no room for one: a copy that was cut short. */
+static bool cut_short(const char *path) {
+  enum { PREAMBLE = 132 };
+  struct stat info;
+  return stat(path, &info) == 0 && info.st_size <= PREAMBLE;
+}
+
 /* Where it lies. */
 static void add_by_folder(const struct ct_index *index, struct loss *losses,
                           const struct ct_problem *problem, bool *beside) {
   size_t length = folder_length(problem->path);
   const struct ct_series *one = NULL;
-  bool several = false, holes = false;
+  bool several = false, holes = false, lost = problem->unreadable || cut_short(problem->path);
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
     beside[i] = series->verdict != CT_REFUSED && in_folder(series, problem->path, length);
@@ -78,8 +86,7 @@ static void add_by_folder(const struct ct_index *index, struct loss *losses,
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
     if (!beside[i]) continue;
-    if ((problem->unreadable && !several) || (holes && ct_series_has_holes(series)))
-      add_loss(&losses[i], problem);
+    if ((lost && !several) || (holes && ct_series_has_holes(series))) add_loss(&losses[i], problem);
   }
   if (several && !holes)
     lc_log(LC_LOG_WARNING, "%s: may be a slice of any of the series beside it", problem->path);

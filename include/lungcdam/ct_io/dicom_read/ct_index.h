@@ -66,7 +66,7 @@ void ct_index_name(const struct ct_index *index, const struct ct_series *series,
                    char name[CT_SERIES_NAME_SIZE]);
 
 /* Which one a usable series is, from 1, of those with its SeriesInstanceUID: parts, and series of
- * other studies. */
+ * other studies; volume files after DICOM. */
 int ct_index_number(const struct ct_index *index, const struct ct_series *series);
 
 LC_API_END
