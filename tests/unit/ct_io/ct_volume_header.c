@@ -262,7 +262,7 @@ static void values(void **state) {
   write_constant(-1000, (double)INFINITY, stem, 0);
   check_values(in_folder("odd.mhd"), "values from -1000 to inf");
   write_constant(-1000, -900, stem, 1);
-  check_values(in_folder("odd.mhd"), "no body: values from -1000 to -900");
+  check_values(in_folder("odd.mhd"), "no air: values from -1000 to -900");
 }
 
 /* Data that are cut or damaged behind a good header. The readers below ITK would go on. */

@@ -123,10 +123,9 @@ static void when_no_slice_has_a_number_the_first_is_the_error(void **state) {
 /* Stored values are the field itself: --assume-hu makes Hounsfield units of them. */
 static void without_rescaling_units_are_unknown(void **state) {
   (void)state;
-  static const struct change changes[] = {
-      {-1, "-", "-"}, {-1, "", ""}, {-1, NULL, "-"}, {3, "-", "-"}};
+  static const struct change changes[] = {{-1, "-", "-"}, {-1, "", ""}, {-1, NULL, "-"}};
   const struct ct_index_rules assume = {.assume_hu = true};
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 3; i++) {
     struct change change = changes[i];
     struct field_series s = changed(&change);
     struct ct_index index;
@@ -141,10 +140,60 @@ static void without_rescaling_units_are_unknown(void **state) {
     ct_index_free(&index);
     field_scan(&index, field_folder, &assume);
     field_verdict(&index.series[0], CT_REPAIRED, "stored values assumed to be Hounsfield units");
-    field_verdict(&index.series[0], CT_REPAIRED, change.slice < 0 ? "20 slices" : "1 slice ");
+    field_verdict(&index.series[0], CT_REPAIRED, "20 slices");
     field_check(&index.series[0], 0);
     ct_index_free(&index);
   }
+}
+
+/* Nobody can vouch for one slice that differs from its neighbours in what it says. */
+static void mixed_rescaling_is_refused_whatever_is_assumed(void **state) {
+  (void)state;
+  struct change change = {3, "-", "-"};
+  const struct ct_index_rules assume = {.assume_hu = true};
+  struct field_series s = changed(&change);
+  struct ct_index index;
+  field_write(&s, field_folder);
+  field_scan(&index, field_folder, &assume);
+  field_verdict(&index.series[0], CT_REFUSED, "1 of 20 slices lack RescaleIntercept");
+  ct_index_free(&index);
+}
+
+static bool of_another_patient(struct dcm_set *set, int k, void *context) {
+  (void)context;
+  if (k == 7) dcm_text(set, 0x00100020, "LO", "ANOTHER");
+  return true;
+}
+
+static void slices_of_two_patients_are_refused(void **state) {
+  (void)state;
+  struct field_series s = field_series_default();
+  struct ct_index index;
+  s.edit = of_another_patient;
+  field_write(&s, field_folder);
+  field_scan(&index, field_folder, NULL);
+  field_verdict(&index.series[0], CT_REFUSED, "slices of several patients");
+  ct_index_free(&index);
+}
+
+static bool every_second(struct dcm_set *set, int k, void *context) {
+  (void)context;
+  dcm_text(set, 0x00180050, "DS", "2");
+  return k % 2 == 0;
+}
+
+/* No gap is left where slices are left out evenly: but the numbers, and the thickness, tell. */
+static void slices_left_out_evenly_are_told(void **state) {
+  (void)state;
+  struct field_series s = field_series_default();
+  struct ct_index index;
+  s.edit = every_second;
+  field_write(&s, field_folder);
+  field_scan(&index, field_folder, NULL);
+  assert_int_equal(index.series[0].n_slices, 10);
+  field_verdict(&index.series[0], CT_REPAIRED,
+                "slices of 2.00 mm lie 4.00 mm apart and their InstanceNumbers go up by 2");
+  ct_index_free(&index);
 }
 
 /* A slope alone is not applied to what is said to be Hounsfield units. */
@@ -451,6 +500,9 @@ int main(void) {
       field_test(what_is_no_number_refuses_the_slice),
       field_test(when_no_slice_has_a_number_the_first_is_the_error),
       field_test(without_rescaling_units_are_unknown),
+      field_test(mixed_rescaling_is_refused_whatever_is_assumed),
+      field_test(slices_of_two_patients_are_refused),
+      field_test(slices_left_out_evenly_are_told),
       field_test(assumed_units_have_no_slope),
       field_test(a_slope_of_nothing_is_refused),
       field_test(enhanced_frames_find_their_rescaling),
