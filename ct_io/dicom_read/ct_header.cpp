@@ -308,14 +308,15 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   if (!file.layout().has_pixels && !unfit_sop_class(header.frames[0].slice.sop_class_uid) &&
       (header.is_image || header.frames[0].slice.sop_class_uid[0]))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: a CT image that ends before its pixel data", path);
-  if (!header.is_image || unfit_sop_class(header.frames[0].slice.sop_class_uid) ||
-      ct::is_encapsulated(syntax) || syntax.getXfer() == EXS_DeflatedLittleEndianExplicit)
+  if (!header.is_image || ct::is_encapsulated(syntax) ||
+      syntax.getXfer() == EXS_DeflatedLittleEndianExplicit)
     return LC_OK;
   const ct_series &series = header.series;
   uint64_t needed = static_cast<uint64_t>(series.rows) * static_cast<uint64_t>(series.columns) *
                     static_cast<uint64_t>(header.frames[0].slice.bits_allocated / 8) *
                     header.n_frames;
-  uint64_t before = file.layout().has_pixels ? file.layout().pixels : 0;
+  bool fit = !unfit_sop_class(header.frames[0].slice.sop_class_uid);
+  uint64_t before = fit && file.layout().has_pixels ? file.layout().pixels : 0;
   if (file.size() < before + needed)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %llu bytes, expected %llu with its pixels", path,
             static_cast<unsigned long long>(file.size()),
