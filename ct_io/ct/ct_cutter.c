@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "ct_io/ct/ct_plausible.h"
 #include "ct_io/ct/ct_volume_file.h"
 
 static int by_first(const void *a, const void *b) {
@@ -66,6 +67,7 @@ static lc_status take_one(const struct ct_cut_plan *plan, const struct ct_cut *c
   struct lc_error why;
   lc_status status = ct_volume_place(&part, plan->series, slab->first, slab->count, &why);
   part.hu = whole->hu + (slab->first - whole->first_slice) * part.size[0] * part.size[1];
+  if (status == LC_OK) status = ct_volume_check(&part, plan->series, &why);
   if (status == LC_OK) status = cut->take(cut->context, slab->nodule, &part, &why);
   if (is_own(status)) return cut->refuse(cut->context, slab->nodule, status, &why, err);
   if (status != LC_OK && err) *err = why;

@@ -28,11 +28,6 @@ struct ct_volume_file {
   char sha256[LC_SHA256_HEX];
 };
 
-/* What is air anywhere, and what every body has more of. */
-static const double surely_body = 0;
-/* Air is noisy: fewer values are padding, or a mask. */
-enum { FEWEST_AIR = 8 };
-
 bool ct_volume_file_named(const char *path) {
   return ct_volume_format_of(path, NULL) != NULL;
 }
@@ -189,15 +184,6 @@ static bool reads_whole(const struct ct_volume_file *file) {
   return file->header.compressed || !file->header.format->by_region;
 }
 
-/* A mask, a normalised image or one with an offset of 1024 would give numbers too. */
-static lc_status check_values(const struct ct_volume_file *file, double low, double high,
-                              size_t n_air, bool whole, struct lc_error *err) {
-  if (n_air < FEWEST_AIR || (whole && high <= surely_body) || !(low <= high))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: %s: values from %g to %g are not Hounsfield units", file->path,
-            n_air < FEWEST_AIR ? "no air" : "no body", low, high);
-  return LC_OK;
-}
-
 /* The file's voxels in the order of the series. */
 static void reorder(const struct ct_volume_file *file, const struct ct_volume *volume,
                     const int16_t *from, const size_t start[3], const size_t size[3]) {
@@ -230,14 +216,10 @@ static void box_of(const struct ct_volume_file *file, const struct ct_volume *vo
 }
 
 static lc_status read_box(const struct ct_volume_file *file, const size_t start[3],
-                          const size_t size[3], bool whole, int16_t **hu, struct lc_error *err) {
-  double low, high;
-  size_t n_air;
+                          const size_t size[3], int16_t **hu, struct lc_error *err) {
   if (file->header.compressed) LC_TRY(ct_volume_check_packed(&file->header, err));
   LC_TRY(lc_alloc(hu, size[0] * size[1] * size[2], sizeof **hu, err));
-  lc_status status =
-      ct_volume_itk_read(&file->header, file->path, start, size, *hu, &low, &high, &n_air, err);
-  if (status == LC_OK) status = check_values(file, low, high, n_air, whole, err);
+  lc_status status = ct_volume_itk_read(&file->header, file->path, start, size, *hu, err);
   if (status == LC_OK) return LC_OK;
   free(*hu);
   *hu = NULL;
@@ -248,7 +230,7 @@ static lc_status read_box(const struct ct_volume_file *file, const size_t start[
 static lc_status keep_whole(struct ct_volume_file *file, struct lc_error *err) {
   static const size_t none[3] = {0, 0, 0};
   if (!file->kept && file->failed == LC_OK)
-    file->failed = read_box(file, none, file->header.size, true, &file->kept, &file->why);
+    file->failed = read_box(file, none, file->header.size, &file->kept, &file->why);
   if (file->failed != LC_OK && err) *err = file->why;
   return file->failed;
 }
@@ -263,7 +245,7 @@ static lc_status take_slices(struct ct_volume_file *file, const struct ct_volume
     return LC_OK;
   }
   box_of(file, volume, start, size);
-  LC_TRY(read_box(file, start, size, false, &part, err));
+  LC_TRY(read_box(file, start, size, &part, err));
   reorder(file, volume, part, start, size);
   free(part);
   return LC_OK;
@@ -331,11 +313,20 @@ lc_status ct_volume_file_check_outlines(const struct ct_series *series, struct l
         "right and front: of a prone patient, or turned later; tell by --reference DICOM-FOLDER, "
         "or give places in millimetres",
         file->path);
-  if (!own)
-    lc_log(LC_LOG_WARNING,
-           "%s: outlines count pixels of the DICOM, whose columns and rows are taken to run to the "
-           "left and back as of a supine patient; the file has other axes, --reference tells",
-           file->path);
+  for (int axis = 0; axis < 2; axis++)
+    if (fabs(series->orientation[4 * axis]) < 1 - 1e-6)
+      LC_FAIL(err, LC_ERR_GEOMETRY,
+              "%s: outlines count pixels of the DICOM, and columns and rows of this file run "
+              "obliquely: it was resampled; tell by --reference DICOM-FOLDER, or give places in "
+              "millimetres",
+              file->path);
+  lc_log(LC_LOG_WARNING,
+         "%s: outlines count pixels of the DICOM, and are taken for those of %d columns and %d "
+         "rows here%s; if it was cropped or resampled they lie elsewhere, --reference tells",
+         file->path, series->columns, series->rows,
+         own ? ""
+             : ", which are turned: columns of the DICOM are taken to run to the left and rows "
+               "to the back, as of a supine patient");
   return LC_OK;
 }
 

@@ -140,6 +140,12 @@ static lc_status check_data(const struct ct_volume_header *header, const char *p
             header->data_path, (unsigned long long)there, header->compressed ? " compressed" : "",
             (unsigned long long)needed, header->size[0], header->size[1], header->size[2],
             header->type.name);
+  if (!header->compressed && there > needed && !header->data_at_end)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: too long: %llu bytes, expected %llu for %zu x %zu x %zu voxels of type %s: the "
+            "header is another file's, or does not say where they start",
+            header->data_path, (unsigned long long)there, (unsigned long long)needed,
+            header->size[0], header->size[1], header->size[2], header->type.name);
   return LC_OK;
 }
 

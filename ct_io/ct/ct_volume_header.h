@@ -29,6 +29,7 @@ struct ct_volume_header {
   const struct ct_volume_format *format;
   char data_path[LC_PATH_SIZE]; /* where the voxels are: the file itself, or another */
   uint64_t data_offset;
+  bool data_at_end; /* of its file, which may hold anything before it */
   bool compressed;
   uint64_t packed_skip; /* bytes before the voxels once unpacked */
   size_t size[3];       /* along indices i, j, k */

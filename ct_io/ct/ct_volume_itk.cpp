@@ -7,7 +7,6 @@
 #include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
 
-#include <bitset>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -66,13 +65,22 @@ lc_status open(itk::ImageIOBase::Pointer &io, const ct_volume_header &header, co
   return LC_OK;
 }
 
-// What ITK throws, in one line.
+// What ITK throws, in one line and without the address of the object that does.
+std::string words_of(const itk::ExceptionObject &e) {
+  std::string words = e.GetDescription();
+  size_t open = words.find("(0x"), close = words.find("): ", open);
+  if (open != std::string::npos && close != std::string::npos) words.erase(0, close + 3);
+  for (char &c : words)
+    if (c == '\n') c = ' ';
+  return words;
+}
+
 template <class Work> lc_status guarded(const char *path, lc_error *err, Work work) {
   try {
     silence quiet;
     return work();
   } catch (const itk::ExceptionObject &e) {
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read: %s", path, e.GetDescription());
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read: %s", path, words_of(e).c_str());
   } catch (const std::bad_alloc &) {
     LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
   } catch (const std::exception &e) {
@@ -82,10 +90,9 @@ template <class Work> lc_status guarded(const char *path, lc_error *err, Work wo
   }
 }
 
-// Voxels as they were read, on their way to HU.
+// The range of the voxels as they were read.
 struct taken {
   double low = INFINITY, high = -INFINITY;
-  std::bitset<1024> air; // which values of air there are, from -1024 HU
 };
 
 template <class T> void convert(const void *from, size_t count, int16_t *hu, taken &range) {
@@ -98,8 +105,6 @@ template <class T> void convert(const void *from, size_t count, int16_t *hu, tak
     }
     if (v < range.low) range.low = v;
     if (v > range.high) range.high = v;
-    if (v >= CT_LOWEST_HU && v < CT_SURELY_AIR_HU)
-      range.air.set(static_cast<size_t>(v - CT_LOWEST_HU));
     v = std::fmin(std::fmax(v, CT_LOWEST_HU), INT16_MAX);
     hu[i] = static_cast<int16_t>(std::lrint(v));
   }
@@ -179,15 +184,11 @@ lc_status ct_volume_itk_place(ct_volume_header *header, const char *path, lc_err
 }
 
 lc_status ct_volume_itk_read(const ct_volume_header *header, const char *path,
-                             const size_t start[3], const size_t size[3], int16_t *hu, double *low,
-                             double *high, size_t *n_air, lc_error *err) {
+                             const size_t start[3], const size_t size[3], int16_t *hu,
+                             lc_error *err) {
   taken range;
-  lc_status status = guarded(
-      path, err, [&]() -> lc_status { return read(*header, path, start, size, hu, range, err); });
-  *low = range.low;
-  *n_air = range.air.count();
-  *high = range.high;
-  if (status != LC_OK) return status;
+  LC_TRY(guarded(path, err,
+                 [&]() -> lc_status { return read(*header, path, start, size, hu, range, err); }));
   if (range.low < INT16_MIN || range.high > INT16_MAX)
     LC_FAIL(err, LC_ERR_FORMAT,
             "%s: values from %g to %g are not Hounsfield units, expected -32768 to 32767", path,

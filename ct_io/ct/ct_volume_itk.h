@@ -10,22 +10,17 @@
 
 LC_C_BEGIN
 
-/* Below it no tissue lies, and every chest CT has such voxels. */
-#define CT_SURELY_AIR_HU (-200)
-
 /* Fills origin and steps of a header that is not placed. LC_ERR_FORMAT when ITK cannot read it or
  * finds another size. */
 LC_MUST_CHECK lc_status ct_volume_itk_place(struct ct_volume_header *header, const char *path,
                                             struct lc_error *err);
 
 /* Voxels [start, start + size) along i, j, k as HU, hu[k, j, i]: rounded to the nearest, NaN is
- * CT_AIR_HU, nothing is below CT_LOWEST_HU. low and high: the values found; n_air: how many
- * different ones from CT_LOWEST_HU to CT_SURELY_AIR_HU. LC_ERR_FORMAT when
- * values lie beyond 16 bits or the file cannot be read. A file that is not read by region is read
- * whole, whatever part is asked for. */
+ * CT_AIR_HU, nothing is below CT_LOWEST_HU. LC_ERR_FORMAT when values lie beyond 16 bits or the
+ * file cannot be read. A file that is not read by region is read whole, whatever part is asked for.
+ */
 LC_MUST_CHECK lc_status ct_volume_itk_read(const struct ct_volume_header *header, const char *path,
                                            const size_t start[3], const size_t size[3], int16_t *hu,
-                                           double *low, double *high, size_t *n_air,
                                            struct lc_error *err);
 
 LC_C_END

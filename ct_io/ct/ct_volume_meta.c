@@ -72,6 +72,7 @@ static lc_status read_data(struct ct_volume_header *header, const struct ct_fiel
     LC_TRY(ct_volume_data_file(header, path, name, err));
   if (skip && (!lc_text_to_long(skip, &bytes) || bytes < -1))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: HeaderSize is %s, expected a number of bytes", path, skip);
+  header->data_at_end = bytes < 0;
   if (bytes > 0) header->data_offset += (uint64_t)bytes;
   if (!packed) return LC_OK;
   if (stat(header->data_path, &info) != 0 || !lc_text_to_long(packed, &bytes) || bytes < 0 ||

@@ -125,6 +125,7 @@ static lc_status read_data(struct ct_volume_header *header, const struct ct_fiel
     header->data_offset = fields->bytes;
   if (skip && (!lc_text_to_long(skip, &bytes) || bytes < -1))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: byte skip is %s, expected a number of bytes", path, skip);
+  header->data_at_end = bytes < 0;
   if (bytes > 0)
     *(header->compressed ? &header->packed_skip : &header->data_offset) += (uint64_t)bytes;
   return LC_OK;

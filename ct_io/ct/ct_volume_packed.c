@@ -10,8 +10,6 @@
 #include "ct_io/ct/ct_volume_header.h"
 
 enum { CHUNK = 1 << 17 };
-/* What may follow the voxels. */
-static const uint64_t most_behind = (uint64_t)64 << 20;
 
 struct unpacking {
   FILE *file;
@@ -49,7 +47,9 @@ static lc_status unpack(struct unpacking *u, const char *path, uint64_t most,
     if (!u->ended && u->stream.avail_in == 0 && u->stream.avail_out > 0 && feof(u->file))
       return LC_OK;
     if (u->n > most)
-      LC_FAIL(err, LC_ERR_FORMAT, "%s: unpacks to more than the voxels of its header", path);
+      LC_FAIL(err, LC_ERR_FORMAT,
+              "%s: too long: unpacks to more than the voxels of its header, %llu bytes", path,
+              (unsigned long long)most);
   }
 }
 
@@ -68,13 +68,15 @@ lc_status ct_volume_check_packed(const struct ct_volume_header *header, struct l
   if (status == LC_OK && inflateInit2(&u.stream, 15 + 32) != Z_OK) /* zlib or gzip, as it says */
     status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
   if (status == LC_OK) {
-    status = unpack(&u, path, needed + most_behind, err);
+    status = unpack(&u, path, needed, err);
     inflateEnd(&u.stream);
   }
   if (status == LC_OK && (!u.ended || u.n < needed))
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                     "%s: compressed voxels are cut off: %llu bytes, expected %llu", path,
-                     (unsigned long long)u.n, (unsigned long long)needed);
+    status =
+        lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                "%s: compressed voxels are cut off: they unpack to %llu bytes%s, expected %llu",
+                path, (unsigned long long)u.n, u.ended ? "" : " without their checksum",
+                (unsigned long long)needed);
   free(u.in);
   free(u.out);
   fclose(u.file);

@@ -67,11 +67,16 @@ static bool flood(uint8_t *kind, size_t rows, size_t columns, size_t corner, uin
 }
 
 /* What is written for voxels that a scanner did not measure lies outside the range of tissue: it
- * rescales to air or less, or to more than the 12-bit scale of CT holds. */
-static bool beyond_tissue(const struct ct_slice *slice) {
+ * rescales to air or less, or to more than the 12-bit scale of CT holds. A range that reaches over
+ * more than 100 HU of what is denser than lung would take the patient for padding. */
+enum padding { OUTSIDE_TISSUE, A_VALUE_OF_TISSUE, RANGE_OF_TISSUE };
+
+static enum padding judge_padding(const struct ct_slice *slice) {
   double a = slice->slope * (double)slice->padding_low + slice->intercept;
   double b = slice->slope * (double)slice->padding_high + slice->intercept;
-  return fmax(a, b) <= CT_AIR_HU || fmin(a, b) > 3071;
+  double low = fmax(fmin(a, b), -700), high = fmin(fmax(a, b), 3071);
+  if (fmax(a, b) <= CT_AIR_HU || fmin(a, b) > 3071) return OUTSIDE_TISSUE;
+  return high - low > 100 ? RANGE_OF_TISSUE : A_VALUE_OF_TISSUE;
 }
 
 /* Padding that looks like tissue stays only where it fills a corner of the image. */
@@ -105,7 +110,20 @@ static lc_status find_padding(uint8_t *kind, const struct ct_cells *cells,
               (place->shift == 0 && whole >= slice->padding_low && whole <= slice->padding_high);
     any = any || kind[i];
   }
-  return !any || beyond_tissue(slice) ? LC_OK : believe_padding(kind, cells, slice, err);
+  if (!any) return LC_OK;
+  switch (judge_padding(slice)) {
+  case RANGE_OF_TISSUE:
+    lc_log(LC_LOG_WARNING,
+           "%s: padding %ld to %ld reaches over the range of tissue: not believed, voxels are what "
+           "they say",
+           slice->path, slice->padding_low, slice->padding_high);
+    memset(kind, 0, cells->count);
+    return LC_OK;
+  case A_VALUE_OF_TISSUE:
+    return believe_padding(kind, cells, slice, err);
+  default:
+    return LC_OK;
+  }
 }
 
 lc_status ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice, int16_t *hu,

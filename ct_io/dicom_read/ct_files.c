@@ -59,6 +59,8 @@ static lc_status add_link(struct ct_files *files, const char *path, struct ct_fi
   if (S_ISREG(info.st_mode)) return ct_files_add(files, path, err);
   if (S_ISDIR(info.st_mode))
     lc_log(LC_LOG_WARNING, "%s: a link to a folder is not followed: name the folder itself", path);
+  else
+    return note_lost(lost, path, "a link to a pipe, socket or device, expected a file", err);
   return LC_OK;
 }
 
@@ -78,8 +80,10 @@ static lc_status add_entry(struct ct_files *files, const FTSENT *entry,
   case FTS_NS:
     if (entry->fts_errno == ENOMEM) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
     return note_lost(lost, path, strerror(entry->fts_errno), err);
+  case FTS_DEFAULT:
+    return taken ? note_lost(lost, path, "a pipe, socket or device, expected a file", err) : LC_OK;
   default:
-    return LC_OK; /* folders, and what is no file: pipes, sockets, devices */
+    return LC_OK; /* folders */
   }
 }
 

@@ -11,10 +11,6 @@
 #include "common/lc_text.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
-/* Slices closer than this along the normal share their position. */
-static const double same_place_mm = 0.01;
-/* Share of repeated positions that is repaired rather than refused. */
-static const double repeated_share = 0.2;
 /* Positions written with one decimal lie this near to their place, and a little. */
 static const double largest_rounding_mm = 0.1;
 /* Shear below this angle is rounding of the positions. */
@@ -24,7 +20,7 @@ static double dot(const double a[3], const double b[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-static const char *base_name(const char *path) {
+const char *ct_base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? slash + 1 : path;
 }
@@ -61,7 +57,7 @@ static int by_along(const void *a, const void *b) {
   return strcmp(x->path, y->path);
 }
 
-static void sort_slices(struct ct_series *series) {
+void ct_group_sort(struct ct_series *series) {
   const double *o = series->orientation;
   double *n = series->normal;
   n[0] = o[1] * o[5] - o[2] * o[4];
@@ -70,13 +66,6 @@ static void sort_slices(struct ct_series *series) {
   for (size_t i = 0; i < series->n_slices; i++)
     series->slices[i].along_mm = dot(series->slices[i].position_mm, n);
   qsort(series->slices, series->n_slices, sizeof *series->slices, by_along);
-}
-
-static void drop_slice(struct ct_series *series, size_t i) {
-  free(series->slices[i].path);
-  memmove(&series->slices[i], &series->slices[i + 1],
-          (series->n_slices - i - 1) * sizeof *series->slices);
-  series->n_slices--;
 }
 
 static bool sane_plane(struct ct_series *series) {
@@ -97,7 +86,7 @@ static bool sane_plane(struct ct_series *series) {
     for (int c = 0; c < 3; c++)
       if (!(fabs(series->slices[i].position_mm[c]) < 1e5)) {
         ct_refuse(series, "%s: ImagePositionPatient %g mm is not a place in a scanner",
-                  base_name(series->slices[i].path), series->slices[i].position_mm[c]);
+                  ct_base_name(series->slices[i].path), series->slices[i].position_mm[c]);
         return false;
       }
   return true;
@@ -118,12 +107,12 @@ static bool sane_rescale(struct ct_group *group, bool assume_hu) {
       ct_refuse(series,
                 "%s: no RescaleIntercept: Hounsfield units unknown; --assume-hu takes stored "
                 "values for them",
-                base_name(slice->path));
+                ct_base_name(slice->path));
       return false;
     }
     if (!(slice->slope > 1e-6 && slice->slope < 1e4 && fabs(slice->intercept) < 1e6)) {
       ct_refuse(series, "%s: RescaleSlope %g and RescaleIntercept %g do not give Hounsfield units",
-                base_name(slice->path), slice->slope, slice->intercept);
+                ct_base_name(slice->path), slice->slope, slice->intercept);
       return false;
     }
   }
@@ -133,113 +122,6 @@ static bool sane_rescale(struct ct_group *group, bool assume_hu) {
               "units",
               group->n_rescale_absent, group->n_rescale_absent > 1 ? "s" : "");
   return true;
-}
-
-static bool same_object(const struct ct_slice *a, const struct ct_slice *b) {
-  return a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
-         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
-         a->instance_number == b->instance_number && memcmp(a->keys, b->keys, sizeof a->keys) == 0;
-}
-
-/* The same object twice (a file copied, or linked to) is no second volume. */
-void ct_group_drop_copies(struct ct_group *group) {
-  struct ct_series *series = &group->series;
-  if (!group->geometry_given || group->unfit[0]) return;
-  sort_slices(series);
-  for (size_t i = 1; i < series->n_slices;) {
-    if (same_object(&series->slices[i - 1], &series->slices[i])) {
-      group->n_rescale_absent -= !series->slices[i].rescale_given;
-      drop_slice(series, i);
-      group->n_copies++;
-    } else {
-      i++;
-    }
-  }
-}
-
-struct identity {
-  const char *sop;
-  int frame;
-};
-
-static int by_identity(const void *a, const void *b) {
-  const struct identity *x = a, *y = b;
-  int order = strcmp(x->sop, y->sop);
-  return order ? order : (x->frame > y->frame) - (x->frame < y->frame);
-}
-
-/* One SOPInstanceUID at several places: annotations cannot distinguish them, positions can. */
-static lc_status note_shared_identities(struct ct_series *series, struct lc_error *err) {
-  size_t n = series->n_slices, shared = 0;
-  struct identity *identities = NULL;
-  LC_TRY(lc_alloc(&identities, n, sizeof *identities, err));
-  for (size_t i = 0; i < n; i++)
-    identities[i] = (struct identity){series->slices[i].sop_instance_uid, series->slices[i].frame};
-  qsort(identities, n, sizeof *identities, by_identity);
-  for (size_t i = 1; i < n; i++)
-    shared += identities[i].sop[0] && by_identity(&identities[i - 1], &identities[i]) == 0;
-  free(identities);
-  if (shared)
-    ct_repair(series, "SOPInstanceUID of %zu slice%s is another's too: told apart by position",
-              shared, shared > 1 ? "s" : "");
-  return LC_OK;
-}
-
-/* Whether two slices show the same: no rule is needed to choose. */
-static lc_status same_voxels(const struct ct_series *series, size_t i, size_t k, bool *same,
-                             struct lc_error *err) {
-  size_t count = (size_t)series->rows * (size_t)series->columns;
-  const size_t which[] = {i, k};
-  int16_t *hu = NULL;
-  LC_TRY(lc_alloc(&hu, 2 * count, sizeof *hu, err));
-  lc_status status = LC_OK;
-  for (int s = 0; s < 2 && status == LC_OK; s++)
-    status = ct_slice_decode(series, &series->slices[which[s]], hu + (size_t)s * count, err);
-  *same = status == LC_OK && memcmp(hu, hu + count, count * sizeof *hu) == 0;
-  free(hu);
-  return status == LC_ERR_MEMORY ? status : LC_OK;
-}
-
-/* Of slices i and i + 1 at one place, drops the one with the higher InstanceNumber, as pylidc does;
- * with one number, either when they show the same. */
-static lc_status drop_repeat(struct ct_series *series, size_t i, struct lc_error *err) {
-  const struct ct_slice *a = &series->slices[i], *b = &series->slices[i + 1];
-  bool same = true;
-  if (a->instance_number == b->instance_number) LC_TRY(same_voxels(series, i, i + 1, &same, err));
-  if (same)
-    drop_slice(series, a->instance_number <= b->instance_number ? i + 1 : i);
-  else
-    ct_refuse(series, "%s and %s lie at %.2f mm, have one InstanceNumber and differ",
-              base_name(a->path), base_name(b->path), a->along_mm);
-  return LC_OK;
-}
-
-static lc_status resolve_repeats(struct ct_series *series, struct lc_error *err) {
-  size_t repeated = 0, where = 0;
-  for (size_t i = 1; i < series->n_slices; i++)
-    if (series->slices[i].along_mm - series->slices[i - 1].along_mm < same_place_mm) {
-      if (!repeated) where = i;
-      repeated++;
-    }
-  if (!repeated) return LC_OK;
-  const struct ct_slice *a = &series->slices[where - 1], *b = &series->slices[where];
-  if ((double)repeated > repeated_share * (double)(series->n_slices - repeated)) {
-    ct_refuse(series, "%zu of %zu slices repeat a position, first %s and %s at %.2f mm", repeated,
-              series->n_slices, base_name(a->path), base_name(b->path), a->along_mm);
-    return LC_OK;
-  }
-  ct_repair(series,
-            "%zu slice%s repeat%s a position, first %s and %s at %.2f mm: lowest InstanceNumber "
-            "kept",
-            repeated, repeated > 1 ? "s" : "", repeated > 1 ? "" : "s", base_name(a->path),
-            base_name(b->path), a->along_mm);
-  for (size_t i = 1; i < series->n_slices && series->verdict != CT_REFUSED;) {
-    if (series->slices[i].along_mm - series->slices[i - 1].along_mm >= same_place_mm)
-      i++;
-    else
-      LC_TRY(drop_repeat(series, i - 1, err));
-  }
-  return LC_OK;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -263,14 +145,15 @@ static void spacing_prevails(struct ct_series *series, const double *distance) {
     ct_refuse(series,
               "mixed spacing: %.2f to %.2f mm between slices, none prevails; it changes at %s "
               "(slice %zu)",
-              low, high, base_name(series->slices[change].path), change + 1);
+              low, high, ct_base_name(series->slices[change].path), change + 1);
     return;
   }
   const struct ct_slice *slice = &series->slices[where + 1];
   ct_repair(series,
             "%s: slice %zu lies %.2f mm from its neighbour, others %.2f mm (%zu such place%s): "
             "cubes that touch one are refused",
-            base_name(slice->path), where + 2, distance[where], spacing, odd, odd > 1 ? "s" : "");
+            ct_base_name(slice->path), where + 2, distance[where], spacing, odd,
+            odd > 1 ? "s" : "");
 }
 
 /* Even places of slices, some of which may be missing. */
@@ -409,7 +292,7 @@ static lc_status refuse_shift(struct ct_series *series, const double *axis, stru
   ct_refuse(series,
             "%s: slice %zu is shifted %.2f mm in its plane from the one before it, others "
             "%.2f mm",
-            base_name(slices[where].path), where + 1, step[where - 1], usual);
+            ct_base_name(slices[where].path), where + 1, step[where - 1], usual);
   free(step);
   return LC_OK;
 }
@@ -465,6 +348,28 @@ static void note_thinned(struct ct_series *series) {
               series->slice_thickness_mm, series->slice_spacing_mm, step);
 }
 
+/* Numbers that run along the patient but for neighbours in the other order: those slices have each
+ * other's place, or only each other's number, and which of both cannot be known. Blocks that are
+ * numbered anew each jump by more. */
+static void note_disorder(struct ct_series *series) {
+  size_t n = series->n_slices, count[2] = {0, 0}, where[2] = {0, 0};
+  long up = 0;
+  for (size_t i = n - 1; i > 0; i--) {
+    const struct ct_slice *slice = &series->slices[i];
+    long step = (long)slice->instance_number - slice[-1].instance_number;
+    up += (step > 0) - (step < 0);
+    if (step == 0 || labs(step) > 2) continue;
+    count[step > 0]++;
+    where[step > 0] = i;
+  }
+  size_t against = count[up < 0], first = where[up < 0];
+  if (against == 0 || 5 * against > n) return;
+  ct_repair(series,
+            "InstanceNumber runs against the position at %zu place%s, first at %s (slice %zu): "
+            "positions believed",
+            against, against > 1 ? "s" : "", ct_base_name(series->slices[first].path), first + 1);
+}
+
 lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error *err) {
   struct ct_series *series = &group->series;
   series->verdict = CT_USABLE;
@@ -475,25 +380,33 @@ lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error
   }
   if (!group->geometry_given) {
     ct_refuse(series,
-              "%s: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing",
-              base_name(series->slices[0].path));
+              "%s: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+              "no list of numbers",
+              ct_base_name(series->slices[0].path));
     return LC_OK;
   }
   if (!sane_plane(series) || !sane_rescale(group, assume_hu)) return LC_OK;
   if (group->uid_letters)
     ct_repair(series,
               "UIDs with letters, where the standard has digits and dots: read as they are");
-  sort_slices(series);
+  ct_group_sort(series);
   if (group->patient_differs) {
     ct_refuse(series, "slices of several patients: PatientID differs within the series");
+    return LC_OK;
+  }
+  if (group->conflict[0]) {
+    ct_refuse(series, "%s", group->conflict);
     return LC_OK;
   }
   if (group->n_copies)
     ct_repair(series, "SOPInstanceUID repeated in %zu more file%s: the first by name kept",
               group->n_copies, group->n_copies > 1 ? "s" : "");
-  LC_TRY(note_shared_identities(series, err));
-  LC_TRY(resolve_repeats(series, err));
+  LC_TRY(ct_group_note_identities(series, err));
+  LC_TRY(ct_group_resolve_repeats(series, err));
   if (series->verdict != CT_REFUSED) LC_TRY(judge_spacing(series, err));
-  if (series->verdict != CT_REFUSED) note_thinned(series);
+  if (series->verdict != CT_REFUSED) {
+    note_thinned(series);
+    note_disorder(series);
+  }
   return series->verdict == CT_REFUSED ? LC_OK : judge_shear(group, err);
 }

@@ -20,6 +20,7 @@ struct ct_group {
   double tilt_degrees;     /* GantryDetectorTilt of the first image */
   size_t n_rescale_absent; /* slices without rescale */
   size_t n_copies;         /* slices dropped, since their objects are there */
+  char conflict[256];      /* why it cannot be known which of two is right, or "" */
 };
 
 struct ct_group_list {
@@ -37,8 +38,15 @@ LC_MUST_CHECK lc_status ct_group_add_slice(struct ct_group *group, const struct 
                                            const char *path, struct lc_error *err);
 void ct_group_list_free(struct ct_group_list *list);
 
-/* Of each object at one place keeps the first by name. */
-void ct_group_drop_copies(struct ct_group *group);
+/* Of each object at one place keeps the first by name; others must show the same. */
+LC_MUST_CHECK lc_status ct_group_drop_copies(struct ct_group *group, struct lc_error *err);
+/* Of slices at one place keeps the one of the lowest InstanceNumber, or refuses the series. The
+ * slices are sorted. */
+LC_MUST_CHECK lc_status ct_group_resolve_repeats(struct ct_series *series, struct lc_error *err);
+/* One SOPInstanceUID at several places: annotations cannot distinguish them, positions can. */
+LC_MUST_CHECK lc_status ct_group_note_identities(struct ct_series *series, struct lc_error *err);
+/* Sets the normal, and sorts the slices along it. */
+void ct_group_sort(struct ct_series *series);
 /* Turns one group into one series, or several where attributes tell volumes apart (struct
  * ct_slice, keys) whose positions do not mesh: those of one key lie among those of another.
  * Appends to list->groups. */
@@ -48,6 +56,9 @@ LC_MUST_CHECK lc_status ct_group_split(struct ct_group_list *list, size_t which,
  * rules. assume_hu: stored values without rescale are Hounsfield units. */
 LC_MUST_CHECK lc_status ct_group_judge(struct ct_group *group, bool assume_hu,
                                        struct lc_error *err);
+
+/* The name of a file without its folders. */
+const char *ct_base_name(const char *path);
 
 /* Sets the verdict of a series to refused, with a reason. */
 LC_PRINTF(2, 3) void ct_refuse(struct ct_series *series, const char *fmt, ...);

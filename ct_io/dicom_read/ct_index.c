@@ -149,7 +149,7 @@ static lc_status finish(struct ct_index *index, struct ct_group_list *list,
                         const struct ct_index_rules *rules, struct lc_error *err) {
   size_t n = list->n_groups, volumes = index->n_series;
   for (size_t i = 0; i < n; i++) {
-    ct_group_drop_copies(&list->groups[i]);
+    LC_TRY(ct_group_drop_copies(&list->groups[i], err));
     LC_TRY(ct_group_split(list, i, err));
   }
   for (size_t i = 0; i < list->n_groups; i++)
@@ -260,7 +260,7 @@ static bool shares_uid(const struct ct_index *index, const struct ct_series *ser
 void ct_index_name(const struct ct_index *index, const struct ct_series *series,
                    char name[CT_SERIES_NAME_SIZE]) {
   char part[16] = "";
-  bool with_study = shares_uid(index, series);
+  bool with_study = series->study_instance_uid[0] && shares_uid(index, series);
   if (series->n_parts > 1) snprintf(part, sizeof part, ":%d", series->part);
   snprintf(name, CT_SERIES_NAME_SIZE, "%s%s%s%s", with_study ? series->study_instance_uid : "",
            with_study ? "/" : "", series->series_instance_uid, part);

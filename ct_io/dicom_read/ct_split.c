@@ -213,7 +213,8 @@ static lc_status move_parts(struct ct_group_list *list, size_t which, const stru
 
 enum { LABEL_RUN = CT_KEY_COUNT, LABEL_OCCURRENCE, N_LABELS };
 
-/* Runs through the volume in the order of the numbers; the number of the last one, from 0. */
+/* Runs through the volume in the order of the numbers; the number of the last one, from 0. A number
+ * comes once in a run: otherwise they name none (blocks that are numbered anew). */
 static size_t label_runs(struct placed *placed, size_t n) {
   size_t last = 0;
   double direction = 0, step = 0, before = 0; /* steps to the slice before, and to that before it */
@@ -221,6 +222,7 @@ static size_t label_runs(struct placed *placed, size_t n) {
   for (size_t i = 1; i < n; i++) {
     double next = placed[i].along - placed[i - 1].along, usual = fabs(before);
     bool turns = next * direction < 0;
+    if (!turns && placed[i].instance_number == placed[i - 1].instance_number) return 0;
     /* A run back that starts where this one ends: its first slice still lies ahead, by a step of
      * another length. */
     if (turns && fabs(step - before) > ct_spacing_tolerance(usual) &&

@@ -88,6 +88,16 @@ cp -r "$source" "$work/units"
 dcmodify -nb -q -ea RescaleIntercept -ea RescaleSlope "$work"/units/*.dcm
 expect 7 "Hounsfield units unknown; --assume-hu" "${run[@]}" -i "$work/units" -o "$work/none"
 nothing_in "$work/none"
+# An option is no proof: stored values of this scanner are 1024 above.
+expect 8 "no air: values from" "${run[@]}" -i "$work/units" -o "$work/none" --assume-hu
+nothing_in "$work/none"
+expect 20 "no air: values from" prepare "$work/units" -o "$work/none.h5" --assume-hu
+for file in "$work"/units/*.dcm; do
+  dcmdump -q +W "$work" "$file" >"$work/out"
+  perl -0777 -ne 'print pack("s<*", map { $_ - 1024 } unpack("s<*", $_))' \
+    "$work/${file##*/}.0.raw" >"$work/hu.raw"
+  dcmodify -nb -q -m PixelRepresentation=1 -mf "PixelData=$work/hu.raw" "$file"
+done
 expect 0 "56 slices without RescaleIntercept" "${run[@]}" -i "$work/units" -o "$work/assumed" \
   --assume-hu
 says "$work/assumed/$uid/results.h5" "stored values assumed to be Hounsfield units"
@@ -95,6 +105,19 @@ describes "$work/assumed/$uid/captures" "stored values assumed to be Hounsfield 
 expect 7 "Hounsfield units unknown" prepare "$work/units" -o "$work/none.h5"
 expect 0 "" prepare "$work/units" -o "$work/units.h5" --assume-hu
 expect 0 "repaired" series --assume-hu "$work/units"
+
+cmp -s <(cut -d, -f1-16 "$work/assumed/$uid/nodules.csv") \
+  <(cut -d, -f1-16 "$work/direct/$uid/nodules.csv") || fail "assumed units give other results"
+
+# An intercept that is right in form and wrong in fact: in one slice, and in all.
+cp -r "$source" "$work/shifted"
+dcmodify -nb -q -m RescaleIntercept=0 "$work/shifted/000028.dcm"
+expect 21 "000028.dcm: slice 28 and the one before it" "${run[@]}" -i "$work/shifted" \
+  -o "$work/shifted_out"
+dcmodify -nb -q -m RescaleIntercept=0 "$work"/shifted/*.dcm
+expect 8 "no air: values from" "${run[@]}" -i "$work/shifted" -o "$work/none"
+dcmodify -nb -q -m RescaleIntercept=-2048 "$work"/shifted/*.dcm
+expect 8 "values from" "${run[@]}" -i "$work/shifted" -o "$work/none"
 
 # Two acquisitions at the same places: listed, named, run and prepared one by one.
 mkdir "$work/phases"

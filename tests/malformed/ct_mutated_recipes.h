@@ -136,9 +136,11 @@ static const struct recipe recipes[] = {
     {"no Inst", false, REMOVE, 0x00200013, NULL, NULL, 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
     {"no IPP", false, REMOVE, 0x00200032, NULL, NULL, 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"no IOP", false, REMOVE, 0x00200037, NULL, NULL, 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"no FoR", false, REMOVE, 0x00200052, NULL, NULL, 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
     {"no Spp", false, REMOVE, 0x00280002, NULL, NULL, 0,
@@ -148,7 +150,8 @@ static const struct recipe recipes[] = {
     {"no Rows", false, REMOVE, 0x00280010, NULL, NULL, 0, "refused: no image (modality CT)"},
     {"no Cols", false, REMOVE, 0x00280011, NULL, NULL, 0, "refused: no image (modality CT)"},
     {"no Spacing", false, REMOVE, 0x00280030, NULL, NULL, 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"no BA", false, REMOVE, 0x00280100, NULL, NULL, 0,
      "refused: bits allocated 0, stored 16, high bit 15 do not describe a CT pixel"},
     {"no BS", false, REMOVE, 0x00280101, NULL, NULL, 0,
@@ -169,7 +172,8 @@ static const struct recipe recipes[] = {
     {"one slice without IPP", true, REMOVE, 0x00200032, NULL, NULL, 0,
      "repaired: 4.dcm: slice 3 lies 4.00 mm from its neighbour, others 2.00 mm (1 such place): "
      "cubes that touch one are refused; besides refused: 3.dcm: ImagePositionPatient, "
-     "ImageOrientationPatient or PixelSpacing is missing; geometry: 4.dcm: slice 3 lies 4.00 mm "
+     "ImageOrientationPatient or PixelSpacing is missing or no list of numbers; geometry: 4.dcm: "
+     "slice 3 lies 4.00 mm "
      "from its neighbour, expected 2.00 mm"},
     {"one slice without Slope", true, REMOVE, 0x00281053, NULL, NULL, 0, "usable"},
     {"one slice without Rows", true, REMOVE, 0x00280010, NULL, NULL, 0,
@@ -182,7 +186,8 @@ static const struct recipe recipes[] = {
     {"one slice without Spacing", true, REMOVE, 0x00280030, NULL, NULL, 0,
      "repaired: 4.dcm: slice 3 lies 4.00 mm from its neighbour, others 2.00 mm (1 such place): "
      "cubes that touch one are refused; besides refused: 3.dcm: ImagePositionPatient, "
-     "ImageOrientationPatient or PixelSpacing is missing; geometry: 4.dcm: slice 3 lies 4.00 mm "
+     "ImageOrientationPatient or PixelSpacing is missing or no list of numbers; geometry: 4.dcm: "
+     "slice 3 lies 4.00 mm "
      "from its neighbour, expected 2.00 mm"},
     {"Rows 0", false, NUMBER, 0x00280010, "US", NULL, 0, "refused: no image (modality CT)"},
     {"Rows 1", false, NUMBER, 0x00280010, "US", NULL, 1,
@@ -253,21 +258,27 @@ static const struct recipe recipes[] = {
      "2.00 mm"},
     {"PR 0", true, NUMBER, 0x00280103, "US", NULL, 0, "usable"},
     {"IPP \"\"", false, TEXT, 0x00200032, NULL, "", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"a\\b\\c\"", false, TEXT, 0x00200032, NULL, "a\\b\\c", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"1\\2\"", false, TEXT, 0x00200032, NULL, "1\\2", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"nan\\nan\\nan\"", false, TEXT, 0x00200032, NULL, "nan\\nan\\nan", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"inf\\0\\0\"", false, TEXT, 0x00200032, NULL, "inf\\0\\0", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"1e9\\0\\0\"", false, TEXT, 0x00200032, NULL, "1e9\\0\\0", 0,
      "refused: 3.dcm: ImagePositionPatient 1e+09 mm is not a place in a scanner"},
     {"IPP \"1\\2\\3\\4\"", false, TEXT, 0x00200032, NULL, "1\\2\\3\\4", 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
     {"IPP \"-8\\-8\\1,5\"", false, TEXT, 0x00200032, NULL, "-8\\-8\\1,5", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IPP \"-8\\-8\\102\"", true, TEXT, 0x00200032, NULL, "-8\\-8\\102", 0,
      "refused: 1 of 5 slices repeat a position, first 2.dcm and 3.dcm at 102.00 mm"},
     {"IPP \"-8\\-8\\102.005\"", true, TEXT, 0x00200032, NULL, "-8\\-8\\102.005", 0,
@@ -279,7 +290,9 @@ static const struct recipe recipes[] = {
     {"IPP \"-8\\-8\\104.1\"", true, TEXT, 0x00200032, NULL, "-8\\-8\\104.1", 0, "usable"},
     {"IPP \"-8\\-8\\1000\"", true, TEXT, 0x00200032, NULL, "-8\\-8\\1000", 0,
      "repaired: 4.dcm: slice 3 lies 4.00 mm from its neighbour, others 2.00 mm (2 such places): "
-     "cubes that touch one are refused; geometry: 4.dcm: slice 3 lies 4.00 mm from its neighbour, "
+     "cubes that touch one are refused; InstanceNumber runs against the position at 1 place, first "
+     "at 3.dcm (slice 5): positions believed; geometry: 4.dcm: slice 3 lies 4.00 mm from its "
+     "neighbour, "
      "expected 2.00 mm"},
     {"IPP \"-3\\-8\\104\"", true, TEXT, 0x00200032, NULL, "-3\\-8\\104", 0,
      "refused: 3.dcm: slice 3 is shifted 5.00 mm in its plane from the one before it, others 0.00 "
@@ -290,7 +303,8 @@ static const struct recipe recipes[] = {
      "cubes that touch one are refused; geometry: 3.dcm: slice 3 lies 2.30 mm from its neighbour, "
      "expected 2.00 mm"},
     {"IOP \"\"", false, TEXT, 0x00200037, NULL, "", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IOP \"0\\0\\0\\0\\0\\0\"", false, TEXT, 0x00200037, NULL, "0\\0\\0\\0\\0\\0", 0,
      "refused: ImageOrientationPatient is not two perpendicular unit vectors"},
     {"IOP \"1\\0\\0\\1\\0\\0\"", false, TEXT, 0x00200037, NULL, "1\\0\\0\\1\\0\\0", 0,
@@ -298,9 +312,11 @@ static const struct recipe recipes[] = {
     {"IOP \"2\\0\\0\\0\\1\\0\"", false, TEXT, 0x00200037, NULL, "2\\0\\0\\0\\1\\0", 0,
      "refused: ImageOrientationPatient is not two perpendicular unit vectors"},
     {"IOP \"1\\0\\0\\0\\1\"", false, TEXT, 0x00200037, NULL, "1\\0\\0\\0\\1", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IOP \"1\\0\\0\\0\\x\\0\"", false, TEXT, 0x00200037, NULL, "1\\0\\0\\0\\x\\0", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"IOP \"1\\0\\0\\0\\0\\-1\"", false, TEXT, 0x00200037, NULL, "1\\0\\0\\0\\0\\-1", 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing"},
     {"IOP \"0\\1\\0\\1\\0\\0\"", true, TEXT, 0x00200037, NULL, "0\\1\\0\\1\\0\\0", 0,
@@ -315,7 +331,8 @@ static const struct recipe recipes[] = {
      "stands for the spacing; geometry: 4.dcm: slice 3 lies 4.00 mm from its neighbour, expected "
      "2.00 mm"},
     {"Spacing \"\"", false, TEXT, 0x00280030, NULL, "", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"Spacing \"0\\0\"", false, TEXT, 0x00280030, NULL, "0\\0", 0,
      "refused: PixelSpacing 0 mm, expected 0.01 to 20"},
     {"Spacing \"-1\\1\"", false, TEXT, 0x00280030, NULL, "-1\\1", 0,
@@ -325,9 +342,11 @@ static const struct recipe recipes[] = {
     {"Spacing \"100\\100\"", false, TEXT, 0x00280030, NULL, "100\\100", 0,
      "refused: PixelSpacing 100 mm, expected 0.01 to 20"},
     {"Spacing \"0.5\"", false, TEXT, 0x00280030, NULL, "0.5", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"Spacing \"a\\b\"", false, TEXT, 0x00280030, NULL, "a\\b", 0,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"Spacing \"0.6\\0.6\"", true, TEXT, 0x00280030, NULL, "0.6\\0.6", 0,
      "repaired: 4.dcm: slice 3 lies 4.00 mm from its neighbour, others 2.00 mm (1 such place): "
      "cubes that touch one are refused; besides repaired: one slice only: its thickness 2.00 mm "
@@ -547,7 +566,8 @@ static const struct recipe recipes[] = {
      "format: 3.dcm: no element at byte 674: tag (0020,000d) with value representation 01 02, "
      "expected two letters"},
     {"bytes of IPP ff", false, BYTES, 0x00200032, NULL, NULL, 255,
-     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing"},
+     "refused: 3.dcm: ImagePositionPatient, ImageOrientationPatient or PixelSpacing is missing or "
+     "no list of numbers"},
     {"bytes of Rows ff", false, BYTES, 0x00280010, NULL, NULL, 255,
      "format: 3.dcm: truncated: 3078 bytes, expected 4195270 with its pixels"},
     {"bytes of PatientName ff", false, BYTES, 0x00100010, NULL, NULL, 255,

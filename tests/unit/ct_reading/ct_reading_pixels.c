@@ -407,6 +407,19 @@ static void a_range_of_padding_that_reaches_into_tissue(void **state) {
   ct_index_free(&index);
 }
 
+/* One that holds what a patient is made of: not believed anywhere, all voxels are the field's. */
+static void a_range_of_padding_that_swallows_the_patient(void **state) {
+  static const struct padding ranges[] = {{"SS", -2000, 500, false, false},
+                                          {"SS", 500, -2000, false, false},
+                                          {"SS", -150, 250, false, false},
+                                          {"SS", -3024, 3071, false, false}};
+  struct field_series s = one();
+  (void)state;
+  s.intercept = 0;
+  for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
+    check_padded(&s, &ranges[i], NAN, NAN);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       field_test(rle_frames_that_lack_something),
@@ -420,6 +433,7 @@ int main(void) {
       field_test(padding_in_the_range_of_tissue),
       field_test(padding_that_nothing_else_has),
       field_test(a_range_of_padding_that_reaches_into_tissue),
+      field_test(a_range_of_padding_that_swallows_the_patient),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

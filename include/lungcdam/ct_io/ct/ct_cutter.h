@@ -4,8 +4,8 @@
  * decoded twice without need. Each nodule nevertheless sees a volume of exactly its own slices: its
  * voxels do not depend, not by a bit, on which other nodules the series has.
  *
- * A nodule that cannot be cut (a gap in its slices, a file among them that cannot be read, a place
- * outside the series) is refused with its reason, and the others go on. Thread-safety: one call,
+ * A nodule that cannot be cut (a gap in its slices, a file among them that cannot be read or whose
+ * values are none of a chest CT, a place outside the series) is refused with its reason, and the others go on. Thread-safety: one call,
  * one thread; inside, decoding uses lc_threads(). */
 #ifndef CT_CUTTER_H
 #define CT_CUTTER_H
