@@ -153,8 +153,11 @@ lc_status lc_csv_column(const struct lc_csv *csv, const char *name, size_t *colu
     lc_text_add(&there, "%s%s", c ? ", " : "", csv->cells[c]);
   }
   lc_status status =
-      lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s:%zu: no column %s among: %.200s",
-              csv->path, csv->lines[0], name, lc_text_get(&there));
+      lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s:%zu: no column %s among: %.200s%s",
+              csv->path, csv->lines[0], name, lc_text_get(&there),
+              csv->n_columns == 1 && strpbrk(csv->cells[0], ";\t")
+                  ? " (columns are separated by commas, expected no semicolons or tabs)"
+                  : "");
   lc_text_free(&there);
   return status;
 }
