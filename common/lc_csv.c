@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
@@ -12,7 +13,27 @@ struct reading {
   struct lc_csv *csv;
   char *at;
   size_t line, n_cells, capacity, rows_capacity;
+  char separator;
 };
+
+/* What the heading has: commas, or else semicolons or tabs. */
+static char find_separator(const char *text) {
+  bool quoted = false, semicolon = false, tab = false;
+  text += strspn(text, " \t\r\n");
+  for (; *text && (quoted || *text != '\n'); text++) {
+    quoted ^= *text == '"';
+    if (quoted) continue;
+    if (*text == ',') return ',';
+    semicolon |= *text == ';';
+    tab |= *text == '\t';
+  }
+  return semicolon ? ';' : tab ? '\t' : ',';
+}
+
+/* Spaces within a line that are no separators. */
+static const char *blanks(const struct reading *r) {
+  return r->separator == '\t' ? " \r" : " \t\r";
+}
 
 static lc_status add_cell(struct reading *r, char *cell, struct lc_error *err) {
   if (r->n_cells == r->capacity) {
@@ -51,19 +72,19 @@ static lc_status quoted_cell(struct reading *r, char **cell, struct lc_error *er
   if (!*from) LC_FAIL(err, LC_ERR_FORMAT, "%s:%zu: a quote does not end", r->csv->path, line);
   from++;
   *to = '\0';
-  from += strspn(from, " \t\r");
-  if (*from && *from != ',' && *from != '\n')
-    LC_FAIL(err, LC_ERR_FORMAT, "%s:%zu: text after the end of a quote, expected a comma",
+  from += strspn(from, blanks(r));
+  if (*from && *from != r->separator && *from != '\n')
+    LC_FAIL(err, LC_ERR_FORMAT, "%s:%zu: text after the end of a quote, expected a separator",
             r->csv->path, r->line);
   r->at = from;
   return LC_OK;
 }
 
-/* A bare cell, up to a comma or the end of the line; spaces around it do not count. The byte that
- * ends it is still to be read. */
+/* A bare cell, up to a separator or the end of the line; spaces around it do not count. The byte
+ * that ends it is still to be read. */
 static char *bare_cell(struct reading *r, char *end) {
   char *cell = r->at, *last = end;
-  while (last > cell && strchr(" \t\r", last[-1])) last--;
+  while (last > cell && strchr(blanks(r), last[-1])) last--;
   r->at = end;
   if (last < end) *last = '\0';
   return cell;
@@ -71,20 +92,21 @@ static char *bare_cell(struct reading *r, char *end) {
 
 /* One row; false at the end of the file. */
 static lc_status read_row(struct reading *r, size_t *cells, struct lc_error *err) {
+  const char ends[] = {r->separator, '\n', '\0'};
   bool more = true;
   *cells = 0;
   while (more) {
     char *cell;
-    r->at += strspn(r->at, " \t");
+    r->at += strspn(r->at, blanks(r));
     if (*r->at == '"') {
       r->at++;
       LC_TRY(quoted_cell(r, &cell, err));
     } else {
-      cell = bare_cell(r, r->at + strcspn(r->at, ",\n"));
+      cell = bare_cell(r, r->at + strcspn(r->at, ends));
     }
     LC_TRY(add_cell(r, cell, err));
     ++*cells;
-    more = *r->at == ',';
+    more = *r->at == r->separator;
     bool ends_line = *r->at == '\n';
     if (*r->at) *r->at++ = '\0';
     r->line += ends_line;
@@ -129,6 +151,7 @@ lc_status lc_csv_read(struct lc_csv *csv, const char *path, struct lc_error *err
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: holds a zero byte, expected text",
                      path);
   if (strncmp(r.at, "\xef\xbb\xbf", 3) == 0) r.at += 3;
+  r.separator = find_separator(r.at);
   if (status == LC_OK) status = read_all(&r, err);
   if (status != LC_OK) lc_csv_free(csv);
   return status;
@@ -141,23 +164,25 @@ void lc_csv_free(struct lc_csv *csv) {
   memset(csv, 0, sizeof *csv);
 }
 
-lc_status lc_csv_column(const struct lc_csv *csv, const char *name, size_t *column,
+lc_status lc_csv_column(const struct lc_csv *csv, const char *names, size_t *column,
                         struct lc_error *err) {
-  struct lc_text there = {0};
-  for (size_t c = 0; c < csv->n_columns; c++) {
-    if (strcmp(csv->cells[c], name) == 0) {
-      *column = c;
-      lc_text_free(&there);
-      return LC_OK;
-    }
-    lc_text_add(&there, "%s%s", c ? ", " : "", csv->cells[c]);
+  struct lc_text there = {0}, asked = {0};
+  for (const char *name = names; *name; name += strspn(name, "|")) {
+    size_t length = strcspn(name, "|");
+    lc_text_add(&asked, "%s%.*s", name > names ? " or " : "", (int)length, name);
+    for (*column = 0; *column < csv->n_columns; ++*column)
+      if (strncasecmp(csv->cells[*column], name, length) == 0 && !csv->cells[*column][length]) {
+        lc_text_free(&asked);
+        return LC_OK;
+      }
+    name += length;
   }
+  for (size_t c = 0; c < csv->n_columns; c++)
+    lc_text_add(&there, "%s%s", c ? ", " : "", csv->cells[c]);
   lc_status status =
-      lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s:%zu: no column %s among: %.200s%s",
-              csv->path, csv->lines[0], name, lc_text_get(&there),
-              csv->n_columns == 1 && strpbrk(csv->cells[0], ";\t")
-                  ? " (columns are separated by commas, expected no semicolons or tabs)"
-                  : "");
+      lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s:%zu: no column %s among: %.200s",
+              csv->path, csv->lines[0], lc_text_get(&asked), lc_text_get(&there));
+  lc_text_free(&asked);
   lc_text_free(&there);
   return status;
 }

@@ -1,8 +1,9 @@
 /* Comma-separated values (RFC 4180): one reader and one writer.
  *
  * Read: a heading, then rows of as many cells; cells in quotes may hold commas, line ends and
- * doubled quotes; a byte order mark, CRLF, blank lines, spaces around bare
- * cells and empty cells beyond the heading are passed over. Written: cells are quoted where they
+ * doubled quotes; a byte order mark, CRLF, blank lines, spaces around bare cells and empty cells
+ * beyond the heading are passed over. Where the heading has no comma, semicolons or else tabs
+ * separate the cells. Written: cells are quoted where they
  * must be, so that any text comes back as it was.
  *
  * Thread-safety: distinct objects, distinct threads; a table that was read may be read by many. */
@@ -28,8 +29,9 @@ struct lc_csv {
 LC_MUST_CHECK lc_status lc_csv_read(struct lc_csv *csv, const char *path, struct lc_error *err);
 void lc_csv_free(struct lc_csv *csv);
 
-/* Number of the column; LC_ERR_FORMAT names it and those that are there. */
-LC_MUST_CHECK lc_status lc_csv_column(const struct lc_csv *csv, const char *name, size_t *column,
+/* Number of the column of this name, in whatever case, or of the first of several that is there:
+ * "seriesuid|SeriesInstanceUID". LC_ERR_FORMAT names them and those that are there. */
+LC_MUST_CHECK lc_status lc_csv_column(const struct lc_csv *csv, const char *names, size_t *column,
                                       struct lc_error *err);
 static inline const char *lc_csv_cell(const struct lc_csv *csv, size_t row, size_t column) {
   return csv->cells[(row + 1) * csv->n_columns + column];

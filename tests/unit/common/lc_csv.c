@@ -48,6 +48,35 @@ static void cells_are_those_of_the_standard(void **state) {
   lc_csv_free(&csv);
 }
 
+/* What spreadsheets of other countries save. */
+static void other_separators(void **state) {
+  static const char *const texts[] = {"Name;Value\n\"A;B\";1\n x ,y ; 2.5 \n",
+                                      "Name\tValue\r\n\"A;B\"\t1\r\n x ,y \t 2.5 \r\n",
+                                      "\xef\xbb\xbf\"Name\";\"Value\"\nA;1\n\"x ,y\";2.5\n"};
+  (void)state;
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    struct lc_csv csv = read_text(texts[i]);
+    size_t name, value;
+    double number;
+    assert_int_equal(csv.n_columns, 2);
+    assert_int_equal(csv.n_rows, 2);
+    assert_ok(lc_csv_column(&csv, "name", &name, &test_err));
+    assert_ok(lc_csv_column(&csv, "number|VALUE", &value, &test_err));
+    assert_string_equal(lc_csv_cell(&csv, 0, name), i < 2 ? "A;B" : "A");
+    assert_string_equal(lc_csv_cell(&csv, 1, name), "x ,y");
+    assert_ok(lc_csv_number(&csv, 1, value, &number, &test_err));
+    assert_true(number == 2.5);
+    assert_fails(lc_csv_column(&csv, "nam|Values", &name, &test_err), LC_ERR_FORMAT,
+                 "no column nam or Values among: Name, Value");
+    lc_csv_free(&csv);
+  }
+  struct lc_csv csv = read_text("a;b\n1,5;2\n"); /* a comma is no decimal point */
+  double number;
+  assert_fails(lc_csv_number(&csv, 0, 0, &number, &test_err), LC_ERR_FORMAT,
+               "a \"1,5\", expected a number");
+  lc_csv_free(&csv);
+}
+
 /* Anything that is written is read as it was. */
 static void texts_come_back(void **state) {
   (void)state;
@@ -112,8 +141,8 @@ static int remove_folder(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(cells_are_those_of_the_standard),
-                                     cmocka_unit_test(texts_come_back),
-                                     cmocka_unit_test(faults_are_named)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(cells_are_those_of_the_standard), cmocka_unit_test(other_separators),
+      cmocka_unit_test(texts_come_back), cmocka_unit_test(faults_are_named)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

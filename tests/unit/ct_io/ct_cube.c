@@ -265,6 +265,23 @@ static void test_points_from_csv(void **state) {
   assert_string_equal(list.nodules[1].id, "nodule-2");
   assert_true(isnan(list.nodules[0].mean_rating[CT_MALIGNANCY]));
   ct_nodule_list_free(&list);
+  /* LUNA25's table, LUNA16's candidates, a table of this program's: no diameter, or one of the
+   * rows is no nodule */
+  static const char *const tables[] = {
+      "PatientID,SeriesInstanceUID,StudyDate,CoordX,CoordY,CoordZ,LesionID,label\n"
+      "7,1.2.3,19990102,1.5,-0.25,104,1,1\n",
+      "seriesuid;coordX;coordY;coordZ;class\n1.2.3;9;9;99;0\n1.2.3;1.5;-0.25;104;1\n",
+      "PatientID,SeriesInstanceUID,nodule,x_mm,y_mm,z_mm,diameter_mm\n"
+      "7,1.2.3,nodule-1,1.5,-0.25,104,\n"};
+  for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    write_text(path, tables[i]);
+    assert_ok(find_nodules(path, &made->series, &list));
+    assert_int_equal(list.n_nodules, 1);
+    const double *mm = list.nodules[0].centre_mm;
+    assert_true(mm[0] == 1.5 && mm[1] == -0.25 && mm[2] == 104);
+    assert_false(list.nodules[0].diameter_mm > 0);
+    ct_nodule_list_free(&list);
+  }
   write_text(path, "seriesuid,coordX,coordY,diameter_mm\n1.2.3,0,0,4\n");
   assert_fails(find_nodules(path, &made->series, &list), LC_ERR_FORMAT,
                "points.csv:1: no column coordZ");
