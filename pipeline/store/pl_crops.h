@@ -29,7 +29,7 @@ const char *pl_output_unit(const char *name);
 struct pl_crop {
   double spacing_mm;
   double centre_mm[3];              /* LPS, of the slice's middle; NaN where not known */
-  double malignancy;                /* mean of the readers, 1 to 5 */
+  double malignancy;                /* median of the readers, 1 to 5 */
   double biomarkers[PL_BIOMARKERS]; /* mean ratings; diameter in mm; NaN where not given */
   char patient[PL_PATIENT_SIZE];
   uint32_t group; /* number of the patient, 0 .. n_groups - 1 */
