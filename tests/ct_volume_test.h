@@ -14,8 +14,10 @@ struct grid {
   double origin[3], step[3][3];
 };
 
+/* Linear, but for air in front of the cubes that are looked at. */
 static inline double field(const double lps[3]) {
-  return 6 * lps[0] + 4 * lps[1] + 3 * lps[2] - 200;
+  double slope = 6 * lps[0] + 4 * lps[1] + 3 * lps[2];
+  return lps[1] < -13 ? slope / 4 - 950 : slope;
 }
 
 static inline void grid_position(const struct grid *grid, const int voxel[3], double lps[3]) {

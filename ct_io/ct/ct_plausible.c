@@ -1,89 +1,161 @@
-/* Refuses voxels that no chest CT has: without air or body, or with slices unlike their
+/* Refuses voxels that no chest CT has: without air or soft tissue, or with slices unlike their
  * neighbours. */
 #include "ct_io/ct/ct_plausible.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_log.h"
 #include "common/lc_scope.h"
 
 enum {
-  SURELY_AIR = -200, /* and below */
-  SOFT_TISSUE = 300, /* from SURELY_AIR to here */
-  FEWEST_AIR = 8,
-  STEP_HU = 200, /* median difference of neighbours that is none of anatomy */
-  ODD_HU = 100,  /* and one that is none where others are much alike */
-  ODD_TIMES = 4,
-  N_BINS = 4096, /* of differences by HU; the last holds all beyond */
-  SAMPLES = 128  /* along each side of a slice */
+  SURELY_AIR = -900, /* and below */
+  NO_AIR = -500,     /* and above */
+  SOFT_LOW = -150,   /* fat */
+  SOFT_HIGH = 300,   /* blood with contrast medium */
+  FEWEST_AIR = 8,    /* different values */
+  OFF_HU = 200,      /* of single pixels: not the same tissue */
+  TILES = 32         /* along each side of a slice */
 };
+static const double least_air = 0.005, least_soft = 0.4;
+/* A slice beside its neighbours, and two slices beside the pairs next to them. */
+static const double odd_slice = 1.2, odd_slice_hu = 5, odd_step = 2.5, odd_step_hu = 20;
+static const double largest_step_hu = 400;
 
 static size_t pixels_of(const struct ct_volume *volume) {
   return volume->size[0] * volume->size[1];
 }
 
-static size_t stride_of(size_t side) {
-  return side > SAMPLES ? side / SAMPLES : 1;
-}
-
 static lc_status check_range(const struct ct_volume *volume, const char *path,
                              struct lc_error *err) {
   bool there[SURELY_AIR - CT_LOWEST_HU] = {false};
-  size_t n = pixels_of(volume) * volume->size[2], soft = 0, n_air = 0;
+  size_t n = pixels_of(volume) * volume->size[2], scanned = 0, air = 0, dense = 0, soft = 0, kinds;
   int low = INT16_MAX, high = INT16_MIN;
   for (size_t i = 0; i < n; i++) {
     int hu = volume->hu[i];
     if (hu < low) low = hu;
     if (hu > high) high = hu;
     if (hu >= CT_LOWEST_HU && hu < SURELY_AIR) there[hu - CT_LOWEST_HU] = true;
-    soft += hu >= SURELY_AIR && hu < SOFT_TISSUE;
+    bool outside = hu == CT_LOWEST_HU || hu == CT_AIR_HU;
+    scanned += !outside;
+    air += !outside && hu < SURELY_AIR;
+    dense += hu > NO_AIR;
+    soft += hu >= SOFT_LOW && hu < SOFT_HIGH;
   }
-  for (size_t i = 0; i < sizeof there; i++) n_air += there[i];
-  if (n_air < FEWEST_AIR || 100 * soft < n)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: %s: values from %d to %d are not Hounsfield units", path,
-            n_air < FEWEST_AIR ? "no air" : "no body", low, high);
+  kinds = 0;
+  for (size_t i = 0; i < sizeof there; i++) kinds += there[i];
+  if (kinds < FEWEST_AIR || (double)air < least_air * (double)scanned)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: no air: values from %d to %d are not Hounsfield units: %.2g of 100 voxels lie "
+            "below %d, expected %g",
+            path, low, high, scanned ? 100 * (double)air / (double)scanned : 0, SURELY_AIR,
+            100 * least_air);
+  if (dense == 0 || (double)soft < least_soft * (double)dense)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: no soft tissue: values from %d to %d are not Hounsfield units: of 100 voxels "
+            "above %d %.2g lie from %d to %d, expected %g",
+            path, low, high, NO_AIR, dense ? 100 * (double)soft / (double)dense : 0, SOFT_LOW,
+            SOFT_HIGH, 100 * least_soft);
   return LC_OK;
 }
 
-/* Median of |a - b| over samples of two slices. */
-static int median_difference(const struct ct_volume *volume, size_t a, size_t b) {
-  uint32_t count[N_BINS] = {0}, total = 0, below = 0;
-  const int16_t *x = volume->hu + a * pixels_of(volume), *y = volume->hu + b * pixels_of(volume);
-  for (size_t row = 0; row < volume->size[1]; row += stride_of(volume->size[1]))
-    for (size_t column = 0; column < volume->size[0]; column += stride_of(volume->size[0])) {
-      size_t at = row * volume->size[0] + column;
-      int off = abs(x[at] - y[at]);
-      count[off < N_BINS ? off : N_BINS - 1]++;
-      total++;
-    }
-  int median = 0;
-  while (2 * (below += count[median]) < total) median++;
-  return median;
+/* Means of the tiles of every slice: [slice, tile row, tile column]. */
+struct tiles {
+  float *mean;
+  size_t rows, columns; /* of tiles */
+};
+
+static void tiles_free(struct tiles *tiles) {
+  free(tiles->mean);
 }
 
-static int by_number(const void *a, const void *b) {
-  const int *x = a, *y = b;
-  return (*x > *y) - (*x < *y);
+static lc_status tiles_init(struct tiles *tiles, const struct ct_volume *volume,
+                            struct lc_error *err) {
+  size_t width = volume->size[0], height = volume->size[1];
+  tiles->columns = width < TILES ? width : TILES;
+  tiles->rows = height < TILES ? height : TILES;
+  size_t n = tiles->rows * tiles->columns;
+  LC_TRY(lc_alloc(&tiles->mean, n * volume->size[2], sizeof *tiles->mean, err));
+  for (size_t k = 0; k < volume->size[2]; k++)
+    for (size_t t = 0; t < n; t++) {
+      size_t r = t / tiles->columns, c = t % tiles->columns;
+      size_t top = r * height / tiles->rows, bottom = (r + 1) * height / tiles->rows;
+      size_t left = c * width / tiles->columns, right = (c + 1) * width / tiles->columns;
+      long sum = 0;
+      for (size_t y = top; y < bottom; y++)
+        for (size_t x = left; x < right; x++)
+          sum += volume->hu[k * pixels_of(volume) + y * width + x];
+      tiles->mean[k * n + t] = (float)sum / (float)((bottom - top) * (right - left));
+    }
+  return LC_OK;
+}
+
+static double distance(const struct tiles *tiles, size_t a, size_t b) {
+  size_t n = tiles->rows * tiles->columns;
+  const float *x = tiles->mean + a * n, *y = tiles->mean + b * n;
+  double sum = 0;
+  for (size_t t = 0; t < n; t++) sum += fabs((double)x[t] - (double)y[t]);
+  return sum / (double)n;
+}
+
+/* The slice that lies off its neighbours most, by the rule of the header; 0: none. */
+static size_t find_odd(const struct tiles *tiles, size_t n) {
+  double most = 0;
+  size_t where = 0;
+  for (size_t i = 1; i + 1 < n; i++) {
+    double off = fmin(distance(tiles, i - 1, i), distance(tiles, i, i + 1));
+    double over = off - odd_slice * distance(tiles, i - 1, i + 1) - odd_slice_hu;
+    if (over <= most) continue;
+    most = over;
+    where = i;
+  }
+  return where;
+}
+
+/* The slice that lies off the one before it most; 0: none. */
+static size_t find_step(const struct tiles *tiles, size_t n) {
+  double most = 0;
+  size_t where = 0;
+  for (size_t i = 1; i < n; i++) {
+    double step = distance(tiles, i - 1, i), beside = 0;
+    if (i > 1) beside = distance(tiles, i - 2, i - 1);
+    if (i + 1 < n) beside = fmax(beside, distance(tiles, i, i + 1));
+    double over = step - fmin(n > 2 ? odd_step * beside + odd_step_hu : INFINITY, largest_step_hu);
+    if (over <= most) continue;
+    most = over;
+    where = i;
+  }
+  return where;
+}
+
+static bool all_same(const struct ct_volume *volume) {
+  size_t n = pixels_of(volume);
+  for (size_t k = 1; k < volume->size[2]; k++)
+    if (memcmp(volume->hu, volume->hu + k * n, n * sizeof *volume->hu) != 0) return false;
+  return true;
 }
 
 static lc_status check_neighbours(const struct ct_volume *volume, const struct ct_slice *slices,
                                   struct lc_error *err) {
-  size_t n = volume->size[2] - 1, most = 0;
-  LC_FREED int *step = NULL;
-  LC_TRY(lc_alloc(&step, 2 * n, sizeof *step, err));
-  int *sorted = step + n;
-  for (size_t i = 0; i < n; i++) {
-    sorted[i] = step[i] = median_difference(volume, i, i + 1);
-    if (step[i] > step[most]) most = i;
-  }
-  qsort(sorted, n, sizeof *sorted, by_number);
-  int usual = sorted[n / 4];
-  if (step[most] > STEP_HU || (step[most] > ODD_HU && step[most] > ODD_TIMES * usual))
+  LC_SCOPED(tiles_free) struct tiles tiles = {0};
+  size_t n = volume->size[2];
+  if (all_same(volume))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: slices %zu to %zu hold the same voxels", slices[0].path,
+            volume->first_slice + 1, volume->first_slice + n);
+  LC_TRY(tiles_init(&tiles, volume, err));
+  size_t odd = find_odd(&tiles, n), step = odd ? 0 : find_step(&tiles, n);
+  if (odd)
     LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: slice %zu and the one before it (%s) differ by %d HU in the median pixel, others "
-            "by %d: one of them does not hold Hounsfield units of this scan",
-            slices[most + 1].path, volume->first_slice + most + 2, slices[most].path, step[most],
-            usual);
+            "%s: slice %zu differs from its neighbours by %.0f and %.0f HU on average, and they by "
+            "%.0f HU from each other: it does not show this place in Hounsfield units",
+            slices[odd].path, volume->first_slice + odd + 1, distance(&tiles, odd - 1, odd),
+            distance(&tiles, odd, odd + 1), distance(&tiles, odd - 1, odd + 1));
+  if (step)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: slice %zu differs from the one before it by %.0f HU on average, more than others "
+            "do: one of them does not show this place in Hounsfield units",
+            slices[step].path, volume->first_slice + step + 1, distance(&tiles, step - 1, step));
   return LC_OK;
 }
 
@@ -107,7 +179,7 @@ static bool differs(const struct ct_volume *volume, size_t slice, size_t other, 
   size_t start = at_end ? pixels_of(volume) - count : 0;
   int value = volume->hu[slice * pixels_of(volume) + start];
   const int16_t *hu = volume->hu + other * pixels_of(volume) + start;
-  for (size_t i = 0; i < count; i++) off += abs(hu[i] - value) > STEP_HU;
+  for (size_t i = 0; i < count; i++) off += abs(hu[i] - value) > OFF_HU;
   return 10 * off > count;
 }
 
@@ -128,12 +200,37 @@ static lc_status check_filled(const struct ct_volume *volume, const struct ct_sl
   return LC_OK;
 }
 
+/* Rows that every slice lacks are masked, or lost: their values cannot tell. */
+static void warn_of_flat_rows(const struct ct_volume *volume, const struct ct_slice *slices) {
+  size_t columns = volume->size[0], rows = volume->size[1];
+  for (int at_end = 0; at_end < 2; at_end++) {
+    size_t n = rows, dense = 0;
+    for (size_t k = 0; k < volume->size[2]; k++) {
+      size_t own = flat_rows(volume, k, at_end);
+      if (own < n) n = own;
+    }
+    if (8 * n < rows || n == rows) continue;
+    size_t edge = at_end ? rows - 1 - n : n; /* the row beside them */
+    for (size_t k = 0; k < volume->size[2]; k++)
+      for (size_t i = 0; i < columns; i++)
+        dense += volume->hu[(k * rows + edge) * columns + i] > NO_AIR;
+    if (10 * dense > columns * volume->size[2])
+      lc_log(
+          LC_LOG_WARNING,
+          "%s: the %s %zu of %zu rows hold one value in all %zu slices that a nodule needs, next "
+          "to tissue: masked, or lost",
+          slices[0].path, at_end ? "last" : "first", n, rows, volume->size[2]);
+  }
+}
+
 lc_status ct_volume_check(const struct ct_volume *volume, const struct ct_series *series,
                           struct lc_error *err) {
   const struct ct_slice *slices = series->slices + volume->first_slice;
+  LC_TRY(check_range(volume, slices[0].path, err));
   if (volume->size[2] > 1) {
     LC_TRY(check_filled(volume, slices, err));
     LC_TRY(check_neighbours(volume, slices, err));
   }
-  return check_range(volume, slices[0].path, err);
+  warn_of_flat_rows(volume, slices);
+  return LC_OK;
 }

@@ -217,9 +217,16 @@ static void box_of(const struct ct_volume_file *file, const struct ct_volume *vo
 
 static lc_status read_box(const struct ct_volume_file *file, const size_t start[3],
                           const size_t size[3], int16_t **hu, struct lc_error *err) {
-  if (file->header.compressed) LC_TRY(ct_volume_check_packed(&file->header, err));
+  const struct ct_volume_header *header = &file->header;
+  double low = INFINITY, high = -INFINITY;
+  if (header->compressed) LC_TRY(ct_volume_check_packed(header, err));
   LC_TRY(lc_alloc(hu, size[0] * size[1] * size[2], sizeof **hu, err));
-  lc_status status = ct_volume_itk_read(&file->header, file->path, start, size, *hu, err);
+  lc_status status = (header->format->voxels ? header->format->voxels : ct_volume_itk_read)(
+      header, file->path, start, size, *hu, &low, &high, err);
+  if (status == LC_OK && (low < INT16_MIN || high > INT16_MAX))
+    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
+                     "%s: values from %g to %g are not Hounsfield units, expected -32768 to 32767",
+                     file->path, low, high);
   if (status == LC_OK) return LC_OK;
   free(*hu);
   *hu = NULL;

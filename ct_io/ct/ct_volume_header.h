@@ -34,6 +34,7 @@ struct ct_volume_header {
   uint64_t packed_skip; /* bytes before the voxels once unpacked */
   size_t size[3];       /* along indices i, j, k */
   struct ct_voxel_type type;
+  bool big_endian;         /* set for formats that read voxels themselves */
   double slope, intercept; /* from stored values to HU; the reader of the format applies them */
   /* Patient LPS mm of the first voxel, and from index to index along each axis; placed is false
    * for formats that leave this to ITK. */
@@ -50,6 +51,10 @@ struct ct_volume_format {
   /* Fills a zeroed header; data_path is that of the file already. Sizes and files are checked
    * afterwards. LC_ERR_FORMAT when it is no such file, refusal when it cannot be CT. */
   lc_status (*read)(struct ct_volume_header *header, const char *path, struct lc_error *err);
+  /* Reads voxels as ct_volume_itk_read does; NULL: ITK does it. */
+  lc_status (*voxels)(const struct ct_volume_header *header, const char *path,
+                      const size_t start[3], const size_t size[3], int16_t *hu, double *low,
+                      double *high, struct lc_error *err);
 };
 
 /* The format that a file name promises, or NULL. ending: where its ending starts. */
@@ -59,6 +64,12 @@ const struct ct_volume_format *ct_volume_format_of(const char *path, size_t *end
  * is set for types and sizes that are no CT. */
 LC_MUST_CHECK lc_status ct_volume_header_read(struct ct_volume_header *header, const char *path,
                                               struct lc_error *err);
+
+/* For NIfTI. */
+LC_MUST_CHECK lc_status ct_volume_nifti_read(const struct ct_volume_header *header,
+                                             const char *path, const size_t start[3],
+                                             const size_t size[3], int16_t *hu, double *low,
+                                             double *high, struct lc_error *err);
 
 /* Unpacks the voxels of a compressed file for their length and checksum. LC_ERR_FORMAT. */
 LC_MUST_CHECK lc_status ct_volume_check_packed(const struct ct_volume_header *header,

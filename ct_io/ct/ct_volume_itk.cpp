@@ -1,10 +1,9 @@
-// Reads volume files by ITK's classes for MetaImage, NIfTI and NRRD, made by name: no factory of
+// Reads volume files by ITK's classes for MetaImage and NRRD, made by name: no factory of
 // ITK guesses what a file is.
 #include "ct_io/ct/ct_volume_itk.h"
 #include "ct_io/ct/ct_itk.hpp"
 
 #include <itkMetaImageIO.h>
-#include <itkNiftiImageIO.h>
 #include <itkNrrdImageIO.h>
 
 #include <cmath>
@@ -45,7 +44,6 @@ private:
 itk::ImageIOBase::Pointer make_reader(const ct_volume_header &header) {
   const std::string name = header.format->name;
   if (name == "MetaImage") return itk::MetaImageIO::New().GetPointer();
-  if (name == "NIfTI") return itk::NiftiImageIO::New().GetPointer();
   return itk::NrrdImageIO::New().GetPointer();
 }
 
@@ -184,14 +182,12 @@ lc_status ct_volume_itk_place(ct_volume_header *header, const char *path, lc_err
 }
 
 lc_status ct_volume_itk_read(const ct_volume_header *header, const char *path,
-                             const size_t start[3], const size_t size[3], int16_t *hu,
-                             lc_error *err) {
+                             const size_t start[3], const size_t size[3], int16_t *hu, double *low,
+                             double *high, lc_error *err) {
   taken range;
   LC_TRY(guarded(path, err,
                  [&]() -> lc_status { return read(*header, path, start, size, hu, range, err); }));
-  if (range.low < INT16_MIN || range.high > INT16_MAX)
-    LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: values from %g to %g are not Hounsfield units, expected -32768 to 32767", path,
-            range.low, range.high);
+  *low = std::fmin(*low, range.low);
+  *high = std::fmax(*high, range.high);
   return LC_OK;
 }

@@ -1,7 +1,7 @@
-/* NIfTI-1 in one file (.nii, .nii.gz): nifti1.h of https://nifti.nimh.nih.gov/nifti-1. Its place
- * comes from here, not from ITK, which prefers one of qform and sform without a word
+/* NIfTI-1 in one file (.nii, .nii.gz): nifti1.h of https://nifti.nimh.nih.gov/nifti-1. Place and
+ * voxels come from here, not from ITK, which prefers one of qform and sform without a word
  * (itkNiftiImageIO.cxx, SetImageIOOrientationFromNIfTI), and in 5.2 does not convert the unit of
- * the origin. */
+ * the origin, and refuses most files that have an sform alone. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,18 +127,6 @@ static bool agree(const double origin[2][3], double step[2][3][3], double scale)
   return true;
 }
 
-/* What ITK asks of an sform without qform before it reads a voxel: cosines within 0.0001, lengths
- * within 0.001. */
-static bool straight(const struct raw *raw, double step[3][3]) {
-  for (int a = 0; a < 3; a++) {
-    const double *u = step[a], *v = step[(a + 1) % 3];
-    double cosine = (u[0] * v[0] + u[1] * v[1] + u[2] * v[2]) / (length_of(u) * length_of(v));
-    double pixdim = real(raw, 80 + 4 * (size_t)a);
-    if (!(fabs(cosine) < 1e-4 && fabs(length_of(u) - pixdim) < 1e-3)) return false;
-  }
-  return true;
-}
-
 static void read_place(struct ct_volume_header *header, const struct raw *raw, const char *path) {
   static const double scales[] = {1, 1000, 1, 0.001}; /* unknown, m, mm, micrometre */
   double origin[2][3], step[2][3][3];
@@ -160,27 +148,12 @@ static void read_place(struct ct_volume_header *header, const struct raw *raw, c
                              "alone");
     return;
   }
-  if (!q && !straight(raw, step[1])) {
-    ct_volume_refuse(header, "sform without qform, whose axes are not perpendicular or not as long "
-                             "as pixdim says: resample it on a straight grid");
-    return;
-  }
   header->placed = true;
   for (int x = 0; x < 3; x++) { /* RAS to LPS */
     double sign = (x < 2 ? -1 : 1) * scales[unit];
     header->origin_mm[x] = sign * origin[s][x];
     for (int axis = 0; axis < 3; axis++) header->step_mm[axis][x] = sign * step[s][axis][x];
   }
-}
-
-/* The reader below ITK takes the voxels of x.nii for those of x.nii.gz where both lie
- * (nifti_findimgname in nifti1_io.c). */
-static lc_status check_twin(const char *path, size_t length, struct lc_error *err) {
-  char twin[LC_PATH_SIZE];
-  snprintf(twin, sizeof twin, "%.*s", (int)(length - 3), path);
-  if (lc_file_exists(twin))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: not read while %s lies beside it", path, twin);
-  return LC_OK;
 }
 
 static lc_status read_header(struct ct_volume_header *header, const char *path,
@@ -194,10 +167,10 @@ static lc_status read_header(struct ct_volume_header *header, const char *path,
     LC_FAIL(err, LC_ERR_FORMAT, "%s: dim[0] is %lld, expected 1 to 7 dimensions", path, n);
   for (size_t i = 0; i < 7; i++) sizes[i] = whole(&raw, 42 + 2 * i);
   ct_volume_sizes(header, sizes, n);
+  header->big_endian = raw.swapped;
   read_type(header, &raw);
   read_place(header, &raw, path);
   header->compressed = length > 3 && path[length - 3] == '.'; /* ".gz", not ".nii" */
-  if (header->compressed) LC_TRY(check_twin(path, length, err));
   double offset = real(&raw, 108);
   if (!(offset >= HEADER + 4 && offset < 1e9))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: vox_offset is %g, expected 352 or more", path, offset);
@@ -205,5 +178,8 @@ static lc_status read_header(struct ct_volume_header *header, const char *path,
   return LC_OK;
 }
 
-const struct ct_volume_format ct_volume_format_nifti = {
-    .name = "NIfTI", .endings = endings, .by_region = true, .read = read_header};
+const struct ct_volume_format ct_volume_format_nifti = {.name = "NIfTI",
+                                                        .endings = endings,
+                                                        .by_region = true,
+                                                        .read = read_header,
+                                                        .voxels = ct_volume_nifti_read};

@@ -26,7 +26,7 @@ static struct {
 } seen;
 
 static int16_t value_of(size_t slice, size_t pixel) {
-  return (int16_t)((long)slice + (pixel < SIDE * SIDE / 2 ? 0 : 10 * (long)pixel - 1000));
+  return (int16_t)((long)slice + (pixel < SIDE * SIDE / 2 ? 0 : 10 * (long)pixel - 1100));
 }
 
 static int make_series(void **state) {

@@ -70,6 +70,11 @@ static void shift(int from, int to, int by) {
     hu[i] = (int16_t)(hu[i] + by < CT_LOWEST_HU ? CT_LOWEST_HU : hu[i] + by);
 }
 
+static void scale(int from, int to, double slope, int intercept) {
+  for (int i = from * PIXELS; i < to * PIXELS; i++)
+    hu[i] = (int16_t)fmin(fmax(rint(slope * (hu[i] + 1024)) + intercept, CT_LOWEST_HU), 3071);
+}
+
 static void other_intercepts(void **state) {
   static const struct {
     int from, to, by;
@@ -77,20 +82,68 @@ static void other_intercepts(void **state) {
   } cases[] = {
       {0, SLICES, 1024, "no air: values from"},
       {0, SLICES, 1000, "no air: values from"},
-      {0, SLICES, -1024, "no body: values from"},
+      {0, SLICES, 500, "no air: values from"},
+      {0, SLICES, 200, "no air: values from"},
+      {0, SLICES, -300, "are not Hounsfield units"},
+      {0, SLICES, -500, "are not Hounsfield units"},
+      {0, SLICES, -1024, "are not Hounsfield units"},
       {0, SLICES, -2048, "no air: values from"},
-      {4, 5, 1024, "differ by 10"}, /* slice 4 of the slab, 7 of the series */
-      {0, 1, 1024, "m04.dcm: slice 5 and the one before it (m03.dcm) differ by 10"},
-      {8, 9, 1024, "m11.dcm: slice 12 and the one before it (m10.dcm) differ by 10"},
-      {5, 9, 1024, "m08.dcm: slice 9 and the one before it (m07.dcm) differ by 10"},
-      {3, 4, 150, "HU in the median pixel, others by"},
+      {4, 5, 1024, "m07.dcm: slice 8 differs from its neighbours by"}, /* slice 5 of the slab */
+      {4, 5, -90, "m07.dcm: slice 8 differs from its neighbours by"},
+      {0, 1, 1024, "m04.dcm: slice 5 differs from the one before it"},
+      {8, 9, 1024, "m11.dcm: slice 12 differs from the one before it"},
+      {5, 9, 1024, "m08.dcm: slice 9 differs from the one before it"},
+      {3, 4, 150, "m06.dcm: slice 7 differs from its neighbours by"},
   };
+  static const double slopes[] = {0.5, 1.5, 2, 10};
   (void)state;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     draw(20);
     shift(cases[i].from, cases[i].to, cases[i].by);
     expect(cases[i].words);
   }
+  for (size_t i = 0; i < sizeof slopes / sizeof *slopes; i++) {
+    draw(20);
+    scale(0, SLICES, slopes[i], CT_LOWEST_HU);
+    expect("no soft tissue: values from");
+    draw(20);
+    scale(4, 5, slopes[i], CT_LOWEST_HU);
+    expect("slice 8 differs from its neighbours by");
+  }
+  draw(20);
+  scale(4, 5, -1, 976); /* grey scale turned round */
+  expect("slice 8 differs from its neighbours by");
+  draw(20);
+  scale(0, SLICES, -1, 976);
+  expect("no air");
+  for (int by = 60; by <= 240; by += 60) { /* two volumes of other units woven together */
+    draw(20);
+    for (int k = 0; k < SLICES; k += 2) shift(k, k + 1, by);
+    expect("differs from its neighbours by");
+  }
+}
+
+/* Pixels of another place. */
+static void other_slices(void **state) {
+  static int16_t other[PIXELS];
+  (void)state;
+  for (int way = 0; way < 4; way++) {
+    draw(20);
+    int16_t *slice = hu + 4 * PIXELS;
+    memcpy(other, way == 0 ? hu : slice, sizeof other);
+    for (int y = 0; y < ROWS; y++)
+      for (int x = 0; x < COLUMNS; x++) {
+        int16_t *at = &slice[y * COLUMNS + x];
+        if (way == 0) *at = other[(y / 2) * COLUMNS + x];            /* another zoom */
+        if (way == 1) *at = other[y * COLUMNS + (x + 40) % COLUMNS]; /* shifted by columns */
+        if (way == 2 && x >= COLUMNS / 2) *at = CT_LOWEST_HU;        /* columns lost */
+        if (way == 3 && y > 50) *at = other[50 * COLUMNS + x];       /* a row repeated */
+      }
+    expect("m07.dcm: slice 8 differs from its neighbours by");
+  }
+  draw(20);
+  for (int k = 1; k < SLICES; k++) memcpy(hu + k * PIXELS, hu, sizeof other);
+  expect("m03.dcm: slices 4 to 12 hold the same voxels");
 }
 
 /* What is stored, with an intercept of -1024. */
@@ -122,8 +175,8 @@ static void other_bytes(void **state) {
         if (way == 3) memset(bytes, 0, sizeof bytes);
         read_back(bytes + (way == 1), slice, way == 0);
       }
-      if (whole && way == 2) continue; /* its lower half would be that of every slice */
-      expect(whole && way == 3 ? "no air" : way < 2 ? "differ by" : "rows hold one value");
+      if (whole && way == 2) continue; /* warned of: masks are like that */
+      expect(whole ? "not Hounsfield units" : way < 2 ? "slice 8 differs" : "rows hold one value");
     }
 }
 
@@ -148,9 +201,8 @@ int main(void) {
     slices[i].path = names[i];
   }
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(chests_pass),
-      cmocka_unit_test(other_intercepts),
-      cmocka_unit_test(other_bytes),
+      cmocka_unit_test(chests_pass),   cmocka_unit_test(other_intercepts),
+      cmocka_unit_test(other_slices),  cmocka_unit_test(other_bytes),
       cmocka_unit_test(unfilled_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

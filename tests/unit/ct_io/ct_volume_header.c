@@ -193,7 +193,7 @@ static void niftis(void **state) {
   }
   skew.step[1][0] += 0.1;
   write_nifti(&skew, in_folder("it.nii"), (struct nifti){.s = 1, .unit = 2, .type = "int16"});
-  check(in_folder("it.nii"), LC_OK, CT_REFUSED, "sform without qform, whose axes");
+  check(in_folder("it.nii"), LC_OK, CT_REFUSED, "axes that are not perpendicular");
   skew = grid;
   for (int x = 0; x < 3; x++) skew.step[0][x] *= -1; /* another hand in the sform */
   write_nifti(&grid, in_folder("it.nii"),
@@ -205,8 +205,6 @@ static void niftis(void **state) {
   check(in_folder("it.nii"), LC_OK, CT_REFUSED, "qform and sform disagree");
   struct nifti packed = {.q = 1, .unit = 2, .type = "int16", .compressed = 1};
   write_nifti(&grid, in_folder("it.nii.gz"), packed);
-  check(in_folder("it.nii.gz"), LC_ERR_FORMAT, CT_USABLE, "it.nii lies beside it");
-  assert_int_equal(unlink(in_folder("it.nii")), 0);
   check(in_folder("it.nii.gz"), LC_OK, CT_USABLE, "");
   assert_int_equal(truncate(in_folder("it.nii.gz"), 100), 0);
   check(in_folder("it.nii.gz"), LC_ERR_FORMAT, CT_USABLE, "no NIfTI header of 348 bytes");
