@@ -350,10 +350,13 @@ lc_status ct_index_choose(const struct ct_index *index, const char *name,
     }
   }
   if (n_usable) return choose_usable(index, name, n_usable, largest, next, out, err);
-  if (refused)
-    LC_FAIL(err, LC_ERR_GEOMETRY, "%s: series %s cannot be used: %s%s", refused->slices[0].path,
+  if (refused) { /* of DICOM the folder: the reason names the file that is at fault */
+    const char *path = refused->slices[0].path, *slash = strrchr(path, '/');
+    size_t length = refused->file || !slash ? strlen(path) : (size_t)(slash - path);
+    LC_FAIL(err, LC_ERR_GEOMETRY, "%.*s: series %s cannot be used: %s%s", (int)length, path,
             refused->series_instance_uid, refused->reason,
             n_refused > 1 ? " (the others are refused too)" : "");
+  }
   struct lc_text text = {0};
   list_candidates(index, NULL, false, &text);
   lc_status status =

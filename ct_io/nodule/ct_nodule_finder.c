@@ -118,6 +118,18 @@ static lc_status none_in_file(const struct ct_annotation_set *set, const char *p
           series->series_instance_uid);
 }
 
+/* A few marks may name a wrong slice; where most do, places and slices do not belong together. */
+static lc_status check_places(const struct ct_annotation *annotation, struct lc_error *err) {
+  size_t off = 0, n = annotation->n_marks;
+  for (size_t m = 0; m < n; m++)
+    off += (annotation->marks[m].faults & CT_FAULT_SLICE_DISAGREES) != 0;
+  if (off < 3 || 4 * off < 3 * n) return LC_OK;
+  LC_FAIL(err, LC_ERR_MISMATCH,
+          "%s: %zu of %zu marks have an imageZposition more than half a slice from the slice of "
+          "their imageSOP_UID: the slices' positions are not those that were marked",
+          annotation->path, off, n);
+}
+
 lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *where,
                                 const struct ct_series *series, struct ct_annotation **annotation,
                                 struct lc_error *err) {
@@ -137,7 +149,7 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
   if (odd > 0)
     lc_log(LC_LOG_WARNING, "%s: %zu marks have outlines outside the series' images, or on none of them",
            (*annotation)->path, odd);
-  return LC_OK;
+  return check_places(*annotation, err);
 }
 
 void ct_nodule_finder_free(struct ct_nodule_finder *finder) {

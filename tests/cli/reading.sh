@@ -112,12 +112,24 @@ cmp -s <(cut -d, -f1-16 "$work/assumed/$uid/nodules.csv") \
 # An intercept that is right in form and wrong in fact: in one slice, and in all.
 cp -r "$source" "$work/shifted"
 dcmodify -nb -q -m RescaleIntercept=0 "$work/shifted/000028.dcm"
-expect 21 "000028.dcm: slice 28 and the one before it" "${run[@]}" -i "$work/shifted" \
+expect 21 "000028.dcm: slice 28 differs from its neighbours by" "${run[@]}" -i "$work/shifted" \
   -o "$work/shifted_out"
 dcmodify -nb -q -m RescaleIntercept=0 "$work"/shifted/*.dcm
 expect 8 "no air: values from" "${run[@]}" -i "$work/shifted" -o "$work/none"
-dcmodify -nb -q -m RescaleIntercept=-2048 "$work"/shifted/*.dcm
-expect 8 "values from" "${run[@]}" -i "$work/shifted" -o "$work/none"
+for intercept in -2048 -1524 -524; do
+  dcmodify -nb -q -m RescaleIntercept=$intercept "$work"/shifted/*.dcm
+  expect 8 "are not Hounsfield units" "${run[@]}" -i "$work/shifted" -o "$work/none"
+done
+
+# Positions that are swapped end for end: the marks name slices and places that disagree.
+cp -r "$source" "$work/turned"
+for file in "$source"/*.dcm; do
+  other=$(printf '%s/turned/%06d.dcm' "$work" $((57 - 10#$(basename "$file" .dcm))))
+  dcmodify -nb -q -m "ImagePositionPatient=$(dcmdump +P ImagePositionPatient "$file" |
+    sed 's/.*\[\(.*\)\].*/\1/')" "$other"
+done
+expect 10 "more than half a slice from the slice of their imageSOP_UID" "${run[@]}" \
+  -i "$work/turned" -o "$work/none"
 
 # Two acquisitions at the same places: listed, named, run and prepared one by one.
 mkdir "$work/phases"

@@ -235,7 +235,7 @@ static void one_bad_row_costs_one_point(void **state) {
   (void)state;
   static const char *const rows[] = {"2.25.1001,1.0,x,3.0,6", "2.25.1001,,2.0,3.0,6",
                                      "2.25.1001,1.0,2.0,3.0,-6", "2.25.1001,1.0,nan,3.0,6",
-                                     "2.25.1001,1.0,2.0,3.0,"};
+                                     "2.25.1001,1.0,2.0,3.0,six"};
   char path[LC_PATH_SIZE];
   const char *paths = path;
   snprintf(path, sizeof path, "%s/points.csv", field_folder);
