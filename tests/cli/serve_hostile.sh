@@ -37,7 +37,7 @@ serve hostile "${job[@]}" -o results --quiet 1 --timeout 20 --audit audit.xml --
   --caller HOSTILE@127.0.0.8/29 --caller HOSTILE@127.0.0.16/29
 storescu -aet STRANGER 127.0.0.1 "$port" "${slices[0]}" || fail "a caller that may"
 hostile() { # hostile WHAT: in the background until all is set up
-  python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile.py" "$port" "$1" >"$1.out" 2>&1 &
+  command python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile.py" "$port" "$1" >"$1.out" 2>&1 &
   enemy=$!
   until_true 20 grep -qs ready "$1.out" || fail "$1 is not ready: $(cat "$1.out")"
 }
@@ -77,7 +77,7 @@ open=$(find hostile.spool results audit.xml \( -perm /077 ! -type l \))
 # Kinds of object that nobody works on are not negotiated.
 capture=$(find results -path '*captures*' -name '*.dcm' | head -n 1)
 storescu -aet HONEST 127.0.0.1 "$port" "$capture" 2>/dev/null && fail "a secondary capture is taken"
-python3 -c 'import socket, sys
+command python3 -c 'import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5, ("127.0.0.99", 0))
 s.sendall(b"\1\0\0\0\0\4abcd"); s.settimeout(5)
 sys.exit(s.recv(10) != b"\3\0\0\0\0\4\0\1\1\3")' "$port" || fail "an address that may not call is not refused"
@@ -131,7 +131,7 @@ PYTHON
 archive=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir archive
 storescp -od archive "$archive" &
-python3 -c 'import socket
+command python3 -c 'import socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind("log.socket")
 out = open("syslog", "ab", buffering=0)
 while True: out.write(s.recv(65536) + b"\n")' &

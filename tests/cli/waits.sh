@@ -52,13 +52,20 @@ for end in dcm xml csv nii nrrd; do mkfifo "folder/pipe.$end"; done
 timeout 60 "$program" --log-level error series folder >out 2>err
 [ $? -ne 124 ] || fail "a pipe in a folder is waited on"
 
+# listens PROCESS: until it has a handler for SIGTERM, and then half a second.
+listens() {
+  local tries=200
+  until [ $((0x$(awk '/^SigCgt/ {print $2}' "/proc/$1/status" 2>/dev/null || echo 0) & 0x4000)) -ne 0 ] ||
+    [ $((tries -= 1)) -eq 0 ]; do sleep 0.05; done
+  sleep 0.5
+}
 # ends SIGNAL CODE COMMAND...: the signal, sent while it waits, ends it within three seconds.
 ends() {
   local name=$1 code=$2 got=0 began
   shift 2
   "$program" "$@" >out 2>err &
   local child=$!
-  sleep 0.6
+  listens "$child"
   kill "-$name" "$child" 2>/dev/null || fail "lungcdam $*: it does not wait: $(tail -n 2 err)"
   began=$SECONDS
   wait "$child" || got=$?
@@ -67,7 +74,7 @@ ends() {
   [ "$code" -eq 0 ] || grep -q "stopped by $name" err || fail "lungcdam $*: $(cat err)"
 }
 # A peer that takes the connection and says nothing.
-python3 -c 'import socket, time
+command python3 -c 'import socket, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(64)
 print(s.getsockname()[1], flush=True); time.sleep(600)' >port &
 while [ ! -s port ]; do sleep 0.05; done
@@ -81,13 +88,13 @@ ends SIGTERM 19 send -b box --to A@localhost:1 --wait 600 "$slice"
 ends SIGTERM 0 serve -w w.safetensors -n phantom -o results --spool spool -p 0
 # A small pipe that nobody empties.
 mkfifo full
-python3 -c 'import fcntl, os, time
+command python3 -c 'import fcntl, os, time
 fcntl.fcntl(os.open("full", os.O_RDWR), 1031, 4096) # F_SETPIPE_SZ
 open("is_set", "w").close(); time.sleep(600)' &
 while [ ! -e is_set ]; do sleep 0.05; done
 "$program" config --print >full 2>err &
 child=$!
-sleep 0.6
+listens "$child"
 kill -TERM "$child" 2>/dev/null || fail "a full pipe is not waited for"
 got=0
 wait "$child" || got=$?
