@@ -14,7 +14,7 @@
 #include "ct_io/dicom_read/ct_identity.h"
 #include "ct_io/net/ct_query.h"
 #include "pipeline/config/pl_schema.h"
-#include "pipeline/delivery/pl_listen.h"
+#include "pipeline/guard/pl_listen.h"
 
 struct pl_fetch_options {
   struct ct_peer peer;

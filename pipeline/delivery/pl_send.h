@@ -11,8 +11,8 @@
 #pragma once
 
 #include "ct_io/net/ct_commitment.h"
-#include "pipeline/delivery/pl_audit.h"
 #include "pipeline/delivery/pl_outbox.h"
+#include "pipeline/guard/pl_audit.h"
 #include "pipeline/report/pl_table.h"
 
 struct pl_queue_count {

@@ -13,12 +13,12 @@
 
 #include "ct_io/net/ct_scp.h"
 #include "pipeline/config/pl_config.h"
-#include "pipeline/delivery/pl_audit.h"
 #include "pipeline/delivery/pl_destination.h"
-#include "pipeline/delivery/pl_door.h"
-#include "pipeline/delivery/pl_listen.h"
 #include "pipeline/delivery/pl_spool.h"
-#include "pipeline/delivery/pl_traffic.h"
+#include "pipeline/guard/pl_audit.h"
+#include "pipeline/guard/pl_door.h"
+#include "pipeline/guard/pl_listen.h"
+#include "pipeline/guard/pl_traffic.h"
 
 struct pl_receive_options {
   struct ct_scp_options scp; /* its callers and classes are filled in */

@@ -19,7 +19,7 @@ refused() {
   local pipe=$1 got=0
   shift
   timeout 10 "$program" "$@" >out 2>err || got=$?
-  [ "$got" -eq 8 ] && grep -qF "$pipe: not a regular file" err ||
+  { [ "$got" -eq 8 ] && grep -qF "$pipe: not a regular file" err; } ||
     fail "lungcdam $*: exit code $got: $(tail -n 2 err)"
 }
 run=(run -w w.safetensors -n phantom -o results)

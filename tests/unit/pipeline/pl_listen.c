@@ -1,6 +1,6 @@
 /* Who may call, and where it is safe to listen.
  * needs: net */
-#include "pipeline/delivery/pl_listen.h"
+#include "pipeline/guard/pl_listen.h"
 
 #include <arpa/inet.h>
 

@@ -1,6 +1,6 @@
 /* Peers of a server are counted by address, over all their associations, and hold nobody else up.
  * needs: net */
-#include "pipeline/delivery/pl_traffic.h"
+#include "pipeline/guard/pl_traffic.h"
 
 #include <sys/wait.h>
 

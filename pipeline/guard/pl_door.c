@@ -1,5 +1,5 @@
 /* Accepts connections, keeps those that wait for a place, and closes those that are too many. */
-#include "pipeline/delivery/pl_door.h"
+#include "pipeline/guard/pl_door.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

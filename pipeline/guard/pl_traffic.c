@@ -1,5 +1,5 @@
 /* Keeps counts of objects and bytes by minute and peer in shared memory. */
-#include "pipeline/delivery/pl_traffic.h"
+#include "pipeline/guard/pl_traffic.h"
 
 #include <errno.h>
 #include <string.h>

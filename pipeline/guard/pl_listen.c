@@ -1,5 +1,5 @@
 /* Reads lists of callers, checks where it is safe to listen, and opens the listening socket. */
-#include "pipeline/delivery/pl_listen.h"
+#include "pipeline/guard/pl_listen.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

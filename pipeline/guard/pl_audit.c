@@ -1,5 +1,5 @@
 /* Builds audit messages by the schema of PS3.15 A.5.1 and writes them to a file or to syslog. */
-#include "pipeline/delivery/pl_audit.h"
+#include "pipeline/guard/pl_audit.h"
 
 #include <errno.h>
 #include <fcntl.h>
