@@ -133,10 +133,9 @@ static void look_at(struct pl_door *door) {
     short seen = door->polls[i + 1].revents;
     struct pl_waiting *one = &door->waiting[i];
     char first;
-    if (seen & (POLLHUP | POLLERR | POLLNVAL)) {
-      turn_away(door, i);
-    } else if (one->spoken <= 0 && (seen & POLLRDHUP) &&
-               recv(one->descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+    bool at_end = (seen & POLLRDHUP) && one->spoken <= 0 &&
+                  recv(one->descriptor, &first, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    if (at_end || (seen & (POLLHUP | POLLERR | POLLNVAL))) {
       turn_away(door, i);
     } else if (one->spoken <= 0 && seen && has_spoken(one, (seen & POLLRDHUP) != 0)) {
       one->spoken = pl_now_s();
