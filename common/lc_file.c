@@ -59,6 +59,15 @@ lc_status lc_output_begin(struct lc_output *output, const char *path, struct lc_
   return LC_OK;
 }
 
+lc_status lc_output_open(const struct lc_output *output, FILE **file, struct lc_error *err) {
+  int fd = open(output->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+  *file = fd >= 0 ? fdopen(fd, "wb") : NULL;
+  if (*file) return LC_OK;
+  int error_number = errno;
+  if (fd >= 0) close(fd);
+  return lc_file_write_error(output->path, error_number, err);
+}
+
 static lc_status commit(struct lc_output *output, bool sync, struct lc_error *err) {
   lc_status status = sync ? sync_path(output->temporary, false, err) : LC_OK;
   if (status == LC_OK && rename(output->temporary, output->path) != 0)
@@ -91,8 +100,8 @@ static lc_status write_file(const char *path, const void *bytes, size_t count, b
                             struct lc_error *err) {
   struct lc_output output;
   LC_TRY(lc_output_begin(&output, path, err));
-  FILE *file = fopen(output.temporary, "wb");
-  if (!file) return lc_file_write_error(path, errno, err);
+  FILE *file;
+  LC_TRY(lc_output_open(&output, &file, err));
   errno = 0;
   bool ok = fwrite(bytes, 1, count, file) == count;
   int error_number = errno;
@@ -124,17 +133,35 @@ lc_status lc_folder_sync_all(const char *path, struct lc_error *err) {
   return failed ? lc_file_write_error(path, failed, err) : LC_OK;
 }
 
+lc_status lc_file_open(const char *path, FILE **file, struct lc_error *err) {
+  struct stat info;
+  *file = NULL;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  bool is_regular = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+  if (is_regular) *file = fdopen(fd, "rb");
+  if (*file) return LC_OK;
+  int error_number = errno;
+  if (fd >= 0) close(fd);
+  if (fd >= 0 && !is_regular) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a regular file", path);
+  LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(error_number));
+}
+
+bool lc_file_is_special(const char *path) {
+  struct stat info;
+  return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
 lc_status lc_file_read(const char *path, size_t limit, char **bytes, size_t *count,
                        struct lc_error *err) {
   *bytes = NULL;
   *count = 0;
-  FILE *file = fopen(path, "rb");
-  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+  FILE *file;
+  LC_TRY(lc_file_open(path, &file, err));
   lc_status status = LC_OK;
   char *data = NULL;
   struct stat info;
-  if (fstat(fileno(file), &info) != 0 || !S_ISREG(info.st_mode))
-    LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: not a regular file", path);
+  if (fstat(fileno(file), &info) != 0)
+    LC_FAIL_GOTO(done, err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
   if ((uintmax_t)info.st_size > limit)
     LC_FAIL_GOTO(done, err, LC_ERR_FORMAT, "%s: holds %jd bytes, at most %zu are accepted", path,
                  (intmax_t)info.st_size, limit);

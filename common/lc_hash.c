@@ -1,10 +1,11 @@
 /* Computes SHA-256 of bytes, texts and files through OpenSSL's EVP interface. */
 #include "common/lc_hash.h"
 
-#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "common/lc_file.h"
 
 lc_status lc_hash_begin(struct lc_hash *hash, struct lc_error *err) {
   hash->state = NULL;
@@ -47,8 +48,8 @@ lc_status lc_hash_bytes_hex(const void *bytes, size_t count, char hex[LC_SHA256_
 }
 
 lc_status lc_hash_file_hex(const char *path, char hex[LC_SHA256_HEX], struct lc_error *err) {
-  FILE *file = fopen(path, "rb");
-  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
+  FILE *file;
+  LC_TRY(lc_file_open(path, &file, err));
   struct lc_hash hash;
   lc_status status = lc_hash_begin(&hash, err);
   if (status != LC_OK) {

@@ -1,5 +1,5 @@
-/* Reads the UIDs and the modality of any DICOM object and refuses UIDs that cannot name a
- * file. */
+/* Reads the UIDs, the modality and the PatientID of any DICOM object and refuses UIDs that cannot
+ * name a file. */
 #include "ct_io/dicom_read/ct_identity.h"
 #include "ct_io/ct/ct_uid.h"
 
@@ -23,6 +23,7 @@ lc_status ct_identity_read(struct ct_identity *identity, const char *path, struc
   memcpy(identity->sop_instance_uid, slice->sop_instance_uid, CT_UID_SIZE);
   memcpy(identity->sop_class_uid, slice->sop_class_uid, CT_UID_SIZE);
   lc_text_copy(identity->modality, sizeof identity->modality, series->modality);
+  memcpy(identity->patient_id, series->patient_id, CT_TEXT_SIZE);
   ct_header_free(&header);
   const struct {
     const char *name, *uid;

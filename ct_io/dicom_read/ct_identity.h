@@ -14,6 +14,7 @@ struct ct_identity {
   char sop_instance_uid[CT_UID_SIZE];
   char sop_class_uid[CT_UID_SIZE];
   char modality[17];
+  char patient_id[CT_TEXT_SIZE]; /* for lc_identity: not to be shown as it is */
 };
 
 /* From the data set, not the file meta information. LC_ERR_FORMAT for what is no DICOM, has a

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_identity.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_volume_file.h"
@@ -295,7 +296,7 @@ static void list_candidates(const struct ct_index *index, const char *name, bool
   size_t shown = 0, count = 0;
   for (size_t i = 0; i < index->n_series; i++) {
     const struct ct_series *series = &index->series[i];
-    char own[CT_SERIES_NAME_SIZE];
+    char own[CT_SERIES_NAME_SIZE], patient[LC_IDENTITY_SIZE];
     if (name && !ct_index_is_named(series, name)) continue;
     if (usable_only && series->verdict == CT_REFUSED) continue;
     if (usable_only && series->file && has_dicom(index, name)) continue;
@@ -303,7 +304,8 @@ static void list_candidates(const struct ct_index *index, const char *name, bool
     if (shown == 8) continue;
     ct_index_name(index, series, own);
     lc_text_add(text, "%s%s (%s, %zu slices)", shown++ ? ", " : "", own,
-                series->file ? series->slices[0].path : series->patient_id, series->n_slices);
+                series->file ? series->slices[0].path : lc_identity(patient, series->patient_id),
+                series->n_slices);
   }
   if (count > shown) lc_text_add(text, " and %zu more", count - shown);
 }

@@ -197,15 +197,20 @@ void require_name(DcmTLSTransportLayer &layer, const char *host) {
   if (!set) throw ct_out::OutFailure(LC_ERR_CONFIG, "TLS cannot check the host name");
 }
 
-void trust(DcmTLSTransportLayer &layer, const ct_peer &peer) {
+void trust(DcmTLSTransportLayer &layer, const ct_peer &peer, bool acceptor) {
   if (given(peer.tls_ca_file))
     require(layer.addTrustedCertificateFile(peer.tls_ca_file, DCF_Filetype_PEM),
             "the file of certificate authorities", peer.tls_ca_file);
   if (given(peer.tls_ca_folder))
     require(layer.addTrustedCertificateDir(peer.tls_ca_folder, DCF_Filetype_PEM),
             "the folder of certificate authorities", peer.tls_ca_folder);
-  if (!given(peer.tls_ca_file) && !given(peer.tls_ca_folder))
-    SSL_CTX_set_default_verify_paths(layer.getNativeHandle());
+  if (given(peer.tls_ca_file) || given(peer.tls_ca_folder)) return;
+  // Whoever any authority of the system vouches for is no caller of ours.
+  if (acceptor && peer.tls_verify)
+    throw ct_out::OutFailure(LC_ERR_CONFIG,
+                             "TLS checks the certificates of callers: give the authorities that "
+                             "sign them (--tls-ca); those of the system do not count");
+  if (!acceptor) SSL_CTX_set_default_verify_paths(layer.getNativeHandle());
 }
 
 } // namespace
@@ -214,18 +219,23 @@ std::unique_ptr<DcmTransportLayer> make_layer(const ct_peer &peer, bool acceptor
                                               Watchdog &watchdog, Seen &seen) {
   if (!peer.tls) return std::make_unique<PlainLayer>(watchdog, seen);
   auto layer = std::make_unique<TlsLayer>(acceptor ? NET_ACCEPTOR : NET_REQUESTOR, watchdog, seen);
-  trust(*layer, peer);
+  trust(*layer, peer, acceptor);
+  // Those who call use a current TLS; an archive may be old.
+  DcmTLSSecurityProfile profile = acceptor ? TSP_Profile_BCP195_ND : TSP_Profile_BCP195;
   if (given(peer.tls_certificate)) {
     require(layer->setPrivateKeyFile(peer.tls_key, DCF_Filetype_PEM), "the TLS key", peer.tls_key);
-    require(set_certificate(*layer, peer.tls_certificate, TSP_Profile_BCP195),
-            "the TLS certificate", peer.tls_certificate);
+    require(set_certificate(*layer, peer.tls_certificate, profile), "the TLS certificate",
+            peer.tls_certificate);
     if (!layer->checkPrivateKeyMatchesCertificate())
       throw ct_out::OutFailure(LC_ERR_CONFIG, std::string("the TLS key ") + peer.tls_key +
                                                   " does not belong to the certificate " +
                                                   peer.tls_certificate);
   }
-  require(layer->setTLSProfile(TSP_Profile_BCP195), "the TLS profile", "BCP 195");
+  require(layer->setTLSProfile(profile), "the TLS profile", "BCP 195");
   require(layer->activateCipherSuites(), "the TLS profile", "BCP 195");
+  // The profile says so too; its meaning is the library's.
+  if (acceptor && SSL_CTX_set_min_proto_version(layer->getNativeHandle(), TLS1_2_VERSION) != 1)
+    throw ct_out::OutFailure(LC_ERR_CONFIG, "TLS 1.2 is not available in this OpenSSL");
   layer->setCertificateVerification(peer.tls_verify ? DCV_requireCertificate
                                                     : DCV_ignoreCertificate);
   if (peer.tls_verify && !acceptor) require_name(*layer, peer.host);

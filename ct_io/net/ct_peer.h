@@ -20,9 +20,10 @@ struct ct_peer {
   int port;
   const char *called_ae, *calling_ae; /* theirs and ours */
 
-  /* TLS by the BCP 195 profile. The peer's certificate must be valid for `host` and signed by one
-   * of the authorities (the system's when neither file nor folder is given), unless verify is
-   * false. certificate and key (PEM, without pass phrase): ours, where the peer wants one. */
+  /* TLS by the BCP 195 profile; to listen by the non-downgrading one, TLS 1.2 or 1.3. The peer's
+   * certificate must be valid for `host` and signed by one of the authorities (the system's when
+   * neither file nor folder is given; to listen, they must be given), unless verify is false.
+   * certificate and key (PEM, without pass phrase): ours, where the peer wants one. */
   bool tls, tls_verify;
   const char *tls_ca_file, *tls_ca_folder;
   const char *tls_certificate, *tls_key;

@@ -104,6 +104,7 @@ Acceptor::~Acceptor() {
 
 void Acceptor::reject(T_ASC_RejectParametersResult result, T_ASC_RejectParametersReason reason) {
   T_ASC_RejectParameters parameters = {result, ASC_SOURCE_SERVICEUSER, reason};
+  summary_.refused = true;
   ASC_rejectAssociation(association_, &parameters);
   done_ = true;
 }
@@ -115,8 +116,12 @@ bool Acceptor::caller_allowed(const std::string &caller) const {
 }
 
 void Acceptor::accept_contexts() {
-  std::vector<const char *> services(dcmAllStorageSOPClassUIDs,
-                                     dcmAllStorageSOPClassUIDs + numberOfDcmAllStorageSOPClassUIDs);
+  std::vector<const char *> services;
+  if (options_.n_sop_classes > 0)
+    services.assign(options_.sop_classes, options_.sop_classes + options_.n_sop_classes);
+  else
+    services.assign(dcmAllStorageSOPClassUIDs,
+                    dcmAllStorageSOPClassUIDs + numberOfDcmAllStorageSOPClassUIDs);
   services.push_back(UID_VerificationSOPClass);
   if (store_.holds) services.push_back(UID_StorageCommitmentPushModelSOPClass);
   // Explicit little endian is preferred: nothing then needs a decoder.
@@ -134,7 +139,10 @@ bool Acceptor::negotiate() {
       options_.self.tls ? OFTrue : OFFalse, DUL_NOBLOCK, options_.self.association_s);
   done_ = received.bad();
   if (watchdog_.expired()) fail("no association was asked for in time");
-  if (received.bad() && seen_.handshake_failed) fail("TLS: " + seen_.handshake_error);
+  if (received.bad() && seen_.handshake_failed) {
+    summary_.refused = true;
+    fail("TLS: " + seen_.handshake_error);
+  }
   if (received.bad()) fail(std::string("no association: ") + received.text());
   copy_printable(summary_.calling, association_->params->DULparams.callingAPTitle);
   std::string called = title_of(association_->params->DULparams.calledAPTitle);

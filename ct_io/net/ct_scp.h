@@ -1,9 +1,10 @@
 /* The receiving side of the DICOM network: one association on a connected socket.
  *
- * Verification (PS3.4 annex A), Storage (annex B) of every class DCMTK knows, and on request
- * Storage Commitment Push Model (annex J). Data sets go to a file descriptor as they come, in the
- * transfer syntax that was negotiated; they are neither held in memory nor changed, and the file is
- * complete DICOM (PS3.10 section 7). Everything ends in bounded time, however the peer dribbles.
+ * Verification (PS3.4 annex A), Storage (annex B) of the classes that are asked for or all that
+ * DCMTK knows, and on request Storage Commitment Push Model (annex J). Data sets go to a file
+ * descriptor as they come, in the transfer syntax that was negotiated; they are neither held in
+ * memory nor changed, and the file is complete DICOM (PS3.10 section 7). Everything ends in bounded
+ * time, however the peer dribbles.
  *
  * Isolation: ct_scp_serve belongs in a process of its own, which does nothing else and ends after
  * it: it sets DCMTK's global socket and the handler of SIGTERM, and a parser that fails on hostile
@@ -62,6 +63,8 @@ struct ct_scp_options {
   bool check_called;          /* refuse associations that call another title */
   const char *const *callers; /* titles that may call; none: everybody */
   size_t n_callers;
+  const char *const *sop_classes; /* storage classes that are taken; none: all that DCMTK knows */
+  size_t n_sop_classes;
 };
 
 /* What an association did. */
@@ -69,6 +72,7 @@ struct ct_scp_summary {
   char calling[CT_AE_SIZE]; /* printable; "" before it was received */
   uint64_t n_stored, n_refused, n_bytes;
   bool released; /* ended as the standard asks */
+  bool refused;  /* a caller that may not call: by title, or by its certificate */
 };
 
 /* Checks titles, numbers and certificates without any connection. LC_ERR_CONFIG. */

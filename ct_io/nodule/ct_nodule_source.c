@@ -1,11 +1,11 @@
 /* The table of nodule sources, and the choice of one for a file. */
 #include "ct_io/nodule/ct_nodule_source.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
+
+#include "common/lc_file.h"
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
@@ -25,13 +25,10 @@ const struct ct_nodule_source *const *ct_nodule_sources(size_t *n) {
 lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char *path,
                               struct lc_error *err) {
   char first[FIRST_BYTES], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
-  struct stat info;
-  FILE *file = fopen(path, "rb");
-  if (!file) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", path, strerror(errno));
-  bool regular = fstat(fileno(file), &info) == 0 && S_ISREG(info.st_mode);
-  size_t n = regular ? fread(first, 1, sizeof first, file) : 0;
+  FILE *file;
+  LC_TRY(lc_file_open(path, &file, err));
+  size_t n = fread(first, 1, sizeof first, file);
   fclose(file);
-  if (!regular) LC_FAIL(err, LC_ERR_FORMAT, "%s: not a regular file", path);
   for (size_t i = 0; i < N_SOURCES; i++)
     if (table[i]->recognise(path, first, n)) {
       *source = table[i];

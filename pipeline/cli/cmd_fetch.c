@@ -7,9 +7,11 @@
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/delivery/pl_destination.h"
 #include "pipeline/delivery/pl_fetch.h"
+#include "pipeline/report/pl_signal.h"
 
 struct arguments {
   struct pl_fetch_options fetch;
+  struct pl_list callers;
   const char *archive;
   char peer[CT_PEER_NAME_SIZE]; /* "CALLED@host:port", cut into pieces */
   int timeout_s;                /* 0: not given */
@@ -37,9 +39,16 @@ static const struct pl_option options[] = {
     {"move", 0, "PORT",
      "Fetch by C-MOVE instead of C-GET: the archive connects to this port (0: any that is free); "
      "it must know our AE title with our host and port",
-     4, PL_OPTION_WHOLE, AT(fetch.listen_port), 0, 65535},
-    {"listen", 0, "ADDRESS", "IPv4 address to listen on for C-MOVE (default 0.0.0.0)", 4,
-     PL_OPTION_TEXT, AT(fetch.listen_address)},
+     4, PL_OPTION_WHOLE, AT(fetch.listen.port), 0, 65535},
+    {"listen", 0, "ADDRESS",
+     "IPv4 address to listen on for C-MOVE (default 127.0.0.1; 0.0.0.0: all); beyond 127.0.0.1 it "
+     "takes TLS or --insecure",
+     4, PL_OPTION_TEXT, AT(fetch.listen.address)},
+    {"insecure", 0, NULL, "Listen there without TLS", 4, PL_OPTION_FLAG, AT(fetch.listen.insecure)},
+    {"caller", 0, "TITLE@ADDRESS",
+     "Who may send by C-MOVE: an AE title, or *, with an IPv4 address or a network (A.B.C.D/BITS); "
+     "may be repeated; without it everybody may",
+     4, PL_OPTION_LIST, AT(callers)},
     {"aet", 'a', "TITLE", "Our AE title (default LUNGCDAM)", 4, PL_OPTION_TEXT,
      AT(fetch.peer.calling_ae)},
     {"timeout", 0, "SECONDS",
@@ -81,7 +90,7 @@ static void check_complete(void *input, const struct argp_state *state) {
     argp_error(state, "which archive? (AE_TITLE@HOST:PORT)");
   if (arguments->timeout_s > 0)
     arguments->fetch.peer.dimse_s = arguments->fetch.peer.association_s = arguments->timeout_s;
-  arguments->fetch.by_move = arguments->fetch.listen_port >= 0;
+  arguments->fetch.by_move = arguments->fetch.listen.port >= 0;
   const struct ct_peer *self = &arguments->fetch.peer;
   if (self->tls_ca_file || self->tls_certificate || self->tls_key || !self->tls_verify)
     arguments->fetch.peer.tls = true;
@@ -89,8 +98,7 @@ static void check_complete(void *input, const struct argp_state *state) {
   const char *keys[] = {query->accession_number, query->patient_id, query->study_instance_uid,
                         query->study_date};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-    if (keys[i] && strchr(keys[i], '\\'))
-      argp_error(state, "'%s': a key has no backslash", keys[i]);
+    if (keys[i] && strchr(keys[i], '\\')) argp_error(state, "a key has no backslash");
   if (!query->accession_number && !query->patient_id && !query->study_instance_uid)
     argp_error(state, "which study? (--accession, --patient or --study)");
 }
@@ -142,18 +150,28 @@ static lc_status print(const struct pl_fetch *fetch, const struct arguments *arg
 static void init(void *input) {
   struct pl_fetch_options *fetch = &((struct arguments *)input)->fetch;
   fetch->folder = "lungcdam-studies";
-  fetch->listen_address = "0.0.0.0";
-  fetch->listen_port = -1;
+  fetch->listen.address = PL_LISTEN_ADDRESS;
+  fetch->listen.port = -1;
   ct_peer_init(&fetch->peer);
 }
 
-static lc_status run(void *input, struct lc_error *err) {
-  const struct arguments *arguments = input;
+static lc_status fetch_all(const struct arguments *arguments, struct lc_error *err) {
   LC_SCOPED(pl_fetch_free) struct pl_fetch fetch = {0};
+  const struct pl_listen *listen = &arguments->fetch.listen;
+  pl_signal_waits(true, NULL);
+  if (arguments->fetch.by_move) LC_TRY(pl_listen_check(listen, &arguments->fetch.peer, err));
   LC_TRY(pl_fetch_list(&fetch, &arguments->fetch, err));
   lc_status status = arguments->list ? LC_OK : pl_fetch_run(&fetch, &arguments->fetch, err);
   lc_status printed = print(&fetch, arguments, status == LC_OK ? err : NULL);
   return status == LC_OK ? printed : status;
+}
+
+static lc_status run(void *input, struct lc_error *err) {
+  struct arguments *arguments = input;
+  lc_status status = pl_listen_callers(&arguments->fetch.listen, &arguments->callers, err);
+  if (status == LC_OK) status = fetch_all(arguments, err);
+  pl_listen_free(&arguments->fetch.listen);
+  return status;
 }
 
 const struct pl_command pl_command_fetch = {

@@ -10,6 +10,7 @@
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/delivery/pl_send.h"
+#include "pipeline/report/pl_signal.h"
 
 struct arguments {
   struct pl_words paths;
@@ -277,7 +278,7 @@ static lc_status send_and_judge(struct sending *s, struct lc_error *err) {
   LC_TRY(lc_alloc(&after, s->chosen.n + 1, sizeof *after, err));
   LC_TRY(look_ahead(s, before, err));
   if (!s->arguments->queue_only)
-    LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, s->arguments->wait_s, err));
+    LC_TRY(pl_send_run(&s->outbox, &s->known, &s->chosen, s->arguments->wait_s, NULL, err));
   LC_TRY(pl_send_print_status(&s->outbox, &s->known, &s->chosen, s->arguments->form, err));
   LC_TRY(look_ahead(s, after, err));
   return judge(s, before, after, began_ms, err);
@@ -301,6 +302,7 @@ static lc_status run(void *input, struct lc_error *err) {
   struct sending *s = &sending;
   bool look = arguments->status || arguments->list;
   if (arguments->print_destination) return print_destination(err);
+  pl_signal_waits(true, NULL); /* for other processes, then for peers */
   if (!arguments->echo)
     LC_TRY(pl_outbox_open(&s->outbox, arguments->outbox, !look && arguments->paths.n > 0, err));
   else if (lc_folder_exists(arguments->outbox)) /* for the destinations that it knows */
@@ -314,7 +316,9 @@ static lc_status run(void *input, struct lc_error *err) {
     return pl_send_print_list(&s->outbox, &s->known, arguments->to.n > 0 ? &s->chosen : NULL,
                               arguments->form, err);
   if (arguments->forget) return forget_sent(s, err);
+  pl_signal_waits(false, NULL);
   LC_TRY(queue_all(s, err));
+  pl_signal_waits(true, NULL);
   if (arguments->retry)
     for (size_t i = 0; i < s->chosen.n; i++)
       LC_TRY(pl_outbox_retry(&s->outbox, s->chosen.items[i].name, err));

@@ -2,6 +2,7 @@
  * is in its spool. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
@@ -14,8 +15,10 @@ struct arguments {
   struct pl_serve_options serve;
   struct pl_list callers, to;
   const char *destinations;
-  double max_disk_gib, keep_hours;
+  double max_disk_gib, keep_hours, quarantine_gib, peer_gib, job_gib;
   int timeout_s; /* 0: not given */
+  const char *audit, *mode_text;
+  unsigned mode;
   bool status;
   enum pl_table_form form;
 };
@@ -24,17 +27,34 @@ struct arguments {
 static const struct pl_option options[] = {
     PL_CONFIG_ROWS,
     {"port", 'p', "PORT", "Port to listen on (default 11112); 0: any that is free", 3,
-     PL_OPTION_WHOLE, AT(serve.port), 0, 65535},
-    {"listen", 0, "ADDRESS", "IPv4 address to listen on (default 0.0.0.0: all)", 3, PL_OPTION_TEXT,
-     AT(serve.address)},
+     PL_OPTION_WHOLE, AT(serve.listen.port), 0, 65535},
+    {"listen", 0, "ADDRESS",
+     "IPv4 address to listen on (serve.listen; default 127.0.0.1; 0.0.0.0: all); beyond 127.0.0.1 "
+     "it takes TLS or --insecure",
+     3, PL_OPTION_TEXT, AT(serve.listen.address)},
+    {"insecure", 0, NULL, "Listen there without TLS (serve.insecure)", 3, PL_OPTION_FLAG,
+     AT(serve.listen.insecure)},
     {"aet", 'a', "TITLE", "Our AE title (default LUNGCDAM)", 3, PL_OPTION_TEXT,
      AT(serve.receive.scp.self.called_ae)},
     {"check-called", 0, NULL, "Refuse associations that call another title", 3, PL_OPTION_FLAG,
      AT(serve.receive.scp.check_called)},
-    {"caller", 0, "TITLE", "AE title that may call; may be repeated; without it everybody may", 3,
-     PL_OPTION_LIST, AT(callers)},
+    {"caller", 0, "TITLE@ADDRESS",
+     "Who may call (serve.callers): an AE title, or *, with an IPv4 address or a network "
+     "(A.B.C.D/BITS); may be repeated; without it everybody may",
+     3, PL_OPTION_LIST, AT(callers)},
     {"max-associations", 0, "N", "Open at once (default 8)", 3, PL_OPTION_WHOLE,
-     AT(serve.max_associations), 1, 256},
+     AT(serve.bounds.associations), 1, 256},
+    {"peer-associations", 0, "N", "Open at once of one address (default 6)", 3, PL_OPTION_WHOLE,
+     AT(serve.bounds.peer_associations), 1, 256},
+    {"max-waiting", 0, "N", "Connections that wait for a place (default 128)", 3, PL_OPTION_WHOLE,
+     AT(serve.bounds.waiting), 1, 4096},
+    {"association-life", 0, "SECONDS", "Longest association (default 3600)", 3, PL_OPTION_WHOLE,
+     AT(serve.bounds.association_s), 1, 864000},
+    {"peer-objects", 0, "N",
+     "Objects of one address in a minute (default 20000; 0: any); then they are refused", 3,
+     PL_OPTION_WHOLE, AT(serve.bounds.peer_objects), 0, 1e9},
+    {"peer-data", 0, "GIB", "The same for their bytes (default 16; 0: any)", 3, PL_OPTION_REAL,
+     AT(peer_gib), 0, 1e6},
     {"max-pdu", 0, "BYTES", "Largest PDU received (default 65536)", 3, PL_OPTION_WHOLE,
      AT(serve.receive.scp.self.max_pdu), 4096, 131072},
     {"timeout", 0, "SECONDS", "Between two messages of a peer (default 60)", 3, PL_OPTION_WHOLE,
@@ -58,6 +78,21 @@ static const struct pl_option options[] = {
     {"keep", 0, "HOURS",
      "How long a series that is done is kept for slices that come late (default 24)", 4,
      PL_OPTION_REAL, AT(keep_hours), 0, 1e5},
+    {"max-quarantine", 0, "N", "Series in quarantine (default 200); beyond, the oldest are removed",
+     4, PL_OPTION_WHOLE, AT(serve.limits.quarantine_series), 0, 1e6},
+    {"quarantine-disk", 0, "GIB", "Their size (default 5)", 4, PL_OPTION_REAL, AT(quarantine_gib),
+     0, 1e6},
+    {"job-time", 0, "SECONDS", "Longest job on one series (default 7200; 0: any)", 4,
+     PL_OPTION_WHOLE, AT(serve.bounds.job_s), 0, 864000},
+    {"job-memory", 0, "GIB", "Memory of a job (default 16; 0: any)", 4, PL_OPTION_REAL, AT(job_gib),
+     0, 1e5},
+    {"mode", 0, "MODE",
+     "Permissions of folders that are made, as chmod has them; files get the same without x "
+     "(default 0700: their owner alone)",
+     4, PL_OPTION_TEXT, AT(mode_text)},
+    {"audit", 0, "FILE",
+     "Append audit messages (DICOM PS3.15 A.5) to a file, or 'syslog', or 'syslog:SOCKET'", 4,
+     PL_OPTION_TEXT, AT(audit)},
     {"to", 0, "NAME",
      "Send the results there: AE_TITLE@HOST:PORT, an https URL, or a destination of the file; may "
      "be repeated",
@@ -86,7 +121,15 @@ static void settle(void *input, const struct argp_state *state) {
   struct arguments *arguments = input;
   struct pl_serve_options *serve = &arguments->serve;
   struct ct_peer *self = &serve->receive.scp.self;
-  (void)state;
+  char *end = NULL;
+  arguments->mode = (unsigned)strtoul(arguments->mode_text, &end, 8);
+  if (*end || end == arguments->mode_text || (arguments->mode & ~0777U) ||
+      (arguments->mode & 0700) != 0700)
+    argp_error(state, "--mode is '%s', expected an octal number from 0700 to 0777",
+               arguments->mode_text);
+  serve->limits.quarantine_bytes = (long long)(arguments->quarantine_gib * 1073741824.0);
+  serve->bounds.peer_bytes = (long long)(arguments->peer_gib * 1073741824.0);
+  serve->bounds.job_bytes = (long long)(arguments->job_gib * 1073741824.0);
   serve->limits.max_bytes = (long long)(arguments->max_disk_gib * 1073741824.0);
   serve->limits.keep_s = 3600 * arguments->keep_hours;
   if (arguments->timeout_s > 0) self->dimse_s = self->association_s = arguments->timeout_s;
@@ -97,9 +140,18 @@ static void init(void *input) {
   struct arguments *arguments = input;
   struct pl_serve_options *serve = &arguments->serve;
   serve->spool = "lungcdam-spool";
-  serve->address = "0.0.0.0";
-  serve->port = 11112;
-  serve->max_associations = 8;
+  serve->listen.port = 11112;
+  serve->bounds = (struct pl_serve_bounds){.associations = 8,
+                                           .peer_associations = 6,
+                                           .waiting = 128,
+                                           .association_s = 3600,
+                                           .peer_objects = 20000,
+                                           .job_s = 7200};
+  arguments->peer_gib = 16;
+  arguments->job_gib = 16;
+  serve->limits.quarantine_series = 200;
+  arguments->quarantine_gib = 5;
+  arguments->mode_text = "0700";
   serve->quiet_s = 30;
   serve->limits.max_series = 64;
   arguments->max_disk_gib = 20;
@@ -178,27 +230,43 @@ static lc_status print_status(const struct arguments *arguments, struct lc_error
   return pl_table_print(&table, arguments->form, stdout, err);
 }
 
+/* What the options leave open is the configuration's. */
+static lc_status listen_where(struct pl_listen *listen, const struct pl_list *callers,
+                              const struct pl_config *config, struct lc_error *err) {
+  if (!listen->address) listen->address = config->serve_listen;
+  listen->insecure = listen->insecure || config->serve_insecure;
+  return pl_listen_callers(listen, callers->n > 0 ? callers : &config->serve_callers, err);
+}
+
 static lc_status run(void *input, struct lc_error *err) {
   struct arguments *arguments = input;
   struct pl_serve_options *serve = &arguments->serve;
+  const struct ct_peer *self = &serve->receive.scp.self;
   LC_SCOPED(pl_config_free) struct pl_config config = {0};
   LC_SCOPED(pl_destinations_free) struct pl_destinations destinations = {0};
+  LC_SCOPED(pl_audit_close) struct pl_audit audit = {.descriptor = -1};
   char outbox[LC_PATH_SIZE];
   if (arguments->overrides.inputs.n > 0 || arguments->overrides.series)
     LC_FAIL(err, LC_ERR_USAGE, "--input and --series: series come from the network");
   if (arguments->status) return print_status(arguments, err);
+  umask(0777 & ~arguments->mode);
   LC_TRY(pl_config_make(&config, &arguments->overrides, err));
   LC_TRY(choose_destinations(&destinations, arguments->destinations, &arguments->to, err));
   LC_TRY(lc_path_join(outbox, serve->spool, "outbox", err));
   if (!serve->outbox) serve->outbox = outbox;
   serve->config = &config;
   serve->destinations = &destinations;
-  serve->receive.scp.callers = (const char *const *)arguments->callers.items;
-  serve->receive.scp.n_callers = arguments->callers.n;
   pl_log_stamp();
   pl_config_say_parameters(&config);
   LC_TRY(pl_config_take_model(&config, err));
-  return pl_serve(serve, err);
+  lc_status status = listen_where(&serve->listen, &arguments->callers, &config, err);
+  if (status == LC_OK && arguments->audit) {
+    status = pl_audit_open(&audit, arguments->audit, self->called_ae, serve->listen.address, err);
+    serve->audit = &audit;
+  }
+  if (status == LC_OK) status = pl_serve(serve, err);
+  pl_listen_free(&serve->listen);
+  return status;
 }
 
 const struct pl_command pl_command_serve = {
@@ -217,7 +285,9 @@ const struct pl_command pl_command_serve = {
         "Examples:\n"
         "  lungcdam serve -n luna16.csv -o results --spool /var/spool/lungcdam\n"
         "  lungcdam serve my.yaml -w w.safetensors --set export.objects=report --to PACS@pacs:104\n"
-        "  lungcdam serve my.yaml --port 11112 --aet LUNG --check-called --caller CT01 --quiet 60\n"
+        "  lungcdam serve my.yaml --listen 0.0.0.0 --tls-cert c.pem --tls-key k.pem --tls-ca "
+        "ca.pem\n"
+        "  lungcdam serve my.yaml --listen 10.0.0.9 --insecure --caller CT01@10.0.0.7 --aet LUNG\n"
         "  lungcdam serve --status --spool /var/spool/lungcdam\n"
         "\n"
         "The options of the job are those of 'lungcdam run'; --input and --series have no place "

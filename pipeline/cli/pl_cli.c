@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_file.h"
+#include "common/lc_identity.h"
 #include "common/lc_log.h"
 #include "common/lc_parallel.h"
 #include "common/lc_scope.h"
@@ -55,10 +56,12 @@ COMMANDS(DECLARE, DECLARE_NET, DECLARE_PHANTOM)
 #define POINT(name) &pl_command_##name,
 const struct pl_command *const pl_commands[] = {COMMANDS(POINT, POINT, POINT) NULL};
 
-enum { KEY_LOG_LEVEL = 0x1000, KEY_THREADS };
+enum { KEY_LOG_LEVEL = 0x1000, KEY_THREADS, KEY_LOG_IDENTITY };
 
 static const struct argp_option global_options[] = {
     {"log-level", KEY_LOG_LEVEL, "LEVEL", 0, "debug, info (default), warning, error or silent", -2},
+    {"log-identity", KEY_LOG_IDENTITY, NULL, 0,
+     "Name patients in log lines and messages; without it pseudonyms stand there", -2},
     {"threads", KEY_THREADS, "N", 0, "Threads to use; 0: all (default). Never changes results", -2},
     {0}};
 
@@ -71,6 +74,9 @@ static error_t parse_global(int key, char *arg, struct argp_state *state) {
       argp_error(state, "--log-level is '%s', expected debug, info, warning, error or silent", arg);
     else
       lc_log_set_level(level);
+    return 0;
+  case KEY_LOG_IDENTITY:
+    lc_identity_show();
     return 0;
   case KEY_THREADS:
     if (!lc_text_to_long(arg, &threads) || threads < 0 || threads > 4096)
@@ -164,8 +170,10 @@ static int left_out(const struct pl_command *command) {
 
 lc_status pl_cli_print(const struct lc_text *text, struct lc_error *err) {
   if (text->failed) LC_FAIL(err, LC_ERR_MEMORY, "out of memory");
-  return fputs(lc_text_get(text), stdout) >= 0 ? LC_OK
-                                               : lc_file_write_error("standard output", errno, err);
+  pl_signal_waits(true, NULL); /* a pipe may be full */
+  bool whole = fputs(lc_text_get(text), stdout) >= 0;
+  pl_signal_waits(false, NULL);
+  return whole ? LC_OK : lc_file_write_error("standard output", errno, err);
 }
 
 lc_status pl_cli_print_keys(const struct pl_schema *schema, const void *object,
@@ -195,6 +203,7 @@ static int run_command(const struct pl_command *command, int argc, char **argv) 
   argv[0] = name;
   struct lc_error err = {{0}};
   lc_status status = pl_options_run(command, argc, argv, &err);
+  pl_signal_waits(true, NULL);
   errno = 0;
   if (status == LC_OK && (fflush(stdout) != 0 || ferror(stdout)))
     status = lc_file_write_error("standard output", errno ? errno : EIO, &err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_file.h"
 #include "common/lc_scope.h"
 
 #define MOST 64         /* options of a command */
@@ -187,6 +188,39 @@ static lc_status read_line(const struct pl_command *command, int argc, char **ar
   return LC_OK;
 }
 
+static lc_status check_text(const char *text, struct lc_error *err) {
+  if (text && lc_file_is_special(text))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: not a regular file (a pipe, a device or a socket)", text);
+  return LC_OK;
+}
+
+/* Whatever stands on the command line and is a pipe or a device is refused before anybody waits for
+ * it; this also holds for what libraries open by name. */
+static lc_status check_files(const struct pl_command *command, const char *arguments,
+                             struct lc_error *err) {
+  for (size_t i = 0; i < command->n_options; i++) {
+    const char *field = arguments + command->options[i].at;
+    const char *text;
+    struct pl_list list = {.n = 0};
+    if (command->options[i].kind == PL_OPTION_TEXT) {
+      memcpy(&text, field, sizeof text);
+      LC_TRY(check_text(text, err));
+    } else if (command->options[i].kind == PL_OPTION_LIST) {
+      memcpy(&list, field, sizeof list);
+    }
+    for (size_t k = 0; k < list.n; k++) LC_TRY(check_text(list.items[k], err));
+  }
+  for (size_t i = 0; i < command->n_words; i++) {
+    const char *text;
+    memcpy(&text, arguments + command->words[i], sizeof text);
+    LC_TRY(check_text(text, err));
+  }
+  struct pl_words rest = {.n = 0};
+  if (command->takes_rest) memcpy(&rest, arguments + command->rest_at, sizeof rest);
+  for (size_t i = 0; i < rest.n; i++) LC_TRY(check_text(rest.items[i], err));
+  return LC_OK;
+}
+
 lc_status pl_options_run(const struct pl_command *command, int argc, char **argv,
                          struct lc_error *err) {
   LC_FREED char *arguments = NULL;
@@ -194,6 +228,7 @@ lc_status pl_options_run(const struct pl_command *command, int argc, char **argv
   if (command->defaults) memcpy(arguments, command->defaults, command->size);
   if (command->init) command->init(arguments);
   lc_status status = read_line(command, argc, argv, arguments, err);
+  if (status == LC_OK) status = check_files(command, arguments, err);
   if (status == LC_OK) status = command->run(arguments, err);
   for (size_t i = 0; i < command->n_options; i++)
     if (command->options[i].kind == PL_OPTION_LIST)

@@ -118,6 +118,17 @@ static const struct pl_key keys[] = {
 
     KEY_TEXT(output, folder, "lungcdam-results",
              "Folder of the results; one folder a series is made in it.", PLACE),
+
+    KEY_TEXT(serve, listen, "127.0.0.1",
+             "IPv4 address that 'lungcdam serve' listens on; beyond 127.0.0.1 it needs TLS or "
+             "serve.insecure.",
+             PLACE),
+    KEY_BOOL(serve, insecure, "false",
+             "'lungcdam serve' may listen beyond this machine without TLS.", PLACE),
+    KEY_LIST(
+        serve, callers, "[]", NULL,
+        "Who may call 'lungcdam serve': TITLE@ADDRESS or TITLE@ADDRESS/BITS; empty: everybody.",
+        PLACE),
 };
 
 const struct pl_schema pl_config_schema = {

@@ -68,6 +68,10 @@ struct pl_config {
   int store_cube_type; /* enum pl_cube_type */
 
   char *output_folder;
+
+  char *serve_listen;           /* IPv4 address */
+  bool serve_insecure;          /* listens beyond this machine without TLS */
+  struct pl_list serve_callers; /* pl_listen.h */
 };
 
 extern const struct pl_schema pl_config_schema;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_file.h"
 #include "pipeline/config/pl_parameters.h"
 
 /* Where the parameters of estimators stand; n_keys when the schema has none. */
@@ -110,13 +111,36 @@ lc_status pl_schema_set_text(const struct pl_schema *schema, void *object, const
   return LC_OK;
 }
 
+static lc_status check_file(const char *key, const char *text, struct lc_error *err) {
+  if (text && lc_file_is_special(text))
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: %s: not a regular file (a pipe, a device or a socket)", key,
+            text);
+  return LC_OK;
+}
+
+/* No key may name what would be waited for. */
+static lc_status check_files(const struct pl_schema *schema, const void *object,
+                             struct lc_error *err) {
+  for (size_t i = 0; i < schema->n_keys; i++) {
+    const struct pl_key *key = &schema->keys[i];
+    const char *field = (const char *)object + key->offset;
+    const char *text = NULL;
+    struct pl_list list = {.n = 0};
+    if (key->type == PL_TEXT) memcpy(&text, field, sizeof text);
+    if (key->type == PL_LIST) memcpy(&list, field, sizeof list);
+    LC_TRY(check_file(key->name, text, err));
+    for (size_t k = 0; k < list.n; k++) LC_TRY(check_file(key->name, list.items[k], err));
+  }
+  return LC_OK;
+}
+
 lc_status pl_schema_layer(const struct pl_schema *schema, void *object,
                           const struct pl_overrides *overrides, const char *example,
                           struct lc_error *err) {
   if (overrides->file) LC_TRY(pl_schema_read(schema, object, overrides->file, err));
   for (size_t i = 0; i < overrides->keys.n; i++)
     LC_TRY(pl_schema_set_pair(schema, object, overrides->keys.items[i], example, err));
-  return LC_OK;
+  return check_files(schema, object, err);
 }
 
 void pl_overrides_free(struct pl_overrides *overrides) {

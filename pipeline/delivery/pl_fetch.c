@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_identity.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "pipeline/report/pl_progress.h"
@@ -53,8 +54,10 @@ static lc_status nothing(const struct pl_fetch_options *options, const struct ct
   const struct ct_query *query = &options->query;
   LC_SCOPED(lc_text_free) struct lc_text keys = {0};
   LC_SCOPED(lc_text_free) struct lc_text rest = {0};
-  add_key(&keys, "AccessionNumber", query->accession_number);
-  add_key(&keys, "PatientID", query->patient_id);
+  char accession[LC_IDENTITY_SIZE], patient[LC_IDENTITY_SIZE];
+  if (query->accession_number)
+    add_key(&keys, "AccessionNumber", lc_identity(accession, query->accession_number));
+  if (query->patient_id) add_key(&keys, "PatientID", lc_identity(patient, query->patient_id));
   add_key(&keys, "StudyInstanceUID", query->study_instance_uid);
   add_key(&keys, "StudyDate", query->study_date);
   if (studies->n == 0) {
@@ -150,6 +153,7 @@ struct fetching {
 
 static void close_fetching(struct fetching *f) {
   ct_association_close(&f->association);
+  pl_signal_waits(true, NULL);
 }
 
 static lc_status request(struct fetching *f, const struct pl_fetched *item, const char **objects,
@@ -209,6 +213,7 @@ lc_status pl_fetch_run(struct pl_fetch *fetch, const struct pl_fetch_options *op
   struct pl_fetch_store store = {.options = options, .wanted = fetch, .descriptor = -1};
   struct ct_file_store files = pl_fetch_store_files(&store);
   LC_TRY(pl_output_open(&output, options->folder, err));
+  if (!options->by_move) pl_signal_waits(true, store.part);
   /* The child that listens is made before there are other threads. */
   if (options->by_move) LC_TRY(pl_fetch_receiver_start(&receiver, &store, err));
   LC_TRY(ct_query_open(&f.association, &options->peer, options->by_move ? CT_BY_MOVE : CT_BY_GET,

@@ -14,6 +14,7 @@
 #include "ct_io/dicom_read/ct_identity.h"
 #include "ct_io/net/ct_query.h"
 #include "pipeline/config/pl_schema.h"
+#include "pipeline/guard/pl_listen.h"
 
 struct pl_fetch_options {
   struct ct_peer peer;
@@ -21,8 +22,7 @@ struct pl_fetch_options {
   struct pl_list modalities, series; /* only these; none: all */
   const char *folder;
   bool by_move;
-  const char *listen_address; /* for C-MOVE */
-  int listen_port;            /* 0: any that is free, named in the log */
+  struct pl_listen listen; /* for C-MOVE; port 0: any that is free, named in the log */
 };
 
 /* One series of the archive, and what became of it. */

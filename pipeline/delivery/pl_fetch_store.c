@@ -13,12 +13,19 @@
 #include <unistd.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
-#include "pipeline/delivery/pl_serve.h"
+#include "ct_io/net/ct_scp.h"
 #include "pipeline/store/pl_output.h"
 
 /* Associations of the archive that may be open at once. */
 #define RECEIVERS_MOST 8
+
+/* What a process with this number left goes; a link is not followed. */
+static int make_part(const struct pl_fetch_store *store) {
+  unlink(store->part);
+  return open(store->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+}
 
 lc_status pl_fetch_path(const struct pl_fetch_options *options, const char *study,
                         const char *series, const char *object, char path[LC_PATH_SIZE],
@@ -96,6 +103,9 @@ static lc_status get_begin(void *context, const struct ct_scp_object *object, ch
   struct pl_fetch_store *store = (struct pl_fetch_store *)context;
   (void)object;
   LC_TRY(begin_part(store, err));
+  int descriptor = make_part(store);
+  if (descriptor < 0) return lc_file_write_error(store->part, errno, err);
+  close(descriptor);
   memcpy(path, store->part, sizeof store->part);
   return LC_OK;
 }
@@ -121,8 +131,8 @@ static uint16_t move_begin(void *context, const struct ct_scp_object *object, in
   struct lc_error err;
   (void)object;
   if (begin_part(store, &err) != LC_OK) return CT_STORE_NO_RESOURCES;
-  store->descriptor =
-      open(store->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  unlink(store->part);
+  store->descriptor = open(store->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
   *descriptor = store->descriptor;
   if (store->descriptor >= 0) return CT_STORE_OK;
   lc_log(LC_LOG_ERROR, "%s: %s", store->part, strerror(errno));
@@ -151,16 +161,21 @@ static uint16_t move_end(void *context, const struct ct_scp_object *object, uint
   return answer;
 }
 
-static void receive(struct pl_fetch_store *store, int descriptor) {
+static void receive(struct pl_fetch_store *store, int descriptor, uint32_t from) {
   const struct ct_scp_store objects = {
       .context = store, .begin = move_begin, .room = move_room, .end = move_end};
   struct ct_scp_options options = {.self = store->options->peer,
                                    .object_s = store->options->peer.dimse_s};
   options.self.called_ae = store->options->peer.calling_ae;
   options.self.calling_ae = store->options->peer.called_ae;
-  struct ct_scp_summary summary;
+  struct ct_scp_summary summary = {.calling = ""};
   struct lc_error err;
-  if (ct_scp_serve(descriptor, &options, &objects, &summary, &err) != LC_OK)
+  LC_FREED const char **titles = NULL;
+  lc_status status =
+      pl_listen_titles(&store->options->listen, from, &titles, &options.n_callers, &err);
+  options.callers = titles;
+  if (status == LC_OK) status = ct_scp_serve(descriptor, &options, &objects, &summary, &err);
+  if (status != LC_OK)
     lc_log(LC_LOG_WARNING, "association of the archive (%s): %s", summary.calling, err.message);
 }
 
@@ -170,14 +185,21 @@ static void listen_for_ever(struct pl_fetch_store *store, int listening) {
   int running = 0;
   for (;;) {
     while (running > 0 && waitpid(-1, NULL, running < RECEIVERS_MOST ? WNOHANG : 0) > 0) running--;
-    int descriptor = accept4(listening, NULL, NULL, SOCK_CLOEXEC);
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    socklen_t length = sizeof from;
+    int descriptor = accept4(listening, (struct sockaddr *)&from, &length, SOCK_CLOEXEC);
     if (descriptor < 0) continue;
+    if (!pl_listen_knows(&store->options->listen, from.sin_addr.s_addr)) {
+      lc_log(LC_LOG_WARNING, "a caller was refused: nobody may call from its address");
+      close(descriptor);
+      continue;
+    }
     pid_t child = fork();
     if (child == 0) {
       prctl(PR_SET_PDEATHSIG, SIGTERM);
       if (getppid() != self) _exit(1);
       close(listening);
-      receive(store, descriptor);
+      receive(store, descriptor, from.sin_addr.s_addr);
       _exit(0);
     }
     running += child > 0;
@@ -189,9 +211,10 @@ lc_status pl_fetch_receiver_start(pid_t *receiver, struct pl_fetch_store *store,
                                   struct lc_error *err) {
   const struct pl_fetch_options *options = store->options;
   int listening, port;
-  LC_TRY(pl_serve_listen(options->listen_address, options->listen_port, 0, &listening, &port, err));
+  LC_TRY(pl_listen_check(&options->listen, &options->peer, err));
+  LC_TRY(pl_listen_open(&options->listen, 0, &listening, &port, err));
   lc_log(LC_LOG_INFO, "listening on %s:%d as %s for what the archive moves",
-         options->listen_address, port, options->peer.calling_ae);
+         options->listen.address, port, options->peer.calling_ae);
   fflush(NULL);
   pid_t parent = getpid(), child = fork();
   if (child == 0) {

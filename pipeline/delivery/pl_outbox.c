@@ -256,17 +256,19 @@ static void close_file(FILE **file) {
   if (*file) fclose(*file);
 }
 
-static lc_status copy_file(const char *from_name, const char *to_name, struct lc_error *err) {
+static lc_status copy_file(const char *from_name, const struct lc_output *output,
+                           struct lc_error *err) {
   char buffer[1 << 16];
   size_t n;
-  LC_SCOPED(close_file) FILE *from = fopen(from_name, "rb");
-  if (!from) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be read: %s", from_name, strerror(errno));
-  FILE *to = fopen(to_name, "wb");
-  bool written = to != NULL; /* what cannot be read is seen by the hash */
+  LC_SCOPED(close_file) FILE *from = NULL;
+  FILE *to;
+  LC_TRY(lc_file_open(from_name, &from, err));
+  LC_TRY(lc_output_open(output, &to, err));
+  bool written = true; /* what cannot be read is seen by the hash */
   while (written && (n = fread(buffer, 1, sizeof buffer, from)) > 0)
     written = fwrite(buffer, 1, n, to) == n;
-  if (to && fclose(to) != 0) written = false;
-  return written ? LC_OK : lc_file_write_error(to_name, errno, err);
+  if (fclose(to) != 0) written = false;
+  return written ? LC_OK : lc_file_write_error(output->path, errno, err);
 }
 
 /* The bytes get into objects/ as they were when the entry's hash was made, or not at all. */
@@ -279,7 +281,7 @@ static lc_status keep_object(struct pl_outbox *outbox, const struct pl_entry *en
       strcmp(hex, entry->sha256) == 0)
     return LC_OK;
   LC_TRY(lc_output_begin(&output, path, err));
-  LC_TRY(copy_file(from, output.temporary, err));
+  LC_TRY(copy_file(from, &output, err));
   LC_TRY(lc_hash_file_hex(output.temporary, hex, err));
   if (strcmp(hex, entry->sha256) != 0)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: changes while it is read", from);

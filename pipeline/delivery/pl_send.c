@@ -188,13 +188,18 @@ lc_status pl_route_verify(struct pl_route *route, struct pl_entry *entry, bool *
 
 static lc_status serve(struct pl_route *route, struct lc_error *err) {
   LC_SCOPED(pl_entries_free) struct pl_entries due = {0};
+  LC_SCOPED(pl_send_audit_free) struct pl_send_audit audit = {0};
   const char *name = route->destination->name;
   LC_TRY(pl_outbox_standing(route->outbox, name, &route->standing, err));
   if (!pl_route_is_due(route)) return LC_OK;
   LC_TRY(pl_outbox_due(route->outbox, name, PL_STATE_QUEUED, route->due_ms, &due, err));
-  if (due.n > 0)
-    LC_TRY((pl_destination_is_web(route->destination) ? pl_send_web : pl_send_dimse)(
-        route, due.items, due.n, err));
+  if (due.n > 0) {
+    LC_TRY(pl_send_audit_begin(&audit, route, &due, err));
+    lc_status status = (pl_destination_is_web(route->destination) ? pl_send_web : pl_send_dimse)(
+        route, due.items, due.n, err);
+    pl_send_audit_end(&audit, route, &due);
+    LC_TRY(status);
+  }
   if (route->destination->commitment_mode == PL_COMMITMENT_NONE || !pl_route_is_due(route))
     return LC_OK;
   return pl_send_commitment(route, err);
@@ -266,7 +271,7 @@ static lc_status work(struct pl_route *routes, size_t n, struct pl_outbox *outbo
 
 lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
                       const struct pl_destinations *destinations, double wait_s,
-                      struct lc_error *err) {
+                      struct pl_audit *audit, struct lc_error *err) {
   bool got = false, once = wait_s <= 0;
   long long start_ms = pl_now_ms(), end_ms = INT64_MAX;
   if (wait_s < 1e12) end_ms = start_ms + (long long)(1000 * wait_s);
@@ -276,8 +281,10 @@ lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *kn
   LC_FREED struct pl_route *routes = NULL;
   LC_TRY(lc_alloc(&routes, destinations->n, sizeof *routes, err));
   for (size_t i = 0; i < destinations->n; i++)
-    routes[i] = (struct pl_route){
-        .outbox = outbox, .destinations = known, .destination = &destinations->items[i]};
+    routes[i] = (struct pl_route){.outbox = outbox,
+                                  .destinations = known,
+                                  .destination = &destinations->items[i],
+                                  .audit = audit};
   /* What was queued while we waited for the lock is due too. */
   lc_status status =
       work(routes, destinations->n, outbox, destinations, once, pl_now_ms(), end_ms, err);

@@ -12,6 +12,7 @@
 
 #include "ct_io/net/ct_commitment.h"
 #include "pipeline/delivery/pl_outbox.h"
+#include "pipeline/guard/pl_audit.h"
 #include "pipeline/report/pl_table.h"
 
 struct pl_queue_count {
@@ -33,12 +34,12 @@ LC_MUST_CHECK lc_status pl_send_queue(struct pl_outbox *outbox,
  * due is tried once; above: until nothing is open, but no longer than so many seconds; HUGE_VAL:
  * however long it takes. While another
  * process sends from this outbox, waits until that has settled or tried everything here, or goes on
- * in its place when it ends. LC_OK whatever became of the objects: that is in the outbox.
- * LC_ERR_INTERRUPTED, LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.
+ * in its place when it ends. audit: of what is sent, or NULL. LC_OK whatever became of the objects:
+ * that is in the outbox. LC_ERR_INTERRUPTED, LC_ERR_NO_SPACE, LC_ERR_NOT_WRITABLE.
  */
 LC_MUST_CHECK lc_status pl_send_run(struct pl_outbox *outbox, const struct pl_destinations *known,
                                     const struct pl_destinations *destinations, double wait_s,
-                                    struct lc_error *err);
+                                    struct pl_audit *audit, struct lc_error *err);
 
 /* C-ECHO, or a question to the web server; the message says what went wrong. */
 LC_MUST_CHECK lc_status pl_send_echo(const struct pl_destination *destination,
@@ -72,6 +73,7 @@ struct pl_route {
   struct pl_outbox *outbox;
   const struct pl_destinations *destinations; /* all that the outbox knows */
   const struct pl_destination *destination;
+  struct pl_audit *audit; /* or NULL */
   struct pl_standing standing;
   struct ct_commitment_listener listener; /* opened when first needed */
   long long due_ms;                       /* what is put off beyond this time is not touched */
@@ -102,6 +104,22 @@ LC_MUST_CHECK lc_status pl_route_put_off(struct pl_route *route, struct pl_entry
 /* Writes a changed entry; one that was replaced meanwhile is left alone. */
 LC_MUST_CHECK lc_status pl_route_write(struct pl_route *route, const struct pl_entry *entry,
                                        struct lc_error *err);
+
+/* What the audit trail needs to know of objects on their way: whose their studies are, read before
+ * their bytes are let go of. A zeroed struct is empty. */
+struct pl_send_study;
+struct pl_send_audit {
+  struct pl_send_study *studies; /* owned */
+  size_t n;
+};
+void pl_send_audit_free(struct pl_send_audit *audit);
+/* Tells the route's trail, if it has one, that these objects are about to be sent, */
+LC_MUST_CHECK lc_status pl_send_audit_begin(struct pl_send_audit *audit,
+                                            const struct pl_route *route,
+                                            const struct pl_entries *due, struct lc_error *err);
+/* and which have arrived. */
+void pl_send_audit_end(const struct pl_send_audit *audit, const struct pl_route *route,
+                       const struct pl_entries *due);
 
 /* Sends entries[n], all queued and due. They return early when the
  * destination was put off. */

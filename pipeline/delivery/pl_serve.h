@@ -1,35 +1,48 @@
 /* 'lungcdam serve': receives series over the DICOM network, processes each when it is complete, and
  * hands the results on.
  *
- * One process watches: it accepts connections, gives each a child, looks for series that are
- * complete (pl_spool.h) and runs the job on one after the other in a child. It parses nothing that
- * was received. All state is in the spool: after kill -9 of everything the next server goes on
- * where this one was.
+ * One process watches: it accepts connections, gives each that speaks a child while there is a
+ * place (pl_door.h, pl_traffic.h), looks for series that are complete (pl_spool.h) and runs the job
+ * on one after the other in a child. It parses nothing that was received. All state is in the
+ * spool: after kill -9 of everything the next server goes on where this one was.
  *
  * Thread-safety: one thread; it forks, so no other thread may exist. */
 #pragma once
 
 #include <sys/types.h>
-#include <time.h>
 
 #include "ct_io/net/ct_scp.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/delivery/pl_destination.h"
 #include "pipeline/delivery/pl_spool.h"
+#include "pipeline/guard/pl_audit.h"
+#include "pipeline/guard/pl_door.h"
+#include "pipeline/guard/pl_listen.h"
+#include "pipeline/guard/pl_traffic.h"
 
 struct pl_receive_options {
-  struct ct_scp_options scp;
-  bool commitment;        /* offer storage commitment */
-  long long memory_bytes; /* bound on what the process of an association may take; 0: none */
+  struct ct_scp_options scp; /* its callers and classes are filled in */
+  bool commitment;           /* offer storage commitment */
+  long long memory_bytes;    /* bound on what the process of an association may take; 0: none */
+};
+
+/* Bounds on peers and jobs; 0: none, where not said otherwise. */
+struct pl_serve_bounds {
+  int associations, peer_associations; /* open at once, of all and of one address; at least 1 */
+  int waiting;                         /* connections without a process; at least 1 */
+  int association_s;                   /* life time of an association; at least 1 */
+  long long peer_objects, peer_bytes;  /* of one address in a minute */
+  int job_s;                           /* time of one series' job */
+  long long job_bytes;                 /* its memory (RLIMIT_DATA) */
 };
 
 struct pl_serve_options {
   const char *spool;
-  const char *address; /* IPv4 address to listen on */
-  int port;            /* 0: any that is free; the log says which */
-  int max_associations;
+  struct pl_listen listen; /* the log says which port */
+  struct pl_serve_bounds bounds;
   double quiet_s; /* a series to which nothing was added for so long is complete */
   struct pl_receive_options receive;
+  struct pl_audit *audit; /* or NULL */
   struct pl_spool_limits limits;
   const struct pl_config *config;             /* of the job; input.* does not matter */
   const struct pl_destinations *destinations; /* where results go; none: they stay */
@@ -44,27 +57,27 @@ LC_MUST_CHECK lc_status pl_serve(const struct pl_serve_options *options, struct 
 /* -- the parts of the server, for its sources: used only there. They fork, so that no other thread
  * may exist -- */
 
-/* Listens on an IPv4 address; port 0: any that is free, in *bound. flags: of the socket. Also for
- * what is fetched by C-MOVE. */
-LC_MUST_CHECK lc_status pl_serve_listen(const char *address, int port, int flags, int *descriptor,
-                                        int *bound, struct lc_error *err);
-
-/* Monotonic seconds. */
-static inline double pl_serve_now_s(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
-}
+/* Bounds the memory of this process (RLIMIT_DATA: heap, stacks of threads, private mappings that
+ * can be written); 0: as it is. Hostile bytes can make a parser ask for a lot. */
+void pl_serve_bound_memory(long long bytes);
 
 /* -- one association, in a child process of its own: objects come into a slot of the spool and,
  * when they are whole, on the disk and what they claim to be, into their series. Only then are they
  * confirmed. -- */
 
-/* Serves the association on the descriptor to its end and logs what happened. number: of the
- * association, for the log. address: of the peer. Call it in a fresh child, then leave. */
-void pl_receive(struct pl_spool *spool, size_t slot, int descriptor,
-                const struct pl_receive_options *options, unsigned long long number,
-                const char *address);
+/* What the process of an association works with. */
+struct pl_receiver {
+  struct pl_spool *spool;
+  struct pl_traffic *traffic;
+  const struct pl_serve_options *options;
+  size_t slot;
+  unsigned long long number; /* of the association, for the log */
+  uint32_t from;             /* address of the peer */
+};
+
+/* Serves the association on the descriptor to its end and logs what happened. Call it in a fresh
+ * child, then leave. */
+void pl_receive(const struct pl_receiver *receiver, int descriptor);
 
 /* -- the job on one series: what 'lungcdam run' does, in a child process of its own, so that a
  * series that breaks a decoder or asks for too much memory breaks nothing else -- */
@@ -89,10 +102,11 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
  * before a server listens. */
 void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome *outcome);
 
-/* Runs work(context, outcome) in a child; *descriptor is where its outcome comes from. The child
- * ignores SIGINT and SIGTERM and dies with its parent. Returns its process id, or -1. */
+/* Runs work(context, outcome) in a child with that much memory (0: any); *descriptor is where its
+ * outcome comes from. The child ignores SIGINT and SIGTERM and dies with its parent. Returns its
+ * process id, or -1. */
 long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
-                        void *context, int *descriptor);
+                        void *context, long long memory_bytes, int *descriptor);
 /* What a child that has ended reported; wait_status as waitpid gave it. Closes the descriptor. */
 void pl_serve_job_end(int descriptor, int wait_status, struct pl_serve_outcome *outcome);
 
@@ -102,6 +116,7 @@ void pl_serve_job_end(int descriptor, int wait_status, struct pl_serve_outcome *
 struct pl_serve_sending {
   const char *outbox;                         /* folder */
   const struct pl_destinations *destinations; /* none: results stay where they are */
+  struct pl_audit *audit;                     /* or NULL */
   pid_t child;                                /* that sends; 0: none */
   bool pending;                               /* something was queued since it began */
   double not_before;                          /* monotonic seconds */
@@ -131,6 +146,8 @@ struct pl_serve_series {
   int descriptor; /* where the job's outcome comes from */
   struct pl_serve_sending *sending;
   double hold_until, looked, expired; /* monotonic seconds */
+  double job_began;
+  bool overtime; /* the job was ended because of its time */
 };
 
 LC_MUST_CHECK lc_status pl_serve_series_start(struct pl_serve_series *series,
@@ -140,6 +157,8 @@ LC_MUST_CHECK lc_status pl_serve_series_start(struct pl_serve_series *series,
                                               struct lc_error *err);
 /* Looks for what is complete, and starts the next job when none runs. Call it often. */
 void pl_serve_series_step(struct pl_serve_series *series);
+/* Ends a job that takes longer than it may. Call it often, also while the server stops. */
+void pl_serve_series_watch(struct pl_serve_series *series);
 /* A child has ended; false when it was not a job. */
 bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait_status);
 bool pl_serve_series_busy(const struct pl_serve_series *series);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -96,6 +97,18 @@ static void add_incomplete(const struct pl_config *config, lc_status status, str
   }
 }
 
+void pl_serve_bound_memory(long long bytes) {
+#if defined(__SANITIZE_ADDRESS__)
+  (void)bytes; /* the sanitizer's own memory would count */
+#else
+  struct rlimit limit;
+  if (bytes <= 0 || getrlimit(RLIMIT_DATA, &limit) != 0) return;
+  if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < (rlim_t)bytes) return;
+  limit.rlim_cur = (rlim_t)bytes;
+  (void)setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
                   struct pl_serve_outcome *outcome) {
   struct lc_error err = {{0}};
@@ -125,7 +138,7 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
 }
 
 long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *outcome),
-                        void *context, int *descriptor) {
+                        void *context, long long memory_bytes, int *descriptor) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return -1;
   fflush(NULL);
@@ -133,6 +146,8 @@ long pl_serve_job_start(void (*work)(void *context, struct pl_serve_outcome *out
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(LC_ERR_INTERNAL);
+    pl_door_leave();
+    pl_serve_bound_memory(memory_bytes);
     pl_signal_ignore(); /* also one that came while the job was being started */
     close(ends[0]);
     struct pl_serve_outcome outcome = {.status = LC_OK};
@@ -154,7 +169,11 @@ void pl_serve_job_end(int descriptor, int wait_status, struct pl_serve_outcome *
     return;
   memset(outcome, 0, sizeof *outcome);
   outcome->status = LC_ERR_INTERNAL;
-  if (WIFSIGNALED(wait_status))
+  if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == LC_ERR_MEMORY) {
+    outcome->status = LC_ERR_MEMORY;
+    snprintf(outcome->message, sizeof outcome->message,
+             "the job asked for more memory than it has");
+  } else if (WIFSIGNALED(wait_status))
     snprintf(outcome->message, sizeof outcome->message, "the job was ended by signal %d (%s)",
              WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
   else

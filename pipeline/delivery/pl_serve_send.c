@@ -13,6 +13,7 @@
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "pipeline/delivery/pl_send.h"
+#include "pipeline/report/pl_progress.h"
 
 /* Between two children when the first one failed. */
 #define HOLD_S 60
@@ -48,12 +49,13 @@ lc_status pl_serve_send_queue(const struct pl_serve_sending *sending, const char
 static lc_status send_all(const struct pl_serve_sending *sending, struct lc_error *err) {
   LC_SCOPED(pl_outbox_close) struct pl_outbox outbox = {.lock = -1};
   LC_TRY(pl_outbox_open(&outbox, sending->outbox, true, err));
-  return pl_send_run(&outbox, sending->destinations, sending->destinations, HUGE_VAL, err);
+  return pl_send_run(&outbox, sending->destinations, sending->destinations, HUGE_VAL,
+                     sending->audit, err);
 }
 
 void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool) {
   if (!sending->pending || sending->child > 0 || sending->destinations->n == 0 ||
-      pl_serve_now_s() < sending->not_before)
+      pl_now_s() < sending->not_before)
     return;
   fflush(NULL);
   pl_spool_rest(spool);
@@ -61,13 +63,14 @@ void pl_serve_send_step(struct pl_serve_sending *sending, struct pl_spool *spool
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(LC_ERR_INTERNAL);
+    pl_door_leave();
     struct lc_error err = {{0}};
     lc_status status = send_all(sending, &err);
     if (status != LC_OK && status != LC_ERR_INTERRUPTED) lc_log(LC_LOG_ERROR, "%s", err.message);
     _exit((int)status);
   }
   if (child < 0) lc_log(LC_LOG_ERROR, "no process to send in: %s", strerror(errno));
-  sending->not_before = child < 0 ? pl_serve_now_s() + HOLD_S : 0;
+  sending->not_before = child < 0 ? pl_now_s() + HOLD_S : 0;
   sending->child = child > 0 ? child : 0;
   sending->pending = child <= 0;
 }
@@ -77,6 +80,6 @@ bool pl_serve_send_ended(struct pl_serve_sending *sending, pid_t child, int wait
   sending->child = 0;
   if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == LC_OK) return true;
   sending->pending = true;
-  sending->not_before = pl_serve_now_s() + HOLD_S;
+  sending->not_before = pl_now_s() + HOLD_S;
   return true;
 }

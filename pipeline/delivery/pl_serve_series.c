@@ -1,12 +1,16 @@
 /* Moves complete series to work, runs the job on one at a time, and files each under done or
  * quarantine with its outcome. */
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
+#include "ct_io/dicom_read/ct_files.h"
 #include "pipeline/delivery/pl_serve.h"
+#include "pipeline/report/pl_progress.h"
 #include "pipeline/store/pl_output.h"
 
 #define LOOK_EVERY_S 0.5
@@ -51,7 +55,7 @@ static bool finish(struct pl_serve_series *series, struct pl_spool_series *one,
   lc_text_copy(one->reason, sizeof one->reason, reason);
   if (pl_spool_finish(series->spool, one, to, &err) == LC_OK) return true;
   lc_log(LC_LOG_ERROR, "%s", err.message);
-  series->hold_until = pl_serve_now_s() + HOLD_S; /* the series stays where it was */
+  series->hold_until = pl_now_s() + HOLD_S; /* the series stays where it was */
   return false;
 }
 
@@ -61,12 +65,15 @@ static bool quarantine(struct pl_serve_series *series, struct pl_spool_series *o
   if (!finish(series, one, PL_SPOOL_QUARANTINE, "quarantined", status, reason)) return false;
   lc_log(LC_LOG_ERROR, "series %s: to quarantine as %s: %s (%s)", name_of(one), one->name, reason,
          lc_status_name(status));
+  struct lc_error err;
+  if (pl_spool_bound_quarantine(series->spool, &err) != LC_OK)
+    lc_log(LC_LOG_ERROR, "%s", err.message);
   return true;
 }
 
 static void hold(struct pl_serve_series *series, const struct pl_spool_series *one,
                  const struct pl_serve_outcome *outcome) {
-  series->hold_until = pl_serve_now_s() + HOLD_S;
+  series->hold_until = pl_now_s() + HOLD_S;
   lc_log(LC_LOG_ERROR, "series %s waits %d s: %s (%s)", name_of(one), HOLD_S, outcome->message,
          lc_status_name(outcome->status));
 }
@@ -104,6 +111,12 @@ bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait
   struct pl_serve_outcome outcome;
   struct pl_spool_series one = series->running;
   pl_serve_job_end(series->descriptor, wait_status, &outcome);
+  bool overtime = series->overtime && outcome.status != LC_OK;
+  if (overtime) {
+    outcome.status = LC_ERR_MEMORY;
+    snprintf(outcome.message, sizeof outcome.message, "the job took more than %d s and was ended",
+             series->options->bounds.job_s);
+  }
   series->running.name[0] = '\0';
   series->child = 0;
   series->descriptor = -1;
@@ -117,11 +130,29 @@ bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait
       outcome.status == LC_ERR_MISMATCH)
     done(series, &one, &outcome);
   else if (outcome.is_environment ||
-           (may_be_chance(outcome.status) && series->attempts < ATTEMPTS_MOST))
+           (!overtime && may_be_chance(outcome.status) && series->attempts < ATTEMPTS_MOST))
     hold(series, &one, &outcome);
   else
     (void)quarantine(series, &one, outcome.status, outcome.message);
   return true;
+}
+
+/* The DICOM objects of a result. */
+static void audit_made(struct pl_audit *audit, const char *result) {
+  static const char *const folders[] = {"captures", "objects"};
+  struct pl_audit_studies studies = {.n = 0};
+  for (size_t k = 0; k < sizeof folders / sizeof *folders; k++) {
+    LC_SCOPED(ct_files_free) struct ct_files files = {0};
+    char folder[LC_PATH_SIZE];
+    struct ct_identity made;
+    if (lc_path_join(folder, result, folders[k], NULL) != LC_OK || !lc_folder_exists(folder) ||
+        ct_files_walk(&files, folder, NULL, NULL, NULL) != LC_OK)
+      continue;
+    for (size_t i = 0; i < files.count; i++)
+      if (ct_identity_read(&made, files.paths[i], NULL) == LC_OK)
+        (void)pl_audit_add(&studies, made.study_instance_uid, made.patient_id, made.sop_class_uid);
+  }
+  pl_audit_made(audit, &studies);
 }
 
 static void work(void *context, struct pl_serve_outcome *outcome) {
@@ -133,10 +164,12 @@ static void work(void *context, struct pl_serve_outcome *outcome) {
   memcpy(outcome->study_instance_uid, one->study_instance_uid, CT_UID_SIZE);
   memcpy(outcome->modality, one->modality, sizeof one->modality);
   pl_serve_job(series->options->config, folder, outcome);
-  if (outcome->status != LC_OK || series->options->destinations->n == 0) return;
   struct lc_error err;
   char result[LC_PATH_SIZE];
+  if (outcome->status != LC_OK) return;
   result_of(series, outcome, result);
+  if (series->options->audit && outcome->n_done > 0) audit_made(series->options->audit, result);
+  if (series->options->destinations->n == 0) return;
   outcome->status = pl_serve_send_queue(series->sending, result, &err);
   if (outcome->status == LC_OK) return;
   memcpy(outcome->message, err.message, sizeof outcome->message);
@@ -149,21 +182,32 @@ static void start_next(struct pl_serve_series *series) {
   if (pl_spool_next(series->spool, next, &err) != LC_OK) {
     lc_log(LC_LOG_ERROR, "%s", err.message);
     next->name[0] = '\0';
-    series->hold_until = pl_serve_now_s() + HOLD_S;
+    series->hold_until = pl_now_s() + HOLD_S;
   }
   if (!next->name[0]) return;
   if (strcmp(series->tried, next->name) != 0) series->attempts = 0;
   memcpy(series->tried, next->name, sizeof series->tried);
   series->attempts++;
   pl_spool_rest(series->spool);
-  long child = pl_serve_job_start(work, series, &series->descriptor);
+  long child =
+      pl_serve_job_start(work, series, series->options->bounds.job_bytes, &series->descriptor);
   if (child > 0) {
     series->child = (pid_t)child;
+    series->job_began = pl_now_s();
+    series->overtime = false;
     return;
   }
   lc_log(LC_LOG_ERROR, "no process for a job: %s", strerror(errno));
   next->name[0] = '\0';
-  series->hold_until = pl_serve_now_s() + HOLD_S;
+  series->hold_until = pl_now_s() + HOLD_S;
+}
+
+void pl_serve_series_watch(struct pl_serve_series *series) {
+  int most = series->options->bounds.job_s;
+  if (series->child <= 0 || most == 0 || series->overtime || pl_now_s() - series->job_began < most)
+    return;
+  series->overtime = true;
+  kill(series->child, SIGKILL);
 }
 
 /* Everything that is complete moves on. */
@@ -180,7 +224,7 @@ static void complete(struct pl_serve_series *series) {
     }
     if (status != LC_ERR_MISMATCH) {
       lc_log(LC_LOG_ERROR, "%s", err.message);
-      series->looked = pl_serve_now_s() + HOLD_S;
+      series->looked = pl_now_s() + HOLD_S;
       return;
     }
     if (!quarantine(series, &one, status, err.message)) return;
@@ -189,13 +233,15 @@ static void complete(struct pl_serve_series *series) {
 
 void pl_serve_series_step(struct pl_serve_series *series) {
   struct lc_error err;
-  double now = pl_serve_now_s();
+  double now = pl_now_s();
   if (now - series->expired >= EXPIRE_EVERY_S) {
     series->expired = now;
-    if (pl_spool_expire(series->spool, &err) != LC_OK) lc_log(LC_LOG_ERROR, "%s", err.message);
+    if (pl_spool_expire(series->spool, &err) != LC_OK ||
+        pl_spool_bound_quarantine(series->spool, &err) != LC_OK)
+      lc_log(LC_LOG_ERROR, "%s", err.message);
   }
   if (now - series->looked < LOOK_EVERY_S) return;
   series->looked = now;
   complete(series);
-  if (series->child <= 0 && pl_serve_now_s() >= series->hold_until) start_next(series);
+  if (series->child <= 0 && pl_now_s() >= series->hold_until) start_next(series);
 }

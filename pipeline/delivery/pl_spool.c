@@ -282,17 +282,22 @@ static lc_status oldest_done(struct pl_spool *spool, struct pl_spool_series *ser
                PL_NO_VALUES, series, err);
 }
 
+/* Removes the objects of a series that is complete. In a transaction. */
+static lc_status remove_objects(struct pl_spool *spool, const char *name, struct lc_error *err) {
+  char folder[LC_PATH_SIZE], gone[LC_PATH_SIZE];
+  pl_spool_folder(spool, false, name, folder);
+  LC_TRY(lc_path_join(gone, spool->folder, "incoming", err));
+  LC_TRY(lc_path_join(gone, gone, name, err));
+  /* One step, so that a stop in between leaves no part of it. */
+  if (rename(folder, gone) != 0 && errno != ENOENT) return lc_file_write_error(gone, errno, err);
+  return lc_folder_remove(gone, err);
+}
+
 /* Removes a series that is done, remembering how large it was; the oldest are forgotten when there
  * are too many. In a transaction. */
 static lc_status forget(struct pl_spool *spool, const struct pl_spool_series *series,
                         struct lc_error *err) {
-  char folder[LC_PATH_SIZE], gone[LC_PATH_SIZE];
-  pl_spool_folder(spool, false, series->name, folder);
-  LC_TRY(lc_path_join(gone, spool->folder, "incoming", err));
-  LC_TRY(lc_path_join(gone, gone, series->name, err));
-  /* One step, so that a stop in between leaves no part of it. */
-  if (rename(folder, gone) != 0 && errno != ENOENT) return lc_file_write_error(gone, errno, err);
-  LC_TRY(lc_folder_remove(gone, err));
+  LC_TRY(remove_objects(spool, series->name, err));
   LC_TRY(pl_db_run(&spool->db,
                    "UPDATE series SET place = 4, before = objects, objects = 0, bytes = 0, "
                    "changed_ms = ?2 WHERE name = ?1 AND place = 2",
@@ -341,6 +346,33 @@ lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err) {
   }
   LC_TRY(pl_spool_reconcile(spool, err));
   return pl_db_commit(&open, err);
+}
+
+lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct lc_error *err) {
+  for (;;) {
+    LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
+    struct pl_spool_series oldest;
+    long long n, bytes;
+    LC_TRY(pl_spool_begin(&open, spool, err));
+    LC_TRY(
+        pl_db_number(open, "SELECT count(*) FROM series WHERE place = 3", PL_NO_VALUES, &n, err));
+    LC_TRY(pl_db_number(open, "SELECT total(bytes) FROM series WHERE place = 3", PL_NO_VALUES,
+                        &bytes, err));
+    if ((size_t)n <= spool->limits.quarantine_series && bytes <= spool->limits.quarantine_bytes)
+      return pl_db_commit(&open, err);
+    LC_TRY(first(spool, SELECT "WHERE place = 3 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+                 &oldest, err));
+    LC_TRY(remove_objects(spool, oldest.name, err));
+    LC_TRY(pl_db_run(open, "DELETE FROM series WHERE name = ?1 AND place = 3",
+                     PL_VALUES(PL_T(oldest.name)), NULL, err));
+    LC_TRY(pl_db_commit(&open, err));
+    lc_log(
+        LC_LOG_WARNING,
+        "series %s: removed from quarantine with its %lld objects (%lld series and %lld MiB were "
+        "there, at most %zu and %lld MiB are kept)",
+        oldest.series_instance_uid[0] ? oldest.series_instance_uid : oldest.name, oldest.objects, n,
+        bytes >> 20, spool->limits.quarantine_series, spool->limits.quarantine_bytes >> 20);
+  }
 }
 
 /* -- processing ----------------------------------------------------------------------------- */

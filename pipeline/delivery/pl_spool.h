@@ -4,6 +4,7 @@
  *   incoming/SLOT.part     an object that is being received; of no value after a crash
  *   receiving/NAME/        the objects of a series that may still grow
  *   series/NAME/           the objects of a series that is complete
+ *   pseudonym.key          of the pseudonyms of patients (common/lc_identity.h)
  *   damaged/               a spool.db that could not be read any more
  *
  * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series is in
@@ -11,6 +12,8 @@
  * with the rest when it is complete. An object is on the disk when pl_spool_put returns. The files
  * are the truth on which objects there are: opening compares spool.db with them, so that what a
  * crash came between, and a spool.db that is lost, are made good.
+ *
+ * The folder is open to its owner alone, or to whom the umask of the server admits.
  *
  * Many processes share a spool: one server, and its children that receive. Each change is a
  * transaction of spool.db, and holds the others up.
@@ -53,9 +56,11 @@ struct pl_spool_list {
 void pl_spool_list_free(struct pl_spool_list *list);
 
 struct pl_spool_limits {
-  long long max_bytes; /* of everything in the spool, in blocks of 4096 */
-  size_t max_series;   /* receiving and waiting */
-  double keep_s;       /* how long a series that is done is kept */
+  long long max_bytes;        /* of everything in the spool, in blocks of 4096 */
+  size_t max_series;          /* receiving and waiting */
+  double keep_s;              /* how long a series that is done is kept */
+  size_t quarantine_series;   /* in quarantine; beyond, the oldest are removed */
+  long long quarantine_bytes; /* the same, in blocks of 4096 */
 };
 
 struct pl_spool {
@@ -123,6 +128,8 @@ LC_MUST_CHECK lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_se
 LC_MUST_CHECK lc_status pl_spool_finish(struct pl_spool *spool,
                                         const struct pl_spool_series *series,
                                         enum pl_spool_place to, struct lc_error *err);
+/* Removes the oldest of quarantine, each with a line in the log, until the rest fits the limits. */
+LC_MUST_CHECK lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct lc_error *err);
 /* Removes what was done longer ago than limits.keep_s, and compares spool.db with the files. */
 LC_MUST_CHECK lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err);
 

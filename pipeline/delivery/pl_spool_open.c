@@ -251,9 +251,14 @@ static lc_status make_folders(struct pl_spool *spool, struct lc_error *err) {
 
 static lc_status own(struct pl_spool *spool, struct lc_error *err) {
   char path[LC_PATH_SIZE], damaged[LC_PATH_SIZE];
+  mode_t others = umask(0777);
+  umask(others);
   LC_TRY(lc_folder_make(spool->folder, err));
+  /* One that is there may be of a version that left it open. */
+  if (chmod(spool->folder, 0777 & ~others) != 0)
+    return lc_file_write_error(spool->folder, errno, err);
   LC_TRY(lc_path_join(path, spool->folder, "server.lock", err));
-  spool->owner = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  spool->owner = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (spool->owner < 0) return lc_file_write_error(path, errno, err);
   if (flock(spool->owner, LOCK_EX | LOCK_NB) != 0)
     LC_FAIL(err, LC_ERR_EXISTS, "%s: another server uses this spool", spool->folder);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_identity.h"
 #include "common/lc_scope.h"
 #include "pipeline/learn/pl_evaluate.h"
 
@@ -64,9 +65,11 @@ static lc_status check_members(const char *list, const struct pl_examples *examp
       name_of(&examples->crops->crops[examples->rows[i]], name);
       found = strlen(name) == length && memcmp(name, at, length) == 0;
     }
+    char name[128], shown[LC_IDENTITY_SIZE];
+    lc_text_copy(name, length + 1 < sizeof name ? length + 1 : sizeof name, at);
     if (!found)
-      LC_FAIL(err, LC_ERR_NOT_FOUND, "--members: \"%.*s\" is no nodule of the split (%zu nodules)",
-              (int)length, at, examples->n);
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "--members: \"%s\" is no nodule of the split (%zu nodules)",
+              lc_identity(shown, name), examples->n);
     at += length;
   }
   return LC_OK;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_identity.h"
 #include "common/lc_log.h"
 #include "common/lc_math.h"
 #include "common/lc_random.h"
@@ -214,7 +215,9 @@ static lc_status load(void *context, uint64_t epoch, size_t index, const struct 
 static void identify(void *context, size_t index, char name[VIT_SAMPLE_NAME]) {
   const struct pl_examples *examples = context;
   const struct pl_crop *crop = &examples->crops->crops[examples->rows[index]];
-  snprintf(name, VIT_SAMPLE_NAME, "%s nodule %d", crop->patient, crop->nodule);
+  char patient[LC_IDENTITY_SIZE];
+  snprintf(name, VIT_SAMPLE_NAME, "%s nodule %d", lc_identity(patient, crop->patient),
+           crop->nodule);
 }
 
 struct vit_samples pl_examples_samples(struct pl_examples *examples) {
@@ -235,11 +238,12 @@ lc_status pl_examples_disjoint(const struct pl_examples *a, const struct pl_exam
   for (size_t i = 0; i < a->n; i++) seen[a->crops->crops[a->rows[i]].group] = 1;
   for (size_t i = 0; i < b->n; i++) {
     const struct pl_crop *crop = &b->crops->crops[b->rows[i]];
+    char patient[LC_IDENTITY_SIZE];
     if (seen[crop->group])
       LC_FAIL(err, LC_ERR_MISMATCH,
               "%s: patient %s is both in the split to learn from and in the one to "
               "measure on",
-              b->crops->path, crop->patient);
+              b->crops->path, lc_identity(patient, crop->patient));
   }
   return LC_OK;
 }

@@ -20,7 +20,7 @@ void pl_html_escape(struct lc_text *out, const char *text) {
     }
 }
 
-static void add_base64(struct lc_text *out, const unsigned char *bytes, size_t n) {
+void pl_base64(struct lc_text *out, const unsigned char *bytes, size_t n) {
   static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (size_t i = 0; i < n; i += 3) {
     unsigned word = (unsigned)bytes[i] << 16;
@@ -37,6 +37,6 @@ void pl_html_image(struct lc_text *out, const char *alt, const char *mime, const
   lc_text_add(out, "<img alt=\"");
   pl_html_escape(out, alt);
   lc_text_add(out, "\" src=\"data:%s;base64,", mime);
-  add_base64(out, (const unsigned char *)bytes, count);
+  pl_base64(out, (const unsigned char *)bytes, count);
   lc_text_add(out, "\">\n");
 }

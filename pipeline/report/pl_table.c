@@ -10,6 +10,7 @@
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "common/lc_scope.h"
+#include "pipeline/report/pl_signal.h"
 
 void pl_table_init(struct pl_table *table, const struct pl_column *columns, size_t n_columns) {
   memset(table, 0, sizeof *table);
@@ -240,7 +241,9 @@ lc_status pl_table_print(const struct pl_table *table, enum pl_table_form form, 
                          struct lc_error *err) {
   LC_SCOPED(lc_text_free) struct lc_text text = {0};
   LC_TRY(pl_table_render(table, form, &text, err));
+  pl_signal_waits(true, NULL); /* a pipe may be full */
   bool whole = fwrite(lc_text_get(&text), 1, text.length, out) == text.length;
+  pl_signal_waits(false, NULL);
   return whole ? LC_OK : lc_file_write_error("standard output", errno, err);
 }
 

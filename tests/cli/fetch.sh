@@ -98,10 +98,13 @@ try_archive() { # try_archive NAME ADDRESS
   same_series "$out-move-1" "$first"
 
   # what cannot be
-  expect 4 "no such study: asked for AccessionNumber 'NOTHING'" fetch "$archive" --accession NOTHING \
+  expect 4 "no such study: asked for AccessionNumber 'id-" fetch "$archive" --accession NOTHING \
+    -o "$out-none"
+  grep -q NOTHING "$work/err" && fail "$name: an accession number in a message: $(cat "$work/err")"
+  expect 4 "AccessionNumber 'NOTHING'" fetch "$archive" --log-identity --accession NOTHING \
     -o "$out-none"
   grep -qF "$archive: " "$work/err" || fail "$name: not said whom: $(cat "$work/err")"
-  expect 4 "1 study of AccessionNumber 'ACC-1' has 2 series of modality" fetch "$archive" -A ACC-1 \
+  expect 4 "has 2 series of modality" fetch "$archive" -A ACC-1 \
     -m MR -o "$out-none"
   grep -q "'CT'.*; asked for modality 'MR'" "$work/err" || fail "$name: $(cat "$work/err")"
   expect 22 "" fetch "$archive" -P PHANTOM-11-0002 --aet STRANGER --move 0 --listen 127.0.0.1 \

@@ -84,7 +84,7 @@ find "$work/phantom" -path '*0002*' -name '*.xml' -exec cp {} "$work/only.xml" \
 mkdir "$work/marks"
 mv "$work/only.xml" "$work/marks"
 serve marks "${job[@]}" --nodules "$work/marks" -o "$work/marked" --quiet 1 --max-series 1 \
-  --aet LUNG --check-called --caller GOOD
+  --aet LUNG --check-called --caller GOOD@127.0.0.1
 storescu -aet GOOD -aec OTHER 127.0.0.1 "$port" "${first[0]}" 2>/dev/null && fail "a wrong called title"
 logged "refused: it called OTHER"
 storescu -aet BAD -aec LUNG 127.0.0.1 "$port" "${first[0]}" 2>/dev/null && fail "a wrong calling title"

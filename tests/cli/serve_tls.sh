@@ -35,6 +35,22 @@ known=("${to[@]}" --set tls.certificate=caller.pem --set tls.key=caller.key)
 expect 0 "answers" send --echo "${known[@]}"
 expect 22 "" send --echo "${to[@]}"
 expect 22 "" send --echo "${to[@]}" --set tls.certificate=self.pem --set tls.key=self.key
+# TLS 1.2 and 1.3 with the certificate of a caller, nothing older, and no authority but ours.
+openssl req -x509 -newkey rsa:2048 -nodes -keyout other-ca.key -out other-ca.pem -days 2 \
+  -subj "/CN=other" >>openssl.log 2>&1
+shakes() { # shakes OPTION...: the handshake is completed, and the server does not hang up
+  (sleep 1) | timeout 20 openssl s_client -connect "127.0.0.1:$port" -CAfile ca.pem -quiet \
+    -verify_return_error "$@" >s_client.log 2>&1
+  ! grep -qiE 'alert|error|no protocols' s_client.log
+}
+shakes -tls1_2 -cert caller.pem -key caller.key || fail "TLS 1.2: $(tail -n 2 s_client.log)"
+shakes -tls1_3 -cert caller.pem -key caller.key || fail "TLS 1.3: $(tail -n 2 s_client.log)"
+for old in -tls1 -tls1_1; do
+  shakes "$old" -cipher 'ALL:@SECLEVEL=0' -cert caller.pem -key caller.key && fail "TLS below 1.2: $old"
+done
+shakes -tls1_2 && fail "no certificate"
+shakes -tls1_2 -cert self.pem -key self.key && fail "a certificate of nobody"
+shakes -tls1_2 -cert other-ca.pem -key other-ca.key && fail "a certificate of another authority"
 timeout 60 echoscu 127.0.0.1 "$port" 2>/dev/null && fail "an association without TLS"
 logged "TLS"
 
@@ -48,6 +64,8 @@ logged "series $uid: $objects objects, done"
 expect 0 "" send --echo "${known[@]}"
 stop
 
+expect 3 "those of the system do not count" serve --weights w.safetensors -o results --tls-cert server.pem \
+  --tls-key server.key -p 0
 expect 3 "TLS" serve --weights w.safetensors -o results --tls-cert server.pem --tls-key caller.key -p 0
 expect 3 "certificate and its key" serve --weights w.safetensors -o results --tls-cert server.pem -p 0
 finish

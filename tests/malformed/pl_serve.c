@@ -52,10 +52,17 @@ static void serve_in_child(void) {
   lc_log_set_sink(sink, log);
   pl_signal_start();
   struct pl_serve_options options = {.spool = spool,
-                                     .address = "127.0.0.1",
-                                     .max_associations = SLOTS,
+                                     .listen = {.address = "127.0.0.1"},
+                                     .bounds = {.associations = SLOTS,
+                                                .peer_associations = SLOTS,
+                                                .waiting = 32,
+                                                .association_s = 600},
                                      .quiet_s = 3600,
-                                     .limits = {.max_bytes = DISK, .max_series = 30, .keep_s = 60},
+                                     .limits = {.max_bytes = DISK,
+                                                .max_series = 30,
+                                                .keep_s = 60,
+                                                .quarantine_series = 10,
+                                                .quarantine_bytes = DISK},
                                      .config = &config,
                                      .destinations = &none,
                                      .outbox = "unused"};

@@ -46,7 +46,7 @@ static bool too_deep(const char *text, size_t length) {
 }
 
 static lc_status map_file(struct vit_tensor_file *file, const char *path, struct lc_error *err) {
-  int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: %s", path, strerror(errno));
   struct stat info;
   if (fstat(descriptor, &info) != 0 || !S_ISREG(info.st_mode)) {

@@ -76,15 +76,17 @@ lc_status vit_tensor_file_write(const char *path, const struct vit_tensor *tenso
   size_t length = 0;
   LC_TRY(lc_output_begin(&output, path, err));
   LC_TRY(make_header(path, tensors, n_tensors, metadata, n_metadata, &header, &length, err));
-  FILE *stream = fopen(output.temporary, "wb");
+  FILE *stream;
+  lc_status opened = lc_output_open(&output, &stream, err);
+  if (opened != LC_OK) {
+    free(header);
+    return opened;
+  }
+  bool fine = write_all(stream, header, length, tensors, n_tensors);
   int error_number = errno;
-  bool fine = stream && write_all(stream, header, length, tensors, n_tensors);
-  if (stream) {
-    if (!fine) error_number = errno;
-    if (fclose(stream) != 0 && fine) {
-      fine = false;
-      error_number = errno;
-    }
+  if (fclose(stream) != 0 && fine) {
+    fine = false;
+    error_number = errno;
   }
   free(header);
   if (!fine) {

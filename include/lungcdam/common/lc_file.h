@@ -9,6 +9,7 @@
 #define LC_FILE_H
 
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/lc_api.h"
 #include "common/lc_status.h"
@@ -26,6 +27,10 @@ struct lc_output {
 /* Chooses the temporary name and checks that the folder can be written. Creates nothing. */
 LC_MUST_CHECK lc_status lc_output_begin(struct lc_output *output, const char *path,
                                         struct lc_error *err);
+/* Makes the temporary file, which must not be there, also not as a link, and opens it for writing.
+ */
+LC_MUST_CHECK lc_status lc_output_open(const struct lc_output *output, FILE **file,
+                                       struct lc_error *err);
 /* Syncs the temporary file and renames it over path. On failure the temporary file is removed. */
 LC_MUST_CHECK lc_status lc_output_commit(struct lc_output *output, struct lc_error *err);
 /* The same without waiting for the disk, for many files in a row: a reader still sees the old or
@@ -43,6 +48,12 @@ LC_MUST_CHECK lc_status lc_file_write_soon(const char *path, const void *bytes, 
                                            struct lc_error *err);
 /* Waits until all that was written to the file system of this folder is on the disk. */
 LC_MUST_CHECK lc_status lc_folder_sync_all(const char *path, struct lc_error *err);
+
+/* Opens a regular file for reading. A pipe, a device and the like is refused at once
+ * (LC_ERR_FORMAT) and never waited on. LC_ERR_NOT_FOUND. */
+LC_MUST_CHECK lc_status lc_file_open(const char *path, FILE **file, struct lc_error *err);
+/* True for what is there and neither a regular file nor a folder: opening it might wait. */
+bool lc_file_is_special(const char *path);
 
 /* Reads a whole file of at most `limit` bytes, with a zero byte after the last. free() the result.
  */
