@@ -37,7 +37,7 @@ serve hostile "${job[@]}" -o results --quiet 1 --timeout 20 --audit audit.xml --
   --caller HOSTILE@127.0.0.8/29 --caller HOSTILE@127.0.0.16/29
 storescu -aet STRANGER 127.0.0.1 "$port" "${slices[0]}" || fail "a caller that may"
 hostile() { # hostile WHAT: in the background until all is set up
-  command python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile.py" "$port" "$1" >"$1.out" 2>&1 &
+  command python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile_peer.py" "$port" "$1" >"$1.out" 2>&1 &
   enemy=$!
   until_true 20 grep -qs ready "$1.out" || fail "$1 is not ready: $(cat "$1.out")"
 }
@@ -58,7 +58,7 @@ leaves
 hostile huge
 honest "PDUs of 4 GB" "${slices[4]}"
 leaves
-python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile.py" "$port" uids >uids.out 2>&1 || fail "uids: $(cat uids.out)"
+python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile_peer.py" "$port" uids >uids.out 2>&1 || fail "uids: $(cat uids.out)"
 [ "$(wc -l <uids.out)" -eq 7 ] || fail "not all UIDs were tried: $(cat uids.out)"
 [ "$(grep -c ' 0000$' uids.out)" -eq 1 ] || fail "a forged UID was stored: $(cat uids.out)"
 grep -q '^1\.2\.3\.4\.5 0000$' uids.out || fail "an honest UID was not stored: $(cat uids.out)"

@@ -1,4 +1,4 @@
-"""Peers that misbehave against a DICOM port on loopback: hostile.py PORT WHAT [SECONDS].
+"""Peers that misbehave against a DICOM port on loopback: hostile_peer.py PORT WHAT [SECONDS].
 
 WHAT: idle (300 connections that say nothing), slow (40 that send a byte a second), hold (an association from
 each of eight addresses, 127.0.0.11 on, that then says nothing), huge (PDUs that claim 4 GB and that never end),
