@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_hash.h"
 #include "ct_io/ct/ct_plausible.h"
 #include "ct_io/ct/ct_volume_file.h"
 
@@ -51,6 +52,27 @@ lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct ct_series *ser
 void ct_cut_plan_free(struct ct_cut_plan *plan) {
   free(plan->slabs);
   memset(plan, 0, sizeof *plan);
+}
+
+lc_status ct_cut_plan_hash(const struct ct_cut_plan *plan, char hex[65], struct lc_error *err) {
+  const struct ct_series *series = plan->series;
+  const char *last = "";
+  struct lc_hash hash;
+  size_t next = 0;
+  uint8_t digest[LC_SHA256_BYTES];
+  LC_TRY(lc_hash_begin(&hash, err));
+  for (size_t s = 0; s < plan->n && !series->file; s++) { /* sorted by first slice */
+    size_t end = plan->slabs[s].first + plan->slabs[s].count;
+    for (next = plan->slabs[s].first > next ? plan->slabs[s].first : next; next < end; next++) {
+      const char *path = series->slices[next].path;
+      if (strcmp(path, last) == 0) continue; /* frames of one file */
+      last = path;
+      lc_hash_add_text(&hash, lc_hash_file_hex(path, hex, NULL) == LC_OK ? hex : "unreadable");
+    }
+  }
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, hex);
+  return LC_OK;
 }
 
 /* Faults of a nodule's own slices or place, not of the machine or the user. */

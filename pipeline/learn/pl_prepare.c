@@ -62,11 +62,16 @@ static lc_status make_key(struct part *part, const struct pl_dataset_rules *how,
                           struct lc_error *err) {
   struct lc_hash hash;
   uint8_t digest[LC_SHA256_BYTES];
-  char manifest[65], settings[512];
+  char manifest[65], slices[65], settings[512];
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
   LC_TRY(ct_series_manifest_hex(part->series, manifest, err));
+  LC_TRY(ct_nodules_plan(&plan, &part->nodules, part->series, (double)how->edge * how->spacing_mm,
+                         err));
+  LC_TRY(ct_cut_plan_hash(&plan, slices, err));
   rules_text(settings, how);
   LC_TRY(lc_hash_begin(&hash, err));
   lc_hash_add_text(&hash, manifest);
+  lc_hash_add_text(&hash, slices);
   lc_hash_add_text(&hash, settings);
   if (part->annotation) hash_annotation(&hash, part->annotation);
   lc_hash_end(&hash, digest);

@@ -111,6 +111,12 @@ void pl_job_close(struct pl_job *job) {
   memset(job, 0, sizeof *job);
 }
 
+static lc_status plan_cuts(const struct pl_job *job, const struct pl_result *result,
+                           struct ct_cut_plan *plan, struct lc_error *err) {
+  return ct_nodules_plan(plan, &result->nodules, result->series,
+                         (double)job->config->cube_edge * job->config->cube_spacing_mm, err);
+}
+
 lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct pl_result *result,
                       struct lc_error *err) {
   memset(result, 0, sizeof *result);
@@ -121,7 +127,11 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   lc_text_copy(result->series_instance_uid, CT_UID_SIZE, series->series_instance_uid);
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
   LC_TRY(pl_nodules_find(&job->finder, job->config, result, err));
-  return pl_result_key(&result->provenance, result->input_manifest_sha256,
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
+  char slices[LC_SHA256_HEX];
+  LC_TRY(plan_cuts(job, result, &plan, err));
+  LC_TRY(ct_cut_plan_hash(&plan, slices, err));
+  return pl_result_key(&result->provenance, result->input_manifest_sha256, slices,
                        result->nodule_source_sha256, result->key, err);
 }
 
@@ -266,10 +276,9 @@ static void leave_out_unplaced(struct pl_result *result) {
 
 static lc_status cut_all(struct pl_job *job, struct pl_result *result, bool *gone,
                          struct lc_error *err) {
-  double extent_mm = (double)job->config->cube_edge * job->config->cube_spacing_mm;
   struct cutting cutting = {job, result, gone};
   LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
-  LC_TRY(ct_nodules_plan(&plan, &result->nodules, result->series, extent_mm, err));
+  LC_TRY(plan_cuts(job, result, &plan, err));
   LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
   const struct ct_cut cut = {.decode = ct_volume_decode,

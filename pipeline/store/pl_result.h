@@ -87,8 +87,9 @@ static inline double pl_result_offset(const struct ct_cube *cube, size_t i) {
 struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule);
 
 /* SHA-256 that says whether two results were made from the same input, weights and configuration by
- * the same version of the program; --resume compares it. */
+ * the same version of the program; --resume compares it. slices_sha256: of the files that nodules
+ * are cut from (ct_cut_plan_hash), since the manifest is of headers. */
 LC_MUST_CHECK lc_status pl_result_key(const struct pl_provenance *provenance,
-                                      const char *input_manifest_sha256,
+                                      const char *input_manifest_sha256, const char *slices_sha256,
                                       const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
                                       struct lc_error *err);

@@ -341,8 +341,8 @@ struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule) {
 }
 
 lc_status pl_result_key(const struct pl_provenance *provenance, const char *input_manifest_sha256,
-                        const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
-                        struct lc_error *err) {
+                        const char *slices_sha256, const char *nodule_source_sha256,
+                        char hex[LC_SHA256_HEX], struct lc_error *err) {
   struct lc_hash hash;
   LC_TRY(lc_hash_begin(&hash, err));
   char schema[32];
@@ -354,6 +354,7 @@ lc_status pl_result_key(const struct pl_provenance *provenance, const char *inpu
                                provenance->architecture,
                                provenance->kernels,
                                input_manifest_sha256,
+                               slices_sha256,
                                nodule_source_sha256};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) lc_hash_add_text(&hash, parts[i]);
   uint8_t digest[LC_SHA256_BYTES];

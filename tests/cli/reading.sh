@@ -109,6 +109,18 @@ expect 0 "repaired" series --assume-hu "$work/units"
 cmp -s <(cut -d, -f1-16 "$work/assumed/$uid/nodules.csv") \
   <(cut -d, -f1-16 "$work/direct/$uid/nodules.csv") || fail "assumed units give other results"
 
+# Pixels that changed under the same headers: nothing is kept, in results and in data sets.
+cp -r "$source" "$work/edited"
+expect 0 "" "${run[@]}" -i "$work/edited" -o "$work/kept"
+expect 0 "" prepare "$work/edited" -o "$work/kept.h5"
+expect 0 "kept, made from the same input" "${run[@]}" -i "$work/edited" -o "$work/kept" --resume
+for file in "$work"/edited/*.dcm; do
+  printf '\1' | dd of="$file" bs=1 seek=$(($(stat -c %s "$file") - 5000)) conv=notrunc status=none
+done
+expect 0 "" "${run[@]}" -i "$work/edited" -o "$work/kept" --resume
+if grep -q "kept, made" "$work/err"; then fail "a result of other pixels is kept"; fi
+expect 0 "1 made, 0 kept" prepare "$work/edited" -o "$work/kept.h5" --resume
+
 # An intercept that is right in form and wrong in fact: in one slice, and in all.
 cp -r "$source" "$work/shifted"
 dcmodify -nb -q -m RescaleIntercept=0 "$work/shifted/000028.dcm"

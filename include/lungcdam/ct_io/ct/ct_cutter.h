@@ -5,8 +5,8 @@
  * voxels do not depend, not by a bit, on which other nodules the series has.
  *
  * A nodule that cannot be cut (a gap in its slices, a file among them that cannot be read or whose
- * values are none of a chest CT, a place outside the series) is refused with its reason, and the others go on. Thread-safety: one call,
- * one thread; inside, decoding uses lc_threads(). */
+ * values are none of a chest CT, a place outside the series) is refused with its reason, and the
+ * others go on. Thread-safety: one call, one thread; inside, decoding uses lc_threads(). */
 #ifndef CT_CUTTER_H
 #define CT_CUTTER_H
 
@@ -36,6 +36,11 @@ LC_MUST_CHECK lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct 
                                          size_t n, const double (*centres_mm)[3], double edge_mm,
                                          struct lc_error *err);
 void ct_cut_plan_free(struct ct_cut_plan *plan);
+/* SHA-256 over the bytes of the files that hold the slices: what a result was cut from. A file that
+ * cannot be read is one of its own; of a volume that is no DICOM nothing is read
+ * (ct_volume_file_hash has it). hex: 64 characters and a zero. */
+LC_MUST_CHECK lc_status ct_cut_plan_hash(const struct ct_cut_plan *plan, char hex[65],
+                                         struct lc_error *err);
 
 /* What is done with each nodule. */
 struct ct_cut {
