@@ -98,7 +98,8 @@ static lc_status inflate_all(struct ct_source *source, uint64_t at, size_t most,
                              uint8_t **bytes, size_t *size, struct lc_error *err) {
   uint8_t packed[16384];
   size_t room = 0;
-  for (int result = Z_OK; result == Z_OK;) {
+  int result = Z_OK;
+  while (result == Z_OK) {
     if (stream->avail_in == 0) {
       stream->next_in = packed;
       stream->avail_in = (uInt)ct_source_read(source, at, packed, sizeof packed);
@@ -115,6 +116,10 @@ static lc_status inflate_all(struct ct_source *source, uint64_t at, size_t most,
       LC_FAIL(err, LC_ERR_FORMAT, "%s: deflated data set unfolds to more than %zu bytes",
               source->path, most);
   }
+  if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
+    LC_FAIL(err, result == Z_MEM_ERROR ? LC_ERR_MEMORY : LC_ERR_FORMAT,
+            "%s: deflated data set cannot be inflated: %s", source->path,
+            stream->msg ? stream->msg : zError(result));
   return LC_OK;
 }
 

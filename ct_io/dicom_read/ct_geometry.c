@@ -72,13 +72,6 @@ static void sort_slices(struct ct_series *series) {
   qsort(series->slices, series->n_slices, sizeof *series->slices, by_along);
 }
 
-static void drop_slice(struct ct_series *series, size_t i) {
-  free(series->slices[i].path);
-  memmove(&series->slices[i], &series->slices[i + 1],
-          (series->n_slices - i - 1) * sizeof *series->slices);
-  series->n_slices--;
-}
-
 static bool sane_plane(struct ct_series *series) {
   const double *o = series->orientation;
   double row = dot(o, o), column = dot(o + 3, o + 3), across = dot(o, o + 3);
@@ -146,15 +139,17 @@ void ct_group_drop_copies(struct ct_group *group) {
   struct ct_series *series = &group->series;
   if (!group->geometry_given || group->unfit[0]) return;
   sort_slices(series);
-  for (size_t i = 1; i < series->n_slices;) {
-    if (same_object(&series->slices[i - 1], &series->slices[i])) {
-      group->n_rescale_absent -= !series->slices[i].rescale_given;
-      drop_slice(series, i);
-      group->n_copies++;
-    } else {
-      i++;
+  size_t n = series->n_slices, last = 0;
+  for (size_t i = 1; i < n; i++) {
+    if (!same_object(&series->slices[last], &series->slices[i])) {
+      series->slices[++last] = series->slices[i];
+      continue;
     }
+    group->n_rescale_absent -= !series->slices[i].rescale_given;
+    group->n_copies++;
+    free(series->slices[i].path);
   }
+  if (n) series->n_slices = last + 1;
 }
 
 struct identity {
@@ -186,32 +181,54 @@ static lc_status note_shared_identities(struct ct_series *series, struct lc_erro
 }
 
 /* Whether two slices show the same: no rule is needed to choose. */
-static lc_status same_voxels(const struct ct_series *series, size_t i, size_t k, bool *same,
+static lc_status same_voxels(struct ct_pixel_file **kept, const struct ct_series *series,
+                             const struct ct_slice *a, const struct ct_slice *b, bool *same,
                              struct lc_error *err) {
   size_t count = (size_t)series->rows * (size_t)series->columns;
-  const size_t which[] = {i, k};
   int16_t *hu = NULL;
   LC_TRY(lc_alloc(&hu, 2 * count, sizeof *hu, err));
-  lc_status status = LC_OK;
-  for (int s = 0; s < 2 && status == LC_OK; s++)
-    status = ct_slice_decode(series, &series->slices[which[s]], hu + (size_t)s * count, err);
+  lc_status status = ct_slice_decode(kept, series, a, hu, err);
+  if (status == LC_OK) status = ct_slice_decode(kept, series, b, hu + count, err);
   *same = status == LC_OK && memcmp(hu, hu + count, count * sizeof *hu) == 0;
   free(hu);
   return status == LC_ERR_MEMORY ? status : LC_OK;
 }
 
-/* Of slices i and i + 1 at one place, drops the one with the higher InstanceNumber, as pylidc does;
- * with one number, either when they show the same. */
-static lc_status drop_repeat(struct ct_series *series, size_t i, struct lc_error *err) {
-  const struct ct_slice *a = &series->slices[i], *b = &series->slices[i + 1];
+/* Of two slices at one place keeps in `a` the one with the lower InstanceNumber, as pylidc does;
+ * with one number, either when they show the same. Refuses the series, and keeps both, otherwise.
+ */
+static lc_status keep_one(struct ct_pixel_file **kept, struct ct_series *series, struct ct_slice *a,
+                          struct ct_slice *b, struct lc_error *err) {
   bool same = true;
-  if (a->instance_number == b->instance_number) LC_TRY(same_voxels(series, i, i + 1, &same, err));
-  if (same)
-    drop_slice(series, a->instance_number <= b->instance_number ? i + 1 : i);
-  else
+  if (a->instance_number == b->instance_number) LC_TRY(same_voxels(kept, series, a, b, &same, err));
+  if (!same) {
     ct_refuse(series, "%s and %s lie at %.2f mm, have one InstanceNumber and differ",
               base_name(a->path), base_name(b->path), a->along_mm);
+    return LC_OK;
+  }
+  struct ct_slice *dropped = a->instance_number <= b->instance_number ? b : a;
+  free(dropped->path);
+  if (dropped == a) *a = *b;
   return LC_OK;
+}
+
+static lc_status drop_repeats(struct ct_series *series, struct lc_error *err) {
+  struct ct_pixel_file *kept = NULL;
+  struct ct_slice *slices = series->slices;
+  size_t last = 0;
+  lc_status status = LC_OK;
+  for (size_t i = 1; i < series->n_slices; i++) {
+    bool repeats = slices[i].along_mm - slices[last].along_mm < same_place_mm;
+    bool both = !repeats || status != LC_OK || series->verdict == CT_REFUSED;
+    if (!both) {
+      status = keep_one(&kept, series, &slices[last], &slices[i], err);
+      both = status != LC_OK || series->verdict == CT_REFUSED;
+    }
+    if (both) slices[++last] = slices[i];
+  }
+  series->n_slices = last + 1;
+  ct_pixel_file_close(kept);
+  return status;
 }
 
 static lc_status resolve_repeats(struct ct_series *series, struct lc_error *err) {
@@ -233,13 +250,7 @@ static lc_status resolve_repeats(struct ct_series *series, struct lc_error *err)
             "kept",
             repeated, repeated > 1 ? "s" : "", repeated > 1 ? "" : "s", base_name(a->path),
             base_name(b->path), a->along_mm);
-  for (size_t i = 1; i < series->n_slices && series->verdict != CT_REFUSED;) {
-    if (series->slices[i].along_mm - series->slices[i - 1].along_mm >= same_place_mm)
-      i++;
-    else
-      LC_TRY(drop_repeat(series, i - 1, err));
-  }
-  return LC_OK;
+  return drop_repeats(series, err);
 }
 
 static int by_value(const void *a, const void *b) {

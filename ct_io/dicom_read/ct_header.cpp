@@ -327,6 +327,11 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   return LC_OK;
 }
 
+bool same_plane(const ct_frame &a, const ct_frame &b) {
+  return memcmp(a.orientation, b.orientation, sizeof a.orientation) == 0 &&
+         memcmp(a.pixel_spacing_mm, b.pixel_spacing_mm, sizeof a.pixel_spacing_mm) == 0;
+}
+
 lc_status read_frames(DcmDataset *dataset, const ct::File &file, ct_header &header,
                       const char *path, lc_error *err) {
   const char *declared_syntax = file.layout().syntax;
@@ -348,6 +353,7 @@ lc_status read_frames(DcmDataset *dataset, const ct::File &file, ct_header &head
   common.slope = 1;
   read_pixel_description(dataset, common, header.sign_given);
   DcmSequenceOfItems *per_frame = sequence_of(dataset, DCM_PerFrameFunctionalGroupsSequence);
+  int planes = 0;
   bool enhanced = dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence);
   DcmObject *own_groups = nullptr;
   for (long i = 0; i < n_frames; i++) {
@@ -358,6 +364,11 @@ lc_status read_frames(DcmDataset *dataset, const ct::File &file, ct_header &head
     if (per_frame && (i == 0 || own_groups)) own_groups = per_frame->nextInContainer(own_groups);
     LC_TRY(enhanced ? read_enhanced(dataset, dynamic_cast<DcmItem *>(own_groups), frame, path, err)
                     : read_single(dataset, frame, path, err));
+    planes += i > 0 && !same_plane(header.frames[i - 1], frame);
+    if (planes > CT_MAX_PLANES)
+      LC_FAIL(err, LC_ERR_FORMAT,
+              "%s: orientation or spacing change more than %d times between frames", path,
+              CT_MAX_PLANES);
   }
   return LC_OK;
 }

@@ -11,6 +11,8 @@ LC_C_BEGIN
 /* Most frames one file may declare, and the largest image side: checked before any allocation. */
 #define CT_MAX_FRAMES 65536
 #define CT_MAX_SIDE 8192
+/* Most changes of orientation or spacing from one frame to the next: each may start a series. */
+#define CT_MAX_PLANES 256
 
 /* What differs from frame to frame; a single-frame file has one. */
 struct ct_frame {
