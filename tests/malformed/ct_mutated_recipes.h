@@ -425,7 +425,7 @@ static const struct recipe recipes[] = {
     {"TS \"1.2.840.10008.1.2.2\"", false, TEXT, 0x00020010, NULL, "1.2.840.10008.1.2.2", 0,
      "format: 3.dcm: no SeriesInstanceUID"},
     {"TS \"1.2.840.10008.1.2.1.99\"", false, TEXT, 0x00020010, NULL, "1.2.840.10008.1.2.1.99", 0,
-     "format: 3.dcm: header cannot be read to its end: ZLib Error: invalid stored block lengths"},
+     "format: 3.dcm: deflated data set cannot be inflated: invalid stored block lengths"},
     {"TS \"1.2.840.10008.1.2.5\"", false, TEXT, 0x00020010, NULL, "1.2.840.10008.1.2.5", 0,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
      "cannot be read to its end: Pixel data in top level dataset in compressed Transfer Syntax "
