@@ -10,6 +10,7 @@
 #include "common/lc_parallel.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_pixels.h"
+#include "ct_io/dicom_read/ct_remote.h"
 
 /* How a stored value lies in a cell. */
 struct place {
@@ -139,7 +140,7 @@ lc_status ct_slice_decode(struct ct_pixel_file **kept, const struct ct_series *s
   struct ct_cells cells = {.count = (size_t)series->rows * (size_t)series->columns,
                            .columns = (size_t)series->columns};
   LC_TRY(lc_alloc(&cells.cell, cells.count, sizeof *cells.cell, err));
-  lc_status status = ct_pixel_file_read(kept, -1, &cells, series, slice, err);
+  lc_status status = ct_cells_read(kept, &cells, series, slice, err);
   if (status == LC_OK) status = ct_cells_to_hu(&cells, slice, hu, err);
   free(cells.cell);
   return status;

@@ -432,8 +432,8 @@ bool named_dicom(const char *path) {
           strcasecmp(dot, ".ima") == 0);
 }
 
-ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
-  auto file = std::make_shared<ct::File>(path);
+ct_file_kind read_file(ct_header &header, int descriptor, const char *path, lc_error *err) {
+  auto file = std::make_shared<ct::File>(path, descriptor);
   lc_status opened = file->open(err);
   if (opened == LC_ERR_NOT_FOUND) return CT_FILE_UNREADABLE;
   if (opened == LC_ERR_NO_DICOM) {
@@ -467,11 +467,12 @@ ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
 
 } // namespace
 
-ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err) {
+ct_file_kind ct_header_parse(struct ct_header *header, int file, const char *path,
+                             struct lc_error *err) {
   memset(header, 0, sizeof *header);
   ct_file_kind kind = CT_FILE_BROKEN;
   lc_status status = ct::guarded(path, err, [&] {
-    kind = read_file(*header, path, err);
+    kind = read_file(*header, file, path, err);
     return LC_OK;
   });
   if (status != LC_OK) kind = status == LC_ERR_MEMORY ? CT_FILE_FAILED : CT_FILE_BROKEN;

@@ -66,7 +66,13 @@ lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream, size_t 
   }
 }
 
+void ct_htj2k_prepare(void) {
+  silence();
+}
+
 #else
+
+void ct_htj2k_prepare(void) {}
 
 lc_status ct_htj2k_decode(struct ct_cells *, const uint8_t *, size_t, int, int, const char *name,
                           struct lc_error *err) {

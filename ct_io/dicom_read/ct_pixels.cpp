@@ -184,11 +184,10 @@ lc_status open_file(ct_pixel_file &f, int descriptor, const ct_series &series,
   return find_pixels(f, slice, err);
 }
 
-// The descriptor, if one is given, is of the file that was parsed.
+// The descriptor is of the file that was parsed.
 bool is_same(const ct_pixel_file &f, const char *path, int descriptor) {
   struct stat info = {};
   if (f.path != path) return false;
-  if (descriptor < 0) return true;
   return fstat(descriptor, &info) == 0 && info.st_dev == f.info.st_dev &&
          info.st_ino == f.info.st_ino && info.st_size == f.info.st_size &&
          info.st_mtim.tv_sec == f.info.st_mtim.tv_sec &&
@@ -204,7 +203,7 @@ lc_status ct_pixel_file_read(struct ct_pixel_file **kept, int descriptor, struct
   *kept = nullptr;
   return ct::guarded(slice->path, err, [&]() -> lc_status {
     if (file && is_same(*file, slice->path, descriptor)) {
-      if (descriptor >= 0) close(descriptor);
+      close(descriptor);
     } else {
       file = std::make_unique<ct_pixel_file>();
       LC_TRY(open_file(*file, descriptor, *series, *slice, err));

@@ -35,7 +35,8 @@ void ct_pixel_file_close(struct ct_pixel_file *file); /* NULL is nothing to clos
 LC_MUST_CHECK lc_status ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice,
                                        int16_t *hu, struct lc_error *err);
 
-/* hu[rows * columns] of one slice: the two above, with what ct_pixel_file_read keeps. */
+/* hu[rows * columns] of one slice: the two above, with what
+ * ct_pixel_file_read keeps. */
 LC_MUST_CHECK lc_status ct_slice_decode(struct ct_pixel_file **kept, const struct ct_series *series,
                                         const struct ct_slice *slice, int16_t *hu,
                                         struct lc_error *err);
@@ -49,5 +50,8 @@ LC_MUST_CHECK lc_status ct_jpeg2000_decode(struct ct_cells *cells, const uint8_t
 LC_MUST_CHECK lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream,
                                         size_t length, int rows, int columns, const char *name,
                                         struct lc_error *err);
+
+/* Opens what the decoder would open at its first call. */
+void ct_htj2k_prepare(void);
 
 LC_C_END
