@@ -2,7 +2,6 @@
  * whose helper did not come back. */
 #include "common/lc_helper.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,46 +74,37 @@ static struct lc_helper *take_idle(uint64_t affinity) {
 
 /* A socket for a new helper, whose program is started where it does not run; -1 with the reason, ""
  * when memory ran out. */
-static int ask_for_new(char *why, size_t size) {
+static int ask_for_new(pid_t *pid, char *why, size_t size) {
   int socket = -1;
   why[0] = '\0';
   pthread_mutex_lock(&pool.lock);
   for (int again = 0; again < 2 && socket < 0; again++) {
     if (!pool.program.pid && !lc_helper_program_start(&pool.program, pool.path, why, size)) break;
-    socket = lc_helper_ask_for(&pool.program);
-    if (socket < 0) {
-      int ended = lc_helper_program_stop(&pool.program);
-      bool memory = ended >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == LC_ERR_MEMORY;
-      if (!memory) snprintf(why, size, "%s: does not start", pool.path);
-    }
+    socket = lc_helper_ask_for(&pool.program, pid);
+    if (socket >= 0) break;
+    bool memory = lc_helper_lacked_memory(lc_helper_program_stop(&pool.program));
+    snprintf(why, size, "%s%s", memory ? "" : pool.path, memory ? "" : ": does not start");
+    if (memory) break;
   }
   pthread_mutex_unlock(&pool.lock);
   return socket;
 }
 
-/* A helper that did not say hello: its program has ended, or is of another version. */
-static void not_met(char *why, size_t size) {
-  pthread_mutex_lock(&pool.lock);
-  int ended = pool.program.pid ? lc_helper_program_stop(&pool.program) : -1;
-  pthread_mutex_unlock(&pool.lock);
-  if (!(ended >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == LC_ERR_MEMORY))
-    snprintf(why, size, "%s: does not start as a reader of this version", pool.path);
-}
-
 /* A new helper; NULL where there is none, or with LC_ERR_MEMORY. */
 static lc_status start_new(struct lc_helper **helper, const char *path, struct lc_error *err) {
   char why[LC_PATH_SIZE + 64];
-  int socket = ask_for_new(why, sizeof why);
-  if (socket >= 0) {
-    *helper = lc_helper_meet(socket);
-    if (!*helper && errno != ENOMEM) not_met(why, sizeof why);
-  }
+  pid_t pid;
+  int ended = -1, socket = ask_for_new(&pid, why, sizeof why);
+  if (socket >= 0) *helper = lc_helper_meet(socket, pid, &ended);
+  bool memory = !*helper && (socket >= 0 ? lc_helper_lacked_memory(ended) : !why[0]);
+  if (memory) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  if (socket >= 0 && !*helper)
+    snprintf(why, sizeof why, "%s: does not start as a reader of this version", pool.path);
   pthread_mutex_lock(&pool.lock);
   bool before = pool.started;
   pool.started = before || *helper;
-  if (!*helper && why[0] && !before) pool.absent = true;
+  pool.absent = !pool.started;
   pthread_mutex_unlock(&pool.lock);
-  if (!*helper && !why[0]) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
   if (!*helper && before)
     LC_FAIL(err, LC_ERR_MEMORY, "%s: no reader can be started: %s", path, why);
   if (!*helper)
@@ -153,8 +143,7 @@ lc_status lc_helper_nonsense(const char *path, struct lc_error *err) {
 /* What is said of a file whose helper came to this end. */
 static lc_status report(const struct lc_helper_job *job, enum lc_helper_end end, int ended,
                         struct lc_error *err) {
-  if (end == LC_HELPER_NO_MEMORY ||
-      (ended >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == LC_ERR_MEMORY))
+  if (end == LC_HELPER_NO_MEMORY || lc_helper_lacked_memory(ended))
     LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", job->path);
   if (end == LC_HELPER_SLOW)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: reading it takes more than %.3g s", job->path, job->seconds);
@@ -189,25 +178,27 @@ static lc_status unpack(const struct lc_helper_job *job, lc_status status, struc
 
 lc_status lc_helper_call(const struct lc_helper_job *job, struct lc_wire *answer, bool *served,
                          struct lc_error *err) {
+  *served = true;
   LC_TRY(lc_wire_check(job->request, job->path, err));
+  enum lc_helper_end end = LC_HELPER_DONE;
+  int ended = -1;
   for (bool fresh = false;; fresh = true) {
     struct lc_helper *helper;
     lc_status status = LC_OK;
-    *served = true;
     LC_TRY(take(&helper, fresh, job->affinity, job->path, err));
-    *served = helper != NULL;
-    if (!helper) return LC_OK;
+    *served = helper || fresh;
+    if (!helper) return fresh ? report(job, end, ended, err) : LC_OK;
     bool used = helper->used;
     helper->affinity = job->affinity;
-    enum lc_helper_end end = lc_helper_exchange(helper, job, &status, answer);
+    end = lc_helper_exchange(helper, job, &status, answer);
     if (end == LC_HELPER_DONE) {
       give_back(helper);
       return unpack(job, status, answer, err);
     }
-    int ended = lc_helper_stop(helper);
+    ended = lc_helper_stop(helper);
     /* What a file before it left behind must not count against this one. */
-    bool memory = ended >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == LC_ERR_MEMORY;
-    if (!used || memory || end == LC_HELPER_SLOW || end == LC_HELPER_NO_MEMORY)
+    if (!used || lc_helper_lacked_memory(ended) || end == LC_HELPER_SLOW ||
+        end == LC_HELPER_NO_MEMORY)
       return report(job, end, ended, err);
   }
 }

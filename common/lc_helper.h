@@ -72,8 +72,7 @@ struct lc_helper_head {
 struct lc_helper_hello {
   uint32_t magic, version;
   uint64_t memory; /* bytes of address space it has taken */
-  uint32_t process;
-  uint32_t filtered, landlocked, limited;
+  uint32_t filtered, landlocked, limited, unused;
 };
 #define LC_HELPER_MAGIC 0x6c63686cu
 #define LC_HELPER_VERSION 1u

@@ -189,8 +189,13 @@ int lc_helper_program_stop(struct lc_helper_program *program) {
   return status;
 }
 
-int lc_helper_ask_for(const struct lc_helper_program *program) {
+bool lc_helper_lacked_memory(int ended) {
+  return ended >= 0 && WIFEXITED(ended) && WEXITSTATUS(ended) == LC_ERR_MEMORY;
+}
+
+int lc_helper_ask_for(const struct lc_helper_program *program, pid_t *helper) {
   int pair[2];
+  int32_t pid = 0;
   if (!open_pair(pair)) return -1;
   char byte = 0;
   struct iovec part = {&byte, 1};
@@ -199,27 +204,29 @@ int lc_helper_ask_for(const struct lc_helper_program *program) {
   attach(&message, &control, &pair[1], 1);
   enum lc_helper_end sent = send_all(program->socket, &message);
   close(pair[1]);
-  if (sent == LC_HELPER_DONE) return pair[0];
+  struct iovec answer = {&pid, sizeof pid};
+  struct deadline deadline = {CLOCK_MONOTONIC, INFINITY, now(CLOCK_MONOTONIC) + START_S};
+  if (sent == LC_HELPER_DONE) sent = receive(program->socket, &answer, 1, &deadline);
+  *helper = pid;
+  if (sent == LC_HELPER_DONE && pid > 0) return pair[0];
   close(pair[0]);
   return -1;
 }
 
-struct lc_helper *lc_helper_meet(int socket) {
+struct lc_helper *lc_helper_meet(int socket, pid_t pid, int *ended) {
   struct lc_helper *helper = calloc(1, sizeof *helper);
+  *ended = LC_ERR_MEMORY << 8;
   if (helper) {
-    helper->socket = socket;
-    helper->shared = -1;
+    *helper = (struct lc_helper){.socket = socket, .pid = pid, .shared = -1};
     struct iovec part = {&helper->hello, sizeof helper->hello};
     struct deadline deadline = {CLOCK_MONOTONIC, INFINITY, now(CLOCK_MONOTONIC) + START_S};
-    enum lc_helper_end met = receive(socket, &part, 1, &deadline);
-    helper->pid = (pid_t)helper->hello.process;
-    if (met == LC_HELPER_DONE && helper->hello.magic == LC_HELPER_MAGIC &&
-        helper->hello.version == LC_HELPER_VERSION && helper->pid > 0 &&
-        clock_getcpuclockid(helper->pid, &helper->clock) == 0)
+    if (receive(socket, &part, 1, &deadline) == LC_HELPER_DONE &&
+        helper->hello.magic == LC_HELPER_MAGIC && helper->hello.version == LC_HELPER_VERSION &&
+        clock_getcpuclockid(pid, &helper->clock) == 0)
       return helper;
-    free(helper);
-    errno = 0;
+    *ended = end(pid, socket);
   }
+  free(helper);
   close(socket);
   return NULL;
 }

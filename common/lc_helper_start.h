@@ -44,11 +44,14 @@ bool lc_helper_program_start(struct lc_helper_program *program, const char *path
                              size_t size);
 /* Ends it; its wait status, or -1 when the system does not say. */
 int lc_helper_program_stop(struct lc_helper_program *program);
-/* Asks for a helper: the socket on which it will say hello, or -1. */
-int lc_helper_ask_for(const struct lc_helper_program *program);
-/* Waits until it does; takes the socket over. NULL when it does not; errno is ENOMEM when memory
- * ran out in this process. */
-struct lc_helper *lc_helper_meet(int socket);
+/* Asks for a helper, and waits until it is there: the socket on which it will say hello; -1 when
+ * there is none. */
+int lc_helper_ask_for(const struct lc_helper_program *program, pid_t *helper);
+/* Waits for the hello; takes the socket over. NULL when none of this version comes: *ended is then
+ * its wait status, or -1. */
+struct lc_helper *lc_helper_meet(int socket, pid_t pid, int *ended);
+/* Whether a wait status says that memory ran out. */
+bool lc_helper_lacked_memory(int ended);
 /* Sends a job and waits for its answer: status and what follows. */
 enum lc_helper_end lc_helper_exchange(struct lc_helper *helper, const struct lc_helper_job *job,
                                       lc_status *status, struct lc_wire *answer);

@@ -108,7 +108,7 @@ void ct_headers_read(struct ct_header_item *items, size_t n) {
   for (size_t i = 0; i < opened; i++) {
     struct ct_header_item *item = &items[which[i]];
     /* One of several was too much: which one shows when each goes alone. */
-    bool alone = status != LC_OK && opened > 1;
+    bool alone = status != LC_OK && status != LC_ERR_MEMORY && opened > 1;
     lc_status own =
         alone ? ask_headers(item, (size_t[]){0}, &files[i], 1, sizes[i], &served, &item->err)
               : status;

@@ -169,7 +169,6 @@ static bool greet(struct pl_confined confined) {
   struct lc_helper_hello hello = {.magic = LC_HELPER_MAGIC,
                                   .version = LC_HELPER_VERSION,
                                   .memory = address_space(),
-                                  .process = (uint32_t)getpid(),
                                   .filtered = confined.filtered,
                                   .landlocked = confined.landlocked};
   hello.limited = hello.memory > 0 && !LC_SANITIZED;
@@ -240,6 +239,8 @@ int pl_reader_main(const struct lc_helper_task *const *tasks, size_t n_tasks,
     }
     if (child == 0) _exit(LC_ERR_INTERNAL);
     close(socket);
+    int32_t pid = (int32_t)child;
+    if (write(LC_HELPER_SOCKET, &pid, sizeof pid) != (ssize_t)sizeof pid) break;
   }
-  return 0;
+  _exit(0);
 }
