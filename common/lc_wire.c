@@ -38,6 +38,11 @@ void lc_wire_put_text(struct lc_wire *wire, const char *text) {
   lc_wire_put(wire, text, length);
 }
 
+void lc_wire_put_path(struct lc_wire *wire, const char *path, size_t size) {
+  size_t length = strlen(path);
+  lc_wire_put_text(wire, length < size ? path : path + length - size + 1);
+}
+
 lc_status lc_wire_check(const struct lc_wire *wire, const char *name, struct lc_error *err) {
   if (wire->failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", name);
   return LC_OK;

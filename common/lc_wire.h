@@ -26,6 +26,8 @@ void lc_wire_free(struct lc_wire *wire);
 void lc_wire_put(struct lc_wire *wire, const void *bytes, size_t count);
 void lc_wire_put_number(struct lc_wire *wire, uint64_t value);
 void lc_wire_put_text(struct lc_wire *wire, const char *text);
+/* The name of a file, or its end, with its zero at most `size` bytes. */
+void lc_wire_put_path(struct lc_wire *wire, const char *path, size_t size);
 /* LC_ERR_MEMORY when putting failed; name is for the message. */
 LC_MUST_CHECK lc_status lc_wire_check(const struct lc_wire *wire, const char *name,
                                       struct lc_error *err);

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/lc_text.h"
 #include "ct_io/dicom_file/ct_charset.h"
 #include "ct_io/dicom_file/ct_dcmtk_start.h"
 #include "ct_io/dicom_file/ct_source.h"
@@ -44,16 +43,6 @@ static lc_status run_header(struct lc_wire *request, struct lc_helper_given *giv
 }
 const struct lc_helper_task ct_task_header = {.name = "header", .run = run_header};
 
-/* The names by which the two sides speak of a file: not longer than an error holds. */
-static void put_path(struct lc_wire *request, const char *path) {
-  char shown[LC_ERROR_SIZE];
-  size_t length = strlen(path);
-  /* The end has the name, which counts. */
-  lc_text_copy(shown, sizeof shown,
-               length < sizeof shown ? path : path + length - sizeof shown + 1);
-  lc_wire_put_text(request, shown);
-}
-
 /* One of the files on their way: opened here, where it may lie anywhere. */
 static bool open_item(struct ct_header_item *item, int *file, uint64_t *size) {
   struct ct_source source;
@@ -82,7 +71,7 @@ static lc_status ask_headers(struct ct_header_item *items, const size_t *which, 
                               .request = &request,
                               .longest = longest_answer};
   set_limits(&job, bytes, 0);
-  for (size_t i = 0; i < n; i++) put_path(&request, items[which[i]].path);
+  for (size_t i = 0; i < n; i++) lc_wire_put_path(&request, items[which[i]].path, LC_ERROR_SIZE);
   lc_status status = lc_helper_call(&job, &answer, served, err);
   for (size_t i = 0; i < n && status == LC_OK && *served; i++)
     status = ct_answer_get_header(&answer, &items[which[i]], err);
@@ -175,7 +164,7 @@ static lc_status ask_cells(const struct ct_source *source, struct ct_cells *cell
                               .out = cells->cell,
                               .out_size = cells->count * sizeof *cells->cell};
   set_limits(&job, source->size, cells->count);
-  put_path(&request, slice->path);
+  lc_wire_put_path(&request, slice->path, LC_ERROR_SIZE);
   struct ct_slice asked = *slice;
   asked.path = NULL;
   lc_wire_put(&request, &asked, sizeof asked);

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 
 #include "ct_io/dicom_read/ct_remote.h"
+#include "ct_io/nodule/ct_mark_wire.h"
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
 
 #define TASKS(ENTRY)                                                                               \
   ENTRY(ct_task_header)                                                                            \
-  ENTRY(ct_task_cells)
+  ENTRY(ct_task_cells)                                                                             \
+  ENTRY(ct_task_lidc_xml)
 #define POINT(name) &name,
 static const struct lc_helper_task *const table[] = {TASKS(POINT)};
 
