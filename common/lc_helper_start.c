@@ -18,8 +18,6 @@
 
 #include "common/lc_log.h"
 
-extern char **environ;
-
 /* How often the processor time of a helper that does not answer is looked at. */
 static const struct timeval look = {0, 50000};
 static const double slowness = LC_SANITIZED ? 20 : 1;

@@ -94,15 +94,17 @@ static lc_status grow(uint8_t **bytes, size_t *room, const char *path, struct lc
   return LC_OK;
 }
 
+enum { PACKED = 16384 };
+
+/* packed[PACKED]: room for what is read. */
 static lc_status inflate_all(struct ct_source *source, uint64_t at, size_t most, z_stream *stream,
-                             uint8_t **bytes, size_t *size, struct lc_error *err) {
-  uint8_t packed[16384];
+                             uint8_t *packed, uint8_t **bytes, size_t *size, struct lc_error *err) {
   size_t room = 0;
   int result = Z_OK;
   while (result == Z_OK) {
     if (stream->avail_in == 0) {
       stream->next_in = packed;
-      stream->avail_in = (uInt)ct_source_read(source, at, packed, sizeof packed);
+      stream->avail_in = (uInt)ct_source_read(source, at, packed, PACKED);
       if (stream->avail_in == 0) break;
       at += stream->avail_in;
     }
@@ -126,11 +128,11 @@ static lc_status inflate_all(struct ct_source *source, uint64_t at, size_t most,
 lc_status ct_source_inflate(struct ct_source *source, uint64_t at, size_t most,
                             struct lc_error *err) {
   z_stream stream = {0};
-  uint8_t *bytes = NULL;
+  uint8_t packed[PACKED], *bytes = NULL;
   size_t size = 0;
   if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
     LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", source->path);
-  lc_status status = inflate_all(source, at, most, &stream, &bytes, &size, err);
+  lc_status status = inflate_all(source, at, most, &stream, packed, &bytes, &size, err);
   inflateEnd(&stream);
   if (status == LC_OK && !bytes) /* nothing there, and not the file's own bytes in its place */
     status = lc_alloc(&bytes, 1, 1, err);

@@ -8,12 +8,11 @@
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
 
-#define TASKS(ENTRY)                                                                               \
-  ENTRY(ct_task_header)                                                                            \
-  ENTRY(ct_task_cells)                                                                             \
-  ENTRY(ct_task_lidc_xml)
-#define POINT(name) &name,
+#define TASKS(ENTRY) ENTRY(header) ENTRY(cells) ENTRY(lidc_xml)
+#define POINT(name) &ct_task_##name,
 static const struct lc_helper_task *const table[] = {TASKS(POINT)};
+#define NUMBER(name) NUMBER_##name,
+enum { TASKS(NUMBER) N_TASKS };
 
 noreturn void pl_malloc_failed(size_t size) {
   pl_reader_no_memory(size);
@@ -32,5 +31,5 @@ __attribute__((visibility("default"))) int posix_memalign(void **memory, size_t 
 #endif
 
 int main(void) {
-  return pl_reader_main(table, sizeof table / sizeof *table, ct_remote_prepare);
+  return pl_reader_main(table, N_TASKS, ct_remote_prepare);
 }
