@@ -144,7 +144,8 @@ static void attach(struct msghdr *message, union control *control, const int *fi
   memcpy(CMSG_DATA(rights), files, n * sizeof *files);
 }
 
-/* Ends a process: one that died is about to say of what. Its wait status, or -1. */
+/* Ends a process, which may have ended by itself: then it is about to say of what. Its wait status,
+ * or -1. */
 static int end(pid_t pid, int socket) {
   const struct timespec a_moment = {0, 1000000};
   int status = -1;

@@ -188,7 +188,7 @@ lc_status ct_volume_decode(struct ct_volume *volume, const struct ct_series *ser
       lc_alloc(&volume->hu, volume->size[0] * volume->size[1] * count, sizeof *volume->hu, err);
   if (status == LC_OK) status = lc_alloc(&job.status, count, sizeof *job.status, err);
   if (status == LC_OK) status = lc_alloc(&job.errors, count, sizeof *job.errors, err);
-  if (status == LC_OK) status = lc_alloc(&job.kept, workers, sizeof *job.kept, err);
+  if (status == LC_OK) status = lc_alloc(&job.kept, workers, sizeof(void *), err);
   if (status == LC_OK) lc_parallel_for(count, decode_slice, &job);
   if (status == LC_OK && job.failed != SIZE_MAX) {
     status = job.status[job.failed];

@@ -32,12 +32,11 @@ static uint64_t address_space(void) {
 
 noreturn void pl_reader_no_memory(size_t size) {
   struct rlimit limit;
-  bool over = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-              limit.rlim_cur < limit.rlim_max && size > limit.rlim_cur / 2;
-  uint64_t taken = address_space();
+  /* One that equals the hard limit was there before, and is the user's. */
+  bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < limit.rlim_max;
   /* The allocator asks the system for more than it is asked for. */
   const uint64_t steps = (uint64_t)1 << 20;
-  over = over || (taken && size + taken + steps > limit.rlim_cur);
+  bool over = limited && size + address_space() + steps > limit.rlim_cur;
   _exit(over ? LC_HELPER_OVER_LIMIT : LC_ERR_MEMORY);
 }
 
