@@ -36,7 +36,8 @@ noreturn void pl_reader_no_memory(size_t size) {
   bool limited = getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < limit.rlim_max;
   /* The allocator asks the system for more than it is asked for. */
   const uint64_t steps = (uint64_t)1 << 20;
-  bool over = limited && size + address_space() + steps > limit.rlim_cur;
+  bool over =
+      limited && (size >= limit.rlim_cur || size + address_space() + steps > limit.rlim_cur);
   _exit(over ? LC_HELPER_OVER_LIMIT : LC_ERR_MEMORY);
 }
 

@@ -55,7 +55,7 @@ TASK(read) {
 
 TASK(die) {
   UNUSED;
-  raise(SIGSEGV);
+  raise(SIGKILL);
   return LC_OK;
 }
 
@@ -63,7 +63,7 @@ TASK(die) {
 TASK(tired) {
   static int jobs;
   UNUSED;
-  if (++jobs > 1) raise(SIGSEGV);
+  if (++jobs > 1) raise(SIGKILL);
   return LC_OK;
 }
 
