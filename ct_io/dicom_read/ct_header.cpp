@@ -12,6 +12,7 @@
 
 #include <dcmtk/dcmdata/dcspchrs.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -328,8 +329,8 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
 }
 
 bool same_plane(const ct_frame &a, const ct_frame &b) {
-  return memcmp(a.orientation, b.orientation, sizeof a.orientation) == 0 &&
-         memcmp(a.pixel_spacing_mm, b.pixel_spacing_mm, sizeof a.pixel_spacing_mm) == 0;
+  return std::equal(a.orientation, a.orientation + 6, b.orientation) &&
+         std::equal(a.pixel_spacing_mm, a.pixel_spacing_mm + 2, b.pixel_spacing_mm);
 }
 
 lc_status read_frames(DcmDataset *dataset, const ct::File &file, ct_header &header,
