@@ -57,6 +57,7 @@ set(library_package liblungcdam${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME ${library_package})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_DEPENDS fonts-dejavu-core)
+set(CPACK_DEBIAN_LIBRARY_PACKAGE_RECOMMENDS lungcdam) # its lungcdam-reader
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION
 "shared library of lungcdam (research use only)
 ${about}

@@ -123,3 +123,10 @@ bool ct_charset_convert(const char *charset, const char *text, char *out, size_t
   *output.at = '\0';
   return true;
 }
+
+void ct_charset_prepare(void) {
+  static iconv_t open[N_SETS]; /* what is open stays in memory */
+  for (size_t i = 0; i < N_SETS; i++)
+    if (sets[i].iconv) open[i] = iconv_open("UTF-8", sets[i].iconv);
+  (void)open;
+}

@@ -16,4 +16,7 @@ LC_C_BEGIN
  * lacks some. False when a set is not known or a character is not in it; out is then undefined. */
 bool ct_charset_convert(const char *charset, const char *text, char *out, size_t size);
 
+/* Loads the tables of all sets, so that converting opens no file. */
+void ct_charset_prepare(void);
+
 LC_C_END

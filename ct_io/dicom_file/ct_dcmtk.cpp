@@ -1,8 +1,10 @@
 // Starts DCMTK once a process: registers its RLE, JPEG and JPEG-LS decoders and collects its
 // warnings.
 #include "ct_io/dicom_file/ct_dcmtk.hpp"
+#include "ct_io/dicom_file/ct_dcmtk_start.h"
 
 #include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmdata/dcspchrs.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <dcmtk/oflog/appender.h>
@@ -56,3 +58,19 @@ void start_dcmtk() {
 }
 
 } // namespace ct
+
+void ct_dcmtk_prepare() {
+  ct::start_dcmtk();
+  dcmDataDict.rdlock();
+  dcmDataDict.rdunlock();
+  // A converter that stays open keeps the tables of its set in memory.
+  static DcmSpecificCharacterSet sets[4];
+  (void)sets[0].selectCharacterSet(
+      "ISO 2022 IR 6\\ISO 2022 IR 100\\ISO 2022 IR 101\\ISO 2022 IR 109\\ISO 2022 IR 110\\"
+      "ISO 2022 IR 144\\ISO 2022 IR 127\\ISO 2022 IR 126\\ISO 2022 IR 138\\ISO 2022 IR 148\\"
+      "ISO 2022 IR 203\\ISO 2022 IR 13\\ISO 2022 IR 166\\ISO 2022 IR 87\\ISO 2022 IR 159\\"
+      "ISO 2022 IR 149\\ISO 2022 IR 58");
+  (void)sets[1].selectCharacterSet("ISO_IR 192");
+  (void)sets[2].selectCharacterSet("GB18030");
+  (void)sets[3].selectCharacterSet("GBK");
+}

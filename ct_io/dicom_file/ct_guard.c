@@ -4,30 +4,15 @@
 #include "ct_io/dicom_file/ct_syntax.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-#include "common/lc_arena.h"
 #include "common/lc_text.h"
 
 static const size_t preamble = 132;
 static const uint32_t undefined = 0xffffffff;
-/* How much of an inflated data set is kept for the walk. */
-static const size_t inflated_kept = (size_t)16 << 20;
 
-/* The data set: in the file, or inflated in memory. */
-struct bytes {
-  struct ct_source *file; /* NULL: memory */
-  const uint8_t *memory;
-  uint64_t size;
-};
-
-static bool get(struct bytes *bytes, uint64_t at, uint8_t *out, size_t count) {
-  if (at > bytes->size || count > bytes->size - at) return false;
-  if (bytes->file) return ct_source_read(bytes->file, at, out, count) == count;
-  memcpy(out, bytes->memory + at, count);
-  return true;
+static bool get(struct ct_source *source, uint64_t at, uint8_t *out, size_t count) {
+  return ct_source_read(source, at, out, count) == count;
 }
 
 struct element {
@@ -54,10 +39,10 @@ static bool long_form(const char *vr) {
   return vr[0] >= 'A' && vr[0] <= 'Z' && vr[1] >= 'A' && vr[1] <= 'Z';
 }
 
-static bool read_element(struct bytes *bytes, uint64_t at, bool is_explicit, bool big,
+static bool read_element(struct ct_source *source, uint64_t at, bool is_explicit, bool big,
                          struct element *element) {
   uint8_t b[12];
-  if (!get(bytes, at, b, 8)) return false;
+  if (!get(source, at, b, 8)) return false;
   element->tag = number(b, big, 2) << 16 | number(b + 2, big, 2);
   element->vr[0] = '\0';
   element->header = 8;
@@ -73,7 +58,7 @@ static bool read_element(struct bytes *bytes, uint64_t at, bool is_explicit, boo
     return true;
   }
   element->header = 12;
-  if (!get(bytes, at, b, 12)) return false;
+  if (!get(source, at, b, 12)) return false;
   element->length = number(b + 8, big, 4);
   return true;
 }
@@ -105,14 +90,14 @@ struct level {
 
 /* Only containers are entered; implicit VR has no VR that marks them, but their first value is an
  * item. */
-static bool is_container(struct bytes *bytes, uint64_t value, const struct element *element,
+static bool is_container(struct ct_source *source, uint64_t value, const struct element *element,
                          const struct level *outer, bool big) {
   uint8_t b[4];
   if (element->length == 0) return false;
   if (element->tag == 0xfffee000) return !outer->fragments || element->length == undefined;
   if (strcmp(element->vr, "SQ") == 0 || element->length == undefined) return true;
   bool untyped = !element->vr[0] || strcmp(element->vr, "UN") == 0;
-  return untyped && element->length >= 8 && get(bytes, value, b, 4) &&
+  return untyped && element->length >= 8 && get(source, value, b, 4) &&
          (number(b, big, 2) << 16 | number(b + 2, big, 2)) == 0xfffee000;
 }
 
@@ -129,29 +114,31 @@ static struct level inside(const struct element *element, const struct level *ou
 }
 
 /* Through all elements before the pixels; `check` whether they have value representations, too. */
-static lc_status walk(struct bytes *bytes, uint64_t at, struct ct_layout *layout, bool check,
-                      const char *path, struct lc_error *err) {
+static lc_status walk(struct ct_source *source, struct ct_layout *layout, bool check,
+                      struct lc_error *err) {
   /* The data set, and inside it sequences and items by turns. */
   struct level levels[1 + CT_MAX_NESTING] = {{UINT64_MAX, layout->is_explicit, false}};
   size_t depth = 0;
+  uint64_t at = layout->dataset;
   struct element element;
   for (;;) {
     while (depth && levels[depth].end != UINT64_MAX && at >= levels[depth].end) depth--;
     const struct level *outer = &levels[depth];
-    if (!read_element(bytes, at, outer->is_explicit, layout->big, &element)) return LC_OK;
+    if (layout->deflated && at > CT_MAX_INFLATED_HEADER) return LC_OK; /* refused anyway */
+    if (!read_element(source, at, outer->is_explicit, layout->big, &element)) return LC_OK;
     if (depth == 0 && element.tag >= 0x7fe00008) {
       layout->has_pixels = element.tag <= 0x7fe00010;
       layout->pixels = at + element.header;
       return LC_OK;
     }
-    if (check && outer->is_explicit) LC_TRY(check_vr(&element, at, path, err));
+    if (check && outer->is_explicit) LC_TRY(check_vr(&element, at, source->path, err));
     at += element.header;
     if (element.tag == 0xfffee00d || element.tag == 0xfffee0dd) {
       if (depth) depth--;
-    } else if (is_container(bytes, at, &element, outer, layout->big)) {
+    } else if (is_container(source, at, &element, outer, layout->big)) {
       if (depth == CT_MAX_NESTING)
-        LC_FAIL(err, LC_ERR_FORMAT, "%s: sequences nested deeper than %d at byte %llu", path,
-                CT_MAX_NESTING / 2, (unsigned long long)at);
+        LC_FAIL(err, LC_ERR_FORMAT, "%s: sequences nested deeper than %d at byte %llu",
+                source->path, CT_MAX_NESTING / 2, (unsigned long long)at);
       levels[depth + 1] = inside(&element, outer, at);
       depth++;
     } else {
@@ -160,47 +147,10 @@ static lc_status walk(struct bytes *bytes, uint64_t at, struct ct_layout *layout
   }
 }
 
-/* Unfolds the data set that starts at `at`, keeping its beginning. */
-static lc_status inflate_all(struct ct_source *file, uint64_t at, uint8_t **kept,
-                             size_t *kept_length, const char *path, struct lc_error *err) {
-  enum { CHUNK = 65536 };
-  z_stream stream = {0};
-  uint8_t *buffers = NULL;
-  size_t total = 0;
-  int result = Z_OK;
-  LC_TRY(lc_alloc(&buffers, 2, CHUNK, err));
-  lc_status status = lc_alloc(kept, inflated_kept, 1, err);
-  if (status == LC_OK && inflateInit2(&stream, -MAX_WBITS) != Z_OK)
-    status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: cannot be inflated", path);
-  while (status == LC_OK && result == Z_OK) {
-    if (stream.avail_in == 0) {
-      stream.next_in = buffers;
-      stream.avail_in = (uInt)ct_source_read(file, at, buffers, CHUNK);
-      if (stream.avail_in == 0) break;
-      at += stream.avail_in;
-    }
-    stream.next_out = buffers + CHUNK;
-    stream.avail_out = CHUNK;
-    result = inflate(&stream, Z_NO_FLUSH);
-    size_t got = CHUNK - stream.avail_out;
-    size_t room = total < inflated_kept ? inflated_kept - total : 0;
-    memcpy(*kept + (inflated_kept - room), buffers + CHUNK, got < room ? got : room);
-    total += got;
-    if (total > CT_MAX_INFLATED)
-      status =
-          lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
-                  "%s: deflated data set unfolds to more than %zu bytes", path, CT_MAX_INFLATED);
-  }
-  inflateEnd(&stream);
-  free(buffers);
-  *kept_length = total < inflated_kept ? total : inflated_kept;
-  return status;
-}
-
 /* The value of a UID in the meta header. */
-static void copy_uid(struct bytes *bytes, uint64_t at, const struct element *element,
+static void copy_uid(struct ct_source *source, uint64_t at, const struct element *element,
                      char out[65]) {
-  if (element->length >= 65 || !get(bytes, at + element->header, (uint8_t *)out, element->length))
+  if (element->length >= 65 || !get(source, at + element->header, (uint8_t *)out, element->length))
     return;
   out[element->length] = '\0';
   while (*out && out[strlen(out) - 1] == ' ') out[strlen(out) - 1] = '\0';
@@ -209,15 +159,15 @@ static void copy_uid(struct bytes *bytes, uint64_t at, const struct element *ele
 
 /* Where the data set starts, from the meta header (always explicit VR little endian, PS3.10 section
  * 7.1). */
-static lc_status read_meta(struct bytes *bytes, struct ct_layout *layout, const char *path,
+static lc_status read_meta(struct ct_source *source, struct ct_layout *layout,
                            struct lc_error *err) {
   struct element element;
   uint8_t magic[4];
-  uint64_t at = get(bytes, preamble - 4, magic, 4) && memcmp(magic, "DICM", 4) == 0 ? preamble : 0;
-  while (read_element(bytes, at, true, false, &element) && element.tag >> 16 == 2) {
-    LC_TRY(check_vr(&element, at, path, err));
-    if (element.tag == 0x00020010) copy_uid(bytes, at, &element, layout->syntax);
-    if (element.tag == 0x00020002) copy_uid(bytes, at, &element, layout->media_class);
+  uint64_t at = get(source, preamble - 4, magic, 4) && memcmp(magic, "DICM", 4) == 0 ? preamble : 0;
+  while (read_element(source, at, true, false, &element) && element.tag >> 16 == 2) {
+    LC_TRY(check_vr(&element, at, source->path, err));
+    if (element.tag == 0x00020010) copy_uid(source, at, &element, layout->syntax);
+    if (element.tag == 0x00020002) copy_uid(source, at, &element, layout->media_class);
     at += element.header + element.length;
   }
   layout->dataset = at;
@@ -226,64 +176,57 @@ static lc_status read_meta(struct bytes *bytes, struct ct_layout *layout, const 
 
 /* Whether the first two elements make sense in an encoding: letters where it has value
  * representations, and ascending tags. */
-static bool makes_sense(struct bytes *bytes, uint64_t at, bool is_explicit, bool big) {
+static bool makes_sense(struct ct_source *source, uint64_t at, bool is_explicit, bool big) {
   struct element first, second;
-  if (!read_element(bytes, at, is_explicit, big, &first) || first.tag >> 16 > 0x7fe0) return false;
+  if (!read_element(source, at, is_explicit, big, &first) || first.tag >> 16 > 0x7fe0) return false;
   if (is_explicit &&
       !(first.vr[0] >= 'A' && first.vr[0] <= 'Z' && first.vr[1] >= 'A' && first.vr[1] <= 'Z'))
     return false;
   if (first.length == undefined) return true;
   at += first.header + first.length;
-  return at == bytes->size ||
-         (read_element(bytes, at, is_explicit, big, &second) && second.tag > first.tag);
+  return at == source->size ||
+         (read_element(source, at, is_explicit, big, &second) && second.tag > first.tag);
 }
 
 /* The declared encoding, unless the elements speak for another. */
-static void find_encoding(struct bytes *bytes, struct ct_layout *layout) {
+static void find_encoding(struct ct_source *source, struct ct_layout *layout) {
   static const struct {
     bool is_explicit, big;
   } encodings[] = {{true, false}, {false, false}, {true, true}};
   bool declared = layout->syntax[0] != '\0';
   layout->big = strcmp(layout->syntax, "1.2.840.10008.1.2.2") == 0;
   layout->is_explicit = declared && strcmp(layout->syntax, "1.2.840.10008.1.2") != 0;
-  if (declared && makes_sense(bytes, layout->dataset, layout->is_explicit, layout->big)) return;
+  if (declared && makes_sense(source, layout->dataset, layout->is_explicit, layout->big)) return;
   for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
-    if (!makes_sense(bytes, layout->dataset, encodings[i].is_explicit, encodings[i].big)) continue;
+    if (!makes_sense(source, layout->dataset, encodings[i].is_explicit, encodings[i].big)) continue;
     layout->is_explicit = encodings[i].is_explicit;
     layout->big = encodings[i].big;
     return;
   }
 }
 
-static lc_status check_deflated(struct ct_source *source, struct ct_layout *layout,
-                                struct lc_error *err) {
-  struct bytes unfolded = {0};
-  uint8_t *kept = NULL;
-  size_t length = 0;
-  layout->is_explicit = true;
-  lc_status status = inflate_all(source, layout->dataset, &kept, &length, source->path, err);
-  unfolded.memory = kept;
-  unfolded.size = length;
-  if (status == LC_OK) status = walk(&unfolded, 0, layout, true, source->path, err);
-  free(kept);
-  /* What was not looked at may nest as deeply as it likes. */
-  if (status == LC_OK && length == inflated_kept && !layout->has_pixels)
-    LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: elements of a deflated data set take more than %zu bytes before its pixel data",
-            source->path, inflated_kept);
-  return status;
-}
-
 lc_status ct_guard_check(struct ct_source *source, struct ct_layout *layout, struct lc_error *err) {
-  struct bytes bytes = {.file = source, .size = source->size};
   memset(layout, 0, sizeof *layout);
-  LC_TRY(read_meta(&bytes, layout, source->path, err));
-  if (strcmp(layout->syntax, "1.2.840.10008.1.2.1.99") == 0)
-    return check_deflated(source, layout, err);
-  find_encoding(&bytes, layout);
+  LC_TRY(read_meta(source, layout, err));
+  layout->deflated = strcmp(layout->syntax, "1.2.840.10008.1.2.1.99") == 0;
+  if (layout->deflated) {
+    LC_TRY(ct_source_inflate(source, layout->dataset, CT_MAX_INFLATED, err));
+    layout->dataset = 0;
+    layout->is_explicit = true;
+  } else {
+    find_encoding(source, layout);
+  }
   /* A syntax that is not read here may store anything. */
   bool known = !layout->syntax[0] || ct_transfer_syntax_known(layout->syntax);
-  return walk(&bytes, layout->dataset, layout, known, source->path, err);
+  LC_TRY(walk(source, layout, known, err));
+  /* Small elements take many times their length in the parser: what so few bytes stand for is
+   * bounded. */
+  uint64_t before = layout->has_pixels ? layout->pixels : source->size;
+  if (layout->deflated && before > CT_MAX_INFLATED_HEADER)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: elements of a deflated data set take more than %zu bytes before its pixel data",
+            source->path, CT_MAX_INFLATED_HEADER);
+  return LC_OK;
 }
 
 bool ct_guard_looks_like_dicom(struct ct_source *source) {

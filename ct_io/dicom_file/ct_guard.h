@@ -10,14 +10,17 @@
 
 LC_C_BEGIN
 
-/* Deepest nesting of sequences, and the most bytes a deflated data set may unfold to. The parser
- * recurses once a level and holds what it inflates. */
+/* Deepest nesting of sequences and items, the most bytes a deflated data set may unfold to, and how
+ * many of them may come before its pixel data. The parser recurses once a level and holds all
+ * elements. */
 #define CT_MAX_NESTING 48
 #define CT_MAX_INFLATED ((size_t)256 << 20)
+#define CT_MAX_INFLATED_HEADER ((size_t)16 << 20)
 
 struct ct_layout {
   uint64_t dataset;      /* offset of its first element */
   bool is_explicit, big; /* as the elements are, whatever the meta header says */
+  bool deflated;         /* the source was inflated: offsets are of what it unfolded to */
   bool has_pixels;       /* pixel data follows the other elements */
   uint64_t pixels;       /* offset of their values, where they follow */
   char syntax[65];       /* TransferSyntaxUID of the meta header, or "" */
@@ -29,7 +32,9 @@ struct ct_layout {
 bool ct_guard_looks_like_dicom(struct ct_source *source);
 /* LC_ERR_FORMAT when the elements before the pixel data nest too deeply or inflate too far, or when
  * there is no element where one should start. What is malformed otherwise passes: the parser says
- * that better. Reads that fail are the source's to tell. */
+ * that better. Inflates the source of a deflated data set. Reads that fail are the source's to
+ * tell.
+ */
 LC_MUST_CHECK lc_status ct_guard_check(struct ct_source *source, struct ct_layout *layout,
                                        struct lc_error *err);
 

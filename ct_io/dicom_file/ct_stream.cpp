@@ -3,21 +3,25 @@
 
 #include <dcmtk/dcmdata/dcistrma.h>
 
+#include <cstddef>
 #include <cstring>
 
 namespace {
+
+// Stack that the parser may use: many times what CT_MAX_NESTING levels take, with sanitizers too.
+constexpr std::ptrdiff_t deepest_stack = 512 * 1024;
 
 using shared_file = std::shared_ptr<ct::File>;
 
 class Producer : public DcmProducer {
 public:
   Producer(shared_file file, offile_off_t at) : file_(std::move(file)), at_(at) {}
-  OFBool good() const override { return file_->source()->error == 0; }
+  OFBool good() const override { return file_->source()->error == 0 && !file_->too_deep(); }
   OFCondition status() const override { return good() ? EC_Normal : EC_InvalidStream; }
   OFBool eos() override { return left() <= 0; }
   offile_off_t avail() override { return left(); }
   offile_off_t read(void *buffer, offile_off_t count) override {
-    if (count <= 0) return 0;
+    if (count <= 0 || file_->too_deep()) return 0;
     auto got = static_cast<offile_off_t>(ct_source_read(file_->source(), static_cast<uint64_t>(at_),
                                                         buffer, static_cast<size_t>(count)));
     at_ += got;
@@ -64,8 +68,6 @@ private:
 };
 
 DcmInputStreamFactory *Stream::newFactory() const {
-  // Inflated bytes have no place in the file.
-  if (currentProducer() != &producer_) return nullptr;
   return new Factory(file_, start_ + tell());
 }
 
@@ -74,6 +76,7 @@ E_TransferSyntax encoding(const ct_layout &layout) {
                            : layout.is_explicit ? EXS_LittleEndianExplicit
                                                 : EXS_LittleEndianImplicit;
   if (!layout.syntax[0]) return plain;
+  if (layout.deflated) return EXS_LittleEndianExplicit; // inflated already
   DcmXfer declared(layout.syntax);
   switch (declared.getXfer()) {
   case EXS_Unknown: // its header may be plain all the same
@@ -89,7 +92,12 @@ E_TransferSyntax encoding(const ct_layout &layout) {
 } // namespace
 
 lc_status ct::File::open(lc_error *err) {
-  LC_TRY(ct_source_open(&source_, path_.c_str(), err));
+  int file = given_;
+  given_ = -1;
+  if (file < 0)
+    LC_TRY(ct_source_open(&source_, path_.c_str(), err));
+  else
+    LC_TRY(ct_source_adopt(&source_, file, path_.c_str(), err));
   bool dicom = ct_guard_looks_like_dicom(&source_);
   LC_TRY(check(err));
   if (!dicom) LC_FAIL(err, LC_ERR_NO_DICOM, "%s: not a DICOM object", path_.c_str());
@@ -98,13 +106,30 @@ lc_status ct::File::open(lc_error *err) {
   return status;
 }
 
+lc_status ct::File::check(lc_error *err) const {
+  LC_TRY(ct_source_check(&source_, err));
+  if (too_deep_)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: sequences nested too deeply, expected at most %d",
+            path_.c_str(), CT_MAX_NESTING / 2);
+  return LC_OK;
+}
+
+bool ct::File::too_deep() {
+  const char here = 0;
+  if (stack_ && stack_ - &here > deepest_stack) too_deep_ = true;
+  return too_deep_;
+}
+
 OFCondition ct::parse(const std::shared_ptr<File> &file, DcmDataset &dataset, Uint32 longest,
                       const DcmTagKey &stop) {
+  const char here = 0;
   start_dcmtk();
   Stream stream(file, static_cast<offile_off_t>(file->layout().dataset));
   dataset.transferInit();
+  file->stack_ = &here;
   OFCondition read =
       dataset.readUntilTag(stream, encoding(file->layout()), EGL_noChange, longest, stop);
+  file->stack_ = nullptr;
   dataset.transferEnd();
   return read;
 }

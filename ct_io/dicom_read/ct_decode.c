@@ -2,6 +2,7 @@
 #include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "common/lc_parallel.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_pixels.h"
+#include "ct_io/dicom_read/ct_remote.h"
 
 /* How a stored value lies in a cell. */
 struct place {
@@ -151,12 +153,12 @@ lc_status ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *sl
   return LC_OK;
 }
 
-lc_status ct_slice_decode(const struct ct_series *series, const struct ct_slice *slice, int16_t *hu,
-                          struct lc_error *err) {
+lc_status ct_slice_decode(struct ct_pixel_file **kept, const struct ct_series *series,
+                          const struct ct_slice *slice, int16_t *hu, struct lc_error *err) {
   struct ct_cells cells = {.count = (size_t)series->rows * (size_t)series->columns,
                            .columns = (size_t)series->columns};
   LC_TRY(lc_alloc(&cells.cell, cells.count, sizeof *cells.cell, err));
-  lc_status status = ct_cells_read(&cells, series, slice, err);
+  lc_status status = ct_cells_read(kept, &cells, series, slice, err);
   if (status == LC_OK) status = ct_cells_to_hu(&cells, slice, hu, err);
   free(cells.cell);
   return status;
@@ -166,17 +168,23 @@ struct decoding {
   const struct ct_series *series;
   struct ct_volume *volume;
   struct lc_progress *progress;
+  struct ct_pixel_file **kept; /* [workers] */
   lc_status *status;
   struct lc_error *errors;
+  atomic_size_t failed; /* the first slice that is known to have failed */
 };
 
 static void decode_slice(void *context, size_t i, int worker) {
   struct decoding *job = context;
   const struct ct_series *series = job->series;
-  size_t count = (size_t)series->rows * (size_t)series->columns;
-  (void)worker;
-  job->status[i] = ct_slice_decode(series, &series->slices[job->volume->first_slice + i],
-                                   job->volume->hu + i * count, &job->errors[i]);
+  size_t count = (size_t)series->rows * (size_t)series->columns, first = job->failed;
+  if (i > first) return; /* nothing of it would be used */
+  job->status[i] =
+      ct_slice_decode(&job->kept[worker], series, &series->slices[job->volume->first_slice + i],
+                      job->volume->hu + i * count, &job->errors[i]);
+  while (job->status[i] != LC_OK && i < first &&
+         !atomic_compare_exchange_weak(&job->failed, &first, i)) {
+  }
   lc_progress_step(job->progress, 1);
 }
 
@@ -191,16 +199,21 @@ lc_status ct_volume_decode(struct ct_volume *volume, const struct ct_series *ser
             series->n_slices);
   LC_TRY(ct_volume_place(volume, series, first, count, err));
   if (series->file) return ct_volume_file_decode(volume, series, progress, err);
-  struct decoding job = {series, volume, progress, NULL, NULL};
+  struct decoding job = {
+      .series = series, .volume = volume, .progress = progress, .failed = SIZE_MAX};
+  size_t workers = (size_t)lc_threads();
   lc_status status =
       lc_alloc(&volume->hu, volume->size[0] * volume->size[1] * count, sizeof *volume->hu, err);
   if (status == LC_OK) status = lc_alloc(&job.status, count, sizeof *job.status, err);
   if (status == LC_OK) status = lc_alloc(&job.errors, count, sizeof *job.errors, err);
+  if (status == LC_OK) status = lc_alloc(&job.kept, workers, sizeof(void *), err);
   if (status == LC_OK) lc_parallel_for(count, decode_slice, &job);
-  for (size_t i = 0; i < count && status == LC_OK; i++) {
-    status = job.status[i];
-    if (status != LC_OK && err) *err = job.errors[i];
+  if (status == LC_OK && job.failed != SIZE_MAX) {
+    status = job.status[job.failed];
+    if (err) *err = job.errors[job.failed];
   }
+  for (size_t i = 0; job.kept && i < workers; i++) ct_pixel_file_close(job.kept[i]);
+  free(job.kept);
   free(job.status);
   free(job.errors);
   if (status != LC_OK) ct_volume_free(volume);

@@ -12,6 +12,7 @@
 
 #include <dcmtk/dcmdata/dcspchrs.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -93,19 +94,24 @@ void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, cha
   lc_text_printable(out);
 }
 
-DcmItem *sequence_item(DcmItem *item, const DcmTagKey &tag, long index) {
+DcmSequenceOfItems *sequence_of(DcmItem *item, const DcmTagKey &tag) {
   DcmSequenceOfItems *sequence = nullptr;
-  if (!item || item->findAndGetSequence(tag, sequence).bad() || !sequence) return nullptr;
-  if (index < 0 || static_cast<unsigned long>(index) >= sequence->card()) return nullptr;
-  return sequence->getItem(static_cast<unsigned long>(index));
+  if (!item || item->findAndGetSequence(tag, sequence).bad()) return nullptr;
+  return sequence;
+}
+
+// The first item.
+DcmItem *sequence_item(DcmItem *item, const DcmTagKey &tag) {
+  DcmSequenceOfItems *sequence = sequence_of(item, tag);
+  return sequence && sequence->card() > 0 ? sequence->getItem(0) : nullptr;
 }
 
 // The macro of one frame: from its own functional groups, or else from the shared ones.
 struct functional_groups {
   DcmItem *own, *shared;
   DcmItem *operator()(const DcmTagKey &macro) const {
-    DcmItem *item = sequence_item(own, macro, 0);
-    return item ? item : sequence_item(shared, macro, 0);
+    DcmItem *item = sequence_item(own, macro);
+    return item ? item : sequence_item(shared, macro);
   }
 };
 
@@ -219,13 +225,13 @@ lc_status read_single(DcmItem *dataset, ct_frame &frame, const char *path, lc_er
   return read_rescale(dataset, frame, path, err);
 }
 
-// Of an enhanced image; what its macros do not say, its top level may.
-lc_status read_enhanced(DcmItem *dataset, long index, ct_frame &frame, const char *path,
+// Of an enhanced image; what its macros do not say, its top level may. own: the frame's groups.
+lc_status read_enhanced(DcmItem *dataset, DcmItem *own, ct_frame &frame, const char *path,
                         lc_error *err) {
-  functional_groups groups{sequence_item(dataset, DCM_PerFrameFunctionalGroupsSequence, index),
-                           sequence_item(dataset, DCM_SharedFunctionalGroupsSequence, 0)};
+  functional_groups groups{own, sequence_item(dataset, DCM_SharedFunctionalGroupsSequence)};
   if (!groups.own)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %ld has no functional groups", path, index + 1);
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: frame %d has no functional groups", path,
+            frame.slice.frame + 1);
   read_plane(groups(DCM_PlanePositionSequence), groups(DCM_PlaneOrientationSequence),
              groups(DCM_PixelMeasuresSequence), frame);
   read_keys(frame.slice, groups);
@@ -308,9 +314,7 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   if (!file.layout().has_pixels && !unfit_sop_class(header.frames[0].slice.sop_class_uid) &&
       (header.is_image || header.frames[0].slice.sop_class_uid[0]))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: a CT image that ends before its pixel data", path);
-  if (!header.is_image || ct::is_encapsulated(syntax) ||
-      syntax.getXfer() == EXS_DeflatedLittleEndianExplicit)
-    return LC_OK;
+  if (!header.is_image || ct::is_encapsulated(syntax)) return LC_OK;
   const ct_series &series = header.series;
   uint64_t needed = static_cast<uint64_t>(series.rows) * static_cast<uint64_t>(series.columns) *
                     static_cast<uint64_t>(header.frames[0].slice.bits_allocated / 8) *
@@ -324,8 +328,14 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
   return LC_OK;
 }
 
-lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_header &header,
+bool same_plane(const ct_frame &a, const ct_frame &b) {
+  return std::equal(a.orientation, a.orientation + 6, b.orientation) &&
+         std::equal(a.pixel_spacing_mm, a.pixel_spacing_mm + 2, b.pixel_spacing_mm);
+}
+
+lc_status read_frames(DcmDataset *dataset, const ct::File &file, ct_header &header,
                       const char *path, lc_error *err) {
+  const char *declared_syntax = file.layout().syntax;
   long n_frames = 1;
   if (whole(dataset, DCM_NumberOfFrames, n_frames) && (n_frames < 1 || n_frames > CT_MAX_FRAMES))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: %ld frames, expected 1 to %d", path, n_frames, CT_MAX_FRAMES);
@@ -334,20 +344,32 @@ lc_status read_frames(DcmDataset *dataset, const char *declared_syntax, ct_heade
   ct_slice common = {};
   copy(dataset, DCM_SOPInstanceUID, common.sop_instance_uid);
   copy(dataset, DCM_SOPClassUID, common.sop_class_uid);
-  // The file's own word where DCMTK does not know the syntax, else what was found to be true.
-  bool unknown = declared_syntax[0] && DcmXfer(declared_syntax).getXfer() == EXS_Unknown;
+  // The file's own word where DCMTK does not know the syntax or does not see it, else what was
+  // found to be true.
+  bool own = declared_syntax[0] && DcmXfer(declared_syntax).getXfer() == EXS_Unknown;
   lc_text_copy(common.transfer_syntax_uid, sizeof common.transfer_syntax_uid,
-               unknown ? declared_syntax : DcmXfer(dataset->getOriginalXfer()).getXferID());
+               own || file.layout().deflated ? declared_syntax
+                                             : DcmXfer(dataset->getOriginalXfer()).getXferID());
   whole(dataset, DCM_InstanceNumber, common.instance_number);
   common.slope = 1;
   read_pixel_description(dataset, common, header.sign_given);
+  DcmSequenceOfItems *per_frame = sequence_of(dataset, DCM_PerFrameFunctionalGroupsSequence);
+  int planes = 0;
+  bool enhanced = dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence);
+  DcmObject *own_groups = nullptr;
   for (long i = 0; i < n_frames; i++) {
     ct_frame &frame = header.frames[i];
     frame.slice = common;
     frame.slice.frame = static_cast<int>(i);
-    LC_TRY(dataset->tagExists(DCM_PerFrameFunctionalGroupsSequence)
-               ? read_enhanced(dataset, i, frame, path, err)
-               : read_single(dataset, frame, path, err));
+    // Its items one after the other: by number each is looked for from the first.
+    if (per_frame && (i == 0 || own_groups)) own_groups = per_frame->nextInContainer(own_groups);
+    LC_TRY(enhanced ? read_enhanced(dataset, dynamic_cast<DcmItem *>(own_groups), frame, path, err)
+                    : read_single(dataset, frame, path, err));
+    planes += i > 0 && !same_plane(header.frames[i - 1], frame);
+    if (planes > CT_MAX_PLANES)
+      LC_FAIL(err, LC_ERR_FORMAT,
+              "%s: orientation or spacing change more than %d times between frames", path,
+              CT_MAX_PLANES);
   }
   return LC_OK;
 }
@@ -393,7 +415,7 @@ lc_status read_dataset(DcmDataset *dataset, const ct::File &file, ct_header &hea
   header.series.rows = static_cast<int>(rows);
   header.series.columns = static_cast<int>(columns);
   number(dataset, DCM_GantryDetectorTilt, header.tilt_degrees);
-  LC_TRY(read_frames(dataset, declared_syntax, header, path, err));
+  LC_TRY(read_frames(dataset, file, header, path, err));
   LC_TRY(check_uids(dataset, header, path, err));
   judge_file(dataset, header);
   if (ct_transfer_syntax_lossy(header.frames[0].slice.transfer_syntax_uid))
@@ -411,8 +433,8 @@ bool named_dicom(const char *path) {
           strcasecmp(dot, ".ima") == 0);
 }
 
-ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
-  auto file = std::make_shared<ct::File>(path);
+ct_file_kind read_file(ct_header &header, int descriptor, const char *path, lc_error *err) {
+  auto file = std::make_shared<ct::File>(path, descriptor);
   lc_status opened = file->open(err);
   if (opened == LC_ERR_NOT_FOUND) return CT_FILE_UNREADABLE;
   if (opened == LC_ERR_NO_DICOM) {
@@ -432,7 +454,9 @@ ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
     status = read_dataset(&dataset, *file, header, path, err);
   else
     read_series(&dataset, header.series);
-  if (file->check(err) != LC_OK) return CT_FILE_UNREADABLE;
+  lc_status whole_file = file->check(err);
+  if (whole_file != LC_OK)
+    return whole_file == LC_ERR_NOT_FOUND ? CT_FILE_UNREADABLE : CT_FILE_BROKEN;
   if (parsed == EC_MemoryExhausted)
     status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
   else if (parsed.bad())
@@ -444,11 +468,12 @@ ct_file_kind read_file(ct_header &header, const char *path, lc_error *err) {
 
 } // namespace
 
-ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err) {
+ct_file_kind ct_header_parse(struct ct_header *header, int file, const char *path,
+                             struct lc_error *err) {
   memset(header, 0, sizeof *header);
   ct_file_kind kind = CT_FILE_BROKEN;
   lc_status status = ct::guarded(path, err, [&] {
-    kind = read_file(*header, path, err);
+    kind = read_file(*header, file, path, err);
     return LC_OK;
   });
   if (status != LC_OK) kind = status == LC_ERR_MEMORY ? CT_FILE_FAILED : CT_FILE_BROKEN;

@@ -11,6 +11,8 @@ LC_C_BEGIN
 /* Most frames one file may declare, and the largest image side: checked before any allocation. */
 #define CT_MAX_FRAMES 65536
 #define CT_MAX_SIDE 8192
+/* Most changes of orientation or spacing from one frame to the next: each may start a series. */
+#define CT_MAX_PLANES 256
 
 /* What differs from frame to frame; a single-frame file has one. */
 struct ct_frame {
@@ -43,9 +45,13 @@ typedef enum ct_file_kind {
   CT_FILE_OBJECT      /* DICOM, header filled */
 } ct_file_kind;
 
-/* Reads up to the pixel data. err is filled for all kinds but the first and the last; of a broken
- * one the UIDs of study and series are there as far as they could be read. */
+/* Reads up to the pixel data, in a helper process where there is one. err is filled for all kinds
+ * but the first and the last; of a broken one the UIDs of study and series are there as far as they
+ * could be read. */
 ct_file_kind ct_header_read(struct ct_header *header, const char *path, struct lc_error *err);
+/* The same in this process. file: a descriptor of it, taken over. */
+ct_file_kind ct_header_parse(struct ct_header *header, int file, const char *path,
+                             struct lc_error *err);
 void ct_header_free(struct ct_header *header);
 
 LC_C_END

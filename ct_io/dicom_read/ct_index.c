@@ -14,29 +14,24 @@
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "ct_io/dicom_read/ct_losses.h"
+#include "ct_io/dicom_read/ct_remote.h"
 
 /* Headers held at once: bounds memory on folders of any size. */
 enum { CHUNK = 1024 };
 
-struct scan_item {
-  struct ct_header header;
-  ct_file_kind kind;
-  struct lc_error err;
-};
-
 struct scan {
-  char *const *paths;
-  struct scan_item *items;
+  struct ct_header_item *items;
+  size_t n, together;
   struct lc_progress *progress;
 };
 
-static void read_one(void *context, size_t i, int worker) {
+static void read_some(void *context, size_t i, int worker) {
   struct scan *scan = context;
-  struct scan_item *item = &scan->items[i];
+  size_t start = i * scan->together, left = scan->n - start;
+  size_t n = left < scan->together ? left : scan->together;
   (void)worker;
-  item->err.message[0] = '\0';
-  item->kind = ct_header_read(&item->header, scan->paths[i], &item->err);
-  lc_progress_step(scan->progress, 1);
+  ct_headers_read(&scan->items[start], n);
+  lc_progress_step(scan->progress, n);
 }
 
 /* message is copied; uids may be NULL. */
@@ -79,7 +74,8 @@ static lc_status take_volume(struct ct_index *index, const char *path, struct lc
 }
 
 static lc_status keep_one(struct ct_index *index, struct ct_group_list *list,
-                          struct scan_item *item, const char *path, struct lc_error *err) {
+                          struct ct_header_item *item, struct lc_error *err) {
+  const char *path = item->path;
   bool of_volume = item->kind != CT_FILE_OBJECT && ct_volume_file_is_data(path);
   if (item->kind == CT_FILE_BROKEN && of_volume) return LC_OK;
   switch (item->kind) {
@@ -108,10 +104,13 @@ static lc_status read_files(struct ct_index *index, struct ct_group_list *list,
   LC_TRY(lc_alloc(&scan.items, CHUNK, sizeof *scan.items, err));
   for (size_t start = 0; start < names->count && status == LC_OK; start += CHUNK) {
     size_t n = names->count - start < CHUNK ? names->count - start : CHUNK;
-    scan.paths = names->paths + start;
-    lc_parallel_for(n, read_one, &scan);
+    size_t share = n / (4 * (size_t)lc_threads());
+    scan.n = n;
+    scan.together = share < 1 ? 1 : share < LC_HELPER_FILES ? share : LC_HELPER_FILES;
+    for (size_t i = 0; i < n; i++) scan.items[i].path = names->paths[start + i];
+    lc_parallel_for((n + scan.together - 1) / scan.together, read_some, &scan);
     for (size_t i = 0; i < n; i++) {
-      if (status == LC_OK) status = keep_one(index, list, &scan.items[i], scan.paths[i], err);
+      if (status == LC_OK) status = keep_one(index, list, &scan.items[i], err);
       ct_header_free(&scan.items[i].header);
     }
   }

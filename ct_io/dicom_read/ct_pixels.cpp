@@ -1,5 +1,5 @@
-// Reads the stored pixels of one slice: by DCMTK, or for JPEG 2000 and HTJ2K by OpenJPEG and
-// OpenJPH.
+// Reads the stored pixels of slices, each file parsed once for all its frames: by DCMTK, or for
+// JPEG 2000 and HTJ2K by OpenJPEG and OpenJPH.
 #include "ct_io/dicom_read/ct_pixels.h"
 #include "ct_io/dicom_file/ct_syntax.h"
 
@@ -12,7 +12,24 @@
 #include <dcmtk/dcmdata/dcpixel.h>
 
 #include <cstring>
+#include <memory>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
+
+// A file whose elements are parsed, with what its frames share.
+struct ct_pixel_file {
+  std::string path;
+  struct stat info = {};
+  std::shared_ptr<ct::File> file;
+  DcmDataset dataset, image; // image: of one frame, for decoders
+  DcmPixelData *pixels = nullptr;
+  Sint32 n_frames = 1;
+  ct::Fragments fragments;
+  std::vector<uint8_t> stream;
+  bool compressed = false, overlays = false;
+};
 
 namespace {
 
@@ -62,17 +79,15 @@ bool beyond_header(const ct_cells &cells, const ct_slice &slice) {
   return false;
 }
 
-lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_series &series,
-                          const ct_slice &slice, ct_cells &cells, lc_error *err) {
+lc_status read_compressed(ct_pixel_file &f, const ct_series &series, const ct_slice &slice,
+                          ct_cells &cells, lc_error *err) {
   decoder own = own_decoder(slice.transfer_syntax_uid);
-  if (own == decoder::none && !pixels->canChooseRepresentation(EXS_LittleEndianExplicit, nullptr))
+  if (own == decoder::none && !f.pixels->canChooseRepresentation(EXS_LittleEndianExplicit, nullptr))
     LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: transfer syntax %s has no decoder here", slice.path,
             ct_transfer_syntax_name(slice.transfer_syntax_uid));
-  Sint32 n_frames = 1;
-  if (dataset->findAndGetSint32(DCM_NumberOfFrames, n_frames).bad() || n_frames < 1) n_frames = 1;
-  std::vector<uint8_t> stream;
-  LC_TRY(ct::gather_frame(pixels, static_cast<unsigned long>(slice.frame),
-                          static_cast<unsigned long>(n_frames), slice.path, stream, err));
+  const std::vector<uint8_t> &stream = f.stream;
+  LC_TRY(f.fragments.gather(static_cast<unsigned long>(slice.frame),
+                            static_cast<unsigned long>(f.n_frames), slice.path, f.stream, err));
   if (own == decoder::jpeg2000)
     return ct_jpeg2000_decode(&cells, stream.data(), stream.size(), series.rows, series.columns,
                               slice.path, err);
@@ -84,7 +99,8 @@ lc_status read_compressed(DcmDataset *dataset, DcmPixelData *pixels, const ct_se
                         slice.path, err));
   else
     cells.precision = ct_jpeg_precision(stream.data(), stream.size());
-  LC_TRY(read_frame(dataset, ct::single_frame(dataset, stream), slice, 0, cells, err));
+  DcmPixelData *frame = ct::put_frame(f.image, f.dataset.getOriginalXfer(), stream);
+  LC_TRY(read_frame(&f.image, frame, slice, 0, cells, err));
   // A JPEG stream has no sign, and may hold whole cells of which the header uses less.
   if (cells.precision > slice.high_bit + 1 && !beyond_header(cells, slice)) cells.precision = 0;
   return LC_OK;
@@ -117,50 +133,89 @@ lc_status report_unread(DcmDataset *dataset, const ct_series &series, const ct_s
   LC_FAIL(err, LC_ERR_FORMAT, "%s: cannot be read to its end: %s", slice.path, reason);
 }
 
-lc_status read_pixels(DcmDataset *dataset, ct_cells &cells, const ct_series &series,
-                      const ct_slice &slice, lc_error *err) {
+// What all frames of a parsed file share.
+lc_status find_pixels(ct_pixel_file &f, const ct_slice &slice, lc_error *err) {
+  DcmDataset *dataset = &f.dataset;
   DcmElement *element = nullptr;
   if (dataset->findAndGetElement(DCM_PixelData, element).bad() || !element)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: no pixel data", slice.path);
-  auto *pixels = dynamic_cast<DcmPixelData *>(element);
-  if (!pixels) LC_FAIL(err, LC_ERR_FORMAT, "%s: pixel data of an unknown kind", slice.path);
-  Uint16 rows = 0, columns = 0;
-  dataset->findAndGetUint16(DCM_Rows, rows);
-  dataset->findAndGetUint16(DCM_Columns, columns);
-  if (rows != series.rows || columns != series.columns)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: %u x %u pixels, expected %d x %d (changed since the scan?)",
-            slice.path, columns, rows, series.columns, series.rows);
+  f.pixels = dynamic_cast<DcmPixelData *>(element);
+  if (!f.pixels) LC_FAIL(err, LC_ERR_FORMAT, "%s: pixel data of an unknown kind", slice.path);
   // DCMTK insists on these two; a slice of one sample is what was accepted.
   if (!dataset->tagExistsWithValue(DCM_SamplesPerPixel))
     dataset->putAndInsertUint16(DCM_SamplesPerPixel, 1);
   if (!dataset->tagExistsWithValue(DCM_PhotometricInterpretation))
     dataset->putAndInsertString(DCM_PhotometricInterpretation, "MONOCHROME2");
-  bool compressed = ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) ||
-                    own_decoder(slice.transfer_syntax_uid) != decoder::none;
-  if (!compressed) return read_frame(dataset, pixels, slice, slice.frame, cells, err);
-  LC_TRY(read_compressed(dataset, pixels, series, slice, cells, err));
-  if (overlays_in_pixels(dataset)) cells.precision = 0;
+  if (dataset->findAndGetSint32(DCM_NumberOfFrames, f.n_frames).bad() || f.n_frames < 1)
+    f.n_frames = 1;
+  f.overlays = overlays_in_pixels(dataset);
+  f.compressed = ct::is_encapsulated(DcmXfer(dataset->getOriginalXfer())) ||
+                 own_decoder(slice.transfer_syntax_uid) != decoder::none;
+  if (!f.compressed) return LC_OK;
+  ct::copy_description(f.image, *dataset);
+  return f.fragments.open(f.pixels, slice.path, err);
+}
+
+lc_status read_pixels(ct_pixel_file &f, ct_cells &cells, const ct_series &series,
+                      const ct_slice &slice, lc_error *err) {
+  Uint16 rows = 0, columns = 0;
+  f.dataset.findAndGetUint16(DCM_Rows, rows);
+  f.dataset.findAndGetUint16(DCM_Columns, columns);
+  if (rows != series.rows || columns != series.columns)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: %u x %u pixels, expected %d x %d (changed since the scan?)",
+            slice.path, columns, rows, series.columns, series.rows);
+  if (!f.compressed) return read_frame(&f.dataset, f.pixels, slice, slice.frame, cells, err);
+  LC_TRY(read_compressed(f, series, slice, cells, err));
+  if (f.overlays) cells.precision = 0;
   return LC_OK;
 }
 
-lc_status read_cells(ct_cells &cells, const ct_series &series, const ct_slice &slice,
-                     lc_error *err) {
-  auto file = std::make_shared<ct::File>(slice.path);
-  LC_TRY(file->open_object(err));
-  DcmDataset dataset;
+lc_status open_file(ct_pixel_file &f, int descriptor, const ct_series &series,
+                    const ct_slice &slice, lc_error *err) {
+  f.path = slice.path;
+  f.file = std::make_shared<ct::File>(slice.path, descriptor);
+  LC_TRY(f.file->open_object(err));
+  if (fstat(f.file->source()->file, &f.info) != 0) f.info = {};
   // What follows the pixels does not matter, and is often damaged.
-  OFCondition loaded = ct::parse(file, dataset, DCM_MaxReadLength, DcmTagKey(0x7fe0, 0x0011));
-  lc_status status = loaded == EC_MemoryExhausted ? lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__,
-                                                            "%s: out of memory", slice.path)
-                     : loaded.bad() ? report_unread(&dataset, series, slice, loaded.text(), err)
-                                    : read_pixels(&dataset, cells, series, slice, err);
-  LC_TRY(file->check(err));
-  return status;
+  OFCondition loaded = ct::parse(f.file, f.dataset, DCM_MaxReadLength, DcmTagKey(0x7fe0, 0x0011));
+  LC_TRY(f.file->check(err));
+  if (loaded == EC_MemoryExhausted) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", slice.path);
+  if (loaded.bad()) return report_unread(&f.dataset, series, slice, loaded.text(), err);
+  return find_pixels(f, slice, err);
+}
+
+// The descriptor is of the file that was parsed.
+bool is_same(const ct_pixel_file &f, const char *path, int descriptor) {
+  struct stat info = {};
+  if (f.path != path) return false;
+  return fstat(descriptor, &info) == 0 && info.st_dev == f.info.st_dev &&
+         info.st_ino == f.info.st_ino && info.st_size == f.info.st_size &&
+         info.st_mtim.tv_sec == f.info.st_mtim.tv_sec &&
+         info.st_mtim.tv_nsec == f.info.st_mtim.tv_nsec;
 }
 
 } // namespace
 
-lc_status ct_cells_read(struct ct_cells *cells, const struct ct_series *series,
-                        const struct ct_slice *slice, struct lc_error *err) {
-  return ct::guarded(slice->path, err, [&] { return read_cells(*cells, *series, *slice, err); });
+lc_status ct_pixel_file_read(struct ct_pixel_file **kept, int descriptor, struct ct_cells *cells,
+                             const struct ct_series *series, const struct ct_slice *slice,
+                             struct lc_error *err) {
+  std::unique_ptr<ct_pixel_file> file(*kept);
+  *kept = nullptr;
+  return ct::guarded(slice->path, err, [&]() -> lc_status {
+    if (file && is_same(*file, slice->path, descriptor)) {
+      close(descriptor);
+    } else {
+      file = std::make_unique<ct_pixel_file>();
+      LC_TRY(open_file(*file, descriptor, *series, *slice, err));
+    }
+    lc_status status = read_pixels(*file, *cells, *series, *slice, err);
+    LC_TRY(file->file->check(err));
+    LC_TRY(status);
+    if (file->n_frames > 1) *kept = file.release();
+    return LC_OK;
+  });
+}
+
+void ct_pixel_file_close(struct ct_pixel_file *file) {
+  delete file;
 }

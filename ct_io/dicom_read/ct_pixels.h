@@ -16,9 +16,17 @@ struct ct_cells {
   bool decoded_signed; /* cells are values already, sign extended by the decoder (JPEG 2000) */
 };
 
-/* Reads and decompresses one frame into cells (allocated by the caller, rows * columns). */
-LC_MUST_CHECK lc_status ct_cells_read(struct ct_cells *cells, const struct ct_series *series,
-                                      const struct ct_slice *slice, struct lc_error *err);
+/* A file whose elements are parsed, for the next of its frames. */
+struct ct_pixel_file;
+
+/* Reads and decompresses one frame into cells (allocated by the caller, rows * columns). *kept is
+ * NULL or what the call before left there, and is used again where it is of the same file; at the
+ * end ct_pixel_file_close. descriptor: of the slice's file, taken over, or -1 to open its path;
+ * with -1 the caller knows that the file stays as it is between calls. */
+LC_MUST_CHECK lc_status ct_pixel_file_read(struct ct_pixel_file **kept, int descriptor,
+                                           struct ct_cells *cells, const struct ct_series *series,
+                                           const struct ct_slice *slice, struct lc_error *err);
+void ct_pixel_file_close(struct ct_pixel_file *file); /* NULL is nothing to close */
 
 /* hu[rows * columns]: slope * stored + intercept; padding is CT_AIR_HU, the rest at least
  * CT_LOWEST_HU. Padding whose value lies within the range of tissue is believed only in areas that
@@ -27,8 +35,9 @@ LC_MUST_CHECK lc_status ct_cells_read(struct ct_cells *cells, const struct ct_se
 LC_MUST_CHECK lc_status ct_cells_to_hu(const struct ct_cells *cells, const struct ct_slice *slice,
                                        int16_t *hu, struct lc_error *err);
 
-/* hu[rows * columns] of one slice: the two above. */
-LC_MUST_CHECK lc_status ct_slice_decode(const struct ct_series *series,
+/* hu[rows * columns] of one slice: the two above, with what
+ * ct_pixel_file_read keeps. */
+LC_MUST_CHECK lc_status ct_slice_decode(struct ct_pixel_file **kept, const struct ct_series *series,
                                         const struct ct_slice *slice, int16_t *hu,
                                         struct lc_error *err);
 
@@ -41,5 +50,8 @@ LC_MUST_CHECK lc_status ct_jpeg2000_decode(struct ct_cells *cells, const uint8_t
 LC_MUST_CHECK lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream,
                                         size_t length, int rows, int columns, const char *name,
                                         struct lc_error *err);
+
+/* Opens what the decoder would open at its first call. */
+void ct_htj2k_prepare(void);
 
 LC_C_END

@@ -3,6 +3,7 @@
 #include "ct_io/dicom_read/ct_group.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -15,28 +16,22 @@ static const double same_place_mm = 0.01;
 /* Share of repeated positions that is repaired rather than refused. */
 static const double repeated_share = 0.2;
 
-static void drop_slice(struct ct_series *series, size_t i) {
-  free(series->slices[i].path);
-  memmove(&series->slices[i], &series->slices[i + 1],
-          (series->n_slices - i - 1) * sizeof *series->slices);
-  series->n_slices--;
-}
-
 static bool same_object(const struct ct_slice *a, const struct ct_slice *b) {
   return a->along_mm == b->along_mm && a->frame == b->frame && a->sop_instance_uid[0] &&
          strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
-         a->instance_number == b->instance_number && memcmp(a->keys, b->keys, sizeof a->keys) == 0;
+         memcmp(a->keys, b->keys, sizeof a->keys) == 0;
 }
 
 /* Whether two slices show the same; false also where one of them cannot be decoded. */
-static lc_status same_voxels(const struct ct_series *series, const struct ct_slice *a,
-                             const struct ct_slice *b, bool *same, struct lc_error *err) {
+static lc_status same_voxels(struct ct_pixel_file **kept, const struct ct_series *series,
+                             const struct ct_slice *a, const struct ct_slice *b, bool *same,
+                             struct lc_error *err) {
   size_t count = (size_t)series->rows * (size_t)series->columns;
   LC_FREED int16_t *hu = NULL;
   *same = false;
   LC_TRY(lc_alloc(&hu, 2 * count, sizeof *hu, err));
-  lc_status status = ct_slice_decode(series, a, hu, err);
-  if (status == LC_OK) status = ct_slice_decode(series, b, hu + count, err);
+  lc_status status = ct_slice_decode(kept, series, a, hu, err);
+  if (status == LC_OK) status = ct_slice_decode(kept, series, b, hu + count, err);
   *same = status == LC_OK && memcmp(hu, hu + count, count * sizeof *hu) == 0;
   return status == LC_ERR_MEMORY ? status : LC_OK;
 }
@@ -61,32 +56,48 @@ static bool same_bytes(const char *a, const char *b) {
   return same;
 }
 
+/* The name of a file with that of its folder: two may have one name. */
+static const char *with_folder(const char *path) {
+  const char *name = ct_base_name(path);
+  while (name - path > 1 && name[-2] != '/') name--;
+  return name > path ? name - 1 : path;
+}
+
+static void close_kept(struct ct_pixel_file **kept) {
+  ct_pixel_file_close(*kept);
+}
+
 /* The same object twice (a file copied, or linked to) is no second volume. Where its pixels differ
  * nothing tells which are right. */
 lc_status ct_group_drop_copies(struct ct_group *group, struct lc_error *err) {
   struct ct_series *series = &group->series;
+  struct ct_slice *slices = series->slices;
+  LC_SCOPED(close_kept) struct ct_pixel_file *kept = NULL;
+  size_t n = series->n_slices, last = 0;
   bool same = false;
-  if (!group->geometry_given || group->unfit[0]) return LC_OK;
+  lc_status status = LC_OK;
+  if (!group->geometry_given || group->unfit[0] || n == 0) return LC_OK;
   ct_group_sort(series);
-  for (size_t i = 1; i < series->n_slices;) {
-    const struct ct_slice *a = &series->slices[i - 1], *b = &series->slices[i];
-    if (!same_object(a, b)) {
-      i++;
+  for (size_t i = 1; i < n; i++) {
+    struct ct_slice *a = &slices[last], *b = &slices[i];
+    if (status != LC_OK || !same_object(a, b)) {
+      slices[++last] = *b;
       continue;
     }
     /* Frames of two files follow each other: what holds for the first holds for all. */
     if (!same || a->frame == 0) same = same_bytes(a->path, b->path);
     bool alike = same;
-    if (!same) LC_TRY(same_voxels(series, a, b, &alike, err));
+    if (!same) status = same_voxels(&kept, series, a, b, &alike, err);
     if (!alike && !group->conflict[0])
       snprintf(group->conflict, sizeof group->conflict,
-               "%.80s and %.80s have one SOPInstanceUID and place, and other pixels",
-               ct_base_name(a->path), ct_base_name(b->path));
+               "%.100s and %.100s have one SOPInstanceUID and place, and other pixels",
+               ct_base_name(a->path), with_folder(b->path));
     group->n_rescale_absent -= !b->rescale_given;
-    drop_slice(series, i);
     group->n_copies++;
+    free(b->path);
   }
-  return LC_OK;
+  series->n_slices = last + 1;
+  return status;
 }
 
 struct identity {
@@ -116,22 +127,79 @@ lc_status ct_group_note_identities(struct ct_series *series, struct lc_error *er
   return LC_OK;
 }
 
-/* Of slices i and i + 1 at one place, drops the one with the higher InstanceNumber, as pylidc does;
- * with one number, either when they show the same. */
-static lc_status drop_repeat(struct ct_series *series, size_t i, struct lc_error *err) {
-  const struct ct_slice *a = &series->slices[i], *b = &series->slices[i + 1];
+/* The value that more than half of the slices have; their first one's where none is. */
+static uint64_t usual_key(const struct ct_series *series, int key) {
+  uint64_t value = 0;
+  size_t lead = 0;
+  for (size_t i = 0; i < series->n_slices; i++) { /* Boyer and Moore's vote */
+    uint64_t own = series->slices[i].keys[key];
+    if (lead == 0) value = own;
+    lead = own == value ? lead + 1 : lead - 1;
+  }
+  return value;
+}
+
+/* Which of two slices is like most others by the first attribute in which they differ; NULL: both,
+ * or none. */
+static struct ct_slice *like_most(struct ct_slice *a, struct ct_slice *b, const uint64_t *usual) {
+  for (int key = 0; key < CT_KEY_COUNT; key++)
+    if (a->keys[key] != b->keys[key])
+      return a->keys[key] == usual[key] ? a : b->keys[key] == usual[key] ? b : NULL;
+  return NULL;
+}
+
+struct repeats {
+  struct ct_series *series;
+  uint64_t usual[CT_KEY_COUNT];
+  struct ct_pixel_file *kept;
+  size_t by_key; /* decided by an attribute */
+};
+
+/* Of two slices at one place keeps in `a` the one that is like most others by its attributes, else
+ * that of the lower InstanceNumber, as pylidc does; with one number, either when they show the
+ * same. Refuses the series, and keeps both, otherwise. */
+static lc_status keep_one(struct repeats *repeats, struct ct_slice *a, struct ct_slice *b,
+                          struct lc_error *err) {
+  struct ct_slice *better = like_most(a, b, repeats->usual);
   bool same = true;
-  if (a->instance_number == b->instance_number) LC_TRY(same_voxels(series, a, b, &same, err));
-  if (same)
-    drop_slice(series, a->instance_number <= b->instance_number ? i + 1 : i);
-  else
-    ct_refuse(series, "%s and %s lie at %.2f mm, have one InstanceNumber and differ",
-              ct_base_name(a->path), ct_base_name(b->path), a->along_mm);
+  if (better)
+    repeats->by_key++;
+  else if (a->instance_number == b->instance_number)
+    LC_TRY(same_voxels(&repeats->kept, repeats->series, a, b, &same, err));
+  if (!same) {
+    ct_refuse(repeats->series,
+              "%.100s and %.100s lie at %.2f mm, have one InstanceNumber and differ",
+              ct_base_name(a->path), with_folder(b->path), a->along_mm);
+    return LC_OK;
+  }
+  if (!better) better = a->instance_number <= b->instance_number ? a : b;
+  free(better == a ? b->path : a->path);
+  *a = *better;
   return LC_OK;
+}
+
+static lc_status drop_repeats(struct repeats *repeats, struct lc_error *err) {
+  struct ct_series *series = repeats->series;
+  struct ct_slice *slices = series->slices;
+  size_t last = 0;
+  lc_status status = LC_OK;
+  for (int key = 0; key < CT_KEY_COUNT; key++) repeats->usual[key] = usual_key(series, key);
+  for (size_t i = 1; i < series->n_slices; i++) {
+    bool both = slices[i].along_mm - slices[last].along_mm >= same_place_mm || status != LC_OK ||
+                series->verdict == CT_REFUSED;
+    if (!both) {
+      status = keep_one(repeats, &slices[last], &slices[i], err);
+      both = status != LC_OK || series->verdict == CT_REFUSED;
+    }
+    if (both) slices[++last] = slices[i];
+  }
+  series->n_slices = last + 1;
+  return status;
 }
 
 lc_status ct_group_resolve_repeats(struct ct_series *series, struct lc_error *err) {
   size_t repeated = 0, where = 0;
+  char first[256];
   for (size_t i = 1; i < series->n_slices; i++)
     if (series->slices[i].along_mm - series->slices[i - 1].along_mm < same_place_mm) {
       if (!repeated) where = i;
@@ -139,21 +207,20 @@ lc_status ct_group_resolve_repeats(struct ct_series *series, struct lc_error *er
     }
   if (!repeated) return LC_OK;
   const struct ct_slice *a = &series->slices[where - 1], *b = &series->slices[where];
+  snprintf(first, sizeof first, "%.100s and %.100s at %.2f mm", ct_base_name(a->path),
+           ct_base_name(b->path), a->along_mm);
   if ((double)repeated > repeated_share * (double)(series->n_slices - repeated)) {
-    ct_refuse(series, "%zu of %zu slices repeat a position, first %s and %s at %.2f mm", repeated,
-              series->n_slices, ct_base_name(a->path), ct_base_name(b->path), a->along_mm);
+    ct_refuse(series, "%zu of %zu slices repeat a position, first %s", repeated, series->n_slices,
+              first);
     return LC_OK;
   }
-  ct_repair(series,
-            "%zu slice%s repeat%s a position, first %s and %s at %.2f mm: lowest InstanceNumber "
-            "kept",
-            repeated, repeated > 1 ? "s" : "", repeated > 1 ? "" : "s", ct_base_name(a->path),
-            ct_base_name(b->path), a->along_mm);
-  for (size_t i = 1; i < series->n_slices && series->verdict != CT_REFUSED;) {
-    if (series->slices[i].along_mm - series->slices[i - 1].along_mm >= same_place_mm)
-      i++;
-    else
-      LC_TRY(drop_repeat(series, i - 1, err));
-  }
-  return LC_OK;
+  struct repeats repeats = {.series = series};
+  lc_status status = drop_repeats(&repeats, err);
+  ct_pixel_file_close(repeats.kept);
+  if (series->verdict != CT_REFUSED)
+    ct_repair(series, "%zu slice%s repeat%s a position, first %s: %slowest InstanceNumber kept",
+              repeated, repeated > 1 ? "s" : "", repeated > 1 ? "" : "s", first,
+              repeats.by_key ? "the one of most slices' acquisition and reconstruction, else "
+                             : "");
+  return status;
 }

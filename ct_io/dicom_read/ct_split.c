@@ -19,6 +19,7 @@ struct placed {
   long instance_number;
   uint64_t label;
   size_t slice, part;
+  double other_before, other_after; /* places of the nearest slices of another part */
 };
 
 /* The slices of one label: how many, and from where to where. */
@@ -119,13 +120,22 @@ static bool lies_within_another(const struct part *sorted, const struct reach *r
   return (own_reaches ? r->second : r->farthest) > slice->along + same_place_mm;
 }
 
-/* Whether a slice shares its place with one of another part; they are sorted by place. */
-static bool coincides(const struct placed *placed, size_t n, size_t i) {
-  for (size_t j = i; j-- > 0 && placed[i].along - placed[j].along < same_place_mm;)
-    if (placed[j].part != placed[i].part) return true;
-  for (size_t j = i + 1; j < n && placed[j].along - placed[i].along < same_place_mm; j++)
-    if (placed[j].part != placed[i].part) return true;
-  return false;
+/* Finds the neighbours of other parts; the slices are sorted by place. */
+static void find_others(struct placed *placed, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    placed[i].other_before = i == 0                                 ? -INFINITY
+                             : placed[i - 1].part != placed[i].part ? placed[i - 1].along
+                                                                    : placed[i - 1].other_before;
+  for (size_t i = n; i-- > 0;)
+    placed[i].other_after = i + 1 == n                             ? INFINITY
+                            : placed[i + 1].part != placed[i].part ? placed[i + 1].along
+                                                                   : placed[i + 1].other_after;
+}
+
+/* Whether a slice shares its place with one of another part. */
+static bool coincides(const struct placed *slice) {
+  return slice->along - slice->other_before < same_place_mm ||
+         slice->other_after - slice->along < same_place_mm;
 }
 
 static int by_value(const void *a, const void *b) {
@@ -152,7 +162,7 @@ static bool crowds(const struct placed *placed, size_t n, size_t i, double spaci
 static void forget_repeats(const struct placed *placed, size_t n, struct part *parts,
                            size_t n_parts, size_t *own_places) {
   memset(own_places, 0, n_parts * sizeof *own_places);
-  for (size_t i = 0; i < n; i++) own_places[placed[i].part] += !coincides(placed, n, i);
+  for (size_t i = 0; i < n; i++) own_places[placed[i].part] += !coincides(&placed[i]);
   for (size_t p = 0; p < n_parts; p++)
     if (own_places[p] == 0) parts[p].n = 0;
 }
@@ -165,6 +175,7 @@ static bool woven(struct placed *placed, size_t n, const struct part *parts, siz
   struct part *sorted = scratch->sorted;
   struct reach *reach = scratch->reach;
   qsort(placed, n, sizeof *placed, by_along);
+  find_others(placed, n);
   memcpy(sorted, parts, n_parts * sizeof *sorted);
   if (by_number) forget_repeats(placed, n, sorted, n_parts, scratch->part_of);
   qsort(sorted, n_parts, sizeof *sorted, by_low);
@@ -174,7 +185,7 @@ static bool woven(struct placed *placed, size_t n, const struct part *parts, siz
     const struct part *own = &parts[placed[i].part];
     repeats += i > 0 && placed[i].along - placed[i - 1].along < same_place_mm &&
                placed[i].part != placed[i - 1].part;
-    if (lies_within_another(sorted, reach, n_parts, &placed[i], own) && !coincides(placed, n, i) &&
+    if (lies_within_another(sorted, reach, n_parts, &placed[i], own) && !coincides(&placed[i]) &&
         (own->n >= SHORTEST || crowds(placed, n, i, spacing)))
       return true;
   }

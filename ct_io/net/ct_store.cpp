@@ -3,9 +3,8 @@
 #include "ct_io/net/ct_store.h"
 #include "ct_io/dicom_file/ct_syntax.h"
 
-#include <dcmtk/dcmdata/dcmetinf.h>
-
 #include <algorithm>
+#include <memory>
 #include <sys/stat.h>
 #include <vector>
 
@@ -27,14 +26,17 @@ constexpr Uint32 longest_value = 4096;
 constexpr const char *explicit_little = UID_LittleEndianExplicitTransferSyntax;
 constexpr const char *implicit_little = UID_LittleEndianImplicitTransferSyntax;
 
-void load(DcmFileFormat &file, const char *path) {
+std::shared_ptr<ct::File> load(DcmDataset &dataset, const char *path) {
   lc_error err;
   if (!lc_file_exists(path)) throw OutFailure(LC_ERR_NOT_FOUND, "does not exist");
-  lc_status opened = ct::File(path).open(&err);
+  auto file = std::make_shared<ct::File>(path);
+  lc_status opened = file->open(&err);
   if (opened == LC_ERR_NO_DICOM) throw OutFailure(LC_ERR_NO_DICOM, "is not a DICOM file");
   ct_out::check(opened, err);
-  OFCondition read = file.loadFile(path, EXS_Unknown, EGL_noChange, longest_value);
+  OFCondition read = ct::parse(file, dataset, longest_value, DCM_UndefinedTagKey);
+  ct_out::check(file->check(&err), err);
   if (read.bad()) throw OutFailure(LC_ERR_FORMAT, std::string("cannot be read: ") + read.text());
+  return file;
 }
 
 void copy_uid(DcmItem *item, const DcmTagKey &tag, const char *name, char (&out)[CT_UID_SIZE]) {
@@ -46,20 +48,17 @@ void copy_uid(DcmItem *item, const DcmTagKey &tag, const char *name, char (&out)
   lc_text_copy(out, sizeof out, value.c_str());
 }
 
-void describe(ct_object &object, DcmFileFormat &file) {
-  DcmDataset *dataset = file.getDataset();
+void describe(ct_object &object, const ct_layout &layout, DcmDataset *dataset) {
   object = ct_object();
-  OFString kind;
-  if (file.getMetaInfo() &&
-      file.getMetaInfo()->findAndGetOFString(DCM_MediaStorageSOPClassUID, kind).good() &&
-      kind == UID_MediaStorageDirectoryStorage)
+  if (strcmp(layout.media_class, UID_MediaStorageDirectoryStorage) == 0)
     throw OutFailure(LC_ERR_UNSUPPORTED, "is a DICOMDIR, which no archive stores");
   copy_uid(dataset, DCM_SOPClassUID, "SOPClassUID", object.sop_class_uid);
   copy_uid(dataset, DCM_SOPInstanceUID, "SOPInstanceUID", object.sop_instance_uid);
   copy_uid(dataset, DCM_StudyInstanceUID, "StudyInstanceUID", object.study_instance_uid);
+  bool unknown = layout.syntax[0] && DcmXfer(layout.syntax).getXfer() == EXS_Unknown;
   DcmXfer syntax(dataset->getOriginalXfer());
-  const char *uid = syntax.getXferID();
-  if (!uid || !ct_uid_valid(uid))
+  const char *uid = layout.deflated ? layout.syntax : syntax.getXferID();
+  if (unknown || !uid || !ct_uid_valid(uid))
     throw OutFailure(LC_ERR_UNSUPPORTED, "its transfer syntax is unknown");
   lc_text_copy(object.transfer_syntax_uid, sizeof object.transfer_syntax_uid, uid);
 }
@@ -160,9 +159,9 @@ int seconds_for(const Requestor &r, const char *path) {
 
 lc_status ct_object_read(struct ct_object *object, const char *path, struct lc_error *err) {
   return ct_out::border(path, err, [&] {
-    DcmFileFormat file;
-    load(file, path);
-    describe(*object, file);
+    DcmDataset dataset;
+    auto file = load(dataset, path);
+    describe(*object, file->layout(), &dataset);
   });
 }
 
@@ -185,22 +184,22 @@ lc_status ct_store_send(struct ct_association *association, const struct ct_obje
   *answer = ct_store_answer();
   return border(path, &association->failure, err, [&] {
     Requestor &r = requestor(association);
-    DcmFileFormat file;
+    DcmDataset dataset;
     ct_object found;
     try {
-      load(file, path);
-      describe(found, file);
+      auto file = load(dataset, path);
+      describe(found, file->layout(), &dataset);
       if (strcmp(found.sop_instance_uid, object->sop_instance_uid) != 0)
         throw OutFailure(LC_ERR_MISMATCH, "holds another object than before");
     } catch (const OutFailure &failure) {
       ct_store_answer_set(answer, CT_STORE_REFUSED, "the file %s", failure.what());
       return;
     }
-    T_ASC_PresentationContextID id = choose(r, found, *file.getDataset(), *answer);
+    T_ASC_PresentationContextID id = choose(r, found, dataset, *answer);
     if (id == 0) return;
     Uint16 status = 0;
     ct_net::Deadline deadline(r.watchdog(), seconds_for(r, path));
-    r.check(r.sendSTORERequest(id, "", file.getDataset(), status), "C-STORE");
+    r.check(r.sendSTORERequest(id, "", &dataset, status), "C-STORE");
     ct_store_judge(status, answer);
   });
 }

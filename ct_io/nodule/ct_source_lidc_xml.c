@@ -1,5 +1,5 @@
-/* The nodule source "LIDC XML": reads LidcReadMessage files with expat, with one handler for
- * starts, one for ends, and the element's text in between. */
+/* The nodule source "LIDC XML": reads LidcReadMessage files with expat, in a helper process where
+ * there is one, with one handler for starts, one for ends, and the element's text in between. */
 #include "ct_io/nodule/ct_mark.h"
 
 #include <expat.h>
@@ -12,10 +12,14 @@
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_mark_wire.h"
 #include "ct_io/nodule/ct_nodule_source.h"
 
-enum { MAX_DEPTH = 32, MAX_TEXT = 4096, MAX_COORDINATE = 65535, MAX_RATING = 6 };
+enum { MAX_DEPTH = 32, MAX_TEXT = 4096 };
 static const size_t largest_file = (size_t)64 << 20;
+/* Limits of the process that parses (lc_helper.h). A mark or outline is many times its text. */
+static const size_t least_memory = (size_t)64 << 20, memory_a_byte = 24;
+static const double least_seconds = 1.2, bytes_a_second = 8e6;
 
 struct reader {
   XML_Parser parser;
@@ -241,9 +245,9 @@ static void end_outline_field(struct reader *reader, const char *name, const cha
   } else if (strcmp(name, "inclusion") == 0) {
     outline->inclusion = strcasecmp(text, "FALSE") != 0;
   } else if (strcmp(name, "xCoord") == 0) {
-    reader->x_given = to_int(reader, name, text, 0, MAX_COORDINATE, &reader->x);
+    reader->x_given = to_int(reader, name, text, 0, CT_MAX_COORDINATE, &reader->x);
   } else if (strcmp(name, "yCoord") == 0) {
-    reader->y_given = to_int(reader, name, text, 0, MAX_COORDINATE, &reader->y);
+    reader->y_given = to_int(reader, name, text, 0, CT_MAX_COORDINATE, &reader->y);
   } else if (strcmp(name, "edgeMap") == 0 || strcmp(name, "locus") == 0) {
     end_point(reader);
   } else if (strcmp(name, "roi") == 0) {
@@ -259,7 +263,7 @@ static void end_mark_field(struct reader *reader, const char *name, const char *
   }
   for (int i = 0; i < CT_RATING_COUNT; i++)
     if (strcmp(name, ct_rating_name((ct_rating)i)) == 0) {
-      if (to_int(reader, name, text, 0, MAX_RATING, &mark->rating[i])) reader->n_ratings++;
+      if (to_int(reader, name, text, 0, CT_MAX_RATING, &mark->rating[i])) reader->n_ratings++;
       return;
     }
 }
@@ -322,30 +326,68 @@ static lc_status parse(struct reader *reader, const char *bytes, size_t count) {
   return LC_OK;
 }
 
-lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
-                             struct lc_error *err) {
-  char *bytes = NULL;
-  size_t count = 0;
-  memset(annotation, 0, sizeof *annotation);
-  LC_TRY(lc_file_read(path, largest_file, &bytes, &count, err));
+static lc_status parse_bytes(struct ct_annotation *annotation, const char *path, const char *bytes,
+                             size_t count, struct lc_error *err) {
   struct reader *reader = NULL;
-  lc_status status = lc_alloc(&reader, 1, sizeof *reader, err);
-  if (status != LC_OK) {
-    free(bytes);
-    return status;
-  }
+  LC_TRY(lc_alloc(&reader, 1, sizeof *reader, err));
   reader->annotation = annotation;
   reader->err = err;
   reader->parser = XML_ParserCreate(NULL);
   annotation->path = strdup(path);
+  lc_status status;
   if (!reader->parser || !annotation->path)
     status = lc_fail(err, LC_ERR_MEMORY, __FILE__, __LINE__, "%s: out of memory", path);
   else
     status = parse(reader, bytes, count);
   if (reader->parser) XML_ParserFree(reader->parser);
   free(reader);
-  free(bytes);
   if (status != LC_OK) ct_annotation_free(annotation);
+  return status;
+}
+
+/* In the helper process: the bytes come with the request. */
+static lc_status run_xml(struct lc_wire *request, struct lc_helper_given *given,
+                         struct lc_wire *answer, struct lc_error *err) {
+  struct ct_annotation annotation = {0};
+  char path[LC_ERROR_SIZE];
+  (void)given;
+  lc_wire_get_text(request, path, sizeof path);
+  LC_TRY(parse_bytes(&annotation, path, (const char *)request->bytes + request->at,
+                     request->size - request->at, err));
+  ct_annotation_put(answer, &annotation);
+  ct_annotation_free(&annotation);
+  return LC_OK;
+}
+const struct lc_helper_task ct_task_lidc_xml = {.name = "lidc_xml", .run = run_xml};
+
+static lc_status ask(struct ct_annotation *annotation, const char *path, const char *bytes,
+                     size_t count, bool *served, struct lc_error *err) {
+  struct lc_wire request = {0}, answer = {0};
+  const struct lc_helper_job job = {.task = "lidc_xml",
+                                    .path = path,
+                                    .request = &request,
+                                    .memory = least_memory + memory_a_byte * count,
+                                    .seconds = least_seconds + (double)count / bytes_a_second,
+                                    .longest = least_memory + memory_a_byte * count};
+  lc_wire_put_path(&request, path, LC_ERROR_SIZE);
+  lc_wire_put(&request, bytes, count);
+  lc_status status = lc_helper_call(&job, &answer, served, err);
+  if (status == LC_OK && *served) status = ct_annotation_get(&answer, annotation, path, err);
+  lc_wire_free(&request);
+  lc_wire_free(&answer);
+  return status;
+}
+
+lc_status ct_annotation_read(struct ct_annotation *annotation, const char *path,
+                             struct lc_error *err) {
+  char *bytes = NULL;
+  size_t count = 0;
+  bool served;
+  memset(annotation, 0, sizeof *annotation);
+  LC_TRY(lc_file_read(path, largest_file, &bytes, &count, err));
+  lc_status status = ask(annotation, path, bytes, count, &served, err);
+  if (status == LC_OK && !served) status = parse_bytes(annotation, path, bytes, count, err);
+  free(bytes);
   return status;
 }
 

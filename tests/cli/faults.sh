@@ -31,7 +31,9 @@ digest() {
 }
 forget() {
   rm -rf "$work/got" "$work/got".*
+  printf '\0\0\0\0\0\0\0\0' >"$work/number.new" && mv "$work/number.new" "$work/number"
 }
+export LC_FAULT_NUMBER="$work/number" # the processes that parse files count along
 
 # try COMMAND CALL N: exit code of the command while call N fails, in $got.
 try() {

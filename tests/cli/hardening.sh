@@ -13,11 +13,16 @@ if ! grep -q '^CMAKE_BUILD_TYPE:.*=Release$' "$build/CMakeCache.txt" ||
   exit 77
 fi
 library=$build/liblungcdam.so
+reader=$build/libexec/lungcdam/lungcdam-reader
 [[ -e $library ]] || fail "no $library"
+[[ -x $reader ]] || fail "no $reader"
 
-readelf -hW "$program" | grep -q 'Type: *DYN' || fail "the program is not position-independent"
-readelf -dW "$program" | grep -q 'FLAGS_1.*PIE' || fail "the program is not marked as position-independent"
-for file in "$program" "$library"; do
+for file in "$program" "$reader"; do
+  name=$(basename "$file")
+  readelf -hW "$file" | grep -q 'Type: *DYN' || fail "$name is not position-independent"
+  readelf -dW "$file" | grep -q 'FLAGS_1.*PIE' || fail "$name is not marked as position-independent"
+done
+for file in "$program" "$library" "$reader"; do
   name=$(basename "$file")
   readelf -lW "$file" | grep -q GNU_RELRO || fail "$name: no RELRO"
   readelf -dW "$file" | grep -Eq 'BIND_NOW|FLAGS_1.*NOW' || fail "$name: bound lazily, so RELRO is partial"

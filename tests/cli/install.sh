@@ -64,6 +64,8 @@ done <"$work/names"
   read -r -a flags <<<"$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs lungcdam)"
   gcc -std=c17 -Wall -Wextra -Werror "$prefix/share/doc/lungcdam/docs/example.c" -o "$work/example" "${flags[@]}"
   "$prefix/bin/lungcdam" phantom -o "$work/ct" --matrix 96 --slice-spacing 5 --seed 11 >/dev/null 2>&1 || exit 0
+  "$prefix/bin/lungcdam" --log-level debug series "$work/ct" 2>&1 >/dev/null | grep -F "files are parsed by $prefix/" >/dev/null ||
+    die 'the installed program does not start the installed lungcdam-reader'
   LD_LIBRARY_PATH=$prefix/lib "$work/example" "$work/ct" "$work/results" >"$work/out" 2>"$work/err" || die "the example: $(cat "$work/err")"
   grep -q '^1 series done' "$work/out" || die "the example said: $(cat "$work/out")"
   grep -qE '^nodule-1: malignancy -?[0-9.]+, most of it at row' "$work/out" || die "the example said: $(cat "$work/out")"
