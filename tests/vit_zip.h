@@ -20,7 +20,7 @@ struct zip_out {
 };
 
 static inline void zip_put(struct zip_out *zip, uint32_t value, int bytes) {
-  for (int i = 0; i < bytes; i++) fputc((int)(value >> 8 * i & 0xff), zip->file);
+  for (; bytes > 0; bytes--, value >>= 8) fputc((int)(value & 0xff), zip->file);
 }
 
 /* What the local and the central header share: from "version needed" to the length of the name. */

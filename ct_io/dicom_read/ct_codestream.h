@@ -19,4 +19,11 @@ int ct_jpeg_precision(const uint8_t *stream, size_t length);
 LC_MUST_CHECK lc_status ct_rle_check(const uint8_t *stream, size_t length, size_t n_samples,
                                      int sample_bytes, const char *name, struct lc_error *err);
 
+/* Whether a JPEG 2000 or HTJ2K stream (a code stream, or JP2 boxes around one) has one component of
+ * rows x columns samples, in tiles and code blocks as the standard allows (ISO/IEC 15444-1 A.5.1,
+ * A.6.1): decoders take memory by these words. kind ("HTJ2K") and name are for messages.
+ * LC_ERR_FORMAT, or LC_ERR_UNSUPPORTED for more than 16 bits a sample. */
+LC_MUST_CHECK lc_status ct_j2k_check(const uint8_t *stream, size_t length, int rows, int columns,
+                                     const char *kind, const char *name, struct lc_error *err);
+
 LC_C_END

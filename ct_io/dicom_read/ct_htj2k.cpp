@@ -1,4 +1,5 @@
 // High-Throughput JPEG 2000 (ISO/IEC 15444-15) by OpenJPH, from memory.
+#include "ct_io/dicom_read/ct_codestream.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
 #ifdef CT_WITH_OPENJPH
@@ -29,28 +30,12 @@ void silence() {
   });
 }
 
-lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows, int columns,
-                 const char *name, lc_error *err) {
+void decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows, int columns) {
   ojph::mem_infile file;
   ojph::codestream codestream;
   file.open(stream, length);
   codestream.read_headers(&file);
   ojph::param_siz siz = codestream.access_siz();
-  ojph::point extent = siz.get_image_extent(), offset = siz.get_image_offset();
-  if (siz.get_num_components() != 1 || extent.x - offset.x != static_cast<ojph::ui32>(columns) ||
-      extent.y - offset.y != static_cast<ojph::ui32>(rows))
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K image of %u x %u, %u components; expected %d x %d, 1",
-            name, extent.x - offset.x, extent.y - offset.y, siz.get_num_components(), columns,
-            rows);
-  ojph::point step = siz.get_downsampling(0);
-  if (step.x != 1 || step.y != 1 || siz.get_recon_width(0) != static_cast<ojph::ui32>(columns) ||
-      siz.get_recon_height(0) != static_cast<ojph::ui32>(rows))
-    LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: HTJ2K image with a sample every %u x %u pixels, expected 1 x 1", name, step.x,
-            step.y);
-  if (siz.get_bit_depth(0) > 16)
-    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: HTJ2K image of %u bits, at most 16", name,
-            siz.get_bit_depth(0));
   cells.precision = static_cast<int>(siz.get_bit_depth(0));
   cells.decoded_signed = siz.is_signed(0);
   codestream.set_planar(true);
@@ -63,7 +48,6 @@ lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows
                  static_cast<size_t>(column)] = static_cast<uint16_t>(line->i32[column]);
   }
   codestream.close();
-  return LC_OK;
 }
 
 } // namespace
@@ -71,8 +55,10 @@ lc_status decode(ct_cells &cells, const uint8_t *stream, size_t length, int rows
 lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream, size_t length, int rows,
                           int columns, const char *name, struct lc_error *err) {
   silence();
+  LC_TRY(ct_j2k_check(stream, length, rows, columns, "HTJ2K", name, err));
   try {
-    return decode(*cells, stream, length, rows, columns, name, err);
+    decode(*cells, stream, length, rows, columns);
+    return LC_OK;
   } catch (const std::exception &e) {
     LC_FAIL(err, LC_ERR_FORMAT, "%s: HTJ2K pixel data cannot be decoded: %s", name, e.what());
   } catch (...) {
@@ -80,7 +66,13 @@ lc_status ct_htj2k_decode(struct ct_cells *cells, const uint8_t *stream, size_t 
   }
 }
 
+void ct_htj2k_prepare(void) {
+  silence();
+}
+
 #else
+
+void ct_htj2k_prepare(void) {}
 
 lc_status ct_htj2k_decode(struct ct_cells *, const uint8_t *, size_t, int, int, const char *name,
                           struct lc_error *err) {

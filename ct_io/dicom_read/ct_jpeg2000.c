@@ -1,4 +1,5 @@
 /* Decodes JPEG 2000 frames from memory with OpenJPEG. */
+#include "ct_io/dicom_read/ct_codestream.h"
 #include "ct_io/dicom_read/ct_pixels.h"
 
 #include <openjpeg.h>
@@ -74,12 +75,6 @@ static lc_status decode(opj_codec_t *codec, opj_stream_t *stream, opj_image_t **
   if (!opj_setup_decoder(codec, &parameters) || !opj_decoder_set_strict_mode(codec, OPJ_TRUE) ||
       !opj_read_header(stream, codec, image))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: JPEG 2000 header cannot be read: %s", name, complaint);
-  /* Sizes before samples: a header may promise any number of them. */
-  const opj_image_t *head = *image;
-  if (head->x1 <= head->x0 || head->y1 <= head->y0 || head->x1 - head->x0 != (OPJ_UINT32)columns ||
-      head->y1 - head->y0 != (OPJ_UINT32)rows)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: JPEG 2000 image of %u x %u, expected %d x %d", name,
-            head->x1 - head->x0, head->y1 - head->y0, columns, rows);
   if (!opj_decode(codec, stream, *image) || !opj_end_decompress(codec, stream))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: JPEG 2000 pixel data cannot be decoded: %s", name, complaint);
   return copy_component(cells, *image, rows, columns, name, err);
@@ -91,6 +86,7 @@ lc_status ct_jpeg2000_decode(struct ct_cells *cells, const uint8_t *bytes, size_
   bool boxed = length > sizeof box && memcmp(bytes, box, sizeof box) == 0;
   struct memory memory = {bytes, length, 0};
   char complaint[200] = "";
+  LC_TRY(ct_j2k_check(bytes, length, rows, columns, "JPEG 2000", name, err));
   opj_image_t *image = NULL;
   opj_codec_t *codec = opj_create_decompress(boxed ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K);
   opj_stream_t *stream = opj_stream_default_create(OPJ_TRUE);
