@@ -121,15 +121,16 @@ static inline void h5_put(hid_t file, const char *name, hid_t was, struct fuzz_b
       H5Tdetect_class(type, H5T_REFERENCE) <= 0 && H5Tis_variable_str(type) <= 0 &&
       H5Pget_layout(creation) != H5D_VIRTUAL && H5Pget_external_count(creation) == 0) {
     n = (size_t)values * bytes;
-    uint8_t *data = calloc(n, 1);
-    for (size_t i = 0; data && i < n && in->size > 0; i++) data[i] = in->data[i % in->size];
-    H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
-    free(data);
-    if (H5Pget_layout(creation) == H5D_CHUNKED && H5Pget_nfilters(creation) > 0 &&
-        fuzz_byte(in) % 4 == 0) { /* not as packed */
+    if (H5Pget_layout(creation) == H5D_CHUNKED && fuzz_byte(in) % 4 == 0) { /* not as packed */
       const hsize_t first[H5S_MAX_RANK] = {0};
       H5Dwrite_chunk(set, H5P_DEFAULT, fuzz_byte(in) % 4, first, in->size,
                      in->size ? in->data : (const void *)"");
+    } else {
+      uint8_t *values_written = calloc(n, 1);
+      for (size_t i = 0; values_written && i < n && in->size > 0; i++)
+        values_written[i] = in->data[i % in->size];
+      H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values_written);
+      free(values_written);
     }
   }
   if (set >= 0) H5Dclose(set);
