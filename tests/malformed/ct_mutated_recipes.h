@@ -459,28 +459,27 @@ static const struct recipe recipes[] = {
     {"garbage in 1.2.840.10008.1.2.4.50", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.50", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Baseline pixel data of frame 1 cannot be decoded: Pixel representation cannot be changed"},
+     "Baseline pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.57", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.57", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Lossless pixel data of frame 1 cannot be decoded: Pixel representation cannot be changed"},
+     "Lossless pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.70", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.70", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Lossless SV1 pixel data of frame 1 cannot be decoded: Pixel representation cannot be "
-     "changed"},
+     "Lossless SV1 pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.80", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.80", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
-     "JPEG-LS Lossless pixel data of frame 1 cannot be decoded: Invalid compressed image data"},
+     "JPEG-LS Lossless pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.90", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.90", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "2000 header cannot be read: Expected a SOC marker "},
+     "2000 header with marker a5a5 of 42405 bytes"},
     {"garbage in 1.2.840.10008.1.2.4.201", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.201", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: HTJ2K "
-     "pixel data cannot be decoded: ojph error"},
+     "header with marker a5a5 of 42405 bytes"},
     {"length of PatientID 65535", false, LENGTH, 0x00100020, NULL, NULL, 65535,
      "format: 3.dcm: header cannot be read to its end: I/O suspension or premature end of stream"},
     {"length of PatientName 0", false, LENGTH, 0x00100010, NULL, NULL, 0,
