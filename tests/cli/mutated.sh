@@ -14,7 +14,8 @@ mapfile -t patients < <(find "$work/phantom" -name annotation.xml -printf '%h\n'
 uid=$(basename "${patients[0]}")
 mkdir "$work/in"
 mv "${patients[0]}" "$work/in/good"
-bases=("$LUNGCDAM_SOURCE"/tests/fuzz/corpus/ct_series/*)
+# The seeds of the fuzzing program, and not what it found out by itself.
+mapfile -t bases < <(find "$LUNGCDAM_SOURCE/tests/fuzz/corpus/ct_series" -type f | grep -vE '/[0-9a-f]{40}$' | sort)
 
 # attempt ARGUMENT...: any exit code of its own, but no signal.
 attempt() {
