@@ -9,6 +9,8 @@
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct reading {
   struct lc_csv *csv;
   char *at;
@@ -150,7 +152,7 @@ lc_status lc_csv_read(struct lc_csv *csv, const char *path, struct lc_error *err
   if (strlen(csv->text) != bytes)
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__, "%s: holds a zero byte, expected text",
                      path);
-  if (strncmp(r.at, "\xef\xbb\xbf", 3) == 0) r.at += 3;
+  if (strncmp(r.at, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0) r.at += strlen(BYTE_ORDER_MARK);
   r.separator = find_separator(r.at);
   if (status == LC_OK) status = read_all(&r, err);
   if (status != LC_OK) lc_csv_free(csv);
@@ -199,7 +201,8 @@ lc_status lc_csv_number(const struct lc_csv *csv, size_t row, size_t column, dou
 void lc_csv_put_text(struct lc_text *out, const char *text) {
   size_t length = strlen(text);
   bool spaced = length > 0 && (strchr(" \t", text[0]) || strchr(" \t", text[length - 1]));
-  if (!spaced && !strpbrk(text, "\",\r\n")) {
+  bool marked = strncmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0;
+  if (!spaced && !marked && !strpbrk(text, "\",;\t\r\n")) {
     lc_text_add_bytes(out, text, length);
     return;
   }

@@ -15,7 +15,8 @@ int ct_jpeg_precision(const uint8_t *stream, size_t length) {
         (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) ||
         marker == 0xf7;
     if (frame) return stream[at + 4];
-    if (marker == 0xda || marker == 0xd9) return 0; /* samples before any frame header */
+    /* Samples before any frame header; a marker without length, at which DCMTK stands for ever. */
+    if (marker == 0xda || marker == 0xd9 || marker == 0x01) return 0;
     at += 2 + ((size_t)stream[at + 2] << 8 | stream[at + 3]);
   }
   return 0;

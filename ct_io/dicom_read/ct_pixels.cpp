@@ -97,8 +97,9 @@ lc_status read_compressed(ct_pixel_file &f, const ct_series &series, const ct_sl
   if (strcmp(slice.transfer_syntax_uid, UID_RLELosslessTransferSyntax) == 0)
     LC_TRY(ct_rle_check(stream.data(), stream.size(), cells.count, slice.bits_allocated / 8,
                         slice.path, err));
-  else
-    cells.precision = ct_jpeg_precision(stream.data(), stream.size());
+  else if ((cells.precision = ct_jpeg_precision(stream.data(), stream.size())) == 0)
+    LC_FAIL(err, LC_ERR_FORMAT, "%s: %s pixel data of frame %d cannot be decoded: no frame header",
+            slice.path, ct_transfer_syntax_name(slice.transfer_syntax_uid), slice.frame + 1);
   DcmPixelData *frame = ct::put_frame(f.image, f.dataset.getOriginalXfer(), stream);
   LC_TRY(read_frame(&f.image, frame, slice, 0, cells, err));
   // A JPEG stream has no sign, and may hold whole cells of which the header uses less.

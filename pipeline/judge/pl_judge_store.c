@@ -1,10 +1,10 @@
 /* Writes and reads the HDF5 file that holds what was found for one item. */
-#include <hdf5.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
+#include "common/lc_scope.h"
 #include "pipeline/judge/pl_judged.h"
 #include "pipeline/store/pl_h5.h"
 
@@ -101,40 +101,32 @@ lc_status pl_scored_item_write(const struct pl_judge *judge, size_t item,
   return pl_h5_finish(&h5, path, err);
 }
 
-static lc_status read_part(hid_t file, const char *path, const char *name, hid_t type, size_t count,
-                           void *out, struct lc_error *err) {
-  hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
-  if (set < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: dataset \"%s\" is missing", path, name);
-  hid_t space = H5Dget_space(set);
-  bool fits = H5Sget_simple_extent_npoints(space) == (hssize_t)count;
-  herr_t failed = fits ? H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) : -1;
-  H5Sclose(space);
-  H5Dclose(set);
-  if (failed < 0)
-    LC_FAIL(err, LC_ERR_FORMAT, "%s: dataset \"%s\" does not hold %zu values", path, name, count);
-  return LC_OK;
+/* Takes the place of the values that are there, unless it fails. */
+static void *read_part(struct pl_h5_in *in, const char *name, enum pl_h5_type type, size_t rank,
+                       const size_t *dims, void *values) {
+  void *read = pl_h5_read(in, name, type, rank, dims);
+  if (!read) return values;
+  free(values);
+  return read;
 }
 
 lc_status pl_scored_item_read(const struct pl_judge *judge, size_t item, const char *path,
                               struct pl_scored_item *scored, bool *found, struct lc_error *err) {
   char key[65];
   struct part parts[PARTS];
+  LC_SCOPED(pl_h5_close) struct pl_h5_in in = {.path = path};
   (void)item;
   *found = false;
   if (!lc_file_exists(path)) return LC_OK;
   LC_TRY(pl_h5_read_attribute(path, "key", key, sizeof key, err));
   if (strcmp(key, judge->key) != 0) return LC_OK;
   list_parts(judge, scored, parts);
-  hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
-  lc_status status = LC_OK;
-  for (size_t i = 0; i < PARTS && status == LC_OK; i++)
-    status = read_part(file, path, parts[i].name, H5T_NATIVE_DOUBLE, part_size(&parts[i]),
-                       *parts[i].values, err);
-  if (status == LC_OK)
-    status = read_part(file, path, "maps", H5T_NATIVE_FLOAT,
-                       judge->n_contestants * judge->n_targets * judge->patches, scored->maps, err);
-  H5Fclose(file);
-  *found = status == LC_OK;
-  return status;
+  LC_TRY(pl_h5_open(&in, path, err));
+  for (size_t i = 0; i < PARTS; i++)
+    *parts[i].values =
+        read_part(&in, parts[i].name, PL_H5_F64, parts[i].rank, parts[i].dims, *parts[i].values);
+  const size_t maps[] = {judge->n_contestants, judge->n_targets, judge->grid, judge->grid};
+  scored->maps = read_part(&in, "maps", PL_H5_F32, 4, maps, scored->maps);
+  *found = in.status == LC_OK;
+  return in.status;
 }

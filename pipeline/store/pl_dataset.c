@@ -235,7 +235,7 @@ static lc_status read_all(struct pl_h5_in *in, struct pl_dataset *dataset, bool 
 
 lc_status pl_dataset_read(struct pl_dataset *dataset, const char *path, bool voxels,
                           struct lc_error *err) {
-  LC_SCOPED(pl_h5_close) struct pl_h5_in in = {.file = -1};
+  LC_SCOPED(pl_h5_close) struct pl_h5_in in = {.path = path};
   char found[64];
   memset(dataset, 0, sizeof *dataset);
   LC_TRY(pl_h5_read_attribute(path, "content", found, sizeof found, err));

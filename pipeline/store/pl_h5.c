@@ -1,17 +1,18 @@
 /* Builds an HDF5 file in memory with fixed conventions and writes it in one piece. */
 #include "pipeline/store/pl_h5.h"
 
-#include <hdf5.h>
 #include <hdf5_hl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/lc_arena.h"
 #include "common/lc_file.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "pipeline/report/pl_version.h"
+#include "pipeline/store/pl_h5_guard.h"
 
 #define DEFLATE_LEVEL 4
 #define CHUNK_BYTES_LEAST 1024 /* below, a chunk's bookkeeping is larger than what it holds */
@@ -51,7 +52,7 @@ static hid_t text_type(size_t width) {
 
 void pl_h5_start(struct pl_h5 *h5) {
   memset(h5, 0, sizeof *h5);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  pl_h5_begin();
   HANDLE access = H5Pcreate(H5P_FILE_ACCESS);
   HANDLE creation = H5Pcreate(H5P_FILE_CREATE);
   H5Pset_fapl_core(access, GROW_BYTES, false);
@@ -284,17 +285,21 @@ void pl_h5_abort(struct pl_h5 *h5) {
 /* -- reading -------------------------------------------------------------------------------- */
 
 lc_status pl_h5_open(struct pl_h5_in *in, const char *path, struct lc_error *err) {
-  *in = (struct pl_h5_in){.path = path, .file = -1, .err = err};
-  if (!lc_file_exists(path)) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", path);
-  H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-  in->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-  if (in->file < 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
+  *in = (struct pl_h5_in){.path = path, .err = err};
+  struct stat info;
+  if (stat(path, &info) != 0) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such file", path);
+  pl_h5_begin();
+  if (S_ISREG(info.st_mode)) in->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (in->file <= 0) LC_FAIL(err, LC_ERR_FORMAT, "%s: not an HDF5 file", path);
+  in->access = pl_h5_stay_inside();
+  in->bytes = (size_t)info.st_size;
   return LC_OK;
 }
 
 void pl_h5_close(struct pl_h5_in *in) {
-  if (in->file >= 0) H5Fclose(in->file);
-  in->file = -1;
+  if (in->access > 0) H5Pclose(in->access);
+  if (in->file > 0) H5Fclose(in->file);
+  in->file = in->access = 0;
 }
 
 void pl_h5_expect(struct pl_h5_in *in, const char *name, const char *expected) {
@@ -303,12 +308,8 @@ void pl_h5_expect(struct pl_h5_in *in, const char *name, const char *expected) {
                          in->path, name, expected);
 }
 
-bool pl_h5_has(const struct pl_h5_in *in, const char *name) {
-  return H5Lexists(in->file, name, H5P_DEFAULT) > 0;
-}
-
-size_t pl_h5_rank(const struct pl_h5_in *in, const char *name) {
-  HANDLE set = pl_h5_has(in, name) ? H5Dopen2(in->file, name, H5P_DEFAULT) : -1;
+size_t pl_h5_rank(struct pl_h5_in *in, const char *name) {
+  HANDLE set = pl_h5_open_dataset(in, name);
   HANDLE space = set < 0 ? -1 : H5Dget_space(set);
   int rank = space < 0 ? 0 : H5Sget_simple_extent_ndims(space);
   return rank > 0 ? (size_t)rank : 0;
@@ -320,7 +321,7 @@ static hid_t open_set(struct pl_h5_in *in, const char *name, size_t rank, size_t
   hsize_t size[PL_H5_MAX_RANK];
   memset(dims, 0, rank * sizeof *dims);
   if (in->status != LC_OK) return -1;
-  hid_t set = pl_h5_has(in, name) ? H5Dopen2(in->file, name, H5P_DEFAULT) : -1;
+  hid_t set = pl_h5_open_dataset(in, name);
   HANDLE space = set < 0 ? -1 : H5Dget_space(set);
   if (space < 0 || H5Sget_simple_extent_ndims(space) != (int)rank ||
       H5Sget_simple_extent_dims(space, size, NULL) < 0) {
@@ -423,11 +424,12 @@ void pl_h5_read_fields(struct pl_h5_in *in, const struct pl_h5_field *fields, si
 }
 
 /* A text attribute of fixed length; false, and "" in out, for anything else. */
-static bool get_text(hid_t file, const char *object, const char *name, char *out, size_t size) {
+static bool get_text(const struct pl_h5_in *in, const char *object, const char *name, char *out,
+                     size_t size) {
   memset(out, 0, size);
-  bool there = H5Aexists_by_name(file, object, name, H5P_DEFAULT) > 0;
-  HANDLE made = there ? H5Aopen_by_name(file, object, name, H5P_DEFAULT, H5P_DEFAULT) : -1;
-  HANDLE stored = made < 0 ? -1 : H5Aget_type(made);
+  bool there = H5Aexists_by_name(in->file, object, name, in->access) > 0;
+  HANDLE made = there ? H5Aopen_by_name(in->file, object, name, H5P_DEFAULT, in->access) : -1;
+  HANDLE stored = pl_h5_is_text(made) ? H5Aget_type(made) : -1;
   HANDLE type = text_like(stored, size);
   bool good = type >= 0 && H5Aread(made, type, out) >= 0;
   out[good ? size - 1 : 0] = '\0';
@@ -437,16 +439,15 @@ static bool get_text(hid_t file, const char *object, const char *name, char *out
 void pl_h5_read_text(struct pl_h5_in *in, const char *object, const char *name, char *out,
                      size_t size) {
   out[0] = '\0';
-  if (in->status == LC_OK && !get_text(in->file, object, name, out, size))
+  if (in->status == LC_OK && !get_text(in, object, name, out, size))
     pl_h5_expect(in, name, "an attribute that is a text of fixed length");
 }
 
 double pl_h5_read_number(const struct pl_h5_in *in, const char *name, double otherwise) {
   double value;
   HANDLE made = H5Aexists(in->file, name) > 0 ? H5Aopen(in->file, name, H5P_DEFAULT) : -1;
-  HANDLE space = made < 0 ? -1 : H5Aget_space(made);
-  bool one = space >= 0 && H5Sget_simple_extent_npoints(space) == 1;
-  return one && H5Aread(made, H5T_NATIVE_DOUBLE, &value) >= 0 ? value : otherwise;
+  bool there = pl_h5_is_number(made) && H5Aread(made, H5T_NATIVE_DOUBLE, &value) >= 0;
+  return there ? value : otherwise;
 }
 
 lc_status pl_h5_read_attribute(const char *path, const char *name, char *out, size_t size,
@@ -457,6 +458,6 @@ lc_status pl_h5_read_attribute(const char *path, const char *name, char *out, si
   const char *slash = strrchr(name, '/');
   char group[64] = "/";
   if (slash) snprintf(group, sizeof group, "%.*s", (int)(slash - name), name);
-  (void)get_text(in.file, group, slash ? slash + 1 : name, out, size);
+  (void)get_text(&in, group, slash ? slash + 1 : name, out, size);
   return LC_OK;
 }

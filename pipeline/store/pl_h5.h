@@ -1,5 +1,6 @@
 /* Writing HDF5 files: always the same bytes for the same content, whole or not at all; and reading
- * them, also those of others, with a check of every shape.
+ * them, also those of others, with a check of every link, type, filter, size and shape
+ * (pl_h5_guard.h).
  *
  * A file is built in memory and written by lc_file_write at the end, so that a full disk is an
  * ordinary error. Everything in it follows the same conventions: little-endian types, no object
@@ -108,24 +109,25 @@ void pl_h5_abort(struct pl_h5 *h5);
 /* -- reading -- */
 
 struct pl_h5_in {
-  const char *path; /* borrowed */
-  int64_t file;
-  size_t most_bytes; /* of one dataset; 0: as many as there are */
-  lc_status status;  /* of the first failure; LC_ERR_FORMAT, LC_ERR_MEMORY */
+  const char *path;     /* borrowed */
+  int64_t file, access; /* access: how links are followed, which is never out of the file */
+  size_t bytes;         /* of the file */
+  size_t most_bytes;    /* of one dataset; 0: as many as there are */
+  lc_status status;     /* of the first failure; LC_ERR_FORMAT, LC_ERR_MEMORY */
   struct lc_error *err;
 };
 
 /* LC_ERR_NOT_FOUND when there is no file, LC_ERR_FORMAT when it is not HDF5. */
 LC_MUST_CHECK lc_status pl_h5_open(struct pl_h5_in *in, const char *path, struct lc_error *err);
-/* Also after pl_h5_open failed. */
+/* Also after pl_h5_open failed, and of a zeroed struct. */
 void pl_h5_close(struct pl_h5_in *in);
 
 /* Raises LC_ERR_FORMAT: "PATH: "NAME": expected ...". */
 void pl_h5_expect(struct pl_h5_in *in, const char *name, const char *expected);
-/* Whether there is such a dataset or group. */
-bool pl_h5_has(const struct pl_h5_in *in, const char *name);
+/* Whether there is such a dataset or group. A link out of the file on the way is a failure. */
+bool pl_h5_has(struct pl_h5_in *in, const char *name);
 /* How many dimensions a dataset has; 0: there is none. */
-size_t pl_h5_rank(const struct pl_h5_in *in, const char *name);
+size_t pl_h5_rank(struct pl_h5_in *in, const char *name);
 /* The shape of a dataset of this rank; zeros after a failure. */
 void pl_h5_shape(struct pl_h5_in *in, const char *name, size_t rank, size_t *dims);
 /* Reads a dataset of exactly this shape, of which no dimension is 0, as this type; free() it. May

@@ -2,8 +2,6 @@
  * as the same. */
 #include "tests/fuzz/lc_fuzz.h"
 
-#include <string.h>
-
 #include "ct_io/nodule/ct_mark.h"
 
 static void same(const struct ct_annotation *a, const struct ct_annotation *b) {
@@ -21,7 +19,7 @@ static void same(const struct ct_annotation *a, const struct ct_annotation *b) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ct_annotation annotation, again;
   struct lc_error err;
-  const char *path = fuzz_file(data, size);
+  const char *path = fuzz_file(data, size, "");
   if (ct_annotation_read(&annotation, path, &err) != LC_OK) return 0;
   /* Marks outside a session have none to be written to: the writer refuses them. */
   if (ct_annotation_write(&annotation, path, &err) == LC_OK) {

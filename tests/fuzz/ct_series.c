@@ -4,8 +4,6 @@
 #include "ct_io/dicom_read/ct_index.h"
 #include "tests/fuzz/lc_fuzz.h"
 
-#include <string.h>
-
 #include "ct_io/ct/ct_volume.h"
 
 enum { MOST_VOXELS = 1 << 20 };
@@ -30,7 +28,7 @@ static void look_at(const struct ct_series *series) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct ct_index index;
   struct lc_error err;
-  const char *paths[] = {fuzz_file(data, size)};
+  const char *paths[] = {fuzz_file(data, size, "")};
   if (ct_index_scan(&index, paths, 1, NULL, NULL, &err) != LC_OK) return 0;
   for (size_t i = 0; i < index.n_series; i++) look_at(&index.series[i]);
   ct_index_free(&index);

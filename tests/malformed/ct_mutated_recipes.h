@@ -478,20 +478,19 @@ static const struct recipe recipes[] = {
     {"garbage in 1.2.840.10008.1.2.4.50", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.50", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Baseline pixel data of frame 1 cannot be decoded: Pixel representation cannot be changed"},
+     "Baseline pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.57", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.57", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Lossless pixel data of frame 1 cannot be decoded: Pixel representation cannot be changed"},
+     "Lossless pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.70", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.70", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "
-     "Lossless SV1 pixel data of frame 1 cannot be decoded: Pixel representation cannot be "
-     "changed"},
+     "Lossless SV1 pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.80", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.80", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: "
-     "JPEG-LS Lossless pixel data of frame 1 cannot be decoded: Invalid compressed image data"},
+     "JPEG-LS Lossless pixel data of frame 1 cannot be decoded: no frame header"},
     {"garbage in 1.2.840.10008.1.2.4.90", false, PIXELS_ENCAPSULATED, 0x00000000, NULL,
      "1.2.840.10008.1.2.4.90", 165,
      "repaired: one slice only: its thickness 2.00 mm stands for the spacing; format: 3.dcm: JPEG "

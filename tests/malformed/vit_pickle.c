@@ -2,10 +2,12 @@
  * (tests/reference/make_torch_file.py); a pickle that would run code, and archives that lie, are
  * refused.
  * needs: pth */
+#include <sys/resource.h>
 #include <zip.h>
 
 #include "common/lc_file.h"
 #include "tests/vit_test.h"
+#include "tests/vit_zip.h"
 
 static char folder[256], path[512];
 
@@ -176,6 +178,114 @@ static void broken(void **state) {
   vit_tensor_file_close(&file);
 }
 
+/* A pickle as it grows. */
+static struct {
+  char bytes[1 << 21];
+  size_t n;
+} made;
+
+static void add(const char *bytes, size_t n) {
+  assert_true(made.n + n <= sizeof made.bytes);
+  memcpy(made.bytes + made.n, bytes, n);
+  made.n += n;
+}
+#define ADD(text) add(text, sizeof(text) - 1)
+
+static long peak_kib(void) {
+  struct rusage used;
+  getrusage(RUSAGE_SELF, &used);
+  return used.ru_maxrss;
+}
+
+/* Writes what was made with a storage of 1 MiB under each of n_names names. */
+static void write_made(size_t n_names) {
+  static const char megabyte[1 << 20];
+  static struct zip_out zip;
+  char name[16];
+  zip.n = 0;
+  zip.file = fopen(path, "wb");
+  assert_non_null(zip.file);
+  zip_member(&zip, "m/data.pkl", made.bytes, made.n);
+  zip_member(&zip, "m/data/0", megabyte, sizeof megabyte);
+  for (size_t i = 1; i < n_names; i++) {
+    snprintf(name, sizeof name, "m/data/%zu", i);
+    zip_again(&zip, name);
+  }
+  assert_true(zip_end(&zip));
+  assert_int_equal(fclose(zip.file), 0);
+}
+
+/* Small files that ask for gigabytes are refused before the memory is there. */
+static void bombs(void **state) {
+  (void)state;
+  struct vit_tensor_file file;
+  long before = peak_kib();
+  char name[16];
+  /* 4000 transposed views of the same 1 MiB, which the memo remembers. */
+  made.n = 0;
+  ADD("\x80\x02}(");
+  for (int i = 0; i < 4000; i++) {
+    int length = snprintf(name, sizeof name, "U\x05w%04d", i);
+    add(name, (size_t)length);
+    ADD("ctorch._utils\n_rebuild_tensor_v2\n(");
+    if (i == 0)
+      ADD(STORAGE("\x02") "q\x01");
+    else
+      ADD("h\x01");
+    ADD("K\0M\0\x02M\0\x02\x86K\x01M\0\x02\x86\x89}tR");
+  }
+  ADD("u.");
+  write_made(1);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_FORMAT,
+               "tensors of 4194304000 bytes from storages of 1048576");
+  /* 40 names of one storage. */
+  made.n = 0;
+  ADD("\x80\x02}(");
+  for (int i = 0; i < 40; i++) {
+    int length = snprintf(name, sizeof name, "U\x03w%02d", i);
+    add(name, (size_t)length);
+    ADD("ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\n");
+    length = snprintf(name, sizeof name, "U%c%d", i < 10 ? 1 : 2, i);
+    add(name, (size_t)length);
+    ADD("U\x03"
+        "cpuK\x02tQK\0K\x02\x85K\x01\x85\x89}tR");
+  }
+  ADD("u.");
+  write_made(40);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_FORMAT,
+               "m/data/1 overlaps other members");
+  /* A list of 100000 pairs from which 50000 dictionaries are made. */
+  made.n = 0;
+  ADD("\x80\x02K\x01K\x01\x86q\x01](");
+  for (int i = 0; i < 100000; i++) ADD("h\x01");
+  ADD("e\x85q\x02]q\x03(");
+  for (int i = 0; i < 50000; i++) ADD("ccollections\nOrderedDict\nh\x02R");
+  ADD("e.");
+  write_made(1);
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_FORMAT, "too many objects");
+  assert_true(peak_kib() - before < 512 * 1024);
+}
+
+/* A directory that says more than the archive has. */
+static void sizes_that_lie(void **state) {
+  (void)state;
+  struct vit_tensor_file file;
+  char *bytes, *at = NULL;
+  size_t n;
+  const char good[] = DICTIONARY(TENSOR(STORAGE("\x02"), "\0", "K\x02\x85", "K\x01\x85"));
+  write_archive(good, sizeof good - 1, "little", ZIP_CM_STORE);
+  assert_ok(lc_file_read(path, 1 << 20, &bytes, &n, &test_err));
+  for (size_t i = 0; i + 54 < n && !at; i++)
+    if (memcmp(bytes + i, "PK\1\2", 4) == 0 && memcmp(bytes + i + 46, "m/data/0", 8) == 0)
+      at = bytes + i;
+  assert_non_null(at);
+  memset(at + 20, 0x7f, 8);
+  assert_ok(lc_file_write(path, bytes, n, &test_err));
+  assert_fails(vit_tensor_file_open(&file, path, &test_err), LC_ERR_FORMAT,
+               "m/data/0 has 2139062143 bytes, expected at most");
+  free(bytes);
+}
+
 /* The committed file cut off anywhere, or with any one byte of its directory or pickle changed, is
  * read or refused, never worse. */
 static void cut_and_changed(void **state) {
@@ -205,7 +315,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(same_as_twin),    cmocka_unit_test(code),
       cmocka_unit_test(tensors),         cmocka_unit_test(broken),
-      cmocka_unit_test(cut_and_changed),
+      cmocka_unit_test(cut_and_changed), cmocka_unit_test(bombs),
+      cmocka_unit_test(sizes_that_lie),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -8,8 +8,9 @@
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 
-#define MAX_VALUES ((size_t)8 << 20)
+#define MAX_VALUES ((size_t)2 << 20) /* objects, and what containers hold, together */
 #define MAX_DEPTH 12
+#define MAX_KEY 255 /* bytes of a storage's name */
 
 enum kind {
   NOTHING, /* None, numbers with a fraction, and objects that hold no tensors */
@@ -84,7 +85,6 @@ struct value {
     struct {
       vit_dtype dtype;
       const struct value *key;
-      size_t count;
     } storage;
     struct {
       const struct value *storage, *shape, *stride;
@@ -171,7 +171,9 @@ static lc_status find_mark(struct machine *m, size_t *first) {
   BAD(m, "no mark on the stack");
 }
 
+/* One container may be copied into many: what all hold is counted. */
 static lc_status append(struct machine *m, struct value *list, struct value *item) {
+  if (++m->n_values > MAX_VALUES) BAD(m, "too many objects");
   LC_TRY(grow(m, &list->as.list.items, &list->as.list.capacity, list->as.list.n + 1));
   list->as.list.items[list->as.list.n++] = item;
   return LC_OK;
@@ -282,10 +284,10 @@ static lc_status persistent(struct machine *m) {
       items[1]->kind != NAME || items[1]->as.name->role != IS_STORAGE || items[2]->kind != TEXT ||
       items[4]->kind != INTEGER || items[4]->as.integer < 0)
     BAD(m, "a persistent object that is no storage");
+  if (items[2]->as.text.length > MAX_KEY) BAD(m, "a storage of impossible name");
   LC_TRY(push_new(m, STORAGE, &v));
   v->as.storage.dtype = items[1]->as.name->dtype;
   v->as.storage.key = items[2];
-  v->as.storage.count = (size_t)items[4]->as.integer;
   return LC_OK;
 }
 
@@ -550,7 +552,6 @@ static lc_status add_tensor(struct machine *m, struct vit_pickle *pickle, size_t
   }
   struct vit_pickle_tensor *t = &pickle->tensors[pickle->n++];
   *t = (struct vit_pickle_tensor){.dtype = storage->as.storage.dtype,
-                                  .storage_count = storage->as.storage.count,
                                   .offset = v->as.tensor.offset,
                                   .rank = v->as.tensor.shape->as.list.n};
   t->name = strdup(name);
@@ -566,7 +567,7 @@ static lc_status add_tensor(struct machine *m, struct vit_pickle *pickle, size_t
 static lc_status walk(struct machine *m, struct vit_pickle *pickle, size_t *capacity,
                       const struct value *v, const char *prefix, int depth) {
   if (v->kind == TENSOR) {
-    if (pickle->n >= 100000) BAD(m, "more than 100000 tensors");
+    if (pickle->n >= VIT_MAX_TENSORS) BAD(m, "more than 10000 tensors");
     return add_tensor(m, pickle, capacity, prefix, v);
   }
   if (v->kind != DICTIONARY || depth > MAX_DEPTH) return LC_OK;

@@ -13,7 +13,6 @@ struct vit_pickle_tensor {
   char *name;    /* keys of the dictionaries on the way, joined by dots */
   char *storage; /* the storage's key: its file in the archive */
   vit_dtype dtype;
-  size_t storage_count; /* elements that the pickle says the storage has */
   size_t offset, rank;
   size_t shape[VIT_MAX_RANK], stride[VIT_MAX_RANK];
 };
@@ -23,8 +22,9 @@ struct vit_pickle {
   size_t n;
 };
 
-/* Tensors below dictionaries with text keys; others (optimiser state by number) are left out. path:
- * for messages. LC_ERR_FORMAT: malformed; LC_ERR_UNSUPPORTED: names what is refused. */
+/* Memory: at most 2^21 objects of some 64 bytes. Tensors below dictionaries with text keys; others
+ * (optimiser state by number) are left out. path: for messages. LC_ERR_FORMAT: malformed;
+ * LC_ERR_UNSUPPORTED: names what is refused. */
 LC_MUST_CHECK lc_status vit_pickle_read(struct vit_pickle *pickle, const char *path,
                                         const unsigned char *bytes, size_t size,
                                         struct lc_error *err);

@@ -185,6 +185,9 @@ static lc_status parse_header(struct vit_tensor_file *file, const json_t *root, 
                               struct lc_error *err) {
   if (!json_is_object(root))
     LC_FAIL(err, LC_ERR_FORMAT, "%s: expected an object as header", file->path);
+  if (json_object_size(root) > VIT_MAX_TENSORS + 1) /* and the metadata */
+    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: %zu tensors, expected at most %d", file->path,
+            json_object_size(root), VIT_MAX_TENSORS);
   LC_TRY(lc_alloc(&file->tensors, json_object_size(root) + 1, sizeof *file->tensors, err));
   const char *name;
   const json_t *entry;

@@ -9,12 +9,15 @@
 #include "vit/weights/vit_pickle.h"
 #include "vit/weights/vit_tensor_pth.h"
 
-#define PICKLE_LIMIT ((zip_uint64_t)256 << 20)
-#define DATA_LIMIT ((size_t)64 << 30)
+#define PICKLE_LIMIT ((size_t)256 << 20)
+/* Tensors may share a storage (tied layers, a state that is there under two names); what they show
+ * together is at most so many times what is stored. */
+#define SHARED_LIMIT 8
 #define ALIGN 64
 
 struct archive {
   const char *path;
+  size_t bytes; /* of the file */
   zip_t *zip;
   char folder[256]; /* with the final slash */
   struct lc_error *err;
@@ -38,7 +41,7 @@ static lc_status find_pickle(struct archive *a, zip_uint64_t *index) {
 }
 
 /* Members are stored as they are; a compressed one is not PyTorch's, and could be a bomb. */
-static lc_status member_size(const struct archive *a, zip_uint64_t index, zip_uint64_t limit,
+static lc_status member_size(const struct archive *a, zip_uint64_t index, size_t limit,
                              size_t *size) {
   zip_stat_t info;
   if (zip_stat_index(a->zip, index, 0, &info) != 0 || !(info.valid & ZIP_STAT_SIZE) ||
@@ -49,8 +52,8 @@ static lc_status member_size(const struct archive *a, zip_uint64_t index, zip_ui
     LC_FAIL(a->err, LC_ERR_UNSUPPORTED, "%s: %s is compressed, which torch.save never does",
             a->path, info.name);
   if (info.size > limit)
-    LC_FAIL(a->err, LC_ERR_FORMAT, "%s: %s has %llu bytes, expected at most %llu", a->path,
-            info.name, (unsigned long long)info.size, (unsigned long long)limit);
+    LC_FAIL(a->err, LC_ERR_FORMAT, "%s: %s has %llu bytes, expected at most %zu", a->path,
+            info.name, (unsigned long long)info.size, limit);
   *size = (size_t)info.size;
   return LC_OK;
 }
@@ -101,8 +104,9 @@ struct storage {
 struct plan {
   struct storage *storages;
   size_t n_storages, total;
-  size_t *copies;   /* [tensors] place of a tensor that is not contiguous; SIZE_MAX otherwise */
-  size_t *of_which; /* [tensors] its storage */
+  size_t stored, shown; /* bytes of the storages, and of the tensors that are views of them */
+  size_t *copies;       /* [tensors] place of a tensor that is not contiguous; SIZE_MAX otherwise */
+  size_t *of_which;     /* [tensors] its storage */
 };
 
 static lc_status place_storage(const struct archive *a, const struct vit_pickle_tensor *t,
@@ -112,7 +116,7 @@ static lc_status place_storage(const struct archive *a, const struct vit_pickle_
   char name[sizeof a->folder + 300];
   struct storage *s = &plan->storages[plan->n_storages];
   *s = (struct storage){.key = t->storage, .at = plan->total};
-  if (strlen(t->storage) > 255 || strchr(t->storage, '/'))
+  if (strchr(t->storage, '/'))
     LC_FAIL(a->err, LC_ERR_FORMAT, "%s: tensor \"%s\": a storage of impossible name", a->path,
             t->name);
   snprintf(name, sizeof name, "%sdata/%s", a->folder, t->storage);
@@ -120,7 +124,11 @@ static lc_status place_storage(const struct archive *a, const struct vit_pickle_
   if (index < 0)
     LC_FAIL(a->err, LC_ERR_TRUNCATED, "%s: tensor \"%s\": %s is missing", a->path, t->name, name);
   s->index = (zip_uint64_t)index;
-  LC_TRY(member_size(a, s->index, DATA_LIMIT, &s->bytes));
+  LC_TRY(member_size(a, s->index, a->bytes, &s->bytes));
+  plan->stored += s->bytes;
+  if (plan->stored > a->bytes)
+    LC_FAIL(a->err, LC_ERR_FORMAT, "%s: tensor \"%s\": %s overlaps other members", a->path, t->name,
+            name);
   plan->total += (s->bytes + ALIGN - 1) / ALIGN * ALIGN;
   plan->n_storages++;
   return LC_OK;
@@ -163,13 +171,16 @@ static lc_status make_plan(const struct archive *a, const struct vit_pickle *pic
     LC_TRY(place_storage(a, t, plan, &plan->of_which[i]));
     LC_TRY(check_view(a, t, plan->storages[plan->of_which[i]].bytes, &count, &contiguous));
     plan->copies[i] = SIZE_MAX;
+    plan->shown += count * vit_dtype_size(t->dtype);
     if (!contiguous) {
       plan->copies[i] = plan->total;
       plan->total += (count * vit_dtype_size(t->dtype) + ALIGN - 1) / ALIGN * ALIGN;
     }
-    if (plan->total > DATA_LIMIT)
-      LC_FAIL(a->err, LC_ERR_MEMORY, "%s: more than %zu bytes of tensors", a->path, DATA_LIMIT);
   }
+  if (plan->shown / SHARED_LIMIT > plan->stored)
+    LC_FAIL(a->err, LC_ERR_FORMAT,
+            "%s: tensors of %zu bytes from storages of %zu, expected at most %d times as many",
+            a->path, plan->shown, plan->stored, SHARED_LIMIT);
   return LC_OK;
 }
 
@@ -211,7 +222,7 @@ static lc_status fill(const struct archive *a, struct vit_pickle *pickle, const 
       out->shape[k] = t->shape[k];
       out->count *= t->shape[k];
     }
-    out->data = base + t->offset * vit_dtype_size(t->dtype);
+    out->data = base + (out->count > 0 ? t->offset * vit_dtype_size(t->dtype) : 0);
     if (plan->copies[i] == SIZE_MAX) continue;
     copy_view(t, base, bytes + plan->copies[i]);
     out->data = bytes + plan->copies[i];
@@ -228,7 +239,7 @@ static lc_status read_archive(struct archive *a, struct vit_tensor_file *file) {
   lc_status status = LC_OK;
   LC_TRY(find_pickle(a, &index));
   LC_TRY(check_byte_order(a));
-  LC_TRY(member_size(a, index, PICKLE_LIMIT, &size));
+  LC_TRY(member_size(a, index, a->bytes < PICKLE_LIMIT ? a->bytes : PICKLE_LIMIT, &size));
   LC_TRY_GOTO(lc_alloc(&bytes, size + 1, 1, a->err), done);
   LC_TRY_GOTO(read_member(a, index, bytes, size), done);
   LC_TRY_GOTO(vit_pickle_read(&pickle, a->path, bytes, size, a->err), done);
@@ -245,7 +256,7 @@ done:
 
 lc_status vit_tensor_pth_open(struct vit_tensor_file *file, struct lc_error *err) {
   int code = 0;
-  struct archive a = {.path = file->path, .err = err};
+  struct archive a = {.path = file->path, .bytes = file->mapping_size, .err = err};
   a.zip = zip_open(file->path, ZIP_RDONLY, &code);
   if (!a.zip)
     LC_FAIL(err, LC_ERR_TRUNCATED, "%s: begins as a zip archive but has no readable directory",

@@ -77,6 +77,18 @@ static void other_separators(void **state) {
   lc_csv_free(&csv);
 }
 
+/* The bytes of a byte order mark at the front of a text are not taken for one of the file. */
+static void first_text_with_a_mark(void **state) {
+  (void)state;
+  struct lc_text out = {0};
+  lc_csv_put_text(&out, "\xef\xbb\xbfname");
+  lc_text_add(&out, ",b\n1,2\n");
+  struct lc_csv csv = read_text(lc_text_get(&out));
+  assert_string_equal(csv.cells[0], "\xef\xbb\xbfname");
+  lc_csv_free(&csv);
+  lc_text_free(&out);
+}
+
 /* Anything that is written is read as it was. */
 static void texts_come_back(void **state) {
   (void)state;
@@ -143,6 +155,7 @@ static int remove_folder(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(cells_are_those_of_the_standard), cmocka_unit_test(other_separators),
-      cmocka_unit_test(texts_come_back), cmocka_unit_test(faults_are_named)};
+      cmocka_unit_test(first_text_with_a_mark), cmocka_unit_test(texts_come_back),
+      cmocka_unit_test(faults_are_named)};
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -32,6 +32,7 @@ typedef enum vit_dtype {
 } vit_dtype;
 
 #define VIT_MAX_RANK 8
+#define VIT_MAX_TENSORS 10000 /* of a file that is read */
 
 struct vit_tensor {
   char *name;
@@ -58,9 +59,10 @@ const char *vit_dtype_name(vit_dtype dtype); /* "F32" */
 /* Opens a safetensors file, or a file that torch.save wrote (.pth, .pt, .ckpt: a zip archive with a
  * pickle), distinguished by their first bytes. The latter is copied to memory; its tensors are
  * those below dictionaries with text keys, whose keys joined by dots are the name
- * ("state_dict.head.bias"). LC_ERR_TRUNCATED when data ends before the header says;
- * LC_ERR_UNSUPPORTED names what the pickle refers to beyond tensors and containers (nothing is ever
- * called); LC_ERR_FORMAT otherwise. */
+ * ("state_dict.head.bias"). What tensors show together is at most eight times what the archive
+ * stores, and what it stores at most the size of the file. LC_ERR_TRUNCATED when data ends before
+ * the header says; LC_ERR_UNSUPPORTED names what the pickle refers to beyond tensors and containers
+ * (nothing is ever called); LC_ERR_FORMAT otherwise. */
 LC_MUST_CHECK lc_status vit_tensor_file_open(struct vit_tensor_file *file, const char *path,
                                              struct lc_error *err);
 void vit_tensor_file_close(struct vit_tensor_file *file);

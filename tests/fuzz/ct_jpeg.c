@@ -1,0 +1,10 @@
+/* JPEG frames. */
+#include "tests/fuzz/ct_codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  static const char *const syntaxes[] = {
+      "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.53",
+      "1.2.840.10008.1.2.4.55", "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70",
+  };
+  return fuzz_codec(syntaxes, sizeof syntaxes / sizeof *syntaxes, data, size);
+}
