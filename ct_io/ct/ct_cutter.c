@@ -67,7 +67,12 @@ lc_status ct_cut_plan_hash(const struct ct_cut_plan *plan, char hex[65], struct 
       const char *path = series->slices[next].path;
       if (strcmp(path, last) == 0) continue; /* frames of one file */
       last = path;
-      lc_hash_add_text(&hash, lc_hash_file_hex(path, hex, NULL) == LC_OK ? hex : "unreadable");
+      lc_status status = lc_hash_file_hex(path, hex, err);
+      if (status != LC_OK) {
+        lc_hash_end(&hash, digest);
+        return status;
+      }
+      lc_hash_add_text(&hash, hex);
     }
   }
   lc_hash_end(&hash, digest);
@@ -118,6 +123,9 @@ static lc_status cut_group(const struct ct_cut_plan *plan, const struct ct_cut *
     if (err) *err = why;
     return status;
   }
+  if (cut->voxels)
+    lc_hash_add(cut->voxels, volume.hu,
+                volume.size[0] * volume.size[1] * volume.size[2] * sizeof *volume.hu);
   for (size_t i = start; status == LC_OK && i < end; i++)
     status = take_one(plan, cut, &volume, &slabs[i], err);
   ct_volume_free(&volume);

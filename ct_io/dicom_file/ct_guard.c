@@ -129,6 +129,8 @@ static lc_status walk(struct ct_source *source, struct ct_layout *layout, bool c
     if (depth == 0 && element.tag >= 0x7fe00008) {
       layout->has_pixels = element.tag <= 0x7fe00010;
       layout->pixels = at + element.header;
+      if (element.tag == 0x7fe00010 && element.length != undefined)
+        layout->pixel_bytes = element.length;
       return LC_OK;
     }
     if (check && outer->is_explicit) LC_TRY(check_vr(&element, at, source->path, err));

@@ -23,6 +23,7 @@ struct ct_layout {
   bool deflated;         /* the source was inflated: offsets are of what it unfolded to */
   bool has_pixels;       /* pixel data follows the other elements */
   uint64_t pixels;       /* offset of their values, where they follow */
+  uint64_t pixel_bytes;  /* length of the values of PixelData; 0: not said */
   char syntax[65];       /* TransferSyntaxUID of the meta header, or "" */
   char media_class[65];  /* MediaStorageSOPClassUID of the meta header, or "" */
 };

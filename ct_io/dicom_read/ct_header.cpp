@@ -309,6 +309,9 @@ void judge_file(DcmItem *dataset, ct_header &header) {
     set_unfit(header, "rescale type %s is not Hounsfield units", rescale);
 }
 
+// Some writers fill up their pixel data to a word; more is another image.
+constexpr uint64_t most_behind_pixels = 16;
+
 lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, const ct::File &file,
                                const char *path, lc_error *err) {
   if (!file.layout().has_pixels && !unfit_sop_class(header.frames[0].slice.sop_class_uid) &&
@@ -325,6 +328,14 @@ lc_status check_pixels_present(const ct_header &header, const DcmXfer &syntax, c
     LC_FAIL(err, LC_ERR_FORMAT, "%s: truncated: %llu bytes, expected %llu with its pixels", path,
             static_cast<unsigned long long>(file.size()),
             static_cast<unsigned long long>(before + needed));
+  if (fit && !header.unfit[0] && file.layout().pixel_bytes > needed + most_behind_pixels)
+    LC_FAIL(
+        err, LC_ERR_FORMAT,
+        "%s: %llu bytes of pixel data, expected %llu for %d rows, %d columns and %zu frame%s of "
+        "%d bits",
+        path, static_cast<unsigned long long>(file.layout().pixel_bytes),
+        static_cast<unsigned long long>(needed), series.rows, series.columns, header.n_frames,
+        header.n_frames > 1 ? "s" : "", header.frames[0].slice.bits_allocated);
   return LC_OK;
 }
 

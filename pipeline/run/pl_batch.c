@@ -98,12 +98,14 @@ static lc_status check_existing(const struct running *running, struct lc_error *
 }
 
 /* True when a complete result of the same input, weights and configuration lies there. */
-static bool can_keep(struct running *running, const struct pl_result *result, const char *path) {
-  char store[LC_PATH_SIZE], found[LC_SHA256_HEX];
+static bool can_keep(struct running *running, struct pl_result *result, const char *path) {
+  char store[LC_PATH_SIZE], found[LC_SHA256_HEX], voxels[LC_SHA256_HEX];
   if (running->existing != PL_EXISTING_RESUME || !lc_file_exists(path)) return false;
   if (lc_path_join(store, path, PL_STORE_FILE, NULL) != LC_OK || !lc_file_exists(store))
     return false;
-  return pl_store_read_key(store, found, NULL) == LC_OK && strcmp(result->key, found) == 0;
+  return pl_store_read_key(store, found, voxels, NULL) == LC_OK &&
+         strcmp(result->key, found) == 0 && pl_job_hash(&running->job, result, NULL) == LC_OK &&
+         strcmp(result->voxels_sha256, voxels) == 0;
 }
 
 static lc_status make(struct running *running, struct pl_result *result, const char *name,

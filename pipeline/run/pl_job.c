@@ -111,12 +111,6 @@ void pl_job_close(struct pl_job *job) {
   memset(job, 0, sizeof *job);
 }
 
-static lc_status plan_cuts(const struct pl_job *job, const struct pl_result *result,
-                           struct ct_cut_plan *plan, struct lc_error *err) {
-  return ct_nodules_plan(plan, &result->nodules, result->series,
-                         (double)job->config->cube_edge * job->config->cube_spacing_mm, err);
-}
-
 lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct pl_result *result,
                       struct lc_error *err) {
   memset(result, 0, sizeof *result);
@@ -127,11 +121,7 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   lc_text_copy(result->series_instance_uid, CT_UID_SIZE, series->series_instance_uid);
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
   LC_TRY(pl_nodules_find(&job->finder, job->config, result, err));
-  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
-  char slices[LC_SHA256_HEX];
-  LC_TRY(plan_cuts(job, result, &plan, err));
-  LC_TRY(ct_cut_plan_hash(&plan, slices, err));
-  return pl_result_key(&result->provenance, result->input_manifest_sha256, slices,
+  return pl_result_key(&result->provenance, result->input_manifest_sha256,
                        result->nodule_source_sha256, result->key, err);
 }
 
@@ -274,19 +264,48 @@ static void leave_out_unplaced(struct pl_result *result) {
   for (int c = 0; c < 3; c++) left_out->centre_mm[c] = NAN;
 }
 
+/* Decodes what the nodules need, for `cut` and for the hash of its voxels. */
+static lc_status decode_all(const struct pl_job *job, const struct pl_result *result,
+                            struct ct_cut *cut, char hex[LC_SHA256_HEX], struct lc_error *err) {
+  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
+  struct lc_hash hash;
+  uint8_t digest[LC_SHA256_BYTES];
+  LC_TRY(ct_nodules_plan(&plan, &result->nodules, result->series,
+                         (double)job->config->cube_edge * job->config->cube_spacing_mm, err));
+  LC_SCOPED(pl_progress_end) struct pl_progress progress;
+  pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
+  LC_TRY(lc_hash_begin(&hash, err));
+  cut->decode = ct_volume_decode;
+  cut->progress = &progress.progress;
+  cut->voxels = &hash;
+  lc_status status = ct_cut_all(&plan, cut, err);
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, hex);
+  return status;
+}
+
 static lc_status cut_all(struct pl_job *job, struct pl_result *result, bool *gone,
                          struct lc_error *err) {
   struct cutting cutting = {job, result, gone};
-  LC_SCOPED(ct_cut_plan_free) struct ct_cut_plan plan = {0};
-  LC_TRY(plan_cuts(job, result, &plan, err));
-  LC_SCOPED(pl_progress_end) struct pl_progress progress;
-  pl_progress_start(&progress, "decoding", "slices", plan.n_slices);
-  const struct ct_cut cut = {.decode = ct_volume_decode,
-                             .take = take,
-                             .refuse = refuse,
-                             .context = &cutting,
-                             .progress = &progress.progress};
-  return ct_cut_all(&plan, &cut, err);
+  struct ct_cut cut = {.take = take, .refuse = refuse, .context = &cutting};
+  return decode_all(job, result, &cut, result->voxels_sha256, err);
+}
+
+static lc_status take_none(void *context, size_t nodule, const struct ct_volume *volume,
+                           struct lc_error *err) {
+  (void)context, (void)nodule, (void)volume;
+  return pl_signal_check(err);
+}
+
+static lc_status refuse_none(void *context, size_t nodule, lc_status status,
+                             const struct lc_error *why, struct lc_error *err) {
+  (void)context, (void)nodule, (void)status, (void)why, (void)err;
+  return LC_OK;
+}
+
+lc_status pl_job_hash(const struct pl_job *job, struct pl_result *result, struct lc_error *err) {
+  struct ct_cut cut = {.take = take_none, .refuse = refuse_none};
+  return decode_all(job, result, &cut, result->voxels_sha256, err);
 }
 
 static lc_status cut_cubes(struct pl_job *job, struct pl_result *result, struct lc_error *err) {

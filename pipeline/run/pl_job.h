@@ -36,6 +36,9 @@ void pl_job_close(struct pl_job *job);
  * with pl_result_free whatever happens. */
 LC_MUST_CHECK lc_status pl_job_find(struct pl_job *job, const struct ct_series *series,
                                     struct pl_result *result, struct lc_error *err);
+/* Decodes the slabs that the nodules need for voxels_sha256 alone. */
+LC_MUST_CHECK lc_status pl_job_hash(const struct pl_job *job, struct pl_result *result,
+                                    struct lc_error *err);
 /* Decodes the slabs that the nodules need, each slice once, and cuts the cubes. */
 LC_MUST_CHECK lc_status pl_job_cut(struct pl_job *job, struct pl_result *result,
                                    struct lc_error *err);

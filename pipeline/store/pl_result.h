@@ -53,6 +53,7 @@ struct pl_result {
   char nodule_source_path[LC_PATH_SIZE]; /* run: the first file that named them */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];
+  char voxels_sha256[LC_SHA256_HEX]; /* of the slices that nodules were cut from, in HU */
 
   struct ct_cube *cubes; /* [nodule]: what the network saw; hu after pl_store_read_hu */
   double step_mm;        /* distance of their samples as the axes of the store say it */
@@ -87,9 +88,9 @@ static inline double pl_result_offset(const struct ct_cube *cube, size_t i) {
 struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule);
 
 /* SHA-256 that says whether two results were made from the same input, weights and configuration by
- * the same version of the program; --resume compares it. slices_sha256: of the files that nodules
- * are cut from (ct_cut_plan_hash), since the manifest is of headers. */
+ * the same version of the program; --resume compares it, and voxels_sha256, since the manifest is
+ * of headers. */
 LC_MUST_CHECK lc_status pl_result_key(const struct pl_provenance *provenance,
-                                      const char *input_manifest_sha256, const char *slices_sha256,
+                                      const char *input_manifest_sha256,
                                       const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
                                       struct lc_error *err);

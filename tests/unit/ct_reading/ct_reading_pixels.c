@@ -420,12 +420,50 @@ static void a_range_of_padding_that_swallows_the_patient(void **state) {
     check_padded(&s, &ranges[i], NAN, NAN);
 }
 
+/* More pixels than the header makes rows of: it is another image's, or something stands before it.
+ */
+static void pixels_that_are_too_many(void **state) {
+  static const int more[] = {2, 16, 18, 40, 480, 960}; /* bytes; a row has 40, the slice 960 */
+  (void)state;
+  for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+    for (int multi = 0; multi < 2; multi++) {
+      struct field_series s = one();
+      struct ct_index index;
+      struct dcm_set set = {.n = 0};
+      size_t n;
+      uint8_t *pixels = field_pixels(&s, 0, &n);
+      uint8_t *all = calloc(1, n + 960);
+      assert_non_null(all);
+      memcpy(all, pixels, n);
+      field_describe(&s, &set, 0);
+      if (multi) dcm_print(&set, 0x00280008, "IS", "1");
+      dcm_put(&set, 0x7fe00010, "OW", all, n + (size_t)more[i]);
+      dcm_write_as(&set, multi ? DCM_IMPLICIT : DCM_EXPLICIT,
+                   dcm_syntax(multi ? DCM_IMPLICIT : DCM_EXPLICIT), path_of_slice());
+      free(pixels);
+      free(all);
+      dcm_free(&set);
+      const char *path = path_of_slice();
+      if (more[i] > 16) {
+        char words[80];
+        snprintf(words, sizeof words, "%zu bytes of pixel data, expected %zu", n + (size_t)more[i],
+                 n);
+        assert_fails(ct_index_scan(&index, &path, 1, NULL, NULL, &test_err), LC_ERR_FORMAT, words);
+        continue;
+      }
+      field_scan(&index, path, NULL);
+      field_check(&index.series[0], 0);
+      ct_index_free(&index);
+    }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       field_test(rle_frames_that_lack_something),
       field_test(a_frame_of_another_size),
       field_test(jpeg_streams_that_are_cut_short),
       field_test(files_that_are_cut_short),
+      field_test(pixels_that_are_too_many),
       field_test(jpeg_streams_of_more_bits),
       field_test(jpeg2000_streams_of_more_bits),
       field_test(jpeg2000_streams_that_are_cut_short),

@@ -11,6 +11,7 @@
 #define CT_CUTTER_H
 
 #include "common/lc_api.h"
+#include "common/lc_hash.h"
 #include "common/lc_log.h"
 #include "ct_io/ct/ct_volume.h"
 
@@ -36,9 +37,8 @@ LC_MUST_CHECK lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct 
                                          size_t n, const double (*centres_mm)[3], double edge_mm,
                                          struct lc_error *err);
 void ct_cut_plan_free(struct ct_cut_plan *plan);
-/* SHA-256 over the bytes of the files that hold the slices: what a result was cut from. A file that
- * cannot be read is one of its own; of a volume that is no DICOM nothing is read
- * (ct_volume_file_hash has it). hex: 64 characters and a zero. */
+/* SHA-256 over the bytes of the files that hold the slices: what a result was cut from. Of a
+ * volume that is no DICOM nothing is read (ct_volume_file_hash has it). hex: 64 characters and a zero. */
 LC_MUST_CHECK lc_status ct_cut_plan_hash(const struct ct_cut_plan *plan, char hex[65],
                                          struct lc_error *err);
 
@@ -55,6 +55,7 @@ struct ct_cut {
                       struct lc_error *err);
   void *context;
   struct lc_progress *progress; /* counts slices; or NULL */
+  struct lc_hash *voxels;       /* is given all that is decoded, in the order of slices; or NULL */
 };
 
 /* Goes on after a nodule whose own slices or place are at fault; every other failure ends it. */
