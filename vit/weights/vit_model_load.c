@@ -6,26 +6,36 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
-#include "vit/weights/vit_entries.h"
-#include "vit/weights/vit_model.h"
+#include "vit/weights/vit_reading.h"
+#include "vit/weights/vit_select.h"
 
-/* The tensor of each parameter, all checked: found[n]. */
-static lc_status match(struct vit_entries *entries, const struct vit_tensor_file *file,
-                       const struct vit_parameters *parameters, const struct vit_tensor **found,
+/* The tensor of each parameter, all checked, and none left: found[n]. */
+static lc_status match(struct vit_reading *reading, const struct vit_tensor **found,
                        struct lc_error *err) {
-  for (size_t i = 0; i < parameters->n; i++) {
-    const struct vit_parameter *p = &parameters->list[i];
-    struct vit_entry *entry = vit_entries_find(entries, p->name);
-    if (!entry) LC_FAIL(err, LC_ERR_TENSOR, "%s: tensor \"%s\" is missing", file->path, p->name);
+  const char *path = reading->entries.file->path;
+  for (size_t i = 0; i < reading->parameters.n; i++) {
+    const struct vit_parameter *p = &reading->parameters.list[i];
+    struct vit_entry *entry = vit_entries_find(&reading->entries, p->name);
+    if (!entry) {
+      lc_status missing = lc_fail(err, LC_ERR_TENSOR, __FILE__, __LINE__,
+                                  "%s: tensor \"%s\" is missing", path, p->name);
+      vit_select_hint(&reading->entries, err);
+      return missing;
+    }
     lc_status status = vit_entry_fits(entry, p, err);
     if (status != LC_OK) {
-      lc_error_prefix(err, "%s", file->path);
+      lc_error_prefix(err, "%s", path);
       return status;
     }
     entry->used = true;
     found[i] = entry->tensor;
   }
-  return LC_OK;
+  return vit_select_check_used(&reading->entries, err);
+}
+
+/* Not made of other tensors, whose memory the reading takes with it. */
+static bool is_of_file(const struct vit_tensor_file *file, const struct vit_tensor *tensor) {
+  return tensor >= file->tensors && tensor < file->tensors + file->n_tensors;
 }
 
 /* Parameters straight from the mapping when all are float32, a converted block otherwise. */
@@ -33,7 +43,8 @@ static lc_status bind_all(struct vit_model *model, const struct vit_parameters *
                           const struct vit_tensor **found, struct lc_error *err) {
   const vit_real ***slots = NULL;
   bool mapped = sizeof(vit_real) == sizeof(float);
-  for (size_t i = 0; i < parameters->n; i++) mapped = mapped && found[i]->dtype == VIT_F32;
+  for (size_t i = 0; i < parameters->n; i++)
+    mapped = mapped && found[i]->dtype == VIT_F32 && is_of_file(&model->file, found[i]);
   if (mapped) {
     LC_TRY(lc_alloc(&slots, parameters->n, sizeof *slots, err));
     vit_model_slots(model, slots);
@@ -104,38 +115,37 @@ done:
   return status;
 }
 
-static lc_status load(struct vit_model *model, const char *path, const struct vit_arch *arch,
-                      struct vit_entries *entries, struct vit_parameters *parameters,
-                      const struct vit_tensor ***found, struct lc_error *err) {
+static lc_status load(struct vit_model *model, const char *path, const struct vit_load *how,
+                      struct vit_reading *reading, const struct vit_tensor ***found,
+                      struct lc_error *err) {
   LC_TRY(vit_tensor_file_open(&model->file, path, err));
-  LC_TRY(vit_entries_init(entries, &model->file, err));
-  if (arch) {
-    LC_TRY(vit_arch_check(arch, err));
-    model->arch = *arch;
-    vit_entries_rename_heads(entries, arch);
-  } else
-    LC_TRY(vit_entries_arch(entries, &model->file, &model->arch, err));
+  LC_TRY(vit_reading_init(reading, &model->file, how, err));
+  const struct vit_parameters *parameters = &reading->parameters;
+  model->arch = reading->arch;
   LC_TRY(lc_alloc(&model->blocks, model->arch.depth, sizeof *model->blocks, err));
-  LC_TRY(vit_parameters_init(parameters, &model->arch, err));
   LC_TRY(lc_alloc(found, parameters->n, sizeof(void *), err));
-  LC_TRY(match(entries, &model->file, parameters, *found, err));
+  LC_TRY(match(reading, *found, err));
   LC_TRY(bind_all(model, parameters, *found, err));
   LC_TRY(check_finite(model, parameters, *found, err));
   const char *trained = vit_tensor_file_metadata(&model->file, "trained");
   model->trained = !(trained && strcmp(trained, "false") == 0);
-  return LC_OK;
+  return vit_reading_assumed(reading, &model->assumed, err);
+}
+
+lc_status vit_model_load_with(struct vit_model *model, const char *path, const struct vit_load *how,
+                              struct lc_error *err) {
+  *model = (struct vit_model){0};
+  struct vit_reading reading = {.parameters = {0}};
+  const struct vit_tensor **found = NULL;
+  lc_status status = load(model, path, how, &reading, &found, err);
+  free((void *)found);
+  vit_reading_free(&reading);
+  if (status != LC_OK) vit_model_free(model);
+  return status;
 }
 
 lc_status vit_model_load(struct vit_model *model, const char *path, const struct vit_arch *arch,
                          struct lc_error *err) {
-  *model = (struct vit_model){0};
-  struct vit_entries entries = {0};
-  struct vit_parameters parameters = {0};
-  const struct vit_tensor **found = NULL;
-  lc_status status = load(model, path, arch, &entries, &parameters, &found, err);
-  free((void *)found);
-  vit_parameters_free(&parameters);
-  vit_entries_free(&entries);
-  if (status != LC_OK) vit_model_free(model);
-  return status;
+  const struct vit_load how = {.arch = arch};
+  return vit_model_load_with(model, path, &how, err);
 }
