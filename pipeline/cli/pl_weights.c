@@ -365,8 +365,10 @@ lc_status pl_weights_show(const char *path, const struct pl_load *load, bool jso
   LC_TRY(pl_load_take(load, &how, &arch, err));
   LC_TRY(vit_tensor_file_open(&file, path, err));
   struct view view = {.file = &file, .why_not = why.message};
-  LC_TRY(lc_hash_file_hex(file.path, view.sha256, err));
   if (vit_model_load_with(&model, file.path, &how, &why) == LC_OK) view.model = &model;
+  if (view.model) LC_TRY(vit_model_hash(&model, err));
+  lc_text_copy(view.sha256, sizeof view.sha256, model.weights_sha256);
+  if (!view.model) LC_TRY(lc_hash_file_hex(file.path, view.sha256, err));
   LC_TRY(json ? as_json(&view, &text, err) : as_text(&view, &text, err));
   if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for the text");
   if (fwrite(lc_text_get(&text), 1, text.length, out) != text.length)

@@ -54,6 +54,7 @@ static const struct {
              {"layer_norm_eps", {"layer_norm_eps"}},
              {"activation", {"hidden_act", "act_layer"}},
              {"pooling", {"global_pool"}},
+             {"model_type", {"model_type"}},
              {"architecture", {"architecture"}}};
 
 /* "[224, 192]" is height, then width. */

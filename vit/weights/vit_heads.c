@@ -171,6 +171,8 @@ static lc_status read_batch_norm(struct vit_entries *entries, const struct layer
     if (entries->list[places[i]].tensor->count != n)
       LC_TRY_GOTO(refuse(entries, layer, "has another length than its neighbour", err), done);
     LC_TRY_GOTO(vit_entry_values(&entries->list[places[i]], values[i], err), done);
+    entries->list[places[i]].used = true;
+    snprintf(entries->list[places[i]].name, VIT_PARAMETER_NAME, "folded");
   }
   LC_TRY_GOTO(lc_alloc(factor, n + 1, sizeof **factor, err), done);
   LC_TRY_GOTO(lc_alloc(offset, n + 1, sizeof **offset, err), done);

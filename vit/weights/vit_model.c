@@ -174,7 +174,8 @@ done:
 
 lc_status vit_model_hash(struct vit_model *model, struct lc_error *err) {
   if (model->weights_sha256[0]) return LC_OK;
-  if (model->file.path) return lc_hash_file_hex(model->file.path, model->weights_sha256, err);
+  if (model->file.path && model->file.n_parts == 0)
+    return lc_hash_file_hex(model->file.path, model->weights_sha256, err);
   struct vit_parameters parameters;
   LC_TRY(vit_parameters_init(&parameters, &model->arch, err));
   size_t bytes = parameters.block * sizeof *model->owned;

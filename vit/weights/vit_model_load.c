@@ -42,7 +42,7 @@ static bool is_of_file(const struct vit_tensor_file *file, const struct vit_tens
 static lc_status bind_all(struct vit_model *model, const struct vit_parameters *parameters,
                           const struct vit_tensor **found, struct lc_error *err) {
   const vit_real ***slots = NULL;
-  bool mapped = sizeof(vit_real) == sizeof(float);
+  bool mapped = sizeof(vit_real) == sizeof(float) && model->file.n_parts == 0;
   for (size_t i = 0; i < parameters->n; i++)
     mapped = mapped && found[i]->dtype == VIT_F32 && is_of_file(&model->file, found[i]);
   if (mapped) {

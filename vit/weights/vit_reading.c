@@ -34,6 +34,7 @@ lc_status vit_reading_init(struct vit_reading *reading, const struct vit_tensor_
   memset(reading, 0, sizeof *reading);
   LC_TRY(vit_entries_init(&reading->entries, file, err));
   LC_TRY(vit_select(&reading->entries, how, err));
+  LC_TRY(vit_shape_check_said(&reading->entries, err));
   LC_TRY(vit_fold(&reading->entries, err));
   LC_TRY(find_arch(reading, how ? how->arch : NULL, err));
   return vit_parameters_init(&reading->parameters, &reading->arch, err);

@@ -211,17 +211,27 @@ static lc_status expect(struct vit_entries *entries, const char *key, const char
   for (size_t i = 0; text && words[i]; i++)
     if (strcmp(text, words[i]) == 0) return LC_OK;
   if (text)
-    LC_FAIL(err, LC_ERR_UNSUPPORTED, "%s: %s says %s \"%.40s\", expected %s", entries->file->path,
-            whence, key, text, words[0]);
+    LC_FAIL(err, LC_ERR_UNSUPPORTED,
+            "%s: %s says %s \"%.40s\", which this forward pass does not compute; expected %s",
+            entries->file->path, whence, key, text, words[0]);
+  if (!assumed) return LC_OK;
   /* Files that say the shape in their metadata are written for this program. */
   if (!vit_tensor_file_metadata(entries->file, "num_heads"))
     vit_entries_assume(entries, "%s", assumed);
   return LC_OK;
 }
 
-lc_status vit_shape_find(struct vit_entries *entries, struct vit_arch *arch, struct lc_error *err) {
+lc_status vit_shape_check_said(struct vit_entries *entries, struct lc_error *err) {
+  static const char *const kinds[] = {"vit", "deit", "vit_msn", "dinov2", "dinov2_with_registers",
+                                      NULL}; /* of transformers */
   static const char *const activations[] = {"gelu", "gelu_python", "GELU", NULL};
   static const char *const poolings[] = {"token", "cls", "", NULL};
+  LC_TRY(expect(entries, "model_type", kinds, NULL, err));
+  LC_TRY(expect(entries, "activation", activations, "activation GELU", err));
+  return expect(entries, "pooling", poolings, "pooling CLS", err);
+}
+
+lc_status vit_shape_find(struct vit_entries *entries, struct vit_arch *arch, struct lc_error *err) {
   char buffer[VIT_FACT_SIZE];
   LC_TRY(from_tensors(entries, arch, err));
   LC_TRY(said_shape(entries, arch, err));
@@ -230,8 +240,6 @@ lc_status vit_shape_find(struct vit_entries *entries, struct vit_arch *arch, str
   find_position_rule(entries, arch);
   LC_TRY(find_heads(entries, arch, err));
   LC_TRY(find_epsilon(entries, arch, err));
-  LC_TRY(expect(entries, "activation", activations, "activation GELU", err));
-  LC_TRY(expect(entries, "pooling", poolings, "pooling CLS", err));
   const char *name = vit_facts_get(&entries->facts, "architecture", buffer, NULL);
   lc_text_copy(arch->name, sizeof arch->name, name ? name : "custom");
   LC_TRY(vit_fold_positions(entries, arch->grid_height * arch->grid_width, err));

@@ -10,6 +10,9 @@
 
 #include "vit/weights/vit_entries.h"
 
+/* LC_ERR_UNSUPPORTED when the kind of model, pooling or activation that is said beside the tensors
+ * is none that the forward pass computes; notes those that are not said. */
+LC_MUST_CHECK lc_status vit_shape_check_said(struct vit_entries *entries, struct lc_error *err);
 /* Fills all of arch but its heads, and folds the position encoding (vit_fold.h). LC_ERR_TENSOR
  * names what is missing, LC_ERR_UNSUPPORTED what this forward pass does not compute. */
 LC_MUST_CHECK lc_status vit_shape_find(struct vit_entries *entries, struct vit_arch *arch,

@@ -87,7 +87,8 @@ LC_MUST_CHECK lc_status vit_model_save_with(const struct vit_model *model, const
                                             const char *note, const char *const *metadata, size_t n,
                                             struct lc_error *err);
 
-/* Fills weights_sha256: of the file, or of the parameter block for weights that have none. */
+/* Fills weights_sha256: of the file, or of the parameter block for weights that have none or
+ * several. */
 LC_MUST_CHECK lc_status vit_model_hash(struct vit_model *model, struct lc_error *err);
 
 LC_API_END
