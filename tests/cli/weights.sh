@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `lungcdam weights`: seeded files, and what a file holds.
-# needs: pth
+# needs: pth, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"
@@ -95,11 +95,17 @@ unused='tensor "blocks.2.attn.q_norm.weight" is not used'
 norms=$work/norms.safetensors
 expect 0 "$unused" weights show "$norms"
 expect 13 "$unused" weights convert "$norms" -o "$work/o.safetensors"
-expect 13 "$unused" run -i "$work" -w "$norms" -o "$work/o"
+"$program" phantom -o "$work/in" --seed 5 --nodules 1 --matrix 256 --slice-spacing 2 >"$work/out" 2>&1 || fail "phantom"
+expect 13 "$unused" run -i "$work/in" -w "$norms" -o "$work/o"
 expect 13 "$unused" explain --tensor "$LUNGCDAM_SOURCE/tests/reference/vit_p8_d32_l3.expected.safetensors" -w "$norms" -o "$work/o"
 expect 13 "$unused" evaluate -d "$work/none.h5" -w "$norms"
-expect 13 "$unused" concept -d "$work/none.h5" -w "$norms" --name n --where 'malignancy>3' -o "$work/o"
+expect 13 "$unused" concept create -d "$work/none.h5" -w "$norms" --name n --where 'malignancy>3' -o "$work/o"
 expect 13 "$unused" judge -d "$work/none.h5" -w "$norms" -o "$work/o"
 expect 0 'assumed     1 tensors "*q_norm*" ignored' weights show "$norms" --ignore '*q_norm*'
+expect 0 "" run -i "$work/in" -w "$norms" --ignore '*q_norm*' -o "$work/brave" --csv --set figure.write=false
+cut -d, -f1-10 "$work/out" >"$work/brave.csv"
+h5dump -a /architecture "$work"/brave/*/results.h5 | grep -q 'ignored' || fail "the result does not say what was ignored"
+expect 0 "" run -i "$work/in" -o "$work/plain" --csv --set figure.write=false
+cmp -s <(cut -d, -f1-10 "$work/out") "$work/brave.csv" || fail "a tensor that is ignored changes results"
 expect 4 'no tensor is called "*k_norm*"' weights convert "$norms" --ignore '*k_norm*' -o "$work/o.safetensors"
 finish

@@ -118,7 +118,7 @@ static void names_of_other_libraries(void **state) {
       {"visual.head.proj.weight", "heads.proj.weight"},
       {"state_dict.model.cls_token", "cls_token"},
       {"blocks.2.attn.proj.bias", "blocks.2.attn.proj.bias"},
-      {"encoder.layers.encoder_layer_3.dropout", "encoder.layers.encoder_layer_3.dropout"}};
+      {"encoder.layers.encoder_layer_3.dropout", "layers.encoder_layer_3.dropout"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
     struct vit_name name;
     vit_name_canonical(names[i][0], &name);

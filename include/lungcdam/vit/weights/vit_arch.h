@@ -39,9 +39,9 @@ typedef enum vit_head_activation {
 struct vit_head_shape {
   char name[VIT_NAME_SIZE]; /* "head", "malignancy", "biomarkers", ... */
   size_t hidden;
-  vit_head_activation activation; /* where hidden > 0 */
   size_t outputs;
   bool sigmoid; /* each output is a logit whose sigmoid is a probability; else a regression value */
+  vit_head_activation activation; /* where hidden > 0 */
 };
 
 struct vit_arch {
