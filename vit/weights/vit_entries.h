@@ -10,8 +10,9 @@
 #pragma once
 
 #include "common/lc_text.h"
+#include "vit/naming/vit_names.h"
 #include "vit/weights/vit_facts.h"
-#include "vit/weights/vit_names.h"
+#include "vit/weights/vit_parameter.h"
 
 struct vit_entry {
   char name[VIT_PARAMETER_NAME]; /* canonical */

@@ -21,7 +21,8 @@ lc_status vit_facts_init(struct vit_facts *facts, const struct vit_tensor_file *
   *facts = (struct vit_facts){.file = file};
   const char *slash = strrchr(file->path, '/');
   int folder = slash ? (int)(slash - file->path) + 1 : 0;
-  if (snprintf(path, sizeof path, "%.*sconfig.json", folder, file->path) >= (int)sizeof path ||
+  if (vit_tensor_file_metadata(file, "num_heads") ||
+      snprintf(path, sizeof path, "%.*sconfig.json", folder, file->path) >= (int)sizeof path ||
       !lc_file_exists(path))
     return LC_OK;
   LC_TRY(lc_file_read(path, CONFIG_LIMIT, &text, &count, err));

@@ -14,7 +14,8 @@ struct vit_facts {
   char *config_path; /* NULL when there is none */
 };
 
-/* Reads config.json in the folder of the file. LC_ERR_FORMAT for one that is no JSON object. */
+/* Reads config.json in the folder of the file, unless the file's metadata has its shape.
+ * LC_ERR_FORMAT for one that is no JSON object. */
 LC_MUST_CHECK lc_status vit_facts_init(struct vit_facts *facts, const struct vit_tensor_file *file,
                                        struct lc_error *err);
 void vit_facts_free(struct vit_facts *facts);

@@ -1,5 +1,5 @@
 /* torchvision's names of a VisionTransformer (torchvision/models/vision_transformer.py). */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static const char *const whole[][2] = {{"class_token", "cls_token"},
                                        {"encoder.pos_embedding", "pos_embed"},

@@ -1,5 +1,5 @@
 /* The table of naming schemes, and the prefixes that training code puts before any name. */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 #include <stdio.h>
 #include <string.h>

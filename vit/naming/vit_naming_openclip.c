@@ -1,6 +1,6 @@
 /* OpenCLIP's names beyond those of the timm model that is its visual tower, as BiomedCLIP has it
  * (open_clip/timm_model.py): the projection into the space that images and texts share. */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static bool canonical(const char *name, char out[VIT_PARAMETER_NAME]) {
   static const char *const pairs[][2] = {{"head.proj.weight", "heads.proj.weight"},

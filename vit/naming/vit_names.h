@@ -13,7 +13,10 @@
  * Thread-safety: pure functions. */
 #pragma once
 
-#include "vit/weights/vit_parameter.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define VIT_PARAMETER_NAME 128
 
 struct vit_naming {
   const char *name; /* "torchvision" */

@@ -1,5 +1,5 @@
 /* timm's and DeiT's names where they are not DINO's. */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static const char *const whole[][2] = {{"reg_token", "register_tokens"}};
 

@@ -1,7 +1,7 @@
 /* Names of transformers' ViT, MSN and DeiT, as files have them and as state_dict() of transformers
  * 5 has them (src/transformers/models/vit/modeling_vit.py). ViT and DeiT have 1e-12 as epsilon, MSN
  * 1e-6: config.json says it. */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static const char *const whole[][2] = {
     {"embeddings.cls_token", "cls_token"},

@@ -1,7 +1,7 @@
 /* MONAI's names of a two-dimensional ViT with a convolution as patch embedding
  * (monai/networks/nets/vit.py), whose norms have PyTorch's epsilon. A head within
  * "classification_head.0" is followed by a tanh, and so stays unknown. */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static const char *const whole[][2] = {
     {"patch_embedding.position_embeddings", "pos_embed"},

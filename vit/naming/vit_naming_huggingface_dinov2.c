@@ -1,6 +1,6 @@
 /* Names of transformers' Dinov2 and Dinov2 with registers where they are not those of its ViT
  * (src/transformers/models/dinov2/modeling_dinov2.py). */
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static const char *const whole[][2] = {{"embeddings.register_tokens", "register_tokens"}};
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vit/weights/vit_names.h"
+#include "vit/naming/vit_names.h"
 
 static bool canonical(const char *name, char out[VIT_PARAMETER_NAME]) {
   if (strncmp(name, "blocks.", 7) != 0) return false;
