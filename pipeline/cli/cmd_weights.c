@@ -6,8 +6,8 @@
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/config/pl_model_file.h"
+#include "vit/loading/vit_report.h"
 #include "vit/weights/vit_model.h"
-#include "vit/weights/vit_report.h"
 
 struct arguments {
   const char *verb, *subject, *output;

@@ -1,9 +1,9 @@
 /* Architectures, seeded weights, and files written and read back. */
 #include "common/lc_file.h"
 #include "tests/vit_test.h"
+#include "vit/loading/vit_report.h"
 #include "vit/naming/vit_names.h"
 #include "vit/weights/vit_parameter.h"
-#include "vit/weights/vit_report.h"
 
 static char folder[256], path[512];
 

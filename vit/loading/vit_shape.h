@@ -8,7 +8,7 @@
  * Thread-safety: distinct objects may be used from distinct threads. */
 #pragma once
 
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 /* LC_ERR_UNSUPPORTED when the kind of model, pooling or activation that is said beside the tensors
  * is none that the forward pass computes; notes those that are not said. */

@@ -6,7 +6,7 @@
  * Thread-safety: distinct objects may be used from distinct threads. */
 #pragma once
 
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 /* What needs no shape of the model. */
 LC_MUST_CHECK lc_status vit_fold(struct vit_entries *entries, struct lc_error *err);

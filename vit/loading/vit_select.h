@@ -4,7 +4,7 @@
  * Thread-safety: distinct objects may be used from distinct threads. */
 #pragma once
 
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 /* Sets left_out by `how` (NULL: no choice), by the list of harmless names, and of several networks
  * in one file for all but the best. LC_ERR_NOT_FOUND for a choice that no tensor answers to;

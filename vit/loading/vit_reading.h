@@ -4,7 +4,7 @@
  * Thread-safety: distinct objects may be used from distinct threads. */
 #pragma once
 
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 struct vit_reading {
   struct vit_entries entries;

@@ -6,8 +6,8 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
-#include "vit/weights/vit_reading.h"
-#include "vit/weights/vit_select.h"
+#include "vit/loading/vit_reading.h"
+#include "vit/loading/vit_select.h"
 
 /* The tensor of each parameter, all checked, and none left: found[n]. */
 static lc_status match(struct vit_reading *reading, const struct vit_tensor **found,

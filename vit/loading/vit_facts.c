@@ -1,5 +1,5 @@
 /* Reads config.json beside a weight file, and knows the head counts of published architectures. */
-#include "vit/weights/vit_facts.h"
+#include "vit/loading/vit_facts.h"
 
 #include <ctype.h>
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* Finds heads by the roots of their names, folds their layers and names them. */
-#include "vit/weights/vit_heads.h"
+#include "vit/loading/vit_heads.h"
 
 #include <math.h>
 #include <stdio.h>

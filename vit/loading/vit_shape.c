@@ -1,11 +1,11 @@
 /* Finds the architecture from the shapes of tensors, the file's metadata, config.json and names. */
-#include "vit/weights/vit_shape.h"
+#include "vit/loading/vit_shape.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "common/lc_text.h"
-#include "vit/weights/vit_fold.h"
+#include "vit/loading/vit_fold.h"
 
 /* Size of one axis of a tensor that must exist; axes counted from the last when negative. */
 static lc_status axis_of(const struct vit_entries *entries, const char *name, int axis,

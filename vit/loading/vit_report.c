@@ -1,13 +1,13 @@
 /* Compares the tensors of a weight file with the parameters of a model (missing, unused, left out,
  * of another shape) and converts weight files. */
-#include "vit/weights/vit_report.h"
+#include "vit/loading/vit_report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_arena.h"
-#include "vit/weights/vit_reading.h"
+#include "vit/loading/vit_reading.h"
 
 static void free_names(char **names, size_t n) {
   for (size_t i = 0; i < n; i++) free(names[i]);

@@ -1,12 +1,12 @@
 /* Leads a weight file through the steps of vit_entries.h. */
-#include "vit/weights/vit_reading.h"
+#include "vit/loading/vit_reading.h"
 
 #include <string.h>
 
-#include "vit/weights/vit_fold.h"
-#include "vit/weights/vit_heads.h"
-#include "vit/weights/vit_select.h"
-#include "vit/weights/vit_shape.h"
+#include "vit/loading/vit_fold.h"
+#include "vit/loading/vit_heads.h"
+#include "vit/loading/vit_select.h"
+#include "vit/loading/vit_shape.h"
 
 static lc_status find_arch(struct vit_reading *reading, const struct vit_arch *told,
                            struct lc_error *err) {

@@ -1,5 +1,5 @@
 /* Chooses among the networks of one file, knows what is harmless, and names what is not used. */
-#include "vit/weights/vit_select.h"
+#include "vit/loading/vit_select.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

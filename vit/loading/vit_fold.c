@@ -1,5 +1,5 @@
 /* Joins, adds and spreads tensors of other libraries into the parameters of the model. */
-#include "vit/weights/vit_fold.h"
+#include "vit/loading/vit_fold.h"
 
 #include <stdio.h>
 #include <stdlib.h>

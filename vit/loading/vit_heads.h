@@ -12,7 +12,7 @@
  * Thread-safety: distinct objects may be used from distinct threads. */
 #pragma once
 
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 /* Renames the tensors of heads to "heads.NAME.*" (a lone linear one called "head" to "head.*"), or
  * makes them. arch: with heads, those that are told, whose names and activations count; without,

@@ -10,8 +10,8 @@
 #pragma once
 
 #include "common/lc_text.h"
+#include "vit/loading/vit_facts.h"
 #include "vit/naming/vit_names.h"
-#include "vit/weights/vit_facts.h"
 #include "vit/weights/vit_parameter.h"
 
 struct vit_entry {

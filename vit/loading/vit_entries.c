@@ -1,5 +1,5 @@
 /* Names the tensors of a weight file, and keeps tensors that are made of them. */
-#include "vit/weights/vit_entries.h"
+#include "vit/loading/vit_entries.h"
 
 #include <stdarg.h>
 #include <stdio.h>
