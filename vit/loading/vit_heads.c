@@ -375,7 +375,7 @@ static lc_status take_layers(struct vit_entries *entries, const struct found *fo
     LC_TRY(place(entries, &dense[i], full, err));
   }
   if (shape) return LC_OK;
-  LC_TRY(vit_arch_add_head(arch, name, n == 2 ? dense[0].out : 0, dense[n - 1].out,
+  LC_TRY(vit_arch_add_head(arch, name, n == 2 ? dense[0].out : 0, dense[n == 2].out,
                            kind_of_head(entries->file, name), err));
   arch->heads[arch->n_heads - 1].activation = n == 2 ? activation : VIT_HEAD_RELU;
   return LC_OK;
