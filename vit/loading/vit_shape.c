@@ -155,7 +155,7 @@ static lc_status find_heads(struct vit_entries *entries, struct vit_arch *arch,
                             struct lc_error *err) {
   bool found = false;
   char buffer[VIT_FACT_SIZE];
-  const char *whence, *known, *path = entries->file->path, *slash = strrchr(path, '/');
+  const char *whence, *known = "", *path = entries->file->path, *slash = strrchr(path, '/');
   LC_TRY(vit_facts_size(&entries->facts, "num_heads", &arch->num_heads, &found, err));
   if (found) {
     if (!vit_tensor_file_metadata(entries->file, "num_heads"))
