@@ -50,11 +50,16 @@ static inline double oracle_output(const struct vit_model *m, size_t output,
   while (output >= m->arch.heads[head].outputs) output -= m->arch.heads[head++].outputs;
   size_t hidden = m->arch.heads[head].hidden;
   if (!hidden) return oracle_unit(&m->heads[head].output, output, embedding, dim);
-  double *relu = malloc(hidden * sizeof *relu);
-  for (size_t u = 0; u < hidden; u++)
-    relu[u] = fmax(0, oracle_unit(&m->heads[head].hidden, u, embedding, dim));
-  double sum = oracle_unit(&m->heads[head].output, output, relu, hidden);
-  free(relu);
+  double *active = malloc(hidden * sizeof *active);
+  for (size_t u = 0; u < hidden; u++) {
+    double x = oracle_unit(&m->heads[head].hidden, u, embedding, dim);
+    vit_head_activation kind = m->arch.heads[head].activation;
+    active[u] = kind == VIT_HEAD_TANH   ? tanh(x)
+                : kind == VIT_HEAD_GELU ? x / 2 * (1 + erf(x / sqrt(2)))
+                                        : fmax(0, x);
+  }
+  double sum = oracle_unit(&m->heads[head].output, output, active, hidden);
+  free(active);
   return sum;
 }
 

@@ -4,7 +4,17 @@
 #include "cdam/engine/cdam_cls_rows.h"
 #include "vit/kernels/vit_backend.h"
 
-/* What hidden units read, which of them are on, and their means. */
+/* The slopes of hidden units: of ReLU 1 where a unit is on, else 0. */
+static void find_slopes(const struct cdam_cls *e, const float *dots, float *on) {
+  const struct vit_arch *arch = &e->model->arch;
+  const float *constant = e->prepared->constant;
+  size_t u = 0;
+  for (size_t h = 0; h < arch->n_heads; h++)
+    for (size_t end = u + arch->heads[h].hidden; u < end; u++)
+      on[u] = (float)vit_head_slope(arch->heads[h].activation, (double)(dots[u] + constant[u]));
+}
+
+/* What hidden units read, how far each is on, and their means. */
 static void read_units(struct cdam_cls *e, size_t n) {
   const struct cdam_prepared *p = e->prepared;
   struct cdam_cls_rows *r = e->rows;
@@ -12,7 +22,7 @@ static void read_units(struct cdam_cls *e, size_t n) {
   cdam_cls_product(n, units, dim, r->z, dim, p->hidden, units, r->dots, units, false);
   for (size_t i = 0; i < n; i++) {
     float *on = r->on + i * units, *dots = r->dots + i * units;
-    for (size_t u = 0; u < units; u++) on[u] = dots[u] + p->constant[u] > 0;
+    find_slopes(e, dots, on);
     vit_vectors()->multiply(on, dots, units, dots);
     vit_vectors()->multiply(on, p->mean, units, r->means_on + i * units);
   }

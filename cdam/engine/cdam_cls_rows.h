@@ -32,7 +32,7 @@ struct cdam_cls_rows {
   float *scratch;              /* [the larger of inputs and targets, dim] */
   float *pre, *active, *slope; /* [ld, mlp]: before and after GELU, its slope */
   float *dots;                 /* [ld, units]: F_u . z, zero where the unit is off */
-  float *on;                   /* [ld, units]: 1 where the hidden unit is on */
+  float *on;                   /* [ld, units]: slope of the hidden unit: of ReLU 1 where it is on */
   float *means_on;             /* [ld, units]: <F_u>, zero where the unit is off */
   /* What targets read (cdam_cls_weights.h); set once. */
   float *direct, *direct_mean; /* [targets, dim], [targets] */

@@ -276,7 +276,8 @@ static void output_gradient(struct cdam_double *d, size_t output, double sign,
     const float *row = w->hidden.weight + u * dim;
     double x = w->hidden.bias ? (double)w->hidden.bias[u] : 0;
     for (size_t k = 0; k < dim; k++) x += (double)row[k] * embedding[k];
-    double on = x > 0 ? sign * (double)w->output.weight[output * hidden + u] : 0;
+    double on = vit_head_slope(arch->heads[head].activation, x) * sign *
+                (double)w->output.weight[output * hidden + u];
     for (size_t k = 0; k < dim; k++) g[k] += on * (double)row[k];
   }
 }

@@ -100,7 +100,8 @@ void cdam_lrp_start(struct cdam_lrp *lrp, const struct cdam_double *d,
     double *active = lrp->head_active;
     if (hidden) {
       cdam_double_hidden(d->model, h, embedding, active);
-      for (size_t u = 0; u < hidden; u++) active[u] = active[u] > 0 ? active[u] : 0;
+      for (size_t u = 0; u < hidden; u++)
+        active[u] = vit_head_activate(arch->heads[h].activation, active[u]);
     }
     linear(lrp, hidden ? active : embedding, 1, in, weight, outputs, start);
     if (hidden) {

@@ -4,6 +4,7 @@
 
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
+#include "pipeline/config/pl_model_file.h"
 #include "pipeline/explain/pl_concept.h"
 
 struct arguments {
@@ -24,6 +25,7 @@ static const struct pl_option options[] = {
     {"against", 'a', "RULE", "Contrast: the mean of these nodules is taken away", 1, PL_OPTION_TEXT,
      AT(request.against)},
     PL_WEIGHTS_ROW(1, overrides.weights),
+    PL_LOAD_ROWS(1, overrides.load),
     {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"split", 's', "NAME", "Split of the crops; without it data.train", 1, PL_OPTION_TEXT,
@@ -53,7 +55,7 @@ static lc_status run(void *input, struct lc_error *err) {
   LC_TRY(pl_cli_check_new(arguments->output, arguments->overwrite, err));
   LC_TRY(pl_model_take(&found, arguments->overrides.weights, err));
   arguments->overrides.weights = found.path;
-  LC_TRY(vit_model_load(&model, found.path, NULL, err));
+  LC_TRY(pl_model_load(&model, found.path, &arguments->overrides.load, err));
   LC_TRY(pl_concept_create(&model, &arguments->overrides, &arguments->request, arguments->output,
                            &members, &against, err));
   printf("%s: %s, %zu nodules", arguments->output, arguments->request.name, members);

@@ -20,6 +20,7 @@ struct arguments {
 
 static const struct pl_option options[] = {
     PL_WEIGHTS_ROW(1, overrides.weights),
+    PL_LOAD_ROWS(1, overrides.load),
     {"crops", 'd', "FILE", "HDF5 file of nodule crops (data.crops)", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"split", 's', "NAME", "Split to measure on; without it data.validate of the recipe", 1,
@@ -98,7 +99,7 @@ static lc_status run(void *input, struct lc_error *err) {
   const char *split = arguments->split ? arguments->split : recipe.data_validate;
   LC_TRY(pl_recipe_check_run(&recipe, err));
   LC_TRY(check_existing(arguments, err));
-  LC_TRY(vit_model_load(&model, found.path, NULL, err));
+  LC_TRY(pl_model_load(&model, found.path, &arguments->overrides.load, err));
   LC_TRY(pl_model_check_finished(&model, found.path, err));
   LC_TRY(pl_recipe_crops(&recipe, &crops, err));
   LC_TRY(pl_examples_init(&examples, &crops, &recipe, &model.arch, split, &scale, err));

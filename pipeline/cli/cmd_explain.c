@@ -58,6 +58,7 @@ static const char *const enlargements[] = {
 static const struct pl_option options[] = {
     {.doc = "Input:", .group = 1},
     PL_WEIGHTS_ROW(1, overrides.weights),
+    PL_LOAD_ROWS(1, overrides.load),
     {"tensor", 't', "FILE",
      "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
      "concept_vector are used when they are there",
@@ -169,7 +170,7 @@ static lc_status load_model(struct pl_explain *explain, struct pl_model_found *f
     LC_TRY(pl_model_find(found, overrides->weights, err));
   else
     LC_TRY(pl_config_find_model(found, overrides, err));
-  LC_TRY(vit_model_load(&explain->model, found->path, NULL, err));
+  LC_TRY(pl_model_load(&explain->model, found->path, &overrides->load, err));
   pl_model_say(found, &explain->model.file);
   LC_TRY(pl_model_check_finished(&explain->model, found->path, err));
   overrides->weights = found->path;

@@ -6,11 +6,12 @@
 #include "common/lc_scope.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/config/pl_model_file.h"
+#include "vit/loading/vit_report.h"
 #include "vit/weights/vit_model.h"
-#include "vit/weights/vit_report.h"
 
 struct arguments {
-  const char *verb, *subject, *output, *architecture;
+  const char *verb, *subject, *output;
+  struct pl_load load;
   struct pl_list heads;
   long long seed;
   bool overwrite, json;
@@ -23,15 +24,15 @@ static const struct pl_option options[] = {
     {"seed", 's', "S", "Seed of the random numbers, 0 by default", 1, PL_OPTION_WHOLE, AT(seed), 0,
      PL_ANY},
     {"head", 'H', "SPEC",
-     "Prediction head NAME[:outputs=N][:hidden=N][:regression]; may be repeated; without it "
+     "Prediction head NAME[:outputs=N][:hidden=N][:relu|gelu|tanh][:regression]; may be repeated; "
+     "without it "
      "malignancy, one logit",
      1, PL_OPTION_LIST, AT(heads)},
     {"overwrite", 'f', NULL, "Replace FILE when it exists", 1, PL_OPTION_FLAG, AT(overwrite)},
-    {"arch", 'a', "ARCH",
-     "For convert: the shape that the file must have; without it, the shape that it tells itself",
-     1, PL_OPTION_TEXT, AT(architecture)},
-    {.doc = "For list and show:", .group = 2},
-    {"json", 'j', NULL, "Write JSON instead of text", 2, PL_OPTION_FLAG, AT(json)},
+    {.doc = "For show and convert:", .group = 2},
+    PL_LOAD_ROWS(2, load),
+    {.doc = "For list and show:", .group = 3},
+    {"json", 'j', NULL, "Write JSON instead of text", 3, PL_OPTION_FLAG, AT(json)},
 };
 
 static bool known_verb(const char *verb) {
@@ -99,14 +100,15 @@ static lc_status convert(const struct arguments *arguments, const char *file,
                          struct lc_error *err) {
   LC_TRY(pl_cli_check_new(arguments->output, arguments->overwrite, err));
   struct vit_arch arch;
-  if (arguments->architecture) LC_TRY(pl_model_architecture(&arch, arguments->architecture, err));
+  struct vit_load how;
+  LC_TRY(pl_load_take(&arguments->load, &how, &arch, err));
   struct vit_report report = {0};
-  lc_status status = vit_model_convert(file, arguments->output,
-                                       arguments->architecture ? &arch : NULL, NULL, &report, err);
+  lc_status status = vit_model_convert(file, arguments->output, &how, NULL, &report, err);
   if (status == LC_OK)
     printf("%s: %zu tensors of %s\n", arguments->output, report.n_parameters, file);
   print_names("missing", report.missing, report.n_missing);
-  print_names("unused", report.unused, report.n_unused);
+  print_names("not used", report.unused, report.n_unused);
+  print_names("left out", report.left_out, report.n_left_out);
   print_names("does not fit", report.misfits, report.n_misfits);
   vit_report_free(&report);
   return status;
@@ -120,7 +122,7 @@ static lc_status run(void *input, struct lc_error *err) {
   struct pl_model_found found;
   LC_TRY(pl_model_find(&found, arguments->subject, err));
   if (arguments->verb[0] == 'c') return convert(arguments, found.path, err);
-  return pl_weights_show(found.path, arguments->json, stdout, err);
+  return pl_weights_show(found.path, &arguments->load, arguments->json, stdout, err);
 }
 
 const struct pl_command pl_command_weights = {

@@ -62,6 +62,19 @@ struct pl_option {
          "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED \
          ", which ships",                                                                          \
          group, PL_OPTION_TEXT, AT(field))
+/* How it is read: fields of struct pl_load. */
+#define PL_LOAD_ROWS(group, load)                                                                  \
+  PL_ROW("arch", 0, "ARCH",                                                                        \
+         "Shape of the weights (a name that 'lungcdam weights --help' lists, or a YAML model "     \
+         "file), where the file does not say it",                                                  \
+         group, PL_OPTION_TEXT, AT(load.architecture)),                                            \
+      PL_ROW("which", 0, "PART",                                                                   \
+             "Of several networks in the weight file the one below PART: teacher, state_dict",     \
+             group, PL_OPTION_TEXT, AT(load.which)),                                               \
+      PL_ROW("ignore", 0, "PATTERN",                                                               \
+             "Leave out tensors of the weight file that nothing uses, at your own risk: "          \
+             "'pooler.*'; may be repeated",                                                        \
+             group, PL_OPTION_LIST, AT(load.ignore))
 /* Fields of struct ct_index_rules. */
 #define PL_RULES_ROWS(group, hu, missing)                                                          \
   PL_ROW("assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", \
@@ -97,7 +110,7 @@ struct pl_option {
   PL_ROW("input", 'i', "PATH",                                                                     \
          "Folder or file with DICOM, MetaImage, NIfTI or NRRD; may be repeated", 1,                \
          PL_OPTION_LIST, AT(overrides.inputs)),                                                    \
-      PL_SERIES_ROWS, PL_WEIGHTS_ROW(1, overrides.weights),                                        \
+      PL_SERIES_ROWS, PL_WEIGHTS_ROW(1, overrides.weights), PL_LOAD_ROWS(1, overrides.load),       \
       PL_ROW("output", 'o', "DIR", "Folder of the results (default lungcdam-results)", 1,          \
              PL_OPTION_TEXT, AT(overrides.output)),                                                \
       PL_SET_ROW("Override one key of the configuration; may be repeated")
@@ -169,5 +182,5 @@ bool pl_docs_folder(struct lc_text *folder);
 LC_MUST_CHECK lc_status pl_weights_list(enum pl_table_form form, FILE *out, struct lc_error *err);
 /* What a weight file holds, for people and as JSON. The tensors are listed even when they make no
  * model; then the reason is shown beside them. */
-LC_MUST_CHECK lc_status pl_weights_show(const char *path, bool json, FILE *out,
-                                        struct lc_error *err);
+LC_MUST_CHECK lc_status pl_weights_show(const char *path, const struct pl_load *load, bool json,
+                                        FILE *out, struct lc_error *err);

@@ -267,6 +267,11 @@ static lc_status as_text(const struct view *view, struct lc_text *out, struct lc
     pl_model_describe(&view->model->arch, out);
     lc_text_add(out, "\nparameters  %zu\ntrained     %s\n", vit_arch_parameters(&view->model->arch),
                 view->model->trained ? "yes" : "no: UNTRAINED WEIGHTS, predictions mean nothing");
+    if (view->model->assumed) {
+      lc_text_add(out, "assumed     ");
+      pl_text_safe(out, view->model->assumed);
+      lc_text_add(out, "\n");
+    }
   } else {
     lc_text_add(out, "model       none: ");
     pl_text_safe(out, view->why_not);
@@ -306,10 +311,11 @@ static json_t *tensors_json(const struct vit_tensor_file *file) {
 static json_t *architecture_json(const struct vit_arch *arch) {
   json_t *heads = json_array();
   for (size_t i = 0; i < arch->n_heads; i++)
-    json_array_append_new(heads, json_pack("{s:s, s:I, s:I, s:b}", "name", arch->heads[i].name,
+    json_array_append_new(heads, json_pack("{s:s, s:I, s:I, s:s, s:b}", "name", arch->heads[i].name,
                                            "outputs", (json_int_t)arch->heads[i].outputs, "hidden",
-                                           (json_int_t)arch->heads[i].hidden, "sigmoid",
-                                           arch->heads[i].sigmoid));
+                                           (json_int_t)arch->heads[i].hidden, "activation",
+                                           vit_head_activation_name(arch->heads[i].activation),
+                                           "sigmoid", arch->heads[i].sigmoid));
   return json_pack(
       "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:f, s:o}", "name",
       arch->name, "image_height", (json_int_t)arch->image_height, "image_width",
@@ -333,6 +339,8 @@ static lc_status as_json(const struct view *view, struct lc_text *out, struct lc
     json_object_set_new(root, "parameters",
                         json_integer((json_int_t)vit_arch_parameters(&view->model->arch)));
     json_object_set_new(root, "trained", json_boolean(view->model->trained));
+    json_object_set_new(root, "assumed",
+                        view->model->assumed ? text_json(view->model->assumed) : json_null());
   } else {
     json_object_set_new(root, "architecture", json_null());
     json_object_set_new(root, "not_a_model_because", text_json(view->why_not));
@@ -346,15 +354,21 @@ static lc_status as_json(const struct view *view, struct lc_text *out, struct lc
   return LC_OK;
 }
 
-lc_status pl_weights_show(const char *path, bool json, FILE *out, struct lc_error *err) {
+lc_status pl_weights_show(const char *path, const struct pl_load *load, bool json, FILE *out,
+                          struct lc_error *err) {
   LC_SCOPED(vit_tensor_file_close) struct vit_tensor_file file = {0};
   LC_SCOPED(vit_model_free) struct vit_model model = {0};
   LC_SCOPED(lc_text_free) struct lc_text text = {0};
   struct lc_error why = {{0}};
+  struct vit_arch arch;
+  struct vit_load how;
+  LC_TRY(pl_load_take(load, &how, &arch, err));
   LC_TRY(vit_tensor_file_open(&file, path, err));
   struct view view = {.file = &file, .why_not = why.message};
-  LC_TRY(lc_hash_file_hex(file.path, view.sha256, err));
-  if (vit_model_load(&model, file.path, NULL, &why) == LC_OK) view.model = &model;
+  if (vit_model_load_with(&model, file.path, &how, &why) == LC_OK) view.model = &model;
+  if (view.model) LC_TRY(vit_model_hash(&model, err));
+  lc_text_copy(view.sha256, sizeof view.sha256, model.weights_sha256);
+  if (!view.model) LC_TRY(lc_hash_file_hex(file.path, view.sha256, err));
   LC_TRY(json ? as_json(&view, &text, err) : as_text(&view, &text, err));
   if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory for the text");
   if (fwrite(lc_text_get(&text), 1, text.length, out) != text.length)

@@ -169,6 +169,9 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   if (overrides->allow_missing) config->input_allow_missing = true;
   LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));
   LC_TRY(pl_schema_set_text(schema, config, "model.weights", overrides->weights, err));
+  LC_TRY(
+      pl_schema_set_text(schema, config, "model.architecture", overrides->load.architecture, err));
+  config->load = overrides->load;
   return pl_schema_set_text(schema, config, "output.folder", overrides->output, err);
 }
 

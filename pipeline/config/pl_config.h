@@ -32,6 +32,7 @@ struct pl_config {
   char *model_weights;         /* as given; by default the name of the model that ships, and "" when
                                 * that is not at hand */
   struct pl_model_found model; /* the file it means; path "" when there is none */
+  struct pl_load load;         /* how it is read: texts and list are those of the overrides */
   char *model_architecture;    /* "" (from the weight file), a name, or a YAML model file */
   long long model_batch;
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pipeline/config/pl_schema.h"
+#include "common/lc_log.h"
 
 /* What a model file may say; 0 and "" leave the base's value. */
 struct model_file {
@@ -47,7 +47,7 @@ static const struct pl_key keys[] = {
     {"position_rule", PL_CHOICE, AT(position_rule), "same", 0, 0, rule_words, false,
      "How the position encoding is brought to another grid."},
     {"heads", PL_LIST, AT(heads), "[]", 0, 0, NULL, false,
-     "Prediction heads: NAME[:outputs=N][:hidden=N][:regression]."},
+     "Prediction heads: NAME[:outputs=N][:hidden=N][:relu|gelu|tanh][:regression]."},
 };
 
 static const struct pl_schema schema = {
@@ -107,6 +107,28 @@ lc_status pl_model_architecture(struct vit_arch *arch, const char *subject, stru
   return status;
 }
 
+lc_status pl_load_take(const struct pl_load *load, struct vit_load *how, struct vit_arch *arch,
+                       struct lc_error *err) {
+  *how = (struct vit_load){.arch = NULL};
+  if (!load) return LC_OK;
+  how->which = load->which;
+  how->ignore = (const char *const *)load->ignore.items;
+  how->n_ignore = load->ignore.n;
+  if (!load->architecture || !*load->architecture) return LC_OK;
+  how->arch = arch;
+  return pl_model_architecture(arch, load->architecture, err);
+}
+
+lc_status pl_model_load(struct vit_model *model, const char *path, const struct pl_load *load,
+                        struct lc_error *err) {
+  struct vit_arch arch;
+  struct vit_load how;
+  LC_TRY(pl_load_take(load, &how, &arch, err));
+  LC_TRY(vit_model_load_with(model, path, &how, err));
+  if (model->assumed) lc_log(LC_LOG_WARNING, "%s: assumed %s", path, model->assumed);
+  return LC_OK;
+}
+
 static bool count_of(const char *part, const char *word, long long *value) {
   size_t n = strlen(word);
   return strncmp(part, word, n) == 0 && lc_text_to_long(part + n, value) && *value >= 0 &&
@@ -134,19 +156,24 @@ lc_status pl_head_parse(struct vit_arch *arch, const char *spec, struct lc_error
   const char *name = strtok_r(copy, ":", &rest);
   long long outputs = 1, hidden = 0;
   bool regression = false;
+  vit_head_activation activation = VIT_HEAD_RELU;
   if (!name || spec[0] == ':' || strlen(name) >= VIT_NAME_SIZE)
-    LC_FAIL(err, LC_ERR_USAGE, "head '%s': expected NAME[:outputs=N][:hidden=N][:regression]",
-            spec);
+    LC_FAIL(err, LC_ERR_USAGE,
+            "head '%s': expected NAME[:outputs=N][:hidden=N][:ACTIVATION][:regression]", spec);
   for (const char *part = strtok_r(NULL, ":", &rest); part; part = strtok_r(NULL, ":", &rest)) {
     if (strcmp(part, "regression") == 0)
       regression = true;
-    else if (!count_of(part, "outputs=", &outputs) && !count_of(part, "hidden=", &hidden))
+    else if (!vit_head_activation_parse(part, &activation) &&
+             !count_of(part, "outputs=", &outputs) && !count_of(part, "hidden=", &hidden))
       LC_FAIL(err, LC_ERR_USAGE,
-              "head '%s': '%s' is not understood, expected outputs=N, hidden=N or regression", spec,
-              part);
+              "head '%s': '%s' is not understood, expected outputs=N, hidden=N, relu, gelu, tanh "
+              "or regression",
+              spec, part);
   }
   if (outputs == 0) LC_FAIL(err, LC_ERR_USAGE, "head '%s': expected at least one output", spec);
-  return vit_arch_add_head(arch, name, (size_t)hidden, (size_t)outputs, !regression, err);
+  LC_TRY(vit_arch_add_head(arch, name, (size_t)hidden, (size_t)outputs, !regression, err));
+  arch->heads[arch->n_heads - 1].activation = activation;
+  return LC_OK;
 }
 
 void pl_model_describe(const struct vit_arch *arch, struct lc_text *out) {
@@ -163,6 +190,8 @@ void pl_model_describe(const struct vit_arch *arch, struct lc_text *out) {
     const struct vit_head_shape *head = &arch->heads[i];
     lc_text_add(out, "%s %s:outputs=%zu", i > 0 ? "," : "", head->name, head->outputs);
     if (head->hidden > 0) lc_text_add(out, ":hidden=%zu", head->hidden);
+    if (head->hidden > 0 && head->activation != VIT_HEAD_RELU)
+      lc_text_add(out, ":%s", vit_head_activation_name(head->activation));
     if (!head->sigmoid) lc_text_add(out, ":regression");
   }
 }

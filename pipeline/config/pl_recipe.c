@@ -252,6 +252,7 @@ static lc_status apply(struct pl_recipe *recipe, const struct pl_overrides *over
   LC_TRY(pl_schema_layer(schema, recipe, overrides, "train.epochs=10", err));
   LC_TRY(pl_schema_set_text(schema, recipe, "data.crops", overrides->crops, err));
   LC_TRY(pl_schema_set_text(schema, recipe, "output.folder", overrides->output, err));
+  recipe->load = overrides->load;
   return check(recipe, err);
 }
 

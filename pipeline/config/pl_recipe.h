@@ -43,6 +43,7 @@ struct pl_recipe {
   long long data_min_readers;
 
   char *model_weights, *model_architecture;
+  struct pl_load load; /* how the weights are read: texts and list are those of the overrides */
   long long model_dim, model_depth, model_heads, model_mlp_dim, model_patch, model_hidden,
       model_seed;
   struct pl_list model_frozen;

@@ -102,12 +102,20 @@ LC_MUST_CHECK lc_status pl_schema_set_text(const struct pl_schema *schema, void 
                                            const char *key, const char *text, struct lc_error *err);
 
 /* What the command line says on top of a file of the user; any of it may be missing. */
+/* What the command line says of a weight file (struct vit_load); zeros say nothing. */
+struct pl_load {
+  const char *architecture; /* pl_model_architecture */
+  const char *which;
+  struct pl_list ignore;
+};
+
 struct pl_overrides {
   const char *file;      /* YAML */
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
   const char *weights, *series, *reference, *nodules, *output, *crops;
-  bool assume_hu, allow_missing;        /* struct ct_index_rules */
+  bool assume_hu, allow_missing; /* struct ct_index_rules */
+  struct pl_load load;
   const struct vit_tensor_file *opened; /* the weights, when they are open already */
 };
 void pl_overrides_free(struct pl_overrides *overrides);

@@ -219,6 +219,8 @@ lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path
                   ? "research use only"
                   : "UNTRAINED WEIGHTS: the numbers mean nothing; research use only");
   pl_h5_attribute_text(&h5, "/", "weights_sha256", explain->model.weights_sha256);
+  if (explain->model.assumed)
+    pl_h5_attribute_text(&h5, "/", "weights_assumed", explain->model.assumed);
   pl_h5_texts(&h5, "images", 1, &explain->input.n, sizeof *explain->input.names,
               (const char *)explain->input.names, "name of each image");
   pl_h5_scale(&h5, "images");

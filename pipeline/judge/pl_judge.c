@@ -26,7 +26,7 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   struct pl_overrides overrides = {.weights = found.path,
                                    .file = *config->data_recipe ? config->data_recipe : NULL};
   LC_TRY(pl_recipe_make(&judge->recipe, &overrides, err));
-  LC_TRY(vit_model_load(&judge->model, found.path, NULL, err));
+  LC_TRY(pl_model_load(&judge->model, found.path, &config->load, err));
   LC_TRY(pl_model_check_finished(&judge->model, found.path, err));
   LC_TRY(vit_model_hash(&judge->model, err));
   LC_TRY(cdam_prepared_init(&judge->prepared, &judge->model, err));

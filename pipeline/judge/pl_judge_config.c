@@ -118,6 +118,7 @@ static lc_status apply(struct pl_judge_config *config, const struct pl_judge_ove
                                   {"output.folder", overrides->output}};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (words[i][1]) LC_TRY(pl_schema_set_text(schema, config, words[i][0], words[i][1], err));
+  config->load = overrides->load;
   if (!*config->output_folder) LC_FAIL(err, LC_ERR_CONFIG, "output.folder is empty");
   return LC_OK;
 }

@@ -9,6 +9,7 @@ struct pl_judge_config {
   char *data_crops, *data_recipe, *data_truth, *data_split;
   long long data_items;
   char *model_weights;
+  struct pl_load load; /* how they are read: texts and list are those of the overrides */
   char *target_judged;
   struct pl_list target_compared;
   struct pl_list estimators_names;
@@ -42,6 +43,7 @@ struct pl_judge_overrides {
   char *file;
   struct pl_list keys; /* "key=value" */
   char *crops, *recipe, *weights, *output;
+  struct pl_load load;
 };
 LC_MUST_CHECK lc_status pl_judge_config_make(struct pl_judge_config *config,
                                              const struct pl_judge_overrides *overrides,

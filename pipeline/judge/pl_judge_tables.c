@@ -181,6 +181,7 @@ static lc_status write_h5(const struct pl_judged *judged, const char *folder,
   pl_schema_print(&pl_judge_schema, judge->config, PL_PRINT_CANONICAL, &settings);
   pl_h5_attribute_text(&h5, "/", "key", judge->key);
   pl_h5_attribute_text(&h5, "/", "weights_sha256", judge->model.weights_sha256);
+  if (judge->model.assumed) pl_h5_attribute_text(&h5, "/", "weights_assumed", judge->model.assumed);
   pl_h5_attribute_text(&h5, "/", "configuration", lc_text_get(&settings));
   pl_h5_attribute_text(&h5, "/", "use", "research use only");
   LC_TRY(write_names(&h5, judge, err));

@@ -34,6 +34,7 @@ static lc_status write_root(struct pl_h5 *h5, const struct pl_measured *m, struc
                   : "research use only; UNTRAINED WEIGHTS: the numbers mean nothing");
   pl_h5_attribute_text(h5, "/", "recipe", lc_text_get(&recipe));
   pl_h5_attribute_text(h5, "/", "weights_sha256", m->model->weights_sha256);
+  if (m->model->assumed) pl_h5_attribute_text(h5, "/", "weights_assumed", m->model->assumed);
   pl_h5_attribute_integer(h5, "/", "weights_trained", m->evaluation->trained);
   pl_h5_attribute_text(h5, "/", "architecture", m->model->arch.name);
   pl_h5_attribute_text(h5, "/", "kernels", vit_backend()->name);

@@ -9,6 +9,7 @@
 #include "common/lc_hash.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
+#include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/config/pl_prepared.h"
 #include "pipeline/learn/pl_measured.h"
@@ -63,12 +64,13 @@ static lc_status copy_parameters(const struct vit_model *source,
 /* Seeded weights become those of a file where it has a parameter of that name and size. A backbone
  * parameter that is missing or of another size is LC_ERR_TENSOR; a position encoding for another
  * grid is interpolated; heads that the file lacks stay seeded. */
-static lc_status start_from(struct vit_model *model, const char *weights, struct lc_error *err) {
+static lc_status start_from(struct vit_model *model, const char *weights,
+                            const struct pl_load *load, struct lc_error *err) {
   struct pl_model_found found;
   LC_TRY(pl_model_take(&found, weights, err));
   LC_SCOPED(vit_model_free) struct vit_model source = {0};
   LC_SCOPED(vit_parameters_free) struct vit_parameters mine = {0}, theirs = {0};
-  LC_TRY(vit_model_load(&source, found.path, NULL, err));
+  LC_TRY(pl_model_load(&source, found.path, load, err));
   LC_TRY(vit_model_own(&source, err));
   LC_TRY(vit_parameters_init(&mine, &model->arch, err));
   LC_TRY(vit_parameters_init(&theirs, &source.arch, err));
@@ -283,7 +285,7 @@ static lc_status prepare_train(struct training *t, struct lc_error *err) {
   uint64_t steps = r->train_whole_batches ? n / batch : (n + batch - 1) / batch;
   pl_recipe_schedule(r, steps, &settings.schedule);
   LC_TRY(vit_model_init(&t->model, &t->arch, (uint64_t)r->model_seed, err));
-  if (*r->model_weights) LC_TRY(start_from(&t->model, r->model_weights, err));
+  if (*r->model_weights) LC_TRY(start_from(&t->model, r->model_weights, &r->load, err));
   LC_TRY(vit_train_init(&t->train, &t->model, &t->samples, &settings, err));
   for (size_t k = 0; k < t->train.loss.n_tasks; k++) LC_TRY(weigh(t, &t->train.loss.tasks[k], err));
   return LC_OK;

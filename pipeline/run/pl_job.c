@@ -21,10 +21,9 @@ static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   struct pl_model_found found = config->model;
   if (job->borrowed) return LC_OK;
   if (!*found.path) LC_TRY(pl_model_find(&found, NULL, err)); /* says how to get one */
-  struct vit_arch arch;
-  bool given = *config->model_architecture != '\0';
-  if (given) LC_TRY(pl_model_architecture(&arch, config->model_architecture, err));
-  LC_TRY(vit_model_load(&job->model, found.path, given ? &arch : NULL, err));
+  struct pl_load load = config->load;
+  load.architecture = config->model_architecture;
+  LC_TRY(pl_model_load(&job->model, found.path, &load, err));
   LC_TRY(pl_model_check_finished(&job->model, found.path, err));
   return vit_model_hash(&job->model, err);
 }
@@ -76,6 +75,7 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   LC_TRY(size_workspace(job, err));
   pl_schema_print(&pl_config_schema, job->config, PL_PRINT_CANONICAL, &job->configuration);
   pl_model_describe(&job->model.arch, &job->architecture);
+  if (job->model.assumed) lc_text_add(&job->architecture, "; assumed: %s", job->model.assumed);
   if (job->configuration.failed || job->architecture.failed)
     LC_FAIL(err, LC_ERR_MEMORY, "no memory for the configuration's text");
   struct pl_provenance *provenance = &job->provenance;

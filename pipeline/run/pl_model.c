@@ -2,6 +2,7 @@
 #include "pipeline/run/pl_model.h"
 
 #include "common/lc_scope.h"
+#include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_prepared.h"
 
 lc_status pl_model_open(struct pl_model *model, const char *what, struct lc_error *err) {
@@ -12,7 +13,7 @@ lc_status pl_model_open(struct pl_model *model, const char *what, struct lc_erro
   LC_TRY(pl_config_take_model(&config, err));
   model->cube_edge = (size_t)config.cube_edge;
   model->cube_spacing_mm = config.cube_spacing_mm;
-  LC_TRY(vit_model_load(&model->model, config.model.path, NULL, err));
+  LC_TRY(pl_model_load(&model->model, config.model.path, NULL, err));
   lc_status status = pl_config_preparation(&config, &model->model.arch, &model->preparation, err);
   if (status != LC_OK) pl_model_close(model);
   return status;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `lungcdam weights`: seeded files, and what a file holds.
-# needs: pth
+# needs: pth, phantom
 set -u
 # shellcheck source=tests/cli/lib/common.bash
 source "$(dirname "$0")/lib/common.bash"
@@ -55,7 +55,21 @@ for file in "$LUNGCDAM_SOURCE"/tests/reference/*.weights.safetensors; do
 done
 # PyTorch's own file becomes safetensors with canonical names; what it is not is refused
 torch=$LUNGCDAM_SOURCE/tests/reference/torch_small.pth
-expect 0 "unused: student.module" weights convert "$torch" -o "$work/converted.safetensors"
+cat >"$work/torch.yaml" <<'YAML'
+image_height: 8
+image_width: 8
+patch_size: 4
+embed_dim: 16
+mlp_dim: 24
+depth: 1
+num_heads: 2
+YAML
+expect 13 "the number of attention heads is in no tensor" weights convert "$torch" -o "$work/converted.safetensors"
+grep -q -- "--arch" "$work/err" || fail "the refusal does not say how to give the heads"
+expect 0 "left out: student.module" weights convert "$torch" --arch "$work/torch.yaml" -o "$work/converted.safetensors"
+expect 0 "of 2 networks the one below teacher" weights show "$work/converted.safetensors"
+expect 0 "only what is below student" weights show "$torch" --arch "$work/torch.yaml" --which student
+expect 4 'no tensor is below "master"' weights convert "$torch" --arch "$work/torch.yaml" --which master -o "$work/o.safetensors"
 expect 0 "blocks.0.attn.qkv.weight" weights show "$work/converted.safetensors"
 expect 16 "--overwrite" weights convert "$torch" -o "$work/converted.safetensors"
 expect 13 "" weights convert "$torch" --arch vit_tiny_patch16 -o "$work/other.safetensors"
@@ -63,4 +77,35 @@ expect 8 "README.md" weights convert "$LUNGCDAM_SOURCE/README.md" -o "$work/othe
 [[ ! -e $work/other.safetensors ]] || fail "a failed conversion left a file"
 head -c 5000 "$work/a.safetensors" >"$work/short.safetensors"
 expect 12 "short.safetensors" weights show "$work/short.safetensors"
+
+# A tensor that the forward pass does not compute is refused by every command that loads weights, and
+# left out for the brave, who find it in the results.
+python3 - "$LUNGCDAM_SOURCE/configs/models/lidc_axial.safetensors" "$work/norms.safetensors" <<'PYTHON' || fail "no file"
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+header = json.loads(raw[8:8 + n])
+end = max(v["data_offsets"][1] for k, v in header.items() if k != "__metadata__")
+header["blocks.2.attn.q_norm.weight"] = {"dtype": "F32", "shape": [32], "data_offsets": [end, end + 128]}
+text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + raw[8 + n:] + b"\0" * 128)
+PYTHON
+unused='tensor "blocks.2.attn.q_norm.weight" is not used'
+norms=$work/norms.safetensors
+expect 0 "$unused" weights show "$norms"
+expect 13 "$unused" weights convert "$norms" -o "$work/o.safetensors"
+"$program" phantom -o "$work/in" --seed 5 --nodules 1 --matrix 256 --slice-spacing 2 >"$work/out" 2>&1 || fail "phantom"
+expect 13 "$unused" run -i "$work/in" -w "$norms" -o "$work/o"
+expect 13 "$unused" explain --tensor "$LUNGCDAM_SOURCE/tests/reference/vit_p8_d32_l3.expected.safetensors" -w "$norms" -o "$work/o"
+expect 13 "$unused" evaluate -d "$work/none.h5" -w "$norms"
+expect 13 "$unused" concept create -d "$work/none.h5" -w "$norms" --name n --where 'malignancy>3' -o "$work/o"
+expect 13 "$unused" judge -d "$work/none.h5" -w "$norms" -o "$work/o"
+expect 0 'assumed     1 tensors "*q_norm*" ignored' weights show "$norms" --ignore '*q_norm*'
+expect 0 "" run -i "$work/in" -w "$norms" --ignore '*q_norm*' -o "$work/brave" --csv --set figure.write=false
+cut -d, -f1-10 "$work/out" >"$work/brave.csv"
+h5dump -a /architecture "$work"/brave/*/results.h5 | grep -q 'ignored' || fail "the result does not say what was ignored"
+expect 0 "" run -i "$work/in" -o "$work/plain" --csv --set figure.write=false
+cmp -s <(cut -d, -f1-10 "$work/out") "$work/brave.csv" || fail "a tensor that is ignored changes results"
+expect 4 'no tensor is called "*k_norm*"' weights convert "$norms" --ignore '*k_norm*' -o "$work/o.safetensors"
 finish

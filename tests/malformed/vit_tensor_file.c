@@ -232,6 +232,33 @@ static void cut_off(void **state) {
   free(bytes);
 }
 
+/* Indices of several files: parts beside it alone, and every tensor in the part that it says. */
+static void hostile_indices(void **state) {
+  (void)state;
+  static const struct {
+    const char *json, *text;
+  } cases[] = {{"{}", "weight_map"},
+               {"[", "weight_map"},
+               {"{\"weight_map\": {\"a\": 3}}", "\"a\" has no file"},
+               {"{\"weight_map\": {\"a\": \"../bad\"}}", "in the folder of the index"},
+               {"{\"weight_map\": {\"a\": \"x.index.json\"}}", "in the folder of the index"},
+               {"{\"weight_map\": {\"other\": \"bad\"}}", "has no tensor \"other\""}};
+  char index[600];
+  struct vit_tensor_file file;
+  const char *slash = strrchr(path, '/');
+  snprintf(index, sizeof index, "%s/x.index.json", folder);
+  write_file("{" A "}", 8, 0);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char json[200] = "", *at = strstr(cases[i].json, "\"bad\"");
+    if (at) /* the name of the file that is there */
+      snprintf(json, sizeof json, "%.*s\"%s%s", (int)(at - cases[i].json), cases[i].json, slash + 1,
+               at + 4);
+    const char *text = at ? json : cases[i].json;
+    assert_ok(lc_file_write(index, text, strlen(text), &test_err));
+    assert_fails(vit_tensor_file_open(&file, index, &test_err), LC_ERR_FORMAT, cases[i].text);
+  }
+}
+
 static void bad_input(void **state) {
   (void)state;
   struct vit_model model;
@@ -263,7 +290,8 @@ int main(void) {
       cmocka_unit_test(valid),           cmocka_unit_test(headers),
       cmocka_unit_test(hostile_lengths), cmocka_unit_test(deep_nesting),
       cmocka_unit_test(unpadded_header), cmocka_unit_test(models),
-      cmocka_unit_test(cut_off),         cmocka_unit_test(bad_input),
+      cmocka_unit_test(cut_off),         cmocka_unit_test(hostile_indices),
+      cmocka_unit_test(bad_input),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

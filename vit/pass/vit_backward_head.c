@@ -8,7 +8,7 @@ struct columns {
   size_t ld;
   vit_real *x, *normed, *d_normed, *d_x; /* [dim, ld] */
   vit_real *seen, *d_seen;               /* [dim, ld] what the heads see of normed */
-  vit_real *hidden, *d_hidden;           /* [largest head, ld] */
+  vit_real *pre, *hidden, *d_hidden;     /* [largest head, ld]; pre: before the activation */
   vit_real *d_out;                       /* [outputs, ld] */
   vit_real *mean, *rstd;                 /* [ld] */
 };
@@ -33,6 +33,7 @@ static size_t lay_out(const struct vit_tape *tape, struct columns *c) {
                {&c->d_x, dim},
                {&c->seen, dim},
                {&c->d_seen, dim},
+               {&c->pre, hidden_rows(arch)},
                {&c->hidden, hidden_rows(arch)},
                {&c->d_hidden, hidden_rows(arch)},
                {&c->d_out, vit_arch_outputs(arch) + 1},
@@ -94,13 +95,16 @@ static void one_head(struct vit_tape *tape, struct columns *c, size_t number, vi
     through(&head->output, d_out, shape->outputs, dim, ld, c->d_seen, true);
     return;
   }
-  struct vit_epilogue relu = {.bias = head->hidden.bias, .activation = VIT_RELU};
-  vit_backend()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->seen, ld, c->hidden,
-                      ld, &relu);
+  size_t values = shape->hidden * ld;
+  struct vit_epilogue bias = {.bias = head->hidden.bias};
+  vit_backend()->gemm(shape->hidden, ld, dim, head->hidden.weight, dim, 1, c->seen, ld, c->pre, ld,
+                      &bias);
+  for (size_t i = 0; i < values; i++)
+    c->hidden[i] = (vit_real)vit_head_activate(shape->activation, (double)c->pre[i]);
   layer_gradients(tape, &to->output, d_out, c->hidden, shape->outputs, shape->hidden, ld);
   through(&head->output, d_out, shape->outputs, shape->hidden, ld, c->d_hidden, false);
-  for (size_t i = 0; i < shape->hidden * ld; i++)
-    if (!(c->hidden[i] > 0)) c->d_hidden[i] = 0;
+  for (size_t i = 0; i < values; i++)
+    c->d_hidden[i] *= (vit_real)vit_head_slope(shape->activation, (double)c->pre[i]);
   layer_gradients(tape, &to->hidden, c->d_hidden, c->seen, shape->hidden, dim, ld);
   through(&head->hidden, c->d_hidden, shape->hidden, dim, ld, c->d_seen, true);
 }

@@ -184,8 +184,11 @@ static void finish(struct vit_workspace *w, struct columns *c, size_t first,
     const vit_real *in = c->normed;
     size_t width = dim;
     if (shape->hidden > 0) {
+      bool relu = shape->activation == VIT_HEAD_RELU;
       linear(&model->heads[i].hidden, shape->hidden, dim, in, c->hidden, c->ld,
-             (struct vit_epilogue){.activation = VIT_RELU});
+             (struct vit_epilogue){.activation = relu ? VIT_RELU : VIT_IDENTITY});
+      for (size_t k = 0; !relu && k < shape->hidden * c->ld; k++)
+        c->hidden[k] = (vit_real)vit_head_activate(shape->activation, (double)c->hidden[k]);
       in = c->hidden;
       width = shape->hidden;
     }

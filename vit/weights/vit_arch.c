@@ -1,6 +1,7 @@
 /* Holds the table of named architectures, checks shapes, adds heads and names the outputs. */
 #include "vit/weights/vit_arch.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,35 @@ lc_status vit_arch_add_head(struct vit_arch *arch, const char *name, size_t hidd
   *head = (struct vit_head_shape){.hidden = hidden, .outputs = outputs, .sigmoid = sigmoid};
   lc_text_copy(head->name, sizeof head->name, name);
   return LC_OK;
+}
+
+static const char *const activations[] = {"relu", "gelu", "tanh"};
+
+const char *vit_head_activation_name(vit_head_activation activation) {
+  return activations[activation];
+}
+
+bool vit_head_activation_parse(const char *word, vit_head_activation *activation) {
+  for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
+    if (strcmp(word, activations[i]) != 0) continue;
+    *activation = (vit_head_activation)i;
+    return true;
+  }
+  return false;
+}
+
+double vit_head_activate(vit_head_activation activation, double x) {
+  if (activation == VIT_HEAD_TANH) return tanh(x);
+  if (activation == VIT_HEAD_GELU) return x * 0.5 * (1 + erf(x * sqrt(0.5)));
+  return x > 0 ? x : 0;
+}
+
+double vit_head_slope(vit_head_activation activation, double x) {
+  const double density = 0.3989422804014327; /* 1 / sqrt(2 pi) */
+  if (activation == VIT_HEAD_TANH) return 1 - tanh(x) * tanh(x);
+  if (activation == VIT_HEAD_GELU)
+    return 0.5 * (1 + erf(x * sqrt(0.5))) + x * density * exp(-0.5 * x * x);
+  return x > 0 ? 1 : 0;
 }
 
 static lc_status check_range(const char *field, size_t value, size_t low, size_t high,

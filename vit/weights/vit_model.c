@@ -15,6 +15,7 @@
 void vit_model_free(struct vit_model *model) {
   free(model->blocks);
   free(model->owned);
+  free(model->assumed);
   vit_tensor_file_close(&model->file);
   *model = (struct vit_model){0};
 }
@@ -109,11 +110,15 @@ static void describe(const struct vit_model *model, const char *note, struct pai
   add_pair(pairs, "interpolate_offset", "%s",
            a->position_rule == VIT_POSITION_DINO ? "0.1" : "0.0");
   for (size_t i = 0; i < a->n_heads; i++) {
-    char key[VIT_NAME_SIZE + 16];
+    char key[VIT_NAME_SIZE + 24];
     snprintf(key, sizeof key, "heads.%s.kind", a->heads[i].name);
     add_pair(pairs, key, "%s", a->heads[i].sigmoid ? "logit" : "value");
+    snprintf(key, sizeof key, "heads.%s.activation", a->heads[i].name);
+    if (a->heads[i].activation != VIT_HEAD_RELU)
+      add_pair(pairs, key, "%s", vit_head_activation_name(a->heads[i].activation));
   }
   add_pair(pairs, "trained", "%s", model->trained ? "true" : "false");
+  if (model->assumed) add_pair(pairs, "assumed", "%s", model->assumed);
   if (note) add_pair(pairs, "note", "%s", note);
 }
 
@@ -169,7 +174,8 @@ done:
 
 lc_status vit_model_hash(struct vit_model *model, struct lc_error *err) {
   if (model->weights_sha256[0]) return LC_OK;
-  if (model->file.path) return lc_hash_file_hex(model->file.path, model->weights_sha256, err);
+  if (model->file.path && model->file.n_parts == 0)
+    return lc_hash_file_hex(model->file.path, model->weights_sha256, err);
   struct vit_parameters parameters;
   LC_TRY(vit_parameters_init(&parameters, &model->arch, err));
   size_t bytes = parameters.block * sizeof *model->owned;

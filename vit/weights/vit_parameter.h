@@ -8,11 +8,10 @@
 #pragma once
 
 #include "common/lc_api.h"
+#include "vit/naming/vit_names.h"
 #include "vit/weights/vit_model.h"
 
 LC_C_BEGIN
-
-#define VIT_PARAMETER_NAME 128
 
 struct vit_parameter {
   char name[VIT_PARAMETER_NAME]; /* canonical, as DINO and timm write it: "blocks.0.norm1.weight" */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/lc_arena.h"
+#include "vit/weights/vit_tensor_index.h"
 #include "vit/weights/vit_tensor_pth.h"
 
 #define HEADER_LIMIT ((uint64_t)100 << 20)
@@ -221,6 +222,7 @@ static lc_status align_data(struct vit_tensor_file *file, const unsigned char **
 static lc_status open_file(struct vit_tensor_file *file, const char *path, struct lc_error *err) {
   file->path = strdup(path);
   if (!file->path) LC_FAIL(err, LC_ERR_MEMORY, "%s: out of memory", path);
+  if (vit_tensor_is_index(path)) return vit_tensor_index_open(file, err);
   LC_TRY(map_file(file, path, err));
   const unsigned char *bytes = file->mapping;
   if (memcmp(bytes, "PK\003\004", 4) == 0) {

@@ -45,6 +45,7 @@ static void open_fixture(struct fixture *f, const struct shape *shape, size_t ba
                           .layer_norm_eps = 1e-6F};
   assert_ok(vit_arch_add_head(&arch, "malignancy", 0, 1, true, &test_err));
   assert_ok(vit_arch_add_head(&arch, "biomarkers", 11, 3, false, &test_err));
+  arch.heads[1].activation = (vit_head_activation)((size_t)(shape - shapes) % 3);
   oracle_model(&f->model, &arch);
   f->trace = oracle_trace(&arch, batch, shape->grid_height, shape->grid_width);
   cdam_target_all(f->targets, &f->model);

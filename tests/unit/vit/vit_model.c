@@ -1,9 +1,9 @@
 /* Architectures, seeded weights, and files written and read back. */
 #include "common/lc_file.h"
 #include "tests/vit_test.h"
-#include "vit/weights/vit_names.h"
+#include "vit/loading/vit_report.h"
+#include "vit/naming/vit_names.h"
 #include "vit/weights/vit_parameter.h"
-#include "vit/weights/vit_report.h"
 
 static char folder[256], path[512];
 
@@ -106,12 +106,23 @@ static void names_of_other_libraries(void **state) {
       {"encoder.layers.encoder_layer_3.ln_1.weight", "blocks.3.norm1.weight"},
       {"conv_proj.weight", "patch_embed.proj.weight"},
       {"reg_token", "register_tokens"},
+      {"blocks.3.gamma_1", "blocks.3.ls1.gamma"},
+      {"blocks.3.gamma_10", "blocks.3.gamma_10"},
+      {"blocks.0.11.mlp.fc1.weight", "blocks.11.mlp.fc1.weight"},
+      {"vit.encoder.layer.7.attention.attention.query.bias", "blocks.7.attn.q.bias"},
+      {"vit.layers.7.attention.o_proj.weight", "blocks.7.attn.proj.weight"},
+      {"encoder.layer.7.output.dense.weight", "blocks.7.mlp.fc2.weight"},
+      {"dinov2.encoder.layer.7.layer_scale2.lambda1", "blocks.7.ls2.gamma"},
+      {"patch_embedding.cls_token", "cls_token"},
+      {"visual.trunk.blocks.2.attn.proj.bias", "blocks.2.attn.proj.bias"},
+      {"visual.head.proj.weight", "heads.proj.weight"},
+      {"state_dict.model.cls_token", "cls_token"},
       {"blocks.2.attn.proj.bias", "blocks.2.attn.proj.bias"},
-      {"encoder.layers.encoder_layer_3.dropout", "encoder.layers.encoder_layer_3.dropout"}};
-  char canonical[VIT_PARAMETER_NAME];
+      {"encoder.layers.encoder_layer_3.dropout", "layers.encoder_layer_3.dropout"}};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    (void)vit_name_canonical(names[i][0], canonical);
-    assert_string_equal(canonical, names[i][1]);
+    struct vit_name name;
+    vit_name_canonical(names[i][0], &name);
+    assert_string_equal(name.canonical, names[i][1]);
   }
 }
 
@@ -122,13 +133,13 @@ static void teachers_go_before_students(void **state) {
   static const char *const by_worth[] = {"student.backbone.blocks.0.norm1.weight",
                                          "module.blocks.0.norm1.weight",
                                          "teacher.backbone.blocks.0.norm1.weight"};
-  char canonical[VIT_PARAMETER_NAME];
   int last = -100;
   for (size_t i = 0; i < 3; i++) {
-    int rank = vit_name_canonical(by_worth[i], canonical);
-    assert_string_equal(canonical, "blocks.0.norm1.weight");
-    assert_true(rank > last);
-    last = rank;
+    struct vit_name name;
+    vit_name_canonical(by_worth[i], &name);
+    assert_string_equal(name.canonical, "blocks.0.norm1.weight");
+    assert_true(name.rank > last);
+    last = name.rank;
   }
 }
 
@@ -228,10 +239,15 @@ static void other_files(void **state) {
     used += tensors[i].count;
   }
   assert_ok(vit_tensor_file_write(path, tensors, source.n_tensors, NULL, 0, &test_err));
+  /* The number of attention heads is in no tensor. */
+  assert_fails(vit_model_load(&model, path, NULL, &test_err), LC_ERR_TENSOR, "attention heads");
+  const char *metadata[] = {"num_heads", "4"};
+  assert_ok(vit_tensor_file_write(path, tensors, source.n_tensors, metadata, 1, &test_err));
   assert_ok(vit_model_load(&model, path, NULL, &test_err));
+  assert_string_equal(model.assumed, "epsilon 1e-06 of timm and DINO");
   assert_int_equal(model.arch.embed_dim, 32);
   assert_int_equal(model.arch.depth, 3);
-  assert_int_equal(model.arch.num_heads, 1);
+  assert_int_equal(model.arch.num_heads, 4);
   assert_int_equal(model.arch.image_width, 32);
   assert_string_equal(model.arch.heads[0].name, "head");
   assert_true(model.trained);
@@ -299,10 +315,18 @@ static void converting(void **state) {
   tensors[n].name = extra;
   const char *metadata[] = {"num_heads", "4"};
   assert_ok(vit_tensor_file_write(path, tensors, n + 1, metadata, 1, &test_err));
-  assert_ok(vit_model_convert(path, out, NULL, NULL, &report, &test_err));
+  assert_fails(vit_model_convert(path, out, NULL, NULL, &report, &test_err), LC_ERR_TENSOR,
+               "\"extra.weight\" is not used");
   assert_int_equal(report.n_missing + report.n_misfits, 0);
   assert_int_equal(report.n_unused, 1);
   assert_string_equal(report.unused[0], "extra.weight");
+  vit_report_free(&report);
+  const char *patterns[] = {"extra.*"};
+  const struct vit_load brave = {.ignore = patterns, .n_ignore = 1};
+  assert_ok(vit_model_convert(path, out, &brave, NULL, &report, &test_err));
+  assert_int_equal(report.n_unused, 0);
+  assert_int_equal(report.n_left_out, 1);
+  assert_string_equal(report.left_out[0], "extra.weight");
   assert_int_equal(report.n_parameters, n);
   vit_report_free(&report);
   assert_ok(vit_model_load(&model, out, NULL, &test_err));
@@ -314,7 +338,8 @@ static void converting(void **state) {
   struct vit_arch other = twin.arch;
   other.layer_scale = true;
   other.mlp_dim = 96;
-  assert_fails(vit_model_convert(path, out, &other, NULL, &report, &test_err), LC_ERR_TENSOR,
+  const struct vit_load told = {.arch = &other, .ignore = patterns, .n_ignore = 1};
+  assert_fails(vit_model_convert(path, out, &told, NULL, &report, &test_err), LC_ERR_TENSOR,
                "blocks.0.ls1.gamma");
   assert_int_equal(report.n_missing, 6);
   assert_int_equal(report.n_misfits, 9);

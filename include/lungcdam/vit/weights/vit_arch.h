@@ -27,12 +27,21 @@ typedef enum vit_position_rule {
   VIT_POSITION_ANTIALIAS /* to the exact size, with antialias (DINOv2 with registers) */
 } vit_position_rule;
 
-/* One prediction head on the CLS embedding: Linear, or Linear-ReLU-Linear when hidden > 0. */
+/* What lies between the two layers of a head. */
+typedef enum vit_head_activation {
+  VIT_HEAD_RELU = 0,
+  VIT_HEAD_GELU, /* with the error function */
+  VIT_HEAD_TANH
+} vit_head_activation;
+
+/* One prediction head on the CLS embedding: Linear, or Linear, activation, Linear when hidden > 0.
+ */
 struct vit_head_shape {
   char name[VIT_NAME_SIZE]; /* "head", "malignancy", "biomarkers", ... */
   size_t hidden;
   size_t outputs;
   bool sigmoid; /* each output is a logit whose sigmoid is a probability; else a regression value */
+  vit_head_activation activation; /* where hidden > 0 */
 };
 
 struct vit_arch {
@@ -61,6 +70,13 @@ const char *const *vit_arch_names(void);
 /* Adds a head; LC_ERR_USAGE when there are too many or the name is taken. */
 LC_MUST_CHECK lc_status vit_arch_add_head(struct vit_arch *arch, const char *name, size_t hidden,
                                           size_t outputs, bool sigmoid, struct lc_error *err);
+
+/* "relu", "gelu", "tanh"; the other way round false for any other word. */
+const char *vit_head_activation_name(vit_head_activation activation);
+bool vit_head_activation_parse(const char *word, vit_head_activation *activation);
+/* The activation at x, and its derivative (of ReLU 0 at 0). */
+double vit_head_activate(vit_head_activation activation, double x);
+double vit_head_slope(vit_head_activation activation, double x);
 
 /* Divisibility, ranges, and totals that fit in memory. LC_ERR_CONFIG names the field. */
 LC_MUST_CHECK lc_status vit_arch_check(const struct vit_arch *arch, struct lc_error *err);

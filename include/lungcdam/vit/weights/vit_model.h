@@ -49,15 +49,27 @@ struct vit_model {
   struct vit_tensor_file file; /* the mapping when read from a file */
   char weights_sha256[65];     /* of the file's bytes; filled by vit_model_hash */
   bool trained;                /* false for seeded weights: outputs must say "untrained" */
+  char *assumed; /* what the loader took that is not in the file, "; " between; NULL: nothing */
+};
+
+/* What a user says of a weight file; zeros say nothing. Borrowed. */
+struct vit_load {
+  const struct vit_arch *arch; /* the shape; one without heads leaves the heads to the file */
+  const char *which;           /* only tensors below this part of their names: "teacher" */
+  const char *const *ignore;   /* patterns (fnmatch) of tensors that are left out */
+  size_t n_ignore;
 };
 
 /* Reads a weight file (docs/weights.md lists names and metadata). The shape comes from the file's
  * metadata (img_size or image_height and image_width, patch_size, embed_dim, depth, num_heads, ...)
- * completed by the tensors' own shapes, or from `arch` when it is not NULL. Parameter names of
- * DINO, DINOv2 and timm, with an optional "backbone." prefix, and heads "head.*", "mlp_head.*",
- * "heads.NAME.*" are recognised. LC_ERR_TENSOR names the tensor that is missing or of another
- * shape; LC_ERR_TRUNCATED, LC_ERR_FORMAT as vit_tensor_file_open; LC_ERR_NUMERIC for NaN or
- * infinity. */
+ * or config.json beside it, completed by the tensors' own shapes, or from how->arch. Every tensor
+ * must be used, but for a list of harmless ones and what `how` (may be NULL) leaves out.
+ * LC_ERR_TENSOR names the tensor that is missing, of another shape or not used; LC_ERR_UNSUPPORTED
+ * what the forward pass does not compute; LC_ERR_TRUNCATED, LC_ERR_FORMAT as vit_tensor_file_open;
+ * LC_ERR_NUMERIC for NaN or infinity. */
+LC_MUST_CHECK lc_status vit_model_load_with(struct vit_model *model, const char *path,
+                                            const struct vit_load *how, struct lc_error *err);
+/* The same with nothing said but the shape; arch may be NULL. */
 LC_MUST_CHECK lc_status vit_model_load(struct vit_model *model, const char *path,
                                        const struct vit_arch *arch, struct lc_error *err);
 
@@ -75,7 +87,8 @@ LC_MUST_CHECK lc_status vit_model_save_with(const struct vit_model *model, const
                                             const char *note, const char *const *metadata, size_t n,
                                             struct lc_error *err);
 
-/* Fills weights_sha256: of the file, or of the parameter block for weights that have none. */
+/* Fills weights_sha256: of the file, or of the parameter block for weights that have none or
+ * several. */
 LC_MUST_CHECK lc_status vit_model_hash(struct vit_model *model, struct lc_error *err);
 
 LC_API_END

@@ -49,6 +49,7 @@ struct vit_tensor_file {
   size_t n_tensors;
   char **metadata;   /* key, value, key, value ... of "__metadata__" */
   size_t n_metadata; /* pairs */
+  size_t n_parts;    /* files that an index lists, all in the mapping; 0: it is one file */
   void *mapping;
   size_t mapping_size;
 };
@@ -62,7 +63,8 @@ const char *vit_dtype_name(vit_dtype dtype); /* "F32" */
  * ("state_dict.head.bias"). What tensors show together is at most eight times what the archive
  * stores, and what it stores at most the size of the file. LC_ERR_TRUNCATED when data ends before
  * the header says; LC_ERR_UNSUPPORTED names what the pickle refers to beyond tensors and containers
- * (nothing is ever called); LC_ERR_FORMAT otherwise. */
+ * (nothing is ever called); LC_ERR_FORMAT otherwise. A path that ends in .index.json is an index of
+ * such files beside it, as transformers writes it, whose tensors are copied together. */
 LC_MUST_CHECK lc_status vit_tensor_file_open(struct vit_tensor_file *file, const char *path,
                                              struct lc_error *err);
 void vit_tensor_file_close(struct vit_tensor_file *file);
