@@ -147,7 +147,8 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
   if (!where) (*annotation)->n_unreadable_files = set->problems.count;
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
-    lc_log(LC_LOG_WARNING, "%s: %zu marks have outlines outside the series' images, or on none of them",
+    lc_log(LC_LOG_WARNING,
+           "%s: %zu marks have outlines outside the series' images, or on none of them",
            (*annotation)->path, odd);
   return check_places(*annotation, err);
 }

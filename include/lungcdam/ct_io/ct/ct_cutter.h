@@ -38,7 +38,8 @@ LC_MUST_CHECK lc_status ct_cut_plan_init(struct ct_cut_plan *plan, const struct 
                                          struct lc_error *err);
 void ct_cut_plan_free(struct ct_cut_plan *plan);
 /* SHA-256 over the bytes of the files that hold the slices: what a result was cut from. Of a
- * volume that is no DICOM nothing is read (ct_volume_file_hash has it). hex: 64 characters and a zero. */
+ * volume that is no DICOM nothing is read (ct_volume_file_hash has it). hex: 64 characters and a
+ * zero. */
 LC_MUST_CHECK lc_status ct_cut_plan_hash(const struct ct_cut_plan *plan, char hex[65],
                                          struct lc_error *err);
 
