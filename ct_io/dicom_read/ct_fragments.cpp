@@ -67,7 +67,7 @@ lc_status ct::Fragments::open(DcmPixelData *pixels, const char *path, lc_error *
 bool ct::Fragments::by_offsets(unsigned long frame, unsigned long n_frames, size_t &first,
                                size_t &end) {
   fragment table = at(items_[0]);
-  if (table.length < 4 * n_frames) return false;
+  if (!table.bytes || table.length < 4 * n_frames) return false;
   // The item at the offset of frame i; all of them when there is none.
   auto item = [&](unsigned long i) {
     const uint8_t *b = table.bytes + 4 * i;
