@@ -11,14 +11,15 @@
 
 enum {
   SURELY_AIR = -900, /* and below */
-  NO_AIR = -500,     /* and above */
-  SOFT_LOW = -150,   /* fat */
-  SOFT_HIGH = 300,   /* blood with contrast medium */
-  FEWEST_AIR = 8,    /* different values */
-  OFF_HU = 200,      /* of single pixels: not the same tissue */
-  TILES = 32         /* along each side of a slice */
+  AIR_OR_LUNG = -200,
+  NO_AIR = -500,   /* and above */
+  SOFT_LOW = -150, /* fat */
+  SOFT_HIGH = 300, /* blood with contrast medium */
+  FEWEST_AIR = 8,  /* different values */
+  OFF_HU = 200,    /* of single pixels: not the same tissue */
+  TILES = 32       /* along each side of a slice */
 };
-static const double least_air = 0.005, least_soft = 0.4;
+static const double least_air = 0.0002, least_soft = 0.25;
 /* A slice beside its neighbours, and two slices beside the pairs next to them. */
 static const double odd_slice = 1.2, odd_slice_hu = 5, odd_step = 2.5, odd_step_hu = 20;
 static const double largest_step_hu = 400;
@@ -27,16 +28,20 @@ static size_t pixels_of(const struct ct_volume *volume) {
   return volume->size[0] * volume->size[1];
 }
 
+static double percent(size_t part, size_t whole) {
+  return whole ? 100 * (double)part / (double)whole : 0;
+}
+
 static lc_status check_range(const struct ct_volume *volume, const char *path,
                              struct lc_error *err) {
-  bool there[SURELY_AIR - CT_LOWEST_HU] = {false};
+  bool there[AIR_OR_LUNG - CT_LOWEST_HU] = {false};
   size_t n = pixels_of(volume) * volume->size[2], scanned = 0, air = 0, dense = 0, soft = 0, kinds;
   int low = INT16_MAX, high = INT16_MIN;
   for (size_t i = 0; i < n; i++) {
     int hu = volume->hu[i];
     if (hu < low) low = hu;
     if (hu > high) high = hu;
-    if (hu >= CT_LOWEST_HU && hu < SURELY_AIR) there[hu - CT_LOWEST_HU] = true;
+    if (hu >= CT_LOWEST_HU && hu < AIR_OR_LUNG) there[hu - CT_LOWEST_HU] = true;
     bool outside = hu == CT_LOWEST_HU || hu == CT_AIR_HU;
     scanned += !outside;
     air += !outside && hu < SURELY_AIR;
@@ -45,18 +50,21 @@ static lc_status check_range(const struct ct_volume *volume, const char *path,
   }
   kinds = 0;
   for (size_t i = 0; i < sizeof there; i++) kinds += there[i];
-  if (kinds < FEWEST_AIR || (double)air < least_air * (double)scanned)
+  if (kinds < FEWEST_AIR)
     LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: no air: values from %d to %d are not Hounsfield units: %.2g of 100 voxels lie "
-            "below %d, expected %g",
-            path, low, high, scanned ? 100 * (double)air / (double)scanned : 0, SURELY_AIR,
-            100 * least_air);
+            "%s: no air: values from %d to %d are not Hounsfield units: %zu different ones lie "
+            "from %d to %d, expected at least %d",
+            path, low, high, kinds, CT_LOWEST_HU, AIR_OR_LUNG, FEWEST_AIR);
+  if ((double)air < least_air * (double)scanned)
+    LC_FAIL(err, LC_ERR_FORMAT,
+            "%s: no air: values from %d to %d are not Hounsfield units: %.2g %% of them lie below "
+            "%d, expected at least %g %%",
+            path, low, high, percent(air, scanned), SURELY_AIR, 100 * least_air);
   if (dense == 0 || (double)soft < least_soft * (double)dense)
     LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: no soft tissue: values from %d to %d are not Hounsfield units: of 100 voxels "
-            "above %d %.2g lie from %d to %d, expected %g",
-            path, low, high, NO_AIR, dense ? 100 * (double)soft / (double)dense : 0, SOFT_LOW,
-            SOFT_HIGH, 100 * least_soft);
+            "%s: no soft tissue: values from %d to %d are not Hounsfield units, or masked: %.2g %% "
+            "of those above %d lie from %d to %d, expected at least %g %%",
+            path, low, high, percent(soft, dense), NO_AIR, SOFT_LOW, SOFT_HIGH, 100 * least_soft);
   return LC_OK;
 }
 
@@ -91,12 +99,24 @@ static lc_status tiles_init(struct tiles *tiles, const struct ct_volume *volume,
   return LC_OK;
 }
 
-static double distance(const struct tiles *tiles, size_t a, size_t b) {
+static int by_number(const void *a, const void *b) {
+  const float *x = a, *y = b;
+  return (*x > *y) - (*x < *y);
+}
+
+/* Of the tiles' differences the mean, and the median. */
+struct apart {
+  double mean, median;
+};
+
+static struct apart distance(const struct tiles *tiles, size_t a, size_t b) {
   size_t n = tiles->rows * tiles->columns;
   const float *x = tiles->mean + a * n, *y = tiles->mean + b * n;
+  float off[TILES * TILES];
   double sum = 0;
-  for (size_t t = 0; t < n; t++) sum += fabs((double)x[t] - (double)y[t]);
-  return sum / (double)n;
+  for (size_t t = 0; t < n; t++) sum += (double)(off[t] = fabsf(x[t] - y[t]));
+  qsort(off, n, sizeof *off, by_number);
+  return (struct apart){sum / (double)n, (double)off[n / 2]};
 }
 
 /* The slice that lies off its neighbours most, by the rule of the header; 0: none. */
@@ -104,8 +124,8 @@ static size_t find_odd(const struct tiles *tiles, size_t n) {
   double most = 0;
   size_t where = 0;
   for (size_t i = 1; i + 1 < n; i++) {
-    double off = fmin(distance(tiles, i - 1, i), distance(tiles, i, i + 1));
-    double over = off - odd_slice * distance(tiles, i - 1, i + 1) - odd_slice_hu;
+    double off = fmin(distance(tiles, i - 1, i).mean, distance(tiles, i, i + 1).mean);
+    double over = off - odd_slice * distance(tiles, i - 1, i + 1).mean - odd_slice_hu;
     if (over <= most) continue;
     most = over;
     where = i;
@@ -113,14 +133,15 @@ static size_t find_odd(const struct tiles *tiles, size_t n) {
   return where;
 }
 
-/* The slice that lies off the one before it most; 0: none. */
+/* The slice that lies off the one before it most, in the median tile, so that what moves or is
+ * masked in a part of it does not count; 0: none. */
 static size_t find_step(const struct tiles *tiles, size_t n) {
   double most = 0;
   size_t where = 0;
   for (size_t i = 1; i < n; i++) {
-    double step = distance(tiles, i - 1, i), beside = 0;
-    if (i > 1) beside = distance(tiles, i - 2, i - 1);
-    if (i + 1 < n) beside = fmax(beside, distance(tiles, i, i + 1));
+    double step = distance(tiles, i - 1, i).median, beside = 0;
+    if (i > 1) beside = distance(tiles, i - 2, i - 1).median;
+    if (i + 1 < n) beside = fmax(beside, distance(tiles, i, i + 1).median);
     double over = step - fmin(n > 2 ? odd_step * beside + odd_step_hu : INFINITY, largest_step_hu);
     if (over <= most) continue;
     most = over;
@@ -146,16 +167,19 @@ static lc_status check_neighbours(const struct ct_volume *volume, const struct c
   LC_TRY(tiles_init(&tiles, volume, err));
   size_t odd = find_odd(&tiles, n), step = odd ? 0 : find_step(&tiles, n);
   if (odd)
-    LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: slice %zu differs from its neighbours by %.0f and %.0f HU on average, and they by "
-            "%.0f HU from each other: it does not show this place in Hounsfield units",
-            slices[odd].path, volume->first_slice + odd + 1, distance(&tiles, odd - 1, odd),
-            distance(&tiles, odd, odd + 1), distance(&tiles, odd - 1, odd + 1));
+    LC_FAIL(
+        err, LC_ERR_FORMAT,
+        "%s: slice %zu differs from its neighbours by %.0f and %.0f HU, expected at most "
+        "%.1f times as much as they do from each other, %.0f: other units, another place, or an "
+        "artefact",
+        slices[odd].path, volume->first_slice + odd + 1, distance(&tiles, odd - 1, odd).mean,
+        distance(&tiles, odd, odd + 1).mean, odd_slice, distance(&tiles, odd - 1, odd + 1).mean);
   if (step)
     LC_FAIL(err, LC_ERR_FORMAT,
-            "%s: slice %zu differs from the one before it by %.0f HU on average, more than others "
-            "do: one of them does not show this place in Hounsfield units",
-            slices[step].path, volume->first_slice + step + 1, distance(&tiles, step - 1, step));
+            "%s: slice %zu differs from the one before it by %.0f HU, expected at most %.1f times "
+            "what slices beside them do, and %.0f: other units, or another place",
+            slices[step].path, volume->first_slice + step + 1,
+            distance(&tiles, step - 1, step).median, odd_step, odd_step_hu);
   return LC_OK;
 }
 

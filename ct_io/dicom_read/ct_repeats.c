@@ -63,6 +63,12 @@ static const char *with_folder(const char *path) {
   return name > path ? name - 1 : path;
 }
 
+/* How the second of two files is called beside the first. */
+static const char *other_name(const char *first, const char *second) {
+  bool one_name = strcmp(ct_base_name(first), ct_base_name(second)) == 0;
+  return one_name ? with_folder(second) : ct_base_name(second);
+}
+
 static void close_kept(struct ct_pixel_file **kept) {
   ct_pixel_file_close(*kept);
 }
@@ -91,7 +97,7 @@ lc_status ct_group_drop_copies(struct ct_group *group, struct lc_error *err) {
     if (!alike && !group->conflict[0])
       snprintf(group->conflict, sizeof group->conflict,
                "%.100s and %.100s have one SOPInstanceUID and place, and other pixels",
-               ct_base_name(a->path), with_folder(b->path));
+               ct_base_name(a->path), other_name(a->path, b->path));
     group->n_rescale_absent -= !b->rescale_given;
     group->n_copies++;
     free(b->path);
@@ -127,40 +133,44 @@ lc_status ct_group_note_identities(struct ct_series *series, struct lc_error *er
   return LC_OK;
 }
 
-/* The value that more than half of the slices have; their first one's where none is. */
-static uint64_t usual_key(const struct ct_series *series, int key) {
-  uint64_t value = 0;
-  size_t lead = 0;
+/* The value that more than half of the slices have; false where none is. */
+static bool usual_key(const struct ct_series *series, int key, uint64_t *value) {
+  size_t lead = 0, count = 0;
   for (size_t i = 0; i < series->n_slices; i++) { /* Boyer and Moore's vote */
     uint64_t own = series->slices[i].keys[key];
-    if (lead == 0) value = own;
-    lead = own == value ? lead + 1 : lead - 1;
+    if (lead == 0) *value = own;
+    lead = own == *value ? lead + 1 : lead - 1;
   }
-  return value;
-}
-
-/* Which of two slices is like most others by the first attribute in which they differ; NULL: both,
- * or none. */
-static struct ct_slice *like_most(struct ct_slice *a, struct ct_slice *b, const uint64_t *usual) {
-  for (int key = 0; key < CT_KEY_COUNT; key++)
-    if (a->keys[key] != b->keys[key])
-      return a->keys[key] == usual[key] ? a : b->keys[key] == usual[key] ? b : NULL;
-  return NULL;
+  for (size_t i = 0; i < series->n_slices; i++) count += series->slices[i].keys[key] == *value;
+  return 2 * count > series->n_slices;
 }
 
 struct repeats {
   struct ct_series *series;
   uint64_t usual[CT_KEY_COUNT];
+  bool is_usual[CT_KEY_COUNT];
   struct ct_pixel_file *kept;
   size_t by_key; /* decided by an attribute */
 };
+
+/* Which of two slices is like most others by the first attribute in which they differ; NULL: both,
+ * or none. */
+static struct ct_slice *like_most(const struct repeats *repeats, struct ct_slice *a,
+                                  struct ct_slice *b) {
+  for (int key = 0; key < CT_KEY_COUNT; key++) {
+    if (a->keys[key] == b->keys[key]) continue;
+    if (!repeats->is_usual[key]) return NULL;
+    return a->keys[key] == repeats->usual[key] ? a : b->keys[key] == repeats->usual[key] ? b : NULL;
+  }
+  return NULL;
+}
 
 /* Of two slices at one place keeps in `a` the one that is like most others by its attributes, else
  * that of the lower InstanceNumber, as pylidc does; with one number, either when they show the
  * same. Refuses the series, and keeps both, otherwise. */
 static lc_status keep_one(struct repeats *repeats, struct ct_slice *a, struct ct_slice *b,
                           struct lc_error *err) {
-  struct ct_slice *better = like_most(a, b, repeats->usual);
+  struct ct_slice *better = like_most(repeats, a, b);
   bool same = true;
   if (better)
     repeats->by_key++;
@@ -169,7 +179,7 @@ static lc_status keep_one(struct repeats *repeats, struct ct_slice *a, struct ct
   if (!same) {
     ct_refuse(repeats->series,
               "%.100s and %.100s lie at %.2f mm, have one InstanceNumber and differ",
-              ct_base_name(a->path), with_folder(b->path), a->along_mm);
+              ct_base_name(a->path), other_name(a->path, b->path), a->along_mm);
     return LC_OK;
   }
   if (!better) better = a->instance_number <= b->instance_number ? a : b;
@@ -183,7 +193,8 @@ static lc_status drop_repeats(struct repeats *repeats, struct lc_error *err) {
   struct ct_slice *slices = series->slices;
   size_t last = 0;
   lc_status status = LC_OK;
-  for (int key = 0; key < CT_KEY_COUNT; key++) repeats->usual[key] = usual_key(series, key);
+  for (int key = 0; key < CT_KEY_COUNT; key++)
+    repeats->is_usual[key] = usual_key(series, key, &repeats->usual[key]);
   for (size_t i = 1; i < series->n_slices; i++) {
     bool both = slices[i].along_mm - slices[last].along_mm >= same_place_mm || status != LC_OK ||
                 series->verdict == CT_REFUSED;

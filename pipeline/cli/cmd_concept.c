@@ -25,7 +25,7 @@ static const struct pl_option options[] = {
     {"against", 'a', "RULE", "Contrast: the mean of these nodules is taken away", 1, PL_OPTION_TEXT,
      AT(request.against)},
     PL_WEIGHTS_ROW(1, overrides.weights),
-    PL_LOAD_ROWS(1, overrides.load),
+    PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),
     {"crops", 'd', "FILE", "Nodule crops (HDF5), prepared as the recipe says", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"split", 's', "NAME", "Split of the crops; without it data.train", 1, PL_OPTION_TEXT,

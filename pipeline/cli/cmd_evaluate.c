@@ -20,7 +20,7 @@ struct arguments {
 
 static const struct pl_option options[] = {
     PL_WEIGHTS_ROW(1, overrides.weights),
-    PL_LOAD_ROWS(1, overrides.load),
+    PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),
     {"crops", 'd', "FILE", "HDF5 file of nodule crops (data.crops)", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"split", 's', "NAME", "Split to measure on; without it data.validate of the recipe", 1,

@@ -58,7 +58,7 @@ static const char *const enlargements[] = {
 static const struct pl_option options[] = {
     {.doc = "Input:", .group = 1},
     PL_WEIGHTS_ROW(1, overrides.weights),
-    PL_LOAD_ROWS(1, overrides.load),
+    PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),
     {"tensor", 't', "FILE",
      "Prepared images: safetensors with input [n, 3, h, w]; smooth_noise, smoothgrad_noise and "
      "concept_vector are used when they are there",

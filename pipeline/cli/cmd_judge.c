@@ -17,7 +17,7 @@ static const struct pl_option options[] = {
      "model.weights: weight file, or name of a model ('lungcdam weights list'); by "
      "default " PL_MODEL_SHIPPED ", which ships",
      1, PL_OPTION_TEXT, AT(overrides.weights)},
-    PL_LOAD_ROWS(1, overrides.load),
+    PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),
     {"crops", 'd', "FILE", "HDF5 file of nodule crops (data.crops)", 1, PL_OPTION_TEXT,
      AT(overrides.crops)},
     {"recipe", 'p', "FILE", "Recipe that the model was trained by (data.recipe)", 1, PL_OPTION_TEXT,

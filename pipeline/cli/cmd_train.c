@@ -17,7 +17,7 @@ static const struct pl_option options[] = {
      AT(overrides.crops)},
     {"output", 'o', "DIR", "Folder of the run (output.folder)", 1, PL_OPTION_TEXT,
      AT(overrides.output)},
-    PL_LOAD_ROWS(1, overrides.load),
+    PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),
     PL_SET_ROW("Override one key of the recipe; may be repeated"),
     {"all-folds", 'a', NULL, "Train once for each fold of data.split, and sum up", 1,
      PL_OPTION_FLAG, AT(all_folds)},

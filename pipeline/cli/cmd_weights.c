@@ -30,7 +30,7 @@ static const struct pl_option options[] = {
      1, PL_OPTION_LIST, AT(heads)},
     {"overwrite", 'f', NULL, "Replace FILE when it exists", 1, PL_OPTION_FLAG, AT(overwrite)},
     {.doc = "For show and convert:", .group = 2},
-    PL_LOAD_ROWS(2, load),
+    PL_LOAD_ROWS(2, load.architecture, load.which, load.ignore),
     {.doc = "For list and show:", .group = 3},
     {"json", 'j', NULL, "Write JSON instead of text", 3, PL_OPTION_FLAG, AT(json)},
 };

@@ -62,19 +62,19 @@ struct pl_option {
          "Weight file, or name of a model ('lungcdam weights list'); by default " PL_MODEL_SHIPPED \
          ", which ships",                                                                          \
          group, PL_OPTION_TEXT, AT(field))
-/* How it is read: fields of struct pl_load. */
-#define PL_LOAD_ROWS(group, load)                                                                  \
+/* How it is read: architecture, which and ignore of struct pl_load. */
+#define PL_LOAD_ROWS(group, shape, part, patterns)                                                 \
   PL_ROW("arch", 0, "ARCH",                                                                        \
          "Shape of the weights (a name that 'lungcdam weights --help' lists, or a YAML model "     \
          "file), where the file does not say it",                                                  \
-         group, PL_OPTION_TEXT, AT(load.architecture)),                                            \
+         group, PL_OPTION_TEXT, AT(shape)),                                                        \
       PL_ROW("which", 0, "PART",                                                                   \
              "Of several networks in the weight file the one below PART: teacher, state_dict",     \
-             group, PL_OPTION_TEXT, AT(load.which)),                                               \
+             group, PL_OPTION_TEXT, AT(part)),                                                     \
       PL_ROW("ignore", 0, "PATTERN",                                                               \
              "Leave out tensors of the weight file that nothing uses, at your own risk: "          \
              "'pooler.*'; may be repeated",                                                        \
-             group, PL_OPTION_LIST, AT(load.ignore))
+             group, PL_OPTION_LIST, AT(patterns))
 /* Fields of struct ct_index_rules. */
 #define PL_RULES_ROWS(group, hu, missing)                                                          \
   PL_ROW("assume-hu", 0, NULL, "Take stored values without RescaleIntercept for Hounsfield units", \
@@ -110,7 +110,8 @@ struct pl_option {
   PL_ROW("input", 'i', "PATH",                                                                     \
          "Folder or file with DICOM, MetaImage, NIfTI or NRRD; may be repeated", 1,                \
          PL_OPTION_LIST, AT(overrides.inputs)),                                                    \
-      PL_SERIES_ROWS, PL_WEIGHTS_ROW(1, overrides.weights), PL_LOAD_ROWS(1, overrides.load),       \
+      PL_SERIES_ROWS, PL_WEIGHTS_ROW(1, overrides.weights),                                        \
+      PL_LOAD_ROWS(1, overrides.load.architecture, overrides.load.which, overrides.load.ignore),   \
       PL_ROW("output", 'o', "DIR", "Folder of the results (default lungcdam-results)", 1,          \
              PL_OPTION_TEXT, AT(overrides.output)),                                                \
       PL_SET_ROW("Override one key of the configuration; may be repeated")

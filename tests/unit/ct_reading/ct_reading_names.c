@@ -4,6 +4,8 @@
 #include "ct_io/dicom_read/ct_identity.h"
 #include "tests/ct_dicom_field.h"
 
+#include "common/lc_identity.h"
+
 #define E "\x1b"
 
 /* Elements of every slice that are replaced by a text. */
@@ -293,6 +295,7 @@ static void two_studies_are_two_series(void **state) {
 }
 
 int main(void) {
+  lc_identity_show();
   const struct CMUnitTest tests[] = {
       field_test(names_in_every_character_set),
       field_test(control_characters_are_marked),

@@ -2,6 +2,8 @@
  * are told apart by their file names (a, b, c) and by 400 HU. */
 #include "tests/ct_dicom_field.h"
 
+#include "common/lc_identity.h"
+
 /* What tells the second volume from the first, besides its places. */
 struct mark {
   uint32_t tag; /* 0: nothing */
@@ -399,6 +401,7 @@ static void names_of_parts(void **state) {
 }
 
 int main(void) {
+  lc_identity_show();
   const struct CMUnitTest tests[] = {
       field_test(volumes_that_attributes_name_are_split),
       field_test(jitter_does_not_mix_volumes),

@@ -165,7 +165,8 @@ static void bad_numbers_are_named(void **state) {
 static void heads_become_tasks(void **state) {
   (void)state;
   struct vit_arch arch = {.n_heads = 2,
-                          .heads = {{"malignancy", 0, 1, true}, {"biomarkers", 32, 8, false}}};
+                          .heads = {{"malignancy", 0, 1, true, VIT_HEAD_RELU},
+                                    {"biomarkers", 32, 8, false, VIT_HEAD_RELU}}};
   struct vit_loss loss;
   assert_ok(vit_loss_init(&loss, &arch, &test_err));
   assert_int_equal(loss.outputs, 9);
