@@ -15,13 +15,13 @@
 LC_C_BEGIN
 
 /* The slices that one nodule needs. LC_ERR_FORMAT, naming file and slice, when
- * - fewer than 8 different values lie from -1024 to -900 HU, or fewer than one in 200 voxels, those
- *   of exactly -1024 and -1000 apart (air is noisy; padding, masks, normalised images and an offset
- *   of 1024 are not air),
- * - of the voxels above -500 HU fewer than two in five lie from -150 to 300 (no soft tissue),
+ * - fewer than 8 different values lie from -1024 to -200 HU (air is noisy), or fewer than one voxel
+ *   in 5000 below -900, those of exactly -1024 and -1000 apart: masks, normalised images, padding
+ *   and offsets of some hundred HU are not air,
+ * - of the voxels above -500 HU fewer than one in four lies from -150 to 300 (no soft tissue),
  * - a slice lies farther from both neighbours than 1.2 times their distance, and 5 HU,
- * - two neighbours lie farther apart than 2.5 times the distances beside that, and 20 HU; or
- *   farther than 400 HU,
+ * - two neighbours lie farther apart, in the median tile, than 2.5 times what is beside that, and
+ *   20 HU; or farther than 400 HU,
  * - all slices are the same,
  * - an eighth or more of a slice, from its first or last row, holds one value, and of the
  *   neighbour's pixels there a tenth lies more than 200 HU off it.
