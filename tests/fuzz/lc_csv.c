@@ -35,7 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     lc_csv_free(&again);
     lc_text_free(&text);
   }
-  if (lc_csv_column(&csv, csv.cells[0], &column, &err) == LC_OK && column != 0) abort();
+  if (!strchr(csv.cells[0], '|') && /* which separates names */
+      lc_csv_column(&csv, csv.cells[0], &column, &err) == LC_OK && column != 0)
+    abort();
   lc_csv_free(&csv);
   return 0;
 }
