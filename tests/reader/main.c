@@ -91,7 +91,7 @@ TASK(grow) {
     if (piece) memset(piece, 1, 1 << 20);
     pieces[i] = piece;
   }
-  return LC_OK;
+  return pieces[0] ? LC_OK : LC_ERR_MEMORY;
 }
 
 TASK(spin) {
