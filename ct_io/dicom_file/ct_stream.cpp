@@ -11,6 +11,11 @@ namespace {
 // Stack that the parser may use: many times what CT_MAX_NESTING levels take, with sanitizers too.
 constexpr std::ptrdiff_t deepest_stack = 512 * 1024;
 
+// Where the stack is now. Not the address of a variable: sanitizers may keep those on the heap.
+inline const char *stack_here() {
+  return static_cast<const char *>(__builtin_frame_address(0));
+}
+
 using shared_file = std::shared_ptr<ct::File>;
 
 class Producer : public DcmProducer {
@@ -115,18 +120,16 @@ lc_status ct::File::check(lc_error *err) const {
 }
 
 bool ct::File::too_deep() {
-  const char here = 0;
-  if (stack_ && stack_ - &here > deepest_stack) too_deep_ = true;
+  if (stack_ && stack_ - stack_here() > deepest_stack) too_deep_ = true;
   return too_deep_;
 }
 
 OFCondition ct::parse(const std::shared_ptr<File> &file, DcmDataset &dataset, Uint32 longest,
                       const DcmTagKey &stop) {
-  const char here = 0;
   start_dcmtk();
   Stream stream(file, static_cast<offile_off_t>(file->layout().dataset));
   dataset.transferInit();
-  file->stack_ = &here;
+  file->stack_ = stack_here();
   OFCondition read =
       dataset.readUntilTag(stream, encoding(file->layout()), EGL_noChange, longest, stop);
   file->stack_ = nullptr;
