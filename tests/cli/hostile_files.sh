@@ -22,6 +22,9 @@ python3 "$LUNGCDAM_SOURCE/tests/cli/lib/hostile_files.py" "$program" "$work" "$g
   fail "not all are refused"
 [ ! -e "$work/result" ] || nothing_in "$work/result"
 [ ! -e "$work/made.h5" ] || fail "a data set was made"
+# Pickles and HDF5 are looked at by a helper.
+expect 0 "files are parsed by " --log-level debug weights show "$LUNGCDAM_SOURCE/tests/reference/torch_small.pth" \
+  --arch vit_tiny_patch16
 # Beside the good series they cost only themselves.
 mkdir "$work/phantom/others"
 for bad in huge.nii bomb.nii.gz huge.mha elsewhere.mha huge.nrrd deep.xml pipe.xml device.nii; do
