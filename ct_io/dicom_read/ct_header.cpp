@@ -57,13 +57,22 @@ bool whole(DcmItem *item, const DcmTagKey &tag, long &value) {
   return true;
 }
 
+// All components of a text. What a header that ends early promises is not made room for.
+OFCondition components(DcmItem *item, const DcmTagKey &tag, OFString &value) {
+  constexpr Uint32 longest_text = 1 << 20;
+  DcmElement *element = nullptr;
+  OFCondition found = item->findAndGetElement(tag, element);
+  if (found.good() && element->getLengthField() > longest_text) return EC_CorruptedData;
+  return found.good() ? item->findAndGetOFStringArray(tag, value) : found;
+}
+
 template <size_t size>
 void copy_bytes(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components) {
   OFString value;
   out[0] = '\0';
   if (!item) return;
-  OFCondition found = all_components ? item->findAndGetOFStringArray(tag, value)
-                                     : item->findAndGetOFString(tag, value);
+  OFCondition found =
+      all_components ? components(item, tag, value) : item->findAndGetOFString(tag, value);
   if (found.bad()) return;
   while (!value.empty() && (value.back() == ' ' || value.back() == '\0')) value.pop_back();
   lc_text_copy(out, size, value.c_str());
@@ -242,7 +251,7 @@ lc_status read_enhanced(DcmItem *dataset, DcmItem *own, ct_frame &frame, const c
 
 void read_series(DcmItem *dataset, ct_series &series) {
   OFString charset;
-  dataset->findAndGetOFStringArray(DCM_SpecificCharacterSet, charset);
+  components(dataset, DCM_SpecificCharacterSet, charset);
   copy_text(dataset, DCM_PatientID, charset, series.patient_id);
   copy_text(dataset, DCM_PatientName, charset, series.patient_name);
   copy_text(dataset, DCM_SeriesDescription, charset, series.series_description);

@@ -47,11 +47,12 @@ LC_MUST_CHECK lc_status ct_commitment_receive(struct ct_association *association
 struct ct_commitment_listener {
   void *handle;
 };
-/* self: our certificate and key when tls is set, the time-outs and max_pdu; self->port is the port
- * and self->calling_ae our title, the only one that callers may use. LC_ERR_NETWORK when the port
- * is taken. */
+/* self: our certificate and key when tls is set, the time-outs and max_pdu; self->calling_ae is our
+ * title, the only one that callers may use. listening: a socket that listens, taken over where this
+ * is LC_OK. */
 LC_MUST_CHECK lc_status ct_commitment_listen(struct ct_commitment_listener *listener,
-                                             const struct ct_peer *self, struct lc_error *err);
+                                             const struct ct_peer *self, int listening,
+                                             struct lc_error *err);
 /* Waits for at most so many seconds for an association, and serves it to its end. transaction_uid
  * is "" when nothing came or the caller said nothing useful. A caller that misbehaves is logged and
  * left, and is no failure. Of several results on one association the first is returned and the

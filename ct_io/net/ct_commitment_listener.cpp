@@ -16,18 +16,19 @@ using ct_net::Deadline;
 
 class Listener {
 public:
-  explicit Listener(const ct_peer &self)
+  Listener(const ct_peer &self, int listening)
       : title_(self.calling_ae), max_pdu_(self.max_pdu), tls_(self.tls),
         association_s_(self.association_s), dimse_s_(self.dimse_s) {
     if (self.tls && !(self.tls_certificate && *self.tls_certificate))
       throw ct_out::OutFailure(LC_ERR_CONFIG, "to listen with TLS takes a certificate and its key");
     layer_ = ct_net::make_layer(self, true, watchdog_, seen_);
-    OFCondition made =
-        ASC_initializeNetwork(NET_ACCEPTOR, self.port, self.association_s, &network_);
+    // Instead of a socket that DCMTK makes, which would be on every address.
+    dcmExternalSocketHandle.set(listening);
+    OFCondition made = ASC_initializeNetwork(NET_ACCEPTOR, 0, self.association_s, &network_);
+    dcmExternalSocketHandle.set(-1);
     if (made.good()) made = ASC_setTransportLayer(network_, layer_.get(), 0);
     if (made.bad())
-      throw ct_net::NetFailure(CT_NET_CONNECT, "port " + std::to_string(self.port) +
-                                                   ": cannot listen: " + made.text());
+      throw ct_net::NetFailure(CT_NET_CONNECT, std::string("cannot listen: ") + made.text());
   }
   ~Listener() {
     ASC_dropNetwork(&network_);
@@ -174,9 +175,10 @@ private:
 } // namespace
 
 lc_status ct_commitment_listen(struct ct_commitment_listener *listener, const struct ct_peer *self,
-                               struct lc_error *err) {
+                               int listening, struct lc_error *err) {
   listener->handle = nullptr;
-  return ct_out::border("storage commitment", err, [&] { listener->handle = new Listener(*self); });
+  return ct_out::border("storage commitment", err,
+                        [&] { listener->handle = new Listener(*self, listening); });
 }
 
 lc_status ct_commitment_wait(struct ct_commitment_listener *listener, int seconds,

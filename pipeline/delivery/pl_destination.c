@@ -12,6 +12,7 @@
 #include "common/lc_file.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
+#include "pipeline/guard/pl_listen.h"
 #include "pipeline/store/pl_output.h"
 
 #define SECRET_LIMIT ((size_t)64 << 10)
@@ -60,6 +61,9 @@ static const struct pl_key keys[] = {
                "Storage commitment: not asked for, told on the same association, or told to a port "
                "of ours."),
     KEY_INTEGER(commitment, port, "11113", 1, 65535, "That port."),
+    KEY_TEXT(commitment, listen, PL_LISTEN_ADDRESS,
+             "IPv4 address of that port; beyond 127.0.0.1 it takes tls, or insecure."),
+    KEY_BOOL(commitment, insecure, "false", "Listen there without TLS."),
     KEY_INTEGER(commitment, wait_s, "60", 1, 86400,
                 "Seconds to wait for the result; afterwards it is asked for again."),
     KEY_REAL(retry, first_s, "10", 0.01, 86400,
@@ -235,8 +239,12 @@ lc_status pl_destination_check(const struct pl_destination *d, struct lc_error *
   if (d->credentials_kind != CT_LOGIN_NONE)
     LC_FAIL(err, LC_ERR_CONFIG, "%s: credentials are for a url, not for a host", d->name);
   struct ct_peer peer;
+  const struct pl_listen listen = {.address = d->commitment_listen,
+                                   .insecure = d->commitment_insecure};
   pl_destination_peer(d, &peer);
   lc_status status = ct_peer_check(&peer, err);
+  if (status == LC_OK && d->commitment_mode == PL_COMMITMENT_LISTEN)
+    status = pl_listen_check(&listen, &peer, err);
   if (status != LC_OK) lc_error_prefix(err, "%s", d->name);
   return status;
 }

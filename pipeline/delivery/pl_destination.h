@@ -24,6 +24,8 @@ struct pl_destination {
   char *credentials_file, *credentials_variable;
   long long timeout_connect_s, timeout_association_s, timeout_answer_s;
   int commitment_mode; /* enum pl_commitment */
+  char *commitment_listen;
+  bool commitment_insecure;
   long long commitment_port, commitment_wait_s;
   double retry_first_s, retry_most_s;
   long long retry_attempts;

@@ -9,6 +9,7 @@
 #include "common/lc_scope.h"
 #include "ct_io/ct/ct_uid.h"
 #include "pipeline/delivery/pl_send.h"
+#include "pipeline/guard/pl_listen.h"
 #include "pipeline/report/pl_signal.h"
 
 /* What one N-ACTION asks for. */
@@ -121,9 +122,15 @@ static lc_status listen_if_needed(struct pl_route *route, struct lc_error *why) 
   const struct pl_destination *destination = route->destination;
   if (destination->commitment_mode != PL_COMMITMENT_LISTEN || route->listener.handle) return LC_OK;
   struct ct_peer self;
+  const struct pl_listen listen = {.address = destination->commitment_listen,
+                                   .port = (int)destination->commitment_port,
+                                   .insecure = destination->commitment_insecure};
+  int listening, port;
   pl_destination_peer(destination, &self);
-  self.port = (int)destination->commitment_port;
-  return ct_commitment_listen(&route->listener, &self, why);
+  LC_TRY(pl_listen_open(&listen, 0, &listening, &port, why));
+  lc_status status = ct_commitment_listen(&route->listener, &self, listening, why);
+  if (status != LC_OK) close(listening);
+  return status;
 }
 
 static lc_status ask(struct pl_route *route, struct transaction *transaction,

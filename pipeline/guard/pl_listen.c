@@ -62,7 +62,7 @@ lc_status pl_listen_callers(struct pl_listen *listen, const struct pl_list *entr
 static lc_status read_address(const struct pl_listen *listen, struct in_addr *address,
                               struct lc_error *err) {
   if (inet_pton(AF_INET, listen->address, address) == 1) return LC_OK;
-  LC_FAIL(err, LC_ERR_USAGE, "--listen is '%.80s', expected an IPv4 address", listen->address);
+  LC_FAIL(err, LC_ERR_USAGE, "to listen on '%.80s': expected an IPv4 address", listen->address);
 }
 
 lc_status pl_listen_check(const struct pl_listen *listen, const struct ct_peer *self,
@@ -72,8 +72,9 @@ lc_status pl_listen_check(const struct pl_listen *listen, const struct ct_peer *
   bool is_here = ntohl(address.s_addr) >> 24 == 127;
   if (!is_here && !self->tls && !listen->insecure)
     LC_FAIL(err, LC_ERR_USAGE,
-            "--listen %s is beyond this machine: DICOM without TLS is neither secret nor "
-            "authenticated; give --tls-cert and --tls-key, or --insecure on a network you trust",
+            "to listen on %s is beyond this machine: DICOM without TLS is neither secret nor "
+            "authenticated; give --tls-cert and --tls-key (a destination: tls), or --insecure "
+            "(commitment.insecure) on a network you trust",
             listen->address);
   bool authority =
       (self->tls_ca_file && *self->tls_ca_file) || (self->tls_ca_folder && *self->tls_ca_folder);

@@ -1,4 +1,5 @@
-/* Where a listener listens and who may call it: the rules of 'lungcdam serve' and 'fetch --move'.
+/* Where a listener listens and who may call it: the rules of 'lungcdam serve', of 'fetch --move'
+ * and of the port on which 'send' hears of storage commitment.
  *
  * As it comes a listener is on 127.0.0.1. Anywhere else it needs TLS, or the word of its user that
  * the network is to be trusted. Callers are admitted by AE title and address together: a title

@@ -5,13 +5,25 @@
 
 #include "ct_io/dicom_read/ct_remote.h"
 #include "ct_io/nodule/ct_mark_wire.h"
+#include "pipeline/reader/pl_h5_walk.h"
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
+#include "vit/weights/vit_pickle_remote.h"
 
-#define TASKS(ENTRY) ENTRY(header) ENTRY(cells) ENTRY(lidc_xml)
-#define POINT(name) &ct_task_##name,
+#ifdef LUNGCDAM_WITH_PTH
+#define PICKLE(ENTRY) ENTRY(vit_task_pickle)
+#else
+#define PICKLE(ENTRY)
+#endif
+#define TASKS(ENTRY)                                                                               \
+  ENTRY(ct_task_header)                                                                            \
+  ENTRY(ct_task_cells)                                                                             \
+  ENTRY(ct_task_lidc_xml)                                                                          \
+  ENTRY(pl_task_hdf5)                                                                              \
+  PICKLE(ENTRY)
+#define POINT(task) &task,
 static const struct lc_helper_task *const table[] = {TASKS(POINT)};
-#define NUMBER(name) NUMBER_##name,
+#define NUMBER(task) NUMBER_OF_##task,
 enum { TASKS(NUMBER) N_TASKS };
 
 noreturn void pl_malloc_failed(size_t size) {

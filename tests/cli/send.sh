@@ -185,6 +185,17 @@ expect 0 "0 objects that have arrived" send -b "$work/silent" --forget-sent
 expect 0 "0 objects that have arrived" send -b "$work/silent" --forget-sent --set commitment.mode=none
 expect 0 "$objects objects that have arrived" send -b "$work/commit" --forget-sent
 
+# -- storage commitment that the archive would call back for: on this machine alone, unless told
+listen=(--set commitment.mode=listen --set "commitment.port=$(free_port)")
+expect 2 "commitment.insecure" send -b "$work/listens" "${listen[@]}" --set commitment.listen=0.0.0.0 \
+  --to "PACS@localhost:$peer_port" "$one"
+port=${listen[3]#*=}
+started+=("$("$program" send -b "$work/listens" "${listen[@]}" --set commitment.wait_s=60 \
+  --to "PACS@localhost:$peer_port" "$one" >/dev/null 2>&1 & echo $!)")
+wait_for 20 is_open "$port" || fail "nobody listens for commitment"
+(exec 3<>"/dev/tcp/127.0.0.2/$port") 2>/dev/null && fail "commitment is heard on every address"
+stop "${started[-1]}"
+
 # -- what the command line refuses
 expect 2 "to which destination" send -b "$work/none" "$one"
 printf 'pacs:\n  hots: a\n' >"$work/d.yaml"

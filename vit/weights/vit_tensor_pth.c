@@ -6,7 +6,7 @@
 #include <zip.h>
 
 #include "common/lc_arena.h"
-#include "vit/weights/vit_pickle.h"
+#include "vit/weights/vit_pickle_remote.h"
 #include "vit/weights/vit_tensor_pth.h"
 
 #define PICKLE_LIMIT ((size_t)256 << 20)
@@ -242,7 +242,7 @@ static lc_status read_archive(struct archive *a, struct vit_tensor_file *file) {
   LC_TRY(member_size(a, index, a->bytes < PICKLE_LIMIT ? a->bytes : PICKLE_LIMIT, &size));
   LC_TRY_GOTO(lc_alloc(&bytes, size + 1, 1, a->err), done);
   LC_TRY_GOTO(read_member(a, index, bytes, size), done);
-  LC_TRY_GOTO(vit_pickle_read(&pickle, a->path, bytes, size, a->err), done);
+  LC_TRY_GOTO(vit_pickle_ask(&pickle, a->path, bytes, size, a->err), done);
   LC_TRY_GOTO(make_plan(a, &pickle, &plan), done);
   LC_TRY_GOTO(fill(a, &pickle, &plan, file), done);
 done:

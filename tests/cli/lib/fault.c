@@ -1,19 +1,16 @@
 /* A library for LD_PRELOAD that lets one call of the system fail, to see what the program makes of
- * it: LC_FAULT_CALL is open, stat, read, mmap or malloc; LC_FAULT_AT is the number of the call,
- * from 1, among those that count; LC_FAULT_BELOW is a folder: only calls on what lies below it
- * count (not for malloc), and reads of files that another process opened and handed over. Calls are
- * numbered over all processes that share LC_FAULT_NUMBER, a file of eight bytes. With
- * LC_FAULT_COUNT, a file, nothing fails and the number of calls is written there at the end;
- * LC_FAULT_SAY names the call that fails on standard error. */
-#define _GNU_SOURCE
+ * it: LC_FAULT_CALL is open, stat, read, mmap, malloc, write, sync, rename, truncate, close or
+ * mkdir (fault_write.c has those that write); LC_FAULT_AT is the number of the call, from 1, among
+ * those that count; LC_FAULT_BELOW is a folder: only calls on what lies below it count (not for
+ * malloc), and reads of files that another process opened and handed over. Calls are numbered over
+ * all processes that share LC_FAULT_NUMBER, a file of eight bytes. With LC_FAULT_COUNT, a file,
+ * nothing fails and the number of calls is written there at the end; LC_FAULT_SAY names the call
+ * that fails on standard error. */
+#include "fault.h"
+
 #include <dirent.h>
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +22,7 @@
 static atomic_long own_calls, *calls = &own_calls;
 static long fail_at = -1;
 static const char *call_name, *below, *count_file, *say;
-static bool watched[4096]; /* descriptors of files below the folder */
+bool fault_watched[FAULT_FILES], fault_written[FAULT_FILES];
 
 __attribute__((constructor)) static void begin(void) {
   const char *at = getenv("LC_FAULT_AT");
@@ -55,22 +52,31 @@ __attribute__((destructor)) static void end(void) {
   fclose(out);
 }
 
-static bool is_below(const char *path) {
+bool fault_below(const char *path) {
   return !below || (path && strncmp(path, below, strlen(below)) == 0);
 }
 
-/* Whether this call of its kind is the one that fails. */
-static bool fails(const char *name, const char *path) {
+bool fault_here(const char *name, const char *path) {
   if (!call_name || strcmp(call_name, name) != 0) return false;
   bool now = atomic_fetch_add(calls, 1) + 1 == fail_at && !count_file;
   if (now && say) fprintf(stderr, "fault: %s %s\n", name, path);
   return now;
 }
 
-#define NEXT(name) __typeof__(&name) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
+bool fault_writing(const char *name, const char *path) {
+  static atomic_bool full;
+  bool now = fault_here(name, path);
+  if (now && fail_at % 2 != 0) full = true;
+  bool stays = full && (strcmp(name, "write") == 0 || strcmp(name, "mkdir") == 0);
+  if (!now && !stays) return false;
+  errno = full ? ENOSPC : EIO;
+  return true;
+}
 
-static int watch(int file, const char *path) {
-  if (file >= 0 && file < 4096) watched[file] = is_below(path);
+static int watch(int file, const char *path, bool written) {
+  if (file < 0 || file >= FAULT_FILES) return file;
+  fault_watched[file] = fault_below(path);
+  fault_written[file] = fault_watched[file] && written;
   return file;
 }
 
@@ -81,24 +87,43 @@ static int watch(int file, const char *path) {
     va_start(args, flags);                                                                         \
     mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(args, mode_t) : 0;                      \
     va_end(args);                                                                                  \
-    if (is_below(path) && fails("open", path)) {                                                   \
+    if (fault_below(path) && fault_here("open", path)) {                                           \
       errno = EMFILE;                                                                              \
       return -1;                                                                                   \
     }                                                                                              \
-    return watch(next(path, flags, mode), path);                                                   \
+    return watch(next(path, flags, mode), path, (flags & O_ACCMODE) != O_RDONLY);                  \
   }
 OPEN(open)
 OPEN(open64)
 
+static FILE *open_written(const char *path, const char *mode) {
+  int flags =
+      O_CREAT | (strchr(mode, '+') ? O_RDWR : O_WRONLY) | (strchr(mode, 'e') ? O_CLOEXEC : 0);
+  flags |= mode[0] == 'a' ? O_APPEND : O_TRUNC;
+  int file = (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666);
+  return file < 0 ? NULL : fault_stream(watch(file, path, true), mode);
+}
+
+/* What checked builds call when no mode can be needed. */
+#define OPEN_CHECKED(name, plain)                                                                  \
+  int name(const char *path, int flags);                                                           \
+  int name(const char *path, int flags) {                                                          \
+    return plain(path, flags);                                                                     \
+  }
+OPEN_CHECKED(__open_2, open)
+OPEN_CHECKED(__open64_2, open64)
+
 #define FOPEN(name)                                                                                \
   FILE *name(const char *path, const char *mode) {                                                 \
     NEXT(name);                                                                                    \
-    if (is_below(path) && fails("open", path)) {                                                   \
+    if (fault_below(path) && fault_here("open", path)) {                                           \
       errno = EMFILE;                                                                              \
       return NULL;                                                                                 \
     }                                                                                              \
+    bool written = below && mode[0] != 'r' && fault_below(path);                                   \
+    if (written) return open_written(path, mode);                                                  \
     FILE *file = next(path, mode);                                                                 \
-    if (file) watch(fileno(file), path);                                                           \
+    if (file) watch(fileno(file), path, false);                                                    \
     return file;                                                                                   \
   }
 FOPEN(fopen)
@@ -106,7 +131,7 @@ FOPEN(fopen64)
 
 DIR *opendir(const char *path) {
   NEXT(opendir);
-  if (is_below(path) && fails("open", path)) {
+  if (fault_below(path) && fault_here("open", path)) {
     errno = EMFILE;
     return NULL;
   }
@@ -116,7 +141,7 @@ DIR *opendir(const char *path) {
 #define STAT(name, type)                                                                           \
   int name(const char *path, struct type *info) {                                                  \
     NEXT(name);                                                                                    \
-    if (is_below(path) && fails("stat", path)) {                                                   \
+    if (fault_below(path) && fault_here("stat", path)) {                                           \
       errno = EIO;                                                                                 \
       return -1;                                                                                   \
     }                                                                                              \
@@ -130,7 +155,7 @@ STAT(lstat64, stat64)
 #define FSTAT(name, type)                                                                          \
   int name(int file, struct type *info) {                                                          \
     NEXT(name);                                                                                    \
-    if (file >= 0 && file < 4096 && watched[file] && fails("stat", "of a descriptor")) {           \
+    if (fault_is(fault_watched, file) && fault_here("stat", "of a descriptor")) {                  \
       errno = EIO;                                                                                 \
       return -1;                                                                                   \
     }                                                                                              \
@@ -140,7 +165,7 @@ FSTAT(fstat, stat)
 FSTAT(fstat64, stat64)
 
 static bool read_fails(int file) {
-  if (file < 0 || file >= 4096 || !watched[file] || !fails("read", "of a descriptor")) return false;
+  if (!fault_is(fault_watched, file) || !fault_here("read", "of a descriptor")) return false;
   errno = EIO;
   return true;
 }
@@ -171,7 +196,7 @@ ssize_t recvmsg(int socket, struct msghdr *message, int flags) {
     memcpy(&file, CMSG_DATA(rights) + i * sizeof file, sizeof file);
     bool regular = syscall(SYS_newfstatat, file, "", &info, AT_EMPTY_PATH) == 0 &&
                    S_ISREG(info.st_mode) && info.st_nlink > 0; /* no shared memory */
-    if (file >= 0 && file < 4096) watched[file] = regular;
+    if (file >= 0 && file < FAULT_FILES) fault_watched[file] = regular;
   }
   return got;
 }
@@ -185,7 +210,7 @@ size_t fread(void *buffer, size_t size, size_t count, FILE *file) {
 
 void *mmap(void *where, size_t length, int protection, int flags, int file, off_t at) {
   NEXT(mmap);
-  if (file >= 0 && file < 4096 && watched[file] && fails("mmap", "of a descriptor")) {
+  if (fault_is(fault_watched, file) && fault_here("mmap", "of a descriptor")) {
     errno = ENOMEM;
     return MAP_FAILED;
   }
@@ -194,7 +219,7 @@ void *mmap(void *where, size_t length, int protection, int flags, int file, off_
 
 void *mmap64(void *where, size_t length, int protection, int flags, int file, off64_t at) {
   NEXT(mmap64);
-  if (file >= 0 && file < 4096 && watched[file] && fails("mmap", "of a descriptor")) {
+  if (fault_is(fault_watched, file) && fault_here("mmap", "of a descriptor")) {
     errno = ENOMEM;
     return MAP_FAILED;
   }
@@ -208,7 +233,7 @@ void *__libc_realloc(void *old, size_t size);
 void *__libc_memalign(size_t alignment, size_t size);
 
 static bool memory_fails(void) {
-  if (!fails("malloc", "")) return false;
+  if (!fault_here("malloc", "")) return false;
   errno = ENOMEM;
   return true;
 }

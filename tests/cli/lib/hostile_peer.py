@@ -2,8 +2,8 @@
 
 WHAT: idle (300 connections that say nothing), slow (40 that send a byte a second), hold (an association from
 each of eight addresses, 127.0.0.11 on, that then says nothing), huge (PDUs that claim 4 GB and that never end),
-uids (objects with forged UIDs: prints the status each gets). The first four hold on until they are killed, and
-print "ready" when all is set up."""
+uids (objects with forged UIDs: prints the status each gets), life (an association that stays: prints after how
+many seconds it was ended). The first four hold on until they are killed, and print "ready" when all is set up."""
 import socket
 import struct
 import sys
@@ -127,6 +127,14 @@ elif what == "huge":
     # A data set that never ends, before which nobody announced one, and one PDU that claims 4 GB.
     try_all(held[-1:], struct.pack(">BBL", 4, 0, 0xFFFFFFFF) + bytes(60000))
     hold_on(lambda: try_all(held, bytes(1000)))
+elif what == "life":
+    s, began = connect(), time.time()
+    s.settimeout(60)
+    s.sendall(request())
+    assert read_pdu(s)[0] == 2, "no association"
+    while read_pdu(s)[0] not in (0, 7):  # until it hangs up or aborts
+        pass
+    print(int(time.time() - began))
 elif what == "uids":
     for uid in (b"../../../x", b"/tmp/lungcdam-hostile", b"1" * 65, b"", b"1.2/../3", b"%s%n", b"1.2.3.4.5"):
         print(uid.decode(), store(uid))
