@@ -8,8 +8,24 @@
 #include "cdam/engine/cdam_map.h"
 #include "common/lc_arena.h"
 
+/* How the attention's gradient goes back. */
+typedef enum cdam_attention_rule {
+  CDAM_ATTENTION_PLAIN = 0,
+  CDAM_ATTENTION_FIXED, /* through the values alone, as if the attention were a constant */
+  CDAM_ATTENTION_HALVED /* half through the values, half through the attention, and of that a
+                           quarter each through queries and keys */
+} cdam_attention_rule;
+
+/* Changes of the backward pass; zeros: the gradient itself. */
+struct cdam_rules {
+  bool norm_fixed; /* LayerNorm's deviation is a constant */
+  bool gate_fixed; /* so is what an activation multiplies its input by: gelu(x) / x */
+  cdam_attention_rule attention;
+};
+
 struct cdam_double {
   const struct vit_model *model;
+  struct cdam_rules rules;   /* of the backward pass; the caller may set them */
   size_t n, dim, mlp, heads; /* n: tokens */
   size_t block;              /* whose weights and activations these are; depth: none yet */
   struct lc_arena arena;

@@ -258,10 +258,14 @@ static lc_status keep(struct pl_explain *explain, size_t index, size_t first,
   size_t count = pl_variants_count(&explain->variants);
   struct cdam_maps *all = &explain->maps[index];
   bool pixels = explain->estimators[index]->on_pixels;
-  size_t finer = pixels ? 1 : explain->variants.shifts.along;
+  size_t finer = pixels ? 1 : explain->variants.shifts.along, n = maps->targets;
   if (!all->scores)
-    LC_TRY(cdam_maps_init(all, explain->input.n, maps->targets, maps->grid_height * finer,
+    LC_TRY(cdam_maps_init(all, explain->input.n, n, maps->grid_height * finer,
                           maps->grid_width * finer, err));
+  if (maps->gaps && !all->gaps)
+    LC_TRY(lc_alloc(&all->gaps, all->images * n, sizeof *all->gaps, err));
+  for (size_t k = 0; maps->gaps && k < maps->images * n; k++)
+    all->gaps[(first + k / n) / count * n + k % n] += maps->gaps[k] / (float)count;
   for (size_t i = 0; i < maps->images; i++) {
     const struct pl_variant_maps of = {cdam_maps_get(maps, i, 0), maps->targets, maps->grid_height,
                                        maps->grid_width, pixels};

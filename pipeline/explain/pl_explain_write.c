@@ -210,6 +210,17 @@ static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t in
   pl_h5_attribute_integer(h5, path, "shifts",
                           (int64_t)cdam_shifts_count(&explain->variants.shifts));
   h5_settings(h5, path, estimator, &explain->effective[index]);
+  if (!maps->gaps) return;
+  snprintf(path, sizeof path, "completeness/%s", estimator->name);
+  pl_h5_array(h5, &(struct pl_h5_array){
+                      .path = path,
+                      .type = PL_H5_F32,
+                      .rank = 2,
+                      .dims = {maps->images, maps->targets},
+                      .data = maps->gaps,
+                      .unit = "1",
+                      .doc = "|sum of the scores - change| / |change| of the output from the "
+                             "baseline to the image [image, target]"});
 }
 
 lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,

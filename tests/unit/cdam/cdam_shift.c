@@ -1,7 +1,7 @@
 /* Tests shifts by a model that is known: a patch's score is the sum of its pixels. */
 #include "cdam/engine/cdam_shift.h"
 
-#include "lc_test.h"
+#include "tests/lc_test.h"
 
 #define PATCH 8
 #define ROWS 5 /* of patches */
