@@ -210,10 +210,14 @@ void cdam_double_forward(struct cdam_double *d, size_t index, const double *inpu
 /* From d(mixed heads) to d(normed tokens), through values, softmax, keys and queries. */
 static void attend_backward(struct cdam_double *d) {
   size_t n = d->n, dim = d->dim, width = dim / d->heads;
-  cdam_attention_rule rule = d->rules.attention;
-  double values = rule == CDAM_ATTENTION_HALVED ? 0.5 : 1;
-  double queries = rule == CDAM_ATTENTION_HALVED ? 0.25 : rule == CDAM_ATTENTION_FIXED ? 0 : 1;
-  double temperature = queries / sqrt((double)width), *d_s = d->d_scores;
+  static const struct {
+    double values, queries; /* and keys */
+  } factors[] = {[CDAM_ATTENTION_PLAIN] = {1, 1},
+                 [CDAM_ATTENTION_FIXED] = {1, 0},
+                 [CDAM_ATTENTION_ROUTED] = {0, 1},
+                 [CDAM_ATTENTION_HALVED] = {0.5, 0.25}};
+  double values = factors[d->rules.attention].values, *d_s = d->d_scores;
+  double temperature = factors[d->rules.attention].queries / sqrt((double)width);
   for (size_t h = 0; h < d->heads; h++) {
     const double *a = d->attention + h * n * n, *q = d->qkv + h * width;
     const double *d_o = d->d_mixed + h * width;
@@ -306,20 +310,37 @@ void cdam_double_target(struct cdam_double *d, const struct cdam_target *target,
                 d->rules.norm_fixed, start, g);
 }
 
-static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
-                    const struct cdam_target *targets, size_t n_targets, double *work,
-                    struct cdam_maps *maps) {
-  size_t count = d->n * d->dim, skip = d->n - trace->patches;
+/* Token times gradient at every patch: [patch]. */
+static void products(struct cdam_double *d, const struct vit_trace *trace,
+                     const struct cdam_target *target, double *work, float *map) {
+  size_t skip = d->n - trace->patches;
+  cdam_double_target(d, target, work);
+  cdam_double_backward(d, work);
+  for (size_t i = 0; i < trace->patches; i++)
+    map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
+                                       d->d_normed + (i + skip) * d->dim);
+}
+
+void cdam_double_explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
+                         const struct cdam_target *targets, size_t n_targets, double *work,
+                         struct cdam_maps *maps, struct cdam_maps *routed,
+                         struct cdam_maps *content) {
+  size_t count = d->n * d->dim;
+  const struct cdam_rules rules = d->rules;
   const float *input = trace->last_input + image * count;
   for (size_t i = 0; i < count; i++) work[i] = (double)input[i];
   cdam_double_forward(d, d->model->arch.depth - 1, work);
   for (size_t t = 0; t < n_targets; t++) {
-    cdam_double_target(d, &targets[t], work);
-    cdam_double_backward(d, work);
-    float *map = cdam_maps_get(maps, image, t);
-    for (size_t i = 0; i < trace->patches; i++)
-      map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
-                                         d->d_normed + (i + skip) * d->dim);
+    if (maps) products(d, trace, &targets[t], work, cdam_maps_get(maps, image, t));
+    if (content) {
+      d->rules.attention = CDAM_ATTENTION_FIXED;
+      products(d, trace, &targets[t], work, cdam_maps_get(content, image, t));
+    }
+    if (routed) {
+      d->rules.attention = CDAM_ATTENTION_ROUTED;
+      products(d, trace, &targets[t], work, cdam_maps_get(routed, image, t));
+    }
+    d->rules = rules;
   }
 }
 
@@ -334,6 +355,7 @@ lc_status cdam_general(const struct vit_model *model, const struct vit_trace *tr
   LC_TRY(cdam_double_init(&d, model, trace->tokens, err));
   LC_FREED double *work = NULL;
   LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
-  for (size_t i = 0; i < trace->batch; i++) explain(&d, trace, i, targets, n_targets, work, maps);
+  for (size_t i = 0; i < trace->batch; i++)
+    cdam_double_explain(&d, trace, i, targets, n_targets, work, maps, NULL, NULL);
   return LC_OK;
 }

@@ -11,9 +11,10 @@
 /* How the attention's gradient goes back. */
 typedef enum cdam_attention_rule {
   CDAM_ATTENTION_PLAIN = 0,
-  CDAM_ATTENTION_FIXED, /* through the values alone, as if the attention were a constant */
-  CDAM_ATTENTION_HALVED /* half through the values, half through the attention, and of that a
-                           quarter each through queries and keys */
+  CDAM_ATTENTION_FIXED,  /* through the values alone, as if the attention were a constant */
+  CDAM_ATTENTION_ROUTED, /* through queries and keys alone */
+  CDAM_ATTENTION_HALVED  /* half through the values, half through the attention, and of that a
+                            quarter each through queries and keys */
 } cdam_attention_rule;
 
 /* Changes of the backward pass; zeros: the gradient itself. */
@@ -59,6 +60,14 @@ void cdam_double_backward(struct cdam_double *d, double *g);
 /* Gradient of a target with respect to the output of the last block, which must be the current
  * one: g [n, dim], zero but for CLS. */
 void cdam_double_target(struct cdam_double *d, const struct cdam_target *target, double *g);
+
+/* CDAM of image number `image` of a trace with last_input, and its two parts, by full backward
+ * passes; maps that are not wanted are NULL, the others are overwritten. work: [n, dim]. The rules
+ * are left as they were. */
+void cdam_double_explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
+                         const struct cdam_target *targets, size_t n_targets, double *work,
+                         struct cdam_maps *maps, struct cdam_maps *routed,
+                         struct cdam_maps *content);
 
 /* The CLS embedding after the final norm, [dim]; the last block must be the current one. */
 void cdam_double_embedding(const struct cdam_double *d, double *embedding);
