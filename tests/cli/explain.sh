@@ -36,7 +36,7 @@ PYTHON
 }
 
 for name in vit_p8_d32_l3 vit_p8_d48_l4; do
-  expect 0 "targets, 17 estimators" explain -w "$reference/$name.weights.safetensors" \
+  expect 0 "targets, 20 estimators" explain -w "$reference/$name.weights.safetensors" \
     -t "$reference/$name.expected.safetensors" -e all --maps-out "$work/$name.safetensors"
   # logits, cls_embedding, 12 estimators, pixel_gradient, concept_cdam, _score and _vector
   agree "$name" "$work/$name.safetensors" 19
@@ -202,7 +202,7 @@ for alone in token_ablation occlusion; do
   expect 9 "patch" explain -w "$work/one.safetensors" -t "$work/one_image.safetensors" -e "$alone" \
     -o "$work/none"
 done
-expect 0 "17 estimators" explain -w "$work/wide.safetensors" -t "$work/wide_image.safetensors" -e all \
+expect 0 "20 estimators" explain -w "$work/wide.safetensors" -t "$work/wide_image.safetensors" -e all \
   --samples 10 --figures none -o "$work/wide"
 python3 - "$work/wide/maps.h5" <<'PYTHON' || fail "maps of a grid that is not square"
 import sys, h5py, numpy as np
