@@ -31,19 +31,19 @@ ln -s "$work/trained/model.safetensors" "$work/cubes.safetensors"
 for model in shipped cubes; do
   w=$work/$model.safetensors m=$work/$model
   mkdir "$m"
-  "$program" "${quiet[@]}" run -s all --input "$work/phantom" -w "$w" --shifts 4 -o "$m/run" >/dev/null || fail "$model: run"
+  "$program" "${quiet[@]}" run -s all --input "$work/phantom" -w "$w" --shifts 1 -o "$m/run" >/dev/null || fail "$model: run"
   "$program" "${quiet[@]}" prepare "$work/phantom" -w "$w" --folds 2 -o "$m/set.h5" || fail "$model: prepare"
-  "$program" "${quiet[@]}" explain --input "$work/phantom" -s all -w "$w" --shifts 4 --figures none -o "$m/series" >/dev/null ||
+  "$program" "${quiet[@]}" explain --input "$work/phantom" -s all -w "$w" --figures none -o "$m/series" >/dev/null ||
     fail "$model: explain --input"
   for folder in "$m"/run/*/; do
-    "$program" "${quiet[@]}" explain --result "$folder" -w "$w" --shifts 4 --figures none -o "$m/result/$(basename "$folder")" \
+    "$program" "${quiet[@]}" explain --result "$folder" -w "$w" --figures none -o "$m/result/$(basename "$folder")" \
       >/dev/null || fail "$model: explain --result"
   done
   for split in train validate; do
     "$program" evaluate -d "$m/set.h5" -w "$w" -s $split --set test.bootstrap=10 --set test.pictures=none \
       -o "$m/evaluate/$split" >/dev/null 2>"$work/err" || [ $split = train ] || fail "$model: evaluate: $(cat "$work/err")"
     ! grep "differ a little" "$work/err" || fail "$model: cubes for it are not known as such"
-    "$program" "${quiet[@]}" explain --crops "$m/set.h5" --split $split -w "$w" --shifts 4 --figures none -o "$m/crops/$split" \
+    "$program" "${quiet[@]}" explain --crops "$m/set.h5" --split $split -w "$w" --figures none -o "$m/crops/$split" \
       >/dev/null || fail "$model: explain --crops"
     "$program" "${quiet[@]}" judge --crops "$m/set.h5" -w "$w" --set data.split=$split --set "estimators.names=[cdam]" \
       --set sets.count=4 --set bootstrap.replicates=10 --set report.pictures=0 -o "$m/judge/$split" >/dev/null ||
