@@ -37,7 +37,8 @@ PYTHON
 
 for name in vit_p8_d32_l3 vit_p8_d48_l4; do
   expect 0 "targets, 20 estimators" explain -w "$reference/$name.weights.safetensors" \
-    -t "$reference/$name.expected.safetensors" -e all --maps-out "$work/$name.safetensors"
+    -t "$reference/$name.expected.safetensors" -e all --set estimators.integrated_gradients.rule=riemann \
+    --maps-out "$work/$name.safetensors"
   # logits, cls_embedding, 12 estimators, pixel_gradient, concept_cdam, _score and _vector
   agree "$name" "$work/$name.safetensors" 19
 done
