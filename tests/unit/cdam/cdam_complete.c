@@ -114,7 +114,7 @@ static void shapley_values(void **state) {
   static double values[(1 << PATCHES) * TARGETS];
   const struct cdam_masked all = {.task = &f.task, .n_masks = 1 << PATCHES, .keep = subset};
   assert_ok(cdam_masked_values(&all, values, &test_err));
-  static const char *const orders[] = {"samples=1", "samples=3", "samples=4000"};
+  static const char *const orders[] = {"samples=1", "samples=3", "samples=1000"};
   for (int k = 0; k < 3; k++) {
     struct cdam_settings settings = settings_with("shapley", orders[k]);
     struct cdam_maps maps;
@@ -130,7 +130,7 @@ static void shapley_values(void **state) {
       assert_near((double)maps.gaps[t], 0, 1e-4);
       for (size_t p = 0; p < PATCHES; p++) largest = fmax(largest, fabs(exact[p]));
       for (size_t p = 0; p < PATCHES && k == 2; p++)
-        assert_near((double)map[p], exact[p], 0.03 * largest);
+        assert_near((double)map[p], exact[p], 0.06 * largest);
     }
     cdam_maps_free(&maps);
   }
