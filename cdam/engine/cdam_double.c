@@ -116,9 +116,9 @@ static void norm(const double *x, size_t n, size_t dim, const struct vit_norm *w
   }
 }
 
-/* Adds the gradient with respect to x to d_x. */
+/* Adds the gradient with respect to x to d_x. fixed: of the deviation taken as a constant. */
 static void norm_backward(const double *x, size_t n, size_t dim, const struct vit_norm *w,
-                          double eps, const double *d_out, double *d_x) {
+                          double eps, bool fixed, const double *d_out, double *d_x) {
   for (size_t i = 0; i < n; i++) {
     const double *row = x + i * dim, *g = d_out + i * dim;
     double mean, rstd, straight = 0, along = 0;
@@ -127,6 +127,7 @@ static void norm_backward(const double *x, size_t n, size_t dim, const struct vi
       straight += g[k] * (double)w->weight[k] / (double)dim;
       along += g[k] * (double)w->weight[k] * (row[k] - mean) * rstd / (double)dim;
     }
+    if (fixed) along = 0;
     for (size_t k = 0; k < dim; k++)
       d_x[i * dim + k] +=
           rstd * (g[k] * (double)w->weight[k] - straight - (row[k] - mean) * rstd * along);
@@ -209,12 +210,20 @@ void cdam_double_forward(struct cdam_double *d, size_t index, const double *inpu
 /* From d(mixed heads) to d(normed tokens), through values, softmax, keys and queries. */
 static void attend_backward(struct cdam_double *d) {
   size_t n = d->n, dim = d->dim, width = dim / d->heads;
-  double temperature = 1 / sqrt((double)width), *d_s = d->d_scores;
+  static const struct {
+    double values, queries; /* and keys */
+  } factors[] = {[CDAM_ATTENTION_PLAIN] = {1, 1},
+                 [CDAM_ATTENTION_FIXED] = {1, 0},
+                 [CDAM_ATTENTION_ROUTED] = {0, 1},
+                 [CDAM_ATTENTION_HALVED] = {0.5, 0.25}};
+  double values = factors[d->rules.attention].values, *d_s = d->d_scores;
+  double temperature = factors[d->rules.attention].queries / sqrt((double)width);
   for (size_t h = 0; h < d->heads; h++) {
     const double *a = d->attention + h * n * n, *q = d->qkv + h * width;
     const double *d_o = d->d_mixed + h * width;
     double *d_a = d->d_attention + h * n * n, *d_q = d->d_qkv + h * width;
-    vit_backend()->product(true, false, n, width, n, 1, a, n, d_o, dim, d_q + 2 * dim, 3 * dim);
+    vit_backend()->product(true, false, n, width, n, values, a, n, d_o, dim, d_q + 2 * dim,
+                           3 * dim);
     vit_backend()->product(false, true, n, n, width, 1, d_o, dim, q + 2 * dim, 3 * dim, d_a, n);
     for (size_t i = 0; i < n; i++) {
       double mean = vit_backend()->dot(n, a + i * n, d_a + i * n);
@@ -236,14 +245,16 @@ void cdam_double_backward(struct cdam_double *d, double *g) {
   linear_backward(d->spare, n, dim, d->fc2_weight, mlp, d->spare_wide);
   for (size_t i = 0; i < n * mlp; i++) {
     double x = d->hidden[i];
-    d->spare_wide[i] *= 0.5 * (1 + erf(x * M_SQRT1_2)) + x * exp(-0.5 * x * x) / sqrt(2 * M_PI);
+    double gate = 0.5 * (1 + erf(x * M_SQRT1_2));
+    if (!d->rules.gate_fixed) gate += x * exp(-0.5 * x * x) / sqrt(2 * M_PI);
+    d->spare_wide[i] *= gate;
   }
   linear_backward(d->spare_wide, n, mlp, d->fc1_weight, dim, d->spare);
-  norm_backward(d->after, n, dim, &block->norm2, eps, d->spare, g);
+  norm_backward(d->after, n, dim, &block->norm2, eps, d->rules.norm_fixed, d->spare, g);
   scale_rows(g, n, dim, block->scale1, d->spare);
   linear_backward(d->spare, n, dim, d->proj_weight, dim, d->d_mixed);
   attend_backward(d);
-  norm_backward(d->input, n, dim, &block->norm1, eps, d->d_normed, g);
+  norm_backward(d->input, n, dim, &block->norm1, eps, d->rules.norm_fixed, d->d_normed, g);
 }
 
 void cdam_double_embedding(const struct cdam_double *d, double *embedding) {
@@ -276,7 +287,9 @@ static void output_gradient(struct cdam_double *d, size_t output, double sign,
     const float *row = w->hidden.weight + u * dim;
     double x = w->hidden.bias ? (double)w->hidden.bias[u] : 0;
     for (size_t k = 0; k < dim; k++) x += (double)row[k] * embedding[k];
-    double on = vit_head_slope(arch->heads[head].activation, x) * sign *
+    vit_head_activation kind = arch->heads[head].activation;
+    bool gate = d->rules.gate_fixed && fabs(x) > 0;
+    double on = (gate ? vit_head_activate(kind, x) / x : vit_head_slope(kind, x)) * sign *
                 (double)w->output.weight[output * hidden + u];
     for (size_t k = 0; k < dim; k++) g[k] += on * (double)row[k];
   }
@@ -293,24 +306,41 @@ void cdam_double_target(struct cdam_double *d, const struct cdam_target *target,
     output_gradient(d, target->a, 1, embedding, start);
   if (target->kind == CDAM_DIFFERENCE) output_gradient(d, target->b, -1, embedding, start);
   memset(g, 0, d->n * dim * sizeof *g);
-  norm_backward(d->output, 1, dim, &d->model->norm, (double)d->model->arch.layer_norm_eps, start,
-                g);
+  norm_backward(d->output, 1, dim, &d->model->norm, (double)d->model->arch.layer_norm_eps,
+                d->rules.norm_fixed, start, g);
 }
 
-static void explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
-                    const struct cdam_target *targets, size_t n_targets, double *work,
-                    struct cdam_maps *maps) {
-  size_t count = d->n * d->dim, skip = d->n - trace->patches;
+/* Token times gradient at every patch: [patch]. */
+static void products(struct cdam_double *d, const struct vit_trace *trace,
+                     const struct cdam_target *target, double *work, float *map) {
+  size_t skip = d->n - trace->patches;
+  cdam_double_target(d, target, work);
+  cdam_double_backward(d, work);
+  for (size_t i = 0; i < trace->patches; i++)
+    map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
+                                       d->d_normed + (i + skip) * d->dim);
+}
+
+void cdam_double_explain(struct cdam_double *d, const struct vit_trace *trace, size_t image,
+                         const struct cdam_target *targets, size_t n_targets, double *work,
+                         struct cdam_maps *maps, struct cdam_maps *routed,
+                         struct cdam_maps *content) {
+  size_t count = d->n * d->dim;
+  const struct cdam_rules rules = d->rules;
   const float *input = trace->last_input + image * count;
   for (size_t i = 0; i < count; i++) work[i] = (double)input[i];
   cdam_double_forward(d, d->model->arch.depth - 1, work);
   for (size_t t = 0; t < n_targets; t++) {
-    cdam_double_target(d, &targets[t], work);
-    cdam_double_backward(d, work);
-    float *map = cdam_maps_get(maps, image, t);
-    for (size_t i = 0; i < trace->patches; i++)
-      map[i] = (float)vit_backend()->dot(d->dim, d->normed + (i + skip) * d->dim,
-                                         d->d_normed + (i + skip) * d->dim);
+    if (maps) products(d, trace, &targets[t], work, cdam_maps_get(maps, image, t));
+    if (content) {
+      d->rules.attention = CDAM_ATTENTION_FIXED;
+      products(d, trace, &targets[t], work, cdam_maps_get(content, image, t));
+    }
+    if (routed) {
+      d->rules.attention = CDAM_ATTENTION_ROUTED;
+      products(d, trace, &targets[t], work, cdam_maps_get(routed, image, t));
+    }
+    d->rules = rules;
   }
 }
 
@@ -325,6 +355,7 @@ lc_status cdam_general(const struct vit_model *model, const struct vit_trace *tr
   LC_TRY(cdam_double_init(&d, model, trace->tokens, err));
   LC_FREED double *work = NULL;
   LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
-  for (size_t i = 0; i < trace->batch; i++) explain(&d, trace, i, targets, n_targets, work, maps);
+  for (size_t i = 0; i < trace->batch; i++)
+    cdam_double_explain(&d, trace, i, targets, n_targets, work, maps, NULL, NULL);
   return LC_OK;
 }

@@ -25,6 +25,7 @@ lc_status cdam_maps_init(struct cdam_maps *maps, size_t images, size_t targets, 
 
 void cdam_maps_free(struct cdam_maps *maps) {
   free(maps->scores);
+  free(maps->gaps);
   memset(maps, 0, sizeof *maps);
 }
 

@@ -7,12 +7,17 @@
 #include <string.h>
 
 #include "cdam/engine/cdam_cls.h"
+#include "cdam/engine/cdam_cls_rows.h"
 #include "cdam/engine/cdam_cls_weights.h"
+#include "cdam/engine/cdam_double.h"
 #include "cdam/engine/cdam_noise.h"
 #include "common/lc_parallel.h"
 #include "common/lc_scope.h"
 #include "vit/kernels/vit_backend.h"
 
+/* Attention times score from which on rounding of scores to float32 shows in the fourth digit of
+ * CDAM. */
+#define SATURATED 64
 #define MOST_INPUTS 16 /* of a call whose inputs have tokens of their own: bounds the memory */
 
 struct worker {
@@ -40,6 +45,7 @@ struct job {
   float *partial;         /* [image, group, map_size]: sums of groups; NULL for whole images */
   struct worker *workers; /* [n_workers] */
   size_t n_workers;
+  bool *saturated; /* [image], of whole images */
   /* What the inputs of one image share, for `many` images from `first` on. */
   size_t first, many;
   float *common, *values; /* [many, panels, dim, panel]; noisy inputs share no values */
@@ -217,6 +223,16 @@ static float *map_of(struct cdam_maps *maps, size_t image) {
   return maps ? cdam_maps_get(maps, image, 0) : NULL;
 }
 
+/* Largest attention times score of a token, of all heads, of one input. */
+static float largest_score(const struct cdam_cls *e, size_t input) {
+  size_t heads = e->model->arch.num_heads, tokens = e->layout.tokens;
+  const float *rows = e->rows->scores + input * heads * e->layout.ld;
+  float largest = 0;
+  for (size_t h = 0; h < heads; h++)
+    for (size_t i = 0; i < tokens; i++) largest = fmaxf(largest, fabsf(rows[h * e->layout.ld + i]));
+  return largest;
+}
+
 /* Whole images: each of the group has maps of its own. */
 static void run_images(const struct job *job, struct worker *w, size_t first) {
   const struct cdam_sampling *s = job->sampling;
@@ -229,6 +245,26 @@ static void run_images(const struct job *job, struct worker *w, size_t first) {
                              .weight = 1,
                              .map_stride = job->map_size};
   cdam_cls_run(&w->engine, n, &sum);
+  for (size_t i = 0; i < n; i++)
+    job->saturated[first + i] = largest_score(&w->engine, i) > SATURATED;
+}
+
+/* Images whose attention is saturated, once more in double. */
+static lc_status run_saturated(const struct job *job, struct lc_error *err) {
+  const struct cdam_sampling *s = job->sampling;
+  const struct cdam_task *task = job->task;
+  LC_SCOPED(cdam_double_free) struct cdam_double d = {0};
+  LC_FREED double *work = NULL;
+  for (size_t i = 0; i < task->trace->batch; i++) {
+    if (!job->saturated[i] || !(s->maps || s->routed || s->content)) continue;
+    if (!work) {
+      LC_TRY(cdam_double_init(&d, task->model, task->trace->tokens, err));
+      LC_TRY(lc_alloc(&work, d.n * d.dim, sizeof *work, err));
+    }
+    cdam_double_explain(&d, task->trace, i, task->targets, task->n_targets, work, s->maps,
+                        s->routed, s->content);
+  }
+  return LC_OK;
 }
 
 static void run_samples(const struct job *job, struct worker *w, size_t index) {
@@ -317,6 +353,7 @@ static void job_free(struct job *job) {
   for (size_t i = 0; job->workers && i < job->n_workers; i++)
     cdam_cls_free(&job->workers[i].engine);
   free(job->workers);
+  free(job->saturated);
   cdam_prepared_give(job->task->prepared, &job->arena);
 }
 
@@ -379,11 +416,12 @@ static lc_status run_prepared(const struct cdam_sampling *sampling, const struct
   LC_TRY(cdam_prepared_ready(task->prepared, err));
   size_t jobs = plan(&job, threads);
   job.n_workers = threads < jobs ? threads : jobs;
+  LC_TRY(lc_alloc(&job.saturated, task->trace->batch, sizeof *job.saturated, err));
   LC_TRY(buffers_init(&job, jobs, err));
   LC_TRY(workers_init(&job, err));
   run_all(&job, jobs);
   collect(&job);
-  return LC_OK;
+  return plain ? run_saturated(&job, err) : LC_OK;
 }
 
 lc_status cdam_sampling_run(const struct cdam_sampling *sampling, const struct cdam_task *task,

@@ -20,13 +20,16 @@
   ENTRY(relevance_propagation)                                                                     \
   ENTRY(partial_lrp)                                                                               \
   ENTRY(transformer_attribution)                                                                   \
+  ENTRY(libragrad)                                                                                 \
+  ENTRY(attnlrp)                                                                                   \
   ENTRY(attention_gradcam)                                                                         \
   ENTRY(token_ablation)                                                                            \
   ENTRY(input_x_gradient)                                                                          \
   ENTRY(integrated_gradients)                                                                      \
   ENTRY(smoothgrad)                                                                                \
   ENTRY(occlusion)                                                                                 \
-  ENTRY(rise)
+  ENTRY(rise)                                                                                      \
+  ENTRY(shapley)
 
 #define DECLARE(name) extern const struct cdam_estimator cdam_estimator_##name;
 ESTIMATORS(DECLARE)
@@ -176,6 +179,6 @@ lc_status cdam_maps_to_patches(const struct cdam_maps *pixels, size_t patch_size
     for (size_t y = 0; y < pixels->grid_height; y++)
       for (size_t x = 0; x < pixels->grid_width; x++)
         patches->scores[(k * gh + y / patch_size) * gw + x / patch_size] +=
-            pixels->scores[(k * pixels->grid_height + y) * pixels->grid_width + x];
+            VIT_CHANNELS * pixels->scores[(k * pixels->grid_height + y) * pixels->grid_width + x];
   return LC_OK;
 }

@@ -82,15 +82,17 @@ static lc_status one_image(const struct cdam_pixel_pass *pass, struct cdam_gradi
     struct vit_gradients gradients;
     for (size_t k = 0; k < n; k++)
       if (pass->make)
-        pass->make(task, image, first + k, variants + k * size);
+        pass->make(pass, image, first + k, variants + k * size);
       else
         memcpy(variants + k * size, image, size * sizeof *image);
     LC_TRY(cdam_gradient_forward(g, variants, n, &trace, err));
     for (size_t t = 0; t < task->n_targets; t++) {
       LC_TRY(cdam_gradient_backward(g, &task->targets[t], &gradients, err));
-      for (size_t k = 0; k < n; k++)
+      for (size_t k = 0; k < n; k++) {
+        double weight = pass->weights ? pass->weights[first + k] : 1;
         for (size_t i = 0; i < size; i++)
-          sums[t * size + i] += (double)gradients.pixels[k * size + i];
+          sums[t * size + i] += weight * (double)gradients.pixels[k * size + i];
+      }
     }
   }
   return LC_OK;

@@ -34,14 +34,16 @@ LC_MUST_CHECK lc_status cdam_gradient_backward(struct cdam_gradient *g,
                                                struct vit_gradients *gradients,
                                                struct lc_error *err);
 
-/* For each image of the task and each target: sum over `count` variants of the image of the pixel
- * gradient, [3, height, width], handed to `use`, which writes the map. */
+/* For each image of the task and each target: weighted sum over `count` variants of the image of
+ * the pixel gradient, [3, height, width], handed to `use`, which writes the map. */
 struct cdam_pixel_pass {
   const struct cdam_task *task;
   size_t count;
+  const double *weights; /* [count] of the variants in the sum; NULL: ones */
+  const void *context;
   /* Writes variant k, from 0 to count - 1, of an image: image and out [3, height, width]. NULL: the
    * image itself. */
-  void (*make)(const struct cdam_task *task, const float *image, size_t k, float *out);
+  void (*make)(const struct cdam_pixel_pass *pass, const float *image, size_t k, float *out);
   /* gradient_sum: [3, height, width]; map: [height, width]. */
   void (*use)(const struct cdam_task *task, const float *image, const double *gradient_sum,
               float *map);

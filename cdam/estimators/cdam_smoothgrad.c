@@ -11,7 +11,8 @@
 
 enum { SAMPLES, LEVEL };
 
-static void make(const struct cdam_task *task, const float *image, size_t k, float *out) {
+static void make(const struct cdam_pixel_pass *pass, const float *image, size_t k, float *out) {
+  const struct cdam_task *task = pass->task;
   const struct cdam_settings *s = task->settings;
   size_t size = VIT_CHANNELS * task->height * task->width;
   if (s->noise) {

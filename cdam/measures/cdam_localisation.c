@@ -125,7 +125,7 @@ static lc_status run(struct cdam_subject *subject, double *values, struct lc_err
   for (size_t m = 0; m < subject->maps; m++)
     for (int reading = CDAM_POSITIVE; reading <= CDAM_ABSOLUTE; reading++, values += N_READING) {
       struct cdam_localisation r;
-      LC_TRY(cdam_localise(cdam_subject_map(subject, m), subject->coverage, subject->patches,
+      LC_TRY(cdam_localise(cdam_subject_finer(subject, m), subject->coverage, subject->cells,
                            (cdam_reading)reading, &r, err));
       values[MASS] = r.mass;
       values[RANK] = r.rank;

@@ -173,6 +173,10 @@ const float *cdam_subject_map(const struct cdam_subject *subject, size_t map) {
   return subject->scores + map * subject->targets * subject->patches;
 }
 
+const float *cdam_subject_finer(const struct cdam_subject *subject, size_t map) {
+  return subject->finer + map * subject->targets * subject->cells;
+}
+
 lc_status cdam_subject_maps(const struct cdam_subject *subject, float **maps,
                             struct lc_error *err) {
   LC_TRY(lc_alloc(maps, subject->maps * subject->patches, sizeof **maps, err));

@@ -88,11 +88,13 @@ struct cdam_subject {
   const struct cdam_target *target; /* the first one, whose maps are measured */
   const float *image;               /* [3, pixels, pixels] */
   const float *scores;              /* [map, target, patch], patches row by row */
+  size_t cells;                     /* of finer maps; patches when there are none */
+  const float *finer;               /* [map, target, cell], cells row by row; may be `scores` */
   const bool *is_signed;            /* [map] */
   const bool *is_drawn;             /* [map] another seed gives another map */
-  const double *coverage;           /* [patch] share that the nodule covers */
-  const double *features;           /* [CDAM_FEATURES, patch] shares that each feature covers */
-  const double *touched;            /* [patch] above 0 where nodule or spicules are */
+  const double *coverage;           /* [cell] share that the nodule covers */
+  const double *features;           /* [CDAM_FEATURES, cell] shares that each feature covers */
+  const double *touched;            /* [cell] above 0 where nodule or spicules are */
   struct cdam_draws draws;
   const struct cdam_randomised *randomised;
   const struct cdam_evaluator *evaluator; /* NULL: the model answers */
@@ -157,10 +159,11 @@ LC_MUST_CHECK lc_status cdam_measures_run(const struct cdam_listed *list, size_t
                                           struct cdam_subject *subject, double *values,
                                           struct lc_error *err);
 
-/* For measures: scores of a map for the first target; the answers of the model with patches
- * missing, as settings.missing says or imputed. The evaluator is the subject's: nobody frees it,
- * and it is good until one of the other kind is asked for, or the measure ends. */
+/* For measures: scores of a map for the first target, [patch] and [cell]; the answers of the model
+ * with patches missing, as settings.missing says or imputed. The evaluator is the subject's: nobody
+ * frees it, and it is good until one of the other kind is asked for, or the measure ends. */
 const float *cdam_subject_map(const struct cdam_subject *subject, size_t map);
+const float *cdam_subject_finer(const struct cdam_subject *subject, size_t map);
 LC_MUST_CHECK lc_status cdam_subject_evaluator(struct cdam_subject *subject, bool imputed,
                                                struct cdam_evaluator *evaluator,
                                                struct lc_error *err);

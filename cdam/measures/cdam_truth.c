@@ -3,7 +3,7 @@
  *
  * Of positive scores, and where a feature speaks against the target, of a signed map's negative
  * ones. "above" is the mass less the feature's share of the image, so that chance is 0; "within" is
- * the AUROC among the patches that touch the nodule, where finding the nodule does not help. */
+ * the AUROC among the cells that touch the nodule, where finding the nodule does not help. */
 #include <math.h>
 
 #include "cdam/measures/cdam_localisation.h"
@@ -14,13 +14,13 @@ enum { MASS, ABOVE, RANK, AUROC, WITHIN, N_EACH };
 
 static const bool speaks_against[CDAM_FEATURES] = {[CDAM_CALCIUM] = true};
 
-/* AUROC among the patches that touch the nodule; room for one more map and coverage. */
+/* AUROC among the cells that touch the nodule; room for one more map and coverage. */
 static lc_status within(const struct cdam_subject *subject, const float *scores,
                         const double *coverage, float *some_scores, double *some_coverage,
                         double *auroc, struct lc_error *err) {
   struct cdam_localisation r = {.auroc = NAN};
   size_t kept = 0;
-  for (size_t p = 0; p < subject->patches; p++)
+  for (size_t p = 0; p < subject->cells; p++)
     if (subject->touched[p] > 0) {
       some_scores[kept] = scores[p];
       some_coverage[kept++] = coverage[p];
@@ -30,13 +30,13 @@ static lc_status within(const struct cdam_subject *subject, const float *scores,
   return LC_OK;
 }
 
-/* One map and feature; scores and some_coverage: room for [2, patch] and [patch]. */
+/* One map and feature; scores and some_coverage: room for [2, cell] and [cell]. */
 static lc_status measure(const struct cdam_subject *subject, size_t map, size_t feature,
                          float *scores, double *some_coverage, double *values,
                          struct lc_error *err) {
-  size_t n = subject->patches;
+  size_t n = subject->cells;
   const double *coverage = subject->features + feature * n;
-  const float *own = cdam_subject_map(subject, map);
+  const float *own = cdam_subject_finer(subject, map);
   bool turn = speaks_against[feature] && subject->is_signed[map];
   struct cdam_localisation r;
   double share = 0;
@@ -54,8 +54,8 @@ static lc_status measure(const struct cdam_subject *subject, size_t map, size_t 
 static lc_status run(struct cdam_subject *subject, double *values, struct lc_error *err) {
   LC_FREED float *scores = NULL;
   LC_FREED double *coverage = NULL;
-  LC_TRY(lc_alloc(&scores, 2 * subject->patches, sizeof *scores, err));
-  LC_TRY(lc_alloc(&coverage, subject->patches, sizeof *coverage, err));
+  LC_TRY(lc_alloc(&scores, 2 * subject->cells, sizeof *scores, err));
+  LC_TRY(lc_alloc(&coverage, subject->cells, sizeof *coverage, err));
   for (size_t m = 0; m < subject->maps; m++)
     for (size_t f = 0; f < CDAM_FEATURES; f++, values += N_EACH)
       LC_TRY(measure(subject, m, f, scores, coverage, values, err));

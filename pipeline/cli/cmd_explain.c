@@ -96,6 +96,11 @@ static const struct pl_option options[] = {
      HUGE_VAL},
     {"baseline", 0, "B", "Where integrated methods start", 2, PL_OPTION_REAL, AT(baseline),
      -HUGE_VAL, HUGE_VAL},
+    {"shifts", 0, "N",
+     "Maps are means over N images shifted by parts of a patch, on as much finer a grid: the "
+     "square "
+     "of a divisor of the patch size; 1 by default (explain.shifts)",
+     2, PL_OPTION_WHOLE, AT(overrides.shifts), 1, PL_ANY},
     {"seed", 0, "S", "Seed of noise and masks", 2, PL_OPTION_WHOLE, AT(seed), 0, PL_ANY},
     {"place", 0, "WHERE",
      "input (of the last block, default) or normed: where noise and scaling of CDAM act", 2,
@@ -188,6 +193,7 @@ static lc_status set_parameters(struct pl_explain_settings *settings,
       {"baseline", arguments->baseline},
       {"place", arguments->place >= 0 ? (double)arguments->place : NAN}};
   settings->seed = (uint64_t)arguments->seed;
+  settings->shifts = (size_t)arguments->overrides.shifts;
   for (size_t i = 0; i < sizeof given / sizeof *given; i++)
     if (!isnan(given[i].value)) settings->general[settings->n_general++] = given[i];
   for (size_t i = 0; i < arguments->parameters.n; i++)
@@ -274,7 +280,7 @@ static lc_status run(void *input, struct lc_error *err) {
     if (strcmp(explain->estimators[i]->name, "input_x_gradient") == 0)
       explain->keep_gradient = true;
   pl_progress_start(&progress, "explaining", "maps",
-                    images->n * images->turns * explain->n_estimators);
+                    images->n * pl_variants_count(&explain->variants) * explain->n_estimators);
   lc_status status = pl_explain_run(explain, &progress.progress, err);
   pl_progress_end(&progress);
   LC_TRY(status);

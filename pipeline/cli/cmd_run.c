@@ -14,6 +14,10 @@ struct arguments {
 
 static const struct pl_option options[] = {
     PL_CONFIG_ROWS,
+    {"shifts", 0, "N",
+     "explain.shifts: maps are means over N images shifted by parts of a patch, on as much finer a "
+     "grid; by default as few as make cells of 2 mm or less",
+     1, PL_OPTION_WHOLE, AT(overrides.shifts), 1, PL_ANY},
     {"overwrite", 'f', NULL, "Replace results that exist", 2, PL_OPTION_ONE_OF, AT(existing),
      PL_EXISTING_OVERWRITE},
     {"resume", 'r', NULL,

@@ -82,6 +82,9 @@ static const struct pl_key keys[] = {
 
     KEY_LIST(explain, targets, "[all]", NULL,
              "Outputs that are explained: 'all', names, indices, or differences as 'a-b'."),
+    KEY_INTEGER(explain, shifts, "0", 0, 65536,
+                "Images shifted by parts of a patch that a map is the mean of; 0: 'run' takes as "
+                "few as make cells of 2 mm or less, 'explain' 1."),
 
     {"estimators", PL_PARAMETERS, offsetof(struct pl_config, parameters), "", 0, 0, NULL, PL_PLACE,
      "Parameters of the estimators of 'lungcdam explain'."},
@@ -167,6 +170,7 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   LC_TRY(pl_schema_set_text(schema, config, "input.reference", overrides->reference, err));
   if (overrides->assume_hu) config->input_assume_hu = true;
   if (overrides->allow_missing) config->input_allow_missing = true;
+  if (overrides->shifts > 0) config->explain_shifts = overrides->shifts;
   LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));
   LC_TRY(pl_schema_set_text(schema, config, "model.weights", overrides->weights, err));
   LC_TRY(

@@ -47,6 +47,7 @@ struct pl_config {
   bool preprocess_symmetries;
 
   struct pl_list explain_targets;  /* "all" or names */
+  long long explain_shifts;        /* 0: run chooses them, explain takes one */
   struct pl_parameters parameters; /* of estimators: for explain; run and serve compute cdam */
 
   bool figure_write;

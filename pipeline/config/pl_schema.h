@@ -115,6 +115,7 @@ struct pl_overrides {
   struct pl_list inputs; /* --input, repeated */
   const char *weights, *series, *reference, *nodules, *output, *crops;
   bool assume_hu, allow_missing; /* struct ct_index_rules */
+  long long shifts;              /* explain.shifts; 0: not said */
   struct pl_load load;
   const struct vit_tensor_file *opened; /* the weights, when they are open already */
 };

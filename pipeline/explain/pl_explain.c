@@ -214,9 +214,12 @@ static lc_status add_word(struct pl_explain *explain, char *word, struct lc_erro
 
 lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators, const char *targets,
                             struct lc_error *err) {
-  size_t count;
+  size_t count, shifts = explain->settings.shifts;
   const struct cdam_estimator *const *table = cdam_estimators(&count);
   bool all = strcmp(estimators, "all") == 0;
+  explain->variants.turns = explain->input.turns;
+  LC_TRY(cdam_shifts_init(&explain->variants.shifts, shifts ? shifts : 1,
+                          explain->model.arch.patch_size, err));
   explain->n_estimators = 0;
   for (size_t i = 0; all && i < count; i++) LC_TRY(add_estimator(explain, table[i]->name, err));
   for (char word[96]; !all && next_word(&estimators, word, sizeof word);)
@@ -249,30 +252,26 @@ lc_status pl_explain_make(struct pl_explain_input *input, size_t index,
   return LC_OK;
 }
 
-/* Planes [count, edge, edge] of one turned image to the mean over the turns; upright ones alone are
- * copied. */
-static void fold(const struct pl_explain_input *input, size_t turn, const float *planes,
-                 size_t count, size_t height, size_t width, float *out) {
-  size_t area = height * width;
-  if (input->turns == 1) {
-    memcpy(out, planes, count * area * sizeof *out);
-    return;
-  }
-  for (size_t i = 0; i < count; i++)
-    ct_image_add_turned_back((unsigned)turn, planes + i * area, height, 1.0F / (float)input->turns,
-                             out + i * area);
-}
-
 /* Maps of network images first, first + 1, ... to their place among all. */
 static lc_status keep(struct pl_explain *explain, size_t index, size_t first,
                       const struct cdam_maps *maps, struct lc_error *err) {
-  const struct pl_explain_input *input = &explain->input;
+  size_t count = pl_variants_count(&explain->variants);
   struct cdam_maps *all = &explain->maps[index];
+  bool pixels = explain->estimators[index]->on_pixels;
+  size_t finer = pixels ? 1 : explain->variants.shifts.along, n = maps->targets;
   if (!all->scores)
-    LC_TRY(cdam_maps_init(all, input->n, maps->targets, maps->grid_height, maps->grid_width, err));
-  for (size_t i = 0; i < maps->images; i++)
-    fold(input, (first + i) % input->turns, cdam_maps_get(maps, i, 0), maps->targets,
-         maps->grid_height, maps->grid_width, cdam_maps_get(all, (first + i) / input->turns, 0));
+    LC_TRY(cdam_maps_init(all, explain->input.n, n, maps->grid_height * finer,
+                          maps->grid_width * finer, err));
+  if (maps->gaps && !all->gaps)
+    LC_TRY(lc_alloc(&all->gaps, all->images * n, sizeof *all->gaps, err));
+  for (size_t k = 0; maps->gaps && k < maps->images * n; k++)
+    all->gaps[(first + k / n) / count * n + k % n] += maps->gaps[k] / (float)count;
+  for (size_t i = 0; i < maps->images; i++) {
+    const struct pl_variant_maps of = {cdam_maps_get(maps, i, 0), maps->targets, maps->grid_height,
+                                       maps->grid_width, pixels};
+    LC_TRY(pl_variants_add_back(&explain->variants, (first + i) % count, &of,
+                                cdam_maps_get(all, (first + i) / count, 0), err));
+  }
   return LC_OK;
 }
 
@@ -281,40 +280,64 @@ static lc_status keep_gradient(struct pl_explain *explain, const struct cdam_tas
                                size_t first, size_t n, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
   size_t size = VIT_CHANNELS * input->height * input->width, one = batch->n_targets * size;
+  size_t count = pl_variants_count(&explain->variants);
   LC_FREED float *gradient = NULL;
   LC_TRY(lc_alloc(&gradient, n * one, sizeof *gradient, err));
   LC_TRY(cdam_pixel_gradient(batch, gradient, err));
-  for (size_t i = 0; i < n; i++)
-    fold(input, (first + i) % input->turns, gradient + i * one, batch->n_targets * VIT_CHANNELS,
-         input->height, input->width, explain->pixel_gradient + (first + i) / input->turns * one);
+  for (size_t i = 0; i < n; i++) {
+    const struct pl_variant_maps of = {gradient + i * one, batch->n_targets * VIT_CHANNELS,
+                                       input->height, input->width, true};
+    LC_TRY(pl_variants_add_back(&explain->variants, (first + i) % count, &of,
+                                explain->pixel_gradient + (first + i) / count * one, err));
+  }
   return LC_OK;
 }
 
-/* What all batches add to: [n, outputs] and [n, dim]. */
+/* What all batches add to: [n, outputs] and [n, dim]; and room for a batch of shifted images. */
 struct sums {
   double *logits, *cls_embedding;
+  float *shifted;
 };
+
+/* Network images [first, first + n): as they are, or shifted. */
+static const float *take_images(const struct pl_explain *explain, const struct sums *sums,
+                                size_t first, size_t n) {
+  const struct pl_explain_input *input = &explain->input;
+  const struct cdam_shifts *shifts = &explain->variants.shifts;
+  size_t size = VIT_CHANNELS * input->height * input->width, count = cdam_shifts_count(shifts);
+  if (count == 1) return input->images + first * size;
+  for (size_t i = 0; i < n; i++)
+    cdam_shift_image(shifts, (first + i) % count, input->images + (first + i) / count * size,
+                     VIT_CHANNELS, input->height, input->width, sums->shifted + i * size);
+  return sums->shifted;
+}
+
+static void add_outputs(const struct pl_explain *explain, const struct vit_trace *trace,
+                        const struct sums *sums, size_t first) {
+  size_t outputs = explain->n_outputs, dim = explain->model.arch.embed_dim;
+  size_t turns = explain->variants.turns, count = pl_variants_count(&explain->variants);
+  for (size_t i = 0; i < trace->batch; i++) {
+    size_t image = (first + i) / count;
+    if (!pl_variants_predicts(&explain->variants, first + i)) continue;
+    for (size_t k = 0; k < outputs; k++)
+      sums->logits[image * outputs + k] += (double)trace->logits[i * outputs + k] / (double)turns;
+    for (size_t k = 0; k < dim; k++)
+      sums->cls_embedding[image * dim + k] +=
+          (double)trace->cls_embedding[i * dim + k] / (double)turns;
+  }
+}
 
 /* Network images [first, first + n). */
 static lc_status run_batch(struct pl_explain *explain, struct vit_workspace *workspace,
                            const struct sums *sums, size_t first, size_t n,
                            struct lc_progress *progress, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
-  size_t size = VIT_CHANNELS * input->height * input->width, dim = explain->model.arch.embed_dim;
-  size_t outputs = explain->n_outputs, turns = input->turns;
   struct vit_trace trace;
-  const float *images = input->images + first * size;
+  const float *images = take_images(explain, sums, first, n);
   LC_TRY(vit_forward(workspace, images, n, &trace, err));
-  explain->grid_height = trace.grid_height;
-  explain->grid_width = trace.grid_width;
-  for (size_t i = 0; i < n; i++) {
-    size_t image = (first + i) / turns;
-    for (size_t k = 0; k < outputs; k++)
-      sums->logits[image * outputs + k] += (double)trace.logits[i * outputs + k] / (double)turns;
-    for (size_t k = 0; k < dim; k++)
-      sums->cls_embedding[image * dim + k] +=
-          (double)trace.cls_embedding[i * dim + k] / (double)turns;
-  }
+  explain->grid_height = trace.grid_height * explain->variants.shifts.along;
+  explain->grid_width = trace.grid_width * explain->variants.shifts.along;
+  add_outputs(explain, &trace, sums, first);
   struct cdam_task task = {.model = &explain->model,
                            .images = images,
                            .height = input->height,
@@ -343,10 +366,13 @@ static bool many_passes(const struct pl_explain *explain) {
 static lc_status run_batches(struct pl_explain *explain, const struct vit_request *request,
                              struct lc_progress *progress, struct lc_error *err) {
   const struct pl_explain_input *input = &explain->input;
-  size_t all = input->n * input->turns, n_logits = input->n * explain->n_outputs;
+  size_t all = input->n * pl_variants_count(&explain->variants);
+  size_t size = VIT_CHANNELS * input->height * input->width,
+         n_logits = input->n * explain->n_outputs;
   size_t n_embedding = input->n * explain->model.arch.embed_dim;
   LC_SCOPED(vit_workspace_free) struct vit_workspace workspace = {0};
   LC_FREED double *logits = NULL, *embedding = NULL;
+  LC_FREED float *shifted = NULL;
   /* The attention of all blocks is large, and many passes an image are slow to be stopped: then one
    * image at a time. */
   size_t batch = request->all_attention || many_passes(explain) ? 1 : BATCH;
@@ -355,7 +381,9 @@ static lc_status run_batches(struct pl_explain *explain, const struct vit_reques
   LC_TRY(lc_alloc(&embedding, n_embedding, sizeof *embedding, err));
   LC_TRY(vit_workspace_init(&workspace, &explain->model, batch, input->height, input->width,
                             request, err));
-  const struct sums sums = {logits, embedding};
+  if (explain->variants.shifts.along > 1)
+    LC_TRY(lc_alloc(&shifted, batch * size, sizeof *shifted, err));
+  const struct sums sums = {logits, embedding, shifted};
   for (size_t first = 0; first < all; first += batch)
     LC_TRY(run_batch(explain, &workspace, &sums, first, all - first < batch ? all - first : batch,
                      progress, err));

@@ -10,6 +10,7 @@
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/config/pl_recipe.h"
+#include "pipeline/run/pl_variants.h"
 
 /* What was given; the rest is the estimators' own. */
 struct pl_explain_settings {
@@ -21,6 +22,7 @@ struct pl_explain_settings {
   } general[CDAM_PARAMETERS_MOST];
   size_t n_general;
   uint64_t seed;
+  size_t shifts; /* images shifted by parts of a patch that maps are means of; 0: not said */
 };
 
 /* Images that go through a model, and where they came from. */
@@ -47,7 +49,8 @@ struct pl_explain {
   struct pl_explain_input input;
   size_t n_left_out; /* nodules of series that could not be cut; logged */
 
-  size_t n_outputs, grid_height, grid_width;
+  struct pl_variants variants;                 /* of each image; after pl_explain_choose */
+  size_t n_outputs, grid_height, grid_width;   /* of the maps of patches */
   float *logits, *cls_embedding;               /* [n, outputs], [n, dim]; over the turns */
   struct cdam_maps maps[CDAM_ESTIMATORS_MOST]; /* of all images */
   bool keep_gradient;                          /* wanted: pixel_gradient */
@@ -88,7 +91,8 @@ LC_MUST_CHECK lc_status pl_explain_make(struct pl_explain_input *input, size_t i
                                         struct ct_image_place place, struct lc_error *err);
 /* Comma-separated lists; "all" for every estimator or every output. An estimator may be followed by
  * parameters, which are added to settings: "cdam,rise:samples=1000,keep=0.4,occlusion:box=4". Call
- * after the images are read and all settings are known. */
+ * after the images are read and all settings are known; LC_ERR_USAGE for a number of shifts that
+ * the patch does not allow. */
 LC_MUST_CHECK lc_status pl_explain_choose(struct pl_explain *explain, const char *estimators,
                                           const char *targets, struct lc_error *err);
 LC_MUST_CHECK lc_status pl_explain_run(struct pl_explain *explain, struct lc_progress *progress,

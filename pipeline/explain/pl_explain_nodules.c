@@ -32,6 +32,7 @@ static lc_status start(struct taking *taking, struct pl_explain *explain,
   explain->input.height = taking->how.height;
   explain->input.width = taking->how.width;
   explain->input.turns = ct_preparation_turns(&taking->how);
+  if (explain->settings.shifts == 0) explain->settings.shifts = (size_t)config->explain_shifts;
   pl_parameters_fill(&explain->settings.parameters, &config->parameters);
   return LC_OK;
 }
@@ -100,6 +101,7 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   LC_TRY(pl_config_make(&config, overrides, err));
   config.figure_write = config.capture_write = false; /* no finer cubes for the eye */
   LC_TRY(start(&taking, explain, &config, first, n, err));
+  config.explain_shifts = 1; /* the job cuts, no more */
   LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
   LC_TRY(pl_job_open(&job, &config, &explain->model, err));
   return take_all(&taking, &job, &index, chosen, n_chosen, err);

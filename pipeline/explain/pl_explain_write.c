@@ -125,6 +125,8 @@ lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char 
     lc_text_add(&targets, "%s%s", t ? "," : "", explain->targets[t].name);
   char grid[64];
   snprintf(grid, sizeof grid, "%zu,%zu", explain->grid_height, explain->grid_width);
+  char shifts[32];
+  snprintf(shifts, sizeof shifts, "%zu", cdam_shifts_count(&explain->variants.shifts));
   const char *const notice =
       explain->model.trained ? "research use only" : "UNTRAINED WEIGHTS, research use only";
   const char *const metadata[][2] = {{"program", "lungcdam"},
@@ -132,6 +134,7 @@ lc_status pl_explain_write_tensors(const struct pl_explain *explain, const char 
                                      {"weights_sha256", explain->model.weights_sha256},
                                      {"targets", lc_text_get(&targets)},
                                      {"grid", grid},
+                                     {"shifts", shifts},
                                      {"notice", notice}};
   return vit_tensor_file_write(path, bundle.tensors, bundle.n, metadata[0],
                                sizeof metadata / sizeof *metadata, err);
@@ -196,7 +199,7 @@ static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t in
       .data = maps->scores,
       .unit = "1",
       .doc = estimator->on_pixels ? "scores [image, target, pixel row, pixel column]"
-                                  : "scores [image, target, patch row, patch column]"};
+                                  : "scores [image, target, row of cells, column of cells]"};
   pl_h5_array(h5, &array);
   pl_h5_attach(h5, path, 0, "images");
   if (estimator->target_dependent) pl_h5_attach(h5, path, 1, "targets");
@@ -204,7 +207,20 @@ static void h5_map(struct pl_h5 *h5, const struct pl_explain *explain, size_t in
   pl_h5_attribute_text(h5, path, "source", estimator->source);
   pl_h5_attribute_integer(h5, path, "signed", estimator->is_signed);
   pl_h5_attribute_integer(h5, path, "target_dependent", estimator->target_dependent);
+  pl_h5_attribute_integer(h5, path, "shifts",
+                          (int64_t)cdam_shifts_count(&explain->variants.shifts));
   h5_settings(h5, path, estimator, &explain->effective[index]);
+  if (!maps->gaps) return;
+  snprintf(path, sizeof path, "completeness/%s", estimator->name);
+  pl_h5_array(h5, &(struct pl_h5_array){
+                      .path = path,
+                      .type = PL_H5_F32,
+                      .rank = 2,
+                      .dims = {maps->images, maps->targets},
+                      .data = maps->gaps,
+                      .unit = "1",
+                      .doc = "|sum of the scores - change| / |change| of the output from the "
+                             "baseline to the image [image, target]"});
 }
 
 lc_status pl_explain_write_h5(const struct pl_explain *explain, const char *path,

@@ -14,7 +14,7 @@
 #include "pipeline/config/pl_model_find.h"
 #include "pipeline/config/pl_prepared.h"
 
-#define KEY_VERSION "judge 5"
+#define KEY_VERSION "judge 6"
 #define DIAMETER 5 /* of pl_biomarker_names */
 
 static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
@@ -38,6 +38,8 @@ static lc_status open_data(struct pl_judge *judge, struct lc_error *err) {
   judge->pixels = pixels;
   judge->grid = pixels / patch;
   judge->patches = judge->grid * judge->grid;
+  LC_TRY(cdam_shifts_init(&judge->shifts, (size_t)config->estimators_shifts, patch, err));
+  judge->cells = judge->grid * judge->shifts.along;
   LC_TRY(pl_crops_read(&judge->crops, config->data_crops, err));
   const struct pl_label_scale scale = pl_label_scale_none();
   LC_TRY(pl_examples_init(&judge->examples, &judge->crops, &judge->recipe, &judge->model.arch,

@@ -6,6 +6,7 @@
  * Thread-safety: read by many threads once it is set up. */
 #pragma once
 
+#include "cdam/engine/cdam_shift.h"
 #include "cdam/estimators/cdam_estimator.h"
 #include "cdam/measures/cdam_measure.h"
 #include "pipeline/judge/pl_judge_config.h"
@@ -31,8 +32,10 @@ struct pl_judge {
   uint32_t *items; /* [n_items] of examples */
   size_t n_items;
   size_t pixels, grid, patches; /* square */
-  uint8_t *features;            /* [n_items, pixels, pixels] flags of enum ct_feature, or NULL */
-  struct cdam_target *targets;  /* [n_targets]; the first is the judged one */
+  struct cdam_shifts shifts;
+  size_t cells;                /* along an edge of maps: the grid, or with shifts a finer one */
+  uint8_t *features;           /* [n_items, pixels, pixels] flags of enum ct_feature, or NULL */
+  struct cdam_target *targets; /* [n_targets]; the first is the judged one */
   size_t n_targets;
   struct pl_judge_contestant *contestants;
   size_t n_contestants;
@@ -56,8 +59,8 @@ LC_MUST_CHECK lc_status pl_judge_list_measures(struct pl_judge *judge, struct lc
 bool pl_judge_measures(const struct pl_judge *judge, const char *name);
 /* Reads where the features of each item's nodule are, when the configuration names a truth. */
 LC_MUST_CHECK lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_error *err);
-/* Share of each patch that they cover, [CDAM_FEATURES, patch], and that nodule and spicules cover,
- * touched [patch]. Only where the judge has features. */
+/* Share of each cell that they cover, [CDAM_FEATURES, cell], and that nodule and spicules cover,
+ * touched [cell]. Only where the judge has features. */
 LC_MUST_CHECK lc_status pl_judge_features(const struct pl_judge *judge, size_t item,
                                           double *features, double *touched, struct lc_error *err);
 
@@ -89,9 +92,12 @@ struct pl_judge_ask {
   uint64_t item, turn; /* distinguish draws of the control */
   uint64_t run;        /* distinguishes draws of estimators */
 };
-/* scores: [count, n_targets, patches]. */
+/* scores: [count, n_targets, cells, cells]. Beyond the edge of a shifted image its nearest pixel is
+ * seen. */
 LC_MUST_CHECK lc_status pl_judge_explain(const struct pl_judge *judge,
                                          const struct pl_judge_ask *ask, float *scores,
                                          struct lc_error *err);
+/* Sums of n maps of cells in each patch: scores [n, patches]. */
+void pl_judge_to_patches(const struct pl_judge *judge, const float *maps, size_t n, float *scores);
 /* True for the control and for estimators that draw noise or masks. */
 bool pl_judge_draws(const struct pl_judge_contestant *contestant);

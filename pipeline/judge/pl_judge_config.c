@@ -41,6 +41,8 @@ static const struct pl_key keys[] = {
      "Judge a map that falls with the distance from the middle, too, as a control."},
     {"estimators.samples", PL_INTEGER, AT(estimators_samples), "0", 0, 100000, NULL, KEPT,
      "Noisy copies, steps or masks of estimators that take them; 0: their own."},
+    {"estimators.shifts", PL_INTEGER, AT(estimators_shifts), "1", 1, 65536, NULL, KEPT,
+     "Images shifted by parts of a patch that a map is the mean of (docs/explain.md)."},
     {"estimators", PL_PARAMETERS, AT(estimators_parameters), "", 0, 0, NULL, PL_KEEP_GIVEN,
      "Parameters of each estimator, before estimators.samples."},
 
@@ -118,6 +120,7 @@ static lc_status apply(struct pl_judge_config *config, const struct pl_judge_ove
                                   {"output.folder", overrides->output}};
   for (size_t i = 0; i < sizeof words / sizeof *words; i++)
     if (words[i][1]) LC_TRY(pl_schema_set_text(schema, config, words[i][0], words[i][1], err));
+  if (overrides->shifts > 0) config->estimators_shifts = overrides->shifts;
   config->load = overrides->load;
   if (!*config->output_folder) LC_FAIL(err, LC_ERR_CONFIG, "output.folder is empty");
   return LC_OK;

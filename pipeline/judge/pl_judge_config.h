@@ -14,7 +14,7 @@ struct pl_judge_config {
   struct pl_list target_compared;
   struct pl_list estimators_names;
   bool estimators_random, estimators_centre;
-  long long estimators_samples;
+  long long estimators_samples, estimators_shifts;
   struct pl_parameters estimators_parameters;
   struct pl_list measures_names;
   int missing_kind;
@@ -43,6 +43,7 @@ struct pl_judge_overrides {
   char *file;
   struct pl_list keys; /* "key=value" */
   char *crops, *recipe, *weights, *output;
+  long long shifts; /* 0: not said */
   struct pl_load load;
 };
 LC_MUST_CHECK lc_status pl_judge_config_make(struct pl_judge_config *config,

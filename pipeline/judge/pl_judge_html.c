@@ -245,28 +245,27 @@ static lc_status write_curves(const struct pl_judged *judged, struct lc_text *ou
 static lc_status draw_item(const struct pl_judged *judged, size_t item, const char *path,
                            struct lc_error *err) {
   const struct pl_judge *judge = judged->judge;
-  size_t n = judge->n_contestants, pixels = judge->pixels, patches = judge->patches;
+  size_t n = judge->n_contestants, pixels = judge->pixels, cells = judge->cells * judge->cells;
   LC_FREED struct cdam_panel *panels = NULL;
   LC_FREED float *hu = NULL, *maps = NULL;
   LC_FREED uint8_t *mask = NULL;
   LC_TRY(lc_alloc(&panels, n, sizeof *panels, err));
   LC_TRY(lc_alloc(&hu, pixels * pixels, sizeof *hu, err));
   LC_TRY(lc_alloc(&mask, pixels * pixels, sizeof *mask, err));
-  LC_TRY(lc_alloc(&maps, n * patches, sizeof *maps, err));
+  LC_TRY(lc_alloc(&maps, n * cells, sizeof *maps, err));
   LC_TRY(pl_judge_hu(judge, judge->items[item], hu, err));
   LC_TRY(pl_judge_mask(judge, judge->items[item], mask, err));
   for (size_t c = 0; c < n; c++) {
-    const float *scores = judged->scored[item].maps + c * judge->n_targets * patches;
+    const float *scores = judged->scored[item].maps + c * judge->n_targets * cells;
     float largest = 0;
-    for (size_t p = 0; p < patches; p++) largest = fmaxf(largest, fabsf(scores[p]));
-    for (size_t p = 0; p < patches; p++)
-      maps[c * patches + p] = largest > 0 ? scores[p] / largest : 0;
+    for (size_t p = 0; p < cells; p++) largest = fmaxf(largest, fabsf(scores[p]));
+    for (size_t p = 0; p < cells; p++) maps[c * cells + p] = largest > 0 ? scores[p] / largest : 0;
     panels[c] = (struct cdam_panel){.hu = hu,
                                     .rows = pixels,
                                     .columns = pixels,
-                                    .map = maps + c * patches,
-                                    .grid_height = judge->grid,
-                                    .grid_width = judge->grid,
+                                    .map = maps + c * cells,
+                                    .grid_height = judge->cells,
+                                    .grid_width = judge->cells,
                                     .mask = mask,
                                     .title = judge->contestants[c].title,
                                     .pixel_mm = judge->recipe.data_spacing_mm};

@@ -13,26 +13,29 @@ struct work {
   struct cdam_subject subject;
   float *image;               /* [3, pixels, pixels] */
   bool *is_signed, *is_drawn; /* [contestant] */
-  double *coverage;           /* [patch] */
-  double *features, *touched; /* [CDAM_FEATURES, patch], [patch]; NULL without truth */
+  float *scores;              /* [contestant, target, patch] */
+  double *coverage;           /* [cell] */
+  double *features, *touched; /* [CDAM_FEATURES, cell], [cell]; NULL without truth */
 };
 
 static void work_free(struct work *work) {
   free(work->image);
   free(work->is_signed);
+  free(work->scores);
   free(work->coverage);
 }
 
 static lc_status work_init(struct work *work, struct lc_error *err) {
   const struct pl_judge *judge = work->judge;
-  size_t n = judge->n_contestants, patches = judge->patches;
+  size_t n = judge->n_contestants, cells = judge->cells * judge->cells;
   LC_TRY(lc_alloc(&work->image, VIT_CHANNELS * judge->pixels * judge->pixels, sizeof(float), err));
   LC_TRY(lc_alloc(&work->is_signed, 2 * n, sizeof *work->is_signed, err));
-  LC_TRY(lc_alloc(&work->coverage, (2 + CDAM_FEATURES) * patches, sizeof(double), err));
+  LC_TRY(lc_alloc(&work->scores, n * judge->n_targets * judge->patches, sizeof(float), err));
+  LC_TRY(lc_alloc(&work->coverage, (2 + CDAM_FEATURES) * cells, sizeof(double), err));
   work->is_drawn = work->is_signed + n;
   if (!judge->features) return LC_OK;
-  work->touched = work->coverage + patches;
-  work->features = work->coverage + 2 * patches;
+  work->touched = work->coverage + cells;
+  work->features = work->coverage + 2 * cells;
   return LC_OK;
 }
 
@@ -63,6 +66,7 @@ static lc_status explain(struct work *work, struct pl_scored_item *scored, struc
                              .count = judge->n_contestants,
                              .item = judge->items[work->item]};
   LC_TRY(pl_judge_explain(judge, &ask, scored->maps, err));
+  pl_judge_to_patches(judge, scored->maps, judge->n_contestants * judge->n_targets, work->scores);
   return predict(judge, judge->items[work->item], scored->outputs, err);
 }
 
@@ -78,7 +82,11 @@ static lc_status explain_again(void *context, const struct cdam_question *questi
                              .item = judge->items[work->item],
                              .turn = question->turn,
                              .run = question->run};
-  return pl_judge_explain(judge, &ask, scores, err);
+  LC_FREED float *maps = NULL;
+  LC_TRY(lc_alloc(&maps, ask.count * judge->cells * judge->cells, sizeof *maps, err));
+  LC_TRY(pl_judge_explain(judge, &ask, maps, err));
+  pl_judge_to_patches(judge, maps, ask.count, scores);
+  return LC_OK;
 }
 
 static lc_status make_pair(void *context, enum cdam_pair_kind kind, struct cdam_pair *pair,
@@ -98,7 +106,7 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
   LC_FREED uint8_t *mask = NULL;
   LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
   LC_TRY(pl_judge_mask(judge, judge->items[work->item], mask, err));
-  cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, work->coverage);
+  cdam_coverage(mask, judge->pixels, judge->pixels, judge->cells, judge->cells, work->coverage);
   if (judge->features)
     LC_TRY(pl_judge_features(judge, work->item, work->features, work->touched, err));
   work->subject =
@@ -111,7 +119,9 @@ static lc_status show(struct work *work, struct pl_scored_item *scored, struct l
                             .model = &judge->model,
                             .target = judge->targets,
                             .image = work->image,
-                            .scores = scored->maps,
+                            .scores = work->scores,
+                            .cells = judge->cells * judge->cells,
+                            .finer = scored->maps,
                             .is_signed = work->is_signed,
                             .is_drawn = work->is_drawn,
                             .coverage = work->coverage,

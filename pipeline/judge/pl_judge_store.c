@@ -55,7 +55,8 @@ lc_status pl_scored_item_init(struct pl_scored_item *scored, const struct pl_jud
   list_parts(judge, scored, parts);
   for (size_t i = 0; i < PARTS; i++)
     LC_TRY(lc_alloc(parts[i].values, part_size(&parts[i]), sizeof(double), err));
-  return lc_alloc(&scored->maps, judge->n_contestants * judge->n_targets * judge->patches,
+  return lc_alloc(&scored->maps,
+                  judge->n_contestants * judge->n_targets * judge->cells * judge->cells,
                   sizeof *scored->maps, err);
 }
 
@@ -93,10 +94,10 @@ lc_status pl_scored_item_write(const struct pl_judge *judge, size_t item,
       .path = "maps",
       .type = PL_H5_F32,
       .rank = 4,
-      .dims = {judge->n_contestants, judge->n_targets, judge->grid, judge->grid},
+      .dims = {judge->n_contestants, judge->n_targets, judge->cells, judge->cells},
       .data = scored->maps,
       .unit = "1",
-      .doc = "scores: contestant, target, patch row, patch column"};
+      .doc = "scores: contestant, target, row of cells, column of cells"};
   pl_h5_array(&h5, &maps);
   return pl_h5_finish(&h5, path, err);
 }
@@ -125,7 +126,7 @@ lc_status pl_scored_item_read(const struct pl_judge *judge, size_t item, const c
   for (size_t i = 0; i < PARTS; i++)
     *parts[i].values =
         read_part(&in, parts[i].name, PL_H5_F64, parts[i].rank, parts[i].dims, *parts[i].values);
-  const size_t maps[] = {judge->n_contestants, judge->n_targets, judge->grid, judge->grid};
+  const size_t maps[] = {judge->n_contestants, judge->n_targets, judge->cells, judge->cells};
   scored->maps = read_part(&in, "maps", PL_H5_F32, 4, maps, scored->maps);
   *found = in.status == LC_OK;
   return in.status;

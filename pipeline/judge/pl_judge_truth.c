@@ -46,12 +46,12 @@ lc_status pl_judge_read_truth(struct pl_judge *judge, struct lc_error *err) {
   return LC_OK;
 }
 
-/* Share of each patch that has any of the flags. */
+/* Share of each cell that has any of the flags. */
 static void cover(const struct pl_judge *judge, size_t item, unsigned any, uint8_t *mask,
                   double *coverage) {
   size_t area = judge->pixels * judge->pixels;
   for (size_t p = 0; p < area; p++) mask[p] = (judge->features[item * area + p] & any) != 0;
-  cdam_coverage(mask, judge->pixels, judge->pixels, judge->grid, judge->grid, coverage);
+  cdam_coverage(mask, judge->pixels, judge->pixels, judge->cells, judge->cells, coverage);
 }
 
 lc_status pl_judge_features(const struct pl_judge *judge, size_t item, double *features,
@@ -59,7 +59,7 @@ lc_status pl_judge_features(const struct pl_judge *judge, size_t item, double *f
   LC_FREED uint8_t *mask = NULL;
   LC_TRY(lc_alloc(&mask, judge->pixels * judge->pixels, sizeof *mask, err));
   for (size_t f = 0; f < CDAM_FEATURES; f++)
-    cover(judge, item, flags[f], mask, features + f * judge->patches);
+    cover(judge, item, flags[f], mask, features + f * judge->cells * judge->cells);
   cover(judge, item, CT_FEATURE_BODY | CT_FEATURE_SPICULES, mask, touched);
   return LC_OK;
 }

@@ -19,7 +19,7 @@ struct pl_scored_item {
   double *compact;    /* [contestant, 2, threshold]: signed and absolute maximum */
   double *randomised; /* [contestant, stage] Spearman of |scores| */
   double *share;      /* [point] */
-  float *maps;        /* [contestant, target, patch] */
+  float *maps;        /* [contestant, target, cell] */
 };
 /* Free with pl_scored_item_free whatever the status. */
 LC_MUST_CHECK lc_status pl_scored_item_init(struct pl_scored_item *scored,

@@ -16,6 +16,8 @@
 #include "pipeline/report/pl_signal.h"
 #include "vit/kernels/vit_backend.h"
 
+#define CELL_MM 2 /* of maps at most, unless the configuration says how many shifts */
+
 static lc_status load_model(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
   struct pl_model_found found = config->model;
@@ -52,6 +54,28 @@ static lc_status choose_targets(struct pl_job *job, struct lc_error *err) {
   return LC_OK;
 }
 
+/* As the configuration says, or as few as make cells of 2 mm or less. */
+static lc_status choose_variants(struct pl_job *job, struct lc_error *err) {
+  const struct pl_config *config = job->config;
+  const struct ct_preparation *how = &job->preparation;
+  struct cdam_shifts *shifts = &job->variants.shifts;
+  size_t patch = job->model.arch.patch_size,
+         larger = how->height < how->width ? how->height : how->width;
+  double pixel_mm = (double)config->cube_edge * config->cube_spacing_mm / (double)larger;
+  job->variants.turns = ct_preparation_turns(how);
+  if (config->explain_shifts > 0)
+    LC_TRY(cdam_shifts_init(shifts, (size_t)config->explain_shifts, patch, err));
+  else
+    cdam_shifts_fit(shifts, patch, pixel_mm, CELL_MM);
+  if (shifts->along > 1)
+    lc_log(LC_LOG_INFO,
+           "patches of %.3g mm: maps are means over %zu shifted images, with cells of %.3g mm; the "
+           "network works %zu times as long (explain.shifts)",
+           (double)patch * pixel_mm, cdam_shifts_count(shifts), (double)shifts->step * pixel_mm,
+           cdam_shifts_count(shifts));
+  return LC_OK;
+}
+
 static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
   const struct pl_config *config = job->config;
   struct ct_preparation *how = &job->preparation;
@@ -60,12 +84,13 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
   const struct vit_request request = {.last_input = true};
   LC_TRY(vit_workspace_init(&job->workspace, &job->model, batch, how->height, how->width, &request,
                             err));
-  size_t patch = job->model.arch.patch_size;
-  if (how->symmetries)
-    LC_TRY(cdam_maps_init(&job->turned, batch, job->n_targets, how->height / patch,
+  size_t patch = job->model.arch.patch_size, size = VIT_CHANNELS * how->height * how->width;
+  LC_TRY(choose_variants(job, err));
+  if (pl_variants_count(&job->variants) > 1)
+    LC_TRY(cdam_maps_init(&job->variant, batch, job->n_targets, how->height / patch,
                           how->width / patch, err));
-  return lc_alloc(&job->images, batch * VIT_CHANNELS * how->height * how->width, sizeof(float),
-                  err);
+  LC_TRY(lc_alloc(&job->unshifted, size, sizeof(float), err));
+  return lc_alloc(&job->images, batch * size, sizeof(float), err);
 }
 
 static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
@@ -104,7 +129,8 @@ void pl_job_close(struct pl_job *job) {
   if (!job->borrowed) vit_model_free(&job->model);
   free(job->targets);
   free(job->images);
-  cdam_maps_free(&job->turned);
+  free(job->unshifted);
+  cdam_maps_free(&job->variant);
   ct_nodule_finder_free(&job->finder);
   lc_text_free(&job->configuration);
   lc_text_free(&job->architecture);
@@ -151,9 +177,10 @@ static lc_status allocate(struct pl_job *job, struct pl_result *result, struct l
   LC_TRY(lc_alloc(&result->view_probability, images * result->n_outputs, sizeof(float), err));
   LC_TRY(lc_alloc(&result->mean_logit, n * result->n_outputs, sizeof(float), err));
   LC_TRY(lc_alloc(&result->probability, n * result->n_outputs, sizeof(float), err));
-  size_t patch = job->model.arch.patch_size;
-  LC_TRY(cdam_maps_init(&result->maps, images, job->n_targets, job->preparation.height / patch,
-                        job->preparation.width / patch, err));
+  size_t patch = job->model.arch.patch_size, finer = job->variants.shifts.along;
+  LC_TRY(cdam_maps_init(&result->maps, images, job->n_targets,
+                        job->preparation.height / patch * finer,
+                        job->preparation.width / patch * finer, err));
   if (!config->figure_write && !config->capture_write) return LC_OK;
   result->shown_edge = (size_t)(config->cube_edge * config->figure_detail);
   size_t pixels = result->shown_edge * result->shown_edge;
@@ -334,7 +361,8 @@ struct means {
 
 static void add_logits(const struct pl_job *job, const struct pl_result *result, size_t index,
                        const float *logits, struct means *means) {
-  size_t turns = ct_preparation_turns(&job->preparation), image = index / turns;
+  size_t turns = job->variants.turns, image = index / pl_variants_count(&job->variants);
+  if (!pl_variants_predicts(&job->variants, index)) return;
   double *nodule = means->nodule + image / result->n_views * result->n_outputs;
   double *view = means->view + image * result->n_outputs;
   for (size_t o = 0; o < result->n_outputs; o++) {
@@ -343,40 +371,55 @@ static void add_logits(const struct pl_job *job, const struct pl_result *result,
   }
 }
 
-/* Maps of network images [first, first + n): as they are, or the mean after turning them back. */
+/* Maps of network images [first, first + n): as they are, or the mean over the variants. */
 static lc_status explain(struct pl_job *job, struct pl_result *result,
                          const struct vit_trace *trace, size_t first, size_t n,
                          struct lc_error *err) {
-  size_t turns = ct_preparation_turns(&job->preparation), edge = result->maps.grid_height;
-  struct cdam_maps part = turns == 1 ? result->maps : job->turned; /* a window, borrowed */
+  size_t count = pl_variants_count(&job->variants);
+  struct cdam_maps part = count == 1 ? result->maps : job->variant; /* a window, borrowed */
   part.images = n;
-  if (turns == 1) part.scores = cdam_maps_get(&result->maps, first, 0);
+  if (count == 1) part.scores = cdam_maps_get(&result->maps, first, 0);
   LC_TRY(cdam_closed_form(&job->model, job->prepared, trace, job->targets, job->n_targets, &part,
                           NULL, NULL, err));
-  for (size_t i = 0; turns > 1 && i < n; i++)
-    for (size_t t = 0; t < job->n_targets; t++)
-      ct_image_add_turned_back((unsigned)((first + i) % turns), cdam_maps_get(&part, i, t), edge,
-                               1.0F / (float)turns,
-                               cdam_maps_get(&result->maps, (first + i) / turns, t));
+  for (size_t i = 0; count > 1 && i < n; i++) {
+    const struct pl_variant_maps of = {.maps = cdam_maps_get(&part, i, 0),
+                                       .count = job->n_targets,
+                                       .height = part.grid_height,
+                                       .width = part.grid_width};
+    LC_TRY(pl_variants_add_back(&job->variants, (first + i) % count, &of,
+                                cdam_maps_get(&result->maps, (first + i) / count, 0), err));
+  }
   return LC_OK;
 }
 
-/* Network images [first, first + n) of the series: nodule by nodule, view by view, turn by turn. */
+/* Network image `index` of the series, as it is or shifted. */
+static lc_status make_image(const struct pl_job *job, const struct pl_result *result, size_t index,
+                            bool first, float *image, struct lc_error *err) {
+  const struct ct_preparation *how = &job->preparation;
+  const struct cdam_shifts *shifts = &job->variants.shifts;
+  size_t view = index / pl_variants_count(&job->variants), n = cdam_shifts_count(shifts);
+  const struct ct_cube *cube = &result->cubes[view / result->n_views];
+  const struct ct_image_source source = {
+      .size = cube->edge, .spacing_mm = cube->spacing_mm, .cube = cube->hu};
+  struct ct_image_place place = {result->views[view % result->n_views], cube->edge / 2};
+  struct ct_augment_draw draw;
+  ct_augment_symmetry((unsigned)pl_variants_turn(&job->variants, index), &draw);
+  if (n == 1) return ct_image_make(how, &source, place, &draw, image, err);
+  if (first || index % n == 0)
+    LC_TRY(ct_image_make(how, &source, place, &draw, job->unshifted, err));
+  cdam_shift_image(shifts, index % n, job->unshifted, VIT_CHANNELS, how->height, how->width, image);
+  return LC_OK;
+}
+
+/* Network images [first, first + n) of the series: nodule by nodule, view by view, variant by
+ * variant. */
 static lc_status run_batch(struct pl_job *job, struct pl_result *result, size_t first, size_t n,
                            struct means *means, struct lc_error *err) {
   const struct ct_preparation *how = &job->preparation;
-  size_t values = VIT_CHANNELS * how->height * how->width, turns = ct_preparation_turns(how);
-  for (size_t i = 0; i < n; i++) {
-    size_t image = (first + i) / turns;
-    const struct ct_cube *cube = &result->cubes[image / result->n_views];
-    const struct ct_image_source source = {
-        .size = cube->edge, .spacing_mm = cube->spacing_mm, .cube = cube->hu};
-    struct ct_image_place place = {result->views[image % result->n_views], cube->edge / 2};
-    struct ct_augment_draw draw;
-    ct_augment_symmetry((unsigned)((first + i) % turns), &draw);
-    LC_TRY(ct_image_make(how, &source, place, &draw, job->images + i * values, err));
-  }
+  size_t values = VIT_CHANNELS * how->height * how->width;
   struct vit_trace trace;
+  for (size_t i = 0; i < n; i++)
+    LC_TRY(make_image(job, result, first + i, i == 0, job->images + i * values, err));
   LC_TRY(vit_forward(&job->workspace, job->images, n, &trace, err));
   for (size_t i = 0; i < n; i++)
     add_logits(job, result, first + i, trace.logits + i * result->n_outputs, means);
@@ -406,7 +449,7 @@ lc_status pl_job_cut(struct pl_job *job, struct pl_result *result, struct lc_err
 lc_status pl_job_compute(struct pl_job *job, struct pl_result *result, struct lc_error *err) {
   LC_TRY(pl_job_cut(job, result, err));
   size_t nodules = result->nodules.n_nodules, batch = (size_t)job->config->model_batch;
-  size_t images = nodules * ct_preparation_images(&job->preparation);
+  size_t images = nodules * job->preparation.n_views * pl_variants_count(&job->variants);
   LC_FREED double *nodule = NULL, *view = NULL;
   LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "predicting and explaining", "images", images);

@@ -7,6 +7,7 @@
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_config.h"
 #include "pipeline/run/pl_nodules.h"
+#include "pipeline/run/pl_variants.h"
 #include "pipeline/store/pl_result.h"
 
 /* What all series of a run share: the model, its workspace, the targets. */
@@ -19,8 +20,10 @@ struct pl_job {
   struct cdam_target *targets;
   size_t n_targets;
   struct ct_preparation preparation;
-  float *images;           /* [batch, 3, height, width] */
-  struct cdam_maps turned; /* of one batch, with symmetries */
+  struct pl_variants variants;
+  float *images;            /* [batch, 3, height, width] */
+  float *unshifted;         /* [3, height, width] of the last one, with shifts */
+  struct cdam_maps variant; /* of one batch, with several variants */
   struct ct_nodule_finder finder;
   struct lc_text configuration, architecture; /* what provenance points to */
   struct pl_provenance provenance;

@@ -36,8 +36,9 @@ PYTHON
 }
 
 for name in vit_p8_d32_l3 vit_p8_d48_l4; do
-  expect 0 "targets, 17 estimators" explain -w "$reference/$name.weights.safetensors" \
-    -t "$reference/$name.expected.safetensors" -e all --maps-out "$work/$name.safetensors"
+  expect 0 "targets, 20 estimators" explain -w "$reference/$name.weights.safetensors" \
+    -t "$reference/$name.expected.safetensors" -e all --set estimators.integrated_gradients.rule=riemann \
+    --maps-out "$work/$name.safetensors"
   # logits, cls_embedding, 12 estimators, pixel_gradient, concept_cdam, _score and _vector
   agree "$name" "$work/$name.safetensors" 19
 done
@@ -202,7 +203,7 @@ for alone in token_ablation occlusion; do
   expect 9 "patch" explain -w "$work/one.safetensors" -t "$work/one_image.safetensors" -e "$alone" \
     -o "$work/none"
 done
-expect 0 "17 estimators" explain -w "$work/wide.safetensors" -t "$work/wide_image.safetensors" -e all \
+expect 0 "20 estimators" explain -w "$work/wide.safetensors" -t "$work/wide_image.safetensors" -e all \
   --samples 10 --figures none -o "$work/wide"
 python3 - "$work/wide/maps.h5" <<'PYTHON' || fail "maps of a grid that is not square"
 import sys, h5py, numpy as np
@@ -265,7 +266,8 @@ PYTHON
     -d "$data/lidc_nodule_crops.h5" --set data.pixels=64 -c "$work/concept.safetensors" -o "$work/none"
 fi
 
-# A series and the result of a run on it give the same maps, and those of the run.
+# A series and the result of a run on it give the same maps, and those of the run, whose patches are
+# 8 mm and therefore shifted sixteen times.
 init run 'image_height: 32' 'image_width: 32' 'embed_dim: 32' 'num_heads: 4' \
   'heads: [malignancy, "biomarkers:outputs=8:hidden=16:regression"]'
 expect 0 "" phantom -o "$work/patient" --matrix 128 --slice-spacing 5 --seed 3
@@ -273,7 +275,7 @@ expect 0 "UNTRAINED" run --input "$work/patient" -w "$work/run.safetensors" -o "
   --set figure.write=false --set capture.write=false
 result=$(dirname "$(find "$work/results" -name results.h5)")
 methods=cdam,attention_map
-shared=(explain -w "$work/run.safetensors" -e "$methods" --first 1 --count 1)
+shared=(explain -w "$work/run.safetensors" -e "$methods" --first 1 --count 1 --shifts 16)
 expect 0 "3 images, 9 targets" "${shared[@]}" --input "$work/patient" -o "$work/of_series"
 expect 0 "3 images, 9 targets" "${shared[@]}" --result "$result" -o "$work/of_result"
 diff -r "$work/of_series" "$work/of_result" || fail "a series and its result are explained differently"
@@ -281,7 +283,7 @@ python3 - "$result/results.h5" "$work/of_series/maps.h5" <<'PYTHON' || fail "not
 import sys, h5py, numpy as np
 with h5py.File(sys.argv[1]) as run, h5py.File(sys.argv[2]) as maps:
     ours, theirs = maps["maps/cdam"][()], run["explanation/cdam"][1]
-    assert ours.shape == theirs.shape and np.abs(theirs).max() > 0
+    assert ours.shape == theirs.shape == (3, 9, 16, 16) and np.abs(theirs).max() > 0
     assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
 PYTHON
 # Parameters in the configuration, and before them those of the command line; run has no use for any.

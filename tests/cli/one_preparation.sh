@@ -31,7 +31,7 @@ ln -s "$work/trained/model.safetensors" "$work/cubes.safetensors"
 for model in shipped cubes; do
   w=$work/$model.safetensors m=$work/$model
   mkdir "$m"
-  "$program" "${quiet[@]}" run -s all --input "$work/phantom" -w "$w" -o "$m/run" >/dev/null || fail "$model: run"
+  "$program" "${quiet[@]}" run -s all --input "$work/phantom" -w "$w" --shifts 1 -o "$m/run" >/dev/null || fail "$model: run"
   "$program" "${quiet[@]}" prepare "$work/phantom" -w "$w" --folds 2 -o "$m/set.h5" || fail "$model: prepare"
   "$program" "${quiet[@]}" explain --input "$work/phantom" -s all -w "$w" --figures none -o "$m/series" >/dev/null ||
     fail "$model: explain --input"

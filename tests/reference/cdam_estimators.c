@@ -6,6 +6,7 @@
 #include "cdam/estimators/cdam_estimator.h"
 #include "tests/cdam_reference.h"
 #include "tests/cdam_settings.h"
+#include "tests/reference/token_gradient_values.h"
 #include "tests/reference/transformer_attribution_values.h"
 
 #define TOLERANCE 1e-3
@@ -66,20 +67,17 @@ static const char *const models[] = {"vit_p8_d32_l3", "vit_p8_d48_l4"};
 
 static void test_plain_estimators(void **state) {
   (void)state;
-  static const char *const names[] = {"cdam",
-                                      "integrated_cdam",
-                                      "attention_map",
-                                      "token_ablation",
-                                      "attention_gradcam",
-                                      "attention_rollout",
-                                      "partial_lrp",
-                                      "relevance_propagation",
-                                      "input_x_gradient",
-                                      "integrated_gradients"};
+  static const char *const names[] = {
+      "cdam",           "integrated_cdam",       "attention_map",
+      "token_ablation", "attention_gradcam",     "attention_rollout",
+      "partial_lrp",    "relevance_propagation", "input_x_gradient"};
   for (int m = 0; m < 2; m++) {
     struct fixture f;
     open_fixture(&f, models[m]);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) check(&f, names[i]);
+    struct cdam_settings settings = settings_with("integrated_gradients", "rule=riemann");
+    f.task.settings = &settings;
+    check(&f, "integrated_gradients");
     close_fixture(&f);
   }
 }
@@ -177,9 +175,39 @@ static void test_transformer_attribution(void **state) {
   }
 }
 
+/* Against automatic differentiation in float64 with the rules' constants detached. */
+static void test_token_gradients(void **state) {
+  (void)state;
+  static const struct {
+    const char *name;
+    const double *exact[2];
+  } expected[] = {{"libragrad", {vit_p8_d32_l3_libragrad, vit_p8_d48_l4_libragrad}},
+                  {"attnlrp", {vit_p8_d32_l3_attnlrp, vit_p8_d48_l4_attnlrp}}};
+  for (int m = 0; m < 2; m++) {
+    struct fixture f;
+    open_fixture(&f, models[m]);
+    for (size_t e = 0; e < sizeof expected / sizeof *expected; e++) {
+      const struct cdam_estimator *estimator;
+      struct cdam_maps maps;
+      double worst = 0, largest = 0;
+      assert_ok(cdam_estimator_find(expected[e].name, &estimator, &test_err));
+      assert_ok(cdam_estimate(estimator, &f.task, &maps, &test_err));
+      for (size_t i = 0; i < f.task.n_targets * f.trace.patches; i++) {
+        worst = fmax(worst, fabs((double)maps.scores[i] - expected[e].exact[m][i]));
+        largest = fmax(largest, fabs(expected[e].exact[m][i]));
+      }
+      if (!(worst <= 1e-6 * largest))
+        fail_msg("%s of %s: off by %g of %g", expected[e].name, models[m], worst, largest);
+      cdam_maps_free(&maps);
+    }
+    close_fixture(&f);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_plain_estimators), cmocka_unit_test(test_given_noise),
-      cmocka_unit_test(test_concepts), cmocka_unit_test(test_transformer_attribution)};
+      cmocka_unit_test(test_concepts), cmocka_unit_test(test_transformer_attribution),
+      cmocka_unit_test(test_token_gradients)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

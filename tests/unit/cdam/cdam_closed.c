@@ -98,6 +98,41 @@ static void test_closed_form_equals_full_backward(void **state) {
   }
 }
 
+/* Queries and keys so large that scores reach thousands: attention is 1 for few tokens, and the
+ * routed part is a difference of what nearly cancels. */
+static void test_saturated_attention(void **state) {
+  (void)state;
+  for (size_t s = 0; s < N_SHAPES; s++)
+    for (float factor = 4; factor <= 64; factor *= 2) { /* scores grow by the square */
+      struct fixture f;
+      open_fixture(&f, &shapes[s], 3);
+      size_t dim = shapes[s].dim, patches = f.trace.patches;
+      for (size_t i = 0; i < 2 * dim * dim; i++) /* the block's weights lie in f.model.owned */
+        f.model.owned[(size_t)(f.model.blocks[0].qkv.weight - f.model.owned) + i] *= factor;
+      struct cdam_maps fast = maps_for(&f), slow = maps_for(&f), routed = maps_for(&f),
+                       content = maps_for(&f);
+      assert_ok(cdam_closed_form(&f.model, NULL, &f.trace, f.targets, N_TARGETS, &fast, &routed,
+                                 &content, &test_err));
+      assert_ok(cdam_general(&f.model, &f.trace, f.targets, N_TARGETS, &slow, &test_err));
+      for (size_t k = 0; k < 3 * N_TARGETS; k++) {
+        size_t at = k * patches;
+        double largest,
+            difference = lc_test_difference(fast.scores + at, slow.scores + at, patches, &largest);
+        if (!(difference <= 1e-4 * largest + 1e-30))
+          fail_msg("%s, factor %g, map %zu: differs by %g of %g", shapes[s].what, (double)factor, k,
+                   difference, largest);
+        for (size_t i = at; i < at + patches; i++)
+          assert_near((double)routed.scores[i] + (double)content.scores[i], (double)fast.scores[i],
+                      1e-4 * (largest + fabs((double)content.scores[i])) + 1e-30);
+      }
+      cdam_maps_free(&fast);
+      cdam_maps_free(&slow);
+      cdam_maps_free(&routed);
+      cdam_maps_free(&content);
+      close_fixture(&f);
+    }
+}
+
 static void test_full_backward_equals_differences(void **state) {
   (void)state;
   for (size_t s = 0; s < N_SHAPES; s++) {
@@ -313,7 +348,8 @@ static void test_targets_and_refusals(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_closed_form_equals_full_backward),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_saturated_attention),
+                                     cmocka_unit_test(test_closed_form_equals_full_backward),
                                      cmocka_unit_test(test_full_backward_equals_differences),
                                      cmocka_unit_test(test_parts_add_up),
                                      cmocka_unit_test(test_no_routing_without_keys),

@@ -60,6 +60,8 @@ static void world_init(struct world *w) {
                                      .pixels = 1,
                                      .image = w->image,
                                      .scores = w->scores,
+                                     .cells = PATCHES,
+                                     .finer = w->scores,
                                      .is_signed = is_signed,
                                      .is_drawn = is_drawn,
                                      .draws = {1, 2},

@@ -203,6 +203,43 @@ static void known_answers(void **state) {
   world_free(&w);
 }
 
+/* Integrated gradients add up to what the image adds over zeros: here missing patches are zeros, so
+ * that the judge's own passes say what that is. With shifts the maps are finer, and patches are
+ * sums of cells. */
+static void complete_maps_have_no_gap(void **state) {
+  (void)state;
+  for (int shifts = 1; shifts <= 4; shifts += 3) {
+    struct world w;
+    struct pl_judge judge;
+    struct pl_scored_item scored;
+    world_init(&w);
+    pl_list_free(&w.config.estimators_names);
+    assert_ok(pl_list_add(&w.config.estimators_names, "integrated_gradients", &test_err));
+    assert_ok(pl_list_add(&w.config.measures_names, "completeness_gap", &test_err));
+    assert_ok(pl_list_add(&w.config.measures_names, "mass", &test_err));
+    w.config.estimators_samples = 20;
+    w.config.estimators_shifts = shifts;
+    w.config.missing_kind = CDAM_FILL_VALUE;
+    assert_ok(pl_judge_init(&judge, &w.config, &test_err));
+    assert_int_equal(judge.cells, shifts == 1 ? 6 : 12);
+    assert_ok(pl_scored_item_init(&scored, &judge, &test_err));
+    assert_ok(pl_judge_item(&judge, 0, &scored, &test_err));
+    for (size_t m = 0; m < judge.n_measures && shifts == 1; m++)
+      if (strcmp(judge.measures[m].name, "completeness_gap") == 0)
+        assert_near(scored.values[m], 0, 1e-3);
+    float *patches = calloc(judge.n_targets, judge.patches * sizeof *patches);
+    pl_judge_to_patches(&judge, scored.maps, judge.n_targets, patches);
+    double fine = 0, coarse = 0;
+    for (size_t i = 0; i < judge.cells * judge.cells; i++) fine += (double)scored.maps[i];
+    for (size_t i = 0; i < judge.patches; i++) coarse += (double)patches[i];
+    assert_near(coarse, fine, 1e-5);
+    free(patches);
+    pl_scored_item_free(&scored);
+    pl_judge_free(&judge);
+    world_free(&w);
+  }
+}
+
 /* Two nodules side by side: each on its half, the higher rated one known. */
 static void pairs_by_hand(void **state) {
   (void)state;
@@ -452,6 +489,7 @@ static void wrong_settings_are_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(known_answers),
+                                     cmocka_unit_test(complete_maps_have_no_gap),
                                      cmocka_unit_test(pairs_by_hand),
                                      cmocka_unit_test(resumed_runs_are_the_same),
                                      cmocka_unit_test(reports_need_nothing_else),

@@ -87,6 +87,7 @@ static void world_init(struct world *w) {
                                .pixels = PIXELS,
                                .grid = GRID,
                                .patches = PATCHES,
+                               .cells = GRID,
                                .features = w->features,
                                .contestants = &w->contestant,
                                .n_contestants = 1,
@@ -110,8 +111,8 @@ static double judged(struct world *w, const float *map, const char *name) {
   struct cdam_subject subject = {.settings = &w->judge.measuring,
                                  .maps = 1,
                                  .targets = 1,
-                                 .patches = PATCHES,
-                                 .scores = map,
+                                 .cells = PATCHES,
+                                 .finer = map,
                                  .is_signed = &is_signed,
                                  .features = w->covered,
                                  .touched = w->touched};

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 #include <math.h>
 
+#include "cdam/engine/cdam_shift.h"
 #include "common/lc_file.h"
 #include "common/lc_hash.h"
 #include "common/lc_parallel.h"
@@ -71,6 +72,7 @@ static lc_status run(const struct given *given, struct pl_batch *batch) {
                                    .output = (char *)given->output,
                                    .weights = weights};
   assert_ok(pl_list_add(&overrides.inputs, input, &test_err));
+  assert_ok(pl_list_add(&overrides.keys, "explain.shifts=1", &test_err));
   if (given->set) assert_ok(pl_list_add(&overrides.keys, given->set, &test_err));
   assert_ok(pl_list_add(&overrides.keys, "figure.panel_pixels=64", &test_err));
   struct pl_config config;
@@ -110,6 +112,14 @@ static hid_t open_store(const char *output, const struct ct_phantom *phantom) {
   return file;
 }
 
+/* What weights that say nothing of images are given. */
+static const struct ct_preparation preparation = {.images = CT_IMAGES_CUBE,
+                                                  .hu_low = -1000,
+                                                  .hu_high = 400,
+                                                  .zscore = CT_ZSCORE_CUBE,
+                                                  .height = 64,
+                                                  .width = 64};
+
 /* The stored cube, prepared and run through the model again, gives the stored logits; views average
  * to the nodule's logit, and its sigmoid is the probability. */
 static void store_agrees_with_the_rooms(void **state) {
@@ -135,12 +145,6 @@ static void store_agrees_with_the_rooms(void **state) {
   struct vit_workspace workspace;
   struct vit_trace trace;
   const struct vit_request request = {.last_input = true};
-  const struct ct_preparation how = {.images = CT_IMAGES_CUBE,
-                                     .hu_low = -1000,
-                                     .hu_high = 400,
-                                     .zscore = CT_ZSCORE_CUBE,
-                                     .height = 64,
-                                     .width = 64};
   assert_ok(vit_model_load(&model, weights, NULL, &test_err));
   assert_ok(vit_workspace_init(&workspace, &model, 1, 64, 64, &request, &test_err));
   struct cdam_target targets[3];
@@ -153,7 +157,7 @@ static void store_agrees_with_the_rooms(void **state) {
     double sum[3] = {0};
     for (int v = 0; v < CT_VIEW_COUNT; v++) {
       struct ct_image_place place = {(ct_view)v, 16};
-      assert_ok(ct_image_make(&how, &source, place, NULL, image, &test_err));
+      assert_ok(ct_image_make(&preparation, &source, place, NULL, image, &test_err));
       assert_ok(vit_forward(&workspace, image, 1, &trace, &test_err));
       assert_memory_equal(trace.logits, logits + (i * 3 + (size_t)v) * 3, 3 * sizeof(float));
       for (int o = 0; o < 3; o++) sum[o] += (double)trace.logits[o] / 3;
@@ -166,6 +170,56 @@ static void store_agrees_with_the_rooms(void **state) {
     assert_true(isnan(probability[i * 3 + 1]) && isnan(probability[i * 3 + 2]));
   }
   cdam_maps_free(&expected);
+  vit_workspace_free(&workspace);
+  vit_model_free(&model);
+}
+
+/* Patches are 8 mm: without a word on it maps are means over sixteen shifts, each of which the
+ * rooms make of the stored cube too; predictions are those of the image itself. */
+static void maps_of_wide_patches_are_finer(void **state) {
+  (void)state;
+  struct pl_batch batch;
+  const char *uid = phantoms[0].header.series_instance_uid;
+  assert_ok(run(&(struct given){.series = uid, .output = out("finer"), .set = "explain.shifts=0"},
+                &batch));
+  pl_batch_free(&batch);
+  static float cubes[8 * 32 * 32 * 32], logits[2][8 * 3 * 3], maps[8 * 3 * 3 * 256];
+  static float image[3 * 64 * 64], shifted[3 * 64 * 64], expected[3 * 256];
+  hid_t file = open_store(out("one"), &phantoms[0]);
+  size_t n = read_floats(file, "prediction/logit", logits[0], 72);
+  H5Fclose(file);
+  file = open_store(out("finer"), &phantoms[0]);
+  assert_int_equal(read_floats(file, "prediction/logit", logits[1], 72), n);
+  assert_int_equal(read_floats(file, "explanation/cdam", maps, 8 * 3 * 3 * 256), n * 256);
+  read_floats(file, "cube/hu", cubes, 8 * 32 * 32 * 32);
+  H5Fclose(file);
+  assert_memory_equal(logits[0], logits[1], n * sizeof(float));
+  struct vit_model model;
+  struct vit_workspace workspace;
+  struct vit_trace trace;
+  struct cdam_target targets[3];
+  struct cdam_maps coarse;
+  struct cdam_shifts shifts;
+  const struct vit_request request = {.last_input = true};
+  const struct ct_image_source source = {.size = 32, .spacing_mm = 1, .cube = cubes};
+  assert_ok(vit_model_load(&model, weights, NULL, &test_err));
+  assert_ok(vit_workspace_init(&workspace, &model, 1, 64, 64, &request, &test_err));
+  cdam_target_all(targets, &model);
+  assert_ok(cdam_maps_init(&coarse, 1, 3, 4, 4, &test_err));
+  assert_ok(cdam_shifts_init(&shifts, 16, 16, &test_err));
+  assert_ok(ct_image_make(&preparation, &source, (struct ct_image_place){CT_AXIAL, 16}, NULL, image,
+                          &test_err));
+  for (size_t k = 0; k < 16; k++) {
+    cdam_shift_image(&shifts, k, image, 3, 64, 64, shifted);
+    assert_ok(vit_forward(&workspace, shifted, 1, &trace, &test_err));
+    assert_ok(cdam_closed_form(&model, NULL, &trace, targets, 3, &coarse, NULL, NULL, &test_err));
+    for (size_t t = 0; t < 3; t++)
+      cdam_shift_add_back(&shifts, k, cdam_maps_get(&coarse, 0, t), 4, 4, false,
+                          expected + t * 256);
+  }
+  double largest, difference = lc_test_difference(maps, expected, 3 * 256, &largest);
+  assert_true(largest > 0 && difference <= 1e-6 * largest);
+  cdam_maps_free(&coarse);
   vit_workspace_free(&workspace);
   vit_model_free(&model);
 }
@@ -402,6 +456,7 @@ static void truth_is_what_the_phantom_is(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(store_agrees_with_the_rooms),
+      cmocka_unit_test(maps_of_wide_patches_are_finer),
       cmocka_unit_test(nodules_are_where_the_phantom_put_them),
       cmocka_unit_test(runs_are_byte_identical),
       cmocka_unit_test(existing_results_are_refused_kept_or_replaced),

@@ -15,6 +15,8 @@ LC_API_BEGIN
 struct cdam_maps {
   size_t images, targets, grid_height, grid_width;
   float *scores; /* [image, target, grid row, grid column] */
+  float *gaps;   /* [image, target] of estimators whose scores add up to what the image adds over a
+                    baseline: |sum - change| / |change|; else NULL */
 };
 
 LC_MUST_CHECK lc_status cdam_maps_init(struct cdam_maps *maps, size_t images, size_t targets,

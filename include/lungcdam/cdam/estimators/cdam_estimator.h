@@ -77,7 +77,9 @@ LC_MUST_CHECK lc_status cdam_estimate(const struct cdam_estimator *estimator,
 LC_MUST_CHECK lc_status cdam_pixel_gradient(const struct cdam_task *task, float *out,
                                             struct lc_error *err);
 
-/* Adds up pixel scores in each patch, so that totals stay: maps on_pixels to the patch grid. */
+/* Adds up pixel scores in each patch: maps on_pixels to the patch grid. A pixel's score is the mean
+ * over its channels, a patch's the sum over all of them, so that the patches of a complete map add
+ * up to what the image adds to the target. */
 LC_MUST_CHECK lc_status cdam_maps_to_patches(const struct cdam_maps *pixels, size_t patch_size,
                                              struct cdam_maps *patches, struct lc_error *err);
 
