@@ -8,10 +8,14 @@
 #include "common/lc_arena.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_settle.h"
+
+enum { FEW_FILES = 8 };
 
 /* One file on its way. */
 struct reading {
   const char *path;
+  size_t order;
   const struct ct_nodule_source *source;
   struct ct_annotations found;
   lc_status status;
@@ -33,11 +37,11 @@ static void read_one(void *context, size_t i, int worker) {
   lc_progress_step(all->progress, 1);
 }
 
-static lc_status note_problem(struct ct_annotation_set *set, const struct reading *file,
-                              struct lc_error *err) {
-  lc_log(LC_LOG_WARNING, "%s", file->why.message);
-  if (set->problems.count == 0) set->first_problem = file->status;
-  return ct_files_add(&set->problems, file->why.message, err);
+lc_status ct_annotation_set_note(struct ct_annotation_set *set, lc_status status,
+                                 const char *message, struct lc_error *err) {
+  lc_log(LC_LOG_WARNING, "%s", message);
+  if (set->problems.count == 0) set->first_problem = status;
+  return ct_files_add(&set->problems, message, err);
 }
 
 static int by_uids(const struct ct_annotation *a, const struct ct_annotation *b) {
@@ -45,12 +49,17 @@ static int by_uids(const struct ct_annotation *a, const struct ct_annotation *b)
   return order ? order : strcmp(a->frame_of_reference_uid, b->frame_of_reference_uid);
 }
 
-/* By series and study, then by path, so that merging goes in the order of names. */
+/* By series and study, then in the order of reading, in which files are merged. */
 static int by_series(const void *a, const void *b) {
   const struct ct_annotation *x = a, *y = b;
   int order = by_uids(x, y);
   if (!order) order = strcmp(x->study_instance_uid, y->study_instance_uid);
-  return order ? order : strcmp(x->path, y->path);
+  return order ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+/* Whose series is still to be found. */
+static bool unsettled(const struct ct_annotation *annotation) {
+  return !*annotation->series_instance_uid && !*annotation->frame_of_reference_uid;
 }
 
 static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
@@ -59,7 +68,7 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
   for (size_t i = 0; i < n_read; i++) {
     struct ct_annotation *last = kept ? &all[kept - 1] : NULL;
     struct ct_annotation *next = &all[i];
-    if (last && by_uids(last, next) == 0 &&
+    if (last && !unsettled(next) && by_uids(last, next) == 0 &&
         strcmp(last->study_instance_uid, next->study_instance_uid) == 0) {
       size_t before = set->n_repeated;
       LC_TRY(ct_annotation_merge(last, next, &set->n_repeated, err));
@@ -75,16 +84,25 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
   return LC_OK;
 }
 
+lc_status ct_annotation_set_merge(struct ct_annotation_set *set, struct lc_error *err) {
+  if (set->n_annotations)
+    qsort(set->annotations, set->n_annotations, sizeof *set->annotations, by_series);
+  return merge(set, err);
+}
+
 /* Moves what one file holds into the set. */
 static lc_status take(struct ct_annotation_set *set, struct reading *file, struct lc_error *err) {
   if (file->status == LC_ERR_MEMORY) LC_FAIL(err, file->status, "%s", file->why.message);
-  if (file->status != LC_OK) return note_problem(set, file, err);
+  if (file->status != LC_OK)
+    return ct_annotation_set_note(set, file->status, file->why.message, err);
   bool chest_xray = file->found.n > 0;
   for (size_t i = 0; i < file->found.n; i++) {
     struct ct_annotation *annotation = &file->found.items[i];
     if (annotation->is_chest_xray) continue;
     chest_xray = false;
     annotation->source = file->source;
+    annotation->order = file->order;
+    lc_text_copy(annotation->kinds, sizeof annotation->kinds, file->source->title);
     set->annotations[set->n_annotations++] = *annotation;
     memset(annotation, 0, sizeof *annotation);
   }
@@ -102,9 +120,21 @@ static lc_status collect(struct ct_annotation_set *set, struct reading *files, s
   for (size_t i = 0; i < n; i++) most += files[i].found.n;
   LC_TRY(lc_alloc(&set->annotations, most ? most : 1, sizeof *set->annotations, err));
   for (size_t i = 0; i < n; i++) LC_TRY(take(set, &files[i], err));
-  if (set->n_annotations)
-    qsort(set->annotations, set->n_annotations, sizeof *set->annotations, by_series);
-  return merge(set, err);
+  return ct_annotation_set_merge(set, err);
+}
+
+/* One line a file, or of many files one line a kind. */
+static void say_kinds(const struct reading *files, size_t n) {
+  size_t n_kinds;
+  const struct ct_nodule_source *const *kinds = ct_nodule_sources(&n_kinds);
+  for (size_t i = 0; i < n && n <= FEW_FILES; i++)
+    if (files[i].source)
+      lc_log(LC_LOG_INFO, "%s: read as %s", files[i].path, files[i].source->title);
+  for (size_t k = 0; k < n_kinds && n > FEW_FILES; k++) {
+    size_t of_kind = 0;
+    for (size_t i = 0; i < n; i++) of_kind += files[i].source == kinds[k];
+    if (of_kind > 0) lc_log(LC_LOG_INFO, "%zu files read as %s", of_kind, kinds[k]->title);
+  }
 }
 
 lc_status ct_annotation_set_read(struct ct_annotation_set *set, const struct ct_files *files,
@@ -113,8 +143,9 @@ lc_status ct_annotation_set_read(struct ct_annotation_set *set, const struct ct_
   struct all all = {.progress = progress};
   memset(set, 0, sizeof *set);
   LC_TRY(lc_alloc(&all.files, n ? n : 1, sizeof *all.files, err));
-  for (size_t i = 0; i < n; i++) all.files[i].path = files->paths[i];
+  for (size_t i = 0; i < n; i++) all.files[i].path = files->paths[i], all.files[i].order = i;
   lc_parallel_for(n, read_one, &all);
+  say_kinds(all.files, n);
   lc_status status = collect(set, all.files, n, err);
   for (size_t i = 0; i < n; i++) ct_annotations_free(&all.files[i].found);
   free(all.files);

@@ -3,6 +3,7 @@
 #include "ct_io/nodule/ct_mark.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,32 +56,36 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
   return LC_OK;
 }
 
-static bool same_point(const struct ct_point *a, const struct ct_point *b) {
-  return a->centre_mm[0] == b->centre_mm[0] && a->centre_mm[1] == b->centre_mm[1] &&
-         a->centre_mm[2] == b->centre_mm[2] && a->diameter_mm == b->diameter_mm;
-}
-
+/* Points keep the file that names them: files[0] is that of `more`, then its further ones. */
 static lc_status merge_points(struct ct_annotation *into, const struct ct_annotation *more,
-                              size_t *n_repeated, struct lc_error *err) {
-  size_t before = into->n_points;
+                              char *const *files, struct lc_error *err) {
   for (size_t p = 0; p < more->n_points; p++) {
-    const struct ct_point *point = &more->points[p];
-    size_t i = 0;
-    while (i < before && !same_point(&into->points[i], point)) i++;
-    if (i < before)
-      ++*n_repeated;
-    else
-      LC_TRY(ct_annotation_add_point(into, point, err));
+    struct ct_point point = more->points[p];
+    const char *path = files[0];
+    for (size_t i = 0; i < more->also.count; i++)
+      if (point.path == more->also.paths[i]) path = files[i + 1];
+    point.path = path;
+    LC_TRY(ct_annotation_add_point(into, &point, err));
   }
   return LC_OK;
 }
 
+static void merge_kinds(struct ct_annotation *into, const struct ct_annotation *more) {
+  size_t used = strlen(into->kinds);
+  if (!strstr(into->kinds, more->kinds))
+    snprintf(into->kinds + used, sizeof into->kinds - used, "%s%s", used ? ", " : "", more->kinds);
+}
+
 lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
                               size_t *n_repeated, struct lc_error *err) {
+  size_t first = into->also.count;
   LC_TRY(ct_files_add(&into->also, more->path, err));
+  for (size_t i = 0; i < more->also.count; i++)
+    LC_TRY(ct_files_add(&into->also, more->also.paths[i], err));
+  merge_kinds(into, more);
   into->n_unreadable += more->n_unreadable;
   LC_TRY(merge_marks(into, more, n_repeated, err));
-  return merge_points(into, more, n_repeated, err);
+  return merge_points(into, more, into->also.paths + first, err);
 }
 
 lc_status ct_annotation_add_point(struct ct_annotation *annotation, const struct ct_point *point,

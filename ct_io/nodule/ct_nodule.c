@@ -8,6 +8,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_place.h"
@@ -195,7 +196,7 @@ static void rate(struct ct_nodule *nodule) {
 
 static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *grouping,
                              size_t group, const struct ct_series *series, struct lc_error *err) {
-  memset(nodule, 0, sizeof *nodule);
+  *nodule = (struct ct_nodule){.probability = NAN};
   LC_TRY(lc_alloc(&nodule->marks, grouping->n, sizeof(struct ct_mark *), err));
   for (int c = 0; c < 3; c++) {
     nodule->bounds_mm[0][c] = INFINITY;
@@ -305,9 +306,32 @@ static lc_status group_all(struct ct_nodule_list *list, const struct ct_annotati
   return status;
 }
 
-/* Points follow the nodules of the marks, in the order of their file. */
+/* The first nodule whose centre is within CT_SAME_NODULE_MM of a point, or NULL. */
+static const struct ct_nodule *same_nodule(const struct ct_nodule_list *list,
+                                           const struct ct_point *point) {
+  for (size_t i = 0; i < list->n_nodules; i++) {
+    double square = 0;
+    for (int c = 0; c < 3; c++) {
+      double d = list->nodules[i].centre_mm[c] - point->centre_mm[c];
+      square += d * d;
+    }
+    if (square <= CT_SAME_NODULE_MM * CT_SAME_NODULE_MM) return &list->nodules[i];
+  }
+  return NULL;
+}
+
+/* Tables of candidates have hundreds: the first is named. */
+static void say_same(const struct ct_nodule_list *list, const struct ct_annotation *annotation,
+                     const struct ct_point *point, const struct ct_nodule *same) {
+  lc_log(list->n_same == 1 ? LC_LOG_INFO : LC_LOG_DEBUG,
+         "%s:%zu: within %d mm of %s%s%s%s: one nodule; --keep-duplicates keeps both",
+         point->path ? point->path : annotation->path, point->line, CT_SAME_NODULE_MM, same->id,
+         *same->name ? " (" : "", same->name, *same->name ? ")" : "");
+}
+
+/* Points follow the nodules of the marks, in the order of their files. */
 static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotation *annotation,
-                            struct lc_error *err) {
+                            bool keep_duplicates, struct lc_error *err) {
   size_t total = list->n_nodules + annotation->n_points;
   if (annotation->n_points == 0) return LC_OK;
   struct ct_nodule *grown = realloc(list->nodules, total * sizeof *grown);
@@ -315,8 +339,18 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
   list->nodules = grown;
   for (size_t p = 0; p < annotation->n_points; p++) {
     const struct ct_point *point = &annotation->points[p];
+    const struct ct_nodule *same = keep_duplicates ? NULL : same_nodule(list, point);
+    if (same) {
+      list->n_same++;
+      say_same(list, annotation, point, same);
+      continue;
+    }
     struct ct_nodule *nodule = &list->nodules[list->n_nodules++];
-    *nodule = (struct ct_nodule){.diameter_mm = point->diameter_mm, .line = point->line};
+    *nodule = (struct ct_nodule){.diameter_mm = point->diameter_mm,
+                                 .probability = point->probability,
+                                 .path = point->path,
+                                 .line = point->line};
+    lc_text_copy(nodule->name, sizeof nodule->name, point->name);
     snprintf(nodule->id, sizeof nodule->id, "nodule-%zu", list->n_nodules);
     for (int c = 0; c < 3; c++) {
       nodule->centre_mm[c] = point->centre_mm[c];
@@ -326,6 +360,9 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
     for (int r = 0; r < CT_RATING_COUNT; r++)
       nodule->mean_rating[r] = nodule->median_rating[r] = NAN;
   }
+  if (list->n_same > 1)
+    lc_log(LC_LOG_INFO, "%s: %zu points within %d mm of others are no nodules of their own",
+           annotation->path, list->n_same, CT_SAME_NODULE_MM);
   return LC_OK;
 }
 
@@ -338,9 +375,9 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
   if (annotation->is_chest_xray)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
             annotation->path, series->series_instance_uid);
-  bool same = *uid
-                  ? strcmp(uid, series->series_instance_uid) == 0
-                  : strcmp(annotation->frame_of_reference_uid, series->frame_of_reference_uid) == 0;
+  const char *frame = annotation->frame_of_reference_uid;
+  bool same = *uid ? strcmp(uid, series->series_instance_uid) == 0
+                   : strcmp(frame, series->frame_of_reference_uid) == 0;
   if (!same)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
@@ -348,7 +385,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
   list->n_unreadable_files = annotation->n_unreadable_files;
   if (annotation->n_marks > 0) LC_TRY(ct_volume_file_check_outlines(series, err));
   lc_status status = group_all(list, annotation, series, how, err);
-  if (status == LC_OK) status = add_points(list, annotation, err);
+  if (status == LC_OK) status = add_points(list, annotation, how && how->keep_duplicates, err);
   if (status != LC_OK) ct_nodule_list_free(list);
   return status;
 }
@@ -414,7 +451,7 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
                            struct lc_error *why) {
   if (status != LC_ERR_OUTSIDE) return;
   if (nodule->line)
-    lc_error_prefix(why, "%s:%zu", path, nodule->line);
+    lc_error_prefix(why, "%s:%zu", nodule->path ? nodule->path : path, nodule->line);
   else
     lc_error_prefix(why, "%s: %s", path, nodule->id);
 }

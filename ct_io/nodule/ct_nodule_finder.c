@@ -57,10 +57,22 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static lc_status list(const char *where, const struct ct_series *series, struct ct_files *files,
-                      struct lc_error *err) {
-  if (where && !lc_folder_exists(where)) return ct_files_add(files, where, err);
-  if (where) return ct_files_walk(files, where, ct_nodule_source_wants, NULL, err);
+/* In the order in which they are named, each once. */
+static lc_status list_named(const struct ct_nodule_search *search, struct ct_files *files,
+                            struct lc_error *err) {
+  for (size_t i = 0; i < search->n_paths; i++) {
+    const char *path = search->paths[i];
+    if (lc_folder_exists(path))
+      LC_TRY(ct_files_walk(files, path, ct_nodule_source_wants, NULL, err));
+    else if (!has(files, path))
+      LC_TRY(ct_files_add(files, path, err));
+  }
+  return LC_OK;
+}
+
+static lc_status list(const struct ct_nodule_search *search, const struct ct_series *series,
+                      struct ct_files *files, struct lc_error *err) {
+  if (search->n_paths > 0) return list_named(search, files, err);
   struct ct_files folders = {0};
   lc_status status = slice_folders(series, &folders, err);
   for (size_t i = 0; status == LC_OK && i < folders.count; i++)
@@ -70,16 +82,24 @@ static lc_status list(const char *where, const struct ct_series *series, struct 
   return status;
 }
 
-/* Series of one folder share what was read. */
-static lc_status read_files(struct ct_nodule_finder *finder, const char *where,
+/* Series of one folder share what was read; without a list of all series each is the only one, to
+ * which the others' annotations do not belong. */
+static lc_status read_files(struct ct_nodule_finder *finder, const struct ct_nodule_search *search,
                             const struct ct_series *series, struct lc_error *err) {
   struct ct_files files = {0};
-  if (where && finder->files.count > 0) return LC_OK;
-  lc_status status = list(where, series, &files, err);
+  bool all = search->n_series > 0;
+  if (!all && strcmp(finder->settled_for, series->series_instance_uid) != 0)
+    ct_nodule_finder_free(finder);
+  if (search->n_paths > 0 && finder->files.count > 0) return LC_OK;
+  lc_status status = list(search, series, &files, err);
   if (status == LC_OK && !same(&files, &finder->files)) {
     ct_nodule_finder_free(finder);
     status = ct_annotation_set_read(&finder->set, &files, NULL, err);
+    if (status == LC_OK)
+      status = ct_annotation_set_settle(&finder->set, all ? search->series : &series,
+                                        all ? search->n_series : 1, err);
     if (status == LC_OK) {
+      lc_text_copy(finder->settled_for, CT_UID_SIZE, series->series_instance_uid);
       finder->files = files;
       return LC_OK;
     }
@@ -105,9 +125,18 @@ static lc_status none_beside(const struct ct_annotation_set *set, const struct c
       series->series_instance_uid, ct_nodule_source_titles(lists, true));
 }
 
-static lc_status none_in_file(const struct ct_annotation_set *set, const char *path,
-                              const struct ct_series *series, struct lc_error *err) {
+static lc_status none_in_files(const struct ct_annotation_set *set,
+                               const struct ct_nodule_search *search,
+                               const struct ct_series *series, struct lc_error *err) {
+  const char *path = search->paths[0];
+  char titles[CT_TITLES_SIZE];
+  if (lc_folder_exists(path))
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", path,
+            set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
   if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  if (search->n_paths > 1)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s and the others that are named: no nodule for series %s",
+            path, series->series_instance_uid);
   if (set->n_chest_xrays > 0)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected series %s", path,
             series->series_instance_uid);
@@ -130,21 +159,34 @@ static lc_status check_places(const struct ct_annotation *annotation, struct lc_
           annotation->path, off, n);
 }
 
+static lc_status check_strict(const struct ct_annotation_set *set,
+                              const struct ct_annotation *annotation, struct lc_error *err) {
+  if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  if (!annotation || annotation->n_unreadable == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: %zu marks or points cannot be read, as the log says",
+          annotation->path, annotation->n_unreadable);
+}
+
 lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *where,
                                 const struct ct_series *series, struct ct_annotation **annotation,
                                 struct lc_error *err) {
+  const struct ct_nodule_search search = {.paths = &where, .n_paths = where != NULL};
+  return ct_nodule_finder_search(finder, &search, series, annotation, err);
+}
+
+lc_status ct_nodule_finder_search(struct ct_nodule_finder *finder,
+                                  const struct ct_nodule_search *search,
+                                  const struct ct_series *series, struct ct_annotation **annotation,
+                                  struct lc_error *err) {
   const struct ct_annotation_set *set = &finder->set;
-  char titles[CT_TITLES_SIZE];
-  LC_TRY(read_files(finder, where, series, err));
+  LC_TRY(read_files(finder, search, series, err));
   *annotation = ct_annotation_set_find(set, series->series_instance_uid, series->study_instance_uid,
                                        series->frame_of_reference_uid);
-  if (!*annotation && !where) return none_beside(set, series, err);
-  if (!*annotation && !lc_folder_exists(where)) return none_in_file(set, where, series, err);
-  if (!*annotation)
-    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", where,
-            set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
+  if (search->strict) LC_TRY(check_strict(set, *annotation, err));
+  if (!*annotation && search->n_paths == 0) return none_beside(set, series, err);
+  if (!*annotation) return none_in_files(set, search, series, err);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
-  if (!where) (*annotation)->n_unreadable_files = set->problems.count;
+  if (search->n_paths == 0) (*annotation)->n_unreadable_files = set->problems.count;
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING,
@@ -156,6 +198,7 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
 void ct_nodule_finder_free(struct ct_nodule_finder *finder) {
   ct_annotation_set_free(&finder->set);
   ct_files_free(&finder->files);
+  *finder->settled_for = '\0';
 }
 
 lc_status ct_annotation_hash(const struct ct_annotation *annotation, char hex[LC_SHA256_HEX],

@@ -9,6 +9,9 @@
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
+  ENTRY(slicer)                                                                                    \
+  ENTRY(fcsv)                                                                                      \
+  ENTRY(challenge)                                                                                 \
   ENTRY(csv)
 #define DECLARE(name) extern const struct ct_nodule_source ct_nodule_source_##name;
 SOURCES(DECLARE)

@@ -285,7 +285,7 @@ static lc_status run(void *input, struct lc_error *err) {
   const struct arguments *arguments = input;
   LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
   LC_SCOPED(ct_annotation_set_free) struct ct_annotation_set luna = {0};
-  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, NULL,
+  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, NULL, 0,
                         !arguments->xml_only, NULL, err));
   if (survey.marks.n_annotations == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no annotation of a CT series", arguments->paths.items[0]);

@@ -11,6 +11,7 @@
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_prepared.h"
 
+const char *const pl_nodule_words[] = {"components", "keep-duplicates", "strict", NULL};
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
 const char *const pl_zscore_words[] = {
     [CT_ZSCORE_CUBE] = "cube", [CT_ZSCORE_SLICE] = "slice", [CT_ZSCORE_FIXED] = "fixed", NULL};
@@ -43,10 +44,16 @@ static const struct pl_key keys[] = {
     KEY_BOOL(input, allow_missing, "false",
              "Series are used although files that may belong to them cannot be read.", PLACE),
 
-    KEY_TEXT(nodules, source, "auto",
-             "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a "
-             "folder of XML files.",
+    KEY_LIST(nodules, source, "[auto]", NULL,
+             "'auto' takes what lies beside the series; else files of any kind that "
+             "docs/nodules.md lists, and folders.",
              PLACE),
+    KEY_LIST(
+        nodules, reading, "[]", pl_nodule_words,
+        "components: each connected part of a mask is a nodule; keep-duplicates: points within "
+        "3 mm of each other are several nodules; strict: a mark that cannot be read is an "
+        "error.",
+        .keeping = PL_KEEP_GIVEN),
     KEY_CHOICE(nodules, grouping, "pylidc", grouping_words,
                "How marks of several readers become one nodule."),
     KEY_REAL(nodules, tolerance_mm, "0", 0, 100,
@@ -155,6 +162,24 @@ static lc_status check(struct pl_config *config, struct lc_error *err) {
   return LC_OK;
 }
 
+static lc_status layer_nodules(struct pl_config *config, const struct pl_nodule_files *given,
+                               struct lc_error *err) {
+  const bool asked[] = {given->components, given->keep_duplicates, given->strict};
+  if (given->paths.n > 0) pl_list_free(&config->nodules_source);
+  for (size_t i = 0; i < given->paths.n; i++)
+    LC_TRY(pl_list_add(&config->nodules_source, given->paths.items[i], err));
+  for (size_t i = 0; pl_nodule_words[i]; i++)
+    if (asked[i] && !pl_list_has(&config->nodules_reading, pl_nodule_words[i]))
+      LC_TRY(pl_list_add(&config->nodules_reading, pl_nodule_words[i], err));
+  return LC_OK;
+}
+
+const char *const *pl_config_nodules(const struct pl_config *config, size_t *n) {
+  const struct pl_list *list = &config->nodules_source;
+  *n = list->n == 1 && strcmp(list->items[0], "auto") == 0 ? 0 : list->n;
+  return *n ? (const char *const *)list->items : NULL;
+}
+
 /* The file and the options of the command line, in order. */
 static lc_status layer(struct pl_config *config, const struct pl_overrides *overrides,
                        struct lc_error *err) {
@@ -167,7 +192,7 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   LC_TRY(pl_schema_set_text(schema, config, "input.reference", overrides->reference, err));
   if (overrides->assume_hu) config->input_assume_hu = true;
   if (overrides->allow_missing) config->input_allow_missing = true;
-  LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));
+  LC_TRY(layer_nodules(config, &overrides->nodules, err));
   LC_TRY(pl_schema_set_text(schema, config, "model.weights", overrides->weights, err));
   LC_TRY(
       pl_schema_set_text(schema, config, "model.architecture", overrides->load.architecture, err));

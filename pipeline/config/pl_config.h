@@ -23,9 +23,10 @@ struct pl_config {
   char *input_reference; /* folder with the DICOM of volume files, or "" */
   bool input_assume_hu, input_allow_missing; /* struct ct_index_rules */
 
-  char *nodules_source; /* "auto" (beside the series), a file of any kind in docs/nodules.md, or a
-                           folder of files of the kinds that lie in folders */
-  int nodules_grouping; /* 0 pylidc's voxel rule, 1 millimetres */
+  struct pl_list nodules_source;  /* "auto" (beside the series), or files of any kind in
+                                     docs/nodules.md and folders of those that lie in folders */
+  struct pl_list nodules_reading; /* pl_nodule_words */
+  int nodules_grouping;           /* 0 pylidc's voxel rule, 1 millimetres */
   double nodules_tolerance_mm;
   double nodules_consensus_level;
 
@@ -76,6 +77,10 @@ struct pl_config {
 };
 
 extern const struct pl_schema pl_config_schema;
+/* How nodules are read: "components", "keep-duplicates", "strict"; ended by NULL. */
+extern const char *const pl_nodule_words[];
+/* The paths of nodules.source; NULL and 0 for "auto". */
+const char *const *pl_config_nodules(const struct pl_config *config, size_t *n);
 /* What export.objects takes, NULL-ended: the kinds in the table of pipeline/export, which defines
  * it, and "all". */
 extern const char *const pl_object_words[];

@@ -29,9 +29,12 @@ static lc_status check_places(const struct pl_config *config, struct lc_error *e
   if (*weights && access(weights, R_OK) != 0)
     LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the weight file cannot be read: %s", weights,
             strerror(errno));
-  if (strcmp(config->nodules_source, "auto") != 0 && access(config->nodules_source, R_OK) != 0)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", config->nodules_source,
-            strerror(errno));
+  size_t n;
+  const char *const *nodules = pl_config_nodules(config, &n);
+  for (size_t i = 0; i < n; i++)
+    if (access(nodules[i], R_OK) != 0)
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", nodules[i],
+              strerror(errno));
   return LC_OK;
 }
 

@@ -52,10 +52,11 @@ static void hash_annotation(struct lc_hash *hash, const struct ct_annotation *an
 static void rules_text(char out[512], const struct pl_dataset_rules *how) {
   snprintf(out, 512,
            "edge: %zu\nspacing_mm: %.17g\nconsensus_level: %.17g\nmin_readers: %d\ngrouping: %s\n"
-           "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n",
+           "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n%s",
            how->edge, how->spacing_mm, how->level, how->min_readers,
            how->grouping.in_millimetres ? "millimetres" : "voxels (pylidc)",
-           how->grouping.tolerance_mm, how->points ? "points" : "annotations");
+           how->grouping.tolerance_mm, how->points ? "points" : "annotations",
+           how->grouping.keep_duplicates ? "keep_duplicates: true\n" : "");
 }
 
 static lc_status make_key(struct part *part, const struct pl_dataset_rules *how,

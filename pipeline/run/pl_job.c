@@ -120,7 +120,7 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   result->provenance = job->provenance;
   lc_text_copy(result->series_instance_uid, CT_UID_SIZE, series->series_instance_uid);
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
-  LC_TRY(pl_nodules_find(&job->finder, job->config, result, err));
+  LC_TRY(pl_nodules_find(&job->finder, job->config, job->at_hand, job->n_at_hand, result, err));
   return pl_result_key(&result->provenance, result->input_manifest_sha256,
                        result->nodule_source_sha256, result->key, err);
 }

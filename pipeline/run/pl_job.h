@@ -22,6 +22,8 @@ struct pl_job {
   float *images;           /* [batch, 3, height, width] */
   struct cdam_maps turned; /* of one batch, with symmetries */
   struct ct_nodule_finder finder;
+  const struct ct_series *const *at_hand; /* all series of the run, borrowed; NULL: one alone */
+  size_t n_at_hand;
   struct lc_text configuration, architecture; /* what provenance points to */
   struct pl_provenance provenance;
 };

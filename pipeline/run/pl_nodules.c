@@ -4,16 +4,20 @@
 #include <string.h>
 
 lc_status pl_nodules_find(struct ct_nodule_finder *finder, const struct pl_config *config,
+                          const struct ct_series *const *at_hand, size_t n_at_hand,
                           struct pl_result *result, struct lc_error *err) {
-  const char *where = config->nodules_source;
   const struct ct_series *series = result->series;
+  const struct pl_list *reading = &config->nodules_reading;
   const struct ct_grouping grouping = {.in_millimetres = config->nodules_grouping == 1,
-                                       .tolerance_mm = config->nodules_tolerance_mm};
+                                       .tolerance_mm = config->nodules_tolerance_mm,
+                                       .keep_duplicates = pl_list_has(reading, "keep-duplicates")};
+  struct ct_nodule_search search = {
+      .series = at_hand, .n_series = n_at_hand, .strict = pl_list_has(reading, "strict")};
+  search.paths = pl_config_nodules(config, &search.n_paths);
   struct ct_annotation *found;
   struct lc_error why;
-  LC_TRY(ct_nodule_finder_find(finder, strcmp(where, "auto") == 0 ? NULL : where, series, &found,
-                               err));
-  result->nodule_source = found->source->title;
+  LC_TRY(ct_nodule_finder_search(finder, &search, series, &found, err));
+  result->nodule_source = found->kinds;
   lc_text_copy(result->nodule_source_path, sizeof result->nodule_source_path, found->path);
   LC_TRY(ct_nodules_from_annotation(&result->nodules, found, series, &grouping, err));
   LC_TRY(ct_annotation_hash(found, result->nodule_source_sha256, err));

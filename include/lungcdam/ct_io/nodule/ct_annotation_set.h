@@ -36,11 +36,20 @@ struct ct_annotation_set {
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
                                                const char *const *paths, size_t n_paths,
                                                struct lc_progress *progress, struct lc_error *err);
-/* Reads these files. Those that cannot be read are problems, however many they are. progress may be
- * NULL. */
+/* Reads these files, and logs what each was recognised as; of more than eight how many of each kind
+ * there are. Those that cannot be read are problems, however many they are. progress may be NULL.
+ */
 LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
                                                const struct ct_files *files,
                                                struct lc_progress *progress, struct lc_error *err);
+/* Brings annotations that name no series to theirs, of those at hand: that of the patient, where
+ * the patient has one alone; the only one at hand; of several the one in whose folder the file
+ * lies, of volume files there the one whose name begins the file's. An annotation that may be of
+ * several, or that does not fit (ct_nodule_source.h), is a problem, and one of none stays as it is.
+ * Then merges what names one series, whether it names the study or not. */
+LC_MUST_CHECK lc_status ct_annotation_set_settle(struct ct_annotation_set *set,
+                                                 const struct ct_series *const *series, size_t n,
+                                                 struct lc_error *err);
 /* Raises the first problem. */
 LC_MUST_CHECK lc_status ct_annotation_set_fail(const struct ct_annotation_set *set,
                                                struct lc_error *err);

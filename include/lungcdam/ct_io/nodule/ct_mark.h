@@ -100,19 +100,27 @@ struct ct_mark {
 struct ct_point {
   double centre_mm[3]; /* LPS */
   double diameter_mm;  /* 0 or more; 0 where the file does not give one */
-  size_t line;         /* of the file that names it, from 1; 0 would mean a nodule of marks */
+  double probability;  /* that it is a nodule, as the file says; NaN where it does not */
+  char name[64];       /* as the file calls it, or "" */
+  size_t line;      /* of the file that names it (of kinds without lines the number of the thing),
+                       from 1; 0 would mean a nodule of marks */
+  const char *path; /* that file, borrowed from the annotation; NULL: its first */
 };
 
 struct ct_annotation {
   const struct ct_nodule_source *source; /* the kind of file; set where a finder read it */
-  char *path;
-  struct ct_files also; /* further files that were merged into it, in the order of their names */
+  char kinds[128];      /* titles of the kinds of all its files: "LIDC XML, CSV"; set likewise */
+  char *path;           /* of its first file */
+  size_t order;         /* of that among the files that were read; set likewise */
+  struct ct_files also; /* further files that were merged into it, in the order of reading */
   bool is_chest_xray;   /* IdriReadMessage: recognised, nothing else filled */
-  /* The series that it is of. Where the file names none, "", and its frame of reference: an
-   * annotation belongs to the series of this UID, else to those of this frame of reference. */
+  /* The series that it is of. Where the file names none, "", and its frame of reference, or its
+   * patient, or nothing: an annotation belongs to the series of this UID, else to those of this
+   * frame of reference, else to the one that ct_annotation_set_settle finds. */
   char series_instance_uid[CT_UID_SIZE];
   char frame_of_reference_uid[CT_UID_SIZE];
   char study_instance_uid[CT_UID_SIZE];
+  char patient_id[CT_TEXT_SIZE];
   int n_sessions; /* reading sessions, one a reader, those without marks too; 0 with points alone */
   struct ct_mark *marks;
   size_t n_marks;

@@ -31,6 +31,9 @@ struct ct_nodule_source {
    * field holds and who allocates it. After a failure the caller frees what was added.
    * LC_ERR_FORMAT with file and line. */
   lc_status (*read)(struct ct_annotations *found, const char *path, struct lc_error *err);
+  /* Whether a file that names no series can be of this one, to which it belongs otherwise
+   * (ct_annotation_set_settle); NULL: it can. LC_ERR_GEOMETRY says why not. */
+  lc_status (*fits)(const char *path, const struct ct_series *series, struct lc_error *err);
 };
 
 /* The table, in the order in which files are recognised. */
@@ -42,7 +45,7 @@ LC_MUST_CHECK lc_status ct_nodule_source_of(const struct ct_nodule_source **sour
 bool ct_nodule_source_wants(const char *path);
 /* Titles of the kinds that are lists, or of those that are not, with commas: "LIDC XML"; cut to
  * CT_TITLES_SIZE. Returns out. */
-#define CT_TITLES_SIZE 128
+#define CT_TITLES_SIZE 384
 const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists);
 /* Whether the path ends so, in whatever case. */
 bool ct_path_ends(const char *path, const char *ending);
