@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_place.h"
 
 static bool same_outline(const struct ct_outline *a, const struct ct_outline *b) {
   return a->n_points == b->n_points && a->inclusion == b->inclusion &&
@@ -18,16 +19,22 @@ static bool same_mark(const struct ct_mark *a, const struct ct_mark *b) {
   if (a->session != b->session || a->kind != b->kind || a->n_outlines != b->n_outlines ||
       memcmp(a->rating, b->rating, sizeof a->rating) != 0)
     return false;
+  if (a->region || b->region) return ct_region_same(a->region, b->region);
   for (size_t i = 0; i < a->n_outlines; i++)
     if (!same_outline(&a->outlines[i], &b->outlines[i])) return false;
   return true;
 }
 
-static void free_outlines(struct ct_mark *mark) {
+void ct_mark_clear_outlines(struct ct_mark *mark) {
   for (size_t i = 0; i < mark->n_outlines; i++) free(mark->outlines[i].xy);
   free(mark->outlines);
   mark->outlines = NULL;
   mark->n_outlines = 0;
+}
+
+static void free_mark(struct ct_mark *mark) {
+  ct_mark_clear_outlines(mark);
+  ct_region_free(mark->region);
 }
 
 static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *more,
@@ -42,7 +49,7 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
     while (i < before && !same_mark(&into->marks[i], mark)) i++;
     if (i < before) {
       into->marks[i].faults |= CT_FAULT_REPEATED;
-      free_outlines(mark);
+      free_mark(mark);
       ++*n_repeated;
     } else {
       mark->session += into->n_sessions;
@@ -57,7 +64,9 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
 
 static bool same_point(const struct ct_point *a, const struct ct_point *b) {
   return a->centre_mm[0] == b->centre_mm[0] && a->centre_mm[1] == b->centre_mm[1] &&
-         a->centre_mm[2] == b->centre_mm[2] && a->diameter_mm == b->diameter_mm;
+         a->centre_mm[2] == b->centre_mm[2] && a->diameter_mm == b->diameter_mm &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 && a->pixel[0] == b->pixel[0] &&
+         a->pixel[1] == b->pixel[1];
 }
 
 static lc_status merge_points(struct ct_annotation *into, const struct ct_annotation *more,
@@ -126,7 +135,7 @@ void ct_annotations_free(struct ct_annotations *list) {
 }
 
 void ct_annotation_free(struct ct_annotation *annotation) {
-  for (size_t m = 0; m < annotation->n_marks; m++) free_outlines(&annotation->marks[m]);
+  for (size_t m = 0; m < annotation->n_marks; m++) free_mark(&annotation->marks[m]);
   free(annotation->marks);
   free(annotation->points);
   ct_files_free(&annotation->also);

@@ -145,6 +145,7 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
             set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
   if (!where) (*annotation)->n_unreadable_files = set->problems.count;
+  LC_TRY(ct_annotation_place(*annotation, series, err));
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING,

@@ -3,6 +3,7 @@
  * nodules.csv; in candidates a row of class 0 is no nodule. */
 #include "ct_io/nodule/ct_nodule_source.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "common/lc_csv.h"
@@ -27,9 +28,9 @@ static bool recognise(const char *path, const char *first, size_t n) {
 /* LC_ERR_FORMAT says what is wrong with the row. */
 static lc_status read_row(const struct lc_csv *csv, const size_t place[N_COLUMNS], size_t row,
                           struct ct_point *point, struct lc_error *err) {
+  *point = (struct ct_point){.probability = NAN};
   for (int c = 0; c < 3; c++)
     LC_TRY(lc_csv_number(csv, row, place[X + c], &point->centre_mm[c], err));
-  point->diameter_mm = 0;
   if (place[DIAMETER] != absent && *lc_csv_cell(csv, row, place[DIAMETER]))
     LC_TRY(lc_csv_number(csv, row, place[DIAMETER], &point->diameter_mm, err));
   point->line = csv->lines[row + 1];
