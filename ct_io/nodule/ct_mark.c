@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_place.h"
 
 static bool same_outline(const struct ct_outline *a, const struct ct_outline *b) {
   return a->n_points == b->n_points && a->inclusion == b->inclusion &&
@@ -19,16 +20,22 @@ static bool same_mark(const struct ct_mark *a, const struct ct_mark *b) {
   if (a->session != b->session || a->kind != b->kind || a->n_outlines != b->n_outlines ||
       memcmp(a->rating, b->rating, sizeof a->rating) != 0)
     return false;
+  if (a->region || b->region) return ct_region_same(a->region, b->region);
   for (size_t i = 0; i < a->n_outlines; i++)
     if (!same_outline(&a->outlines[i], &b->outlines[i])) return false;
   return true;
 }
 
-static void free_outlines(struct ct_mark *mark) {
+void ct_mark_clear_outlines(struct ct_mark *mark) {
   for (size_t i = 0; i < mark->n_outlines; i++) free(mark->outlines[i].xy);
   free(mark->outlines);
   mark->outlines = NULL;
   mark->n_outlines = 0;
+}
+
+static void free_mark(struct ct_mark *mark) {
+  ct_mark_clear_outlines(mark);
+  ct_region_free(mark->region);
 }
 
 static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *more,
@@ -43,7 +50,7 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
     while (i < before && !same_mark(&into->marks[i], mark)) i++;
     if (i < before) {
       into->marks[i].faults |= CT_FAULT_REPEATED;
-      free_outlines(mark);
+      free_mark(mark);
       ++*n_repeated;
     } else {
       mark->session += into->n_sessions;
@@ -131,7 +138,7 @@ void ct_annotations_free(struct ct_annotations *list) {
 }
 
 void ct_annotation_free(struct ct_annotation *annotation) {
-  for (size_t m = 0; m < annotation->n_marks; m++) free_outlines(&annotation->marks[m]);
+  for (size_t m = 0; m < annotation->n_marks; m++) free_mark(&annotation->marks[m]);
   free(annotation->marks);
   free(annotation->points);
   ct_files_free(&annotation->also);

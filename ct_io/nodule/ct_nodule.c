@@ -38,13 +38,11 @@ static double off_slice(const struct ct_series *series, size_t k,
   return fabs(series->slices[k].position_mm[2] - outline->z_mm);
 }
 
-/* How many slices have the SOPInstanceUID that an outline names; the last of them, or -1. */
-static size_t find_named(const struct ct_series *series, const struct ct_outline *outline,
-                         long *named) {
+size_t ct_slices_named(const struct ct_series *series, const char *uid, long *named) {
   size_t n = 0;
   *named = -1;
-  for (size_t i = 0; i < series->n_slices && outline->sop_instance_uid[0]; i++)
-    if (strcmp(series->slices[i].sop_instance_uid, outline->sop_instance_uid) == 0) {
+  for (size_t i = 0; i < series->n_slices && *uid; i++)
+    if (strcmp(series->slices[i].sop_instance_uid, uid) == 0) {
       *named = (long)i;
       n++;
     }
@@ -54,7 +52,8 @@ static size_t find_named(const struct ct_series *series, const struct ct_outline
 /* The imageSOP_UID decides where one slice has it; otherwise the imageZposition. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline) {
   long named, nearest = -1;
-  if (find_named(series, outline, &named) == 1) return named;
+  if (outline->placed) return (long)outline->placed - 1;
+  if (ct_slices_named(series, outline->sop_instance_uid, &named) == 1) return named;
   for (size_t i = 0; i < series->n_slices; i++)
     if (nearest < 0 || off_slice(series, i, outline) < off_slice(series, (size_t)nearest, outline))
       nearest = (long)i;
@@ -339,6 +338,10 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
   list->nodules = grown;
   for (size_t p = 0; p < annotation->n_points; p++) {
     const struct ct_point *point = &annotation->points[p];
+    if (point->unplaced) {
+      list->n_marks_unplaced++;
+      continue;
+    }
     const struct ct_nodule *same = keep_duplicates ? NULL : same_nodule(list, point);
     if (same) {
       list->n_same++;
@@ -366,6 +369,12 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
   return LC_OK;
 }
 
+static bool has_pixel_outlines(const struct ct_annotation *annotation) {
+  for (size_t m = 0; m < annotation->n_marks; m++)
+    if (!annotation->marks[m].region) return true;
+  return false;
+}
+
 lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
                                      const struct ct_annotation *annotation,
                                      const struct ct_series *series, const struct ct_grouping *how,
@@ -383,7 +392,7 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
             series->series_instance_uid);
   list->n_unreadable = annotation->n_unreadable;
   list->n_unreadable_files = annotation->n_unreadable_files;
-  if (annotation->n_marks > 0) LC_TRY(ct_volume_file_check_outlines(series, err));
+  if (has_pixel_outlines(annotation)) LC_TRY(ct_volume_file_check_outlines(series, err));
   lc_status status = group_all(list, annotation, series, how, err);
   if (status == LC_OK) status = add_points(list, annotation, how && how->keep_duplicates, err);
   if (status != LC_OK) ct_nodule_list_free(list);
@@ -422,11 +431,11 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
     struct ct_mark *mark = &annotation->marks[m];
     const unsigned checked =
         CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE | CT_FAULT_SLICE_DISAGREES;
-    mark->faults &= ~checked;
-    for (size_t i = 0; i < mark->n_outlines; i++) {
+    if (!mark->region) mark->faults &= ~checked; /* else ct_annotation_place has set them */
+    for (size_t i = 0; i < mark->n_outlines && !mark->region; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
       long named;
-      size_t n_named = find_named(series, outline, &named);
+      size_t n_named = ct_slices_named(series, outline->sop_instance_uid, &named);
       if (by_z ? ct_outline_slice(series, outline) < 0 : n_named == 0)
         mark->faults |= CT_FAULT_UNKNOWN_SLICE;
       if (n_named == 1 &&
@@ -436,7 +445,7 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
         if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)
           mark->faults |= CT_FAULT_OUTSIDE_IMAGE;
     }
-    if (mark->faults & CT_FAULT_SLICE_DISAGREES)
+    if (mark->faults & CT_FAULT_SLICE_DISAGREES && !mark->region)
       lc_log(
           LC_LOG_WARNING,
           "%s: an outline of mark %s has an imageZposition more than half a slice from the slice "

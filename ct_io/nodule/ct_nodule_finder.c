@@ -187,6 +187,7 @@ lc_status ct_nodule_finder_search(struct ct_nodule_finder *finder,
   if (!*annotation) return none_in_files(set, search, series, err);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
   if (search->n_paths == 0) (*annotation)->n_unreadable_files = set->problems.count;
+  LC_TRY(ct_annotation_place(*annotation, series, err));
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING,

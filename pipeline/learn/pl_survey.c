@@ -179,6 +179,7 @@ lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
     LC_TRY(ct_series_from_annotation(&annotated->implied, annotation, err));
     annotated->series = &annotated->implied;
   } else {
+    LC_TRY(ct_annotation_place(annotation, annotated->series, err));
     (void)ct_annotation_check(annotation, annotated->series);
   }
   for (size_t m = 0; m < annotation->n_marks; m++)

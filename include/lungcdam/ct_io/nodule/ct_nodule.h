@@ -32,8 +32,8 @@ struct ct_nodule {
 struct ct_nodule_list {
   struct ct_nodule *nodules;
   size_t n_nodules;
-  size_t n_same;                           /* points that are nodules named before */
-  size_t n_marks_unplaced;                 /* marks whose outlines lie on no slice of the series */
+  size_t n_same;           /* points that are nodules named before */
+  size_t n_marks_unplaced; /* marks, and points of images, on no slice of the series */
   size_t n_unreadable, n_unreadable_files; /* of the annotation */
   double tolerance_used;                   /* after shrinking; 0 when nothing had to be grouped */
   bool group_too_large; /* grouping gave up: some group has more than four marks */
@@ -100,7 +100,7 @@ LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_n
                                          struct lc_error *err);
 
 /* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
- * of marks with one of them. */
+ * of marks with one of them. Those with a region were checked as they were placed. */
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
 
 /* The nodule that each point means: the nearest one whose centre is within the point's radius (half

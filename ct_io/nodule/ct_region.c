@@ -1,0 +1,37 @@
+/* Shapes: freed and compared. */
+#include "ct_io/nodule/ct_region.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void ct_region_free(struct ct_region *region) {
+  if (!region) return;
+  for (size_t i = 0; i < region->n_contours; i++) free(region->contours[i].mm);
+  free(region->contours);
+  free(region->mask.inside);
+  free(region);
+}
+
+static bool same_contour(const struct ct_contour *a, const struct ct_contour *b) {
+  return a->n_points == b->n_points && a->in_pixels == b->in_pixels &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 &&
+         (a->n_points == 0 || memcmp(a->mm, b->mm, a->n_points * sizeof *a->mm) == 0);
+}
+
+static bool same_mask(const struct ct_grid_mask *a, const struct ct_grid_mask *b) {
+  if (!a->inside || !b->inside) return a->inside == b->inside;
+  return memcmp(a->origin_mm, b->origin_mm, sizeof a->origin_mm) == 0 &&
+         memcmp(a->step_mm, b->step_mm, sizeof a->step_mm) == 0 &&
+         memcmp(a->size, b->size, sizeof a->size) == 0 &&
+         memcmp(a->inside, b->inside, a->size[0] * a->size[1] * a->size[2]) == 0;
+}
+
+bool ct_region_same(const struct ct_region *a, const struct ct_region *b) {
+  if (!a || !b) return a == b;
+  if (a->n_contours != b->n_contours || a->segment != b->segment ||
+      strcmp(a->segmentation_uid, b->segmentation_uid) != 0 || !same_mask(&a->mask, &b->mask))
+    return false;
+  for (size_t i = 0; i < a->n_contours; i++)
+    if (!same_contour(&a->contours[i], &b->contours[i])) return false;
+  return true;
+}
