@@ -11,6 +11,7 @@
 #include "common/lc_identity.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
+#include "ct_io/ct/ct_label_volume.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "ct_io/dicom_read/ct_losses.h"
@@ -80,6 +81,10 @@ static lc_status keep_one(struct ct_index *index, struct ct_group_list *list,
   if (item->kind == CT_FILE_BROKEN && of_volume) return LC_OK;
   switch (item->kind) {
   case CT_FILE_OTHER:
+    if (ct_label_volume_named(path)) {
+      lc_log(LC_LOG_INFO, "%s: labels by its name, no CT", path);
+      return LC_OK;
+    }
     if (ct_volume_file_named(path)) return take_volume(index, path, err);
     index->n_files_not_dicom += !of_volume;
     return LC_OK;

@@ -163,7 +163,7 @@ lc_status ct_annotation_set_scan(struct ct_annotation_set *set, const char *cons
   for (size_t i = 0; i < n_paths && status == LC_OK; i++)
     status = ct_files_walk(&files, paths[i], ct_nodule_source_wants, &lost, err);
   if (status == LC_OK && files.count == 0)
-    status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: no %s file",
+    status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: no file of nodules (%s)",
                      n_paths ? paths[0] : "(no path)", ct_nodule_source_titles(titles, false));
   if (progress && status == LC_OK) {
     progress->total = files.count;

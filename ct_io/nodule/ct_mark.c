@@ -63,16 +63,29 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
   return LC_OK;
 }
 
+static bool same_point(const struct ct_point *a, const struct ct_point *b) {
+  return a->centre_mm[0] == b->centre_mm[0] && a->centre_mm[1] == b->centre_mm[1] &&
+         a->centre_mm[2] == b->centre_mm[2] && a->diameter_mm == b->diameter_mm &&
+         strcmp(a->sop_instance_uid, b->sop_instance_uid) == 0 && a->pixel[0] == b->pixel[0] &&
+         a->pixel[1] == b->pixel[1];
+}
+
 /* Points keep the file that names them: files[0] is that of `more`, then its further ones. */
 static lc_status merge_points(struct ct_annotation *into, const struct ct_annotation *more,
-                              char *const *files, struct lc_error *err) {
+                              char *const *files, size_t *n_repeated, struct lc_error *err) {
+  size_t before = into->n_points;
   for (size_t p = 0; p < more->n_points; p++) {
     struct ct_point point = more->points[p];
     const char *path = files[0];
-    for (size_t i = 0; i < more->also.count; i++)
-      if (point.path == more->also.paths[i]) path = files[i + 1];
+    size_t i = 0;
+    for (size_t f = 0; f < more->also.count; f++)
+      if (point.path == more->also.paths[f]) path = files[f + 1];
     point.path = path;
-    LC_TRY(ct_annotation_add_point(into, &point, err));
+    while (i < before && !same_point(&into->points[i], &point)) i++;
+    if (i < before)
+      ++*n_repeated;
+    else
+      LC_TRY(ct_annotation_add_point(into, &point, err));
   }
   return LC_OK;
 }
@@ -92,7 +105,7 @@ lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *
   merge_kinds(into, more);
   into->n_unreadable += more->n_unreadable;
   LC_TRY(merge_marks(into, more, n_repeated, err));
-  return merge_points(into, more, into->also.paths + first, err);
+  return merge_points(into, more, into->also.paths + first, n_repeated, err);
 }
 
 lc_status ct_annotation_add_point(struct ct_annotation *annotation, const struct ct_point *point,

@@ -131,11 +131,13 @@ static double cloud_distance(const struct cloud *a, const struct cloud *b) {
   return sqrt(least);
 }
 
+/* Masks and contours of one reader are nodules of their own, also where they touch. */
 static void measure_distances(struct grouping *grouping, double tolerance) {
   for (size_t i = 0; i < grouping->n; i++)
     for (size_t j = i + 1; j < grouping->n; j++) {
       const struct cloud *a = &grouping->clouds[i], *b = &grouping->clouds[j];
-      double d = box_distance(a, b) <= tolerance ? cloud_distance(a, b) : INFINITY;
+      bool one_file = a->mark->region && b->mark->region && a->mark->session == b->mark->session;
+      double d = !one_file && box_distance(a, b) <= tolerance ? cloud_distance(a, b) : INFINITY;
       grouping->distance[i * grouping->n + j] = grouping->distance[j * grouping->n + i] = d;
     }
 }

@@ -95,6 +95,7 @@ static lc_status read_files(struct ct_nodule_finder *finder, const struct ct_nod
   if (status == LC_OK && !same(&files, &finder->files)) {
     ct_nodule_finder_free(finder);
     status = ct_annotation_set_read(&finder->set, &files, NULL, err);
+    if (status == LC_OK && search->components) status = ct_annotation_set_split(&finder->set, err);
     if (status == LC_OK)
       status = ct_annotation_set_settle(&finder->set, all ? search->series : &series,
                                         all ? search->n_series : 1, err);
@@ -119,20 +120,19 @@ static lc_status none_beside(const struct ct_annotation_set *set, const struct c
     LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s", other->path,
             other->series_instance_uid, series->series_instance_uid);
   if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
-  LC_FAIL(
-      err, LC_ERR_NO_NODULES, "%.600s: no %s beside series %s; name one, or a %s, with --nodules",
-      series->n_slices > 0 ? series->slices[0].path : "?", ct_nodule_source_titles(titles, false),
-      series->series_instance_uid, ct_nodule_source_titles(lists, true));
+  LC_FAIL(err, LC_ERR_NO_NODULES,
+          "%.600s: no nodules beside series %s (%s); name a file of them, or a %s, with --nodules",
+          series->n_slices > 0 ? series->slices[0].path : "?", series->series_instance_uid,
+          ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
 }
 
 static lc_status none_in_files(const struct ct_annotation_set *set,
                                const struct ct_nodule_search *search,
                                const struct ct_series *series, struct lc_error *err) {
   const char *path = search->paths[0];
-  char titles[CT_TITLES_SIZE];
   if (lc_folder_exists(path))
-    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", path,
-            set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu files of nodules is for series %s", path,
+            set->n_ct_files, series->series_instance_uid);
   if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
   if (search->n_paths > 1)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s and the others that are named: no nodule for series %s",

@@ -12,6 +12,7 @@
   ENTRY(slicer)                                                                                    \
   ENTRY(fcsv)                                                                                      \
   ENTRY(challenge)                                                                                 \
+  ENTRY(labels)                                                                                    \
   ENTRY(csv)
 #define DECLARE(name) extern const struct ct_nodule_source ct_nodule_source_##name;
 SOURCES(DECLARE)
@@ -37,8 +38,8 @@ lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char
       *source = table[i];
       return LC_OK;
     }
-  LC_FAIL(err, LC_ERR_FORMAT, "%s: of no kind that nodules are read from, expected %s or %s", path,
-          ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: of no kind that nodules are read from, expected one of %s, %s",
+          path, ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
 }
 
 bool ct_nodule_source_wants(const char *path) {

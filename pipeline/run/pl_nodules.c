@@ -11,8 +11,10 @@ lc_status pl_nodules_find(struct ct_nodule_finder *finder, const struct pl_confi
   const struct ct_grouping grouping = {.in_millimetres = config->nodules_grouping == 1,
                                        .tolerance_mm = config->nodules_tolerance_mm,
                                        .keep_duplicates = pl_list_has(reading, "keep-duplicates")};
-  struct ct_nodule_search search = {
-      .series = at_hand, .n_series = n_at_hand, .strict = pl_list_has(reading, "strict")};
+  struct ct_nodule_search search = {.series = at_hand,
+                                    .n_series = n_at_hand,
+                                    .components = pl_list_has(reading, "components"),
+                                    .strict = pl_list_has(reading, "strict")};
   search.paths = pl_config_nodules(config, &search.n_paths);
   struct ct_annotation *found;
   struct lc_error why;

@@ -42,6 +42,10 @@ LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
 LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
                                                const struct ct_files *files,
                                                struct lc_progress *progress, struct lc_error *err);
+/* Makes each connected part of a mask (ct_region.h) a mark of its own: voxels hang together by
+ * faces, edges and corners. */
+LC_MUST_CHECK lc_status ct_annotation_set_split(struct ct_annotation_set *set,
+                                                struct lc_error *err);
 /* Brings annotations that name no series to theirs, of those at hand: that of the patient, where
  * the patient has one alone; the only one at hand; of several the one in whose folder the file
  * lies, of volume files there the one whose name begins the file's. An annotation that may be of

@@ -20,7 +20,8 @@ struct ct_nodule_search {
    * one that is asked for. */
   const struct ct_series *const *series;
   size_t n_series;
-  bool strict; /* a file, mark or point that cannot be read is an error */
+  bool components; /* each connected part of a mask is a nodule */
+  bool strict;     /* a file, mark or point that cannot be read is an error */
 };
 
 /* Zeroed before the first use. */
