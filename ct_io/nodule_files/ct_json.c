@@ -1,5 +1,5 @@
 /* Reads JSON with limits on size and depth. */
-#include "ct_io/nodule/ct_json.h"
+#include "ct_io/nodule_files/ct_json.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #include "common/lc_csv.h"
 #include "common/lc_log.h"
 #include "common/lc_text.h"
-#include "ct_io/nodule/ct_point_take.h"
+#include "ct_io/nodule_files/ct_point_take.h"
 
 enum {
   X,

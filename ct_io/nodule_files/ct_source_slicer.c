@@ -8,9 +8,9 @@
 
 #include "common/lc_log.h"
 #include "common/lc_text.h"
-#include "ct_io/nodule/ct_json.h"
 #include "ct_io/nodule/ct_nodule_source.h"
-#include "ct_io/nodule/ct_point_take.h"
+#include "ct_io/nodule_files/ct_json.h"
+#include "ct_io/nodule_files/ct_point_take.h"
 
 /* One markup of a file, and the points so far. */
 struct markup {

@@ -11,7 +11,7 @@
 #include "common/lc_log.h"
 #include "common/lc_text.h"
 #include "ct_io/nodule/ct_nodule_source.h"
-#include "ct_io/nodule/ct_point_take.h"
+#include "ct_io/nodule_files/ct_point_take.h"
 
 enum { ID, X, LABEL = 11, STATUS = 14, MOST_CELLS = 24 };
 static const size_t largest_file = (size_t)16 << 20;

@@ -1,5 +1,5 @@
 /* Takes points from sources, and leaves out by name those whose numbers are none of a nodule. */
-#include "ct_io/nodule/ct_point_take.h"
+#include "ct_io/nodule_files/ct_point_take.h"
 
 #include <math.h>
 
