@@ -211,6 +211,8 @@ static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *gr
       if (nodule->marks[m]->session == cloud->mark->session) new_reader = false;
     if (new_reader) nodule->n_readers++;
     nodule->marks[nodule->n_marks++] = cloud->mark;
+    if (cloud->mark->region && !*nodule->name) /* of a file that names nodules, not marks */
+      lc_text_copy(nodule->name, sizeof nodule->name, cloud->mark->nodule_id);
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->low_mm);
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->high_mm);
     struct ct_measure measure;

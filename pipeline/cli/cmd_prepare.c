@@ -129,8 +129,8 @@ static lc_status from_series(struct arguments *arguments, struct lc_error *err) 
     LC_TRY(read_list(arguments->list, &text, &uids, &arguments->how.n_only, err));
   arguments->how.only = uids;
   LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n,
-                        (const char *const *)nodules->items, nodules->n, true, &arguments->rules,
-                        err));
+                        (const char *const *)nodules->items, nodules->n,
+                        arguments->nodules.components, true, &arguments->rules, err));
   if (arguments->nodules.strict) LC_TRY(pl_survey_check_strict(&survey, err));
   lc_status status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL)

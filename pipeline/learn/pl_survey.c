@@ -38,8 +38,9 @@ static lc_status settle(struct pl_survey *survey, struct lc_error *err) {
 }
 
 lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, size_t n_paths,
-                         const char *const *marks_paths, size_t n_marks_paths, bool want_dicom,
-                         const struct ct_index_rules *rules, struct lc_error *err) {
+                         const char *const *marks_paths, size_t n_marks_paths, bool components,
+                         bool want_dicom, const struct ct_index_rules *rules,
+                         struct lc_error *err) {
   memset(survey, 0, sizeof *survey);
   for (size_t i = 0; i < n_paths; i++)
     if (!lc_file_exists(paths[i]) && !lc_folder_exists(paths[i]))
@@ -48,6 +49,7 @@ lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, siz
   lc_status marks = named ? read_marks(survey, marks_paths, n_marks_paths, err)
                           : read_marks(survey, paths, n_paths, err);
   if (marks != LC_OK && (marks != LC_ERR_NOT_FOUND || named || !want_dicom)) return marks;
+  if (components) LC_TRY(ct_annotation_set_split(&survey->marks, err));
   if (!want_dicom) return LC_OK;
   lc_status dicom = read_dicom(survey, paths, n_paths, rules, marks == LC_OK ? NULL : err);
   if (dicom == LC_OK && marks == LC_OK) dicom = settle(survey, err);

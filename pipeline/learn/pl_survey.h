@@ -22,12 +22,13 @@ struct pl_survey {
 };
 
 /* Reads both kinds of files below the paths; marks_paths (or none) name where else annotations are.
+ * components: ct_annotation_set_split.
  * Annotations that name no series are brought to theirs among all that are there.
  * LC_ERR_NOT_FOUND when there is neither annotation nor DICOM. want_dicom: false leaves DICOM
  * alone. rules: of the DICOM, or NULL. */
 LC_MUST_CHECK lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths,
                                        size_t n_paths, const char *const *marks_paths,
-                                       size_t n_marks_paths, bool want_dicom,
+                                       size_t n_marks_paths, bool components, bool want_dicom,
                                        const struct ct_index_rules *rules, struct lc_error *err);
 void pl_survey_free(struct pl_survey *survey);
 

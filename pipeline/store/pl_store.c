@@ -158,6 +158,13 @@ static const struct pl_h5_field nodule_fields[] = {
      "over readers who rated; NaN when none"},
 };
 
+/* Only where a file gives them. */
+static const struct pl_h5_field name_field[] = {
+    {"nodules/name", PL_H5_TEXT, NODULE(name), NAME_WIDTH, 0, "", "as the file calls it"}};
+static const struct pl_h5_field probability_field[] = {
+    {"nodules/given_probability", PL_H5_F64, NODULE(probability), 0, 0, "1",
+     "that it is a nodule, as the file says; NaN where it does not"}};
+
 /* A mark as it is stored. */
 struct mark {
   int8_t rating[CT_RATING_COUNT], session;
@@ -199,6 +206,11 @@ static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *li
   size_t n = list->n_nodules, marks = 1;
   for (size_t i = 0; i < n; i++)
     if (list->nodules[i].n_marks > marks) marks = list->nodules[i].n_marks;
+  bool named = false, likely = false;
+  for (size_t i = 0; i < n; i++) {
+    named |= *list->nodules[i].name != '\0';
+    likely |= !isnan(list->nodules[i].probability);
+  }
   LC_FREED struct mark *rows = NULL;
   LC_TRY(lc_alloc(&rows, n * marks, sizeof *rows, err));
   for (size_t i = 0; i < n * marks; i++) rows[i] = mark_of(&list->nodules[i / marks], i % marks);
@@ -206,6 +218,8 @@ static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *li
   const struct pl_h5_structs of_marks = {rows, sizeof *rows, n, marks};
   LC_TRY(pl_h5_fields(h5, nodule_fields, COUNT(nodule_fields), &of_nodules, "axes/nodule", err));
   LC_TRY(pl_h5_fields(h5, mark_fields, COUNT(mark_fields), &of_marks, "axes/nodule", err));
+  if (named) LC_TRY(pl_h5_fields(h5, name_field, 1, &of_nodules, "axes/nodule", err));
+  if (likely) LC_TRY(pl_h5_fields(h5, probability_field, 1, &of_nodules, "axes/nodule", err));
   pl_h5_attach(h5, "nodules/mean_rating", 1, "axes/rating");
   pl_h5_attach(h5, "nodules/median_rating", 1, "axes/rating");
   pl_h5_attach(h5, "nodules/rating", 2, "axes/rating");

@@ -16,7 +16,7 @@ struct ct_nodule {
   char id[64]; /* "nodule-1", numbered along the series normal then by row, column */
   const struct ct_mark **marks; /* borrowed from the annotation; none for points */
   size_t n_marks;
-  char name[64];          /* as the file calls the point, or "" */
+  char name[64];          /* as the file calls the point or mask, or "" */
   double probability;     /* of the point, where the file says it; else NaN */
   const char *path;       /* of the file that names the point, borrowed; NULL: marks do */
   size_t line;            /* of that file; 0: marks do */
