@@ -386,6 +386,8 @@ static lc_status run(void *input, struct lc_error *err) {
                         arguments->nodules.components, !arguments->xml_only, NULL, err));
   if (arguments->nodules.strict) LC_TRY(pl_survey_check_strict(&survey, err));
   arguments->grouping.keep_duplicates = arguments->nodules.keep_duplicates;
+  if (survey.marks.n_annotations == 0 && survey.marks.problems.count > 0)
+    return ct_annotation_set_fail(&survey.marks, err);
   if (survey.marks.n_annotations == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no annotation of a CT series", arguments->paths.items[0]);
   if (arguments->patients) LC_TRY(pl_survey_read_patients(&survey, arguments->patients, err));
