@@ -29,7 +29,7 @@ struct ct_annotation_set {
   lc_status first_problem;
 };
 
-/* Reads every file below the folders that a source wants (*.xml), and every file given itself.
+/* Reads every file below the folders that a source wants, and every file given itself.
  * progress may be NULL; its total and unit are set here.
  * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
  * error when nothing could be read. */
