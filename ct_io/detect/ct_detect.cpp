@@ -3,16 +3,12 @@
 #include "ct_io/ct/ct_itk.hpp"
 #include "ct_io/ct/ct_itk_image.hpp"
 
-#include <itkBinaryThresholdImageFilter.h>
-#include <itkClampImageFilter.h>
 #include <itkConnectedComponentImageFilter.h>
 #include <itkHessianRecursiveGaussianImageFilter.h>
 #include <itkImageRegionConstIteratorWithIndex.h>
 #include <itkImageRegionIterator.h>
 #include <itkLinearInterpolateImageFunction.h>
-#include <itkNearestNeighborInterpolateImageFunction.h>
 #include <itkRelabelComponentImageFilter.h>
-#include <itkResampleImageFilter.h>
 #include <itkSignedMaurerDistanceMapImageFilter.h>
 
 #include <algorithm>
@@ -34,9 +30,9 @@ using label_image = itk::Image<uint32_t, 3>;
 using region_type = mask_image::RegionType;
 
 constexpr double lung_grid_mm = 2, blob_grid_mm = 1.25;
-constexpr double closed_mm = 8;
-constexpr double lung_air_hu = -500, least_lung_ml = 300, least_share = 0.2;
-constexpr float least_hu = -1000, most_hu = 200; // bone and contrast count as soft tissue
+constexpr double least_lung_ml = 300, least_share = 0.2;
+constexpr float lung_air_hu = -500, lung_hu = -850, air_hu = CT_AIR_HU;
+constexpr float most_hu = 200; // bone and contrast count as soft tissue
 constexpr double least_score = 10;
 
 template <class Filter> typename Filter::OutputImageType::Pointer done(Filter *filter) {
@@ -65,11 +61,8 @@ box box_of(const ct_volume &volume) {
   return around;
 }
 
-// Another image on an even grid along the patient's axes; `beyond` outside it.
-template <class Image, class Interpolator>
-typename Image::Pointer resample(const Image *image, const box &where, double grid_mm,
-                                 typename Image::PixelType beyond) {
-  using filter_type = itk::ResampleImageFilter<Image, Image>;
+// An even grid along the patient's axes that fills a box.
+template <class Image> typename Image::Pointer grid(const box &where, double grid_mm) {
   typename Image::SizeType size;
   typename Image::SpacingType spacing;
   typename Image::PointType origin;
@@ -78,25 +71,75 @@ typename Image::Pointer resample(const Image *image, const box &where, double gr
     spacing[a] = grid_mm;
     origin[a] = where.low[a];
   }
-  auto filter = filter_type::New();
-  filter->SetInput(image);
-  filter->SetInterpolator(Interpolator::New());
-  filter->SetSize(size);
-  filter->SetOutputSpacing(spacing);
-  filter->SetOutputOrigin(origin);
-  filter->SetDefaultPixelValue(beyond);
-  return done(filter.GetPointer());
+  auto image = Image::New();
+  image->SetRegions(size);
+  image->SetSpacing(spacing);
+  image->SetOrigin(origin);
+  image->Allocate();
+  return image;
 }
 
-template <class Image>
-mask_image::Pointer below(const Image *image, typename Image::PixelType limit) {
-  using filter_type = itk::BinaryThresholdImageFilter<Image, mask_image>;
-  auto filter = filter_type::New();
-  filter->SetInput(image);
-  filter->SetUpperThreshold(limit);
-  filter->SetInsideValue(1);
-  filter->SetOutsideValue(0);
-  return done(filter.GetPointer());
+using interpolator = itk::LinearInterpolateImageFunction<hu_image, double>;
+
+struct sample_job {
+  const hu_image *from;
+  const interpolator *interpolate;
+  const mask_image *lungs; // NULL: everything
+  real_image *to;
+  uint8_t *inside; // of the lungs, where they are given
+  size_t size[3];
+};
+
+// HU at the points of a plane: air outside the image; normal lung outside the lungs.
+void sample_plane(void *context, size_t z, int) {
+  auto &job = *static_cast<sample_job *>(context);
+  itk::Point<double, 3> point;
+  itk::ContinuousIndex<double, 3> index;
+  real_image::IndexType at;
+  mask_image::IndexType there;
+  at[2] = static_cast<itk::IndexValueType>(z);
+  for (size_t y = 0; y < job.size[1]; y++)
+    for (size_t x = 0; x < job.size[0]; x++) {
+      at[0] = static_cast<itk::IndexValueType>(x);
+      at[1] = static_cast<itk::IndexValueType>(y);
+      job.to->TransformIndexToPhysicalPoint(at, point);
+      const bool inside = !job.lungs || (job.lungs->TransformPhysicalPointToIndex(point, there) &&
+                                         job.lungs->GetPixel(there));
+      if (job.lungs) job.inside[(z * job.size[1] + y) * job.size[0] + x] = inside;
+      float hu = job.lungs ? lung_hu : air_hu;
+      if (inside && job.from->TransformPhysicalPointToContinuousIndex(point, index) &&
+          job.interpolate->IsInsideBuffer(index))
+        hu = static_cast<float>(job.interpolate->EvaluateAtContinuousIndex(index));
+      job.to->SetPixel(at, std::min(std::max(hu, air_hu), most_hu));
+    }
+}
+
+real_image::Pointer sample(const hu_image *image, const box &where, double grid_mm,
+                           const mask_image *lungs = nullptr, mask_image *inside = nullptr) {
+  auto sampled = grid<real_image>(where, grid_mm);
+  auto interpolate = interpolator::New();
+  interpolate->SetInputImage(image);
+  const auto size = sampled->GetBufferedRegion().GetSize();
+  sample_job job{image,
+                 interpolate,
+                 lungs,
+                 sampled,
+                 inside ? inside->GetBufferPointer() : nullptr,
+                 {size[0], size[1], size[2]}};
+  lc_parallel_for(size[2], sample_plane, &job);
+  return sampled;
+}
+
+// 1 where a value is at most the limit.
+mask_image::Pointer below(const real_image *image, float limit) {
+  auto mask = mask_image::New();
+  mask->CopyInformation(image);
+  mask->SetRegions(image->GetBufferedRegion());
+  mask->Allocate();
+  const size_t count = image->GetBufferedRegion().GetNumberOfPixels();
+  for (size_t i = 0; i < count; i++)
+    mask->GetBufferPointer()[i] = image->GetBufferPointer()[i] <= limit;
+  return mask;
 }
 
 // The voxels within `mm` of the mask; with a negative one those farther than that inside it.
@@ -106,7 +149,7 @@ mask_image::Pointer grown(const mask_image *mask, double mm) {
   filter->SetInput(mask);
   filter->SetUseImageSpacing(true);
   filter->SetSquaredDistance(false);
-  return below(done(filter.GetPointer()).GetPointer(), static_cast<float>(mm));
+  return below(done(filter.GetPointer()), static_cast<float>(mm));
 }
 
 // Labels that reach the sides of the patient: the first or last column or row.
@@ -124,12 +167,10 @@ std::set<uint32_t> at_sides(const label_image *labels) {
 }
 
 // NULL where there are none.
-mask_image::Pointer lungs(const hu_image *image, const box &where) {
+mask_image::Pointer lungs(const hu_image *image, const box &where, double closed_mm) {
   using label_filter = itk::ConnectedComponentImageFilter<mask_image, label_image>;
   using sort_filter = itk::RelabelComponentImageFilter<label_image, label_image>;
-  auto coarse = resample<hu_image, itk::LinearInterpolateImageFunction<hu_image, double>>(
-      image, where, lung_grid_mm, CT_AIR_HU);
-  auto air = below(coarse.GetPointer(), static_cast<int16_t>(lung_air_hu));
+  auto air = below(sample(image, where, lung_grid_mm), lung_air_hu);
   auto components = label_filter::New();
   components->SetInput(air);
   auto sorted = sort_filter::New();
@@ -284,21 +325,13 @@ void keep_best(std::vector<ct_candidate> &found, size_t most) {
 
 std::vector<ct_candidate> look(const hu_image *image, const mask_image *mask, const box &part,
                                const ct_detection &detection) {
-  using clamp = itk::ClampImageFilter<hu_image, real_image>;
   box where = part;
   for (int a = 0; a < 3; a++) {
     where.low[a] -= detection.most_mm;
     where.high[a] += detection.most_mm;
   }
-  auto fine = resample<hu_image, itk::LinearInterpolateImageFunction<hu_image, double>>(
-      image, where, blob_grid_mm, CT_AIR_HU);
-  auto clamped = clamp::New();
-  clamped->SetInput(fine);
-  clamped->SetBounds(least_hu, most_hu);
-  auto smooth = done(clamped.GetPointer());
-  auto inside =
-      resample<mask_image, itk::NearestNeighborInterpolateImageFunction<mask_image, double>>(
-          mask, where, blob_grid_mm, 0);
+  auto inside = grid<mask_image>(where, blob_grid_mm);
+  auto smooth = sample(image, where, blob_grid_mm, mask, inside);
   const answers best = blobs(smooth, inside, detection);
   const auto extent = inside->GetBufferedRegion().GetSize();
   const size_t size[3] = {extent[0], extent[1], extent[2]};
@@ -329,7 +362,7 @@ lc_status ct_detect(struct ct_candidates *candidates, const struct ct_volume *vo
   *candidates = {};
   try {
     auto image = ct::itk_image(*volume);
-    auto mask = lungs(image, box_of(*volume));
+    auto mask = lungs(image, box_of(*volume), detection->most_mm / 2);
     if (!mask)
       LC_FAIL(err, LC_ERR_FORMAT, "no lungs: expected %g ml of air or more inside a body",
               least_lung_ml);

@@ -2,8 +2,9 @@
  * suppressed by their shape. They are places for a reader to look at, not findings.
  *
  * Lungs: air (below -500 HU) that does not reach the sides of the image, the largest piece and what
- * is at least a fifth of it, closed by 8 mm so that nodules at the pleura belong to it. Candidates:
- * the dot filter of Li, Sone and Doi (Med Phys 30:2040, 2003) |e3|^2 / |e1| over the
+ * is at least a fifth of it, closed by half of the largest diameter so that nodules at the pleura
+ * belong to them; what lies outside counts as normal lung, so that the wall answers nothing.
+ * Candidates: the dot filter of Li, Sone and Doi (Med Phys 30:2040, 2003) |e3|^2 / |e1| over the
  * eigenvalues |e1| >= |e2| >= |e3| of the Hessian, where all are negative, at several scales
  * (sigma a quarter of the diameter, as there), times sigma^2; local maxima in space and scale. A
  * smaller one inside a larger one is left out.
