@@ -38,7 +38,7 @@ endif()
 # checked(OPTION SANITIZERS...): these sanitizers in every source and program.
 function(lungcdam_checked compile link)
   target_compile_options(lungcdam_flags INTERFACE -fsanitize=${compile} -fno-sanitize-recover=all
-                         -fno-omit-frame-pointer -g)
+                         -fno-omit-frame-pointer -g1) # lines, which reports show
   target_link_options(lungcdam_flags INTERFACE -fsanitize=${link})
 endfunction()
 function(lungcdam_needs_clang what preset)
@@ -58,6 +58,14 @@ elseif(LUNGCDAM_SANITIZE STREQUAL "thread")
 elseif(LUNGCDAM_SANITIZE)
   message(FATAL_ERROR
     "LUNGCDAM_SANITIZE is '${LUNGCDAM_SANITIZE}', expected address, thread or nothing")
+endif()
+
+# The tests' programs are many, and the ordinary linker takes longer for one than a test runs.
+find_program(LUNGCDAM_MOLD mold)
+mark_as_advanced(LUNGCDAM_MOLD)
+add_library(lungcdam_test_linker INTERFACE)
+if(LUNGCDAM_MOLD)
+  target_link_options(lungcdam_test_linker INTERFACE -fuse-ld=mold)
 endif()
 
 # Counts which lines run, for ./run coverage. Threads and forked processes count too.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # options.sh FOLDER [none]: the program builds with each of its parts left out and with all of them, says of a
 # command that is not there why, and what is left still passes its tests. With "none", only all left out at
-# once. One build folder serves all, so that little is compiled again.
+# once, not optimised and without the tests. One build folder serves all, so that little is compiled again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 build=$1
@@ -15,7 +15,7 @@ configure() {
   local part arguments=() i=0
   for part in "${parts[@]}"; do arguments+=("-DLUNGCDAM_WITH_$part=${*:i+1:1}") && i=$((i + 1)); done
   mkdir -p "$build"
-  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DLUNGCDAM_WERROR=ON "-DLUNGCDAM_TESTS=$tests" \
+  cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=$type -DLUNGCDAM_WERROR=ON "-DLUNGCDAM_TESTS=$tests" \
     "${arguments[@]}" >"$build/configure.log" 2>&1 || { cat "$build/configure.log" >&2 && fail "configuring ${arguments[*]}"; }
   cmake --build "$build" -- --quiet >&2 || fail "building ${arguments[*]}"
 }
@@ -45,7 +45,8 @@ check() { # check ON|OFF...: the parts in order
   fi
 }
 
-tests=OFF
+tests=OFF type=Release
+[[ ${2:-} != none ]] || type=Debug
 for ((left_out = 0; left_out < ${#parts[@]}; left_out++)); do
   [[ ${2:-} != none ]] || break
   states=(ON ON ON ON)
@@ -55,7 +56,7 @@ for ((left_out = 0; left_out < ${#parts[@]}; left_out++)); do
   check "${states[@]}"
 done
 printf 'options: without all of them\n'
-tests=ON
+[[ $type == Debug ]] || tests=ON
 configure OFF OFF OFF OFF
 check OFF OFF OFF OFF
-ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" -LE slow
+[[ $tests == OFF ]] || ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(nproc)" -LE slow
