@@ -12,6 +12,7 @@
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
+#include "pipeline/run/pl_candidates.h"
 #include "pipeline/run/pl_nodules.h"
 #include "pipeline/run/pl_reference.h"
 #include "pipeline/store/pl_output.h"
@@ -193,6 +194,19 @@ static lc_status find_series(const struct ct_index *index, const struct pl_resul
   return ct_index_choose(index, result->series_instance_uid, series, err); /* says what is there */
 }
 
+/* Candidates that a detector found lie beside the results. */
+static lc_status use_candidates(struct pl_config *config, const struct pl_result *result,
+                                const char *folder, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  size_t n;
+  bool found;
+  if (pl_config_nodules(config, &n)) return LC_OK;
+  LC_TRY(pl_candidates_of_result(result, folder, path, &found, err));
+  if (!found) return LC_OK;
+  pl_list_free(&config->nodules_source);
+  return pl_list_add(&config->nodules_source, path, err);
+}
+
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE], file[LC_PATH_SIZE];
   const struct pl_overrides overrides = {.file = file, .nodules = e->arguments->nodules};
@@ -208,6 +222,7 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
     lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
   LC_TRY(status);
   LC_TRY(pl_config_make(&config, &overrides, err));
+  LC_TRY(use_candidates(&config, &result, folder, err));
   LC_TRY(pl_nodules_find(&finder, &config, e->at_hand, e->n_at_hand, &found, err));
   LC_TRY(pl_export_attach(&result, &found, err));
   LC_TRY(publish(e, &config, &result, found.series, err));

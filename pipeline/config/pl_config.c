@@ -45,9 +45,21 @@ static const struct pl_key keys[] = {
              "Series are used although files that may belong to them cannot be read.", PLACE),
 
     KEY_LIST(nodules, source, "[auto]", NULL,
-             "'auto' takes what lies beside the series; else files of any kind that "
-             "docs/nodules.md lists, and folders.",
+             "'auto' takes what lies beside the series; 'detect' has candidates found; else files "
+             "of any kind that docs/nodules.md lists, and folders.",
              PLACE),
+    KEY_TEXT(nodules, command, "",
+             "Program that finds the candidates of 'detect'; empty: lungcdam's own detector. It "
+             "gets a folder with the files of a series, and the file to write.",
+             PLACE),
+    KEY_TEXT(nodules, command_file, "candidates.csv",
+             "Name of the file that it writes; of any kind that docs/nodules.md lists.", PLACE),
+    KEY_INTEGER(nodules, command_s, "600", 1, 86400, "Seconds that it may take for a series.",
+                PLACE),
+    KEY_INTEGER(nodules, command_mb, "16384", 0, 1048576,
+                "MiB of address space that it may take; 0: any.", PLACE),
+    KEY_INTEGER(nodules, most_a_lung, "5", 1, 100,
+                "Candidates of lungcdam's own detector on either side.", PLACE),
     KEY_LIST(
         nodules, reading, "[]", pl_nodule_words,
         "components: each connected part of a mask is a nodule; keep-duplicates: points within "
@@ -154,6 +166,19 @@ static lc_status check(struct pl_config *config, struct lc_error *err) {
   if (config->figure_detail % 2 == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "figure.detail is %lld, expected an odd number",
             config->figure_detail);
+  if (pl_config_detects(config) && config->nodules_source.n > 1)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.source has 'detect' beside other sources, expected it alone (a file that is "
+            "called so: ./detect)");
+  if (*config->nodules_command && !pl_config_detects(config))
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.command is given, expected nodules.source: [detect] (--nodules detect) with "
+            "it");
+  const char *file = config->nodules_command_file;
+  if (!*file || *file == '.' || strchr(file, '/'))
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.command_file is '%s', expected a name without folder that begins with no dot",
+            file);
   LC_TRY(pl_views_check(&config->preprocess_views, "preprocess.views", err));
   if (config->explain_targets.n == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "explain.targets is empty, expected 'all' or names of outputs");
@@ -172,6 +197,10 @@ static lc_status layer_nodules(struct pl_config *config, const struct pl_nodule_
     if (asked[i] && !pl_list_has(&config->nodules_reading, pl_nodule_words[i]))
       LC_TRY(pl_list_add(&config->nodules_reading, pl_nodule_words[i], err));
   return LC_OK;
+}
+
+bool pl_config_detects(const struct pl_config *config) {
+  return pl_list_has(&config->nodules_source, "detect");
 }
 
 const char *const *pl_config_nodules(const struct pl_config *config, size_t *n) {

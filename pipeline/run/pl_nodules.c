@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "pipeline/run/pl_candidates.h"
+
 lc_status pl_nodules_find(struct ct_nodule_finder *finder, const struct pl_config *config,
                           const struct ct_series *const *at_hand, size_t n_at_hand,
                           struct pl_result *result, struct lc_error *err) {
@@ -15,7 +17,15 @@ lc_status pl_nodules_find(struct ct_nodule_finder *finder, const struct pl_confi
                                     .n_series = n_at_hand,
                                     .components = pl_list_has(reading, "components"),
                                     .strict = pl_list_has(reading, "strict")};
+  char candidates[LC_PATH_SIZE];
+  const char *const detected = candidates;
   search.paths = pl_config_nodules(config, &search.n_paths);
+  if (pl_config_detects(config)) {
+    LC_TRY(pl_candidates_find(config, series, candidates, err));
+    ct_nodule_finder_free(finder); /* each series has a file of its own */
+    search = (struct ct_nodule_search){
+        .paths = &detected, .n_paths = 1, .components = search.components, .strict = search.strict};
+  }
   struct ct_annotation *found;
   struct lc_error why;
   LC_TRY(ct_nodule_finder_search(finder, &search, series, &found, err));
