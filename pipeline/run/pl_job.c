@@ -3,6 +3,7 @@
 #include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,18 +70,17 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
                   err);
 }
 
-/* What the model is called: by its file's metadata, or by its file. */
+/* What the model is called: by its file's contents, since the same weights give the same bytes
+ * under whatever name the file has. */
 static void name_model(const struct vit_model *model, struct pl_provenance *provenance) {
+  const struct vit_arch *arch = &model->arch;
   const char *name = vit_tensor_file_metadata(&model->file, "model_name");
   const char *version = vit_tensor_file_metadata(&model->file, "model_version");
-  const char *path = model->file.path ? model->file.path : model->arch.name;
-  const char *slash = strrchr(path, '/');
-  lc_text_copy(provenance->model_name, sizeof provenance->model_name,
-               name && *name ? name
-               : slash       ? slash + 1
-                             : path);
-  char *dot = strrchr(provenance->model_name, '.');
-  if (!(name && *name) && dot && dot != provenance->model_name) *dot = '\0';
+  char shape[65];
+  snprintf(shape, sizeof shape, "ViT of %zu blocks of %zu, patch %zu", arch->depth, arch->embed_dim,
+           arch->patch_size);
+  if (!name || !*name) name = strcmp(arch->name, "custom") == 0 ? shape : arch->name;
+  lc_text_copy(provenance->model_name, sizeof provenance->model_name, name);
   lc_text_copy(provenance->model_version, sizeof provenance->model_version, version ? version : "");
   lc_text_printable(provenance->model_name);
   lc_text_printable(provenance->model_version);

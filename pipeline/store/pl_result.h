@@ -17,8 +17,8 @@ struct pl_provenance {
   char configuration_sha256[LC_SHA256_HEX];
   char weights_sha256[LC_SHA256_HEX];
   const char *architecture; /* "vit_small_patch8: 224x224, patch 8, ..." */
-  /* The weight file's metadata model_name and model_version; else its name without folder and
-   * ending, and "". */
+  /* The weight file's metadata model_name and model_version; else the architecture's name, or its
+   * shape where it has none, and "". */
   char model_name[65], model_version[65];
   bool trained;
   const char *kernels; /* name of the back end: the one machine setting that can change bits */

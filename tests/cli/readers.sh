@@ -11,10 +11,11 @@ source "$(dirname "$0")/lib/common.bash"
 # shellcheck source=tests/cli/lib/make.bash
 source "$(dirname "$0")/lib/make.bash"
 peers=${LUNGCDAM_PEERS:-/usr/bin/python3}
-command "$peers" -c 'import highdicom, SimpleITK' 2>/dev/null && [ -x "$(dirname "$peers")/segimage2itkimage" ] || {
+if ! command "$peers" -c 'import highdicom, SimpleITK' 2>/dev/null ||
+  ! [ -x "$(dirname "$peers")/segimage2itkimage" ]; then
   echo "skipped: $peers has no highdicom, SimpleITK and dcmqi; LUNGCDAM_PEERS names a Python that has"
   exit 77
-}
+fi
 read_objects() { command "$peers" "$LUNGCDAM_SOURCE/tests/cli/lib/read_objects.py" "$@" >"$work/said" 2>&1; }
 make_inputs 1
 "$program" weights init vit_tiny_patch16 -H malignancy -H biomarkers:outputs=8:regression \

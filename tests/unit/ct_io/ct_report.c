@@ -100,8 +100,7 @@ static void test_read_back(void **state) {
       "NUM:(111047,DCM,\"Probability of cancer\")=\"81.25\" (%,UCUM,\"Percent\")",
       "CODE:(370129005,SCT,\"Measurement Method\")=(predicted,99LUNGCDAM,",
       "NUM:(81827009,SCT,\"Diameter\")=\"6.8125\" (mm,UCUM,\"millimeter\")",
-      "NUM:(C28749,NCIt,\"Spiculation\")=\"5.8125\" ({score},UCUM,\"score from 1, none, to 5, "
-      "marked\")",
+      "NUM:(C28749,NCIt,\"Spiculation\")=\"5.8125\" ({score},UCUM,\"score from 1, none, to 5,",
       "NUM:(400,99LIDCQIICR,\"Sphericity\")=\"8.8125\"",
       "NUM:(head.3,99LUNGCDAM,\"head.3\")=\"9.8125\"",
       "TEXT:(111001,DCM,\"Algorithm Name\")=\"vit_small_patch8\"",
