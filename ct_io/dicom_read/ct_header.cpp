@@ -245,6 +245,11 @@ void read_series(DcmItem *dataset, ct_series &series) {
   dataset->findAndGetOFStringArray(DCM_SpecificCharacterSet, charset);
   copy_text(dataset, DCM_PatientID, charset, series.patient_id);
   copy_text(dataset, DCM_PatientName, charset, series.patient_name);
+  copy_text(dataset, DCM_IssuerOfPatientID, charset, series.patient_issuer);
+  copy_text(dataset, DCM_StudyID, charset, series.study_id);
+  copy_text(dataset, DCM_AccessionNumber, charset, series.accession_number);
+  copy(dataset, DCM_PatientBirthDate, series.patient_birth_date);
+  copy(dataset, DCM_PatientSex, series.patient_sex);
   copy_text(dataset, DCM_SeriesDescription, charset, series.series_description);
   copy_text(dataset, DCM_Manufacturer, charset, series.manufacturer);
   copy_text(dataset, DCM_ManufacturerModelName, charset, series.model_name);

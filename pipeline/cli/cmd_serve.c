@@ -65,6 +65,10 @@ static const struct pl_option options[] = {
      "Answer storage commitment for what is in the spool, and take a request as the end of its "
      "series. The spool is no archive: only for senders that keep what they send",
      3, PL_OPTION_FLAG, AT(serve.receive.commitment)},
+    {"keep-first", 0, NULL,
+     "An object that comes again with other contents does not replace the one received before: it "
+     "is refused as a duplicate (0111) with a line in the log",
+     3, PL_OPTION_OFF, AT(serve.receive.replace)},
     {"spool", 0, "DIR", "Where series wait (default lungcdam-spool)", 4, PL_OPTION_TEXT,
      AT(serve.spool)},
     {"quiet", 0, "SECONDS",
@@ -159,6 +163,7 @@ static void init(void *input) {
   ct_peer_init(&serve->receive.scp.self);
   serve->receive.scp.self.called_ae = "LUNGCDAM";
   serve->receive.scp.object_s = 300;
+  serve->receive.replace = true;
   serve->receive.memory_bytes = (long long)1 << 30;
 }
 

@@ -22,8 +22,10 @@
 
 struct pl_receive_options {
   struct ct_scp_options scp; /* its callers and classes are filled in */
-  bool commitment;           /* offer storage commitment */
-  long long memory_bytes;    /* bound on what the process of an association may take; 0: none */
+  bool replace; /* an object that differs from the one that is here under its UID takes its place;
+                   else it is refused as a duplicate (0111) */
+  bool commitment;        /* offer storage commitment */
+  long long memory_bytes; /* bound on what the process of an association may take; 0: none */
 };
 
 /* Bounds on peers and jobs; 0: none, where not said otherwise. */

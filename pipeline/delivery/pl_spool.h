@@ -8,10 +8,11 @@
  *   damaged/               a spool.db that could not be read any more
  *
  * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series is in
- * one place, and may at the same time grow again, by slices that come late; what grows is joined
- * with the rest when it is complete. An object is on the disk when pl_spool_put returns. The files
- * are the truth on which objects there are: opening compares spool.db with them, so that what a
- * crash came between, and a spool.db that is lost, are made good.
+ * one place, and may at the same time grow again, by slices that come late or that were corrected;
+ * what grows is joined with the rest when it is complete. An object is on the disk when
+ * pl_spool_put returns. The files are the truth on which objects there are: opening compares
+ * spool.db with them, so that what a crash came between, and a spool.db that is lost, are made
+ * good.
  *
  * The folder is open to its owner alone, or to whom the umask of the server admits.
  *
@@ -102,10 +103,18 @@ void pl_spool_clear_slot(struct pl_spool *spool, size_t slot);
  * first. */
 LC_MUST_CHECK lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits,
                                            struct lc_error *err);
-/* Moves a part, which is on the disk, into its series; what is there already stays. name: of the
- * series; *is_new: it begins. LC_ERR_NO_SPACE when no further series may begin. */
+/* What became of an object. */
+struct pl_spool_put {
+  char name[PL_SPOOL_NAME]; /* of its series */
+  bool is_new;              /* which begins */
+  bool differs;             /* from the data set that is here under its UID */
+};
+/* Moves a part, which is on the disk, into its series. The same data set may be here already, and
+ * then stays. Another one is replaced when the series is next complete, so that all is processed
+ * again; without `replace` it stays, and the part is gone. LC_ERR_NO_SPACE when no further series
+ * may begin. */
 LC_MUST_CHECK lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity,
-                                     const char *part, char name[PL_SPOOL_NAME], bool *is_new,
+                                     const char *part, bool replace, struct pl_spool_put *put,
                                      struct lc_error *err);
 /* Whether an object is here and not in quarantine. What grows of its series is then complete. */
 LC_MUST_CHECK lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid,
@@ -142,8 +151,8 @@ LC_MUST_CHECK lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *
 /* The same, and begins a transaction (pl_db_begin). */
 LC_MUST_CHECK lc_status pl_spool_begin(struct pl_db **open, struct pl_spool *spool,
                                        struct lc_error *err);
-/* Moves the objects of a folder into another, which is made; of two with one name the one that is
- * there stays. Removes the folder. */
+/* Moves the objects of a folder into another, which is made, over those of the same name. Removes
+ * the folder. */
 LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);
 /* Bytes in blocks. */
 static inline long long pl_spool_blocks(long long bytes) {
