@@ -205,7 +205,8 @@ bool pl_config_detects(const struct pl_config *config) {
 
 const char *const *pl_config_nodules(const struct pl_config *config, size_t *n) {
   const struct pl_list *list = &config->nodules_source;
-  *n = list->n == 1 && strcmp(list->items[0], "auto") == 0 ? 0 : list->n;
+  bool none = list->n == 1 && (strcmp(list->items[0], "auto") == 0 || pl_config_detects(config));
+  *n = none ? 0 : list->n;
   return *n ? (const char *const *)list->items : NULL;
 }
 

@@ -86,7 +86,7 @@ extern const struct pl_schema pl_config_schema;
 extern const char *const pl_nodule_words[];
 /* Whether candidates are to be found (pl_candidates.h). */
 bool pl_config_detects(const struct pl_config *config);
-/* The paths of nodules.source; NULL and 0 for "auto". */
+/* The paths of nodules.source; NULL and 0 for "auto" and "detect". */
 const char *const *pl_config_nodules(const struct pl_config *config, size_t *n);
 /* What export.objects takes, NULL-ended: the kinds in the table of pipeline/export, which defines
  * it, and "all". */

@@ -33,8 +33,8 @@ static const char *const tables[] = {
     "before INTEGER DEFAULT 0, seen INTEGER DEFAULT 1, outcome TEXT DEFAULT '', "
     "status TEXT DEFAULT '', reason TEXT DEFAULT '', results TEXT DEFAULT '', "
     "PRIMARY KEY(name, place)) STRICT, WITHOUT ROWID",
-    NULL};
-const struct pl_db_schema pl_spool_schema = {.version = 1, .tables = tables};
+    "CREATE TABLE uids(uid TEXT, name TEXT, PRIMARY KEY(uid, name)) STRICT, WITHOUT ROWID", NULL};
+const struct pl_db_schema pl_spool_schema = {.version = 2, .tables = tables};
 
 #define SELECT                                                                                     \
   "SELECT name, place, study_instance_uid, series_instance_uid, modality, objects, bytes, "        \
@@ -60,10 +60,12 @@ static void read_series(const struct pl_rows *rows, struct pl_spool_series *seri
   series->before = pl_rows_number(rows, 12);
 }
 
-/* The first series of a query; name "" when there is none. */
-static lc_status first(struct pl_spool *spool, const char *sql, const struct pl_value *values,
-                       size_t n, struct pl_spool_series *series, struct lc_error *err) {
+lc_status pl_spool_first(struct pl_spool *spool, const char *condition,
+                         const struct pl_value *values, size_t n, struct pl_spool_series *series,
+                         struct lc_error *err) {
   struct pl_rows rows;
+  char sql[1024];
+  snprintf(sql, sizeof sql, SELECT "%.700s", condition);
   memset(series, 0, sizeof *series);
   LC_TRY(pl_spool_ready(spool, err));
   LC_TRY(pl_rows_begin(&rows, &spool->db, sql, values, n, err));
@@ -73,8 +75,8 @@ static lc_status first(struct pl_spool *spool, const char *sql, const struct pl_
 
 static lc_status find(struct pl_spool *spool, const char *name, bool receiving,
                       struct pl_spool_series *series, struct lc_error *err) {
-  return first(spool, SELECT "WHERE name = ?1 AND (place = 0) = ?2",
-               PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
+  return pl_spool_first(spool, "WHERE name = ?1 AND (place = 0) = ?2",
+                        PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
 }
 
 void pl_spool_list_free(struct pl_spool_list *list) {
@@ -277,6 +279,9 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   if (p->folder < 0) return lc_file_write_error(folder, errno, err);
   long long bytes = p->moved && p->grows ? pl_spool_blocks(info.st_size) : 0;
   LC_TRY(note(spool, identity, p->put->name, bytes, err));
+  const char *const uids[] = {identity->series_instance_uid, identity->frame_of_reference_uid};
+  if (p->put->is_new && strcmp(identity->modality, "CT") == 0)
+    LC_TRY(pl_spool_relate(spool, p->put->name, uids, 2, err));
   return pl_db_commit(&open_db, err);
 }
 
@@ -323,10 +328,10 @@ lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid, b
 /* The series of done/ that has been there longest and does not grow again. */
 static lc_status oldest_done(struct pl_spool *spool, struct pl_spool_series *series,
                              struct lc_error *err) {
-  return first(spool,
-               SELECT "WHERE place = 2 AND name NOT IN (SELECT name FROM series WHERE place = 0) "
-                      "ORDER BY changed_ms, name LIMIT 1",
-               PL_NO_VALUES, series, err);
+  return pl_spool_first(spool,
+                        "WHERE place = 2 AND name NOT IN (SELECT name FROM series WHERE place = 0) "
+                        "ORDER BY changed_ms, name LIMIT 1",
+                        PL_NO_VALUES, series, err);
 }
 
 /* Removes the objects of a series that is complete. In a transaction. */
@@ -407,8 +412,8 @@ lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct lc_error *err
                         &bytes, err));
     if ((size_t)n <= spool->limits.quarantine_series && bytes <= spool->limits.quarantine_bytes)
       return pl_db_commit(&open, err);
-    LC_TRY(first(spool, SELECT "WHERE place = 3 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
-                 &oldest, err));
+    LC_TRY(pl_spool_first(spool, "WHERE place = 3 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+                          &oldest, err));
     LC_TRY(remove_objects(spool, oldest.name, err));
     LC_TRY(pl_db_run(open, "DELETE FROM series WHERE name = ?1 AND place = 3",
                      PL_VALUES(PL_T(oldest.name)), NULL, err));
@@ -454,12 +459,13 @@ lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long be
   struct pl_spool_series settled;
   LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
   /* A clock that was set back does not hold a series for ever. */
-  LC_TRY(first(spool,
-               SELECT "WHERE place = 0 AND name <> ?1 AND "
-                      "(complete OR abs(?2 - max(changed_ms, ?3)) >= ?4) "
-                      "ORDER BY changed_ms, name LIMIT 1",
-               PL_VALUES(PL_T(running), PL_I(pl_now_ms()), PL_I(began_ms), PL_I(1000 * quiet_s)),
-               series, err));
+  LC_TRY(pl_spool_first(
+      spool,
+      "WHERE place = 0 AND name <> ?1 AND "
+      "(complete OR abs(?2 - max(changed_ms, ?3)) >= ?4) "
+      "ORDER BY changed_ms, name LIMIT 1",
+      PL_VALUES(PL_T(running), PL_I(pl_now_ms()), PL_I(began_ms), PL_I(1000 * quiet_s)), series,
+      err));
   if (!series->name[0]) return LC_OK;
   memcpy(name, series->name, sizeof name);
   LC_TRY(pl_spool_begin(&open, spool, err));
@@ -478,8 +484,8 @@ lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long be
 
 lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
                         struct lc_error *err) {
-  return first(spool, SELECT "WHERE place = 1 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
-               series, err);
+  return pl_spool_first(spool, "WHERE place = 1 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+                        series, err);
 }
 
 lc_status pl_spool_finish(struct pl_spool *spool, const struct pl_spool_series *series,

@@ -142,7 +142,37 @@ LC_MUST_CHECK lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct
 /* Removes what was done longer ago than limits.keep_s, and compares spool.db with the files. */
 LC_MUST_CHECK lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err);
 
+/* -- images and the files that hold their nodules -- */
+
+#define PL_SPOOL_NODULES "nodules"         /* outcome of a series of files that hold nodules */
+#define PL_SPOOL_WITHOUT "without nodules" /* of images for which none came yet */
+#define PL_SPOOL_SOURCES_MOST 64
+struct pl_spool_names {
+  char items[PL_SPOOL_SOURCES_MOST][PL_SPOOL_NAME];
+  size_t n;
+};
+/* Notes UIDs of a series: of images their own and that of their frame of reference, of files with
+ * nodules those that they name. Empty ones are left out. */
+LC_MUST_CHECK lc_status pl_spool_relate(struct pl_spool *spool, const char *name,
+                                        const char *const *uids, size_t n, struct lc_error *err);
+/* The series of files that hold nodules of a series of images, the oldest first. */
+LC_MUST_CHECK lc_status pl_spool_sources(struct pl_spool *spool, const char *name,
+                                         struct pl_spool_names *names, struct lc_error *err);
+/* Nodules have come: the images that they are of, and that were done, wait again; *n_wait: those
+ * that come or wait anyway. */
+LC_MUST_CHECK lc_status pl_spool_wake(struct pl_spool *spool, const char *name, size_t *n_woken,
+                                      size_t *n_wait, struct lc_error *err);
+/* A series of images for which no nodules came in wait_s; name "": none. */
+LC_MUST_CHECK lc_status pl_spool_given_up(struct pl_spool *spool, double wait_s,
+                                          struct pl_spool_series *series, struct lc_error *err);
+
 /* -- between the sources of the spool -- */
+
+/* The first series of a query, which a condition ("WHERE ...") makes; name "" when there is none.
+ */
+LC_MUST_CHECK lc_status pl_spool_first(struct pl_spool *spool, const char *condition,
+                                       const struct pl_value *values, size_t n,
+                                       struct pl_spool_series *series, struct lc_error *err);
 
 extern const struct pl_db_schema pl_spool_schema;
 #define PL_SPOOL_LONGEST (LC_PATH_SIZE - 128) /* path of a spool: those in it fit */
