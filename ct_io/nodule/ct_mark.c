@@ -88,6 +88,8 @@ lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *
                               size_t *n_repeated, struct lc_error *err) {
   LC_TRY(ct_files_add(&into->also, more->path, err));
   into->n_unreadable += more->n_unreadable;
+  if (!into->frame_of_reference_uid[0])
+    memcpy(into->frame_of_reference_uid, more->frame_of_reference_uid, CT_UID_SIZE);
   LC_TRY(merge_marks(into, more, n_repeated, err));
   return merge_points(into, more, n_repeated, err);
 }

@@ -102,6 +102,7 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   LC_TRY(start(&taking, explain, &config, first, n, err));
   LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
   LC_TRY(pl_job_open(&job, &config, &explain->model, err));
+  job.finder.index = &index;
   return take_all(&taking, &job, &index, chosen, n_chosen, err);
 }
 
