@@ -362,7 +362,9 @@ void parse(Object &object) {
   Pixels pixels = read_pixels(object);
   for_each(&object.data, DCM_SegmentSequence, [&](DcmItem &item) {
     long number = 0;
-    if (!ct::whole(&item, DCM_SegmentNumber, number) || number < 1 || number > 65535)
+    bool given = ct::whole(&item, DCM_SegmentNumber, number);
+    if (given && number == 0 && pixels.labels) return; // what is around the segments
+    if (!given || number < 1 || number > 65535)
       throw Refusal("a segment without a SegmentNumber from 1 to 65535");
     if (items.count(number))
       throw Refusal("two segments with the number " + std::to_string(number));
