@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "common/lc_file.h"
-#include "ct_io/nodule/ct_nodule_object.h"
+#include "ct_io/dicom_file/ct_class.h"
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
@@ -43,12 +43,12 @@ bool ct_nodule_source_has_class(const char *uid) {
 
 lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char *path,
                               struct lc_error *err) {
-  char first[FIRST_BYTES], uid[CT_UID_SIZE], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
+  char first[FIRST_BYTES], uid[CT_CLASS_SIZE], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
   FILE *file;
   LC_TRY(lc_file_open(path, &file, err));
   size_t n = fread(first, 1, sizeof first, file);
   fclose(file);
-  bool object = ct_nodule_object_class(first, n, uid);
+  bool object = ct_class_of(first, n, uid);
   for (size_t i = 0; i < N_SOURCES; i++)
     if (table[i]->classes ? object && has_class(table[i], uid)
                           : table[i]->recognise(path, first, n)) {
@@ -66,13 +66,13 @@ bool ct_nodule_source_named(const char *path) {
 }
 
 bool ct_nodule_source_wants(const char *path) {
-  char first[FIRST_BYTES], uid[CT_UID_SIZE];
+  char first[FIRST_BYTES], uid[CT_CLASS_SIZE];
   if (ct_nodule_source_named(path)) return true;
   int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return false;
   ssize_t n = read(file, first, sizeof first);
   close(file);
-  return n > 0 && ct_nodule_object_class(first, (size_t)n, uid) && ct_nodule_source_has_class(uid);
+  return n > 0 && ct_class_of(first, (size_t)n, uid) && ct_nodule_source_has_class(uid);
 }
 
 const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists) {

@@ -5,7 +5,7 @@
 
 #include "ct_io/dicom_read/ct_remote.h"
 #include "ct_io/nodule/ct_mark_wire.h"
-#include "ct_io/nodule/ct_nodule_object.h"
+#include "ct_io/nodule_object/ct_nodule_object.h"
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
 

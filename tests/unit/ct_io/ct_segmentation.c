@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "ct_io/dicom_write/ct_segmentation.h"
+#include "ct_io/nodule/ct_nodule_source.h"
 #include "tests/ct_source_test.h"
 
 enum { EDGE = 5 }; /* 25 pixels a frame: frames do not start at whole bytes */
@@ -97,6 +98,37 @@ static void test_place(void **state) {
   assert_string_equal(dicom_value(path, "FrameOfReferenceUID"), "2.25.1002");
 }
 
+/* Read as a source of nodules: the ball is one, the region that a map points to is not. */
+static void test_read_back(void **state) {
+  (void)state;
+  struct ct_segment segments[2];
+  struct ct_segmentation segmentation = make(segments);
+  const struct ct_nodule_source *source;
+  struct ct_annotations found = {0};
+  const char *path = source_test_path("seg.dcm");
+  assert_ok(ct_segmentation_write(&segmentation, path, &test_err));
+  assert_ok(ct_nodule_source_of(&source, path, &test_err));
+  assert_ok(source->read(&found, path, &test_err));
+  assert_int_equal(found.n, 1);
+  assert_string_equal(found.items->frame_of_reference_uid, "2.25.1002");
+  assert_int_equal(found.items->n_marks, 1);
+  const struct ct_mark *mark = found.items->marks;
+  const struct ct_grid_mask *mask = &mark->region->mask;
+  assert_string_equal(mark->nodule_id, "nodule-1");
+  assert_string_equal(mark->region->tracking_uid, "2.25.5005");
+  for (int c = 0; c < 3; c++) {
+    assert_int_equal(mask->size[c], 3); /* the ball's box in its cube */
+    assert_near(mask->origin_mm[c], cubes[0].centre_mm[c] - 1, 1e-6);
+    for (int axis = 0; axis < 3; axis++)
+      assert_near(mask->step_mm[axis][c], axis == c ? 1 : 0, 1e-6);
+  }
+  for (size_t i = 0; i < 27; i++) {
+    size_t x = i % 3 + 1, y = i / 3 % 3 + 1, z = i / 9 + 1;
+    assert_int_equal(mask->inside[i], masks[0][(z * EDGE + y) * EDGE + x]);
+  }
+  ct_annotations_free(&found);
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct ct_segment segments[2];
@@ -121,9 +153,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_valid),
-      cmocka_unit_test(test_the_very_pixels),
-      cmocka_unit_test(test_place),
+      cmocka_unit_test(test_valid),    cmocka_unit_test(test_the_very_pixels),
+      cmocka_unit_test(test_place),    cmocka_unit_test(test_read_back),
       cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, source_test_make, source_test_remove);

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "ct_io/dicom_file/ct_dcmtk_version.hpp"
-#include "ct_io/nodule/ct_object.hpp"
+#include "ct_io/nodule_object/ct_object.hpp"
 
 namespace ct_object {
 namespace {

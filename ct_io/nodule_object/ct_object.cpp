@@ -1,5 +1,5 @@
 // Opens DICOM objects, calls the parser of their class, and turns what it found into annotations.
-#include "ct_io/nodule/ct_object.hpp"
+#include "ct_io/nodule_object/ct_object.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -88,10 +88,10 @@ lc_status put_region(ct_mark &mark, const Thing &thing, lc_error *err) {
   if (thing.mask.inside.empty()) return LC_OK;
   LC_TRY(lc_alloc(&region.mask.inside, thing.mask.inside.size(), 1, err));
   memcpy(region.mask.inside, thing.mask.inside.data(), thing.mask.inside.size());
-  for (int c = 0; c < 3; c++) {
+  for (size_t c = 0; c < 3; c++) {
     region.mask.origin_mm[c] = thing.mask.origin[c];
     region.mask.size[c] = thing.mask.size[c];
-    for (int axis = 0; axis < 3; axis++) region.mask.step_mm[axis][c] = thing.mask.step[axis][c];
+    for (size_t axis = 0; axis < 3; axis++) region.mask.step_mm[axis][c] = thing.mask.step[axis][c];
   }
   return LC_OK;
 }
@@ -103,7 +103,7 @@ lc_status put_mark(ct_annotation &annotation, const Thing &thing, int session, l
   annotation.n_sessions = std::max(annotation.n_sessions, session + 1);
   lc_text_copy(mark->reader, sizeof mark->reader, thing.reader.c_str());
   lc_text_copy(mark->nodule_id, sizeof mark->nodule_id, thing.name.c_str());
-  for (int i = 0; i < CT_RATING_COUNT; i++) {
+  for (size_t i = 0; i < CT_RATING_COUNT; i++) {
     mark->rating[i] = thing.rating[i];
     mark->has_ratings = mark->has_ratings || thing.rating[i] > 0;
   }

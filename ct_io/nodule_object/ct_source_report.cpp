@@ -5,7 +5,7 @@
 #include <map>
 
 #include "common/lc_log.h"
-#include "ct_io/nodule/ct_content.hpp"
+#include "ct_io/nodule_object/ct_content.hpp"
 
 namespace ct_object {
 namespace {

@@ -11,9 +11,6 @@
 
 LC_C_BEGIN
 
-/* The SOP class of a DICOM object by the first bytes of its file; false where they are of none. */
-bool ct_nodule_object_class(const char *first, size_t n, char uid[CT_UID_SIZE]);
-
 /* What struct ct_nodule_source's read does, for all kinds of objects: by its SOP class. */
 LC_MUST_CHECK lc_status ct_nodule_object_read(struct ct_annotations *found, const char *path,
                                               struct lc_error *err);

@@ -1,46 +1,14 @@
-/* Tells DICOM objects by their first bytes, and has them parsed in a helper process. */
+/* Has objects parsed in a helper process, and checks its answer. */
 #include <string.h>
 
 #include "ct_io/dicom_file/ct_source.h"
 #include "ct_io/nodule/ct_mark_wire.h"
-#include "ct_io/nodule/ct_nodule_object.h"
+#include "ct_io/nodule_object/ct_nodule_object.h"
 
 /* What an object of some size may need: an honest one needs a small part of it. */
 static const size_t least_memory = (size_t)256 << 20, most_memory = (size_t)2 << 30;
 static const double least_seconds = 2, bytes_a_second = 4e6, most_seconds = 60;
-enum { MEMORY_A_BYTE = 32, PREAMBLE = 132, MOST_ANNOTATIONS = 1024 };
-
-static unsigned number(const char *bytes, size_t n) {
-  unsigned value = 0;
-  while (n-- > 0) value = value << 8 | (unsigned char)bytes[n];
-  return value;
-}
-
-/* It is in the meta header, or first of all in a data set without one. Little endian, with or
- * without value representations, as all such files begin. */
-bool ct_nodule_object_class(const char *first, size_t n, char uid[CT_UID_SIZE]) {
-  bool meta = n > PREAMBLE && memcmp(first + PREAMBLE - 4, "DICM", 4) == 0;
-  size_t at = meta ? PREAMBLE : 0;
-  while (at + 12 <= n) {
-    const char *tag = first + at, *vr = tag + 4;
-    unsigned group = number(tag, 2), element = number(tag + 2, 2);
-    bool given = vr[0] >= 'A' && vr[0] <= 'Z' && vr[1] >= 'A' && vr[1] <= 'Z';
-    bool wide = given && (memcmp(vr, "OB", 2) == 0 || memcmp(vr, "UN", 2) == 0);
-    size_t length = given && !wide ? number(vr + 2, 2) : number(wide ? vr + 4 : vr, 4);
-    if ((group != 2 && group != 8) || (meta && group != 2)) return false;
-    at += wide ? 12 : 8;
-    if (length > n - at) return false;
-    if ((group == 2 && element == 2) || (group == 8 && element == 0x16)) {
-      if (length >= CT_UID_SIZE) return false;
-      memcpy(uid, first + at, length);
-      uid[length] = '\0';
-      uid[strcspn(uid, " ")] = '\0';
-      return true;
-    }
-    at += length;
-  }
-  return false;
-}
+enum { MEMORY_A_BYTE = 32, MOST_ANNOTATIONS = 1024 };
 
 static lc_status run_nodules(struct lc_wire *request, struct lc_helper_given *given,
                              struct lc_wire *answer, struct lc_error *err) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ct_io/dicom_file/ct_value.hpp"
-#include "ct_io/nodule/ct_nodule_object.h"
+#include "ct_io/nodule_object/ct_nodule_object.h"
 
 #include <array>
 #include <cmath>

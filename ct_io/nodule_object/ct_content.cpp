@@ -1,5 +1,5 @@
 // Reads items of structured reports.
-#include "ct_io/nodule/ct_content.hpp"
+#include "ct_io/nodule_object/ct_content.hpp"
 
 #include <algorithm>
 

@@ -1,7 +1,7 @@
 // The nodule source "Chest CAD SR": findings of computer-aided detection (PS3.16 TID 4100 to 4107):
 // centre, outlines, certainty.
 #include "common/lc_log.h"
-#include "ct_io/nodule/ct_content.hpp"
+#include "ct_io/nodule_object/ct_content.hpp"
 
 namespace ct_object {
 namespace {

@@ -2,7 +2,7 @@
 // room.
 #pragma once
 
-#include "ct_io/nodule/ct_object.hpp"
+#include "ct_io/nodule_object/ct_object.hpp"
 
 namespace ct_object {
 

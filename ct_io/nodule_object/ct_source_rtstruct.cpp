@@ -2,7 +2,7 @@
 // closed planar contours.
 #include <map>
 
-#include "ct_io/nodule/ct_object.hpp"
+#include "ct_io/nodule_object/ct_object.hpp"
 
 namespace ct_object {
 namespace {
