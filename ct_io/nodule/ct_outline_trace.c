@@ -73,7 +73,8 @@ static lc_status follow(struct trace *t, int start, int start_side, struct lc_er
     t->loop_capacity = larger;
   }
   struct loop *loop = &t->loops[t->n_loops++];
-  *loop = (struct loop){0};
+  int outside = start + step_y[start_side] * t->width + step_x[start_side];
+  *loop = (struct loop){.around = t->around[outside]};
   int at = start, side = start_side;
   do {
     int x = at % t->width, y = at / t->width;
@@ -95,7 +96,6 @@ static lc_status follow(struct trace *t, int start, int start_side, struct lc_er
   } while (at != start || side != start_side);
   if (loop->n > 1 && memcmp(loop->xy[0], loop->xy[loop->n - 1], sizeof *loop->xy) == 0) loop->n--;
   loop->outer = area > 0;
-  loop->around = t->around[loop->xy[0][1] * t->width + loop->xy[0][0]];
   t->n_points += loop->n;
   if (t->n_loops > MOST_LOOPS || t->n_points > MOST_POINTS)
     LC_FAIL(err, LC_ERR_UNSUPPORTED,

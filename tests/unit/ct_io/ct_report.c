@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "ct_io/dicom_write/ct_report.h"
+#include "ct_io/nodule/ct_nodule_source.h"
 #include "tests/ct_source_test.h"
 
 static const size_t slices[3] = {0, 1, 2};
@@ -185,11 +186,38 @@ static void test_refusals(void **state) {
   assert_false(lc_file_exists(path));
 }
 
+/* Read as a source of nodules: a group is of the segment that it names; one without is no place. */
+static void test_source_of_nodules(void **state) {
+  (void)state;
+  struct ct_finding findings[2];
+  struct ct_report report = make(findings);
+  const struct ct_nodule_source *source;
+  struct ct_annotations found = {0};
+  const char *path = source_test_path("report.dcm");
+  assert_ok(ct_report_write(&report, path, &test_err));
+  assert_ok(ct_nodule_source_of(&source, path, &test_err));
+  assert_string_equal(source->name, "report");
+  assert_ok(source->read(&found, path, &test_err));
+  assert_int_equal(found.n, 1);
+  assert_string_equal(found.items->series_instance_uid, report.about.source->series_instance_uid);
+  assert_int_equal(found.items->n_marks, 1);
+  const struct ct_mark *mark = found.items->marks;
+  assert_string_equal(mark->nodule_id, "nodule-1");
+  assert_string_equal(mark->region->segmentation_uid, segmentation.sop_instance_uid);
+  assert_int_equal(mark->region->segment, 2);
+  assert_false(mark->has_ratings); /* predictions are no ratings */
+  ct_annotations_free(&found);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_valid),      cmocka_unit_test(test_read_back),
-      cmocka_unit_test(test_references), cmocka_unit_test(test_same_bytes),
-      cmocka_unit_test(test_refusals),   cmocka_unit_test(test_scales),
+      cmocka_unit_test(test_valid),
+      cmocka_unit_test(test_read_back),
+      cmocka_unit_test(test_source_of_nodules),
+      cmocka_unit_test(test_references),
+      cmocka_unit_test(test_same_bytes),
+      cmocka_unit_test(test_refusals),
+      cmocka_unit_test(test_scales),
   };
   return cmocka_run_group_tests(tests, source_test_make, source_test_remove);
 }

@@ -2,6 +2,7 @@
 #include "tests/ct_dicom_test.h"
 
 #include "ct_io/dicom_write/ct_segmentation.h"
+#include "ct_io/nodule/ct_nodule_source.h"
 #include "tests/ct_source_test.h"
 
 /* The source: 16 x 16 pixels, 3 slices. */
@@ -112,6 +113,36 @@ static void test_place(void **state) {
   assert_int_equal(dicom_count(path, "[CDAM malignancy > 0]"), 1);
 }
 
+/* Read as a source of nodules: the ball is one, the region that a map points to is not. */
+static void test_read_back(void **state) {
+  (void)state;
+  struct ct_segment segments[2];
+  struct ct_segmentation segmentation = make(segments);
+  const struct ct_nodule_source *source;
+  struct ct_annotations found = {0};
+  const char *path = source_test_path("seg.dcm");
+  assert_ok(ct_segmentation_write(&segmentation, path, &test_err));
+  assert_ok(ct_nodule_source_of(&source, path, &test_err));
+  assert_ok(source->read(&found, path, &test_err));
+  assert_int_equal(found.n, 1);
+  assert_string_equal(found.items->frame_of_reference_uid, "2.25.1002");
+  assert_int_equal(found.items->n_marks, 1);
+  const struct ct_mark *mark = found.items->marks;
+  const struct ct_grid_mask *mask = &mark->region->mask;
+  assert_string_equal(mark->nodule_id, "nodule-1");
+  assert_string_equal(mark->region->tracking_uid, "2.25.5005");
+  const double spacing_mm[3] = {0.703125, 0.6, 1.25},
+               origin_mm[3] = {-166.123456, -1.0 / 3, -117.5};
+  for (int c = 0; c < 3; c++) {
+    assert_int_equal(mask->size[c], size[0][c]); /* the ball's box, on the grid of the source */
+    assert_near(mask->origin_mm[c], origin_mm[c] + (double)first[0][c] * spacing_mm[c], 1e-5);
+    for (int axis = 0; axis < 3; axis++)
+      assert_near(mask->step_mm[axis][c], axis == c ? spacing_mm[c] : 0, 1e-5);
+  }
+  for (size_t i = 0; i < 5 * 5 * 3; i++) assert_int_equal(mask->inside[i], masks[0][i]);
+  ct_annotations_free(&found);
+}
+
 static void test_refusals(void **state) {
   (void)state;
   struct ct_segment segments[2];
@@ -140,9 +171,8 @@ static void test_refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_valid),
-      cmocka_unit_test(test_the_very_voxels),
-      cmocka_unit_test(test_place),
+      cmocka_unit_test(test_valid),    cmocka_unit_test(test_the_very_voxels),
+      cmocka_unit_test(test_place),    cmocka_unit_test(test_read_back),
       cmocka_unit_test(test_refusals),
   };
   return cmocka_run_group_tests(tests, source_test_make, source_test_remove);
