@@ -44,16 +44,13 @@ lc_status ct_annotation_set_note(struct ct_annotation_set *set, lc_status status
   return ct_files_add(&set->problems, message, err);
 }
 
-static int by_uids(const struct ct_annotation *a, const struct ct_annotation *b) {
-  int order = strcmp(a->series_instance_uid, b->series_instance_uid);
-  return order ? order : strcmp(a->frame_of_reference_uid, b->frame_of_reference_uid);
-}
-
-/* By series and study, then in the order of reading, in which files are merged. */
+/* By series, study and frame of reference, then in the order of reading, in which files are
+ * merged. */
 static int by_series(const void *a, const void *b) {
   const struct ct_annotation *x = a, *y = b;
-  int order = by_uids(x, y);
+  int order = strcmp(x->series_instance_uid, y->series_instance_uid);
   if (!order) order = strcmp(x->study_instance_uid, y->study_instance_uid);
+  if (!order) order = strcmp(x->frame_of_reference_uid, y->frame_of_reference_uid);
   return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
@@ -62,14 +59,66 @@ static bool unsettled(const struct ct_annotation *annotation) {
   return !*annotation->series_instance_uid && !*annotation->frame_of_reference_uid;
 }
 
+/* Whether they are of one series: a file that names it need not name its frame of reference. */
+static bool belong_together(const struct ct_annotation *last, const struct ct_annotation *next) {
+  return strcmp(last->series_instance_uid, next->series_instance_uid) == 0 &&
+         strcmp(last->study_instance_uid, next->study_instance_uid) == 0 &&
+         (strcmp(last->frame_of_reference_uid, next->frame_of_reference_uid) == 0 ||
+          (last->series_instance_uid[0] && !last->frame_of_reference_uid[0]));
+}
+
+/* The mark that has the shape of a segment which another one only names; NULL: none. */
+static struct ct_mark *find_segment(const struct ct_annotation_set *set,
+                                    const struct ct_region *named) {
+  for (size_t a = 0; a < set->n_annotations; a++)
+    for (size_t m = 0; m < set->annotations[a].n_marks; m++) {
+      struct ct_mark *mark = &set->annotations[a].marks[m];
+      if (mark->region && mark->region->mask.inside && mark->region->segment == named->segment &&
+          strcmp(mark->region->segmentation_uid, named->segmentation_uid) == 0)
+        return mark;
+    }
+  return NULL;
+}
+
+/* What a report says of a segment goes to the segment. */
+static void rate_segment(struct ct_mark *segment, const struct ct_mark *said) {
+  memcpy(segment->rating, said->rating, sizeof segment->rating);
+  segment->has_ratings = said->has_ratings;
+  segment->faults = said->faults;
+  if (said->reader[0]) memcpy(segment->reader, said->reader, sizeof segment->reader);
+  memcpy(segment->nodule_id, said->nodule_id, sizeof segment->nodule_id);
+}
+
+static void join_segments(struct ct_annotation_set *set) {
+  for (size_t a = 0; a < set->n_annotations; a++) {
+    struct ct_annotation *annotation = &set->annotations[a];
+    size_t kept = 0;
+    for (size_t m = 0; m < annotation->n_marks; m++) {
+      struct ct_mark *mark = &annotation->marks[m], *segment = NULL;
+      const struct ct_region *region = mark->region;
+      if (region && !region->mask.inside && region->n_contours == 0)
+        segment = find_segment(set, region);
+      if (segment && !segment->has_ratings) {
+        rate_segment(segment, mark);
+        ct_region_free(mark->region);
+      } else {
+        if (segment)
+          lc_log(LC_LOG_WARNING, "%s: %s: segment %d of %s is rated by another report too",
+                 annotation->path, mark->nodule_id, region->segment, region->segmentation_uid);
+        annotation->marks[kept++] = *mark;
+      }
+    }
+    annotation->n_marks = kept;
+  }
+}
+
 static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
   size_t kept = 0, n_read = set->n_annotations;
   struct ct_annotation *all = set->annotations;
   for (size_t i = 0; i < n_read; i++) {
     struct ct_annotation *last = kept ? &all[kept - 1] : NULL;
     struct ct_annotation *next = &all[i];
-    if (last && !unsettled(next) && by_uids(last, next) == 0 &&
-        strcmp(last->study_instance_uid, next->study_instance_uid) == 0) {
+    if (last && !unsettled(next) && belong_together(last, next)) {
       size_t before = set->n_repeated;
       LC_TRY(ct_annotation_merge(last, next, &set->n_repeated, err));
       lc_log(LC_LOG_INFO, "%s: names the same series as %s: merged, %zu marks repeated", next->path,
@@ -81,6 +130,7 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
     }
   }
   set->n_annotations = kept;
+  join_segments(set);
   return LC_OK;
 }
 
@@ -194,33 +244,43 @@ lc_status ct_annotation_set_fail(const struct ct_annotation_set *set, struct lc_
           set->problems.count > 1 ? " (and others like it)" : "");
 }
 
-static int to_key(const void *key, const void *element) {
-  return by_uids(key, element);
-}
-
-/* Of several studies that share the series' UID the one asked for, else one of no study, else the
- * first: anonymisers change UIDs of studies. */
-static struct ct_annotation *find(const struct ct_annotation_set *set,
-                                  const struct ct_annotation *key) {
-  struct ct_annotation *end = set->annotations + set->n_annotations, *first, *one;
-  first = bsearch(key, set->annotations, set->n_annotations, sizeof *key, to_key);
-  if (!first) return NULL;
-  while (first > set->annotations && by_uids(first - 1, key) == 0) first--;
-  for (one = first; one < end && by_uids(one, key) == 0; one++)
-    if (strcmp(one->study_instance_uid, key->study_instance_uid) == 0) return one;
-  return first; /* "" is the lowest */
+/* How well an annotation fits a series, the more the better; 0: not at all. One that names the
+ * series is of it, one of its study before others (anonymisers change UIDs of studies); then one
+ * that names no series, then one of another series, of its frame of reference. */
+static int fitness(const struct ct_annotation *annotation, const char *series_uid,
+                   const char *study_uid, const char *frame_uid) {
+  const char *frame = annotation->frame_of_reference_uid;
+  bool same_study = strcmp(annotation->study_instance_uid, study_uid) == 0;
+  bool same_frame = *frame && strcmp(frame, frame_uid) == 0;
+  if (strcmp(annotation->series_instance_uid, series_uid) == 0 && *series_uid)
+    return *frame && *frame_uid && !same_frame ? 0 : 5 + same_study;
+  if (!same_frame) return 0;
+  return (annotation->series_instance_uid[0] ? 1 : 3) + same_study;
 }
 
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
                                              const char *series_uid, const char *study_uid,
                                              const char *frame_uid) {
-  struct ct_annotation key = {0}, *found = NULL;
-  if (set->n_annotations == 0) return NULL;
-  lc_text_copy(key.series_instance_uid, sizeof key.series_instance_uid, series_uid);
-  lc_text_copy(key.study_instance_uid, sizeof key.study_instance_uid, study_uid ? study_uid : "");
-  found = find(set, &key);
-  if (found || !frame_uid || !*frame_uid) return found;
-  key.series_instance_uid[0] = '\0';
-  lc_text_copy(key.frame_of_reference_uid, sizeof key.frame_of_reference_uid, frame_uid);
-  return find(set, &key);
+  struct ct_annotation *found = NULL;
+  int best = 0;
+  for (size_t i = 0; i < set->n_annotations; i++) {
+    int fits = fitness(&set->annotations[i], series_uid, study_uid ? study_uid : "",
+                       frame_uid ? frame_uid : "");
+    if (fits <= best) continue;
+    best = fits;
+    found = &set->annotations[i];
+  }
+  return found;
+}
+
+const struct ct_annotation *ct_annotation_set_disagrees(const struct ct_annotation_set *set,
+                                                        const struct ct_series *series) {
+  for (size_t i = 0; i < set->n_annotations; i++) {
+    const struct ct_annotation *annotation = &set->annotations[i];
+    const char *frame = annotation->frame_of_reference_uid;
+    if (strcmp(annotation->series_instance_uid, series->series_instance_uid) == 0 && *frame &&
+        series->frame_of_reference_uid[0] && strcmp(frame, series->frame_of_reference_uid) != 0)
+      return annotation;
+  }
+  return NULL;
 }

@@ -23,6 +23,9 @@ static void put_region(struct lc_wire *answer, const struct ct_region *region) {
   if (!region) return;
   lc_wire_put_text(answer, region->segmentation_uid);
   lc_wire_put_number(answer, (uint64_t)region->segment);
+  lc_wire_put_text(answer, region->tracking_uid);
+  lc_wire_put_number(answer, region->has_probability);
+  lc_wire_put(answer, &region->probability, sizeof region->probability);
   lc_wire_put_number(answer, region->n_contours);
   for (size_t i = 0; i < region->n_contours; i++) {
     const struct ct_contour *contour = &region->contours[i];
@@ -142,6 +145,11 @@ static lc_status get_region(struct lc_wire *answer, struct ct_region **out, stru
   struct ct_region *region = *out;
   lc_wire_get_text(answer, region->segmentation_uid, sizeof region->segmentation_uid);
   region->segment = (int)lc_wire_get_number(answer, INT32_MAX);
+  lc_wire_get_text(answer, region->tracking_uid, sizeof region->tracking_uid);
+  region->has_probability = lc_wire_get_number(answer, 1) != 0;
+  lc_wire_get(answer, &region->probability, sizeof region->probability);
+  if (region->has_probability && !(region->probability >= 0 && region->probability <= 1))
+    answer->bad = true;
   uint64_t n = lc_wire_get_number(answer, CT_MOST_CONTOUR_POINTS);
   LC_TRY(room_for(answer, n, 3 * sizeof n, sizeof *region->contours, &region->contours, err));
   for (size_t i = 0; i < n && !answer->bad; i++) {

@@ -131,13 +131,17 @@ static double cloud_distance(const struct cloud *a, const struct cloud *b) {
   return sqrt(least);
 }
 
-/* Masks and contours of one reader are nodules of their own, also where they touch. */
+/* Shapes of one reading of a file are nodules each, however near they lie. */
+static bool told_apart(const struct ct_mark *a, const struct ct_mark *b) {
+  return a->region && b->region && a->session == b->session;
+}
+
 static void measure_distances(struct grouping *grouping, double tolerance) {
   for (size_t i = 0; i < grouping->n; i++)
     for (size_t j = i + 1; j < grouping->n; j++) {
       const struct cloud *a = &grouping->clouds[i], *b = &grouping->clouds[j];
-      bool one_file = a->mark->region && b->mark->region && a->mark->session == b->mark->session;
-      double d = !one_file && box_distance(a, b) <= tolerance ? cloud_distance(a, b) : INFINITY;
+      bool near = box_distance(a, b) <= tolerance && !told_apart(a->mark, b->mark);
+      double d = near ? cloud_distance(a, b) : INFINITY;
       grouping->distance[i * grouping->n + j] = grouping->distance[j * grouping->n + i] = d;
     }
 }
@@ -389,9 +393,8 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
             annotation->path, series->series_instance_uid);
   const char *frame = annotation->frame_of_reference_uid;
-  bool same = *uid ? strcmp(uid, series->series_instance_uid) == 0
-                   : strcmp(frame, series->frame_of_reference_uid) == 0;
-  if (!same)
+  if (strcmp(uid, series->series_instance_uid) != 0 &&
+      (!*frame || strcmp(frame, series->frame_of_reference_uid) != 0))
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
   list->n_unreadable = annotation->n_unreadable;

@@ -29,7 +29,9 @@ static bool same_mask(const struct ct_grid_mask *a, const struct ct_grid_mask *b
 bool ct_region_same(const struct ct_region *a, const struct ct_region *b) {
   if (!a || !b) return a == b;
   if (a->n_contours != b->n_contours || a->segment != b->segment ||
-      strcmp(a->segmentation_uid, b->segmentation_uid) != 0 || !same_mask(&a->mask, &b->mask))
+      strcmp(a->segmentation_uid, b->segmentation_uid) != 0 ||
+      strcmp(a->tracking_uid, b->tracking_uid) != 0 || a->has_probability != b->has_probability ||
+      (a->has_probability && a->probability != b->probability) || !same_mask(&a->mask, &b->mask))
     return false;
   for (size_t i = 0; i < a->n_contours; i++)
     if (!same_contour(&a->contours[i], &b->contours[i])) return false;

@@ -19,6 +19,9 @@
  * that rounding on the way through millimetres decides nothing. */
 static const double same_plane_mm = 0.01, parts_of_a_pixel = 1024;
 
+/* Organs are wider. */
+static const double widest_mm = 200;
+
 /* A contour on its way to the slices. */
 struct drawn {
   double (*xy)[2]; /* column, row */
@@ -29,6 +32,7 @@ struct drawn {
 
 struct placing {
   const struct ct_series *series;
+  bool own; /* the series is the one that the file names */
   struct ct_mark *mark;
   struct drawn *drawn;
   size_t n_drawn, most_points;
@@ -70,7 +74,8 @@ static lc_status draw(struct placing *p, const struct ct_contour *contour, struc
   struct drawn *drawn = &p->drawn[p->n_drawn++];
   double low = INFINITY, high = -INFINITY;
   drawn->n_points = contour->n_points;
-  if (ct_slices_named(series, contour->sop_instance_uid, &drawn->slice) != 1) drawn->slice = -1;
+  size_t n_named = ct_slices_named(series, contour->sop_instance_uid, &drawn->slice);
+  if (n_named != 1) drawn->slice = -1;
   LC_TRY(lc_alloc(&drawn->xy, contour->n_points, sizeof *drawn->xy, err));
   if (contour->n_points > p->most_points) p->most_points = contour->n_points;
   for (size_t i = 0; i < contour->n_points; i++) {
@@ -83,14 +88,13 @@ static lc_status draw(struct placing *p, const struct ct_contour *contour, struc
     for (int c = 0; c < 2; c++)
       drawn->xy[i][c] = round(ijk[c] * parts_of_a_pixel) / parts_of_a_pixel;
   }
-  if (contour->in_pixels) {
-    if (drawn->slice >= 0)
-      drawn->along_mm = series->slices[drawn->slice].along_mm;
-    else
-      fault(p, CT_FAULT_UNKNOWN_SLICE, "a contour on image %s, which the series lacks",
-            contour->sop_instance_uid);
-    return LC_OK;
-  }
+  if ((contour->in_pixels && drawn->slice < 0) ||
+      (p->own && contour->sop_instance_uid[0] && n_named == 0))
+    fault(p, CT_FAULT_UNKNOWN_SLICE, "a contour on image %s, which the series lacks",
+          contour->sop_instance_uid);
+  else if (contour->in_pixels)
+    drawn->along_mm = series->slices[drawn->slice].along_mm;
+  if (contour->in_pixels) return LC_OK;
   drawn->along_mm = 0.5 * (low + high);
   double off = off_slices(series, drawn->along_mm);
   if (high - low > series->slice_spacing_mm)
@@ -325,6 +329,10 @@ static lc_status place_mark(struct placing *p, const char *path, struct lc_error
           region->segment, region->segmentation_uid);
   if (status == LC_OK && !p->why[0] && !clip_box(p))
     fault(p, CT_FAULT_UNKNOWN_SLICE, "a shape outside the series");
+  const double *spacing = p->series->pixel_spacing_mm;
+  if (!p->why[0] && ((double)(p->high[0] - p->low[0]) * spacing[1] > widest_mm ||
+                     (double)(p->high[1] - p->low[1]) * spacing[0] > widest_mm))
+    fault(p, CT_FAULT_UNKNOWN_SLICE, "wider than %.0f mm: no nodule", widest_mm);
   if (status == LC_OK && !p->why[0]) status = outline_all(p, err);
   for (size_t i = 0; i < p->n_drawn; i++) free(p->drawn[i].xy);
   free(p->drawn);
@@ -351,7 +359,10 @@ static void place_point(struct ct_point *point, const struct ct_series *series, 
 lc_status ct_annotation_place(struct ct_annotation *annotation, const struct ct_series *series,
                               struct lc_error *err) {
   for (size_t m = 0; m < annotation->n_marks; m++) {
-    struct placing placing = {.series = series, .mark = &annotation->marks[m]};
+    struct placing placing = {
+        .series = series,
+        .own = strcmp(annotation->series_instance_uid, series->series_instance_uid) == 0,
+        .mark = &annotation->marks[m]};
     if (placing.mark->region) LC_TRY(place_mark(&placing, annotation->path, err));
   }
   for (size_t i = 0; i < annotation->n_points; i++)

@@ -197,7 +197,7 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
   char path[LC_PATH_SIZE], file[LC_PATH_SIZE];
   const struct pl_overrides overrides = {.file = file, .nodules = e->arguments->nodules};
   LC_SCOPED(pl_config_free) struct pl_config config = {0};
-  LC_SCOPED(ct_nodule_finder_free) struct ct_nodule_finder finder = {0};
+  LC_SCOPED(ct_nodule_finder_free) struct ct_nodule_finder finder = {.index = &e->index};
   LC_SCOPED(pl_result_free) struct pl_result result = {.n_views = 0};
   LC_SCOPED(pl_result_free) struct pl_result found = {.n_views = 0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));

@@ -5,10 +5,11 @@
 
 #include "ct_io/dicom_read/ct_remote.h"
 #include "ct_io/nodule/ct_mark_wire.h"
+#include "ct_io/nodule/ct_nodule_object.h"
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
 
-#define TASKS(ENTRY) ENTRY(header) ENTRY(cells) ENTRY(lidc_xml)
+#define TASKS(ENTRY) ENTRY(header) ENTRY(cells) ENTRY(lidc_xml) ENTRY(nodules)
 #define POINT(name) &ct_task_##name,
 static const struct lc_helper_task *const table[] = {TASKS(POINT)};
 #define NUMBER(name) NUMBER_##name,

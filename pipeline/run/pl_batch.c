@@ -198,6 +198,7 @@ lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
   LC_TRY(pl_job_open(&running.job, config, NULL, err));
   running.job.at_hand = running.chosen;
   running.job.n_at_hand = running.n_chosen;
+  running.job.finder.index = &index;
   batch->trained = running.job.model.trained;
   memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
   pl_summary_init(&batch->summary, &running.job.model.arch);

@@ -250,7 +250,7 @@ static void test_contours_are_even_odd(void **state) {
 static void test_contours_of_another_spacing(void **state) {
   (void)state;
   struct made *made = make();
-  for (int plane = 0; plane < 3; plane++) add_square(made, 10, 10, 1 + 2 * plane, 1.4, "9.9");
+  for (int plane = 0; plane < 3; plane++) add_square(made, 10, 10, 1 + 2 * plane, 1.4, "");
   assert_int_equal(place(made), 1);
   for (int k = 0; k < SLICES; k++) assert_int_equal(count(made, k), 9);
   clear(made);
@@ -277,6 +277,9 @@ static void test_what_cannot_be_placed(void **state) {
   made = make();
   add_square(made, 10, 10, 2, 3, "1.2.3.5");
   nothing_is_placed(made, CT_FAULT_UNKNOWN_SLICE | CT_FAULT_SLICE_DISAGREES);
+  made = make();
+  add_square(made, 10, 10, 2, 3, "9.9");
+  nothing_is_placed(made, CT_FAULT_UNKNOWN_SLICE); /* on an image that the series lacks */
   made = make();
   add_square(made, 10.5, 10.5, 2, 0.3, "");
   nothing_is_placed(made, CT_FAULT_UNKNOWN_SLICE); /* between the pixels */

@@ -29,8 +29,8 @@ struct ct_annotation_set {
   lc_status first_problem;
 };
 
-/* Reads every file below the folders that a source wants, and every file given itself.
- * progress may be NULL; its total and unit are set here.
+/* Reads every file below the folders that a source wants (by name, or DICOM objects of nodules),
+ * and every file given itself. progress may be NULL; its total and unit are set here.
  * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
  * error when nothing could be read. */
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
@@ -59,11 +59,15 @@ LC_MUST_CHECK lc_status ct_annotation_set_fail(const struct ct_annotation_set *s
                                                struct lc_error *err);
 void ct_annotation_set_free(struct ct_annotation_set *set);
 /* The annotation of a series, that of its study first where several studies share its UID (NULL:
- * any), or of its frame of reference where the file named no series (NULL: series alone); NULL when
- * there is none. */
+ * any), or else of its frame of reference (NULL: series alone), first where the file named no
+ * series; NULL when there is none. One that names the series and another frame of reference is not
+ * of it. */
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
                                              const char *series_uid, const char *study_uid,
                                              const char *frame_uid);
+/* The first annotation that names the series and another frame of reference; NULL: none. */
+const struct ct_annotation *ct_annotation_set_disagrees(const struct ct_annotation_set *set,
+                                                        const struct ct_series *series);
 
 /* What an XML alone says of its series' geometry, for grouping without DICOM: slices at the z
  * positions of all marks, spacing = their smallest distance, thickness = spacing, pixels of 1 mm

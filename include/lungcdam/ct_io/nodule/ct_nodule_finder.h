@@ -7,6 +7,7 @@
 
 #include "common/lc_api.h"
 #include "common/lc_hash.h"
+#include "ct_io/dicom_read/ct_index.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 
 LC_API_BEGIN
@@ -26,6 +27,9 @@ struct ct_nodule_search {
 
 /* Zeroed before the first use. */
 struct ct_nodule_finder {
+  /* NULL, or the index that the series are from, borrowed: then DICOM objects of nodules are found
+   * where the index met them, in whatever folder; otherwise in the folders of the slices. */
+  const struct ct_index *index;
   struct ct_annotation_set set;  /* what the files hold */
   struct ct_files files;         /* those that were read last */
   char settled_for[CT_UID_SIZE]; /* the series that was asked for when they were */

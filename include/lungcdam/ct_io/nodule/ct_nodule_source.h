@@ -21,6 +21,9 @@ struct ct_nodule_source {
   /* A file lists the nodules of many series: it is read only where it is named itself, not found in
    * a folder, and a series that it does not name has no nodule. */
   bool is_list;
+  /* SOP classes of the DICOM objects that are of this kind, which end with NULL: then recognise is
+   * not asked. Such objects have any name. NULL: no DICOM. */
+  const char *const *classes;
   /* Whether a file is of this kind, by its path and its first n bytes: 4096, or all of a shorter
    * file, not ended by a zero; never NULL. n is 0 while files of a folder are looked through: then
    * the path may be a bare name, and the answer says whether the file is worth opening. When
@@ -41,8 +44,12 @@ const struct ct_nodule_source *const *ct_nodule_sources(size_t *n);
 /* The kind of a file that is named; LC_ERR_NOT_FOUND, or LC_ERR_FORMAT when it is of none. */
 LC_MUST_CHECK lc_status ct_nodule_source_of(const struct ct_nodule_source **source,
                                             const char *path, struct lc_error *err);
-/* Whether a file found in a folder may be of a kind that lies in folders. */
+/* Whether a file found in a folder may be of a kind that lies in folders: by its name (then the
+ * path may be a bare one), or by that and, for DICOM objects, its first bytes. */
+bool ct_nodule_source_named(const char *path);
 bool ct_nodule_source_wants(const char *path);
+/* Whether objects of a SOP class are of some kind. */
+bool ct_nodule_source_has_class(const char *uid);
 /* Titles of the kinds that are lists, or of those that are not, with commas: "LIDC XML"; cut to
  * CT_TITLES_SIZE. Returns out. */
 #define CT_TITLES_SIZE 384

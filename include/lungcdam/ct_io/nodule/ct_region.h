@@ -46,6 +46,9 @@ struct ct_region {
   struct ct_grid_mask mask;
   char segmentation_uid[CT_UID_SIZE]; /* SOPInstanceUID of the segmentation that it is of, or "" */
   int segment;                        /* its SegmentNumber */
+  char tracking_uid[CT_UID_SIZE];     /* what all marks of one nodule share, or "" */
+  bool has_probability;
+  double probability; /* that it is one, 0 to 1, as the file says */
 };
 
 /* A mask has at most so many voxels, a region so many contours and points. */
