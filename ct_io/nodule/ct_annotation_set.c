@@ -44,8 +44,8 @@ lc_status ct_annotation_set_note(struct ct_annotation_set *set, lc_status status
   return ct_files_add(&set->problems, message, err);
 }
 
-/* By series, study and frame of reference, then in the order of reading, in which files are merged.
- */
+/* By series, study and frame of reference, then in the order of reading, in which files are
+ * merged. */
 static int by_series(const void *a, const void *b) {
   const struct ct_annotation *x = a, *y = b;
   int order = strcmp(x->series_instance_uid, y->series_instance_uid);

@@ -73,16 +73,17 @@ static bool same_point(const struct ct_point *a, const struct ct_point *b) {
          a->pixel[1] == b->pixel[1];
 }
 
-/* Points keep the file that names them: files[0] is that of `more`, then its further ones. */
+/* Points keep the file that names them: own is that of `more`, further are those it has merged. */
 static lc_status merge_points(struct ct_annotation *into, const struct ct_annotation *more,
-                              char *const *files, size_t *n_repeated, struct lc_error *err) {
+                              const char *own, char *const *further, size_t *n_repeated,
+                              struct lc_error *err) {
   size_t before = into->n_points;
   for (size_t p = 0; p < more->n_points; p++) {
     struct ct_point point = more->points[p];
-    const char *path = files[0];
+    const char *path = own;
     size_t i = 0;
     for (size_t f = 0; f < more->also.count; f++)
-      if (point.path == more->also.paths[f]) path = files[f + 1];
+      if (point.path == more->also.paths[f]) path = further[f];
     point.path = path;
     while (i < before && !same_point(&into->points[i], &point)) i++;
     if (i < before)
@@ -102,15 +103,17 @@ static void merge_kinds(struct ct_annotation *into, const struct ct_annotation *
 lc_status ct_annotation_merge(struct ct_annotation *into, struct ct_annotation *more,
                               size_t *n_repeated, struct lc_error *err) {
   size_t first = into->also.count;
-  if (strcmp(into->path, more->path) != 0) LC_TRY(ct_files_add(&into->also, more->path, err));
+  bool one_file = strcmp(into->path, more->path) == 0;
+  if (!one_file) LC_TRY(ct_files_add(&into->also, more->path, err));
   for (size_t i = 0; i < more->also.count; i++)
     LC_TRY(ct_files_add(&into->also, more->also.paths[i], err));
+  const char *own = one_file ? into->path : into->also.paths[first];
   merge_kinds(into, more);
   into->n_unreadable += more->n_unreadable;
   if (!into->frame_of_reference_uid[0])
     memcpy(into->frame_of_reference_uid, more->frame_of_reference_uid, CT_UID_SIZE);
   LC_TRY(merge_marks(into, more, n_repeated, err));
-  return merge_points(into, more, into->also.paths + first, n_repeated, err);
+  return merge_points(into, more, own, into->also.paths + first + !one_file, n_repeated, err);
 }
 
 lc_status ct_annotation_add_point(struct ct_annotation *annotation, const struct ct_point *point,

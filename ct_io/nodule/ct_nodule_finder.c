@@ -244,7 +244,7 @@ lc_status ct_nodule_finder_search(struct ct_nodule_finder *finder,
   if (!*annotation) return none_in_files(set, search, series, err);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
   (*annotation)->n_unreadable_files =
-      (search->n_paths == 0 ? set->problems.count : 0) + (disagrees != NULL);
+      (search->n_paths > 0 ? 0 : set->problems.count) + (disagrees != NULL);
   LC_TRY(ct_annotation_place(*annotation, series, err));
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)

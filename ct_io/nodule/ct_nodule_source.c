@@ -12,14 +12,14 @@
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
-  ENTRY(slicer)                                                                                    \
-  ENTRY(fcsv)                                                                                      \
-  ENTRY(challenge)                                                                                 \
-  ENTRY(labels)                                                                                    \
   ENTRY(dicom_seg)                                                                                 \
   ENTRY(rtstruct)                                                                                  \
   ENTRY(report)                                                                                    \
   ENTRY(cad_report)                                                                                \
+  ENTRY(slicer)                                                                                    \
+  ENTRY(fcsv)                                                                                      \
+  ENTRY(challenge)                                                                                 \
+  ENTRY(labels)                                                                                    \
   ENTRY(csv)
 #define DECLARE(name) extern const struct ct_nodule_source ct_nodule_source_##name;
 SOURCES(DECLARE)

@@ -111,5 +111,6 @@ const struct ct_nodule_source ct_nodule_source_cad_report = {
     ct_object::classes,
     nullptr,
     ct_nodule_object_read,
+    nullptr,
 };
 }

@@ -412,5 +412,6 @@ const struct ct_nodule_source ct_nodule_source_dicom_seg = {
     ct_object::classes,
     nullptr,
     ct_nodule_object_read,
+    nullptr,
 };
 }

@@ -144,5 +144,6 @@ const struct ct_nodule_source ct_nodule_source_rtstruct = {
     ct_object::classes,
     nullptr,
     ct_nodule_object_read,
+    nullptr,
 };
 }

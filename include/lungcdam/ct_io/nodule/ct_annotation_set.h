@@ -29,10 +29,10 @@ struct ct_annotation_set {
   lc_status first_problem;
 };
 
-/* Reads every file below the folders that a source wants (*.xml, DICOM objects of nodules), and
- * every file given itself. progress may be NULL; its total and unit are set here. LC_ERR_NOT_FOUND
- * when a path does not exist or no such file is there; the first problem is the error when nothing
- * could be read. */
+/* Reads every file below the folders that a source wants (by name, or DICOM objects of nodules),
+ * and every file given itself. progress may be NULL; its total and unit are set here.
+ * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
+ * error when nothing could be read. */
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
                                                const char *const *paths, size_t n_paths,
                                                struct lc_progress *progress, struct lc_error *err);
