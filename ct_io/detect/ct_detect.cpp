@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <exception>
 #include <set>
+#include <type_traits>
 #include <vector>
 
 #include "common/lc_arena.h"
@@ -90,7 +91,16 @@ struct sample_job {
   size_t size[3];
 };
 
-// HU at the points of a plane: air outside the image; normal lung outside the lungs.
+// The nearest index that there is.
+template <class Index, class Size> void clamp(Index &index, const Size &size) {
+  using value = std::decay_t<decltype(index[0])>;
+  for (unsigned a = 0; a < 3; a++)
+    index[a] = std::min(std::max(index[a], value(0)), static_cast<value>(size[a] - 1));
+}
+
+// HU at the points of a plane. Without lungs there is air outside the image. With them normal lung
+// is outside of them, and the image and they go on beyond their ends, where a vessel that is cut
+// would else be a blob.
 void sample_plane(void *context, size_t z, int) {
   auto &job = *static_cast<sample_job *>(context);
   itk::Point<double, 3> point;
@@ -103,13 +113,18 @@ void sample_plane(void *context, size_t z, int) {
       at[0] = static_cast<itk::IndexValueType>(x);
       at[1] = static_cast<itk::IndexValueType>(y);
       job.to->TransformIndexToPhysicalPoint(at, point);
-      const bool inside = !job.lungs || (job.lungs->TransformPhysicalPointToIndex(point, there) &&
-                                         job.lungs->GetPixel(there));
-      if (job.lungs) job.inside[(z * job.size[1] + y) * job.size[0] + x] = inside;
-      float hu = job.lungs ? lung_hu : air_hu;
-      if (inside && job.from->TransformPhysicalPointToContinuousIndex(point, index) &&
-          job.interpolate->IsInsideBuffer(index))
-        hu = static_cast<float>(job.interpolate->EvaluateAtContinuousIndex(index));
+      bool inside = job.from->TransformPhysicalPointToContinuousIndex(point, index) &&
+                    job.interpolate->IsInsideBuffer(index);
+      float hu = air_hu;
+      if (job.lungs) {
+        job.lungs->TransformPhysicalPointToIndex(point, there);
+        clamp(there, job.lungs->GetBufferedRegion().GetSize());
+        clamp(index, job.from->GetBufferedRegion().GetSize());
+        inside = job.lungs->GetPixel(there) != 0;
+        job.inside[(z * job.size[1] + y) * job.size[0] + x] = inside;
+        hu = lung_hu;
+      }
+      if (inside) hu = static_cast<float>(job.interpolate->EvaluateAtContinuousIndex(index));
       job.to->SetPixel(at, std::min(std::max(hu, air_hu), most_hu));
     }
 }
@@ -180,14 +195,15 @@ mask_image::Pointer lungs(const hu_image *image, const box &where, double closed
   const auto &sizes = sorted->GetSizeOfObjectsInPixels(); // largest first
   const double voxel_ml = lung_grid_mm * lung_grid_mm * lung_grid_mm / 1000;
   std::vector<bool> is_lung(sizes.size() + 1, false);
-  double largest = 0;
+  double largest = 0, all = 0;
   for (size_t label = 1; label <= sizes.size(); label++) {
     const double size = static_cast<double>(sizes[label - 1]);
     if (outside.count(static_cast<uint32_t>(label)) > 0) continue;
     if (largest <= 0) largest = size;
     is_lung[label] = size >= least_share * largest;
+    if (is_lung[label]) all += size;
   }
-  if (largest * voxel_ml < least_lung_ml) return nullptr;
+  if (all * voxel_ml < least_lung_ml) return nullptr;
   itk::ImageRegionIterator<mask_image> out(air, air->GetBufferedRegion());
   for (itk::ImageRegionConstIterator<label_image> in(labels, labels->GetBufferedRegion());
        !in.IsAtEnd(); ++in, ++out)
@@ -327,8 +343,8 @@ std::vector<ct_candidate> look(const hu_image *image, const mask_image *mask, co
                                const ct_detection &detection) {
   box where = part;
   for (int a = 0; a < 3; a++) {
-    where.low[a] -= detection.most_mm;
-    where.high[a] += detection.most_mm;
+    where.low[a] -= detection.most_mm / 2;
+    where.high[a] += detection.most_mm / 2;
   }
   auto inside = grid<mask_image>(where, blob_grid_mm);
   auto smooth = sample(image, where, blob_grid_mm, mask, inside);
@@ -345,8 +361,11 @@ std::vector<ct_candidate> look(const hu_image *image, const mask_image *mask, co
         if (best.score[i] < least_score || !is_peak(best, size, at)) continue;
         for (int a = 0; a < 3; a++)
           one.centre_mm[a] = where.low[a] + blob_grid_mm * static_cast<double>(at[a]);
-        // Beyond the part lies the other lung, which has its own turn.
-        if (one.centre_mm[0] < part.low[0] || one.centre_mm[0] > part.high[0]) continue;
+        // Beyond the part lies the other lung, which has its own turn, or nothing.
+        bool beyond = false;
+        for (int a = 0; a < 3; a++)
+          beyond |= one.centre_mm[a] < part.low[a] || one.centre_mm[a] > part.high[a];
+        if (beyond) continue;
         one.diameter_mm = best.diameter_mm[i];
         one.score = best.score[i];
         found.push_back(one);

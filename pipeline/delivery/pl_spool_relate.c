@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/lc_log.h"
+#include "common/lc_scope.h"
 #include "pipeline/delivery/pl_spool.h"
 
 /* Names that share a UID with ?1. */
