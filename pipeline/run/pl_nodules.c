@@ -2,6 +2,7 @@
 #include "pipeline/run/pl_nodules.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "pipeline/run/pl_candidates.h"
 
@@ -28,7 +29,9 @@ lc_status pl_nodules_find(struct ct_nodule_finder *finder, const struct pl_confi
   }
   struct ct_annotation *found;
   struct lc_error why;
-  LC_TRY(ct_nodule_finder_search(finder, &search, series, &found, err));
+  lc_status status = ct_nodule_finder_search(finder, &search, series, &found, err);
+  if (status == LC_ERR_FORMAT && pl_config_detects(config)) unlink(candidates); /* asked again */
+  LC_TRY(status);
   result->nodule_source = found->kinds;
   lc_text_copy(result->nodule_source_path, sizeof result->nodule_source_path, found->path);
   LC_TRY(ct_nodules_from_annotation(&result->nodules, found, series, &grouping, err));

@@ -78,6 +78,7 @@ wrong 8 "did not write the file" pipe
 # shellcheck disable=SC2016
 detector noise <<<'head -c 3000 /dev/urandom >"$2"'
 wrong 8 "candidates/$uid-" noise
+[ -z "$(find "$work/wrong/candidates" -type f)" ] || fail "what cannot be read is kept"
 detector slow <<<'sleep 60'
 began=$SECONDS
 wrong 8 "took more than 1 s and was ended" slow --set nodules.command_s=1
