@@ -44,8 +44,8 @@ static const struct pl_key keys[] = {
              "Series are used although files that may belong to them cannot be read.", PLACE),
 
     KEY_TEXT(nodules, source, "auto",
-             "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a "
-             "folder of XML files.",
+             "'auto' takes the LIDC XML beside the series and DICOM objects (SEG, RTSTRUCT, SR) of "
+             "its study; else a file of any kind in docs/nodules.md, or a folder of them.",
              PLACE),
     KEY_CHOICE(nodules, grouping, "pylidc", grouping_words,
                "How marks of several readers become one nodule."),
