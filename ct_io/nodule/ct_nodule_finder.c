@@ -201,6 +201,7 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
             set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
   (*annotation)->n_unreadable_files = (where ? 0 : set->problems.count) + (disagrees != NULL);
+  if (finder->split_masks) LC_TRY(ct_annotation_split(*annotation, err));
   LC_TRY(ct_annotation_place(*annotation, series, err));
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
@@ -212,7 +213,7 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
 
 void ct_nodule_finder_free(struct ct_nodule_finder *finder) {
   forget(finder);
-  finder->index = NULL;
+  *finder = (struct ct_nodule_finder){.index = NULL};
 }
 
 lc_status ct_annotation_hash(const struct ct_annotation *annotation, char hex[LC_SHA256_HEX],

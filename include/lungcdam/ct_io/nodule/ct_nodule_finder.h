@@ -17,6 +17,7 @@ struct ct_nodule_finder {
   /* NULL, or the index that the series are from, borrowed: then DICOM objects of nodules are found
    * where the index met them, in whatever folder; otherwise in the folders of the slices. */
   const struct ct_index *index;
+  bool split_masks; /* each connected part of a mask is a nodule (ct_annotation_split) */
   struct ct_annotation_set set; /* what the files hold */
   struct ct_files files;        /* those that were read last */
 };

@@ -60,6 +60,11 @@ void ct_region_free(struct ct_region *region);
 /* Whether two are the same to the bit; both may be NULL. */
 bool ct_region_same(const struct ct_region *a, const struct ct_region *b);
 
+/* Turns each mark whose mask has several parts, connected by sides, edges or corners, into a mark
+ * for each, "NAME part 1" and on: for files in which one segment holds all nodules. A mask of over
+ * 1000 parts stays whole, with a warning. LC_ERR_MEMORY. */
+LC_MUST_CHECK lc_status ct_annotation_split(struct ct_annotation *annotation, struct lc_error *err);
+
 /* Makes the outlines of each mark that has a region anew, on this series, and the places of points
  * that are given in pixels. A mark whose shape lies on no slice of the series, or has no voxel
  * there, gets CT_FAULT_UNKNOWN_SLICE and no outlines; the log names it. One whose contours name
