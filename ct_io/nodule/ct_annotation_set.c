@@ -101,6 +101,7 @@ static void join_segments(struct ct_annotation_set *set) {
       if (segment && !segment->has_ratings) {
         rate_segment(segment, mark);
         ct_region_free(mark->region);
+        mark->region = NULL; /* others are still looked for among the marks */
       } else {
         if (segment)
           lc_log(LC_LOG_WARNING, "%s: %s: segment %d of %s is rated by another report too",

@@ -33,7 +33,7 @@ void ct_mark_clear_outlines(struct ct_mark *mark) {
   mark->n_outlines = 0;
 }
 
-static void free_mark(struct ct_mark *mark) {
+void ct_mark_free(struct ct_mark *mark) {
   ct_mark_clear_outlines(mark);
   ct_region_free(mark->region);
 }
@@ -52,7 +52,7 @@ static lc_status merge_marks(struct ct_annotation *into, struct ct_annotation *m
     while (i < before && !same_mark(&into->marks[i], mark)) i++;
     if (i < before) {
       into->marks[i].faults |= CT_FAULT_REPEATED;
-      free_mark(mark);
+      ct_mark_free(mark);
       ++*n_repeated;
     } else {
       mark->session += first_session;
@@ -159,7 +159,7 @@ void ct_annotations_free(struct ct_annotations *list) {
 }
 
 void ct_annotation_free(struct ct_annotation *annotation) {
-  for (size_t m = 0; m < annotation->n_marks; m++) free_mark(&annotation->marks[m]);
+  for (size_t m = 0; m < annotation->n_marks; m++) ct_mark_free(&annotation->marks[m]);
   free(annotation->marks);
   free(annotation->points);
   ct_files_free(&annotation->also);

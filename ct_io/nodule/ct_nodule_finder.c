@@ -256,7 +256,7 @@ lc_status ct_nodule_finder_search(struct ct_nodule_finder *finder,
 
 void ct_nodule_finder_free(struct ct_nodule_finder *finder) {
   forget(finder);
-  finder->index = NULL;
+  *finder = (struct ct_nodule_finder){.index = NULL};
 }
 
 lc_status ct_annotation_hash(const struct ct_annotation *annotation, char hex[LC_SHA256_HEX],

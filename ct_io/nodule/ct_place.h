@@ -13,7 +13,8 @@ size_t ct_slices_named(const struct ct_series *series, const char *uid, long *na
  * spacing of its z; -1 when there is none. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline);
 
-/* Frees the outlines alone. */
+/* Frees what a mark owns, or its outlines alone. */
+void ct_mark_free(struct ct_mark *mark);
 void ct_mark_clear_outlines(struct ct_mark *mark);
 
 LC_C_END

@@ -235,6 +235,32 @@ static void test_ratings_of_segments(void **state) {
   assert_ok(lc_folder_remove(folder, &test_err));
 }
 
+/* A segment that holds several nodules: its connected parts are marks, where that is asked for. */
+static void test_parts_of_a_segment(void **state) {
+  const char *const path = OBJECTS "seg_oblique.dcm";
+  const struct ct_nodule_search search = {.paths = &path, .n_paths = 1, .components = true};
+  struct ct_nodule_finder finder = {0};
+  struct ct_annotation *found;
+  size_t voxels[2] = {0};
+  (void)state;
+  for (int again = 0; again < 2; again++) { /* what is split already stays */
+    assert_ok(ct_nodule_finder_search(&finder, &search, &series, &found, &test_err));
+    assert_int_equal(found->n_marks, 2); /* the halves of the box beside its gap */
+  }
+  for (size_t m = 0; m < 2; m++) {
+    const struct ct_grid_mask *mask = &found->marks[m].region->mask;
+    assert_int_equal(mask->size[0], 13);
+    assert_int_equal(mask->size[1], 17);
+    assert_int_equal(mask->size[2], 7);
+    for (size_t i = 0; i < 13 * 17 * 7; i++) voxels[m] += mask->inside[i];
+    assert_int_equal(voxels[m], 13 * 17 * 7);
+  }
+  assert_string_equal(found->marks[1].nodule_id, "lesion-2");
+  assert_near(found->marks[1].region->mask.origin_mm[0] - found->marks[0].region->mask.origin_mm[0],
+              9 * 0.6 * 0.48, 1e-5);
+  ct_nodule_finder_free(&finder);
+}
+
 /* Which series an object is of. */
 static void test_matching(void **state) {
   struct ct_nodule_finder finder = {0};
@@ -281,6 +307,7 @@ int main(void) {
       cmocka_unit_test_setup(test_what_is_left_out, set_up),
       cmocka_unit_test_setup(test_a_report_without_its_segments, set_up),
       cmocka_unit_test_setup(test_ratings_of_segments, set_up),
+      cmocka_unit_test_setup(test_parts_of_a_segment, set_up),
       cmocka_unit_test_setup(test_matching, set_up),
       cmocka_unit_test_setup(test_objects_of_the_index, set_up),
   };
