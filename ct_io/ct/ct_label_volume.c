@@ -1,5 +1,4 @@
 /* Reads volumes of labels, and checks that they lie where the CT does. */
-#include "ct_io/ct/ct_label_volume.h"
 
 #include <ctype.h>
 #include <math.h>

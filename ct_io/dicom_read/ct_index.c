@@ -11,7 +11,6 @@
 #include "common/lc_identity.h"
 #include "common/lc_parallel.h"
 #include "common/lc_text.h"
-#include "ct_io/ct/ct_label_volume.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/dicom_read/ct_files.h"
 #include "ct_io/dicom_read/ct_losses.h"

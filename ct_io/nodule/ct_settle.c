@@ -12,8 +12,8 @@
 struct choice {
   const struct ct_series *const *series;
   size_t n;
-  const struct ct_series *one, *other; /* the first two that were found */
-  size_t length;                       /* of the name that both are found by */
+  const struct ct_series *one, *other; /* the first two that were found, */
+  size_t n_found;                      /* of which there are so many */
 };
 
 static bool same_series(const struct ct_series *a, const struct ct_series *b) {
@@ -23,10 +23,13 @@ static bool same_series(const struct ct_series *a, const struct ct_series *b) {
 
 /* Parts of one series are one. */
 static void found(struct choice *choice, const struct ct_series *series) {
-  if (!choice->one)
+  if (choice->n_found == 0) {
     choice->one = series;
-  else if (!choice->other && !same_series(choice->one, series))
+    choice->n_found = 1;
+  } else if (choice->n_found == 1 && !same_series(choice->one, series)) {
     choice->other = series;
+    choice->n_found = 2;
+  }
 }
 
 static size_t folder_length(const char *path) {
@@ -78,13 +81,13 @@ static lc_status choose(struct choice *choice, const struct ct_annotation *annot
     if (*patient ? strcmp(choice->series[i]->patient_id, patient) == 0 : choice->n == 1)
       found(choice, choice->series[i]);
   if (!*patient && choice->n > 1) choose_by_folder(choice, annotation->path);
-  if (choice->other)
+  if (choice->n_found > 1)
     LC_FAIL(err, LC_ERR_MISMATCH,
             "%s: names no series, and %s %s and %s alike: work on one of them (--series), or give "
             "a file that names the SeriesInstanceUID",
             annotation->path, *patient ? "the patient has" : "lies beside",
             choice->one->series_instance_uid, choice->other->series_instance_uid);
-  if (!choice->one && !*patient)
+  if (choice->n_found == 0 && !*patient)
     LC_FAIL(err, LC_ERR_MISMATCH,
             "%s: names no series, and lies in the folder of none of the %zu that are worked on: "
             "put it beside its series, or work on one (--series)",
@@ -96,7 +99,7 @@ static lc_status settle_one(struct ct_annotation *annotation, const struct ct_se
                             size_t n, struct lc_error *err) {
   struct choice choice = {.series = series, .n = n};
   LC_TRY(choose(&choice, annotation, err));
-  if (!choice.one) return LC_OK; /* a patient who is not at hand */
+  if (choice.n_found == 0) return LC_OK; /* a patient who is not at hand */
   if (annotation->source && annotation->source->fits)
     LC_TRY(annotation->source->fits(annotation->path, choice.one, err));
   lc_text_copy(annotation->series_instance_uid, CT_UID_SIZE, choice.one->series_instance_uid);

@@ -9,7 +9,6 @@
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
-#include "ct_io/ct/ct_label_volume.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_nodule_source.h"
 #include "ct_io/nodule/ct_region.h"

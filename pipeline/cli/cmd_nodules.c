@@ -152,8 +152,7 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
   unsigned faults = 0;
   char words[160];
   bool drawn = annotated->has_dicom && nodule->n_marks > 0;
-  if (drawn)
-    LC_TRY(ct_nodule_consensus(&consensus, nodule, annotated->series, level, err));
+  if (drawn) LC_TRY(ct_nodule_consensus(&consensus, nodule, annotated->series, level, err));
   pl_table_text(table, pl_survey_patient(survey, annotated->series->series_instance_uid));
   pl_table_text(table, annotated->series->series_instance_uid);
   pl_table_text(table, nodule->id);

@@ -82,7 +82,7 @@ expect 21 'y "zero", expected a number: the point is left out' run -i "$one" "${
 same bad.fcsv "$work"/bad/*/results.h5
 expect 8 "1 marks or points cannot be read" run -i "$one" "${job[@]}" -n "$work/bad.fcsv" --strict -o "$work/strict"
 printf 'nothing\n' >"$work/none.txt"
-expect 8 "expected one of LIDC XML, 3D Slicer markups, 3D Slicer fiducials, label volume, challenge JSON, CSV" \
+expect 8 "3D Slicer markups, 3D Slicer fiducials, label volume, challenge JSON, CSV" \
   nodules "$one" -n "$work/none.txt"
 expect 20 "has points alone, a label volume holds masks" nodules "$one" -n "$work/m.csv" --to nii -o "$work/none.nii"
 

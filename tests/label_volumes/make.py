@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the label volumes of tests/unit/ct_io/ct_labels.c by SimpleITK and nibabel.
+"""Writes the label volumes of tests/unit/ct_nodules/ct_labels.c by SimpleITK and nibabel.
 
     python3 make.py          (in this folder; SimpleITK 2.3 and nibabel 5 wrote what is committed)
 

@@ -6,8 +6,8 @@
 #include "common/lc_arena.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
+#include "ct_io/nodule/ct_annotation_set.h"
 #include "ct_io/nodule/ct_region.h"
-#include "ct_io/nodule/ct_settle.h"
 
 enum { MOST_PARTS = 1000 };
 

@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-#include "ct_io/ct/ct_label_volume.h"
+#include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "ct_io/nodule/ct_nodule_finder.h"
 
