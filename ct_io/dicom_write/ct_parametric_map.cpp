@@ -149,6 +149,8 @@ lc_status ct_parametric_map_write(const struct ct_parametric_map *map, const cha
     Range range = require(*map);
     auto object = ct_out::begin_image(map->about, ct_parametric_map_object);
     DcmItem &to = object->to(), &from = object->from();
+    /* The frame says where it lies; the series' side may then not even be empty. */
+    to.findAndDeleteElement(DCM_Laterality);
     ct_out::put_content_time(to, from);
     ct_out::put_enhanced_equipment(to);
     put_image(to, *map);

@@ -136,11 +136,11 @@ static void check_parametric_map(struct example *e) {
 
 static void check_segmentation(struct example *e) {
   describe(e, 9400, "segmentation");
-  static const uint8_t mask[3 * 4 * 5] = {[7] = 1, [50] = 1}; /* in the first and the last slice */
+  static const uint8_t mask[2 * 4 * 5] = {[7] = 1, [30] = 1}; /* in both slices */
   struct ct_segment segment = {.kind = CT_SEGMENT_NODULE,
                                .label = "nodule-1",
                                .first = {100, 90, e->slice > 0 ? e->slice - 1 : 0},
-                               .size = {5, 4, 3},
+                               .size = {5, 4, 2},
                                .mask = mask};
   struct ct_segmentation segmentation = {.about = e->about, .segments = &segment, .n_segments = 1};
   const char *path = path_of(e, "segmentation.dcm");

@@ -31,7 +31,7 @@ static const char *const iods[KINDS] = {"MultiframeTrueColorSCImage",
                                         "SCImage",
                                         "ParametricMap",
                                         "Segmentation",
-                                        "ComprehensiveSR",
+                                        "Comprehensive3DSR",
                                         "GrayscaleSoftcopyPresentationState"};
 
 static lc_status write_kind(int kind, const struct ct_series *series, const char *path) {
