@@ -1,10 +1,8 @@
 // Fills a cube from a volume by ITK's linear interpolation in patient coordinates, the planes of
 // the cube in parallel.
 #include "ct_io/ct/ct_resample.h"
-#include "ct_io/ct/ct_itk.hpp"
+#include "ct_io/ct/ct_itk_image.hpp"
 
-#include <itkImage.h>
-#include <itkImportImageContainer.h>
 #include <itkLinearInterpolateImageFunction.h>
 #include <itkMultiThreaderBase.h>
 
@@ -16,31 +14,8 @@
 
 namespace {
 
-using image_type = itk::Image<int16_t, 3>;
+using image_type = ct::hu_image;
 using interpolator = itk::LinearInterpolateImageFunction<image_type, double>;
-
-// The volume as an ITK image over the same memory.
-image_type::Pointer wrap(const ct_volume &volume) {
-  image_type::SizeType size;
-  image_type::SpacingType spacing;
-  image_type::PointType origin;
-  image_type::DirectionType direction;
-  for (unsigned c = 0; c < 3; c++) {
-    size[c] = volume.size[c];
-    spacing[c] = volume.spacing_mm[c];
-    origin[c] = volume.origin_mm[c];
-    for (unsigned d = 0; d < 3; d++) direction[c][d] = volume.direction[3 * c + d];
-  }
-  auto image = image_type::New();
-  image->SetRegions(size);
-  image->SetSpacing(spacing);
-  image->SetOrigin(origin);
-  image->SetDirection(direction);
-  auto pixels = image_type::PixelContainer::New();
-  pixels->SetImportPointer(volume.hu, size[0] * size[1] * size[2], false);
-  image->SetPixelContainer(pixels);
-  return image;
-}
 
 struct plane_job {
   const image_type *image;
@@ -78,7 +53,7 @@ void resample_plane(void *context, size_t z, int) {
 lc_status ct_resample_linear(struct ct_cube *cube, const struct ct_volume *volume,
                              struct lc_error *err) {
   try {
-    auto image = wrap(*volume);
+    auto image = ct::itk_image(*volume);
     auto interpolate = interpolator::New();
     interpolate->SetInputImage(image);
     std::vector<size_t> padded(cube->edge, 0);

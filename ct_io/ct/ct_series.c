@@ -1,8 +1,9 @@
 /* Finds slices and slabs of a series, converts between patient millimetres and voxel indices, and
- * hashes the manifest that identifies the input. */
+ * hashes the manifest that identifies the input, and whose it is. */
 #include "ct_io/ct/ct_volume.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,39 @@ void ct_series_slab(const struct ct_series *series, const double centre_mm[3], d
   high = fmin(fmax(ceil(high), 0), last);
   *first = (size_t)low;
   *count = (size_t)(high - low) + 1;
+}
+
+static const struct {
+  const char *name;
+  size_t offset;
+} identity[] = {{"PatientID", offsetof(struct ct_series, patient_id)},
+                {"IssuerOfPatientID", offsetof(struct ct_series, patient_issuer)},
+                {"PatientName", offsetof(struct ct_series, patient_name)},
+                {"PatientBirthDate", offsetof(struct ct_series, patient_birth_date)},
+                {"PatientSex", offsetof(struct ct_series, patient_sex)},
+                {"StudyID", offsetof(struct ct_series, study_id)},
+                {"AccessionNumber", offsetof(struct ct_series, accession_number)}};
+#define IDENTITIES (sizeof identity / sizeof *identity)
+
+static const char *identity_of(const struct ct_series *series, size_t i) {
+  return (const char *)series + identity[i].offset;
+}
+
+lc_status ct_series_identity_hex(const struct ct_series *series, char hex[65],
+                                 struct lc_error *err) {
+  struct lc_hash hash;
+  uint8_t digest[LC_SHA256_BYTES];
+  LC_TRY(lc_hash_begin(&hash, err));
+  for (size_t i = 0; i < IDENTITIES; i++) lc_hash_add_text(&hash, identity_of(series, i));
+  lc_hash_end(&hash, digest);
+  lc_hash_hex(digest, hex);
+  return LC_OK;
+}
+
+const char *ct_series_identity_differs(const struct ct_series *a, const struct ct_series *b) {
+  for (size_t i = 0; i < IDENTITIES; i++)
+    if (strcmp(identity_of(a, i), identity_of(b, i)) != 0) return identity[i].name;
+  return NULL;
 }
 
 lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],

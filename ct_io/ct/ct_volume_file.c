@@ -73,24 +73,6 @@ static void name_series(struct ct_series *series, const char *path, const char *
   lc_text_copy(series->modality, sizeof series->modality, "CT");
 }
 
-static void judge_place(struct ct_volume_header *header) {
-  for (int a = 0; a < 3; a++) {
-    const double *step = header->step_mm[a], *next = header->step_mm[(a + 1) % 3];
-    double length = sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
-    double other = sqrt(next[0] * next[0] + next[1] * next[1] + next[2] * next[2]);
-    if (!(length > 0.01 && length < 20))
-      ct_volume_refuse(header, "spacing %g mm, expected 0.01 to 20", length);
-    else if (!(fabs(step[0] * next[0] + step[1] * next[1] + step[2] * next[2]) <
-               1e-3 * length * other))
-      ct_volume_refuse(header,
-                       "axes that are not perpendicular: resample it on a straight grid, or "
-                       "give the DICOM");
-    if (!(fabs(header->origin_mm[a]) < 1e5))
-      ct_volume_refuse(header, "first voxel at %g mm is not a place in a scanner",
-                       header->origin_mm[a]);
-  }
-}
-
 static lc_status fill_slices(struct ct_series *series, const struct ct_volume_file *file,
                              struct lc_error *err) {
   const struct ct_volume_axes *axes = &file->axes;
@@ -146,7 +128,7 @@ static lc_status fill(struct ct_series *series, struct ct_volume_file *file, str
         header, "%llu MiB that must be read whole, at most %llu: store it uncompressed",
         (unsigned long long)(bytes >> 20), (unsigned long long)(CT_VOLUME_WHOLE >> 20));
   if (!header->refusal[0] && !header->placed) LC_TRY(ct_volume_itk_place(header, file->path, err));
-  if (!header->refusal[0]) judge_place(header);
+  if (!header->refusal[0]) ct_volume_judge_place(header);
   if (header->refusal[0]) {
     series->columns = (int)header->size[0];
     series->rows = (int)header->size[1];
@@ -218,15 +200,15 @@ static void box_of(const struct ct_volume_file *file, const struct ct_volume *vo
 static lc_status read_box(const struct ct_volume_file *file, const size_t start[3],
                           const size_t size[3], int16_t **hu, struct lc_error *err) {
   const struct ct_volume_header *header = &file->header;
-  double low = INFINITY, high = -INFINITY;
+  struct ct_value_range range = {INFINITY, -INFINITY, false};
   if (header->compressed) LC_TRY(ct_volume_check_packed(header, err));
   LC_TRY(lc_alloc(hu, size[0] * size[1] * size[2], sizeof **hu, err));
   lc_status status = (header->format->voxels ? header->format->voxels : ct_volume_itk_read)(
-      header, file->path, start, size, *hu, &low, &high, err);
-  if (status == LC_OK && (low < INT16_MIN || high > INT16_MAX))
+      header, file->path, start, size, *hu, &range, err);
+  if (status == LC_OK && (range.low < INT16_MIN || range.high > INT16_MAX))
     status = lc_fail(err, LC_ERR_FORMAT, __FILE__, __LINE__,
                      "%s: values from %g to %g are not Hounsfield units, expected -32768 to 32767",
-                     file->path, low, high);
+                     file->path, range.low, range.high);
   if (status == LC_OK) return LC_OK;
   free(*hu);
   *hu = NULL;

@@ -149,13 +149,44 @@ static lc_status check_data(const struct ct_volume_header *header, const char *p
   return LC_OK;
 }
 
-lc_status ct_volume_header_read(struct ct_volume_header *header, const char *path,
-                                struct lc_error *err) {
+void ct_volume_judge_place(struct ct_volume_header *header) {
+  for (int a = 0; a < 3; a++) {
+    const double *step = header->step_mm[a], *next = header->step_mm[(a + 1) % 3];
+    double length = sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
+    double other = sqrt(next[0] * next[0] + next[1] * next[1] + next[2] * next[2]);
+    if (!(length > 0.01 && length < 20))
+      ct_volume_refuse(header, "spacing %g mm, expected 0.01 to 20", length);
+    else if (!(fabs(step[0] * next[0] + step[1] * next[1] + step[2] * next[2]) <
+               1e-3 * length * other))
+      ct_volume_refuse(header,
+                       "axes that are not perpendicular: resample it on a straight grid, or "
+                       "give the DICOM");
+    if (!(fabs(header->origin_mm[a]) < 1e5))
+      ct_volume_refuse(header, "first voxel at %g mm is not a place in a scanner",
+                       header->origin_mm[a]);
+  }
+}
+
+static lc_status read_any(struct ct_volume_header *header, const char *path, struct lc_error *err) {
   *header = (struct ct_volume_header){.format = ct_volume_format_of(path, NULL), .slope = 1};
   if (!header->format) LC_FAIL(err, LC_ERR_FORMAT, "%s: not the name of a volume file", path);
   if (strlen(path) >= LC_PATH_SIZE) LC_FAIL(err, LC_ERR_FORMAT, "%.200s...: name too long", path);
   lc_text_copy(header->data_path, sizeof header->data_path, path);
-  LC_TRY(header->format->read(header, path, err));
+  return header->format->read(header, path, err);
+}
+
+lc_status ct_volume_header_read(struct ct_volume_header *header, const char *path,
+                                struct lc_error *err) {
+  LC_TRY(read_any(header, path, err));
   judge_type(header);
   return header->refusal[0] ? LC_OK : check_data(header, path, err);
+}
+
+lc_status ct_volume_header_read_labels(struct ct_volume_header *header, const char *path,
+                                       struct lc_error *err) {
+  LC_TRY(read_any(header, path, err));
+  if (header->type.bytes == 0)
+    ct_volume_refuse(header, "voxels of type %s, expected one number each", header->type.name);
+  if (header->refusal[0]) LC_FAIL(err, LC_ERR_FORMAT, "%s: %s", path, header->refusal);
+  return check_data(header, path, err);
 }

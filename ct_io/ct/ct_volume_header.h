@@ -25,6 +25,12 @@ struct ct_voxel_type {
   bool is_float, is_signed;
 };
 
+/* What values were found in voxels. */
+struct ct_value_range {
+  double low, high;
+  bool fractional; /* some are no whole numbers, or NaN */
+};
+
 struct ct_volume_header {
   const struct ct_volume_format *format;
   char data_path[LC_PATH_SIZE]; /* where the voxels are: the file itself, or another */
@@ -53,8 +59,8 @@ struct ct_volume_format {
   lc_status (*read)(struct ct_volume_header *header, const char *path, struct lc_error *err);
   /* Reads voxels as ct_volume_itk_read does; NULL: ITK does it. */
   lc_status (*voxels)(const struct ct_volume_header *header, const char *path,
-                      const size_t start[3], const size_t size[3], int16_t *hu, double *low,
-                      double *high, struct lc_error *err);
+                      const size_t start[3], const size_t size[3], int16_t *hu,
+                      struct ct_value_range *range, struct lc_error *err);
 };
 
 /* The format that a file name promises, or NULL. ending: where its ending starts. */
@@ -65,11 +71,17 @@ const struct ct_volume_format *ct_volume_format_of(const char *path, size_t *end
 LC_MUST_CHECK lc_status ct_volume_header_read(struct ct_volume_header *header, const char *path,
                                               struct lc_error *err);
 
+/* The same for labels, whose type need not hold air; what cannot be a volume is LC_ERR_FORMAT. */
+LC_MUST_CHECK lc_status ct_volume_header_read_labels(struct ct_volume_header *header,
+                                                     const char *path, struct lc_error *err);
+/* Refuses places and steps that no scanner has, of a header that is placed. */
+void ct_volume_judge_place(struct ct_volume_header *header);
+
 /* For NIfTI. */
 LC_MUST_CHECK lc_status ct_volume_nifti_read(const struct ct_volume_header *header,
                                              const char *path, const size_t start[3],
-                                             const size_t size[3], int16_t *hu, double *low,
-                                             double *high, struct lc_error *err);
+                                             const size_t size[3], int16_t *hu,
+                                             struct ct_value_range *range, struct lc_error *err);
 
 /* Unpacks the voxels of a compressed file for their length and checksum. LC_ERR_FORMAT. */
 LC_MUST_CHECK lc_status ct_volume_check_packed(const struct ct_volume_header *header,

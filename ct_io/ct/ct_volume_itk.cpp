@@ -88,30 +88,37 @@ template <class Work> lc_status guarded(const char *path, lc_error *err, Work wo
   }
 }
 
-// The range of the voxels as they were read.
-struct taken {
-  double low = INFINITY, high = -INFINITY;
-};
-
-template <class T> void convert(const void *from, size_t count, int16_t *hu, taken &range) {
+template <class T>
+void convert(const void *from, size_t count, int16_t *hu, ct_value_range &range) {
   const T *value = static_cast<const T *>(from);
   for (size_t i = 0; i < count; i++) {
     double v = static_cast<double>(value[i]);
     if (std::isnan(v)) {
       hu[i] = CT_AIR_HU;
+      range.fractional = true;
       continue;
     }
     if (v < range.low) range.low = v;
     if (v > range.high) range.high = v;
+    if (v != std::nearbyint(v)) range.fractional = true;
     v = std::fmin(std::fmax(v, CT_LOWEST_HU), INT16_MAX);
     hu[i] = static_cast<int16_t>(std::lrint(v));
   }
 }
 
 lc_status convert_any(const itk::ImageIOBase &io, const void *from, size_t count, int16_t *hu,
-                      taken &range, const char *path, lc_error *err) {
+                      ct_value_range &range, const char *path, lc_error *err) {
   using component = itk::IOComponentEnum;
   switch (io.GetComponentType()) {
+  case component::UCHAR:
+    convert<unsigned char>(from, count, hu, range);
+    break;
+  case component::USHORT:
+    convert<unsigned short>(from, count, hu, range);
+    break;
+  case component::UINT:
+    convert<unsigned int>(from, count, hu, range);
+    break;
   case component::CHAR:
     convert<signed char>(from, count, hu, range);
     break;
@@ -138,7 +145,7 @@ lc_status convert_any(const itk::ImageIOBase &io, const void *from, size_t count
 }
 
 lc_status read(const ct_volume_header &header, const char *path, const size_t start[3],
-               const size_t size[3], int16_t *hu, taken &range, lc_error *err) {
+               const size_t size[3], int16_t *hu, ct_value_range &range, lc_error *err) {
   itk::ImageIOBase::Pointer io;
   LC_TRY(open(io, header, path, err));
   bool by_region = header.format->by_region && !header.compressed;
@@ -182,12 +189,8 @@ lc_status ct_volume_itk_place(ct_volume_header *header, const char *path, lc_err
 }
 
 lc_status ct_volume_itk_read(const ct_volume_header *header, const char *path,
-                             const size_t start[3], const size_t size[3], int16_t *hu, double *low,
-                             double *high, lc_error *err) {
-  taken range;
-  LC_TRY(guarded(path, err,
-                 [&]() -> lc_status { return read(*header, path, start, size, hu, range, err); }));
-  *low = std::fmin(*low, range.low);
-  *high = std::fmax(*high, range.high);
-  return LC_OK;
+                             const size_t start[3], const size_t size[3], int16_t *hu,
+                             ct_value_range *range, lc_error *err) {
+  return guarded(path, err,
+                 [&]() -> lc_status { return read(*header, path, start, size, hu, *range, err); });
 }

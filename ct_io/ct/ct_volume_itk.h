@@ -16,11 +16,11 @@ LC_MUST_CHECK lc_status ct_volume_itk_place(struct ct_volume_header *header, con
                                             struct lc_error *err);
 
 /* Voxels [start, start + size) along i, j, k as HU, hu[k, j, i]: rounded to the nearest, NaN is
- * CT_AIR_HU, nothing is below CT_LOWEST_HU. low and high are widened to the values found.
+ * CT_AIR_HU, nothing is below CT_LOWEST_HU. The range is widened to the values found.
  * LC_ERR_FORMAT when the file cannot be read. A file that is not read by region is read whole,
  * whatever part is asked for. */
 LC_MUST_CHECK lc_status ct_volume_itk_read(const struct ct_volume_header *header, const char *path,
                                            const size_t start[3], const size_t size[3], int16_t *hu,
-                                           double *low, double *high, struct lc_error *err);
+                                           struct ct_value_range *range, struct lc_error *err);
 
 LC_C_END

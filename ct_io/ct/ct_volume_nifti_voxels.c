@@ -50,7 +50,7 @@ static lc_status read_at(gzFile file, uint64_t at, uint8_t *out, size_t size, co
 
 lc_status ct_volume_nifti_read(const struct ct_volume_header *header, const char *path,
                                const size_t start[3], const size_t size[3], int16_t *hu,
-                               double *low, double *high, struct lc_error *err) {
+                               struct ct_value_range *range, struct lc_error *err) {
   size_t bytes = (size_t)header->type.bytes, row = header->size[0] * bytes;
   uint64_t first = header->compressed ? header->packed_skip : header->data_offset;
   LC_FREED uint8_t *plane = NULL;
@@ -67,8 +67,9 @@ lc_status ct_volume_nifti_read(const struct ct_volume_header *header, const char
       for (size_t i = 0; i < size[0]; i++) {
         double value = header->slope * number_at(plane + j * row + (start[0] + i) * bytes, header) +
                        header->intercept;
-        *low = fmin(*low, value); /* passes over NaN */
-        *high = fmax(*high, value);
+        range->low = fmin(range->low, value); /* passes over NaN */
+        range->high = fmax(range->high, value);
+        if (!(value == nearbyint(value))) range->fractional = true;
         value = isnan(value) ? CT_AIR_HU : fmin(fmax(value, CT_LOWEST_HU), INT16_MAX);
         *hu++ = (int16_t)lrint(value);
       }

@@ -48,6 +48,11 @@ static bool clean_series(struct ct_header *header) {
     return false;
   END_TEXT(s->patient_id);
   END_TEXT(s->patient_name);
+  END_TEXT(s->patient_issuer);
+  END_TEXT(s->patient_birth_date);
+  END_TEXT(s->patient_sex);
+  END_TEXT(s->study_id);
+  END_TEXT(s->accession_number);
   END_TEXT(s->study_instance_uid);
   END_TEXT(s->series_instance_uid);
   END_TEXT(s->frame_of_reference_uid);

@@ -390,8 +390,8 @@ lc_status ct_group_judge(struct ct_group *group, bool assume_hu, struct lc_error
     ct_repair(series,
               "UIDs with letters, where the standard has digits and dots: read as they are");
   ct_group_sort(series);
-  if (group->patient_differs) {
-    ct_refuse(series, "slices of several patients: PatientID differs within the series");
+  if (group->differs) {
+    ct_refuse(series, "slices of several patients: %s differs within the series", group->differs);
     return LC_OK;
   }
   if (group->conflict[0]) {

@@ -110,8 +110,8 @@ lc_status ct_group_add(struct ct_group_list *list, const struct ct_header *heade
     LC_TRY(ct_group_add_slice(group, &header->frames[i].slice, path, err));
     group->series.lossy = group->series.lossy || header->series.lossy;
     group->uid_letters = group->uid_letters || header->uid_letters;
-    group->patient_differs =
-        group->patient_differs || strcmp(group->series.patient_id, header->series.patient_id) != 0;
+    if (!group->differs)
+      group->differs = ct_series_identity_differs(&group->series, &header->series);
     if (!group->series.frame_of_reference_uid[0])
       memcpy(group->series.frame_of_reference_uid, header->series.frame_of_reference_uid,
              CT_UID_SIZE);

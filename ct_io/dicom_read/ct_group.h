@@ -16,8 +16,9 @@ struct ct_group {
   uint64_t key; /* hash of the series UID, compared before anything else */
   char unfit[128];
   bool geometry_given;
-  bool uid_letters, patient_differs;
-  double tilt_degrees;     /* GantryDetectorTilt of the first image */
+  bool uid_letters;
+  const char *differs; /* attribute of the identity that is not the same in all slices, or NULL */
+  double tilt_degrees; /* GantryDetectorTilt of the first image */
   size_t n_rescale_absent; /* slices without rescale */
   size_t n_copies;         /* slices dropped, since their objects are there */
   char conflict[256];      /* why it cannot be known which of two is right, or "" */

@@ -6,11 +6,9 @@
 #include "common/lc_arena.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_uid.h"
-#include "ct_io/dicom_file/ct_charset.h"
 #include "ct_io/dicom_file/ct_dcmtk_version.hpp"
 #include "ct_io/dicom_file/ct_stream.hpp"
-
-#include <dcmtk/dcmdata/dcspchrs.h>
+#include "ct_io/dicom_file/ct_value.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,96 +22,16 @@ namespace {
 // Values longer than this stay in the file until asked for, and none longer is asked for.
 constexpr Uint32 longest_value = 4096;
 
-OFString trimmed(const OFString &word) {
-  const char *blanks = " \t\r\n";
-  size_t first = word.find_first_not_of(blanks);
-  if (first == OFString_npos) return "";
-  return word.substr(first, word.find_last_not_of(blanks) - first + 1);
-}
-
-bool text(DcmItem *item, const DcmTagKey &tag, OFString &value, unsigned long index = 0) {
-  return item && item->findAndGetOFString(tag, value, index).good() && !value.empty();
-}
-
-bool number(DcmItem *item, const DcmTagKey &tag, double &value, unsigned long index = 0) {
-  OFString word;
-  if (!text(item, tag, word, index)) return false;
-  double parsed = 0;
-  if (!lc_text_to_double(trimmed(word).c_str(), &parsed)) return false;
-  value = parsed;
-  return true;
-}
-
-bool numbers(DcmItem *item, const DcmTagKey &tag, double *values, unsigned long count) {
-  for (unsigned long i = 0; i < count; i++)
-    if (!number(item, tag, values[i], i)) return false;
-  return true;
-}
-
-bool whole(DcmItem *item, const DcmTagKey &tag, long &value) {
-  double parsed = 0;
-  if (!number(item, tag, parsed) || std::fabs(parsed) > 2147483647.0) return false;
-  value = static_cast<long>(parsed);
-  return true;
-}
-
-// All components of a text. What a header that ends early promises is not made room for.
-OFCondition components(DcmItem *item, const DcmTagKey &tag, OFString &value) {
-  constexpr Uint32 longest_text = 1 << 20;
-  DcmElement *element = nullptr;
-  OFCondition found = item->findAndGetElement(tag, element);
-  if (found.good() && element->getLengthField() > longest_text) return EC_CorruptedData;
-  return found.good() ? item->findAndGetOFStringArray(tag, value) : found;
-}
-
-template <size_t size>
-void copy_bytes(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components) {
-  OFString value;
-  out[0] = '\0';
-  if (!item) return;
-  OFCondition found =
-      all_components ? components(item, tag, value) : item->findAndGetOFString(tag, value);
-  if (found.bad()) return;
-  while (!value.empty() && (value.back() == ' ' || value.back() == '\0')) value.pop_back();
-  lc_text_copy(out, size, value.c_str());
-}
-
-template <size_t size>
-void copy(DcmItem *item, const DcmTagKey &tag, char (&out)[size], bool all_components = false) {
-  copy_bytes(item, tag, out, all_components);
-  lc_text_printable(out);
-}
-
-// A text in the file's character set, in UTF-8. Bytes that cannot be converted become '?'.
-template <size_t size>
-void copy_text(DcmItem *item, const DcmTagKey &tag, const OFString &charset, char (&out)[size]) {
-  char raw[size];
-  copy_bytes(item, tag, raw, true);
-  bool ascii = true;
-  for (const char *c = raw; *c; c++)
-    ascii = ascii && static_cast<unsigned char>(*c) < 128 && *c != '\x1b';
-  DcmSpecificCharacterSet converter;
-  OFString converted;
-  bool known = !ascii && converter.selectCharacterSet(charset).good() &&
-               converter.convertString(raw, converted, "\\^=").good();
-  if (known)
-    lc_text_copy(out, size, converted.c_str());
-  else if (ascii || !ct_charset_convert(charset.c_str(), raw, out, size))
-    lc_text_copy(out, size, raw);
-  lc_text_printable(out);
-}
-
-DcmSequenceOfItems *sequence_of(DcmItem *item, const DcmTagKey &tag) {
-  DcmSequenceOfItems *sequence = nullptr;
-  if (!item || item->findAndGetSequence(tag, sequence).bad()) return nullptr;
-  return sequence;
-}
-
-// The first item.
-DcmItem *sequence_item(DcmItem *item, const DcmTagKey &tag) {
-  DcmSequenceOfItems *sequence = sequence_of(item, tag);
-  return sequence && sequence->card() > 0 ? sequence->getItem(0) : nullptr;
-}
+using ct::components;
+using ct::copy;
+using ct::copy_text;
+using ct::number;
+using ct::numbers;
+using ct::sequence_item;
+using ct::sequence_of;
+using ct::text;
+using ct::trimmed;
+using ct::whole;
 
 // The macro of one frame: from its own functional groups, or else from the shared ones.
 struct functional_groups {
@@ -172,8 +90,7 @@ lc_status strict_number(DcmItem *item, const DcmTagKey &tag, const char *name, d
                         bool &given, const char *path, lc_error *err) {
   OFString word;
   given = false;
-  if (!item || item->findAndGetOFStringArray(tag, word).bad() || trimmed(word).empty())
-    return LC_OK;
+  if (!item || components(item, tag, word).bad() || trimmed(word).empty()) return LC_OK;
   given = lc_text_to_double(trimmed(word).c_str(), &value);
   if (given) return LC_OK;
   char shown[48];
@@ -199,7 +116,7 @@ lc_status read_rescale(DcmItem *item, ct_frame &frame, const char *path, lc_erro
 uint64_t key(DcmItem *item, const DcmTagKey &tag) {
   OFString value;
   uint64_t hash = 1469598103934665603u; // FNV-1a
-  if (!item || item->findAndGetOFStringArray(tag, value).bad() || trimmed(value).empty()) return 0;
+  if (!item || components(item, tag, value).bad() || trimmed(value).empty()) return 0;
   for (char c : trimmed(value)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return hash ? hash : 1;
 }
@@ -254,6 +171,11 @@ void read_series(DcmItem *dataset, ct_series &series) {
   components(dataset, DCM_SpecificCharacterSet, charset);
   copy_text(dataset, DCM_PatientID, charset, series.patient_id);
   copy_text(dataset, DCM_PatientName, charset, series.patient_name);
+  copy_text(dataset, DCM_IssuerOfPatientID, charset, series.patient_issuer);
+  copy_text(dataset, DCM_StudyID, charset, series.study_id);
+  copy_text(dataset, DCM_AccessionNumber, charset, series.accession_number);
+  copy(dataset, DCM_PatientBirthDate, series.patient_birth_date);
+  copy(dataset, DCM_PatientSex, series.patient_sex);
   copy_text(dataset, DCM_SeriesDescription, charset, series.series_description);
   copy_text(dataset, DCM_Manufacturer, charset, series.manufacturer);
   copy_text(dataset, DCM_ManufacturerModelName, charset, series.model_name);

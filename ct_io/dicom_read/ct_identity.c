@@ -22,6 +22,8 @@ lc_status ct_identity_read(struct ct_identity *identity, const char *path, struc
   memcpy(identity->series_instance_uid, series->series_instance_uid, CT_UID_SIZE);
   memcpy(identity->sop_instance_uid, slice->sop_instance_uid, CT_UID_SIZE);
   memcpy(identity->sop_class_uid, slice->sop_class_uid, CT_UID_SIZE);
+  memcpy(identity->frame_of_reference_uid, series->frame_of_reference_uid, CT_UID_SIZE);
+  memcpy(identity->manufacturer, series->manufacturer, CT_TEXT_SIZE);
   lc_text_copy(identity->modality, sizeof identity->modality, series->modality);
   memcpy(identity->patient_id, series->patient_id, CT_TEXT_SIZE);
   ct_header_free(&header);

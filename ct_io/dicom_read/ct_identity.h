@@ -13,7 +13,9 @@ struct ct_identity {
   char series_instance_uid[CT_UID_SIZE];
   char sop_instance_uid[CT_UID_SIZE];
   char sop_class_uid[CT_UID_SIZE];
+  char frame_of_reference_uid[CT_UID_SIZE]; /* "": none */
   char modality[17];
+  char manufacturer[CT_TEXT_SIZE];
   char patient_id[CT_TEXT_SIZE]; /* for lc_identity: not to be shown as it is */
 };
 

@@ -80,6 +80,10 @@ static lc_status keep_one(struct ct_index *index, struct ct_group_list *list,
   if (item->kind == CT_FILE_BROKEN && of_volume) return LC_OK;
   switch (item->kind) {
   case CT_FILE_OTHER:
+    if (ct_label_volume_named(path)) {
+      lc_log(LC_LOG_INFO, "%s: labels by its name, no CT", path);
+      return LC_OK;
+    }
     if (ct_volume_file_named(path)) return take_volume(index, path, err);
     index->n_files_not_dicom += !of_volume;
     return LC_OK;

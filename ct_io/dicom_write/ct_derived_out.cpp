@@ -53,12 +53,13 @@ std::string uid_of(const char *uid_from, const char *role) {
   return uid;
 }
 
-/* A series without a frame of reference gets one for all that is derived from it. */
-std::string frame_of_series(const ct_series &series) {
-  return uid_of(series.series_instance_uid, "frame of reference");
-}
-
 } // namespace
+
+std::string frame_of_reference(const ct_series &series) {
+  return series.frame_of_reference_uid[0]
+             ? series.frame_of_reference_uid
+             : uid_of(series.series_instance_uid, "frame of reference");
+}
 
 std::unique_ptr<Object> begin_object(const ct_derived &about, const ct_object_class &kind) {
   require(about);
@@ -121,7 +122,7 @@ std::unique_ptr<Object> begin_image(const ct_derived &about, const ct_object_cla
   copy_frame_of_reference(object->to(), object->from(), *about.source);
   bool must_have = strcmp(kind.sop_class_uid, UID_SecondaryCaptureImageStorage) != 0;
   if (must_have && !object->to().tagExistsWithValue(DCM_FrameOfReferenceUID)) {
-    put(object->to(), DCM_FrameOfReferenceUID, frame_of_series(*about.source));
+    put(object->to(), DCM_FrameOfReferenceUID, frame_of_reference(*about.source));
     put(object->to(), DCM_PositionReferenceIndicator, "");
   }
   put_source_series(object->to(), *about.source, about.source_slices, about.n_source_slices);
@@ -190,10 +191,11 @@ void put_plane_orientation(DcmItem &groups, const ct_plane &plane) {
 }
 
 void put_derivation_image(DcmItem &groups, const ct_derived &about, const size_t *slices,
-                          size_t n_slices, const std::string &set, const Code &first) {
+                          size_t n_slices, const std::string &set, const Code &first,
+                          bool spatial_locations_preserved) {
   DcmItem &item = add_item(groups, DCM_DerivationImageSequence);
   put_derivation(item, about, set, first);
-  put_source_images(item, *about.source, slices, n_slices, false);
+  put_source_images(item, *about.source, slices, n_slices, spatial_locations_preserved);
 }
 
 namespace {

@@ -23,6 +23,8 @@ std::unique_ptr<Object> begin_object(const ct_derived &about, const ct_object_cl
  * the object must have one), common instance reference, body part and times too. */
 std::unique_ptr<Object> begin_image(const ct_derived &about, const ct_object_class &kind);
 
+/* The source's, or one that follows from the series, for all that is derived from it. */
+std::string frame_of_reference(const ct_series &series);
 /* Body Part Examined and Laterality as in the source; an empty Laterality where it gives none and
  * the part is not known to be single, as the standard asks. */
 void put_body_part(DcmItem &to, DcmItem &from);
@@ -49,7 +51,8 @@ void put_plane_position(DcmItem &groups, const ct_plane &plane);
 void put_plane_orientation(DcmItem &groups, const ct_plane &plane);
 void put_derivation_image(DcmItem &groups, const ct_derived &about, const size_t *slices,
                           size_t n_slices, const std::string &set,
-                          const Code &first = spatial_resampling);
+                          const Code &first = spatial_resampling,
+                          bool spatial_locations_preserved = false);
 void put_frame_content(DcmItem &groups, std::initializer_list<uint32_t> dimension_values);
 /* The same with the stack that the frame belongs to, and its place in it from 1. */
 void put_frame_in_stack(DcmItem &groups, uint32_t stack, uint32_t position);

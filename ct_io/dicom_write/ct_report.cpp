@@ -1,5 +1,5 @@
-// Builds the TID 1500 measurement report with DCMTK's classes, copies its content into an object of
-// our own, and holds the codes of the known measurements.
+// Builds the frame of a TID 1500 measurement report with DCMTK's classes and copies its content
+// into an object of our own, to which the measurement groups are added (ct_report_groups.hpp).
 #include "ct_io/dicom_write/ct_report.h"
 
 #include <cmath>
@@ -12,23 +12,17 @@
 
 #include "ct_io/ct/ct_uid.h"
 #include "ct_io/dicom_write/ct_derived_out.hpp"
+#include "ct_io/dicom_write/ct_report_groups.hpp"
 
 namespace {
 
 using ct_out::OutFailure;
 using ct_out::put;
 
-constexpr const char *private_scheme = "99LUNGCDAM";
-constexpr const char *lidc_scheme = "99LIDCQIICR"; /* of the public re-encoding of LIDC-IDRI */
 constexpr const char *disclaimer = "Research use only. Not for diagnosis.";
 
 const DSRBasicCodedEntry comment_concept("121106", "DCM", "Comment");
-const DSRBasicCodedEntry algorithm_name("111001", "DCM", "Algorithm Name");
-const DSRBasicCodedEntry algorithm_version("111003", "DCM", "Algorithm Version");
 const DSRCodedEntryValue english("en-US", "RFC5646", "English (US)");
-const DSRBasicCodedEntry nodule("27925004", "SCT", "Nodule");
-const DSRBasicCodedEntry lung("39607008", "SCT", "Lung");
-
 void check(const OFCondition &condition, const char *what) {
   if (condition.bad())
     throw OutFailure(LC_ERR_INTERNAL, std::string(what) + ": " + condition.text());
@@ -36,8 +30,8 @@ void check(const OFCondition &condition, const char *what) {
 
 void require(const ct_report &report) {
   if (report.n_findings == 0) throw OutFailure(LC_ERR_USAGE, "a report needs a finding");
-  if (!report.model_name || !report.model_version)
-    throw OutFailure(LC_ERR_USAGE, "a report names the model and its version");
+  if (!report.model_name || !report.model_version || !report.parameters)
+    throw OutFailure(LC_ERR_USAGE, "a report names the model, its version and parameters");
   for (size_t i = 0; i < report.n_findings; i++) {
     const ct_finding &finding = report.findings[i];
     std::string name = "finding " + std::to_string(i + 1);
@@ -45,6 +39,8 @@ void require(const ct_report &report) {
       throw OutFailure(LC_ERR_USAGE, name + " needs a tracking identifier and a valid UID");
     if (finding.segmentation && finding.segment_number == 0)
       throw OutFailure(LC_ERR_USAGE, name + " names a segmentation, but no segment of it");
+    for (double along : finding.centre_mm)
+      if (!std::isfinite(along)) throw OutFailure(LC_ERR_NUMERIC, name + " lies nowhere");
     for (size_t k = 0; k < finding.n_measurements; k++)
       if (!std::isfinite(finding.measurements[k].value))
         throw OutFailure(LC_ERR_NUMERIC, name + ": " + finding.measurements[k].quantity.meaning +
@@ -57,9 +53,6 @@ class Texts {
 public:
   explicit Texts(std::string set_in) : set(std::move(set_in)) {}
   std::string of(const char *text) const { return ct_out::to_set(text, set, 1024, "a text"); }
-  DSRCodedEntryValue of(const ct_code &code) const {
-    return {of(code.value), of(code.scheme), ct_out::to_set(code.meaning, set, 64, "a meaning")};
-  }
 
 private:
   std::string set;
@@ -67,48 +60,6 @@ private:
 
 /* DCMTK does not check the UIDs of the source, which may have letters. */
 const OFBool as_they_are = OFFalse;
-
-/* Measurements, texts and place of one nodule; both kinds of group have the same functions. */
-template <class Group>
-void fill_group(Group &group, const ct_finding &finding, const Texts &texts) {
-  check(group.setTrackingIdentifier(texts.of(finding.tracking_id)), "tracking identifier");
-  check(group.setTrackingUniqueIdentifier(finding.tracking_uid), "tracking UID");
-  check(group.setFinding(nodule), "finding");
-  check(group.addFindingSite(lung), "finding site");
-  for (size_t i = 0; i < finding.n_measurements; i++) {
-    const ct_measurement &m = finding.measurements[i];
-    std::string number = ct_out::decimal_string(m.value);
-    typename Group::MeasurementValue value;
-    check(value.setValue(number, texts.of(m.units)), m.quantity.meaning);
-    check(group.addMeasurement(texts.of(m.quantity), value, OFFalse), m.quantity.meaning);
-  }
-  if (finding.comment)
-    check(group.addQualitativeEvaluation(comment_concept, texts.of(finding.comment)), "comment");
-}
-
-void add_finding(TID1500_MeasurementReport &tree, const ct_report &report,
-                 const ct_finding &finding, const Texts &texts) {
-  std::string model = texts.of(report.model_name), version = texts.of(report.model_version);
-  if (!finding.segmentation) {
-    check(tree.addIndividualMeasurements(OFFalse), "measurement group");
-    auto &group = tree.getIndividualMeasurements();
-    fill_group(group, finding, texts);
-    check(group.addQualitativeEvaluation(algorithm_name, model), "algorithm name");
-    check(group.addQualitativeEvaluation(algorithm_version, version), "algorithm version");
-    return;
-  }
-  check(tree.addVolumetricROIMeasurements(OFFalse), "measurement group");
-  auto &group = tree.getVolumetricROIMeasurements();
-  DSRImageReferenceValue segment(finding.segmentation->sop_class_uid,
-                                 finding.segmentation->sop_instance_uid);
-  segment.getSegmentList().addItem(static_cast<Uint16>(finding.segment_number));
-  check(group.setReferencedSegment(segment), "referenced segment");
-  check(group.setSourceSeriesForSegmentation(report.about.source->series_instance_uid, as_they_are),
-        "source series");
-  fill_group(group, finding, texts);
-  check(group.addQualitativeEvaluation(algorithm_name, model), "algorithm name");
-  check(group.addQualitativeEvaluation(algorithm_version, version), "algorithm version");
-}
 
 void add_observer(TID1500_MeasurementReport &tree, const ct_report &report, const Texts &texts) {
   char uid[CT_UID_SIZE];
@@ -150,8 +101,6 @@ void build(TID1500_MeasurementReport &tree, const ct_report &report, const Texts
   add_observer(tree, report, texts);
   check(tree.addProcedureReported(CMR_CID100::CTUnspecifiedBodyRegion), "procedure");
   add_library(tree, report.about);
-  for (size_t i = 0; i < report.n_findings; i++)
-    add_finding(tree, report, report.findings[i], texts);
   check(tree.addQualitativeEvaluation(comment_concept, disclaimer), "comment");
 }
 
@@ -188,22 +137,14 @@ void add_evidence(DSRDocument &document, const ct_report &report) {
             "evidence");
 }
 
-bool uses_scheme(const ct_report &report, const char *scheme) {
-  for (size_t i = 0; i < report.n_findings; i++)
-    for (size_t k = 0; k < report.findings[i].n_measurements; k++)
-      if (strcmp(report.findings[i].measurements[k].quantity.scheme, scheme) == 0) return true;
-  return false;
-}
-
-void add_schemes(DSRDocument &document, const ct_report &report) {
+void add_schemes(DSRDocument &document) {
+  static const char *const names[][2] = {
+      {"99LUNGCDAM", "lungcdam: outputs of a model by name, and its method"},
+      {"99LIDCQIICR", "LIDC-IDRI ratings, QIICR re-encoding"}};
   auto &schemes = document.getCodingSchemeIdentification();
-  if (uses_scheme(report, private_scheme)) {
-    check(schemes.addItem(private_scheme), "coding scheme");
-    check(schemes.setCodingSchemeName("lungcdam: outputs of a model by name"), "coding scheme");
-  }
-  if (uses_scheme(report, lidc_scheme)) {
-    check(schemes.addItem(lidc_scheme), "coding scheme");
-    check(schemes.setCodingSchemeName("LIDC-IDRI ratings, QIICR re-encoding"), "coding scheme");
+  for (const auto &name : names) {
+    check(schemes.addItem(name[0]), "coding scheme");
+    check(schemes.setCodingSchemeName(name[1]), "coding scheme");
   }
 }
 
@@ -225,31 +166,32 @@ void copy_content(DcmItem &to, DcmItem &document) {
   for (const DcmTagKey &tag : tags) ct_out::copy_if_present(to, document, tag);
 }
 
+/* Referenced Request Sequence (PS3.3 C.17.2) from what the source says of its requests. */
+void put_requests(DcmItem &to, DcmItem &from) {
+  DcmSequenceOfItems *requests = nullptr;
+  if (from.findAndGetSequence(DCM_RequestAttributesSequence, requests).bad()) return;
+  for (unsigned long i = 0; i < requests->card(); i++) {
+    DcmItem &source = *requests->getItem(i),
+            &item = ct_out::add_item(to, DCM_ReferencedRequestSequence);
+    ct_out::copy_if_present(item, to, DCM_StudyInstanceUID);
+    const DcmTagKey own[] = {DCM_ReferencedStudySequence, DCM_AccessionNumber,
+                             DCM_RequestedProcedureID, DCM_RequestedProcedureDescription,
+                             DCM_RequestedProcedureCodeSequence};
+    const DcmTagKey all[] = {DCM_AccessionNumber, DCM_PlacerOrderNumberImagingServiceRequest,
+                             DCM_FillerOrderNumberImagingServiceRequest};
+    for (const DcmTagKey &tag : own) ct_out::copy_if_present(item, source, tag);
+    for (const DcmTagKey &tag : all)
+      if (!item.tagExists(tag)) ct_out::copy_if_present(item, from, tag);
+    for (const DcmTagKey &tag : own)
+      if (!item.tagExists(tag)) ct_out::check(item.insertEmptyElement(tag), tag);
+    for (const DcmTagKey &tag : all)
+      if (!item.tagExists(tag)) ct_out::check(item.insertEmptyElement(tag), tag);
+  }
+}
+
 } // namespace
 
-const struct ct_object_class ct_report_object = {UID_ComprehensiveSRStorage, "SR"};
-
-struct ct_measurement ct_measurement_named(const char *name, double value) {
-  static const struct {
-    const char *name;
-    ct_code quantity, units;
-  } known[] = {
-      {"malignancy", {"RID36042", "RADLEX", "Malignancy"}, {"1", "UCUM", "no units"}},
-      {"diameter", {"81827009", "SCT", "Diameter"}, {"mm", "UCUM", "millimeter"}},
-      {"subtlety", {"C45992", "NCIt", "Subtlety score"}, {"{score}", "UCUM", "score"}},
-      {"calcification", {"C3672", "NCIt", "Calcification"}, {"{score}", "UCUM", "score"}},
-      {"margin", {"C25563", "NCIt", "Margin"}, {"{score}", "UCUM", "score"}},
-      {"lobulation", {"C62175", "NCIt", "Lobular Pattern"}, {"{score}", "UCUM", "score"}},
-      {"spiculation", {"C28749", "NCIt", "Spiculation"}, {"{score}", "UCUM", "score"}},
-      {"texture", {"C41144", "NCIt", "Texture"}, {"{score}", "UCUM", "score"}},
-      {"sphericity", {"400", lidc_scheme, "Sphericity"}, {"{score}", "UCUM", "score"}},
-  };
-  const char *dot = strrchr(name, '.');
-  const char *last = dot && dot[1] ? dot + 1 : name;
-  for (const auto &entry : known)
-    if (strcmp(entry.name, last) == 0) return {entry.quantity, entry.units, value};
-  return {{name, private_scheme, name}, {"1", "UCUM", "no units"}, value};
-}
+const struct ct_object_class ct_report_object = {UID_Comprehensive3DSRStorage, "SR"};
 
 lc_status ct_report_write(const struct ct_report *report, const char *path, struct lc_error *err) {
   return ct_out::border(path, err, [&] {
@@ -264,14 +206,16 @@ lc_status ct_report_write(const struct ct_report *report, const char *path, stru
     TID1500_MeasurementReport tree;
     build(tree, *report, texts);
     if (!tree.isValid()) throw OutFailure(LC_ERR_INTERNAL, "the report does not fit TID 1500");
-    DSRDocument document(DSRTypes::DT_ComprehensiveSR);
+    DSRDocument document(DSRTypes::DT_Comprehensive3DSR);
     check(document.setTreeFromRootTemplate(tree), "content tree");
     add_evidence(document, *report);
-    add_schemes(document, *report);
+    add_schemes(document);
     check(document.completeDocument(), "completion");
     DcmDataset written;
     check(document.write(written), "report");
     copy_content(to, written);
+    ct_report_add_groups(to, *report);
+    put_requests(to, object->from());
     ct_out::write_file(object->file, path);
   });
 }

@@ -26,6 +26,7 @@ LC_C_BEGIN
 /* Answers to C-STORE, PS3.4 table B.2-1 and PS3.7 annex C. */
 enum ct_store_status {
   CT_STORE_OK = 0x0000,
+  CT_STORE_DUPLICATE = 0x0111,
   CT_STORE_NO_SUCH_CLASS = 0x0122,
   CT_STORE_NO_RESOURCES = 0xa700,
   CT_STORE_MISMATCH = 0xa900,

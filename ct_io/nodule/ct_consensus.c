@@ -170,6 +170,7 @@ static bool find_box(struct ct_consensus *consensus, const struct ct_nodule *nod
         long limit[3] = {series->columns - 1, series->rows - 1, (long)series->n_slices - 1};
         for (int c = 0; c < 3; c++) {
           if (point[c] > limit[c]) point[c] = limit[c];
+          if (point[c] < 0) point[c] = 0;
           if (point[c] < low[c]) low[c] = point[c];
           if (point[c] > high[c]) high[c] = point[c];
         }

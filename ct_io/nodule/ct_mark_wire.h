@@ -11,7 +11,7 @@
 /* Largest coordinate of an outline, in pixels, and largest rating, of what is read. */
 enum { CT_MAX_COORDINATE = 65535, CT_MAX_RATING = 6 };
 
-/* Marks; not points, source, path and further files. */
+/* Marks and points; not source, path, further files, and what only placing sets. */
 void ct_annotation_put(struct lc_wire *answer, const struct ct_annotation *annotation);
 /* Fills an empty annotation; path is copied. LC_ERR_FORMAT, naming it, for what makes no sense; the
  * annotation is then empty. */

@@ -8,6 +8,7 @@
 
 #include "common/lc_arena.h"
 #include "common/lc_log.h"
+#include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/ct/ct_volume_file.h"
 #include "ct_io/nodule/ct_place.h"
@@ -37,13 +38,11 @@ static double off_slice(const struct ct_series *series, size_t k,
   return fabs(series->slices[k].position_mm[2] - outline->z_mm);
 }
 
-/* How many slices have the SOPInstanceUID that an outline names; the last of them, or -1. */
-static size_t find_named(const struct ct_series *series, const struct ct_outline *outline,
-                         long *named) {
+size_t ct_slices_named(const struct ct_series *series, const char *uid, long *named) {
   size_t n = 0;
   *named = -1;
-  for (size_t i = 0; i < series->n_slices && outline->sop_instance_uid[0]; i++)
-    if (strcmp(series->slices[i].sop_instance_uid, outline->sop_instance_uid) == 0) {
+  for (size_t i = 0; i < series->n_slices && *uid; i++)
+    if (strcmp(series->slices[i].sop_instance_uid, uid) == 0) {
       *named = (long)i;
       n++;
     }
@@ -53,7 +52,8 @@ static size_t find_named(const struct ct_series *series, const struct ct_outline
 /* The imageSOP_UID decides where one slice has it; otherwise the imageZposition. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline) {
   long named, nearest = -1;
-  if (find_named(series, outline, &named) == 1) return named;
+  if (outline->placed) return (long)outline->placed - 1;
+  if (ct_slices_named(series, outline->sop_instance_uid, &named) == 1) return named;
   for (size_t i = 0; i < series->n_slices; i++)
     if (nearest < 0 || off_slice(series, i, outline) < off_slice(series, (size_t)nearest, outline))
       nearest = (long)i;
@@ -131,11 +131,17 @@ static double cloud_distance(const struct cloud *a, const struct cloud *b) {
   return sqrt(least);
 }
 
+/* Shapes of one reading of a file are nodules each, however near they lie. */
+static bool told_apart(const struct ct_mark *a, const struct ct_mark *b) {
+  return a->region && b->region && a->session == b->session;
+}
+
 static void measure_distances(struct grouping *grouping, double tolerance) {
   for (size_t i = 0; i < grouping->n; i++)
     for (size_t j = i + 1; j < grouping->n; j++) {
       const struct cloud *a = &grouping->clouds[i], *b = &grouping->clouds[j];
-      double d = box_distance(a, b) <= tolerance ? cloud_distance(a, b) : INFINITY;
+      bool near = box_distance(a, b) <= tolerance && !told_apart(a->mark, b->mark);
+      double d = near ? cloud_distance(a, b) : INFINITY;
       grouping->distance[i * grouping->n + j] = grouping->distance[j * grouping->n + i] = d;
     }
 }
@@ -195,7 +201,7 @@ static void rate(struct ct_nodule *nodule) {
 
 static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *grouping,
                              size_t group, const struct ct_series *series, struct lc_error *err) {
-  memset(nodule, 0, sizeof *nodule);
+  *nodule = (struct ct_nodule){.probability = NAN};
   LC_TRY(lc_alloc(&nodule->marks, grouping->n, sizeof(struct ct_mark *), err));
   for (int c = 0; c < 3; c++) {
     nodule->bounds_mm[0][c] = INFINITY;
@@ -209,6 +215,8 @@ static lc_status make_nodule(struct ct_nodule *nodule, const struct grouping *gr
       if (nodule->marks[m]->session == cloud->mark->session) new_reader = false;
     if (new_reader) nodule->n_readers++;
     nodule->marks[nodule->n_marks++] = cloud->mark;
+    if (cloud->mark->region && !*nodule->name) /* of a file that names nodules, not marks */
+      lc_text_copy(nodule->name, sizeof nodule->name, cloud->mark->nodule_id);
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->low_mm);
     widen(nodule->bounds_mm[0], nodule->bounds_mm[1], cloud->high_mm);
     struct ct_measure measure;
@@ -305,9 +313,32 @@ static lc_status group_all(struct ct_nodule_list *list, const struct ct_annotati
   return status;
 }
 
-/* Points follow the nodules of the marks, in the order of their file. */
+/* The first nodule whose centre is within CT_SAME_NODULE_MM of a point, or NULL. */
+static const struct ct_nodule *same_nodule(const struct ct_nodule_list *list,
+                                           const struct ct_point *point) {
+  for (size_t i = 0; i < list->n_nodules; i++) {
+    double square = 0;
+    for (int c = 0; c < 3; c++) {
+      double d = list->nodules[i].centre_mm[c] - point->centre_mm[c];
+      square += d * d;
+    }
+    if (square <= CT_SAME_NODULE_MM * CT_SAME_NODULE_MM) return &list->nodules[i];
+  }
+  return NULL;
+}
+
+/* Tables of candidates have hundreds: the first is named. */
+static void say_same(const struct ct_nodule_list *list, const struct ct_annotation *annotation,
+                     const struct ct_point *point, const struct ct_nodule *same) {
+  lc_log(list->n_same == 1 ? LC_LOG_INFO : LC_LOG_DEBUG,
+         "%s:%zu: within %d mm of %s%s%s%s: one nodule; --keep-duplicates keeps both",
+         point->path ? point->path : annotation->path, point->line, CT_SAME_NODULE_MM, same->id,
+         *same->name ? " (" : "", same->name, *same->name ? ")" : "");
+}
+
+/* Points follow the nodules of the marks, in the order of their files. */
 static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotation *annotation,
-                            struct lc_error *err) {
+                            bool keep_duplicates, struct lc_error *err) {
   size_t total = list->n_nodules + annotation->n_points;
   if (annotation->n_points == 0) return LC_OK;
   struct ct_nodule *grown = realloc(list->nodules, total * sizeof *grown);
@@ -315,8 +346,22 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
   list->nodules = grown;
   for (size_t p = 0; p < annotation->n_points; p++) {
     const struct ct_point *point = &annotation->points[p];
+    if (point->unplaced) {
+      list->n_marks_unplaced++;
+      continue;
+    }
+    const struct ct_nodule *same = keep_duplicates ? NULL : same_nodule(list, point);
+    if (same) {
+      list->n_same++;
+      say_same(list, annotation, point, same);
+      continue;
+    }
     struct ct_nodule *nodule = &list->nodules[list->n_nodules++];
-    *nodule = (struct ct_nodule){.diameter_mm = point->diameter_mm, .line = point->line};
+    *nodule = (struct ct_nodule){.diameter_mm = point->diameter_mm,
+                                 .probability = point->probability,
+                                 .path = point->path,
+                                 .line = point->line};
+    lc_text_copy(nodule->name, sizeof nodule->name, point->name);
     snprintf(nodule->id, sizeof nodule->id, "nodule-%zu", list->n_nodules);
     for (int c = 0; c < 3; c++) {
       nodule->centre_mm[c] = point->centre_mm[c];
@@ -326,7 +371,16 @@ static lc_status add_points(struct ct_nodule_list *list, const struct ct_annotat
     for (int r = 0; r < CT_RATING_COUNT; r++)
       nodule->mean_rating[r] = nodule->median_rating[r] = NAN;
   }
+  if (list->n_same > 1)
+    lc_log(LC_LOG_INFO, "%s: %zu points within %d mm of others are no nodules of their own",
+           annotation->path, list->n_same, CT_SAME_NODULE_MM);
   return LC_OK;
+}
+
+static bool has_pixel_outlines(const struct ct_annotation *annotation) {
+  for (size_t m = 0; m < annotation->n_marks; m++)
+    if (!annotation->marks[m].region) return true;
+  return false;
 }
 
 lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
@@ -338,17 +392,16 @@ lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
   if (annotation->is_chest_xray)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected CT series %s",
             annotation->path, series->series_instance_uid);
-  bool same = *uid
-                  ? strcmp(uid, series->series_instance_uid) == 0
-                  : strcmp(annotation->frame_of_reference_uid, series->frame_of_reference_uid) == 0;
-  if (!same)
+  const char *frame = annotation->frame_of_reference_uid;
+  if (strcmp(uid, series->series_instance_uid) != 0 &&
+      (!*frame || strcmp(frame, series->frame_of_reference_uid) != 0))
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates series %s, expected %s", annotation->path, uid,
             series->series_instance_uid);
   list->n_unreadable = annotation->n_unreadable;
   list->n_unreadable_files = annotation->n_unreadable_files;
-  if (annotation->n_marks > 0) LC_TRY(ct_volume_file_check_outlines(series, err));
+  if (has_pixel_outlines(annotation)) LC_TRY(ct_volume_file_check_outlines(series, err));
   lc_status status = group_all(list, annotation, series, how, err);
-  if (status == LC_OK) status = add_points(list, annotation, err);
+  if (status == LC_OK) status = add_points(list, annotation, how && how->keep_duplicates, err);
   if (status != LC_OK) ct_nodule_list_free(list);
   return status;
 }
@@ -385,11 +438,11 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
     struct ct_mark *mark = &annotation->marks[m];
     const unsigned checked =
         CT_FAULT_UNKNOWN_SLICE | CT_FAULT_OUTSIDE_IMAGE | CT_FAULT_SLICE_DISAGREES;
-    mark->faults &= ~checked;
-    for (size_t i = 0; i < mark->n_outlines; i++) {
+    if (!mark->region) mark->faults &= ~checked; /* else ct_annotation_place has set them */
+    for (size_t i = 0; i < mark->n_outlines && !mark->region; i++) {
       const struct ct_outline *outline = &mark->outlines[i];
       long named;
-      size_t n_named = find_named(series, outline, &named);
+      size_t n_named = ct_slices_named(series, outline->sop_instance_uid, &named);
       if (by_z ? ct_outline_slice(series, outline) < 0 : n_named == 0)
         mark->faults |= CT_FAULT_UNKNOWN_SLICE;
       if (n_named == 1 &&
@@ -399,7 +452,7 @@ size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_ser
         if (outline->xy[p][0] >= series->columns || outline->xy[p][1] >= series->rows)
           mark->faults |= CT_FAULT_OUTSIDE_IMAGE;
     }
-    if (mark->faults & CT_FAULT_SLICE_DISAGREES)
+    if (mark->faults & CT_FAULT_SLICE_DISAGREES && !mark->region)
       lc_log(
           LC_LOG_WARNING,
           "%s: an outline of mark %s has an imageZposition more than half a slice from the slice "
@@ -414,7 +467,7 @@ void ct_nodule_name_source(const struct ct_nodule *nodule, const char *path, lc_
                            struct lc_error *why) {
   if (status != LC_ERR_OUTSIDE) return;
   if (nodule->line)
-    lc_error_prefix(why, "%s:%zu", path, nodule->line);
+    lc_error_prefix(why, "%s:%zu", nodule->path ? nodule->path : path, nodule->line);
   else
     lc_error_prefix(why, "%s: %s", path, nodule->id);
 }

@@ -35,16 +35,26 @@ static lc_status slice_folders(const struct ct_series *series, struct ct_files *
   return LC_OK;
 }
 
-static lc_status in_folder(const char *folder, struct ct_files *files, struct lc_error *err) {
+/* Whether a file beside a series may hold its nodules; its slices do not. Objects are looked for
+ * among the files only where no index knows them. */
+static bool wanted(const struct ct_nodule_finder *finder, const struct ct_series *series,
+                   const char *path) {
+  if (finder->index) return ct_nodule_source_named(path);
+  for (size_t i = 0; i < series->n_slices; i++)
+    if (strcmp(series->slices[i].path, path) == 0) return false;
+  return ct_nodule_source_wants(path);
+}
+
+static lc_status in_folder(const struct ct_nodule_finder *finder, const struct ct_series *series,
+                           const char *folder, struct ct_files *files, struct lc_error *err) {
   DIR *stream = opendir(folder);
   struct dirent *entry;
   lc_status status = LC_OK;
   if (!stream) LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: cannot be listed: %s", folder, strerror(errno));
   while (errno = 0, status == LC_OK && (entry = readdir(stream)) != NULL) {
     char path[LC_PATH_SIZE];
-    if (!ct_nodule_source_wants(entry->d_name)) continue;
     status = lc_path_join(path, folder, entry->d_name, err);
-    if (status == LC_OK) status = ct_files_add(files, path, err);
+    if (status == LC_OK && wanted(finder, series, path)) status = ct_files_add(files, path, err);
   }
   if (status == LC_OK && errno)
     status = lc_fail(err, LC_ERR_NOT_FOUND, __FILE__, __LINE__, "%s: cannot be listed: %s", folder,
@@ -57,29 +67,77 @@ static int by_name(const void *a, const void *b) {
   return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static lc_status list(const char *where, const struct ct_series *series, struct ct_files *files,
+/* In the order in which they are named, each once. */
+static lc_status list_named(const struct ct_nodule_search *search, struct ct_files *files,
+                            struct lc_error *err) {
+  for (size_t i = 0; i < search->n_paths; i++) {
+    const char *path = search->paths[i];
+    if (lc_folder_exists(path))
+      LC_TRY(ct_files_walk(files, path, ct_nodule_source_wants, NULL, err));
+    else if (!has(files, path))
+      LC_TRY(ct_files_add(files, path, err));
+  }
+  return LC_OK;
+}
+
+/* Objects that the index met, of the study or frame of reference of the series, wherever they lie;
+ * not those that this program made of a series. */
+static lc_status in_index(const struct ct_index *index, const struct ct_series *series,
+                          struct ct_files *files, struct lc_error *err) {
+  for (size_t i = 0; i < index->n_series; i++) {
+    const struct ct_series *other = &index->series[i];
+    const char *frame = other->frame_of_reference_uid;
+    bool near = strcmp(other->study_instance_uid, series->study_instance_uid) == 0 ||
+                (*frame && strcmp(frame, series->frame_of_reference_uid) == 0);
+    if (!near || other->file || strcmp(other->manufacturer, "lungcdam") == 0) continue;
+    for (size_t k = 0; k < other->n_slices; k++) {
+      const struct ct_slice *slice = &other->slices[k];
+      bool again = k > 0 && strcmp(slice->path, other->slices[k - 1].path) == 0;
+      if (!again && ct_nodule_source_has_class(slice->sop_class_uid) && !has(files, slice->path))
+        LC_TRY(ct_files_add(files, slice->path, err));
+    }
+  }
+  return LC_OK;
+}
+
+static lc_status list(const struct ct_nodule_finder *finder, const struct ct_nodule_search *search,
+                      const struct ct_series *series, struct ct_files *files,
                       struct lc_error *err) {
-  if (where && !lc_folder_exists(where)) return ct_files_add(files, where, err);
-  if (where) return ct_files_walk(files, where, ct_nodule_source_wants, NULL, err);
+  if (search->n_paths > 0) return list_named(search, files, err);
   struct ct_files folders = {0};
   lc_status status = slice_folders(series, &folders, err);
   for (size_t i = 0; status == LC_OK && i < folders.count; i++)
-    status = in_folder(folders.paths[i], files, err);
+    status = in_folder(finder, series, folders.paths[i], files, err);
+  if (status == LC_OK && finder->index) status = in_index(finder->index, series, files, err);
   if (files->count > 0) qsort(files->paths, files->count, sizeof *files->paths, by_name);
   ct_files_free(&folders);
   return status;
 }
 
-/* Series of one folder share what was read. */
-static lc_status read_files(struct ct_nodule_finder *finder, const char *where,
+static void forget(struct ct_nodule_finder *finder) {
+  ct_annotation_set_free(&finder->set);
+  ct_files_free(&finder->files);
+  *finder->settled_for = '\0';
+}
+
+/* Series of one folder share what was read; without a list of all series each is the only one, to
+ * which the others' annotations do not belong. */
+static lc_status read_files(struct ct_nodule_finder *finder, const struct ct_nodule_search *search,
                             const struct ct_series *series, struct lc_error *err) {
   struct ct_files files = {0};
-  if (where && finder->files.count > 0) return LC_OK;
-  lc_status status = list(where, series, &files, err);
+  bool all = search->n_series > 0;
+  if (!all && strcmp(finder->settled_for, series->series_instance_uid) != 0) forget(finder);
+  if (search->n_paths > 0 && finder->files.count > 0) return LC_OK;
+  lc_status status = list(finder, search, series, &files, err);
   if (status == LC_OK && !same(&files, &finder->files)) {
-    ct_nodule_finder_free(finder);
+    forget(finder);
     status = ct_annotation_set_read(&finder->set, &files, NULL, err);
+    if (status == LC_OK && search->components) status = ct_annotation_set_split(&finder->set, err);
+    if (status == LC_OK)
+      status = ct_annotation_set_settle(&finder->set, all ? search->series : &series,
+                                        all ? search->n_series : 1, err);
     if (status == LC_OK) {
+      lc_text_copy(finder->settled_for, CT_UID_SIZE, series->series_instance_uid);
       finder->files = files;
       return LC_OK;
     }
@@ -93,21 +151,32 @@ static lc_status none_beside(const struct ct_annotation_set *set, const struct c
                              struct lc_error *err) {
   char titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
   const struct ct_annotation *other = NULL;
+  /* Objects of a study may be of any of its series. */
   for (size_t i = 0; i < set->n_annotations; i++)
-    if (!other || strcmp(set->annotations[i].path, other->path) > 0) other = &set->annotations[i];
+    if (!set->annotations[i].source->classes &&
+        (!other || strcmp(set->annotations[i].path, other->path) > 0))
+      other = &set->annotations[i];
   if (other)
     LC_FAIL(err, LC_ERR_MISMATCH, "%.400s: annotates series %s, expected series %s", other->path,
             other->series_instance_uid, series->series_instance_uid);
   if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
-  LC_FAIL(
-      err, LC_ERR_NO_NODULES, "%.600s: no %s beside series %s; name one, or a %s, with --nodules",
-      series->n_slices > 0 ? series->slices[0].path : "?", ct_nodule_source_titles(titles, false),
-      series->series_instance_uid, ct_nodule_source_titles(lists, true));
+  LC_FAIL(err, LC_ERR_NO_NODULES,
+          "%.600s: no nodules beside series %s (%s); name a file of them, or a %s, with --nodules",
+          series->n_slices > 0 ? series->slices[0].path : "?", series->series_instance_uid,
+          ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
 }
 
-static lc_status none_in_file(const struct ct_annotation_set *set, const char *path,
-                              const struct ct_series *series, struct lc_error *err) {
+static lc_status none_in_files(const struct ct_annotation_set *set,
+                               const struct ct_nodule_search *search,
+                               const struct ct_series *series, struct lc_error *err) {
+  const char *path = search->paths[0];
+  if (lc_folder_exists(path))
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu files of nodules is for series %s", path,
+            set->n_ct_files, series->series_instance_uid);
   if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  if (search->n_paths > 1)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s and the others that are named: no nodule for series %s",
+            path, series->series_instance_uid);
   if (set->n_chest_xrays > 0)
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: annotates a chest X-ray, expected series %s", path,
             series->series_instance_uid);
@@ -130,21 +199,53 @@ static lc_status check_places(const struct ct_annotation *annotation, struct lc_
           annotation->path, off, n);
 }
 
+static lc_status check_strict(const struct ct_annotation_set *set,
+                              const struct ct_annotation *annotation, struct lc_error *err) {
+  if (set->problems.count > 0) return ct_annotation_set_fail(set, err);
+  if (!annotation || annotation->n_unreadable == 0) return LC_OK;
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: %zu marks or points cannot be read, as the log says",
+          annotation->path, annotation->n_unreadable);
+}
+
+/* A failure where there is no other annotation; otherwise a line in the log. */
+static lc_status disagreement(const struct ct_annotation *annotation,
+                              const struct ct_series *series, struct lc_error *err) {
+  struct lc_error why;
+  lc_status status =
+      lc_fail(err ? err : &why, LC_ERR_MISMATCH, __FILE__, __LINE__,
+              "%s: names series %s, and the frame of reference %s; that of the series is %s",
+              annotation->path, annotation->series_instance_uid, annotation->frame_of_reference_uid,
+              series->frame_of_reference_uid);
+  if (err) return status;
+  lc_log(LC_LOG_WARNING, "%s: it is left out", why.message);
+  return LC_OK;
+}
+
 lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *where,
                                 const struct ct_series *series, struct ct_annotation **annotation,
                                 struct lc_error *err) {
+  const struct ct_nodule_search search = {.paths = &where, .n_paths = where != NULL};
+  return ct_nodule_finder_search(finder, &search, series, annotation, err);
+}
+
+lc_status ct_nodule_finder_search(struct ct_nodule_finder *finder,
+                                  const struct ct_nodule_search *search,
+                                  const struct ct_series *series, struct ct_annotation **annotation,
+                                  struct lc_error *err) {
   const struct ct_annotation_set *set = &finder->set;
-  char titles[CT_TITLES_SIZE];
-  LC_TRY(read_files(finder, where, series, err));
+  LC_TRY(read_files(finder, search, series, err));
   *annotation = ct_annotation_set_find(set, series->series_instance_uid, series->study_instance_uid,
                                        series->frame_of_reference_uid);
-  if (!*annotation && !where) return none_beside(set, series, err);
-  if (!*annotation && !lc_folder_exists(where)) return none_in_file(set, where, series, err);
-  if (!*annotation)
-    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: none of its %zu %s files is for series %s", where,
-            set->n_ct_files, ct_nodule_source_titles(titles, false), series->series_instance_uid);
+  if (search->strict) LC_TRY(check_strict(set, *annotation, err));
+  const struct ct_annotation *disagrees = ct_annotation_set_disagrees(set, series);
+  if (disagrees)
+    LC_TRY(disagreement(disagrees, series, *annotation && !search->strict ? NULL : err));
+  if (!*annotation && search->n_paths == 0) return none_beside(set, series, err);
+  if (!*annotation) return none_in_files(set, search, series, err);
   /* What lies beside a series is of it: a file that cannot be read takes marks with it. */
-  if (!where) (*annotation)->n_unreadable_files = set->problems.count;
+  (*annotation)->n_unreadable_files =
+      (search->n_paths > 0 ? 0 : set->problems.count) + (disagrees != NULL);
+  LC_TRY(ct_annotation_place(*annotation, series, err));
   size_t odd = ct_annotation_check(*annotation, series);
   if (odd > 0)
     lc_log(LC_LOG_WARNING,
@@ -154,8 +255,8 @@ lc_status ct_nodule_finder_find(struct ct_nodule_finder *finder, const char *whe
 }
 
 void ct_nodule_finder_free(struct ct_nodule_finder *finder) {
-  ct_annotation_set_free(&finder->set);
-  ct_files_free(&finder->files);
+  forget(finder);
+  *finder = (struct ct_nodule_finder){.index = NULL};
 }
 
 lc_status ct_annotation_hash(const struct ct_annotation *annotation, char hex[LC_SHA256_HEX],

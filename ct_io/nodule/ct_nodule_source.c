@@ -1,14 +1,25 @@
 /* The table of nodule sources, and the choice of one for a file. */
 #include "ct_io/nodule/ct_nodule_source.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "common/lc_file.h"
+#include "ct_io/dicom_file/ct_class.h"
 
 #define SOURCES(ENTRY)                                                                             \
   ENTRY(lidc_xml)                                                                                  \
+  ENTRY(dicom_seg)                                                                                 \
+  ENTRY(rtstruct)                                                                                  \
+  ENTRY(report)                                                                                    \
+  ENTRY(cad_report)                                                                                \
+  ENTRY(slicer)                                                                                    \
+  ENTRY(fcsv)                                                                                      \
+  ENTRY(challenge)                                                                                 \
+  ENTRY(labels)                                                                                    \
   ENTRY(csv)
 #define DECLARE(name) extern const struct ct_nodule_source ct_nodule_source_##name;
 SOURCES(DECLARE)
@@ -22,26 +33,50 @@ const struct ct_nodule_source *const *ct_nodule_sources(size_t *n) {
   return table;
 }
 
+static bool has_class(const struct ct_nodule_source *source, const char *uid) {
+  for (const char *const *one = source->classes; one && *one; one++)
+    if (strcmp(*one, uid) == 0) return true;
+  return false;
+}
+
+bool ct_nodule_source_has_class(const char *uid) {
+  for (size_t i = 0; i < N_SOURCES; i++)
+    if (has_class(table[i], uid)) return true;
+  return false;
+}
+
 lc_status ct_nodule_source_of(const struct ct_nodule_source **source, const char *path,
                               struct lc_error *err) {
-  char first[FIRST_BYTES], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
+  char first[FIRST_BYTES], uid[CT_CLASS_SIZE], titles[CT_TITLES_SIZE], lists[CT_TITLES_SIZE];
   FILE *file;
   LC_TRY(lc_file_open(path, &file, err));
   size_t n = fread(first, 1, sizeof first, file);
   fclose(file);
+  bool object = ct_class_of(first, n, uid);
   for (size_t i = 0; i < N_SOURCES; i++)
-    if (table[i]->recognise(path, first, n)) {
+    if (table[i]->classes ? object && has_class(table[i], uid)
+                          : table[i]->recognise(path, first, n)) {
       *source = table[i];
       return LC_OK;
     }
-  LC_FAIL(err, LC_ERR_FORMAT, "%s: of no kind that nodules are read from, expected %s or %s", path,
-          ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
+  LC_FAIL(err, LC_ERR_FORMAT, "%s: of no kind that nodules are read from, expected one of %s, %s",
+          path, ct_nodule_source_titles(titles, false), ct_nodule_source_titles(lists, true));
+}
+
+bool ct_nodule_source_named(const char *path) {
+  for (size_t i = 0; i < N_SOURCES; i++)
+    if (!table[i]->is_list && !table[i]->classes && table[i]->recognise(path, "", 0)) return true;
+  return false;
 }
 
 bool ct_nodule_source_wants(const char *path) {
-  for (size_t i = 0; i < N_SOURCES; i++)
-    if (!table[i]->is_list && table[i]->recognise(path, "", 0)) return true;
-  return false;
+  char first[FIRST_BYTES], uid[CT_CLASS_SIZE];
+  if (ct_nodule_source_named(path)) return true;
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file < 0) return false;
+  ssize_t n = read(file, first, sizeof first);
+  close(file);
+  return n > 0 && ct_class_of(first, (size_t)n, uid) && ct_nodule_source_has_class(uid);
 }
 
 const char *ct_nodule_source_titles(char out[CT_TITLES_SIZE], bool lists) {

@@ -7,8 +7,14 @@
 
 LC_C_BEGIN
 
-/* Slice of an outline: by its SOPInstanceUID, or else the slice within half a spacing of its z; -1
- * when there is none. */
+/* How many slices have a SOPInstanceUID ("": none); the last of them, or -1. */
+size_t ct_slices_named(const struct ct_series *series, const char *uid, long *named);
+/* Slice of an outline: where it was placed, by its SOPInstanceUID, or else the slice within half a
+ * spacing of its z; -1 when there is none. */
 long ct_outline_slice(const struct ct_series *series, const struct ct_outline *outline);
+
+/* Frees what a mark owns, or its outlines alone. */
+void ct_mark_free(struct ct_mark *mark);
+void ct_mark_clear_outlines(struct ct_mark *mark);
 
 LC_C_END

@@ -55,6 +55,7 @@
 #include "ct_io/nodule/ct_nodule.h"
 #include "ct_io/nodule/ct_nodule_finder.h"
 #include "ct_io/nodule/ct_nodule_source.h"
+#include "ct_io/nodule/ct_region.h"
 #include "pipeline/run/pl_model.h"
 #include "pipeline/run/pl_run.h"
 #include "pipeline/store/pl_existing.h"

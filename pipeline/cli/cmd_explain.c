@@ -132,7 +132,7 @@ static void check_arguments(void *input, const struct argp_state *state) {
   if (arguments->result && arguments->overrides.file)
     argp_error(state, "a result has its configuration with it");
   const struct pl_overrides *given = &arguments->overrides;
-  if ((given->series || given->nodules || given->reference) && !series)
+  if ((given->series || given->nodules.paths.n || given->reference) && !series)
     argp_error(state, "--series, --nodules and --reference belong to --input PATH");
   if (!arguments->overrides.output && !arguments->maps_out)
     argp_error(state, "nothing to write: give --output DIR, --maps-out FILE, or both");

@@ -12,6 +12,7 @@
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_progress.h"
 #include "pipeline/report/pl_signal.h"
+#include "pipeline/run/pl_candidates.h"
 #include "pipeline/run/pl_nodules.h"
 #include "pipeline/run/pl_reference.h"
 #include "pipeline/store/pl_output.h"
@@ -20,7 +21,8 @@
 struct arguments {
   struct pl_list inputs;
   struct pl_words results;
-  const char *nodules, *reference, *output;
+  struct pl_nodule_files nodules;
+  const char *reference, *output;
   struct pl_export_options options;
   struct ct_index_rules rules;
   bool overwrite;
@@ -77,8 +79,7 @@ static const struct pl_option options[] = {
      AT(inputs)},
     {"reference", 'R', "FOLDER", "DICOM of a source that is a volume file, as in the run", 1,
      PL_OPTION_TEXT, AT(reference)},
-    {"nodules", 'n', "FILE", "LIDC XML or CSV of the run, when it did not lie by the series", 1,
-     PL_OPTION_TEXT, AT(nodules)},
+    PL_NODULES_ROWS(1, 'n', nodules),
     PL_RULES_ROWS(1, rules.assume_hu, rules.allow_missing),
     {"objects", 'O', "KINDS", "Comma-separated kinds of object, or all (default)", 2,
      PL_OPTION_CALL, .call = choose_kinds},
@@ -124,11 +125,14 @@ struct exporting {
   struct pl_output output;
   struct pl_table table;
   size_t done;
+  const struct ct_series **at_hand; /* of the input, with several results; owned */
+  size_t n_at_hand;
 };
 
 static void free_exporting(struct exporting *e) {
   pl_table_free(&e->table);
   ct_index_free(&e->index);
+  free(e->at_hand);
   pl_output_close(&e->output);
 }
 
@@ -190,11 +194,24 @@ static lc_status find_series(const struct ct_index *index, const struct pl_resul
   return ct_index_choose(index, result->series_instance_uid, series, err); /* says what is there */
 }
 
+/* Candidates that a detector found lie beside the results. */
+static lc_status use_candidates(struct pl_config *config, const struct pl_result *result,
+                                const char *folder, struct lc_error *err) {
+  char path[LC_PATH_SIZE];
+  size_t n;
+  bool found;
+  if (pl_config_nodules(config, &n)) return LC_OK;
+  LC_TRY(pl_candidates_of_result(result, folder, path, &found, err));
+  if (!found) return LC_OK;
+  pl_list_free(&config->nodules_source);
+  return pl_list_add(&config->nodules_source, path, err);
+}
+
 static lc_status export_folder(struct exporting *e, const char *folder, struct lc_error *err) {
   char path[LC_PATH_SIZE], file[LC_PATH_SIZE];
   const struct pl_overrides overrides = {.file = file, .nodules = e->arguments->nodules};
   LC_SCOPED(pl_config_free) struct pl_config config = {0};
-  LC_SCOPED(ct_nodule_finder_free) struct ct_nodule_finder finder = {0};
+  LC_SCOPED(ct_nodule_finder_free) struct ct_nodule_finder finder = {.index = &e->index};
   LC_SCOPED(pl_result_free) struct pl_result result = {.n_views = 0};
   LC_SCOPED(pl_result_free) struct pl_result found = {.n_views = 0};
   LC_TRY(lc_path_join(path, folder, PL_STORE_FILE, err));
@@ -205,7 +222,8 @@ static lc_status export_folder(struct exporting *e, const char *folder, struct l
     lc_error_prefix(err, "%s: the input lacks the series that it was made from", result.path);
   LC_TRY(status);
   LC_TRY(pl_config_make(&config, &overrides, err));
-  LC_TRY(pl_nodules_find(&finder, &config, &found, err));
+  LC_TRY(use_candidates(&config, &result, folder, err));
+  LC_TRY(pl_nodules_find(&finder, &config, e->at_hand, e->n_at_hand, &found, err));
   LC_TRY(pl_export_attach(&result, &found, err));
   LC_TRY(publish(e, &config, &result, found.series, err));
   e->done++;
@@ -238,6 +256,14 @@ static lc_status export_all(struct exporting *e, const struct pl_list *folders,
           failed, folders->n);
 }
 
+/* Of the results of several series a file that names none is of one of them. */
+static lc_status note_series(struct exporting *e, size_t n_results, struct lc_error *err) {
+  LC_TRY(lc_alloc(&e->at_hand, e->index.n_series, sizeof(const struct ct_series *), err));
+  for (size_t i = 0; i < e->index.n_series && n_results > 1; i++)
+    if (e->index.series[i].verdict != CT_REFUSED) e->at_hand[e->n_at_hand++] = &e->index.series[i];
+  return LC_OK;
+}
+
 static lc_status scan(struct exporting *e, struct lc_error *err) {
   const struct arguments *arguments = e->arguments;
   LC_FREED const struct ct_series **all = NULL;
@@ -268,6 +294,7 @@ static lc_status run(void *input, struct lc_error *err) {
   for (size_t i = 0; i < arguments->results.n; i++)
     LC_TRY(pl_store_find(arguments->results.items[i], &folders, err));
   LC_TRY(scan(&e, err));
+  LC_TRY(note_series(&e, folders.n, err));
   LC_TRY(pl_output_open(&e.output, arguments->output, err));
   lc_status status = export_all(&e, &folders, err);
   if (e.done == 0 || (status != LC_OK && status != LC_ERR_PARTIAL)) return status;

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_file.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_annotation_set.h"
 #include "ct_io/nodule/ct_nodule.h"
+#include "ct_io/nodule_files/ct_nodule_convert.h"
 #include "pipeline/cli/pl_cli.h"
 #include "pipeline/learn/pl_survey.h"
 #include "pipeline/report/pl_signal.h"
@@ -19,14 +21,34 @@
 struct arguments {
   struct pl_words paths;
   enum pl_table_form form;
-  const char *luna, *patients;
+  const char *luna, *patients, *output;
   struct ct_grouping grouping;
+  struct pl_nodule_files nodules;
+  const struct ct_nodule_kind *to;
   double level;
   bool counts, xml_only;
 };
 #define AT(field) PL_AT(struct arguments, field)
 
 static const char *const groupings[] = {"voxels", "mm", NULL};
+
+static void choose_kind(void *input, const char *arg, const struct argp_state *state) {
+  struct arguments *arguments = input;
+  struct lc_text names = {0};
+  for (size_t k = 0; ct_nodule_kinds[k]; k++) {
+    lc_text_add(&names, "%s%s", k ? ", " : "", ct_nodule_kinds[k]->name);
+    if (strcmp(arg, ct_nodule_kinds[k]->name) == 0) arguments->to = ct_nodule_kinds[k];
+  }
+  if (!arguments->to)
+    argp_error(state, "--to is '%s', expected one of %s", arg, lc_text_get(&names));
+  lc_text_free(&names);
+}
+
+static void check_conversion(void *input, const struct argp_state *state) {
+  const struct arguments *arguments = input;
+  if (!arguments->to != !arguments->output)
+    argp_error(state, "--to KIND and --output PATH go together");
+}
 
 static const struct pl_option options[] = {
     PL_FORM_ROWS(0, "Write a JSON array instead of a table", "Write CSV instead of a table"),
@@ -42,6 +64,15 @@ static const struct pl_option options[] = {
     {"luna", 0, "CSV", "Match LUNA16's annotations.csv (needs DICOM)", 0, PL_OPTION_TEXT, AT(luna)},
     {"patients", 0, "CSV", "TCIA's table of series, for the patients of series without DICOM", 0,
      PL_OPTION_TEXT, AT(patients)},
+    PL_NODULES_ROWS(0, 'n', nodules),
+    {"to", 't', "KIND",
+     "Convert instead of listing: csv (places, all series in one file), json (\"Multiple "
+     "points\"), "
+     "markups (3D Slicer), xml (outlines, LIDC XML), nii (masks, label volume); needs the series",
+     0, PL_OPTION_CALL, .call = choose_kind},
+    {"output", 'o', "PATH",
+     "The file to write, or a folder that is there: then one file a series, named by its UID", 0,
+     PL_OPTION_TEXT, AT(output)},
     {"counts", 0, NULL,
      "Only counts: files, series, patients, marks, nodules and faults, beside those published", 0,
      PL_OPTION_FLAG, AT(counts)},
@@ -51,6 +82,7 @@ static const struct pl_column columns[] = {
     {"PatientID", "PATIENT", false},
     {"SeriesInstanceUID", NULL, false},
     {"nodule", "NODULE", false},
+    {"name", NULL, false},
     {"readers", "READERS", true},
     {"marks", NULL, true},
     {"column", NULL, true},
@@ -60,6 +92,7 @@ static const struct pl_column columns[] = {
     {"y_mm", "Y mm", true},
     {"z_mm", "Z mm", true},
     {"diameter_mm", "DIAM mm", true},
+    {"probability", NULL, true},
     {"volume_mm3", "VOLUME mm3", true},
     {"subtlety", NULL, true},
     {"internalStructure", NULL, true},
@@ -118,16 +151,18 @@ static lc_status put_nodule(struct pl_table *table, const struct pl_survey *surv
   LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {0};
   unsigned faults = 0;
   char words[160];
-  if (annotated->has_dicom)
-    LC_TRY(ct_nodule_consensus(&consensus, nodule, annotated->series, level, err));
+  bool drawn = annotated->has_dicom && nodule->n_marks > 0;
+  if (drawn) LC_TRY(ct_nodule_consensus(&consensus, nodule, annotated->series, level, err));
   pl_table_text(table, pl_survey_patient(survey, annotated->series->series_instance_uid));
   pl_table_text(table, annotated->series->series_instance_uid);
   pl_table_text(table, nodule->id);
+  pl_table_text(table, nodule->name);
   pl_table_integer(table, nodule->n_readers);
   pl_table_integer(table, (long long)nodule->n_marks);
   put_place(table, annotated, nodule);
   pl_table_number(table, annotated->has_dicom ? nodule->diameter_mm : NAN, 1);
-  pl_table_number(table, annotated->has_dicom ? consensus.volume_mm3 : NAN, 0);
+  pl_table_number(table, nodule->probability, 3);
+  pl_table_number(table, drawn ? consensus.volume_mm3 : NAN, 0);
   for (int r = 0; r < CT_RATING_COUNT; r++) pl_table_number(table, nodule->mean_rating[r], 2);
   pl_table_number(table, nodule->median_rating[CT_MALIGNANCY], 1);
   pl_table_text(table, ct_label_name(ct_label_of(nodule->median_rating[CT_MALIGNANCY])));
@@ -281,35 +316,104 @@ static lc_status list_all(const struct arguments *arguments, const struct pl_sur
   return LC_OK;
 }
 
+/* Where one series goes: into the folder, or the file that is named. */
+static lc_status place_of(const struct arguments *arguments, const struct ct_series *series,
+                          size_t n_before, char path[LC_PATH_SIZE], struct lc_error *err) {
+  char name[CT_UID_SIZE + 16];
+  snprintf(name, sizeof name, "%s%s", series->series_instance_uid, arguments->to->ending);
+  if (lc_folder_exists(arguments->output)) return lc_path_join(path, arguments->output, name, err);
+  if (n_before > 0)
+    LC_FAIL(err, LC_ERR_USAGE, "%s: nodules of several series, expected a folder that is there",
+            arguments->output);
+  lc_text_copy(path, LC_PATH_SIZE, arguments->output);
+  return LC_OK;
+}
+
+static lc_status convert_series(const struct arguments *arguments,
+                                const struct pl_annotated_series *annotated, size_t n_before,
+                                struct lc_text *all, struct lc_error *err) {
+  const struct ct_nodule_kind *to = arguments->to;
+  const struct ct_nodules_of of = {annotated->series, annotated->annotation, &annotated->nodules,
+                                   arguments->level};
+  LC_SCOPED(lc_text_free) struct lc_text text = {0};
+  char path[LC_PATH_SIZE];
+  bool together = to->heading && !lc_folder_exists(arguments->output);
+  if (together) {
+    to->add(all, &of);
+    return LC_OK;
+  }
+  LC_TRY(place_of(arguments, annotated->series, n_before, path, err));
+  lc_log(LC_LOG_INFO, "%s: %zu nodules", path, annotated->nodules.n_nodules);
+  if (to->write) return to->write(&of, path, err);
+  lc_text_add(&text, "%s", to->heading ? to->heading : "");
+  to->add(&text, &of);
+  if (text.failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: its text cannot be made", path);
+  return lc_file_write(path, lc_text_get(&text), text.length, err);
+}
+
+static lc_status convert_all(const struct arguments *arguments, const struct pl_survey *survey,
+                             struct lc_error *err) {
+  LC_SCOPED(lc_text_free) struct lc_text all = {0};
+  size_t n = 0;
+  lc_text_add(&all, "%s", arguments->to->heading ? arguments->to->heading : "");
+  size_t start = all.length;
+  for (size_t i = 0; i < survey->marks.n_annotations; i++) {
+    size_t position = 0;
+    const struct ct_series *series;
+    while ((series = pl_survey_next(survey, &survey->marks.annotations[i], &position)) != NULL) {
+      LC_SCOPED(pl_annotated_series_free) struct pl_annotated_series annotated = {0};
+      LC_TRY(pl_signal_check(err));
+      LC_TRY(pl_annotated_series_open(&annotated, survey, i, series, &arguments->grouping, err));
+      LC_TRY(convert_series(arguments, &annotated, n++, &all, err));
+    }
+  }
+  if (n == 0)
+    LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no nodules of a CT series that is there",
+            arguments->paths.items[0]);
+  if (all.failed) LC_FAIL(err, LC_ERR_MEMORY, "%s: its text cannot be made", arguments->output);
+  if (all.length == start) return LC_OK;
+  return lc_file_write(arguments->output, lc_text_get(&all), all.length, err);
+}
+
 static lc_status run(void *input, struct lc_error *err) {
-  const struct arguments *arguments = input;
+  struct arguments *arguments = input;
+  const struct pl_list *nodules = &arguments->nodules.paths;
   LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
   LC_SCOPED(ct_annotation_set_free) struct ct_annotation_set luna = {0};
-  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, NULL,
-                        !arguments->xml_only, NULL, err));
+  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n,
+                        (const char *const *)nodules->items, nodules->n,
+                        arguments->nodules.components, !arguments->xml_only, NULL, err));
+  if (arguments->nodules.strict) LC_TRY(pl_survey_check_strict(&survey, err));
+  arguments->grouping.keep_duplicates = arguments->nodules.keep_duplicates;
+  if (survey.marks.n_annotations == 0 && survey.marks.problems.count > 0)
+    return ct_annotation_set_fail(&survey.marks, err);
   if (survey.marks.n_annotations == 0)
     LC_FAIL(err, LC_ERR_NO_NODULES, "%s: no annotation of a CT series", arguments->paths.items[0]);
   if (arguments->patients) LC_TRY(pl_survey_read_patients(&survey, arguments->patients, err));
   if (arguments->luna) LC_TRY(ct_annotation_set_scan(&luna, &arguments->luna, 1, NULL, err));
-  LC_TRY(list_all(arguments, &survey, &luna, err));
+  LC_TRY(arguments->to ? convert_all(arguments, &survey, err)
+                       : list_all(arguments, &survey, &luna, err));
   LC_TRY(pl_survey_check_marks(&survey, err));
   return ct_index_check_readable(&survey.index, err);
 }
 
 const struct pl_command pl_command_nodules = {
     .name = "nodules",
-    .summary = "list the nodules that readers marked, with ratings and measures",
+    .summary = "list the nodules that files mark, with ratings and measures, or convert them",
     .size = sizeof(struct arguments),
     .defaults = &(const struct arguments){.level = 0.5},
     PL_OPTIONS(options),
     .args_doc = "DIR...",
-    .doc = "List the nodules of 3 mm and more that the readers of LIDC-IDRI marked: one line for "
-           "each physical nodule, from XML alone or with its DICOM.\v"
+    .doc = "List the nodules of 3 mm and more that files mark (LIDC-IDRI's XML and all other kinds "
+           "of docs/nodules.md): one line for each physical nodule, from XML alone or with its "
+           "DICOM. Or convert them.\v"
            "Examples:\n"
            "  lungcdam nodules LIDC-IDRI\n"
            "  lungcdam nodules --csv tcia-lidc-xml > nodules.csv\n"
            "  lungcdam nodules --counts --patients LIDC-IDRI_MetaData.csv tcia-lidc-xml\n"
-           "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001",
+           "  lungcdam nodules --luna annotations.csv LIDC-IDRI/LIDC-IDRI-0001\n"
+           "  lungcdam nodules --nodules seg.nii.gz --to markups -o seg.mrk.json CT",
+    .check = check_conversion,
     .takes_rest = true,
     .rest_at = offsetof(struct arguments, paths),
     .needs_rest = "which folder?",

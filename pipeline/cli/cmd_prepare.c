@@ -15,7 +15,8 @@
 
 struct arguments {
   struct pl_words paths;
-  const char *output, *crops, *nodules, *list, *weights;
+  const char *output, *crops, *list, *weights;
+  struct pl_nodule_files nodules;
   long long edge; /* 0: not given */
   double spacing_mm;
   struct pl_dataset_rules how;
@@ -32,10 +33,7 @@ static const char *const groupings[] = {"voxels", "mm", NULL};
 
 static const struct pl_option options[] = {
     {"output", 'o', "FILE", "The data set to write (HDF5)", 0, PL_OPTION_TEXT, AT(output)},
-    {"nodules", 0, "PATH",
-     "Annotations elsewhere than beside the DICOM (a file or folder of LIDC XML), or a CSV in "
-     "LUNA16's format",
-     0, PL_OPTION_TEXT, AT(nodules)},
+    PL_NODULES_ROWS(0, 0, nodules),
     {"series-list", 0, "FILE",
      "Only the series in this file, one UID a line; UID:2 for the second of several volumes in it",
      0, PL_OPTION_TEXT, AT(list)},
@@ -107,21 +105,33 @@ static lc_status from_crops(const struct arguments *arguments, struct lc_error *
   return LC_OK;
 }
 
+/* Whether what is named are lists of points alone: then series that they do not name have none. */
+static lc_status all_lists(const struct pl_list *paths, bool *lists, struct lc_error *err) {
+  *lists = paths->n > 0;
+  for (size_t i = 0; i < paths->n; i++) {
+    const struct ct_nodule_source *source = NULL;
+    if (!lc_folder_exists(paths->items[i]))
+      LC_TRY(ct_nodule_source_of(&source, paths->items[i], err));
+    *lists = *lists && source && source->is_list;
+  }
+  return LC_OK;
+}
+
 static lc_status from_series(struct arguments *arguments, struct lc_error *err) {
   LC_SCOPED(pl_survey_free) struct pl_survey survey = {0};
   struct pl_prepare_counts done;
   LC_FREED char *text = NULL;
   LC_FREED const char **uids = NULL;
-  if (arguments->nodules && !lc_folder_exists(arguments->nodules)) {
-    const struct ct_nodule_source *source;
-    LC_TRY(ct_nodule_source_of(&source, arguments->nodules, err));
-    arguments->how.points = source->is_list;
-  }
+  const struct pl_list *nodules = &arguments->nodules.paths;
+  LC_TRY(all_lists(nodules, &arguments->how.points, err));
+  arguments->how.grouping.keep_duplicates = arguments->nodules.keep_duplicates;
   if (arguments->list)
     LC_TRY(read_list(arguments->list, &text, &uids, &arguments->how.n_only, err));
   arguments->how.only = uids;
-  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n, arguments->nodules,
-                        true, &arguments->rules, err));
+  LC_TRY(pl_survey_open(&survey, arguments->paths.items, arguments->paths.n,
+                        (const char *const *)nodules->items, nodules->n,
+                        arguments->nodules.components, true, &arguments->rules, err));
+  if (arguments->nodules.strict) LC_TRY(pl_survey_check_strict(&survey, err));
   lc_status status = pl_prepare(&survey, &arguments->how, arguments->output, &done, err);
   if (status == LC_OK || status == LC_ERR_PARTIAL)
     lc_log(LC_LOG_INFO, "%s: %zu nodules of %zu series (%zu made, %zu kept)", arguments->output,

@@ -65,8 +65,16 @@ static const struct pl_option options[] = {
      "Answer storage commitment for what is in the spool, and take a request as the end of its "
      "series. The spool is no archive: only for senders that keep what they send",
      3, PL_OPTION_FLAG, AT(serve.receive.commitment)},
+    {"keep-first", 0, NULL,
+     "An object that comes again with other contents does not replace the one received before: it "
+     "is refused as a duplicate (0111) with a line in the log",
+     3, PL_OPTION_OFF, AT(serve.receive.replace)},
     {"spool", 0, "DIR", "Where series wait (default lungcdam-spool)", 4, PL_OPTION_TEXT,
      AT(serve.spool)},
+    {"nodule-wait", 0, "SECONDS",
+     "Images for which no segmentation, structure set or report with nodules came for so long "
+     "count as without (3600); one that comes later is still worked on while they are kept",
+     1, PL_OPTION_REAL, AT(serve.nodule_wait_s), 0, 31536000},
     {"quiet", 0, "SECONDS",
      "A series to which nothing was added for so long is complete (default 30)", 4, PL_OPTION_REAL,
      AT(serve.quiet_s), 0, 86400},
@@ -153,12 +161,14 @@ static void init(void *input) {
   arguments->quarantine_gib = 5;
   arguments->mode_text = "0700";
   serve->quiet_s = 30;
+  serve->nodule_wait_s = 3600;
   serve->limits.max_series = 64;
   arguments->max_disk_gib = 20;
   arguments->keep_hours = 24;
   ct_peer_init(&serve->receive.scp.self);
   serve->receive.scp.self.called_ae = "LUNGCDAM";
   serve->receive.scp.object_s = 300;
+  serve->receive.replace = true;
   serve->receive.memory_bytes = (long long)1 << 30;
 }
 

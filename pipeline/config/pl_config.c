@@ -11,6 +11,7 @@
 #include "ct_io/ct/ct_image.h"
 #include "pipeline/config/pl_prepared.h"
 
+const char *const pl_nodule_words[] = {"components", "keep-duplicates", "strict", NULL};
 static const char *const grouping_words[] = {"pylidc", "millimetres", NULL};
 const char *const pl_zscore_words[] = {
     [CT_ZSCORE_CUBE] = "cube", [CT_ZSCORE_SLICE] = "slice", [CT_ZSCORE_FIXED] = "fixed", NULL};
@@ -43,10 +44,29 @@ static const struct pl_key keys[] = {
     KEY_BOOL(input, allow_missing, "false",
              "Series are used although files that may belong to them cannot be read.", PLACE),
 
-    KEY_TEXT(nodules, source, "auto",
-             "'auto' takes the LIDC XML beside the series; else an XML file, a LUNA16 CSV or a "
-             "folder of XML files.",
+    KEY_LIST(nodules, source, "[auto]", NULL,
+             "'auto' takes what lies beside the series and DICOM objects (SEG, RTSTRUCT, SR) of its "
+             "study; 'detect' has candidates found; else files of any kind that docs/nodules.md "
+             "lists, and folders.",
              PLACE),
+    KEY_TEXT(nodules, command, "",
+             "Program that finds the candidates of 'detect'; empty: lungcdam's own detector. It "
+             "gets a folder with the files of a series, and the file to write.",
+             PLACE),
+    KEY_TEXT(nodules, command_file, "candidates.csv",
+             "Name of the file that it writes; of any kind that docs/nodules.md lists.", PLACE),
+    KEY_INTEGER(nodules, command_s, "600", 1, 86400, "Seconds that it may take for a series.",
+                PLACE),
+    KEY_INTEGER(nodules, command_mb, "16384", 0, 1048576,
+                "MiB of address space that it may take; 0: any.", PLACE),
+    KEY_INTEGER(nodules, most_a_lung, "5", 1, 100,
+                "Candidates of lungcdam's own detector on either side.", PLACE),
+    KEY_LIST(
+        nodules, reading, "[]", pl_nodule_words,
+        "components: each connected part of a mask is a nodule; keep-duplicates: points within "
+        "3 mm of each other are several nodules; strict: a mark that cannot be read is an "
+        "error.",
+        .keeping = PL_KEEP_GIVEN),
     KEY_CHOICE(nodules, grouping, "pylidc", grouping_words,
                "How marks of several readers become one nodule."),
     KEY_REAL(nodules, tolerance_mm, "0", 0, 100,
@@ -150,12 +170,48 @@ static lc_status check(struct pl_config *config, struct lc_error *err) {
   if (config->figure_detail % 2 == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "figure.detail is %lld, expected an odd number",
             config->figure_detail);
+  if (pl_config_detects(config) && config->nodules_source.n > 1)
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.source has 'detect' beside other sources, expected it alone (a file that is "
+            "called so: ./detect)");
+  if (*config->nodules_command && !pl_config_detects(config))
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.command is given, expected nodules.source: [detect] (--nodules detect) with "
+            "it");
+  const char *file = config->nodules_command_file;
+  if (!*file || *file == '.' || strchr(file, '/'))
+    LC_FAIL(err, LC_ERR_CONFIG,
+            "nodules.command_file is '%s', expected a name without folder that begins with no dot",
+            file);
   LC_TRY(pl_views_check(&config->preprocess_views, "preprocess.views", err));
   if (config->explain_targets.n == 0)
     LC_FAIL(err, LC_ERR_CONFIG, "explain.targets is empty, expected 'all' or names of outputs");
   if (!*config->output_folder)
     LC_FAIL(err, LC_ERR_CONFIG, "output.folder is empty, expected a folder");
   return LC_OK;
+}
+
+static lc_status layer_nodules(struct pl_config *config, const struct pl_nodule_files *given,
+                               struct lc_error *err) {
+  const bool asked[] = {given->components, given->keep_duplicates, given->strict};
+  if (given->paths.n > 0) pl_list_free(&config->nodules_source);
+  for (size_t i = 0; i < given->paths.n; i++)
+    LC_TRY(pl_list_add(&config->nodules_source, given->paths.items[i], err));
+  for (size_t i = 0; pl_nodule_words[i]; i++)
+    if (asked[i] && !pl_list_has(&config->nodules_reading, pl_nodule_words[i]))
+      LC_TRY(pl_list_add(&config->nodules_reading, pl_nodule_words[i], err));
+  return LC_OK;
+}
+
+bool pl_config_detects(const struct pl_config *config) {
+  return pl_list_has(&config->nodules_source, "detect");
+}
+
+const char *const *pl_config_nodules(const struct pl_config *config, size_t *n) {
+  const struct pl_list *list = &config->nodules_source;
+  bool none = list->n == 1 && (strcmp(list->items[0], "auto") == 0 || pl_config_detects(config));
+  *n = none ? 0 : list->n;
+  return *n ? (const char *const *)list->items : NULL;
 }
 
 /* The file and the options of the command line, in order. */
@@ -171,7 +227,7 @@ static lc_status layer(struct pl_config *config, const struct pl_overrides *over
   if (overrides->assume_hu) config->input_assume_hu = true;
   if (overrides->allow_missing) config->input_allow_missing = true;
   if (overrides->shifts > 0) config->explain_shifts = overrides->shifts;
-  LC_TRY(pl_schema_set_text(schema, config, "nodules.source", overrides->nodules, err));
+  LC_TRY(layer_nodules(config, &overrides->nodules, err));
   LC_TRY(pl_schema_set_text(schema, config, "model.weights", overrides->weights, err));
   LC_TRY(
       pl_schema_set_text(schema, config, "model.architecture", overrides->load.architecture, err));

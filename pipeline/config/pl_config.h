@@ -23,11 +23,17 @@ struct pl_config {
   char *input_reference; /* folder with the DICOM of volume files, or "" */
   bool input_assume_hu, input_allow_missing; /* struct ct_index_rules */
 
-  char *nodules_source; /* "auto" (beside the series), a file of any kind in docs/nodules.md, or a
-                           folder of files of the kinds that lie in folders */
-  int nodules_grouping; /* 0 pylidc's voxel rule, 1 millimetres */
+  struct pl_list nodules_source;  /* "auto" (beside the series), "detect" (pl_candidates.h), or
+                                     files of any kind in docs/nodules.md and folders of those that
+                                     lie in folders */
+  struct pl_list nodules_reading; /* pl_nodule_words */
+  int nodules_grouping;           /* 0 pylidc's voxel rule, 1 millimetres */
   double nodules_tolerance_mm;
   double nodules_consensus_level;
+  long long nodules_most_a_lung; /* candidates of the program's own detector */
+  char *nodules_command,
+      *nodules_command_file; /* a detector of the user's, or ""; what it writes */
+  long long nodules_command_s, nodules_command_mb;
 
   char *model_weights;         /* as given; by default the name of the model that ships, and "" when
                                 * that is not at hand */
@@ -77,6 +83,12 @@ struct pl_config {
 };
 
 extern const struct pl_schema pl_config_schema;
+/* How nodules are read: "components", "keep-duplicates", "strict"; ended by NULL. */
+extern const char *const pl_nodule_words[];
+/* Whether candidates are to be found (pl_candidates.h). */
+bool pl_config_detects(const struct pl_config *config);
+/* The paths of nodules.source; NULL and 0 for "auto" and "detect". */
+const char *const *pl_config_nodules(const struct pl_config *config, size_t *n);
 /* What export.objects takes, NULL-ended: the kinds in the table of pipeline/export, which defines
  * it, and "all". */
 extern const char *const pl_object_words[];

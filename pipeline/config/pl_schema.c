@@ -146,6 +146,7 @@ lc_status pl_schema_layer(const struct pl_schema *schema, void *object,
 void pl_overrides_free(struct pl_overrides *overrides) {
   pl_list_free(&overrides->keys);
   pl_list_free(&overrides->inputs);
+  pl_list_free(&overrides->nodules.paths);
   pl_list_free(&overrides->load.ignore);
 }
 

@@ -109,11 +109,18 @@ struct pl_load {
   struct pl_list ignore;
 };
 
+/* What it says of nodules: where they are, and how they are read (words of pl_nodule_words). */
+struct pl_nodule_files {
+  struct pl_list paths; /* --nodules, repeated */
+  bool components, keep_duplicates, strict;
+};
+
 struct pl_overrides {
   const char *file;      /* YAML */
   struct pl_list keys;   /* "key=value" as --set got them */
   struct pl_list inputs; /* --input, repeated */
-  const char *weights, *series, *reference, *nodules, *output, *crops;
+  const char *weights, *series, *reference, *output, *crops;
+  struct pl_nodule_files nodules;
   bool assume_hu, allow_missing; /* struct ct_index_rules */
   long long shifts;              /* explain.shifts; 0: not said */
   struct pl_load load;

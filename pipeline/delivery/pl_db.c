@@ -207,7 +207,9 @@ static lc_status open_and_check(struct pl_db *db, const char *path,
                                 const struct pl_db_schema *schema, long long *version,
                                 struct lc_error *err) {
   LC_TRY(open_file(db, path, schema, SQLITE_OPEN_CREATE, version, err));
-  lc_status status = *version == 0 ? make_tables(db, schema, err) : LC_OK;
+  lc_status status = *version < schema->version ? make_tables(db, schema, err) : LC_OK;
+  if (status == LC_OK && *version > 0 && *version < schema->version)
+    status = pl_db_finish(db, schema, err);
   if (status == LC_OK) status = check(db, schema, err);
   if (status != LC_OK) pl_db_close(db);
   return status;

@@ -22,7 +22,7 @@ struct pl_db {
 };
 
 struct pl_db_schema {
-  int version;               /* above 0 */
+  int version;               /* above 0; a later one has more tables, which are added */
   const char *const *tables; /* "CREATE TABLE name(...": the statements that make them, then NULL */
 };
 

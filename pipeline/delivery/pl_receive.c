@@ -28,7 +28,7 @@ struct receiving {
   char part[LC_PATH_SIZE];
   long long written, reserved;
   size_t logged;
-  bool too_full, too_many; /* logged once */
+  bool too_full, too_many, differs; /* logged once */
   struct pl_audit_studies studies;
   struct pl_audit_peer peer;
 };
@@ -112,24 +112,42 @@ static void note_study(struct receiving *receiving, const struct ct_identity *id
   (void)pl_audit_add(&receiving->studies, study, identity->patient_id, identity->sop_class_uid);
 }
 
+/* An object came with another data set than the one that is here under its UID. */
+static uint16_t changed(struct receiving *receiving, const struct ct_identity *identity,
+                        struct lc_error *err) {
+  if (!receiving->with->options->receive.replace) {
+    snprintf(err->message, sizeof err->message,
+             "it differs from the object that is here under its UID, which stays");
+    return CT_STORE_DUPLICATE;
+  }
+  if (!receiving->differs)
+    lc_log(LC_LOG_WARNING,
+           "association %llu: series %s: objects differ from those that are here under their UIDs: "
+           "they replace them, and the series is worked on again",
+           receiving->number, identity->series_instance_uid);
+  receiving->differs = true;
+  return CT_STORE_OK;
+}
+
 static uint16_t keep(struct receiving *receiving, const struct ct_scp_object *object,
                      struct lc_error *err) {
   struct ct_identity identity;
-  char name[PL_SPOOL_NAME];
-  bool is_new;
+  struct pl_spool_put put;
   if (ct_identity_read(&identity, receiving->part, err) != LC_OK) return CT_STORE_NOT_UNDERSTOOD;
   if (strcmp(identity.sop_instance_uid, object->sop_instance_uid) != 0 ||
       strcmp(identity.sop_class_uid, object->sop_class_uid) != 0) {
     snprintf(err->message, sizeof err->message, "it is announced as another object than it is");
     return CT_STORE_MISMATCH;
   }
-  if (pl_spool_put(receiving->spool, &identity, receiving->part, name, &is_new, err) != LC_OK)
+  if (pl_spool_put(receiving->spool, &identity, receiving->part,
+                   receiving->with->options->receive.replace, &put, err) != LC_OK)
     return CT_STORE_NO_RESOURCES;
-  if (is_new)
+  uint16_t answer = put.differs ? changed(receiving, &identity, err) : CT_STORE_OK;
+  if (put.is_new && answer == CT_STORE_OK)
     lc_log(LC_LOG_INFO, "association %llu: series %s begins (%s, kept as %s)", receiving->number,
-           identity.series_instance_uid, identity.modality, name);
-  note_study(receiving, &identity);
-  return CT_STORE_OK;
+           identity.series_instance_uid, identity.modality, put.name);
+  if (answer == CT_STORE_OK) note_study(receiving, &identity);
+  return answer;
 }
 
 static uint16_t end(void *context, const struct ct_scp_object *object, uint16_t so_far) {

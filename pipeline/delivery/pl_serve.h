@@ -22,8 +22,10 @@
 
 struct pl_receive_options {
   struct ct_scp_options scp; /* its callers and classes are filled in */
-  bool commitment;           /* offer storage commitment */
-  long long memory_bytes;    /* bound on what the process of an association may take; 0: none */
+  bool replace; /* an object that differs from the one that is here under its UID takes its place;
+                   else it is refused as a duplicate (0111) */
+  bool commitment;        /* offer storage commitment */
+  long long memory_bytes; /* bound on what the process of an association may take; 0: none */
 };
 
 /* Bounds on peers and jobs; 0: none, where not said otherwise. */
@@ -40,7 +42,8 @@ struct pl_serve_options {
   const char *spool;
   struct pl_listen listen; /* the log says which port */
   struct pl_serve_bounds bounds;
-  double quiet_s; /* a series to which nothing was added for so long is complete */
+  double quiet_s;       /* a series to which nothing was added for so long is complete */
+  double nodule_wait_s; /* for so long images wait for nodules before they count as without */
   struct pl_receive_options receive;
   struct pl_audit *audit; /* or NULL */
   struct pl_spool_limits limits;
@@ -82,21 +85,39 @@ void pl_receive(const struct pl_receiver *receiver, int descriptor);
 /* -- the job on one series: what 'lungcdam run' does, in a child process of its own, so that a
  * series that breaks a decoder or asks for too much memory breaks nothing else -- */
 
+/* What a series is to the server. */
+enum pl_received {
+  PL_RECEIVED_IMAGES,  /* to be worked on */
+  PL_RECEIVED_NODULES, /* of images: a segmentation, structure set or report */
+  PL_RECEIVED_OWN,     /* results of this program that were routed back */
+  PL_RECEIVED_OTHER    /* a report and the like that tells of no nodule */
+};
+#define PL_OUTCOME_UIDS 8
+
 /* What the child reports to its parent through a pipe: plain data of less than PIPE_BUF bytes. */
 struct pl_serve_outcome {
   lc_status status;
   bool is_environment; /* the failure is not the series': it may work later */
   char message[LC_ERROR_SIZE];
   char series_instance_uid[CT_UID_SIZE], study_instance_uid[CT_UID_SIZE], modality[17];
+  char uids[PL_OUTCOME_UIDS][CT_UID_SIZE]; /* pl_spool_relate */
+  size_t n_uids;
+  enum pl_received is;
+  size_t n_marks;   /* of a source of nodules */
   char result[129]; /* name of the folder of results */
   size_t n_done, n_kept;
 };
 
 /* Runs the job on the objects in a folder. The identity of the series is in the outcome, or is
- * found and put there. Results that are there are kept when they come from the same input, weights
- * and configuration, and replaced otherwise. */
+ * found and put there. sources: folders of files that hold nodules of it, beside those of the
+ * configuration; NULL-ended. Results that are there are kept when they come from the same input,
+ * weights and configuration, and replaced otherwise. */
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
-                  struct pl_serve_outcome *outcome);
+                  const char *const *sources, struct pl_serve_outcome *outcome);
+/* Identity of a series by one of its objects, where nobody noted it when they came. */
+void pl_serve_identify(const char *folder, struct pl_serve_outcome *outcome);
+/* Reads a series of files that are no images: which images' nodules it holds. */
+void pl_serve_nodules(const char *series_folder, struct pl_serve_outcome *outcome);
 
 /* Whether the weights load, the nodules' source is there and the output can be written; done once
  * before a server listens. */

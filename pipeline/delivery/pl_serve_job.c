@@ -29,9 +29,12 @@ static lc_status check_places(const struct pl_config *config, struct lc_error *e
   if (*weights && access(weights, R_OK) != 0)
     LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the weight file cannot be read: %s", weights,
             strerror(errno));
-  if (strcmp(config->nodules_source, "auto") != 0 && access(config->nodules_source, R_OK) != 0)
-    LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", config->nodules_source,
-            strerror(errno));
+  size_t n;
+  const char *const *nodules = pl_config_nodules(config, &n);
+  for (size_t i = 0; i < n; i++)
+    if (access(nodules[i], R_OK) != 0)
+      LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: the nodules cannot be read: %s", nodules[i],
+              strerror(errno));
   return LC_OK;
 }
 
@@ -52,22 +55,6 @@ static void report(struct pl_serve_outcome *outcome, lc_status status, const str
 void pl_serve_job_check(const struct pl_config *config, struct pl_serve_outcome *outcome) {
   struct lc_error err = {{0}};
   report(outcome, check_all(config, &err), &err);
-}
-
-/* Identity of the series by one of its objects, where nobody noted it when they came. */
-static void identify(const char *folder, struct pl_serve_outcome *outcome) {
-  LC_SCOPED(lc_close_folder) DIR *stream = opendir(folder);
-  struct ct_identity identity;
-  char path[LC_PATH_SIZE];
-  struct dirent *entry = stream ? readdir(stream) : NULL;
-  for (; entry && !outcome->series_instance_uid[0]; entry = readdir(stream)) {
-    if (entry->d_name[0] == '.' || lc_path_join(path, folder, entry->d_name, NULL) != LC_OK ||
-        ct_identity_read(&identity, path, NULL) != LC_OK)
-      continue;
-    memcpy(outcome->series_instance_uid, identity.series_instance_uid, CT_UID_SIZE);
-    memcpy(outcome->study_instance_uid, identity.study_instance_uid, CT_UID_SIZE);
-    memcpy(outcome->modality, identity.modality, sizeof outcome->modality);
-  }
 }
 
 /* Failures that another series would meet too, or this one not at another time. */
@@ -109,18 +96,35 @@ void pl_serve_bound_memory(long long bytes) {
 #endif
 }
 
+/* Nodules that were received, beside those that the configuration names; a detector is asked only
+ * where there are none. */
+static lc_status add_sources(struct pl_config *own, const struct pl_config *config,
+                             const char *const *sources, struct lc_error *err) {
+  size_t n;
+  const char *const *paths = pl_config_nodules(config, &n);
+  own->nodules_source = (struct pl_list){0};
+  lc_status status = LC_OK;
+  for (size_t i = 0; status == LC_OK && i < n; i++)
+    status = pl_list_add(&own->nodules_source, paths[i], err);
+  for (size_t i = 0; status == LC_OK && sources[i]; i++)
+    status = pl_list_add(&own->nodules_source, sources[i], err);
+  if (status == LC_OK && own->nodules_source.n == 0)
+    status = pl_list_add(&own->nodules_source, pl_config_detects(config) ? "detect" : "auto", err);
+  return status;
+}
+
 void pl_serve_job(const struct pl_config *config, const char *series_folder,
-                  struct pl_serve_outcome *outcome) {
+                  const char *const *sources, struct pl_serve_outcome *outcome) {
   struct lc_error err = {{0}};
   char folder[LC_PATH_SIZE], only[] = "only", *paths[] = {folder};
   struct pl_config own = *config; /* borrows everything */
   lc_text_copy(folder, sizeof folder, series_folder);
   own.input_paths = (struct pl_list){.items = paths, .n = 1};
   own.input_series = only;
-  if (!outcome->series_instance_uid[0]) identify(series_folder, outcome);
   lc_status status = check_places(config, &err);
   bool places = status == LC_OK;
-  if (places) {
+  if (places) status = add_sources(&own, config, sources, &err);
+  if (status == LC_OK) {
     LC_SCOPED(pl_batch_free) struct pl_batch batch = {0};
     status = pl_batch_run(&batch, &own, PL_EXISTING_RESUME, &err);
     outcome->n_done = batch.n_done;
@@ -131,6 +135,7 @@ void pl_serve_job(const struct pl_config *config, const char *series_folder,
     if (status == LC_ERR_PARTIAL && batch.n_done == 1) status = LC_OK;
     add_incomplete(&own, status, &err);
   }
+  pl_list_free(&own.nodules_source);
   report(outcome, status, &err);
   /* Anything may go away while the job runs. */
   outcome->is_environment = is_environment(status) || !places ||

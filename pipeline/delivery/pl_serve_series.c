@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_log.h"
 #include "common/lc_scope.h"
 #include "common/lc_text.h"
@@ -85,13 +86,50 @@ static void result_of(const struct pl_serve_series *series, const struct pl_serv
   if (lc_path_join(path, folder, outcome->result, NULL) != LC_OK) path[0] = '\0';
 }
 
+/* Files that hold nodules: the images that they are of are worked on, now or when they come. */
+static void nodules_came(struct pl_serve_series *series, struct pl_spool_series *one,
+                         const struct pl_serve_outcome *outcome) {
+  struct lc_error err;
+  size_t n_woken = 0, n_wait = 0;
+  if (!finish(series, one, PL_SPOOL_DONE, PL_SPOOL_NODULES, LC_OK, "")) return;
+  if (pl_spool_wake(series->spool, one->name, &n_woken, &n_wait, &err) != LC_OK) {
+    lc_log(LC_LOG_ERROR, "%s", err.message);
+    return;
+  }
+  lc_log(LC_LOG_INFO,
+         "series %s: %lld objects (%s), %zu marks: %zu series of images are worked on%s",
+         name_of(one), one->objects, one->modality, outcome->n_marks, n_woken + n_wait,
+         n_woken + n_wait ? "" : ", it waits for them");
+}
+
+static void relate(struct pl_serve_series *series, const struct pl_spool_series *one,
+                   const struct pl_serve_outcome *outcome) {
+  const char *uids[PL_OUTCOME_UIDS];
+  struct lc_error err;
+  for (size_t i = 0; i < outcome->n_uids; i++) uids[i] = outcome->uids[i];
+  if (outcome->n_uids > 0 &&
+      pl_spool_relate(series->spool, one->name, uids, outcome->n_uids, &err) != LC_OK)
+    lc_log(LC_LOG_ERROR, "%s", err.message);
+}
+
 static void done(struct pl_serve_series *series, struct pl_spool_series *one,
                  const struct pl_serve_outcome *outcome) {
   one->results[0] = '\0';
+  if (outcome->is == PL_RECEIVED_NODULES) {
+    nodules_came(series, one, outcome);
+    return;
+  }
+  if (outcome->is != PL_RECEIVED_IMAGES) {
+    bool own = outcome->is == PL_RECEIVED_OWN;
+    if (finish(series, one, PL_SPOOL_DONE, own ? "own results" : "no images", LC_OK, ""))
+      lc_log(LC_LOG_INFO, "series %s: %lld objects (%s), %s", name_of(one), one->objects,
+             one->modality, own ? "results of lungcdam itself: ignored" : "tells of no nodules");
+    return;
+  }
   if (outcome->status != LC_OK) {
-    if (finish(series, one, PL_SPOOL_DONE, "without nodules", outcome->status, outcome->message))
-      lc_log(LC_LOG_WARNING, "series %s: %lld objects, no nodules: %s", name_of(one), one->objects,
-             outcome->message);
+    if (finish(series, one, PL_SPOOL_DONE, PL_SPOOL_WITHOUT, outcome->status, outcome->message))
+      lc_log(LC_LOG_INFO, "series %s: %lld objects, no nodules yet (waits %g s for them): %s", name_of(one),
+             one->objects, series->options->nodule_wait_s, outcome->message);
     return;
   }
   series->sending->pending = true;
@@ -126,8 +164,10 @@ bool pl_serve_series_ended(struct pl_serve_series *series, pid_t child, int wait
     memcpy(one.study_instance_uid, outcome.study_instance_uid, CT_UID_SIZE);
     memcpy(one.modality, outcome.modality, sizeof one.modality);
   }
+  relate(series, &one, &outcome);
+  bool images = outcome.is == PL_RECEIVED_IMAGES;
   if (outcome.status == LC_OK || outcome.status == LC_ERR_NO_NODULES ||
-      outcome.status == LC_ERR_MISMATCH)
+      (images && outcome.status == LC_ERR_MISMATCH))
     done(series, &one, &outcome);
   else if (outcome.is_environment ||
            (!overtime && may_be_chance(outcome.status) && series->attempts < ATTEMPTS_MOST))
@@ -155,16 +195,44 @@ static void audit_made(struct pl_audit *audit, const char *result) {
   pl_audit_made(audit, &studies);
 }
 
+/* The folders of the files that hold nodules of a series; NULL-ended. */
+static lc_status list_sources(struct pl_spool *spool, const char *name,
+                              char (**folders)[LC_PATH_SIZE], const char **sources,
+                              struct lc_error *err) {
+  LC_FREED struct pl_spool_names *names = NULL;
+  LC_TRY(lc_alloc(&names, 1, sizeof *names, err));
+  LC_TRY(pl_spool_sources(spool, name, names, err));
+  LC_TRY(lc_alloc(folders, names->n + 1, sizeof **folders, err));
+  for (size_t i = 0; i < names->n; i++) {
+    pl_spool_folder(spool, false, names->items[i], (*folders)[i]);
+    sources[i] = (*folders)[i];
+  }
+  sources[names->n] = NULL;
+  return LC_OK;
+}
+
 static void work(void *context, struct pl_serve_outcome *outcome) {
   const struct pl_serve_series *series = context;
   const struct pl_spool_series *one = &series->running;
   char folder[LC_PATH_SIZE];
   pl_spool_folder(series->spool, false, one->name, folder);
-  memcpy(outcome->series_instance_uid, one->series_instance_uid, CT_UID_SIZE);
-  memcpy(outcome->study_instance_uid, one->study_instance_uid, CT_UID_SIZE);
-  memcpy(outcome->modality, one->modality, sizeof one->modality);
-  pl_serve_job(series->options->config, folder, outcome);
+  pl_serve_identify(folder, outcome);
+  if (outcome->is == PL_RECEIVED_OWN) return;
+  if (outcome->is != PL_RECEIVED_IMAGES) {
+    pl_serve_nodules(folder, outcome);
+    return;
+  }
+  LC_FREED char(*folders)[LC_PATH_SIZE] = NULL;
+  const char *sources[PL_SPOOL_SOURCES_MOST + 1];
   struct lc_error err;
+  outcome->status = list_sources(series->spool, one->name, &folders, sources, &err);
+  if (outcome->status != LC_OK) {
+    memcpy(outcome->message, err.message, sizeof outcome->message);
+    outcome->is_environment = true;
+    return;
+  }
+  pl_spool_rest(series->spool);
+  pl_serve_job(series->options->config, folder, sources, outcome);
   char result[LC_PATH_SIZE];
   if (outcome->status != LC_OK) return;
   result_of(series, outcome, result);
@@ -231,6 +299,24 @@ static void complete(struct pl_serve_series *series) {
   }
 }
 
+/* Images for which no nodules came in time. */
+static void give_up(struct pl_serve_series *series) {
+  struct pl_spool_series one;
+  struct lc_error err;
+  for (;;) {
+    if (pl_spool_given_up(series->spool, series->options->nodule_wait_s, &one, &err) != LC_OK) {
+      lc_log(LC_LOG_ERROR, "%s", err.message);
+      return;
+    }
+    if (!one.name[0]) return;
+    char reason[LC_ERROR_SIZE];
+    lc_text_copy(reason, sizeof reason, one.reason);
+    if (!finish(series, &one, PL_SPOOL_DONE, "no nodules", LC_ERR_NO_NODULES, reason)) return;
+    lc_log(LC_LOG_WARNING, "series %s: no nodules came in %g s: %s", name_of(&one),
+           series->options->nodule_wait_s, reason);
+  }
+}
+
 void pl_serve_series_step(struct pl_serve_series *series) {
   struct lc_error err;
   double now = pl_now_s();
@@ -243,5 +329,6 @@ void pl_serve_series_step(struct pl_serve_series *series) {
   if (now - series->looked < LOOK_EVERY_S) return;
   series->looked = now;
   complete(series);
+  give_up(series);
   if (series->child <= 0 && pl_now_s() >= series->hold_until) start_next(series);
 }

@@ -33,8 +33,8 @@ static const char *const tables[] = {
     "before INTEGER DEFAULT 0, seen INTEGER DEFAULT 1, outcome TEXT DEFAULT '', "
     "status TEXT DEFAULT '', reason TEXT DEFAULT '', results TEXT DEFAULT '', "
     "PRIMARY KEY(name, place)) STRICT, WITHOUT ROWID",
-    NULL};
-const struct pl_db_schema pl_spool_schema = {.version = 1, .tables = tables};
+    "CREATE TABLE uids(uid TEXT, name TEXT, PRIMARY KEY(uid, name)) STRICT, WITHOUT ROWID", NULL};
+const struct pl_db_schema pl_spool_schema = {.version = 2, .tables = tables};
 
 #define SELECT                                                                                     \
   "SELECT name, place, study_instance_uid, series_instance_uid, modality, objects, bytes, "        \
@@ -60,10 +60,12 @@ static void read_series(const struct pl_rows *rows, struct pl_spool_series *seri
   series->before = pl_rows_number(rows, 12);
 }
 
-/* The first series of a query; name "" when there is none. */
-static lc_status first(struct pl_spool *spool, const char *sql, const struct pl_value *values,
-                       size_t n, struct pl_spool_series *series, struct lc_error *err) {
+lc_status pl_spool_first(struct pl_spool *spool, const char *condition,
+                         const struct pl_value *values, size_t n, struct pl_spool_series *series,
+                         struct lc_error *err) {
   struct pl_rows rows;
+  char sql[1024];
+  snprintf(sql, sizeof sql, SELECT "%.700s", condition);
   memset(series, 0, sizeof *series);
   LC_TRY(pl_spool_ready(spool, err));
   LC_TRY(pl_rows_begin(&rows, &spool->db, sql, values, n, err));
@@ -73,8 +75,8 @@ static lc_status first(struct pl_spool *spool, const char *sql, const struct pl_
 
 static lc_status find(struct pl_spool *spool, const char *name, bool receiving,
                       struct pl_spool_series *series, struct lc_error *err) {
-  return first(spool, SELECT "WHERE name = ?1 AND (place = 0) = ?2",
-               PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
+  return pl_spool_first(spool, "WHERE name = ?1 AND (place = 0) = ?2",
+                        PL_VALUES(PL_T(name), PL_I(receiving)), series, err);
 }
 
 void pl_spool_list_free(struct pl_spool_list *list) {
@@ -154,8 +156,7 @@ lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err) 
     if (entry->d_name[0] == '.') continue;
     LC_TRY(lc_path_join(source, from, entry->d_name, err));
     LC_TRY(lc_path_join(target, to, entry->d_name, err));
-    if (!lc_file_exists(target) && rename(source, target) != 0)
-      return lc_file_write_error(target, errno, err);
+    if (rename(source, target) != 0) return lc_file_write_error(target, errno, err);
   }
   sync_folder(to);
   return lc_folder_remove(from, err);
@@ -194,31 +195,79 @@ static lc_status note(struct pl_spool *spool, const struct ct_identity *identity
 
 struct putting {
   const char *part;
-  char name[PL_SPOOL_NAME], file[FILE_NAME], target[LC_PATH_SIZE];
-  bool is_new, moved;
+  bool replace, moved, grows; /* grows: it was not there */
+  struct pl_spool_put *put;
+  char file[FILE_NAME], target[LC_PATH_SIZE];
   int folder; /* the series', to be synced without the lock; the server may have moved it by then */
 };
+
+/* Where the data set begins: the meta information before it (PS3.10 7.1) names who sent it. */
+static long data_set_at(FILE *file) {
+  unsigned char head[144];
+  bool meta = fread(head, 1, sizeof head, file) == sizeof head &&
+              memcmp(head + 128, "DICM\2\0\0\0UL\4\0", 12) == 0;
+  return meta ? 144L + head[140] + 256L * head[141] + 65536L * head[142] : 0;
+}
+
+static void close_file(FILE **file) {
+  if (*file) fclose(*file);
+}
+
+static lc_status same_data_set(const char *a, const char *b, bool *same, struct lc_error *err) {
+  char bytes[2][16384];
+  LC_SCOPED(close_file) FILE *one = fopen(a, "rb");
+  if (!one) return lc_file_write_error(a, errno, err);
+  LC_SCOPED(close_file) FILE *two = fopen(b, "rb");
+  if (!two) return lc_file_write_error(b, errno, err);
+  if (fseek(one, data_set_at(one), SEEK_SET) != 0 || fseek(two, data_set_at(two), SEEK_SET) != 0)
+    return lc_file_write_error(b, errno, err);
+  for (size_t n = 1; n > 0;) {
+    n = fread(bytes[0], 1, sizeof bytes[0], one);
+    *same = fread(bytes[1], 1, sizeof bytes[1], two) == n && memcmp(bytes[0], bytes[1], n) == 0;
+    if (ferror(one) || ferror(two)) return lc_file_write_error(b, EIO, err);
+    if (!*same) break;
+  }
+  return LC_OK;
+}
+
+/* Whether the object is here, growing or settled, and with another data set. */
+static lc_status compare(const struct pl_spool *spool, struct putting *p, bool *here,
+                         struct lc_error *err) {
+  char folder[LC_PATH_SIZE], settled[LC_PATH_SIZE];
+  bool same = true;
+  pl_spool_folder(spool, false, p->put->name, folder);
+  LC_TRY(lc_path_join(settled, folder, p->file, err));
+  p->grows = !lc_file_exists(p->target);
+  *here = !p->grows || lc_file_exists(settled);
+  if (*here) LC_TRY(same_data_set(p->part, p->grows ? settled : p->target, &same, err));
+  p->put->differs = !same;
+  return LC_OK;
+}
 
 static lc_status put(struct pl_spool *spool, const struct ct_identity *identity, struct putting *p,
                      struct lc_error *err) {
   struct pl_spool_series grown, settled;
-  char folder[LC_PATH_SIZE], above[LC_PATH_SIZE], other[LC_PATH_SIZE];
+  char folder[LC_PATH_SIZE], above[LC_PATH_SIZE];
   struct stat info;
+  bool here;
   LC_SCOPED(pl_db_take_back) struct pl_db *open_db = NULL;
   LC_TRY(pl_spool_begin(&open_db, spool, err));
-  LC_TRY(find(spool, p->name, true, &grown, err));
-  LC_TRY(find(spool, p->name, false, &settled, err));
-  p->is_new = !grown.name[0];
-  if (p->is_new) LC_TRY(admit(spool, &settled, err));
+  LC_TRY(find(spool, p->put->name, true, &grown, err));
+  LC_TRY(find(spool, p->put->name, false, &settled, err));
+  p->put->is_new = !grown.name[0];
   pl_spool_folder(spool, true, "", above);
-  pl_spool_folder(spool, false, p->name, folder);
-  LC_TRY(lc_path_join(other, folder, p->file, err));
-  pl_spool_folder(spool, true, p->name, folder);
+  pl_spool_folder(spool, true, p->put->name, folder);
   LC_TRY(lc_path_join(p->target, folder, p->file, err));
+  LC_TRY(compare(spool, p, &here, err));
+  if (p->put->differs && !p->replace) {
+    unlink(p->part);
+    return pl_db_commit(&open_db, err);
+  }
+  if (p->put->is_new) LC_TRY(admit(spool, &settled, err));
   LC_TRY(lc_folder_make(folder, err));
-  if (p->is_new) sync_folder(above);
+  if (p->put->is_new) sync_folder(above);
   if (stat(p->part, &info) != 0) return lc_file_write_error(p->part, errno, err);
-  if (lc_file_exists(p->target) || lc_file_exists(other)) {
+  if (here && !p->put->differs) {
     lc_log(LC_LOG_DEBUG, "%s is here already", p->file);
     unlink(p->part);
   } else if (rename(p->part, p->target) == 0) {
@@ -228,25 +277,28 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   }
   p->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (p->folder < 0) return lc_file_write_error(folder, errno, err);
-  long long bytes = p->moved ? pl_spool_blocks(info.st_size) : 0;
-  LC_TRY(note(spool, identity, p->name, bytes, err));
+  long long bytes = p->moved && p->grows ? pl_spool_blocks(info.st_size) : 0;
+  LC_TRY(note(spool, identity, p->put->name, bytes, err));
+  const char *const uids[] = {identity->series_instance_uid, identity->frame_of_reference_uid};
+  if (p->put->is_new && strcmp(identity->modality, "CT") == 0)
+    LC_TRY(pl_spool_relate(spool, p->put->name, uids, 2, err));
   return pl_db_commit(&open_db, err);
 }
 
 lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity, const char *part,
-                       char name[PL_SPOOL_NAME], bool *is_new, struct lc_error *err) {
-  struct putting p = {.part = part, .folder = -1};
-  LC_TRY(hash_name(p.name, PL_SPOOL_NAME - 1, identity->study_instance_uid,
+                       bool replace, struct pl_spool_put *out, struct lc_error *err) {
+  struct putting p = {.part = part, .replace = replace, .put = out, .folder = -1};
+  memset(out, 0, sizeof *out);
+  LC_TRY(hash_name(out->name, PL_SPOOL_NAME - 1, identity->study_instance_uid,
                    identity->series_instance_uid, err));
   LC_TRY(file_name(p.file, identity->sop_instance_uid, err));
   lc_status status = put(spool, identity, &p, err);
-  if (status == LC_OK && fsync(p.folder) != 0 && errno != EINVAL && errno != ENOTSUP)
+  if (status == LC_OK && p.folder >= 0 && fsync(p.folder) != 0 && errno != EINVAL &&
+      errno != ENOTSUP)
     status = lc_file_write_error(p.target, errno, err);
-  else if (status != LC_OK && p.moved) /* it will not be confirmed */
+  else if (status != LC_OK && p.moved && p.grows) /* it will not be confirmed */
     unlink(p.target);
   if (p.folder >= 0) close(p.folder);
-  memcpy(name, p.name, sizeof p.name);
-  *is_new = p.is_new;
   return status;
 }
 
@@ -276,10 +328,10 @@ lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid, b
 /* The series of done/ that has been there longest and does not grow again. */
 static lc_status oldest_done(struct pl_spool *spool, struct pl_spool_series *series,
                              struct lc_error *err) {
-  return first(spool,
-               SELECT "WHERE place = 2 AND name NOT IN (SELECT name FROM series WHERE place = 0) "
-                      "ORDER BY changed_ms, name LIMIT 1",
-               PL_NO_VALUES, series, err);
+  return pl_spool_first(spool,
+                        "WHERE place = 2 AND name NOT IN (SELECT name FROM series WHERE place = 0) "
+                        "ORDER BY changed_ms, name LIMIT 1",
+                        PL_NO_VALUES, series, err);
 }
 
 /* Removes the objects of a series that is complete. In a transaction. */
@@ -360,8 +412,8 @@ lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct lc_error *err
                         &bytes, err));
     if ((size_t)n <= spool->limits.quarantine_series && bytes <= spool->limits.quarantine_bytes)
       return pl_db_commit(&open, err);
-    LC_TRY(first(spool, SELECT "WHERE place = 3 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
-                 &oldest, err));
+    LC_TRY(pl_spool_first(spool, "WHERE place = 3 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+                          &oldest, err));
     LC_TRY(remove_objects(spool, oldest.name, err));
     LC_TRY(pl_db_run(open, "DELETE FROM series WHERE name = ?1 AND place = 3",
                      PL_VALUES(PL_T(oldest.name)), NULL, err));
@@ -407,12 +459,13 @@ lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long be
   struct pl_spool_series settled;
   LC_SCOPED(pl_db_take_back) struct pl_db *open = NULL;
   /* A clock that was set back does not hold a series for ever. */
-  LC_TRY(first(spool,
-               SELECT "WHERE place = 0 AND name <> ?1 AND "
-                      "(complete OR abs(?2 - max(changed_ms, ?3)) >= ?4) "
-                      "ORDER BY changed_ms, name LIMIT 1",
-               PL_VALUES(PL_T(running), PL_I(pl_now_ms()), PL_I(began_ms), PL_I(1000 * quiet_s)),
-               series, err));
+  LC_TRY(pl_spool_first(
+      spool,
+      "WHERE place = 0 AND name <> ?1 AND "
+      "(complete OR abs(?2 - max(changed_ms, ?3)) >= ?4) "
+      "ORDER BY changed_ms, name LIMIT 1",
+      PL_VALUES(PL_T(running), PL_I(pl_now_ms()), PL_I(began_ms), PL_I(1000 * quiet_s)), series,
+      err));
   if (!series->name[0]) return LC_OK;
   memcpy(name, series->name, sizeof name);
   LC_TRY(pl_spool_begin(&open, spool, err));
@@ -431,8 +484,8 @@ lc_status pl_spool_complete(struct pl_spool *spool, double quiet_s, long long be
 
 lc_status pl_spool_next(struct pl_spool *spool, struct pl_spool_series *series,
                         struct lc_error *err) {
-  return first(spool, SELECT "WHERE place = 1 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
-               series, err);
+  return pl_spool_first(spool, "WHERE place = 1 ORDER BY changed_ms, name LIMIT 1", PL_NO_VALUES,
+                        series, err);
 }
 
 lc_status pl_spool_finish(struct pl_spool *spool, const struct pl_spool_series *series,

@@ -8,10 +8,11 @@
  *   damaged/               a spool.db that could not be read any more
  *
  * NAME and file names are hashes of UIDs: nothing that was received becomes a path. A series is in
- * one place, and may at the same time grow again, by slices that come late; what grows is joined
- * with the rest when it is complete. An object is on the disk when pl_spool_put returns. The files
- * are the truth on which objects there are: opening compares spool.db with them, so that what a
- * crash came between, and a spool.db that is lost, are made good.
+ * one place, and may at the same time grow again, by slices that come late or that were corrected;
+ * what grows is joined with the rest when it is complete. An object is on the disk when
+ * pl_spool_put returns. The files are the truth on which objects there are: opening compares
+ * spool.db with them, so that what a crash came between, and a spool.db that is lost, are made
+ * good.
  *
  * The folder is open to its owner alone, or to whom the umask of the server admits.
  *
@@ -102,10 +103,18 @@ void pl_spool_clear_slot(struct pl_spool *spool, size_t slot);
  * first. */
 LC_MUST_CHECK lc_status pl_spool_make_room(struct pl_spool *spool, bool *fits,
                                            struct lc_error *err);
-/* Moves a part, which is on the disk, into its series; what is there already stays. name: of the
- * series; *is_new: it begins. LC_ERR_NO_SPACE when no further series may begin. */
+/* What became of an object. */
+struct pl_spool_put {
+  char name[PL_SPOOL_NAME]; /* of its series */
+  bool is_new;              /* which begins */
+  bool differs;             /* from the data set that is here under its UID */
+};
+/* Moves a part, which is on the disk, into its series. The same data set may be here already, and
+ * then stays. Another one is replaced when the series is next complete, so that all is processed
+ * again; without `replace` it stays, and the part is gone. LC_ERR_NO_SPACE when no further series
+ * may begin. */
 LC_MUST_CHECK lc_status pl_spool_put(struct pl_spool *spool, const struct ct_identity *identity,
-                                     const char *part, char name[PL_SPOOL_NAME], bool *is_new,
+                                     const char *part, bool replace, struct pl_spool_put *put,
                                      struct lc_error *err);
 /* Whether an object is here and not in quarantine. What grows of its series is then complete. */
 LC_MUST_CHECK lc_status pl_spool_holds(struct pl_spool *spool, const char *sop_instance_uid,
@@ -133,7 +142,37 @@ LC_MUST_CHECK lc_status pl_spool_bound_quarantine(struct pl_spool *spool, struct
 /* Removes what was done longer ago than limits.keep_s, and compares spool.db with the files. */
 LC_MUST_CHECK lc_status pl_spool_expire(struct pl_spool *spool, struct lc_error *err);
 
+/* -- images and the files that hold their nodules -- */
+
+#define PL_SPOOL_NODULES "nodules"         /* outcome of a series of files that hold nodules */
+#define PL_SPOOL_WITHOUT "without nodules" /* of images for which none came yet */
+#define PL_SPOOL_SOURCES_MOST 64
+struct pl_spool_names {
+  char items[PL_SPOOL_SOURCES_MOST][PL_SPOOL_NAME];
+  size_t n;
+};
+/* Notes UIDs of a series: of images their own and that of their frame of reference, of files with
+ * nodules those that they name. Empty ones are left out. */
+LC_MUST_CHECK lc_status pl_spool_relate(struct pl_spool *spool, const char *name,
+                                        const char *const *uids, size_t n, struct lc_error *err);
+/* The series of files that hold nodules of a series of images, the oldest first. */
+LC_MUST_CHECK lc_status pl_spool_sources(struct pl_spool *spool, const char *name,
+                                         struct pl_spool_names *names, struct lc_error *err);
+/* Nodules have come: the images that they are of, and that were done, wait again; *n_wait: those
+ * that come or wait anyway. */
+LC_MUST_CHECK lc_status pl_spool_wake(struct pl_spool *spool, const char *name, size_t *n_woken,
+                                      size_t *n_wait, struct lc_error *err);
+/* A series of images for which no nodules came in wait_s; name "": none. */
+LC_MUST_CHECK lc_status pl_spool_given_up(struct pl_spool *spool, double wait_s,
+                                          struct pl_spool_series *series, struct lc_error *err);
+
 /* -- between the sources of the spool -- */
+
+/* The first series of a query, which a condition ("WHERE ...") makes; name "" when there is none.
+ */
+LC_MUST_CHECK lc_status pl_spool_first(struct pl_spool *spool, const char *condition,
+                                       const struct pl_value *values, size_t n,
+                                       struct pl_spool_series *series, struct lc_error *err);
 
 extern const struct pl_db_schema pl_spool_schema;
 #define PL_SPOOL_LONGEST (LC_PATH_SIZE - 128) /* path of a spool: those in it fit */
@@ -142,8 +181,8 @@ LC_MUST_CHECK lc_status pl_spool_ready(struct pl_spool *spool, struct lc_error *
 /* The same, and begins a transaction (pl_db_begin). */
 LC_MUST_CHECK lc_status pl_spool_begin(struct pl_db **open, struct pl_spool *spool,
                                        struct lc_error *err);
-/* Moves the objects of a folder into another, which is made; of two with one name the one that is
- * there stays. Removes the folder. */
+/* Moves the objects of a folder into another, which is made, over those of the same name. Removes
+ * the folder. */
 LC_MUST_CHECK lc_status pl_spool_join(const char *from, const char *to, struct lc_error *err);
 /* Bytes in blocks. */
 static inline long long pl_spool_blocks(long long bytes) {

@@ -113,6 +113,8 @@ lc_status pl_spool_reconcile(struct pl_spool *spool, struct lc_error *err) {
   LC_TRY(pl_db_run(db, "UPDATE series SET seen = 0", PL_NO_VALUES, NULL, err));
   LC_TRY(each_in(spool, "receiving", see_receiving, err));
   LC_TRY(each_in(spool, "series", see_complete, err));
+  LC_TRY(pl_db_run(db, "DELETE FROM uids WHERE name NOT IN (SELECT name FROM series)", PL_NO_VALUES,
+                   NULL, err));
   /* What is gone was done, or somebody removed it. */
   LC_TRY(
       pl_db_run(db,

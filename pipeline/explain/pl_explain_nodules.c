@@ -104,6 +104,9 @@ lc_status pl_explain_read_series(struct pl_explain *explain, const struct pl_ove
   config.explain_shifts = 1; /* the job cuts, no more */
   LC_TRY(pl_batch_choose(&config, &index, &chosen, &n_chosen, err));
   LC_TRY(pl_job_open(&job, &config, &explain->model, err));
+  job.at_hand = chosen;
+  job.n_at_hand = n_chosen;
+  job.finder.index = &index;
   return take_all(&taking, &job, &index, chosen, n_chosen, err);
 }
 

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_log.h"
 #include "common/lc_scope.h"
+#include "common/lc_text.h"
 #include "ct_io/nodule/ct_nodule.h"
 #include "pipeline/export/pl_object.h"
 #include "pipeline/report/pl_version.h"
@@ -19,6 +21,7 @@ void pl_export_options_of(struct pl_export_options *options, const struct pl_con
       .series_number = (int)config->export_series_number,
       .capture_series_number = (int)config->capture_series_number,
       .description = "lungcdam",
+      .consensus_level = config->nodules_consensus_level,
       .relevance = config->export_relevance,
       .window_low_hu = config->figure_window_low_hu,
       .window_high_hu = config->figure_window_high_hu,
@@ -45,13 +48,15 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
   const struct pl_provenance *provenance = &result->provenance;
   *e = (struct pl_export){.result = result, .options = options, .folder = folder};
   snprintf(e->version, sizeof e->version, "%s (%s)", pl_version(), pl_commit());
-  size_t name = strcspn(provenance->architecture, ":");
-  snprintf(e->model_name, sizeof e->model_name, "%.*s", (int)(name < 63 ? name : 63),
-           provenance->architecture);
+  lc_text_copy(e->model_name, sizeof e->model_name, provenance->model_name);
+  snprintf(e->model_version, sizeof e->model_version, "%.40s%s%.12s%s", provenance->model_version,
+           *provenance->model_version ? ", " : "", provenance->weights_sha256,
+           provenance->trained ? "" : ", untrained");
   snprintf(e->derivation, sizeof e->derivation,
-           "%sCDAM (class-discriminative attention map) of %s, weights SHA-256 %s, configuration "
-           "SHA-256 %s; research use only",
+           "%sCDAM (class-discriminative attention map) of %s%s%s, weights SHA-256 %s, "
+           "configuration SHA-256 %s; research use only",
            provenance->trained ? "" : "UNTRAINED WEIGHTS; ", e->model_name,
+           *provenance->model_version ? " " : "", provenance->model_version,
            provenance->weights_sha256, provenance->configuration_sha256);
   if (!ct_series_has_objects(result->series))
     LC_FAIL(err, LC_ERR_UNSUPPORTED,
@@ -62,6 +67,7 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
     snprintf(e->derivation + used, sizeof e->derivation - used, "; source series: %s",
              result->series->reason);
   if (options->anonymised) LC_TRY(ct_source_check_anonymised(result->series, err));
+  LC_TRY(ct_series_identity_hex(result->series, e->identity, err));
   return lc_alloc(&e->segment_of, result->nodules.n_nodules, sizeof *e->segment_of, err);
 }
 
@@ -74,11 +80,19 @@ void pl_export_close(struct pl_export *e) {
 lc_status pl_export_write(struct pl_export *e, struct lc_error *err) {
   size_t n;
   const struct pl_object_kind *const *table = pl_object_kinds(&n);
+  lc_status impossible = LC_OK;
   for (unsigned last = 0; last < 2; last++)
     for (size_t k = 0; k < n; k++)
-      if (e->options->kinds[k] && table[k]->write && !(table[k]->needs & PL_NEEDS_OTHERS) == !last)
-        LC_TRY(table[k]->write(table[k], e, err));
-  return LC_OK;
+      if (e->options->kinds[k] && table[k]->write &&
+          !(table[k]->needs & PL_NEEDS_OTHERS) == !last) {
+        lc_status status = table[k]->write(table[k], e, err);
+        if (status != LC_OK && status != LC_ERR_UNSUPPORTED) return status;
+        if (status == LC_OK) continue;
+        lc_log(LC_LOG_WARNING, "no objects of kind \"%s\": %s", table[k]->name,
+               err ? err->message : lc_status_name(status));
+        impossible = status;
+      }
+  return e->n_references == 0 ? impossible : LC_OK;
 }
 
 lc_status pl_export_picture(const struct pl_export *e, size_t nodule, size_t view,
@@ -117,7 +131,7 @@ static bool same_nodules(const struct ct_nodule_list *a, const struct ct_nodule_
 
 lc_status pl_export_attach(struct pl_result *result, struct pl_result *found,
                            struct lc_error *err) {
-  char manifest[LC_SHA256_HEX];
+  char manifest[LC_SHA256_HEX], identity[LC_SHA256_HEX];
   if (strcmp(found->nodule_source_sha256, result->nodule_source_sha256) != 0)
     LC_FAIL(err, LC_ERR_MISMATCH,
             "%s: made from another annotation file than the one found now (SHA-256 %.12s, "
@@ -129,6 +143,9 @@ lc_status pl_export_attach(struct pl_result *result, struct pl_result *found,
             "%s: made from series %s with other slices than those found now (manifest %.12s, "
             "expected %.12s)",
             result->path, result->series_instance_uid, manifest, result->input_manifest_sha256);
+  LC_TRY(ct_series_identity_hex(found->series, identity, err));
+  if (*result->identity_sha256 && strcmp(identity, result->identity_sha256) != 0)
+    lc_log(LC_LOG_WARNING, "%s: the objects are new ones: " PL_OTHER_IDENTITY, result->path);
   LC_TRY(drop_left_out(&found->nodules, result, err));
   if (!same_nodules(&found->nodules, &result->nodules))
     LC_FAIL(err, LC_ERR_MISMATCH, "%s: made from other nodules than those found now", result->path);

@@ -18,6 +18,7 @@ struct pl_export_options {
   int capture_series_number;   /* of the captures */
   const char *description;     /* before the kind's name in Series Description; "lungcdam" */
   bool anonymised;             /* refuse a source that may identify the patient */
+  double consensus_level;      /* share of readers, of the consensus */
   double relevance;            /* share of a map's largest score that counts as relevant */
   double window_low_hu, window_high_hu, opacity;
   cdam_colours colours;
@@ -34,8 +35,10 @@ struct pl_export {
   const struct pl_result *result;
   const struct pl_export_options *options;
   const char *folder;
-  size_t written[PL_OBJECTS_MOST]; /* objects of each kind */
-  char model_name[64], derivation[1024], version[64];
+  size_t written[PL_OBJECTS_MOST];        /* objects of each kind */
+  char model_name[65], model_version[96]; /* version: of the weights too */
+  char derivation[1024], version[64];
+  char identity[LC_SHA256_HEX];     /* of the series as it is now */
   struct ct_reference segmentation; /* of the consensus, once written */
   unsigned *segment_of;             /* [nodule]: its segment there, 0 when none */
   struct ct_reference *references;  /* of everything written so far */
@@ -47,9 +50,9 @@ struct pl_export {
 LC_MUST_CHECK lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
                                        const struct pl_export_options *options, const char *folder,
                                        struct lc_error *err);
-/* Writes the chosen kinds as KIND[_NODULE][_TARGET].dcm. LC_ERR_UNSUPPORTED for an oblique series
- * when slices are asked for. A kind for which the result has nothing (no outlines, no positive
- * score) is left out with a line in the log. */
+/* Writes the chosen kinds as KIND[_NODULE][_TARGET][_VIEW].dcm. A kind that cannot be made of the
+ * series (slices of an oblique one), or for which the result has nothing (no outlines, no positive
+ * score), is left out with a line in the log; LC_ERR_UNSUPPORTED when that leaves nothing. */
 LC_MUST_CHECK lc_status pl_export_write(struct pl_export *e, struct lc_error *err);
 /* Writes the chosen kinds that are made from the picture of a nodule in a view, as
  * NODULE_VIEW.dcm. words: what the picture says. */

@@ -13,23 +13,38 @@
 #include "pipeline/report/pl_signal.h"
 #include "pipeline/store/pl_output.h"
 
-static const char *nodule_name(const struct pl_export *e, size_t nodule) {
-  return nodule == PL_NONE ? "" : e->result->nodules.nodules[nodule].id;
+/* What an object is of; "" for what it is not. */
+struct subject {
+  const char *nodule, *target, *view;
+};
+
+static struct subject subject_of(const struct pl_export *e, size_t nodule, size_t target,
+                                 size_t view) {
+  const struct pl_result *result = e->result;
+  return (struct subject){nodule == PL_NONE ? "" : result->nodules.nodules[nodule].id,
+                          target == PL_NONE ? "" : result->target_names[target],
+                          view == PL_NONE ? "" : ct_view_name(result->views[view])};
 }
 
-static lc_status make_uid(const struct pl_export *e, const char *role, size_t nodule,
-                          const char *part, const char *key, char uid[CT_UID_SIZE],
-                          struct lc_error *err) {
+static lc_status make_uid(const struct pl_export *e, const char *role, struct subject of,
+                          const char *key, char uid[CT_UID_SIZE], struct lc_error *err) {
   const struct ct_series *series = e->result->series;
-  const char *const parts[] = {role, series->study_instance_uid, series->series_instance_uid,
-                               key,  nodule_name(e, nodule),     part ? part : ""};
+  const char *const parts[] = {role,
+                               series->study_instance_uid,
+                               series->series_instance_uid,
+                               e->identity,
+                               key,
+                               of.nodule,
+                               of.target,
+                               of.view};
   return ct_uid_make(uid, e->options->uid_root, parts, sizeof parts / sizeof *parts, err);
 }
 
 lc_status pl_object_tracking(const struct pl_export *e, size_t nodule, char uid[CT_UID_SIZE],
                              struct lc_error *err) {
   /* Not the result's key: the nodule stays the same whatever model looks at it. */
-  return make_uid(e, "nodule", nodule, NULL, e->result->nodule_source_sha256, uid, err);
+  return make_uid(e, "nodule", subject_of(e, nodule, PL_NONE, PL_NONE),
+                  e->result->nodule_source_sha256, uid, err);
 }
 
 static size_t place_of(const struct pl_object_kind *kind) {
@@ -46,38 +61,41 @@ static void content_key(const struct pl_export *e, const struct pl_object_kind *
   const struct pl_export_options *o = e->options;
   size_t n;
   const struct pl_object_kind *const *table = pl_object_kinds(&n);
-  lc_text_add(text, "%s", e->result->key);
+  lc_text_add(text, "%s %s %s", e->result->key, e->model_name, e->model_version);
   if (!(kind->needs & PL_NEEDS_PICTURES))
-    lc_text_add(text, " %d %s %.17g %.17g %.17g %.17g %d ", o->series_number, o->description,
-                o->relevance, o->window_low_hu, o->window_high_hu, o->opacity, (int)o->colours);
+    lc_text_add(text, " %d %s %.17g %.17g %.17g %.17g %.17g %d ", o->series_number, o->description,
+                o->consensus_level, o->relevance, o->window_low_hu, o->window_high_hu, o->opacity,
+                (int)o->colours);
   for (size_t k = 0; kind->needs & PL_NEEDS_OTHERS && k < n; k++)
     if (!(table[k]->needs & PL_NEEDS_PICTURES)) lc_text_add(text, "%d", o->kinds[k]);
 }
 
-static lc_status put_uids(struct pl_object *object, const struct pl_export *e, size_t nodule,
-                          const char *part, struct lc_error *err) {
+static lc_status put_uids(struct pl_object *object, const struct pl_export *e, struct subject of,
+                          struct lc_error *err) {
   char role[64];
   LC_SCOPED(lc_text_free) struct lc_text key = {0};
   snprintf(role, sizeof role, "%s series", object->kind->role);
-  LC_TRY(make_uid(e, role, PL_NONE, NULL, e->result->key, object->about.series_instance_uid, err));
+  LC_TRY(make_uid(e, role, (struct subject){"", of.target, ""}, e->result->key,
+                  object->about.series_instance_uid, err));
   content_key(e, object->kind, &key);
   if (key.failed) LC_FAIL(err, LC_ERR_MEMORY, "no memory");
-  return make_uid(e, object->kind->role, nodule, part, lc_text_get(&key),
-                  object->about.sop_instance_uid, err);
+  return make_uid(e, object->kind->role, of, lc_text_get(&key), object->about.sop_instance_uid,
+                  err);
 }
 
-/* "Research use only. nodule-1 malignancy: probability 0.532" */
+/* "Research use only. nodule-1 malignancy axial: probability 0.532" */
 static void put_comments(struct pl_object *object, const struct pl_export *e, size_t nodule,
-                         const char *part) {
+                         struct subject of) {
   const struct pl_result *result = e->result;
+  const char *const words[] = {of.nodule, of.target, of.view};
   LC_SCOPED(lc_text_free) struct lc_text text = {0};
   lc_text_add(&text, "Research use only%s.",
-              result->provenance.trained ? "" : "; UNTRAINED WEIGHTS");
-  if (nodule != PL_NONE) lc_text_add(&text, " %s", nodule_name(e, nodule));
-  if (part) lc_text_add(&text, " %s", part);
-  for (size_t o = 0; nodule != PL_NONE && part && o < result->n_outputs; o++) {
+              result->provenance.trained || object->kind->of_readers ? "" : "; UNTRAINED WEIGHTS");
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (*words[i]) lc_text_add(&text, " %s", words[i]);
+  for (size_t o = 0; nodule != PL_NONE && o < result->n_outputs; o++) {
     size_t at = nodule * result->n_outputs + o;
-    if (strcmp(result->output_names[o], part) != 0) continue;
+    if (strcmp(result->output_names[o], of.target) != 0) continue;
     if (isfinite(result->probability[at]))
       lc_text_add(&text, ": probability %.3f", (double)result->probability[at]);
     else
@@ -86,11 +104,11 @@ static void put_comments(struct pl_object *object, const struct pl_export *e, si
   lc_text_copy(object->comments, sizeof object->comments, lc_text_get(&text));
 }
 
-static lc_status put_place(struct pl_object *object, const struct pl_export *e, size_t nodule,
-                           const char *part, struct lc_error *err) {
+static lc_status put_place(struct pl_object *object, const struct pl_export *e, struct subject of,
+                           struct lc_error *err) {
   const char *kind = object->kind->needs & PL_NEEDS_PICTURES ? "" : object->kind->name;
-  const char *const words[] = {kind, nodule_name(e, nodule), part ? part : ""};
-  char file[300], name[129];
+  const char *const words[] = {kind, of.nodule, of.target, of.view};
+  char file[400], name[129];
   size_t used = 0;
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
     if (!*words[i]) continue;
@@ -101,28 +119,47 @@ static lc_status put_place(struct pl_object *object, const struct pl_export *e, 
   return lc_path_join(object->path, e->folder, file, err);
 }
 
-lc_status pl_object_begin(struct pl_object *object, const struct pl_export *e,
-                          const struct pl_object_kind *kind, size_t nodule, const char *part,
-                          struct lc_error *err) {
-  const struct pl_export_options *options = e->options;
-  bool trained = e->result->provenance.trained, pictures = kind->needs & PL_NEEDS_PICTURES;
-  memset(object, 0, sizeof *object);
-  object->kind = kind;
-  LC_TRY(pl_signal_check(err));
-  int length =
-      snprintf(object->description, sizeof object->description, "%s %s%s (research use only)",
-               options->description, kind->name, trained ? "" : " UNTRAINED");
-  if (length < 0 || (size_t)length >= sizeof object->description)
+/* "lungcdam maps malignancy (research use only)": of a target whose name does not fit, the part
+ * after its last dot, or the beginning of that. */
+static lc_status put_description(struct pl_object *object, const struct pl_export *e,
+                                 const char *target, struct lc_error *err) {
+  const char *untrained =
+      e->result->provenance.trained || object->kind->of_readers ? "" : " UNTRAINED";
+  const char *before = e->options->description, *kind = object->kind->name;
+  int fixed = snprintf(NULL, 0, "%s %s%s (research use only)", before, kind, untrained);
+  if (fixed < 0 || (size_t)fixed >= sizeof object->description)
     LC_FAIL(err, LC_ERR_USAGE,
             "series description \"%s\" is too long: with the rest it has %d of "
             "64 characters",
-            options->description, length);
-  put_comments(object, e, nodule, part);
-  snprintf(object->content, sizeof object->content, "CDAM %.40s", part ? part : "");
+            before, fixed);
+  size_t room = sizeof object->description - 1 - (size_t)fixed, length = strlen(target);
+  const char *dot = strrchr(target, '.');
+  if (length + 1 > room && dot) target = dot + 1;
+  length = strlen(target);
+  if (length + 1 > room) length = room > 0 ? room - 1 : 0;
+  while (length > 0 && ((unsigned char)target[length] & 0xc0) == 0x80) length--;
+  snprintf(object->description, sizeof object->description, "%s %s%s%.*s%s (research use only)",
+           before, kind, length > 0 ? " " : "", (int)length, target, untrained);
+  return LC_OK;
+}
+
+lc_status pl_object_begin(struct pl_object *object, const struct pl_export *e,
+                          const struct pl_object_kind *kind, size_t nodule, size_t target,
+                          size_t view, struct lc_error *err) {
+  const struct pl_export_options *options = e->options;
+  struct subject of = subject_of(e, nodule, target, view);
+  memset(object, 0, sizeof *object);
+  object->kind = kind;
+  LC_TRY(pl_signal_check(err));
+  LC_TRY(put_description(object, e, of.target, err));
+  put_comments(object, e, nodule, of);
+  snprintf(object->content, sizeof object->content, "CDAM %.30s %.10s", of.target, of.view);
+  int series_number = kind->needs & PL_NEEDS_PICTURES
+                          ? options->capture_series_number
+                          : options->series_number + kind->series_offset;
   object->about = (struct ct_derived){
       .source = e->result->series,
-      .series_number =
-          pictures ? options->capture_series_number : options->series_number + kind->series_offset,
+      .series_number = series_number + (target == PL_NONE ? 0 : (int)(target % 100)),
       .instance_number = (int)e->written[place_of(kind)] + 1,
       .series_description = object->description,
       .image_comments = object->comments,
@@ -132,8 +169,8 @@ lc_status pl_object_begin(struct pl_object *object, const struct pl_export *e,
       .software_version = e->version,
       .is_class_activation = kind->is_map,
   };
-  LC_TRY(put_uids(object, e, nodule, part, err));
-  return put_place(object, e, nodule, part, err);
+  LC_TRY(put_uids(object, e, of, err));
+  return put_place(object, e, of, err);
 }
 
 lc_status pl_object_done(const struct pl_object *object, struct pl_export *e,

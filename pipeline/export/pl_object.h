@@ -20,6 +20,7 @@ struct pl_object_kind {
   const char *doc;   /* one line */
   unsigned needs;    /* enum pl_needs */
   bool is_map;       /* shows an explanation: derivation code 130402 */
+  bool of_readers;   /* what readers marked: no model has part in it */
   /* Writes all objects of the kind; NULL when it needs pictures. */
   lc_status (*write)(const struct pl_object_kind *kind, struct pl_export *e, struct lc_error *err);
   /* Writes the object of one picture. Thread-safe. */
@@ -43,12 +44,13 @@ struct pl_object {
   struct ct_derived about; /* all but the source slices */
 };
 
-/* Makes everything that an object says of itself, and its place: folder/KIND[_NODULE][_PART].dcm,
- * or folder/NODULE_PART.dcm for a picture. nodule may be PL_NONE, part (target or view) NULL. The
+/* Makes everything that an object says of itself, and its place:
+ * folder/KIND[_NODULE][_TARGET][_VIEW].dcm, or folder/NODULE_VIEW.dcm for a picture. Each of
+ * nodule, target and view may be PL_NONE. The objects of a kind and target are one series. The
  * object must not be moved. */
 LC_MUST_CHECK lc_status pl_object_begin(struct pl_object *object, const struct pl_export *e,
                                         const struct pl_object_kind *kind, size_t nodule,
-                                        const char *part, struct lc_error *err);
+                                        size_t target, size_t view, struct lc_error *err);
 /* Counts an object that was written and remembers it for those that refer to others. */
 LC_MUST_CHECK lc_status pl_object_done(const struct pl_object *object, struct pl_export *e,
                                        struct lc_error *err);

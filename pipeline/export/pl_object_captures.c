@@ -31,7 +31,7 @@ static lc_status write_capture(const struct pl_object_kind *kind, const struct p
   struct pl_object object;
   LC_FREED size_t *slices = NULL;
   size_t first, n;
-  LC_TRY(pl_object_begin(&object, e, kind, nodule, ct_view_name(result->views[view]), err));
+  LC_TRY(pl_object_begin(&object, e, kind, nodule, PL_NONE, view, err));
   shown_slices(result, nodule, result->views[view], &first, &n);
   LC_TRY(lc_alloc(&slices, n, sizeof *slices, err));
   for (size_t i = 0; i < n; i++) slices[i] = first + i;

@@ -1,4 +1,5 @@
-/* The kind "maps": the scores as numbers (Parametric Map), one object a nodule and target. */
+/* The kind "maps": the scores as numbers (Parametric Map), one object a nodule,
+ * target and view. */
 #include <string.h>
 
 #include "common/lc_scope.h"
@@ -7,29 +8,26 @@
 #include "pipeline/export/pl_object.h"
 
 static lc_status map_of(const struct pl_object_kind *kind, struct pl_export *e, size_t nodule,
-                        size_t target, struct lc_error *err) {
+                        size_t target, size_t view, struct lc_error *err) {
   const struct pl_result *result = e->result;
   struct ct_cube cube = pl_result_place(result, nodule);
-  struct ct_map_frame frames[CT_VIEW_COUNT];
-  char quantity[17];
+  char quantity[17], tracking[CT_UID_SIZE];
   struct pl_object object;
   LC_SCOPED(pl_touched_free) struct pl_touched touched = {0};
-  struct ct_parametric_map map = {
-      .frames = frames, .n_frames = result->n_views, .quantity = quantity};
   lc_text_copy(quantity, sizeof quantity, result->target_names[target]);
-  LC_TRY(pl_object_begin(&object, e, kind, nodule, result->target_names[target], err));
+  LC_TRY(pl_object_begin(&object, e, kind, nodule, target, view, err));
+  LC_TRY(pl_object_tracking(e, nodule, tracking, err));
   LC_TRY(pl_touched_init(&touched, e, err));
   pl_touched_add(&touched, e, nodule);
   LC_TRY(pl_touched_list(&touched, e, &object, err));
-  map.about = object.about;
-  for (size_t v = 0; v < result->n_views; v++)
-    frames[v] = (struct ct_map_frame){
-        .values = cdam_maps_get(&result->maps, pl_result_image(result, nodule, v), target),
-        .plane = ct_plane_of_cube(&cube, result->views[v], cube.edge / 2, result->maps.grid_height,
-                                  result->maps.grid_width),
-        .source_slices = touched.slices,
-        .n_source_slices = touched.n,
-    };
+  const struct ct_parametric_map map = {
+      .about = object.about,
+      .values = cdam_maps_get(&result->maps, pl_result_image(result, nodule, view), target),
+      .plane = ct_plane_of_cube(&cube, result->views[view], cube.edge / 2, result->maps.grid_height,
+                                result->maps.grid_width),
+      .quantity = quantity,
+      .tracking_id = result->nodules.nodules[nodule].id,
+      .tracking_uid = tracking};
   LC_TRY(ct_parametric_map_write(&map, object.path, err));
   return pl_object_done(&object, e, err);
 }
@@ -37,7 +35,8 @@ static lc_status map_of(const struct pl_object_kind *kind, struct pl_export *e, 
 static lc_status write_maps(const struct pl_object_kind *kind, struct pl_export *e,
                             struct lc_error *err) {
   for (size_t n = 0; n < e->result->nodules.n_nodules; n++)
-    for (size_t t = 0; t < e->result->maps.targets; t++) LC_TRY(map_of(kind, e, n, t, err));
+    for (size_t t = 0; t < e->result->maps.targets; t++)
+      for (size_t v = 0; v < e->result->n_views; v++) LC_TRY(map_of(kind, e, n, t, v, err));
   return LC_OK;
 }
 
@@ -46,7 +45,7 @@ const struct pl_object_kind pl_object_maps = {
     .role = "export maps",
     .object = &ct_parametric_map_object,
     .series_offset = 100,
-    .doc = "the scores as Parametric Map, one object a nodule and target, one frame a view",
+    .doc = "the scores as Parametric Map, one object a nodule, target and view",
     .is_map = true,
     .write = write_maps,
 };

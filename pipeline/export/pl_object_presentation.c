@@ -64,7 +64,7 @@ static lc_status write_drawing(const struct pl_object_kind *kind, struct pl_expo
   LC_TRY(lc_alloc(&drawing->names, n, sizeof *drawing->names, err));
   LC_TRY(pl_touched_init(&drawing->touched, e, err));
   for (size_t i = 0; i < n; i++) LC_TRY(draw_nodule(e, drawing, i, err));
-  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, NULL, err));
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, PL_NONE, PL_NONE, err));
   LC_TRY(pl_touched_list(&drawing->touched, e, &object, err));
   const struct ct_presentation presentation = {.about = object.about,
                                                .outlines = drawing->outlines,
@@ -90,6 +90,7 @@ const struct pl_object_kind pl_object_presentation = {
     .role = "export presentation",
     .object = &ct_presentation_object,
     .series_offset = 500,
+    .of_readers = true,
     .doc = "the readers' outlines, one layer a reader, and the nodules' names",
     .write = write_presentation,
 };

@@ -19,7 +19,7 @@ static lc_status parallel_view(const struct pl_export *e, size_t *view, struct l
     }
   LC_FAIL(err, LC_ERR_UNSUPPORTED,
           "%s: no stored view is parallel to the slices of series %s, so that its maps cannot be "
-          "laid over them; leave out \"slices\"",
+          "laid over them",
           e->result->path, e->result->series->series_instance_uid);
 }
 
@@ -107,7 +107,7 @@ static lc_status slices_of_target(const struct pl_object_kind *kind, struct pl_e
   double scale = largest(result, view, target);
   LC_TRY(painted_init(&painted, n, frames.rows * frames.columns, err));
   for (size_t i = 0; i < n; i++) LC_TRY(paint_nodule(e, &painted, i, view, target, scale, err));
-  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, result->target_names[target], err));
+  LC_TRY(pl_object_begin(&object, e, kind, PL_NONE, target, PL_NONE, err));
   frames.frames = painted.frames;
   frames.about = object.about;
   frames.about.source_slices = painted.slices;

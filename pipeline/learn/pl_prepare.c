@@ -52,10 +52,11 @@ static void hash_annotation(struct lc_hash *hash, const struct ct_annotation *an
 static void rules_text(char out[512], const struct pl_dataset_rules *how) {
   snprintf(out, 512,
            "edge: %zu\nspacing_mm: %.17g\nconsensus_level: %.17g\nmin_readers: %d\ngrouping: %s\n"
-           "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n",
+           "tolerance: %.17g\nnodules: %s\ninterpolation: linear\n%s",
            how->edge, how->spacing_mm, how->level, how->min_readers,
            how->grouping.in_millimetres ? "millimetres" : "voxels (pylidc)",
-           how->grouping.tolerance_mm, how->points ? "points" : "annotations");
+           how->grouping.tolerance_mm, how->points ? "points" : "annotations",
+           how->grouping.keep_duplicates ? "keep_duplicates: true\n" : "");
 }
 
 static lc_status make_key(struct part *part, const struct pl_dataset_rules *how,
@@ -92,10 +93,11 @@ static lc_status drop_few_readers(struct ct_nodule_list *list, int min_readers,
 
 /* Finds the nodules of a series and the key of the part. */
 static lc_status part_open(struct part *part, const struct ct_series *series,
-                           const struct ct_annotation *annotation,
-                           const struct pl_dataset_rules *how, struct lc_error *err) {
+                           struct ct_annotation *annotation, const struct pl_dataset_rules *how,
+                           struct lc_error *err) {
   *part = (struct part){.series = series, .annotation = annotation};
   if (annotation) {
+    LC_TRY(ct_annotation_place(annotation, series, err));
     LC_TRY(ct_nodules_from_annotation(&part->nodules, annotation, series, &how->grouping, err));
     LC_TRY(drop_few_readers(&part->nodules, how->min_readers, err));
   }
@@ -245,7 +247,7 @@ static lc_status part_cut(const struct part *part, const struct pl_dataset_rules
 /* One series to be prepared. */
 struct task {
   const struct ct_series *series;
-  const struct ct_annotation *annotation;
+  struct ct_annotation *annotation;
   char part[LC_PATH_SIZE]; /* "" until it exists */
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/lc_arena.h"
 #include "common/lc_csv.h"
 #include "common/lc_file.h"
 #include "common/lc_log.h"
@@ -14,11 +15,10 @@
 #include "pipeline/report/pl_progress.h"
 
 static lc_status read_marks(struct pl_survey *survey, const char *const *paths, size_t n_paths,
-                            const char *marks_path, struct lc_error *err) {
+                            struct lc_error *err) {
   LC_SCOPED(pl_progress_end) struct pl_progress progress;
   pl_progress_start(&progress, "reading annotations", "files", 0);
-  return ct_annotation_set_scan(&survey->marks, marks_path ? &marks_path : paths,
-                                marks_path ? 1 : n_paths, &progress.progress, err);
+  return ct_annotation_set_scan(&survey->marks, paths, n_paths, &progress.progress, err);
 }
 
 static lc_status read_dicom(struct pl_survey *survey, const char *const *paths, size_t n_paths,
@@ -28,17 +28,31 @@ static lc_status read_dicom(struct pl_survey *survey, const char *const *paths, 
   return ct_index_scan(&survey->index, paths, n_paths, rules, &progress.progress, err);
 }
 
+static lc_status settle(struct pl_survey *survey, struct lc_error *err) {
+  LC_FREED const struct ct_series **all = NULL;
+  size_t n = 0;
+  LC_TRY(lc_alloc(&all, survey->index.n_series, sizeof(const struct ct_series *), err));
+  for (size_t i = 0; i < survey->index.n_series; i++)
+    if (survey->index.series[i].verdict != CT_REFUSED) all[n++] = &survey->index.series[i];
+  return n ? ct_annotation_set_settle(&survey->marks, all, n, err) : LC_OK;
+}
+
 lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths, size_t n_paths,
-                         const char *marks_path, bool want_dicom,
-                         const struct ct_index_rules *rules, struct lc_error *err) {
+                         const char *const *marks_paths, size_t n_marks_paths, bool components,
+                         bool want_dicom, const struct ct_index_rules *rules,
+                         struct lc_error *err) {
   memset(survey, 0, sizeof *survey);
   for (size_t i = 0; i < n_paths; i++)
     if (!lc_file_exists(paths[i]) && !lc_folder_exists(paths[i]))
       LC_FAIL(err, LC_ERR_NOT_FOUND, "%s: no such folder or file", paths[i]);
-  lc_status marks = read_marks(survey, paths, n_paths, marks_path, err);
-  if (marks != LC_OK && (marks != LC_ERR_NOT_FOUND || marks_path || !want_dicom)) return marks;
+  bool named = n_marks_paths > 0;
+  lc_status marks = named ? read_marks(survey, marks_paths, n_marks_paths, err)
+                          : read_marks(survey, paths, n_paths, err);
+  if (marks != LC_OK && (marks != LC_ERR_NOT_FOUND || named || !want_dicom)) return marks;
+  if (components) LC_TRY(ct_annotation_set_split(&survey->marks, err));
   if (!want_dicom) return LC_OK;
   lc_status dicom = read_dicom(survey, paths, n_paths, rules, marks == LC_OK ? NULL : err);
+  if (dicom == LC_OK && marks == LC_OK) dicom = settle(survey, err);
   if (dicom == LC_OK || (marks == LC_OK && (dicom == LC_ERR_NO_DICOM || dicom == LC_ERR_FORMAT)))
     return LC_OK;
   pl_survey_free(survey);
@@ -50,6 +64,16 @@ lc_status pl_survey_check_marks(const struct pl_survey *survey, struct lc_error 
   if (problems->count == 0) return LC_OK;
   LC_FAIL(err, LC_ERR_PARTIAL, "%s%s", problems->paths[0],
           problems->count > 1 ? " (and others like it)" : "");
+}
+
+lc_status pl_survey_check_strict(const struct pl_survey *survey, struct lc_error *err) {
+  for (size_t i = 0; i < survey->marks.n_annotations; i++) {
+    const struct ct_annotation *annotation = &survey->marks.annotations[i];
+    if (annotation->n_unreadable > 0)
+      LC_FAIL(err, LC_ERR_FORMAT, "%s: %zu marks or points cannot be read, as the log says",
+              annotation->path, annotation->n_unreadable);
+  }
+  return pl_survey_check_marks(survey, err);
 }
 
 void pl_survey_free(struct pl_survey *survey) {
@@ -157,6 +181,7 @@ lc_status pl_annotated_series_open(struct pl_annotated_series *annotated,
     LC_TRY(ct_series_from_annotation(&annotated->implied, annotation, err));
     annotated->series = &annotated->implied;
   } else {
+    LC_TRY(ct_annotation_place(annotation, annotated->series, err));
     (void)ct_annotation_check(annotation, annotated->series);
   }
   for (size_t m = 0; m < annotation->n_marks; m++)

@@ -21,17 +21,24 @@ struct pl_survey {
   size_t n_patients;
 };
 
-/* Reads both kinds of files below the paths; marks_path (or NULL) names where else annotations are.
+/* Reads both kinds of files below the paths; marks_paths (or none) name where else annotations are.
+ * components: ct_annotation_set_split.
+ * Annotations that name no series are brought to theirs among all that are there.
  * LC_ERR_NOT_FOUND when there is neither annotation nor DICOM. want_dicom: false leaves DICOM
  * alone. rules: of the DICOM, or NULL. */
 LC_MUST_CHECK lc_status pl_survey_open(struct pl_survey *survey, const char *const *paths,
-                                       size_t n_paths, const char *marks_path, bool want_dicom,
+                                       size_t n_paths, const char *const *marks_paths,
+                                       size_t n_marks_paths, bool components, bool want_dicom,
                                        const struct ct_index_rules *rules, struct lc_error *err);
 void pl_survey_free(struct pl_survey *survey);
 
 /* LC_ERR_PARTIAL that names the first file of annotations that could not be read; LC_OK when there
  * is none. For the end of a command that worked on the others. */
 LC_MUST_CHECK lc_status pl_survey_check_marks(const struct pl_survey *survey, struct lc_error *err);
+
+/* The same, and LC_ERR_FORMAT where marks or points cannot be read: before any work. */
+LC_MUST_CHECK lc_status pl_survey_check_strict(const struct pl_survey *survey,
+                                               struct lc_error *err);
 
 /* TCIA's table of series: a CSV with the columns "Patient Id" and "Series UID". */
 LC_MUST_CHECK lc_status pl_survey_read_patients(struct pl_survey *survey, const char *path,

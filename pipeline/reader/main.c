@@ -5,6 +5,7 @@
 
 #include "ct_io/dicom_read/ct_remote.h"
 #include "ct_io/nodule/ct_mark_wire.h"
+#include "ct_io/nodule_object/ct_nodule_object.h"
 #include "pipeline/reader/pl_h5_walk.h"
 #include "pipeline/reader/pl_malloc.h"
 #include "pipeline/reader/pl_reader.h"
@@ -19,6 +20,7 @@
   ENTRY(ct_task_header)                                                                            \
   ENTRY(ct_task_cells)                                                                             \
   ENTRY(ct_task_lidc_xml)                                                                          \
+  ENTRY(ct_task_nodules)                                                                           \
   ENTRY(pl_task_hdf5)                                                                              \
   PICKLE(ENTRY)
 #define POINT(task) &task,

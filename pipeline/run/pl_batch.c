@@ -97,14 +97,17 @@ static lc_status check_existing(const struct running *running, struct lc_error *
   return LC_OK;
 }
 
-/* True when a complete result of the same input, weights and configuration lies there. */
+/* True when a complete result of the same input, patient and study, weights and configuration lies
+ * there. */
 static bool can_keep(struct running *running, struct pl_result *result, const char *path) {
-  char store[LC_PATH_SIZE], found[LC_SHA256_HEX], voxels[LC_SHA256_HEX];
+  char store[LC_PATH_SIZE], found[LC_SHA256_HEX], voxels[LC_SHA256_HEX], identity[LC_SHA256_HEX];
   if (running->existing != PL_EXISTING_RESUME || !lc_file_exists(path)) return false;
   if (lc_path_join(store, path, PL_STORE_FILE, NULL) != LC_OK || !lc_file_exists(store))
     return false;
-  return pl_store_read_key(store, found, voxels, NULL) == LC_OK &&
-         strcmp(result->key, found) == 0 && pl_job_hash(&running->job, result, NULL) == LC_OK &&
+  if (pl_store_read_key(store, found, voxels, identity, NULL) != LC_OK) return false;
+  if (*identity && strcmp(result->identity_sha256, identity) != 0)
+    lc_log(LC_LOG_WARNING, "%s: is replaced: " PL_OTHER_IDENTITY, path);
+  return strcmp(result->key, found) == 0 && pl_job_hash(&running->job, result, NULL) == LC_OK &&
          strcmp(result->voxels_sha256, voxels) == 0;
 }
 
@@ -196,6 +199,9 @@ lc_status pl_batch_run(struct pl_batch *batch, const struct pl_config *config,
   if (!err) err = &own;
   LC_TRY(pl_batch_choose(config, &index, &running.chosen, &running.n_chosen, err));
   LC_TRY(pl_job_open(&running.job, config, NULL, err));
+  running.job.at_hand = running.chosen;
+  running.job.n_at_hand = running.n_chosen;
+  running.job.finder.index = &index;
   batch->trained = running.job.model.trained;
   memcpy(batch->weights_sha256, running.job.model.weights_sha256, sizeof batch->weights_sha256);
   pl_summary_init(&batch->summary, &running.job.model.arch);

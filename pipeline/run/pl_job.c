@@ -3,12 +3,14 @@
 #include "ct_io/dicom_read/ct_decode.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/lc_log.h"
 #include "common/lc_math.h"
 #include "common/lc_scope.h"
+#include "common/lc_text.h"
 #include "ct_io/ct/ct_cutter.h"
 #include "pipeline/config/pl_model_file.h"
 #include "pipeline/config/pl_prepared.h"
@@ -93,6 +95,22 @@ static lc_status size_workspace(struct pl_job *job, struct lc_error *err) {
   return lc_alloc(&job->images, batch * size, sizeof(float), err);
 }
 
+/* What the model is called: by its file's contents, since the same weights give the same bytes
+ * under whatever name the file has. */
+static void name_model(const struct vit_model *model, struct pl_provenance *provenance) {
+  const struct vit_arch *arch = &model->arch;
+  const char *name = vit_tensor_file_metadata(&model->file, "model_name");
+  const char *version = vit_tensor_file_metadata(&model->file, "model_version");
+  char shape[65];
+  snprintf(shape, sizeof shape, "ViT of %zu blocks of %zu, patch %zu", arch->depth, arch->embed_dim,
+           arch->patch_size);
+  if (!name || !*name) name = strcmp(arch->name, "custom") == 0 ? shape : arch->name;
+  lc_text_copy(provenance->model_name, sizeof provenance->model_name, name);
+  lc_text_copy(provenance->model_version, sizeof provenance->model_version, version ? version : "");
+  lc_text_printable(provenance->model_name);
+  lc_text_printable(provenance->model_version);
+}
+
 static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   LC_TRY(load_model(job, err));
   LC_TRY(check_model(job, err));
@@ -106,6 +124,7 @@ static lc_status open_parts(struct pl_job *job, struct lc_error *err) {
   struct pl_provenance *provenance = &job->provenance;
   provenance->configuration = lc_text_get(&job->configuration);
   provenance->architecture = lc_text_get(&job->architecture);
+  name_model(&job->model, provenance);
   provenance->trained = job->model.trained;
   provenance->kernels = vit_backend()->name;
   memcpy(provenance->weights_sha256, job->model.weights_sha256, LC_SHA256_HEX);
@@ -146,8 +165,9 @@ lc_status pl_job_find(struct pl_job *job, const struct ct_series *series, struct
   result->provenance = job->provenance;
   lc_text_copy(result->series_instance_uid, CT_UID_SIZE, series->series_instance_uid);
   LC_TRY(ct_series_manifest_hex(series, result->input_manifest_sha256, err));
-  LC_TRY(pl_nodules_find(&job->finder, job->config, result, err));
-  return pl_result_key(&result->provenance, result->input_manifest_sha256,
+  LC_TRY(ct_series_identity_hex(series, result->identity_sha256, err));
+  LC_TRY(pl_nodules_find(&job->finder, job->config, job->at_hand, job->n_at_hand, result, err));
+  return pl_result_key(&result->provenance, result->input_manifest_sha256, result->identity_sha256,
                        result->nodule_source_sha256, result->key, err);
 }
 

@@ -25,6 +25,8 @@ struct pl_job {
   float *unshifted;         /* [3, height, width] of the last one, with shifts */
   struct cdam_maps variant; /* of one batch, with several variants */
   struct ct_nodule_finder finder;
+  const struct ct_series *const *at_hand; /* all series of the run, borrowed; NULL: one alone */
+  size_t n_at_hand;
   struct lc_text configuration, architecture; /* what provenance points to */
   struct pl_provenance provenance;
 };

@@ -24,6 +24,7 @@ static lc_status run(const struct pl_run_request *request, struct pl_overrides *
     LC_TRY(pl_list_add(&overrides->keys, request->settings[i], err));
   for (size_t i = 0; i < request->n_inputs; i++)
     LC_TRY(pl_list_add(&overrides->inputs, request->inputs[i], err));
+  if (request->nodules) LC_TRY(pl_list_add(&overrides->nodules.paths, request->nodules, err));
   return pl_run_all(&config, batch, overrides, request->existing, err);
 }
 
@@ -31,7 +32,6 @@ lc_status pl_run(const struct pl_run_request *request, struct pl_run_counts *cou
                  struct lc_error *err) {
   struct pl_overrides overrides = {.file = request->configuration,
                                    .series = request->series,
-                                   .nodules = request->nodules,
                                    .weights = request->weights,
                                    .output = request->output};
   struct pl_batch batch = {0};

@@ -471,6 +471,12 @@ void pl_h5_read_text(struct pl_h5_in *in, const char *object, const char *name, 
     pl_h5_expect(in, name, "an attribute that is a text of fixed length");
 }
 
+void pl_h5_find_text(struct pl_h5_in *in, const char *object, const char *name, char *out,
+                     size_t size) {
+  out[0] = '\0';
+  if (in->status == LC_OK) (void)get_text(in, object, name, out, size);
+}
+
 double pl_h5_read_number(const struct pl_h5_in *in, const char *name, double otherwise) {
   double value;
   HANDLE made = H5Aexists(in->file, name) > 0 ? H5Aopen(in->file, name, H5P_DEFAULT) : -1;

@@ -147,6 +147,9 @@ void pl_h5_read_fields(struct pl_h5_in *in, const struct pl_h5_field *fields, si
 /* A text attribute of an object ("/": of the file); longer ones are cut. */
 void pl_h5_read_text(struct pl_h5_in *in, const char *object, const char *name, char *out,
                      size_t size);
+/* The same, "" where there is none. */
+void pl_h5_find_text(struct pl_h5_in *in, const char *object, const char *name, char *out,
+                     size_t size);
 /* A number that is an attribute of the file, or `otherwise` where there is none. */
 double pl_h5_read_number(const struct pl_h5_in *in, const char *name, double otherwise);
 

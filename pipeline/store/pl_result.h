@@ -17,6 +17,9 @@ struct pl_provenance {
   char configuration_sha256[LC_SHA256_HEX];
   char weights_sha256[LC_SHA256_HEX];
   const char *architecture; /* "vit_small_patch8: 224x224, patch 8, ..." */
+  /* The weight file's metadata model_name and model_version; else the architecture's name, or its
+   * shape where it has none, and "". */
+  char model_name[65], model_version[65];
   bool trained;
   const char *kernels; /* name of the back end: the one machine setting that can change bits */
 };
@@ -28,6 +31,11 @@ struct pl_left_out {
   char reason[LC_ERROR_SIZE];
   lc_status status;
 };
+
+/* What is said where a result and its series are of different identity. */
+#define PL_OTHER_IDENTITY                                                                          \
+  "patient or study is another than when it was made (PatientID, its issuer, name, birth date, "   \
+  "sex, StudyID or AccessionNumber)"
 
 #define PL_NAME_SIZE 65 /* 64 bytes, as a store has them, and the final zero */
 
@@ -53,7 +61,8 @@ struct pl_result {
   char nodule_source_path[LC_PATH_SIZE]; /* run: the first file that named them */
   char nodule_source_sha256[LC_SHA256_HEX];
   char input_manifest_sha256[LC_SHA256_HEX];
-  char voxels_sha256[LC_SHA256_HEX]; /* of the slices that nodules were cut from, in HU */
+  char identity_sha256[LC_SHA256_HEX]; /* ct_series_identity_hex; "" in older stores */
+  char voxels_sha256[LC_SHA256_HEX];   /* of the slices that nodules were cut from, in HU */
 
   struct ct_cube *cubes; /* [nodule]: what the network saw; hu after pl_store_read_hu */
   double step_mm;        /* distance of their samples as the axes of the store say it */
@@ -87,10 +96,10 @@ static inline double pl_result_offset(const struct ct_cube *cube, size_t i) {
  * before and after the result is stored. Without voxels. */
 struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule);
 
-/* SHA-256 that says whether two results were made from the same input, weights and configuration by
- * the same version of the program; --resume compares it, and voxels_sha256, since the manifest is
- * of headers. */
+/* SHA-256 that says whether two results were made from the same input of the same patient and
+ * study, weights and configuration by the same version of the program; --resume compares it, and
+ * voxels_sha256, since the manifest is of headers. */
 LC_MUST_CHECK lc_status pl_result_key(const struct pl_provenance *provenance,
                                       const char *input_manifest_sha256,
-                                      const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
-                                      struct lc_error *err);
+                                      const char *identity_sha256, const char *nodule_source_sha256,
+                                      char hex[LC_SHA256_HEX], struct lc_error *err);

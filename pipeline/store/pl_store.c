@@ -30,10 +30,13 @@ static void write_root(struct pl_h5 *h5, const struct pl_result *result) {
   pl_h5_attribute_text(h5, "/", "configuration", provenance->configuration);
   pl_h5_attribute_text(h5, "/", "configuration_sha256", provenance->configuration_sha256);
   pl_h5_attribute_text(h5, "/", "weights_sha256", provenance->weights_sha256);
+  pl_h5_attribute_text(h5, "/", "model_name", provenance->model_name);
+  pl_h5_attribute_text(h5, "/", "model_version", provenance->model_version);
   pl_h5_attribute_integer(h5, "/", "weights_trained", provenance->trained);
   pl_h5_attribute_text(h5, "/", "architecture", provenance->architecture);
   pl_h5_attribute_text(h5, "/", "kernels", provenance->kernels);
   pl_h5_attribute_text(h5, "/", "input_manifest_sha256", result->input_manifest_sha256);
+  pl_h5_attribute_text(h5, "/", "identity_sha256", result->identity_sha256);
   pl_h5_attribute_text(h5, "/", "voxels_sha256", result->voxels_sha256);
   pl_h5_attribute_text(h5, "/", "nodule_source", result->nodule_source);
   pl_h5_attribute_text(h5, "/", "nodule_source_sha256", result->nodule_source_sha256);
@@ -158,6 +161,13 @@ static const struct pl_h5_field nodule_fields[] = {
      "over readers who rated; NaN when none"},
 };
 
+/* Only where a file gives them. */
+static const struct pl_h5_field name_field[] = {
+    {"nodules/name", PL_H5_TEXT, NODULE(name), NAME_WIDTH, 0, "", "as the file calls it"}};
+static const struct pl_h5_field probability_field[] = {
+    {"nodules/given_probability", PL_H5_F64, NODULE(probability), 0, 0, "1",
+     "that it is a nodule, as the file says; NaN where it does not"}};
+
 /* A mark as it is stored. */
 struct mark {
   int8_t rating[CT_RATING_COUNT], session;
@@ -199,6 +209,11 @@ static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *li
   size_t n = list->n_nodules, marks = 1;
   for (size_t i = 0; i < n; i++)
     if (list->nodules[i].n_marks > marks) marks = list->nodules[i].n_marks;
+  bool named = false, likely = false;
+  for (size_t i = 0; i < n; i++) {
+    named |= *list->nodules[i].name != '\0';
+    likely |= !isnan(list->nodules[i].probability);
+  }
   LC_FREED struct mark *rows = NULL;
   LC_TRY(lc_alloc(&rows, n * marks, sizeof *rows, err));
   for (size_t i = 0; i < n * marks; i++) rows[i] = mark_of(&list->nodules[i / marks], i % marks);
@@ -206,6 +221,8 @@ static lc_status write_nodules(struct pl_h5 *h5, const struct ct_nodule_list *li
   const struct pl_h5_structs of_marks = {rows, sizeof *rows, n, marks};
   LC_TRY(pl_h5_fields(h5, nodule_fields, COUNT(nodule_fields), &of_nodules, "axes/nodule", err));
   LC_TRY(pl_h5_fields(h5, mark_fields, COUNT(mark_fields), &of_marks, "axes/nodule", err));
+  if (named) LC_TRY(pl_h5_fields(h5, name_field, 1, &of_nodules, "axes/nodule", err));
+  if (likely) LC_TRY(pl_h5_fields(h5, probability_field, 1, &of_nodules, "axes/nodule", err));
   pl_h5_attach(h5, "nodules/mean_rating", 1, "axes/rating");
   pl_h5_attach(h5, "nodules/median_rating", 1, "axes/rating");
   pl_h5_attach(h5, "nodules/rating", 2, "axes/rating");
@@ -342,8 +359,8 @@ struct ct_cube pl_result_place(const struct pl_result *result, size_t nodule) {
 }
 
 lc_status pl_result_key(const struct pl_provenance *provenance, const char *input_manifest_sha256,
-                        const char *nodule_source_sha256, char hex[LC_SHA256_HEX],
-                        struct lc_error *err) {
+                        const char *identity_sha256, const char *nodule_source_sha256,
+                        char hex[LC_SHA256_HEX], struct lc_error *err) {
   struct lc_hash hash;
   LC_TRY(lc_hash_begin(&hash, err));
   char schema[32];
@@ -355,6 +372,7 @@ lc_status pl_result_key(const struct pl_provenance *provenance, const char *inpu
                                provenance->architecture,
                                provenance->kernels,
                                input_manifest_sha256,
+                               identity_sha256,
                                nodule_source_sha256};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) lc_hash_add_text(&hash, parts[i]);
   uint8_t digest[LC_SHA256_BYTES];
@@ -364,9 +382,10 @@ lc_status pl_result_key(const struct pl_provenance *provenance, const char *inpu
 }
 
 lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_HEX], char voxels[LC_SHA256_HEX],
-                            struct lc_error *err) {
+                            char identity[LC_SHA256_HEX], struct lc_error *err) {
   LC_TRY(pl_h5_read_attribute(path, "result_key", hex, LC_SHA256_HEX, err));
   LC_TRY(pl_h5_read_attribute(path, "voxels_sha256", voxels, LC_SHA256_HEX, err));
+  LC_TRY(pl_h5_read_attribute(path, "identity_sha256", identity, LC_SHA256_HEX, err));
   if (strlen(hex) != LC_SHA256_HEX - 1)
     LC_FAIL(err, LC_ERR_FORMAT, "%s: has no result_key, expected a result store", path);
   return LC_OK;

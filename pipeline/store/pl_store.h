@@ -29,10 +29,11 @@ LC_MUST_CHECK lc_status pl_store_read_hu(struct pl_result *result, struct lc_err
 LC_MUST_CHECK lc_status pl_store_find(const char *path, struct pl_list *folders,
                                       struct lc_error *err);
 
-/* The key (pl_result_key) and voxels_sha256 a store was written with; LC_ERR_FORMAT when it is not
- * a result store. */
+/* The key (pl_result_key), voxels_sha256 and identity_sha256 a store was written with;
+ * LC_ERR_FORMAT when it is not a result store. */
 LC_MUST_CHECK lc_status pl_store_read_key(const char *path, char hex[LC_SHA256_HEX],
-                                          char voxels[LC_SHA256_HEX], struct lc_error *err);
+                                          char voxels[LC_SHA256_HEX], char identity[LC_SHA256_HEX],
+                                          struct lc_error *err);
 
 /* Whether a result folder, if it is one, is of another study. */
 bool pl_store_is_of_other(const char *folder, const char *study_instance_uid);

@@ -61,12 +61,19 @@ static void read_root(struct pl_h5_in *in, struct pl_result *result) {
   pl_h5_read_text(in, "/", "configuration_sha256", provenance->configuration_sha256, LC_SHA256_HEX);
   pl_h5_read_text(in, "/", "result_key", result->key, LC_SHA256_HEX);
   pl_h5_read_text(in, "/", "input_manifest_sha256", result->input_manifest_sha256, LC_SHA256_HEX);
+  pl_h5_find_text(in, "/", "identity_sha256", result->identity_sha256, LC_SHA256_HEX);
+  pl_h5_find_text(in, "/", "model_name", provenance->model_name, sizeof provenance->model_name);
+  pl_h5_find_text(in, "/", "model_version", provenance->model_version,
+                  sizeof provenance->model_version);
   pl_h5_read_text(in, "/", "nodule_source_sha256", result->nodule_source_sha256, LC_SHA256_HEX);
   pl_h5_read_text(in, "series", "SeriesInstanceUID", result->series_instance_uid, CT_UID_SIZE);
   if (in->status == LC_OK) in->status = lc_alloc(&result->architecture, architecture, 1, in->err);
   if (in->status != LC_OK) return;
   pl_h5_read_text(in, "/", "architecture", result->architecture, architecture);
   provenance->architecture = result->architecture;
+  if (*provenance->model_name) return;
+  lc_text_copy(provenance->model_name, sizeof provenance->model_name, result->architecture);
+  provenance->model_name[strcspn(provenance->model_name, ":")] = '\0';
 }
 
 /* Names and centres. */

@@ -36,7 +36,10 @@ done
 if command -v dciodvfy >/dev/null && command -v dcentvfy >/dev/null && command -v dcmdump >/dev/null; then
   for file in "$work/dicom/$uid"/*.dcm; do
     dciodvfy "$file" 2>&1 | grep -q '^Error' && fail "$file: $(dciodvfy "$file" 2>&1 | grep '^Error')"
-    dcmdump "$file" | grep -q 'UNTRAINED' || fail "$file does not say that the weights are untrained"
+    # what readers marked does not depend on weights
+    case ${file##*/} in segmentation.dcm | presentation.dcm) wanted=1 ;; *) wanted=0 ;; esac
+    dcmdump "$file" | grep -q 'UNTRAINED'
+    [ $? -eq "$wanted" ] || fail "$file: weights that are untrained, said or not"
   done
   # what belongs to patient and study is the same in the source and in every object
   sources=$(find "$work/in" -name '00001*.dcm')
@@ -67,6 +70,35 @@ if command -v dciodvfy >/dev/null && command -v dcentvfy >/dev/null && command -
   grep -q 'IS \[700\]' <<<"$dump" || fail "series number"
 else
   echo "not judged: dciodvfy and dcmdump are not installed" >&2
+fi
+
+# a kind that cannot be made costs itself: no view lies along the slices
+"$program" run -i "$work/in" -w "$work/w.safetensors" -o "$work/coronal" --set 'preprocess.views=[coronal]' \
+  --set export.objects=all >/dev/null 2>"$work/err" || fail "run with a coronal view"
+grep -q 'no objects of kind "slices": .*no stored view is parallel' "$work/err" || fail "not said: $(cat "$work/err")"
+for kind in maps segmentation relevance report presentation; do
+  compgen -G "$work/coronal/$uid/objects/$kind*.dcm" >/dev/null || fail "slices cost the kind $kind"
+done
+expect 9 "no stored view is parallel" export -i "$work/in" -o "$work/no" -O slices "$work/coronal"
+nothing_in "$work/no"
+# what a model is called is in its file
+if command -v python3 >/dev/null; then
+  command python3 - "$work/w.safetensors" "$work/named.safetensors" <<'PYTHON' || fail "python3"
+import json, struct, sys
+data = open(sys.argv[1], "rb").read()
+n, = struct.unpack("<Q", data[:8])
+head = json.loads(data[8:8 + n])
+head["__metadata__"].update(model_name="Lung Eye", model_version="2.1")
+text = json.dumps(head).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + data[8 + n:])
+PYTHON
+  "$program" run -i "$work/in" -w "$work/named.safetensors" -o "$work/entitled" --set 'export.objects=[report, relevance]' \
+    >/dev/null 2>&1 || fail "run with a named model"
+  for file in "$work/entitled/$uid"/objects/*.dcm "$work/entitled/$uid"/captures/*.dcm; do
+    dcmdump +L "$file" | grep -q 'Lung Eye' || fail "$file does not name the model"
+    dcmdump +L "$file" | grep -q '2\.1' || fail "$file does not name its version"
+  done
 fi
 
 # what must not happen

@@ -10,7 +10,7 @@ expect 2 "expected a number from 0.001 to 1" nodules --level 2 .
 expect 4 "no such folder or file" nodules "$work/none"
 mkdir "$work/empty"
 expect 5 "no DICOM image" nodules "$work/empty"
-expect 4 "no LIDC XML file" nodules --xml-only "$work/empty"
+expect 4 "no file of nodules" nodules --xml-only "$work/empty"
 printf '<html/>\n' >"$work/empty/page.xml"
 expect 8 "root element html, expected LidcReadMessage" nodules "$work/empty"
 

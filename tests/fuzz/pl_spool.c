@@ -11,8 +11,8 @@ static size_t n_good;
 static void make(void) {
   struct pl_spool spool;
   struct ct_identity identity;
-  char part[LC_PATH_SIZE], name[PL_SPOOL_NAME];
-  bool is_new;
+  struct pl_spool_put put;
+  char part[LC_PATH_SIZE];
   struct lc_error err;
   snprintf(folder, sizeof folder, "%s", fuzz_path(".spool"));
   if (lc_folder_remove(folder, &err) == LC_ERR_MEMORY) abort();
@@ -20,7 +20,7 @@ static void make(void) {
   pl_spool_part(&spool, 0, part);
   db_slice(part);
   if (ct_identity_read(&identity, part, &err) != LC_OK ||
-      pl_spool_put(&spool, &identity, part, name, &is_new, &err) != LC_OK)
+      pl_spool_put(&spool, &identity, part, true, &put, &err) != LC_OK)
     abort();
   pl_spool_close(&spool);
   if (lc_file_read(db_path(folder, "spool.db"), 1 << 20, &good, &n_good, &err) != LC_OK) abort();

@@ -125,16 +125,9 @@ static void check_parametric_map(struct example *e) {
   describe(e, 9300, "map");
   float values[28 * 28];
   for (int i = 0; i < 28 * 28; i++) values[i] = (float)(i - 400) * 1e-4f;
-  struct ct_map_frame frames[CT_VIEW_COUNT];
-  for (int view = 0; view < CT_VIEW_COUNT; view++)
-    frames[view] =
-        (struct ct_map_frame){.values = values,
-                              .plane = ct_plane_of_cube(&e->cube, (ct_view)view, 16, 28, 28),
-                              .source_slices = e->sources,
-                              .n_source_slices = 2};
   struct ct_parametric_map map = {.about = e->about,
-                                  .frames = frames,
-                                  .n_frames = CT_VIEW_COUNT,
+                                  .values = values,
+                                  .plane = ct_plane_of_cube(&e->cube, CT_CORONAL, 16, 28, 28),
                                   .quantity = "CDAM malignancy"};
   const char *path = path_of(e, "map.dcm");
   assert_ok(ct_parametric_map_write(&map, path, &test_err));
@@ -143,28 +136,23 @@ static void check_parametric_map(struct example *e) {
 
 static void check_segmentation(struct example *e) {
   describe(e, 9400, "segmentation");
-  uint8_t *mask = calloc(32 * 32 * 32, 1);
-  assert_non_null(mask);
-  for (size_t i = 12 * 32 * 32; i < 20 * 32 * 32; i += 3) mask[i] = 1;
-  struct ct_plane planes[32];
-  ct_segment_planes_of_cube(&e->cube, planes);
+  static const uint8_t mask[2 * 4 * 5] = {[7] = 1, [30] = 1}; /* in both slices */
   struct ct_segment segment = {.kind = CT_SEGMENT_NODULE,
                                .label = "nodule-1",
-                               .planes = planes,
-                               .n_planes = 32,
+                               .first = {100, 90, e->slice > 0 ? e->slice - 1 : 0},
+                               .size = {5, 4, 2},
                                .mask = mask};
   struct ct_segmentation segmentation = {.about = e->about, .segments = &segment, .n_segments = 1};
   const char *path = path_of(e, "segmentation.dcm");
   assert_ok(ct_segmentation_write(&segmentation, path, &test_err));
-  free(mask);
   assert_valid_dicom(path, "Segmentation");
-  assert_string_equal(dicom_value(path, "NumberOfFrames"), "8");
+  assert_string_equal(dicom_value(path, "NumberOfFrames"), "2");
 }
 
 static void check_report(struct example *e) {
   describe(e, 9500, "report");
-  struct ct_measurement measurements[] = {ct_measurement_named("malignancy", 0.91),
-                                          ct_measurement_named("diameter", 29.5)};
+  struct ct_measurement measurements[] = {ct_measurement_named("malignancy", 0.91, true),
+                                          ct_measurement_named("diameter", 29.5, false)};
   struct ct_finding finding = {.tracking_id = "nodule-1",
                                .tracking_uid = "2.25.6001",
                                .measurements = measurements,
@@ -173,11 +161,12 @@ static void check_report(struct example *e) {
   struct ct_report report = {.about = e->about,
                              .model_name = "vit_small_patch8",
                              .model_version = "0123456789abcdef",
+                             .parameters = "mean of three views",
                              .findings = &finding,
                              .n_findings = 1};
   const char *path = path_of(e, "report.dcm");
   assert_ok(ct_report_write(&report, path, &test_err));
-  assert_valid_dicom(path, "ComprehensiveSR");
+  assert_valid_dicom(path, "Comprehensive3DSR");
   assert_int_equal(dicom_count(path, e->series->slices[e->slice].sop_instance_uid), 2);
   /* Both sources are in ISO_IR 100, which has the degree sign and lacks the arrow. */
   assert_int_equal(dicom_count(path, "UT [5\260 ? x]"), 1);

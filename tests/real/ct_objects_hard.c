@@ -31,7 +31,7 @@ static const char *const iods[KINDS] = {"MultiframeTrueColorSCImage",
                                         "SCImage",
                                         "ParametricMap",
                                         "Segmentation",
-                                        "ComprehensiveSR",
+                                        "Comprehensive3DSR",
                                         "GrayscaleSoftcopyPresentationState"};
 
 static lc_status write_kind(int kind, const struct ct_series *series, const char *path) {
@@ -41,7 +41,7 @@ static lc_status write_kind(int kind, const struct ct_series *series, const char
   struct ct_cube cube = {.edge = 32, .spacing_mm = 1};
   memcpy(cube.centre_mm, plane.position_mm, sizeof cube.centre_mm);
   static const float values[28 * 28] = {1, -1};
-  static const uint8_t mask[28 * 28] = {1};
+  static const uint8_t mask[] = {1};
   struct ct_plane grid = ct_plane_of_cube(&cube, CT_AXIAL, 16, 28, 28);
   size_t pixels = plane.rows * plane.columns;
   if (kind <= 1) {
@@ -56,17 +56,17 @@ static lc_status write_kind(int kind, const struct ct_series *series, const char
     return status;
   }
   if (kind == 2) {
-    struct ct_map_frame frame = {values, grid, &slice, 1};
-    struct ct_parametric_map map = {about, &frame, 1, "CDAM"};
+    struct ct_parametric_map map = {
+        .about = about, .values = values, .plane = grid, .quantity = "CDAM"};
     return ct_parametric_map_write(&map, path, &test_err);
   }
   if (kind == 3) {
-    struct ct_segment segment = {.label = "n", .planes = &grid, .n_planes = 1, .mask = mask};
-    struct ct_segmentation segmentation = {about, &segment, 1};
+    struct ct_segment segment = {.label = "n", .size = {1, 1, 1}, .mask = mask};
+    struct ct_segmentation segmentation = {.about = about, .segments = &segment, .n_segments = 1};
     return ct_segmentation_write(&segmentation, path, &test_err);
   }
   if (kind == 4) {
-    struct ct_measurement measurement = ct_measurement_named("malignancy", 0.5);
+    struct ct_measurement measurement = ct_measurement_named("malignancy", 0.5, true);
     struct ct_finding finding = {.tracking_id = "nodule-1",
                                  .tracking_uid = "2.25.3",
                                  .measurements = &measurement,
@@ -74,6 +74,7 @@ static lc_status write_kind(int kind, const struct ct_series *series, const char
     struct ct_report report = {.about = about,
                                .model_name = "vit",
                                .model_version = "1",
+                               .parameters = "none",
                                .findings = &finding,
                                .n_findings = 1};
     return ct_report_write(&report, path, &test_err);

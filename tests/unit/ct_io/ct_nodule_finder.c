@@ -73,7 +73,7 @@ static void test_kinds(void **state) {
   kind_is("a.CSV", HEADING, "csv");
   put("b.txt", HEADING);
   assert_fails(ct_nodule_source_of(&source, file("b.txt"), &test_err), LC_ERR_FORMAT,
-               "b.txt: of no kind that nodules are read from, expected LIDC XML or CSV");
+               "b.txt: of no kind that nodules are read from, expected one of LIDC XML, ");
   assert_true(ct_nodule_source_wants("b.xml"));
   assert_false(ct_nodule_source_wants("b.csv")); /* a list: only where it is named */
   assert_false(ct_nodule_source_wants("b.dcm"));
@@ -86,7 +86,7 @@ static void test_beside_the_series(void **state) {
   (void)state;
   put("points.csv", HEADING "1.2.3,0,0,1,5\n");
   assert_fails(find(&finder, NULL, &found), LC_ERR_NO_NODULES,
-               "1.dcm: no LIDC XML beside series 1.2.3; name one, or a CSV, with --nodules");
+               "1.dcm: no nodules beside series 1.2.3 (LIDC XML, ");
   put("broken.xml", "<");
   assert_fails(find(&finder, NULL, &found), LC_ERR_FORMAT, "broken.xml:1: unclosed token");
   put("other.xml", XML("7.7", "1"));
@@ -158,7 +158,7 @@ static void test_a_folder(void **state) {
   put("broken.xml", "<");
   put("other.xml", XML("7.7", "1"));
   assert_fails(find(&finder, where, &found), LC_ERR_NO_NODULES,
-               "none of its 1 LIDC XML files is for series 1.2.3");
+               "none of its 1 files of nodules is for series 1.2.3");
   ct_nodule_finder_free(&finder);
   assert_ok(lc_folder_make(file("deep"), &test_err));
   put("deep/one.xml", XML("1.2.3", "1"));

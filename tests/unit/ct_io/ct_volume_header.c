@@ -314,10 +314,11 @@ static void in_a_folder(void **state) {
   assert_fails(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err), LC_ERR_FORMAT,
                "bad.mhd: header");
   struct nifti mask = {.q = 1, .unit = 2, .type = "uint8"};
-  write_nifti(&grid, in_folder("mask.nii"), mask);
+  write_nifti(&grid, in_folder("bytes.nii"), mask);
+  write_nifti(&grid, in_folder("mask.nii"), mask); /* labels by its name: no series */
   assert_ok(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err));
   assert_fails(ct_index_choose(&index, NULL, &chosen, &test_err), LC_ERR_GEOMETRY,
-               "series mask cannot be used: voxels of type uint8");
+               "series bytes cannot be used: voxels of type uint8");
   ct_index_free(&index);
   write_meta(&grid, in_folder("ct"), 0, 1, "int16");
   assert_ok(ct_index_scan(&index, paths, 1, NULL, NULL, &test_err));

@@ -67,12 +67,11 @@ struct given {
 };
 
 static lc_status run(const struct given *given, struct pl_batch *batch) {
-  struct pl_overrides overrides = {.series = (char *)given->series,
-                                   .nodules = (char *)given->nodules,
-                                   .output = (char *)given->output,
-                                   .weights = weights};
+  struct pl_overrides overrides = {
+      .series = (char *)given->series, .output = (char *)given->output, .weights = weights};
   assert_ok(pl_list_add(&overrides.inputs, input, &test_err));
   assert_ok(pl_list_add(&overrides.keys, "explain.shifts=1", &test_err));
+  if (given->nodules) assert_ok(pl_list_add(&overrides.nodules.paths, given->nodules, &test_err));
   if (given->set) assert_ok(pl_list_add(&overrides.keys, given->set, &test_err));
   assert_ok(pl_list_add(&overrides.keys, "figure.panel_pixels=64", &test_err));
   struct pl_config config;

@@ -37,9 +37,9 @@ static int discard(void **state) {
   return lc_folder_remove(folder, NULL) != LC_OK;
 }
 
-/* Puts object number `object` of series number `series`. */
-static lc_status put(struct pl_spool *into, int series, int object, char name[PL_SPOOL_NAME],
-                     bool *is_new) {
+/* Puts object number `object` of series number `series` with these contents. */
+static lc_status put_contents(struct pl_spool *into, int series, int object, const char *contents,
+                              bool replace, struct pl_spool_put *done) {
   struct ct_identity identity = {
       .study_instance_uid = "1.2", .sop_class_uid = "1.2.3", .modality = "CT"};
   char part[LC_PATH_SIZE];
@@ -48,9 +48,20 @@ static lc_status put(struct pl_spool *into, int series, int object, char name[PL
   pl_spool_part(into, 0, part);
   FILE *file = fopen(part, "w");
   if (!file) return LC_ERR_NOT_WRITABLE;
-  fprintf(file, "object %d", object);
+  fputs(contents, file);
   fclose(file);
-  return pl_spool_put(into, &identity, part, name, is_new, &test_err);
+  return pl_spool_put(into, &identity, part, replace, done, &test_err);
+}
+
+static lc_status put(struct pl_spool *into, int series, int object, char name[PL_SPOOL_NAME],
+                     bool *is_new) {
+  struct pl_spool_put done = {.is_new = false};
+  char contents[32];
+  snprintf(contents, sizeof contents, "object %d", object);
+  lc_status status = put_contents(into, series, object, contents, true, &done);
+  memcpy(name, done.name, sizeof done.name);
+  *is_new = done.is_new;
+  return status;
 }
 
 static bool put_all(int series, int first, int n) {
@@ -146,6 +157,54 @@ static void late_slices_join(void **state) {
   assert_string_equal(summary(), "receiving:1.2.1:0 done:1.2.1:5 ");
   assert_int_equal(complete(&one), 1);
   assert_string_equal(summary(), "work:1.2.1:5 ");
+}
+
+/* The contents of an object in its series. */
+static const char *contents_of(const char *name, bool receiving) {
+  static char contents[64];
+  char path[LC_PATH_SIZE];
+  pl_spool_folder(&spool, receiving, name, path);
+  DIR *stream = opendir(path);
+  contents[0] = '\0';
+  for (struct dirent *entry = stream ? readdir(stream) : NULL; entry; entry = readdir(stream)) {
+    char file[LC_PATH_SIZE], *bytes;
+    size_t n;
+    if (entry->d_name[0] == '.') continue;
+    assert_ok(lc_path_join(file, path, entry->d_name, &test_err));
+    assert_ok(lc_file_read(file, 64, &bytes, &n, &test_err));
+    snprintf(contents, sizeof contents, "%s", bytes);
+    free(bytes);
+  }
+  if (stream) closedir(stream);
+  return contents;
+}
+
+/* An object that comes again with other contents replaces the one that is here, growing or done,
+ * and its series waits again; or it is refused, and nothing changes. */
+static void corrected_objects(void **state) {
+  (void)state;
+  struct pl_spool_put done;
+  struct pl_spool_series one;
+  assert_ok(put_contents(&spool, 1, 1, "wrong", true, &done));
+  assert_false(done.differs);
+  assert_ok(put_contents(&spool, 1, 1, "wrong", true, &done));
+  assert_false(done.differs);
+  assert_ok(put_contents(&spool, 1, 1, "other", true, &done));
+  assert_true(done.differs && !done.is_new);
+  assert_string_equal(contents_of(done.name, true), "other");
+  assert_int_equal(complete(&one), 1);
+  finish(PL_SPOOL_DONE, "done");
+  assert_ok(put_contents(&spool, 1, 1, "right", false, &done)); /* refused: all stays */
+  assert_true(done.differs);
+  assert_int_equal(complete(&one), 0);
+  assert_string_equal(contents_of(done.name, false), "other");
+  assert_ok(put_contents(&spool, 1, 1, "right", true, &done));
+  assert_true(done.differs && done.is_new);
+  assert_int_equal(complete(&one), 1);
+  assert_string_equal(contents_of(done.name, false), "right");
+  assert_ok(pl_spool_next(&spool, &one, &test_err));
+  assert_string_equal(one.name, done.name);
+  assert_int_equal(one.objects, 1);
 }
 
 static void a_rest_of_what_is_no_longer_kept(void **state) {
@@ -425,6 +484,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, discard)
   const struct CMUnitTest tests[] = {TEST(a_series_from_slice_to_result),
                                      TEST(late_slices_join),
+                                     TEST(corrected_objects),
                                      TEST(a_rest_of_what_is_no_longer_kept),
                                      TEST(room_is_made_of_what_is_done),
                                      TEST(the_queue_has_an_end),

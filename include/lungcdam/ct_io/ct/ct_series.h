@@ -59,6 +59,11 @@ struct ct_volume_file;
 struct ct_series {
   char patient_id[CT_TEXT_SIZE];
   char patient_name[CT_TEXT_SIZE];
+  char patient_issuer[CT_TEXT_SIZE]; /* IssuerOfPatientID */
+  char patient_birth_date[17];
+  char patient_sex[17];
+  char study_id[65];
+  char accession_number[65];
   char study_instance_uid[CT_UID_SIZE];
   char series_instance_uid[CT_UID_SIZE];
   char frame_of_reference_uid[CT_UID_SIZE];
@@ -117,6 +122,13 @@ bool ct_series_has_holes(const struct ct_series *series);
  * that are even otherwise, or a stack that is too short for lungs. Says in `signs` what it goes by;
  * "" and false when there is no sign, or the geometry was refused before the slices were sorted. */
 bool ct_series_seems_incomplete(const struct ct_series *series, char *signs, size_t size);
+/* SHA-256 over what says whose study the series is, apart from UIDs: PatientID and its issuer,
+ * name, birth date, sex, StudyID and AccessionNumber. It belongs to whatever is made from the
+ * series. */
+LC_MUST_CHECK lc_status ct_series_identity_hex(const struct ct_series *series, char hex[65],
+                                               struct lc_error *err);
+/* The first of those attributes in which two series differ, or NULL. */
+const char *ct_series_identity_differs(const struct ct_series *a, const struct ct_series *b);
 /* SHA-256 over UIDs and geometry of all slices in order, and over the bytes of a volume file:
  * identifies the input in the store. */
 LC_MUST_CHECK lc_status ct_series_manifest_hex(const struct ct_series *series, char hex[65],

@@ -1,16 +1,16 @@
 /* Where something lies in the patient: the readers' consensus of a nodule, or the region that an
  * explanation points to.
  *
- * Segmentation Storage (PS3.3 A.51), binary. Each segment brings its own planes, so that nodules of
- * different places, or masks on cubes and on CT slices of one size, fit in one object. Planes
- * without a pixel of the segment are left out.
+ * Segmentation Storage (PS3.3 A.51), binary, on the grid of the source CT: a frame has the rows,
+ * columns and place of a source slice, so that readers of volumes (highdicom, dcmqi, ITK) put
+ * the masks over the CT without resampling. Each segment is a box of voxels of that grid; slices
+ * without a voxel of the segment have no frame.
  *
  * Thread-safety: distinct outputs may be written from distinct threads. */
 #ifndef CT_SEGMENTATION_H
 #define CT_SEGMENTATION_H
 
 #include "common/lc_api.h"
-#include "ct_io/ct/ct_plane.h"
 #include "ct_io/dicom_write/ct_derived.h"
 
 LC_API_BEGIN
@@ -24,26 +24,24 @@ typedef enum ct_segment_kind {
 
 struct ct_segment {
   ct_segment_kind kind;
-  const char *label;             /* "nodule-1 consensus of 4 readers", 64 characters at most */
-  const char *algorithm;         /* what made it: "CDAM malignancy > 0"; NULL for readers */
-  const struct ct_plane *planes; /* [n_planes], all of the same rows and columns */
-  size_t n_planes;
-  const uint8_t *mask; /* [n_planes, rows, columns], not 0 inside */
+  const char *label;     /* "nodule-1 consensus of 4 readers", 64 characters at most */
+  const char *algorithm; /* what made it: "CDAM malignancy > 0"; NULL for readers */
+  size_t first[3];       /* column, row, slice of mask[0] in the source */
+  size_t size[3];        /* columns, rows, slices */
+  const uint8_t *mask;   /* [slice, row, column], not 0 inside */
   /* The same thing in other objects (the report); both or none. */
   const char *tracking_id;
   const char *tracking_uid;
 };
 
 struct ct_segmentation {
-  struct ct_derived about; /* a frame names the nearest of about.source_slices as its source */
+  struct ct_derived about;    /* its source slices are not read: those with a frame are named */
+  const char *name, *version; /* of the model behind segments with an algorithm */
   const struct ct_segment *segments;
   size_t n_segments;
 };
 
-/* The planes of a cube's mask (ct_cube.mask), foot to head: planes[cube->edge]. */
-void ct_segment_planes_of_cube(const struct ct_cube *cube, struct ct_plane *planes);
-
-/* LC_ERR_USAGE for planes of different size and for a segment without any pixel. */
+/* LC_ERR_USAGE for a box that leaves the source and for a segment without any voxel. */
 LC_MUST_CHECK lc_status ct_segmentation_write(const struct ct_segmentation *segmentation,
                                               const char *path, struct lc_error *err);
 

@@ -29,28 +29,45 @@ struct ct_annotation_set {
   lc_status first_problem;
 };
 
-/* Reads every file below the folders that a source wants (*.xml), and every file given itself.
- * progress may be NULL; its total and unit are set here.
+/* Reads every file below the folders that a source wants (by name, or DICOM objects of nodules),
+ * and every file given itself. progress may be NULL; its total and unit are set here.
  * LC_ERR_NOT_FOUND when a path does not exist or no such file is there; the first problem is the
  * error when nothing could be read. */
 LC_MUST_CHECK lc_status ct_annotation_set_scan(struct ct_annotation_set *set,
                                                const char *const *paths, size_t n_paths,
                                                struct lc_progress *progress, struct lc_error *err);
-/* Reads these files. Those that cannot be read are problems, however many they are. progress may be
- * NULL. */
+/* Reads these files, and logs what each was recognised as; of more than eight how many of each kind
+ * there are. Those that cannot be read are problems, however many they are. progress may be NULL.
+ */
 LC_MUST_CHECK lc_status ct_annotation_set_read(struct ct_annotation_set *set,
                                                const struct ct_files *files,
                                                struct lc_progress *progress, struct lc_error *err);
+/* Makes each connected part of a mask (ct_region.h) a mark of its own: voxels hang together by
+ * faces, edges and corners. */
+LC_MUST_CHECK lc_status ct_annotation_set_split(struct ct_annotation_set *set,
+                                                struct lc_error *err);
+/* Brings annotations that name no series to theirs, of those at hand: that of the patient, where
+ * the patient has one alone; the only one at hand; of several the one in whose folder the file
+ * lies, of volume files there the one whose name begins the file's. An annotation that may be of
+ * several, or that does not fit (ct_nodule_source.h), is a problem, and one of none stays as it is.
+ * Then merges what names one series, whether it names the study or not. */
+LC_MUST_CHECK lc_status ct_annotation_set_settle(struct ct_annotation_set *set,
+                                                 const struct ct_series *const *series, size_t n,
+                                                 struct lc_error *err);
 /* Raises the first problem. */
 LC_MUST_CHECK lc_status ct_annotation_set_fail(const struct ct_annotation_set *set,
                                                struct lc_error *err);
 void ct_annotation_set_free(struct ct_annotation_set *set);
 /* The annotation of a series, that of its study first where several studies share its UID (NULL:
- * any), or of its frame of reference where the file named no series (NULL: series alone); NULL when
- * there is none. */
+ * any), or else of its frame of reference (NULL: series alone), first where the file named no
+ * series; NULL when there is none. One that names the series and another frame of reference is not
+ * of it. */
 struct ct_annotation *ct_annotation_set_find(const struct ct_annotation_set *set,
                                              const char *series_uid, const char *study_uid,
                                              const char *frame_uid);
+/* The first annotation that names the series and another frame of reference; NULL: none. */
+const struct ct_annotation *ct_annotation_set_disagrees(const struct ct_annotation_set *set,
+                                                        const struct ct_series *series);
 
 /* What an XML alone says of its series' geometry, for grouping without DICOM: slices at the z
  * positions of all marks, spacing = their smallest distance, thickness = spacing, pixels of 1 mm

@@ -15,8 +15,8 @@
  * Parsing: expat; a document type (and so any entity of its own) is refused; depth at most 32, text
  * of one element at most 4 KiB, file at most 64 MiB, coordinates 0 to 65535, ratings 0 to 6.
  *
- * Ownership: marks, outlines, xy, points and path are of malloc, made by whoever reads the file,
- * and ct_annotation_free frees them all.
+ * Ownership: marks, outlines, xy, regions, points and path are of malloc, made by whoever reads the
+ * file, and ct_annotation_free frees them all.
  *
  * Thread-safety: distinct objects may be used from distinct threads. */
 #ifndef CT_MARK_H
@@ -27,6 +27,7 @@
 #include "common/lc_api.h"
 #include "ct_io/ct/ct_series.h"
 #include "ct_io/dicom_read/ct_files.h"
+#include "ct_io/nodule/ct_region.h"
 
 LC_API_BEGIN
 
@@ -63,13 +64,14 @@ typedef enum ct_mark_kind {
   CT_MARK_NON_NODULE  /* non-nodule of 3 mm or more: one point */
 } ct_mark_kind;
 
-/* What is odd about a mark; a bit set. Nothing is dropped for it. */
+/* What is odd about a mark; a bit set. */
 enum ct_mark_fault {
   CT_FAULT_RATING_ZERO = 1 << 0,   /* a rating is 0 */
   CT_FAULT_NO_RATINGS = 1 << 1,    /* outlines of a nodule without characteristics */
   CT_FAULT_FEW_POINTS = 1 << 2,    /* a nodule's outline of one to three points */
   CT_FAULT_OPEN_OUTLINE = 1 << 3,  /* four points or more, the last not the first again */
-  CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks */
+  CT_FAULT_UNKNOWN_SLICE = 1 << 4, /* an outline on a slice that the series lacks, or a shape that
+                                      cannot be placed on the series (ct_region.h) */
   CT_FAULT_OUTSIDE_IMAGE = 1 << 5, /* a point outside the image */
   CT_FAULT_REPEATED = 1 << 6,      /* the same mark appears again and was merged */
   /* an outline's imageZposition is more than half a slice from the slice of its imageSOP_UID */
@@ -82,6 +84,7 @@ struct ct_outline {
   bool inclusion;   /* false: the outlined pixels are cut out */
   int32_t (*xy)[2]; /* [n_points] column, row */
   size_t n_points;
+  size_t placed; /* 1 more than its slice, where ct_annotation_place made it; otherwise 0 */
 };
 
 struct ct_mark {
@@ -93,6 +96,8 @@ struct ct_mark {
   bool has_ratings;
   struct ct_outline *outlines;
   size_t n_outlines;
+  struct ct_region
+      *region; /* NULL, or the shape, from which the outlines are made on each series */
   unsigned faults;
 };
 
@@ -100,19 +105,32 @@ struct ct_mark {
 struct ct_point {
   double centre_mm[3]; /* LPS */
   double diameter_mm;  /* 0 or more; 0 where the file does not give one */
-  size_t line;         /* of the file that names it, from 1; 0 would mean a nodule of marks */
+  size_t line;        /* of the file that names it (of kinds without lines the number of the thing),
+                         from 1; 0 would mean a nodule of marks */
+  double probability; /* that it is a nodule, 0 to 1, as the file says; NaN where it does not */
+  char name[64];      /* that the file has for it, or "" */
+  const char *path;   /* that file, borrowed from the annotation; NULL: its first */
+  /* Not "": the place is pixel on this image (column, row; the centre of the first is 0, 0), and
+   * ct_annotation_place sets centre_mm, or unplaced where the series lacks the image. */
+  char sop_instance_uid[CT_UID_SIZE];
+  double pixel[2];
+  bool unplaced;
 };
 
 struct ct_annotation {
   const struct ct_nodule_source *source; /* the kind of file; set where a finder read it */
-  char *path;
-  struct ct_files also; /* further files that were merged into it, in the order of their names */
+  char kinds[128];      /* titles of the kinds of all its files: "LIDC XML, CSV"; set likewise */
+  char *path;           /* of its first file */
+  size_t order;         /* of that among the files that were read; set likewise */
+  struct ct_files also; /* further files that were merged into it, in the order of reading */
   bool is_chest_xray;   /* IdriReadMessage: recognised, nothing else filled */
-  /* The series that it is of. Where the file names none, "", and its frame of reference: an
-   * annotation belongs to the series of this UID, else to those of this frame of reference. */
+  /* The series that it is of. Where the file names none, "", and its frame of reference, or its
+   * patient, or nothing: an annotation belongs to the series of this UID, else to those of this
+   * frame of reference, else to the one that ct_annotation_set_settle finds. */
   char series_instance_uid[CT_UID_SIZE];
   char frame_of_reference_uid[CT_UID_SIZE];
   char study_instance_uid[CT_UID_SIZE];
+  char patient_id[CT_TEXT_SIZE];
   int n_sessions; /* reading sessions, one a reader, those without marks too; 0 with points alone */
   struct ct_mark *marks;
   size_t n_marks;

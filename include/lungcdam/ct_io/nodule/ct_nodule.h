@@ -16,7 +16,10 @@ struct ct_nodule {
   char id[64]; /* "nodule-1", numbered along the series normal then by row, column */
   const struct ct_mark **marks; /* borrowed from the annotation; none for points */
   size_t n_marks;
-  size_t line;            /* of the file that names it; 0: marks do */
+  char name[64];          /* as the file calls the point or mask, or "" */
+  double probability;     /* of the point, where the file says it; else NaN */
+  const char *path;       /* of the file that names the point, borrowed; NULL: marks do */
+  size_t line;            /* of that file; 0: marks do */
   int n_readers;          /* distinct sessions among the marks */
   double centre_mm[3];    /* LPS: centre of the bounding box of all outlines, or the point */
   double bounds_mm[2][3]; /* LPS corners of that box */
@@ -29,7 +32,8 @@ struct ct_nodule {
 struct ct_nodule_list {
   struct ct_nodule *nodules;
   size_t n_nodules;
-  size_t n_marks_unplaced;                 /* marks whose outlines lie on no slice of the series */
+  size_t n_same;           /* points that are nodules named before */
+  size_t n_marks_unplaced; /* marks, and points of images, on no slice of the series */
   size_t n_unreadable, n_unreadable_files; /* of the annotation */
   double tolerance_used;                   /* after shrinking; 0 when nothing had to be grouped */
   bool group_too_large; /* grouping gave up: some group has more than four marks */
@@ -39,15 +43,19 @@ struct ct_nodule_list {
 struct ct_grouping {
   bool in_millimetres; /* false: pylidc's rule, distances in voxel indices */
   double tolerance_mm; /* 0: the slice thickness, as pylidc */
+  /* Every point is a nodule; else one that lies within CT_SAME_NODULE_MM of the centre of an
+   * earlier nodule is that one, and the log says so. */
+  bool keep_duplicates;
 };
+#define CT_SAME_NODULE_MM 3
 
-/* Groups marks of nodules of 3 mm and more; points follow as they are, those outside the series
- * too: the cutter names them. pylidc's rule (Hancock and Magnan, J Med Imaging 3:044504, 2016): two
- * marks belong together when the smallest distance between their outline points is within the
- * tolerance; the tolerance shrinks by 0.9 until no group has more than four marks, and grouping
- * gives up below 0.1. grouping NULL: pylidc's rule with the slice thickness. The annotation must
- * outlive the list. LC_ERR_MISMATCH when the annotation names another series, or, without a series,
- * another frame of reference. */
+/* Groups marks of nodules of 3 mm and more; points follow in the order of the files, those outside
+ * the series too: the cutter names them. pylidc's rule (Hancock and Magnan, J Med Imaging 3:044504,
+ * 2016): two marks belong together when the smallest distance between their outline points is
+ * within the tolerance; the tolerance shrinks by 0.9 until no group has more than four marks, and
+ * grouping gives up below 0.1. grouping NULL: pylidc's rule with the slice thickness. The
+ * annotation must outlive the list. LC_ERR_MISMATCH when the annotation names another series, or,
+ * without a series, another frame of reference. */
 LC_MUST_CHECK lc_status ct_nodules_from_annotation(struct ct_nodule_list *list,
                                                    const struct ct_annotation *annotation,
                                                    const struct ct_series *series,
@@ -92,7 +100,7 @@ LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_n
                                          struct lc_error *err);
 
 /* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
- * of marks with one of them. */
+ * of marks with one of them. Those with a region were checked as they were placed. */
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
 
 /* The nodule that each point means: the nearest one whose centre is within the point's radius (half
