@@ -1,7 +1,7 @@
 // Fills a cube from a volume by ITK's linear interpolation in patient coordinates, the planes of
 // the cube in parallel.
 #include "ct_io/ct/ct_resample.h"
-#include "ct_io/ct/ct_itk_image.hpp"
+#include "ct_io/ct/ct_itk.hpp"
 
 #include <itkLinearInterpolateImageFunction.h>
 #include <itkMultiThreaderBase.h>

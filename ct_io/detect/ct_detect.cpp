@@ -1,7 +1,6 @@
 // Lungs by threshold and closing, blobs by the eigenvalues of the Hessian at several scales.
 #include "ct_io/detect/ct_detect.h"
 #include "ct_io/ct/ct_itk.hpp"
-#include "ct_io/ct/ct_itk_image.hpp"
 
 #include <itkConnectedComponentImageFilter.h>
 #include <itkHessianRecursiveGaussianImageFilter.h>

@@ -89,7 +89,20 @@ static void rate_segment(struct ct_mark *segment, const struct ct_mark *said) {
   memcpy(segment->nodule_id, said->nodule_id, sizeof segment->nodule_id);
 }
 
-static void join_segments(struct ct_annotation_set *set) {
+/* What another reader says of a segment: a mark of the same shape. */
+static lc_status copy_shape(struct ct_mark *mark, const struct ct_mark *segment,
+                            struct lc_error *err) {
+  const struct ct_grid_mask *from = &segment->region->mask;
+  size_t n = from->size[0] * from->size[1] * from->size[2];
+  uint8_t *inside;
+  LC_TRY(lc_alloc(&inside, n, 1, err));
+  memcpy(inside, from->inside, n);
+  mark->region->mask = *from;
+  mark->region->mask.inside = inside;
+  return LC_OK;
+}
+
+static lc_status join_segments(struct ct_annotation_set *set, struct lc_error *err) {
   for (size_t a = 0; a < set->n_annotations; a++) {
     struct ct_annotation *annotation = &set->annotations[a];
     size_t kept = 0;
@@ -102,15 +115,15 @@ static void join_segments(struct ct_annotation_set *set) {
         rate_segment(segment, mark);
         ct_region_free(mark->region);
         mark->region = NULL; /* others are still looked for among the marks */
-      } else {
-        if (segment)
-          lc_log(LC_LOG_WARNING, "%s: %s: segment %d of %s is rated by another report too",
-                 annotation->path, mark->nodule_id, region->segment, region->segmentation_uid);
-        annotation->marks[kept++] = *mark;
+        continue;
       }
+      if (segment) LC_TRY(copy_shape(mark, segment, err));
+      annotation->marks[kept] = *mark;
+      if (kept++ != m) memset(mark, 0, sizeof *mark);
     }
     annotation->n_marks = kept;
   }
+  return LC_OK;
 }
 
 static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
@@ -131,7 +144,7 @@ static lc_status merge(struct ct_annotation_set *set, struct lc_error *err) {
     }
   }
   set->n_annotations = kept;
-  join_segments(set);
+  LC_TRY(join_segments(set, err));
   return LC_OK;
 }
 

@@ -44,11 +44,12 @@ static const struct pl_key keys[] = {
     KEY_BOOL(input, allow_missing, "false",
              "Series are used although files that may belong to them cannot be read.", PLACE),
 
-    KEY_LIST(nodules, source, "[auto]", NULL,
-             "'auto' takes what lies beside the series and DICOM objects (SEG, RTSTRUCT, SR) of its "
-             "study; 'detect' has candidates found; else files of any kind that docs/nodules.md "
-             "lists, and folders.",
-             PLACE),
+    KEY_LIST(
+        nodules, source, "[auto]", NULL,
+        "'auto' takes what lies beside the series and DICOM objects (SEG, RTSTRUCT, SR) of its "
+        "study; 'detect' has candidates found; else files of any kind that docs/nodules.md "
+        "lists, and folders.",
+        PLACE),
     KEY_TEXT(nodules, command, "",
              "Program that finds the candidates of 'detect'; empty: lungcdam's own detector. It "
              "gets a folder with the files of a series, and the file to write.",

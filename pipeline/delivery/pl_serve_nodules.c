@@ -50,7 +50,11 @@ void pl_serve_nodules(const char *series_folder, struct pl_serve_outcome *outcom
   }
   if (status == LC_OK && outcome->n_marks == 0 && set.problems.count > 0)
     status = ct_annotation_set_fail(&set, &err);
-  if (status == LC_OK && outcome->n_marks == 0) outcome->is = PL_RECEIVED_OTHER;
+  /* No source is for objects of this class, or there is nothing in them. */
+  if (status == LC_ERR_NOT_FOUND || (status == LC_OK && outcome->n_marks == 0)) {
+    outcome->is = PL_RECEIVED_OTHER;
+    status = LC_OK;
+  }
   outcome->status = status;
   memcpy(outcome->message, err.message, sizeof outcome->message);
 }

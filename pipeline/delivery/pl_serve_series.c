@@ -128,8 +128,8 @@ static void done(struct pl_serve_series *series, struct pl_spool_series *one,
   }
   if (outcome->status != LC_OK) {
     if (finish(series, one, PL_SPOOL_DONE, PL_SPOOL_WITHOUT, outcome->status, outcome->message))
-      lc_log(LC_LOG_INFO, "series %s: %lld objects, no nodules yet (waits %g s for them): %s", name_of(one),
-             one->objects, series->options->nodule_wait_s, outcome->message);
+      lc_log(LC_LOG_INFO, "series %s: %lld objects, no nodules yet (waits %g s for them): %s",
+             name_of(one), one->objects, series->options->nodule_wait_s, outcome->message);
     return;
   }
   series->sending->pending = true;

@@ -42,6 +42,12 @@ bool pl_export_wants(const struct pl_export_options *options, bool pictures) {
   return false;
 }
 
+void pl_export_add_repair(const struct pl_export *e, char *text, size_t size) {
+  size_t used = strlen(text);
+  if (e->result->series->verdict == CT_REPAIRED)
+    snprintf(text + used, size - used, "; source series: %s", e->result->series->reason);
+}
+
 lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
                          const struct pl_export_options *options, const char *folder,
                          struct lc_error *err) {
@@ -62,10 +68,7 @@ lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
     LC_FAIL(err, LC_ERR_UNSUPPORTED,
             "%s: %s has no DICOM to refer to; run it with its DICOM as --reference", result->path,
             result->series->slices[0].path);
-  size_t used = strlen(e->derivation);
-  if (result->series->verdict == CT_REPAIRED)
-    snprintf(e->derivation + used, sizeof e->derivation - used, "; source series: %s",
-             result->series->reason);
+  pl_export_add_repair(e, e->derivation, sizeof e->derivation);
   if (options->anonymised) LC_TRY(ct_source_check_anonymised(result->series, err));
   LC_TRY(ct_series_identity_hex(result->series, e->identity, err));
   return lc_alloc(&e->segment_of, result->nodules.n_nodules, sizeof *e->segment_of, err);

@@ -50,6 +50,8 @@ struct pl_export {
 LC_MUST_CHECK lc_status pl_export_open(struct pl_export *e, const struct pl_result *result,
                                        const struct pl_export_options *options, const char *folder,
                                        struct lc_error *err);
+/* Adds to a text what was repaired of the source series, or allowed to miss. */
+void pl_export_add_repair(const struct pl_export *e, char *text, size_t size);
 /* Writes the chosen kinds as KIND[_NODULE][_TARGET][_VIEW].dcm. A kind that cannot be made of the
  * series (slices of an oblique one), or for which the result has nothing (no outlines, no positive
  * score), is left out with a line in the log; LC_ERR_UNSUPPORTED when that leaves nothing. */

@@ -29,7 +29,7 @@ static lc_status write_consensus(const struct pl_object_kind *kind, struct pl_ex
                                  struct lc_error *err) {
   LC_SCOPED(pl_regions_free) struct pl_regions regions = {0};
   struct pl_object object;
-  char derivation[128];
+  char derivation[1024];
   LC_TRY(pl_regions_init(&regions, e, err));
   LC_TRY(collect(e, &regions, err));
   if (regions.n == 0) {
@@ -41,6 +41,7 @@ static lc_status write_consensus(const struct pl_object_kind *kind, struct pl_ex
            "Voxels that a share of %g of the readers who marked the nodule outlined; research use "
            "only",
            e->options->consensus_level);
+  pl_export_add_repair(e, derivation, sizeof derivation);
   object.about.derivation_description = derivation;
   object.about.content_label = "CONSENSUS";
   object.about.content_description = "Consensus of readers";

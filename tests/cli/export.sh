@@ -10,7 +10,7 @@ source "$(dirname "$0")/lib/make.bash"
 
 make_inputs 1
 mv "$work/phantom" "$work/in"
-"$program" weights init -f vit_tiny_patch16 -o "$work/w.safetensors" \
+"$program" weights init -f "$work/small.yaml" -o "$work/w.safetensors" \
   -H malignancy -H biomarkers:outputs=8:regression >/dev/null 2>&1 || fail "weights"
 "$program" run -i "$work/in" -w "$work/w.safetensors" -o "$work/results" >/dev/null 2>&1 || fail "run"
 folder=$(dirname "$work"/results/*/results.h5)
@@ -108,7 +108,7 @@ expect 2 "which results?" export -i "$work/in"
 expect 2 "where is the source series?" export "$work/results"
 expect 2 "expected digits and dots" export -i "$work/in" --uid-root 1..2 "$work/results"
 expect 4 "holds no result" export -i "$work/in" -o "$work/no" "$work/in"
-expect 9 "PatientIdentityRemoved" export --anonymised -i "$work/in" -o "$work/no" "$work/results"
+expect 9 "PatientIdentityRemoved" --log-level error export --anonymised -i "$work/in" -o "$work/no" "$work/results"
 one_line
 nothing_in "$work/no"
 "$program" phantom -o "$work/other" --matrix 64 --seed 4 >/dev/null 2>&1 || fail "phantom"

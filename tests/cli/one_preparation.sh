@@ -51,7 +51,7 @@ for model in shipped cubes; do
     "$program" "${quiet[@]}" concept create -d "$m/set.h5" -w "$w" -s $split --name all --where 'subtlety>=1' \
       -o "$m/concept-$split.safetensors" >/dev/null || fail "$model: concept"
   done
-  serve "$model" -w "$w" --nodules "$work/phantom" -o "$m/serve" --quiet 1
+  serve "$model" -w "$w" --set explain.shifts=1 --nodules "$work/phantom" -o "$m/serve" --quiet 1
   dcmsend 127.0.0.1 "$port" --scan-directories --recurse "$work/phantom" --scan-pattern '*.dcm' || fail "dcmsend"
   logged " objects, done" 2
   stop

@@ -18,7 +18,7 @@ if ! command "$peers" -c 'import highdicom, SimpleITK' 2>/dev/null ||
 fi
 read_objects() { command "$peers" "$LUNGCDAM_SOURCE/tests/cli/lib/read_objects.py" "$@" >"$work/said" 2>&1; }
 make_inputs 1
-"$program" weights init vit_tiny_patch16 -H malignancy -H biomarkers:outputs=8:regression \
+"$program" weights init -f "$work/small.yaml" -H malignancy -H biomarkers:outputs=8:regression \
   -o "$work/eight.safetensors" --seed 1 >/dev/null || fail "weights"
 run=("$program" --log-level error run -i "$work/phantom" -w "$work/eight.safetensors"
   --set figure.write=false --set capture.write=false --set 'preprocess.views=[axial, coronal, sagittal]')

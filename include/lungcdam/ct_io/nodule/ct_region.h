@@ -60,7 +60,6 @@ void ct_region_free(struct ct_region *region);
 /* Whether two are the same to the bit; both may be NULL. */
 bool ct_region_same(const struct ct_region *a, const struct ct_region *b);
 
-
 /* Makes the outlines of each mark that has a region anew, on this series, and the places of points
  * that are given in pixels. A mark whose shape lies on no slice of the series, or has no voxel
  * there, gets CT_FAULT_UNKNOWN_SLICE and no outlines; the log names it. One whose contours name
