@@ -36,27 +36,40 @@ static bool inside_volume(const struct ct_volume *volume, const double mm[3], do
   return inside;
 }
 
+static lc_status check_place(const struct ct_cube *where, const struct ct_volume *volume,
+                             struct lc_error *err) {
+  const double *centre_mm = where->centre_mm;
+  double ijk[3];
+  if (where->edge < 1 || where->edge > LARGEST_EDGE ||
+      !(where->spacing_mm > 0 && where->spacing_mm < 100))
+    LC_FAIL(err, LC_ERR_USAGE, "cube of %zu samples at %g mm, expected 1 to %d samples",
+            where->edge, where->spacing_mm, LARGEST_EDGE);
+  if (inside_volume(volume, centre_mm, ijk)) return LC_OK;
+  LC_FAIL(err, LC_ERR_OUTSIDE,
+          "nodule at (%.1f, %.1f, %.1f) mm lies outside the volume (column %.1f of %zu, row %.1f "
+          "of %zu, slice %.1f of %zu)",
+          centre_mm[0], centre_mm[1], centre_mm[2], ijk[0] + 1, volume->size[0], ijk[1] + 1,
+          volume->size[1], ijk[2] + 1, volume->size[2]);
+}
+
 lc_status ct_cube_resample(struct ct_cube *cube, const struct ct_volume *volume,
                            const double centre_mm[3], size_t edge, double spacing_mm,
                            struct lc_error *err) {
-  double ijk[3];
   memset(cube, 0, sizeof *cube);
-  if (edge < 1 || edge > LARGEST_EDGE || !(spacing_mm > 0 && spacing_mm < 100))
-    LC_FAIL(err, LC_ERR_USAGE, "cube of %zu samples at %g mm, expected 1 to %d samples", edge,
-            spacing_mm, LARGEST_EDGE);
-  if (!inside_volume(volume, centre_mm, ijk))
-    LC_FAIL(err, LC_ERR_OUTSIDE,
-            "nodule at (%.1f, %.1f, %.1f) mm lies outside the volume (column %.1f of %zu, row %.1f "
-            "of %zu, slice %.1f of %zu)",
-            centre_mm[0], centre_mm[1], centre_mm[2], ijk[0] + 1, volume->size[0], ijk[1] + 1,
-            volume->size[1], ijk[2] + 1, volume->size[2]);
   cube->edge = edge;
   cube->spacing_mm = spacing_mm;
   memcpy(cube->centre_mm, centre_mm, sizeof cube->centre_mm);
+  LC_TRY(check_place(cube, volume, err));
   LC_TRY(lc_alloc(&cube->hu, edge * edge * edge, sizeof *cube->hu, err));
   lc_status status = ct_resample_linear(cube, volume, err);
   if (status != LC_OK) ct_cube_free(cube);
   return status;
+}
+
+lc_status ct_cube_resample_slice(const struct ct_cube *where, const struct ct_volume *volume,
+                                 ct_view view, size_t index, float *hu_out, struct lc_error *err) {
+  LC_TRY(check_place(where, volume, err));
+  return ct_resample_slice(where, volume, view, index, hu_out, err);
 }
 
 void ct_cube_free(struct ct_cube *cube) {

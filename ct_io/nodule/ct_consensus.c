@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/lc_arena.h"
+#include "common/lc_scope.h"
 #include "ct_io/ct/ct_volume.h"
 #include "ct_io/nodule/ct_place.h"
 
@@ -249,23 +250,38 @@ static uint8_t consensus_at(const struct ct_consensus *consensus, const double i
   return consensus->mask[(at[2] * consensus->size[1] + at[1]) * consensus->size[0] + at[0]];
 }
 
+/* Whether a sample of the cube is inside. */
+static uint8_t sample_inside(const struct ct_consensus *consensus, const struct ct_series *series,
+                             const struct ct_cube *where, size_t sample) {
+  size_t edge = where->edge;
+  const size_t xyz[3] = {sample % edge, sample / edge % edge, sample / (edge * edge)};
+  double middle = ((double)edge - 1) / 2, mm[3], ijk[3];
+  for (int c = 0; c < 3; c++)
+    mm[c] = where->centre_mm[c] + ((double)xyz[c] - middle) * where->spacing_mm;
+  ct_series_to_index(series, mm, ijk);
+  return consensus_at(consensus, ijk);
+}
+
 lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_nodule *nodule,
                            const struct ct_series *series, double level, struct lc_error *err) {
-  struct ct_consensus consensus;
-  size_t edge = cube->edge;
-  double middle = ((double)edge - 1) / 2;
+  LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {.mask = NULL};
+  size_t count = cube->edge * cube->edge * cube->edge;
   free(cube->mask);
   cube->mask = NULL;
   LC_TRY(ct_nodule_consensus(&consensus, nodule, series, level, err));
-  lc_status status = lc_alloc(&cube->mask, edge * edge * edge, 1, err);
-  for (size_t n = 0; n < edge * edge * edge && status == LC_OK; n++) {
-    size_t sample[3] = {n % edge, n / edge % edge, n / (edge * edge)};
-    double mm[3], ijk[3];
-    for (int c = 0; c < 3; c++)
-      mm[c] = cube->centre_mm[c] + ((double)sample[c] - middle) * cube->spacing_mm;
-    ct_series_to_index(series, mm, ijk);
-    cube->mask[n] = consensus_at(&consensus, ijk);
-  }
-  ct_consensus_free(&consensus);
-  return status;
+  LC_TRY(lc_alloc(&cube->mask, count, 1, err));
+  for (size_t n = 0; n < count; n++) cube->mask[n] = sample_inside(&consensus, series, cube, n);
+  return LC_OK;
+}
+
+lc_status ct_cube_slice_mask(const struct ct_cube *where, ct_view view, size_t index,
+                             const struct ct_nodule *nodule, const struct ct_series *series,
+                             double level, uint8_t *mask_out, struct lc_error *err) {
+  LC_SCOPED(ct_consensus_free) struct ct_consensus consensus = {.mask = NULL};
+  size_t edge = where->edge;
+  LC_TRY(ct_nodule_consensus(&consensus, nodule, series, level, err));
+  for (size_t i = 0; i < edge * edge; i++)
+    mask_out[i] = sample_inside(&consensus, series, where,
+                                ct_cube_sample(edge, view, index, i / edge, i % edge));
+  return LC_OK;
 }

@@ -211,20 +211,21 @@ static lc_status allocate(struct pl_job *job, struct pl_result *result, struct l
 static lc_status cut_shown(const struct pl_job *job, struct pl_result *result, size_t nodule,
                            const struct ct_volume *volume, struct lc_error *err) {
   const struct ct_nodule *found = &result->nodules.nodules[nodule];
-  LC_SCOPED(ct_cube_free) struct ct_cube cube = {0};
-  double spacing_mm = job->config->cube_spacing_mm / (double)job->config->figure_detail;
-  LC_TRY(ct_cube_resample(&cube, volume, found->centre_mm, result->shown_edge, spacing_mm, err));
-  if (found->n_marks > 0)
-    LC_TRY(
-        ct_cube_add_mask(&cube, found, result->series, job->config->nodules_consensus_level, err));
+  size_t detail = (size_t)job->config->figure_detail, edge = result->shown_edge;
+  struct ct_cube where = {.edge = edge,
+                          .spacing_mm = job->config->cube_spacing_mm / (double)detail};
+  memcpy(where.centre_mm, found->centre_mm, sizeof where.centre_mm);
   /* The network's slice lies half a sample beyond the centre of a cube of even edge. With an odd
    * detail the finer cube has a slice in exactly that place. */
-  size_t detail = (size_t)job->config->figure_detail, pixels = cube.edge * cube.edge;
   size_t index = (size_t)job->config->cube_edge / 2 * detail + detail / 2;
   for (size_t v = 0; v < result->n_views; v++) {
-    size_t at = pl_result_image(result, nodule, v) * pixels;
-    ct_cube_slice(&cube, result->views[v], index, result->shown_hu + at,
-                  cube.mask ? result->shown_mask + at : NULL);
+    size_t at = pl_result_image(result, nodule, v) * edge * edge;
+    ct_view view = result->views[v];
+    LC_TRY(ct_cube_resample_slice(&where, volume, view, index, result->shown_hu + at, err));
+    if (found->n_marks > 0)
+      LC_TRY(ct_cube_slice_mask(&where, view, index, found, result->series,
+                                job->config->nodules_consensus_level, result->shown_mask + at,
+                                err));
   }
   return LC_OK;
 }

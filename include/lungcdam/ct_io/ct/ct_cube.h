@@ -45,5 +45,11 @@ static inline size_t ct_cube_sample(size_t edge, ct_view view, size_t index, siz
 void ct_cube_slice(const struct ct_cube *cube, ct_view view, size_t index, float *hu_out,
                    uint8_t *mask_out);
 
+/* The slice that ct_cube_slice would give of a cube that ct_cube_resample would make, without the
+ * cube: hu_out[edge, edge], to the bit. Of `where` only edge, spacing_mm and centre_mm are read. */
+LC_MUST_CHECK lc_status ct_cube_resample_slice(const struct ct_cube *where,
+                                               const struct ct_volume *volume, ct_view view,
+                                               size_t index, float *hu_out, struct lc_error *err);
+
 LC_API_END
 #endif

@@ -99,6 +99,13 @@ LC_MUST_CHECK lc_status ct_cube_add_mask(struct ct_cube *cube, const struct ct_n
                                          const struct ct_series *series, double level,
                                          struct lc_error *err);
 
+/* The slice that ct_cube_slice would give of that mask, without the cube: mask_out[edge, edge]. Of
+ * `where` only edge, spacing_mm and centre_mm are read. */
+LC_MUST_CHECK lc_status ct_cube_slice_mask(const struct ct_cube *where, ct_view view, size_t index,
+                                           const struct ct_nodule *nodule,
+                                           const struct ct_series *series, double level,
+                                           uint8_t *mask_out, struct lc_error *err);
+
 /* Sets CT_FAULT_UNKNOWN_SLICE and CT_FAULT_OUTSIDE_IMAGE, which need the series; returns the number
  * of marks with one of them. Those with a region were checked as they were placed. */
 size_t ct_annotation_check(struct ct_annotation *annotation, const struct ct_series *series);
