@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fresh.sh [RELEASE...] [--as root|user] [--data] [--keep]: what a newcomer meets. For each release of Debian
+# fresh.sh [RELEASE...] [--as root|user] [--data] [--quick] [--keep]: what a newcomer meets. For each release of Debian
 # (bookworm, trixie; default: both) and each way to be there, a bare root (debootstrap's minbase with git and
 # ca-certificates) gets a clone of this checkout's HEAD and runs the two commands of the README:
 #
@@ -7,19 +7,20 @@
 #   as user   in a root with sudo besides, as a user who may use it
 #
 # Nothing of the outer machine is there but the kernel and the way to the network; with --data also ../shared,
-# read-only, for the tests of real data. Takes root (or sudo) and
+# read-only, for the tests of real data. With --quick the slow tests are left out. Takes root (or sudo) and
 # LUNGCDAM_FRESH_FOLDER (default /var/tmp) with 8 GB of room. Bare roots are kept as tarballs for 30 days in
 # ${XDG_CACHE_HOME:-~/.cache}/lungcdam; LUNGCDAM_FRESH_MIRROR names another mirror than debootstrap's own.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-releases=() ways=() keep='' shared=''
+releases=() ways=() keep='' shared='' tests='./run test'
 while (($# > 0)); do
   case $1 in
   bookworm | trixie) releases+=("$1") ;;
   --as) case ${2:-} in root | user) ways+=("$2") && shift ;; *) echo "fresh: --as needs root or user" >&2 && exit 2 ;; esac ;;
   --data) shared=$(realpath ../shared) ;;
+  --quick) tests='./run check asan; ./run test -LE slow' ;;
   --keep) keep=1 ;;
-  *) echo "fresh: knows bookworm, trixie, --as root|user, --data and --keep, not $1" >&2 && exit 2 ;;
+  *) echo "fresh: knows bookworm, trixie, --as root|user, --data, --quick and --keep, not $1" >&2 && exit 2 ;;
   esac
   shift
 done
@@ -100,7 +101,7 @@ as_root_in() { # as_root_in RELEASE: the two commands as root, then the packages
   as_root cp "$work/lungcdam.bundle" "$root/root/"
   enter "$root" root 'git clone --quiet lungcdam.bundle lungcdam'
   timed "$1, root: ./run demo, downloads included" "$root" root 'cd lungcdam; ./run demo; find demo-out -name "*.png" -size +10k | grep -q .'
-  timed "$1, root: ./run test" "$root" root 'cd lungcdam; ./run test'
+  timed "$1, root: $tests" "$root" root "cd lungcdam; $tests"
   timed "$1, root: ./run package" "$root" root 'cd lungcdam; ./run package /root/packages; ls -l /root/packages'
   unpack "$1" "$work/$1-installed"
   as_root cp -r "$root/root/packages" "$work/$1-installed/"
@@ -127,7 +128,7 @@ as_user_in() { # as_user_in RELEASE: the two commands as a user with sudo
   as_root cp "$work/lungcdam.bundle" "$root/home/tester/"
   enter "$root" tester 'git clone --quiet lungcdam.bundle lungcdam'
   timed "$1, user with sudo: ./run demo, downloads included" "$root" tester 'cd lungcdam; ./run demo; find demo-out -name "*.png" -size +10k | grep -q .'
-  timed "$1, user with sudo: ./run test" "$root" tester 'cd lungcdam; ./run test'
+  timed "$1, user with sudo: $tests" "$root" tester "cd lungcdam; $tests"
   [[ -n $keep ]] || as_root rm -rf --one-file-system "$root"
 }
 

@@ -282,10 +282,10 @@ answers blobs(const real_image *image, const mask_image *mask, const ct_detectio
   const auto size = mask->GetBufferedRegion().GetSize();
   const size_t count = size[0] * size[1] * size[2];
   answers best{std::vector<float>(count, 0), std::vector<float>(count, 0)};
-  const double step = std::sqrt(2.0);
-  for (double diameter = detection.least_mm; diameter < detection.most_mm * step;
-       diameter *= step) {
-    const double now = std::min(diameter, detection.most_mm);
+  // Steps of a factor of root two, the last one shorter.
+  const double octaves = std::log2(detection.most_mm / detection.least_mm);
+  for (int step = 0; step < 2 * octaves + 1; step++) {
+    const double now = std::min(detection.least_mm * std::exp2(step / 2.0), detection.most_mm);
     auto filter = filter_type::New();
     filter->SetInput(image);
     filter->SetSigma(now / 4);

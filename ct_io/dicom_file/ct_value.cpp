@@ -15,21 +15,21 @@ void copy_bytes(DcmItem *item, const DcmTagKey &tag, char *out, size_t size, boo
   OFString value;
   out[0] = '\0';
   if (!item) return;
-  OFCondition found =
-      all_components ? ct::components(item, tag, value) : item->findAndGetOFString(tag, value);
-  if (found.bad()) return;
+  const bool found = all_components ? ct::components(item, tag, value)
+                                    : item->findAndGetOFString(tag, value).good();
+  if (!found) return;
   while (!value.empty() && (value.back() == ' ' || value.back() == '\0')) value.pop_back();
   lc_text_copy(out, size, value.c_str());
 }
 
 } // namespace
 
-OFCondition ct::components(DcmItem *item, const DcmTagKey &tag, OFString &value) {
+bool ct::components(DcmItem *item, const DcmTagKey &tag, OFString &value) {
   constexpr Uint32 longest_text = 1 << 20;
   DcmElement *element = nullptr;
-  OFCondition found = item->findAndGetElement(tag, element);
-  if (found.good() && element->getLengthField() > longest_text) return EC_CorruptedData;
-  return found.good() ? item->findAndGetOFStringArray(tag, value) : found;
+  return item->findAndGetElement(tag, element).good() &&
+         element->getLengthField() <= longest_text &&
+         item->findAndGetOFStringArray(tag, value).good();
 }
 
 OFString ct::trimmed(const OFString &word) {

@@ -16,9 +16,9 @@ bool number(DcmItem *item, const DcmTagKey &tag, double &value, unsigned long in
 bool numbers(DcmItem *item, const DcmTagKey &tag, double *values, unsigned long count);
 bool whole(DcmItem *item, const DcmTagKey &tag, long &value);
 
-// All components of a text, with backslashes. A header that ends early may promise any length: what
-// is longer than a MiB is EC_CorruptedData, and no memory is taken for it.
-OFCondition components(DcmItem *item, const DcmTagKey &tag, OFString &value);
+// All components of a text, with backslashes; false where there is none. A header that ends early
+// may promise any length: for what is longer than a MiB no memory is taken, and it is none.
+bool components(DcmItem *item, const DcmTagKey &tag, OFString &value);
 
 // Fills out with a text, or "", cut to size; what is not printable becomes '?'.
 void copy(DcmItem *item, const DcmTagKey &tag, char *out, size_t size, bool all_components);

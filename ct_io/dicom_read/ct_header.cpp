@@ -90,7 +90,7 @@ lc_status strict_number(DcmItem *item, const DcmTagKey &tag, const char *name, d
                         bool &given, const char *path, lc_error *err) {
   OFString word;
   given = false;
-  if (!item || components(item, tag, word).bad() || trimmed(word).empty()) return LC_OK;
+  if (!item || !components(item, tag, word) || trimmed(word).empty()) return LC_OK;
   given = lc_text_to_double(trimmed(word).c_str(), &value);
   if (given) return LC_OK;
   char shown[48];
@@ -116,7 +116,7 @@ lc_status read_rescale(DcmItem *item, ct_frame &frame, const char *path, lc_erro
 uint64_t key(DcmItem *item, const DcmTagKey &tag) {
   OFString value;
   uint64_t hash = 1469598103934665603u; // FNV-1a
-  if (!item || components(item, tag, value).bad() || trimmed(value).empty()) return 0;
+  if (!item || !components(item, tag, value) || trimmed(value).empty()) return 0;
   for (char c : trimmed(value)) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
   return hash ? hash : 1;
 }

@@ -87,6 +87,7 @@ std::vector<Frame> collect_frames(const ct_segmentation &segmentation) {
 /* The source slices with a frame, in their order. */
 std::vector<size_t> slices_of(const std::vector<Frame> &frames) {
   std::vector<size_t> slices;
+  slices.reserve(frames.size());
   for (const Frame &frame : frames) slices.push_back(frame.slice);
   std::sort(slices.begin(), slices.end());
   slices.erase(std::unique(slices.begin(), slices.end()), slices.end());
