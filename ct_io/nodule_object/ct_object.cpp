@@ -236,7 +236,7 @@ bool plausible(const Point &point) {
 Object::Object(DcmDataset &dataset, const char *path_in) : data(dataset), path(path_in) {
   OFString set;
   ct::components(&dataset, DCM_SpecificCharacterSet, set);
-  charset_ = set.c_str();
+  charset_ = set;
 }
 
 std::string Object::uid(DcmItem *item, const DcmTagKey &tag) const {
@@ -247,8 +247,9 @@ std::string Object::uid(DcmItem *item, const DcmTagKey &tag) const {
 
 std::string Object::text(DcmItem *item, const DcmTagKey &tag) const {
   char value[CT_TEXT_SIZE];
-  ct::copy_text(item, tag, charset_.c_str(), value);
-  return ct::trimmed(value).c_str();
+  ct::copy_text(item, tag, charset_, value);
+  const OFString kept = ct::trimmed(value);
+  return {kept.data(), kept.length()};
 }
 
 void Object::leave_out(const std::string &name, const std::string &why) {

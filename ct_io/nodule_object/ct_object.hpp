@@ -88,7 +88,7 @@ public:
 
 private:
   void choose();
-  std::string charset_;
+  OFString charset_;
   std::vector<Thing> things_;
   size_t n_left_out_ = 0;
 };

@@ -115,7 +115,7 @@ Pixels read_pixels(Object &object) {
   bool fractions = ct::trimmed(type) == "FRACTIONAL", binary = ct::trimmed(type) == "BINARY";
   bool fits = pixels.labels ? bits == 8 || bits == 16 : fractions ? bits == 8 : binary && bits == 1;
   if (samples != 1 || !fits)
-    throw Refusal("SegmentationType \"" + std::string(type.c_str()) + "\" with " +
+    throw Refusal("SegmentationType \"" + std::string(type.data(), type.length()) + "\" with " +
                   std::to_string(bits) + " bits and " + std::to_string(samples) +
                   " samples a pixel, expected BINARY with 1 bit, FRACTIONAL with 8, or LABELMAP");
   if (fractions && (!ct::whole(data, DCM_MaximumFractionalValue, most) || most < 1 || most > 255))

@@ -64,7 +64,8 @@ static const struct pl_option options[] = {
     {"luna", 0, "CSV", "Match LUNA16's annotations.csv (needs DICOM)", 0, PL_OPTION_TEXT, AT(luna)},
     {"patients", 0, "CSV", "TCIA's table of series, for the patients of series without DICOM", 0,
      PL_OPTION_TEXT, AT(patients)},
-    PL_NODULES_ROWS(0, 'n', nodules),
+    PL_NODULES_ROWS(0, 'n', nodules.paths, nodules.components, nodules.keep_duplicates,
+                    nodules.strict),
     {"to", 't', "KIND",
      "Convert instead of listing: csv (places, all series in one file), json (\"Multiple "
      "points\"), "

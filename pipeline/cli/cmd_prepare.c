@@ -33,7 +33,8 @@ static const char *const groupings[] = {"voxels", "mm", NULL};
 
 static const struct pl_option options[] = {
     {"output", 'o', "FILE", "The data set to write (HDF5)", 0, PL_OPTION_TEXT, AT(output)},
-    PL_NODULES_ROWS(0, 0, nodules),
+    PL_NODULES_ROWS(0, 0, nodules.paths, nodules.components, nodules.keep_duplicates,
+                    nodules.strict),
     {"series-list", 0, "FILE",
      "Only the series in this file, one UID a line; UID:2 for the second of several volumes in it",
      0, PL_OPTION_TEXT, AT(list)},

@@ -82,19 +82,19 @@ struct pl_option {
       PL_ROW("allow-missing", 0, NULL,                                                             \
              "Use series of which files cannot be read; what is made says so", group,              \
              PL_OPTION_FLAG, AT(missing))
-/* Where nodules are and how they are read: a struct pl_nodule_files. */
-#define PL_NODULES_ROWS(group, letter, field)                                                      \
+/* Where nodules are and how they are read: the fields of a struct pl_nodule_files. */
+#define PL_NODULES_ROWS(group, letter, paths, parts, repeats, all)                                 \
   PL_ROW("nodules", letter, "PATH",                                                                \
-         "File with nodules (XML, CSV, 3D Slicer's markups, challenge JSON, label volume), or a "  \
+         "File with nodules (XML, DICOM SEG, RTSTRUCT or SR, CSV, label volume, markups), or a "   \
          "folder of them; may be repeated; without it those beside the series",                    \
-         group, PL_OPTION_LIST, AT(field.paths)),                                                  \
+         group, PL_OPTION_LIST, AT(paths)),                                                        \
       PL_ROW("components", 0, NULL, "Each connected part of a mask is a nodule", group,            \
-             PL_OPTION_FLAG, AT(field.components)),                                                \
+             PL_OPTION_FLAG, AT(parts)),                                                           \
       PL_ROW("keep-duplicates", 0, NULL, "Points within 3 mm of each other are several nodules",   \
-             group, PL_OPTION_FLAG, AT(field.keep_duplicates)),                                    \
+             group, PL_OPTION_FLAG, AT(repeats)),                                                  \
       PL_ROW("strict", 0, NULL,                                                                    \
              "A mark, point or file of nodules that cannot be read is an error", group,            \
-             PL_OPTION_FLAG, AT(field.strict))
+             PL_OPTION_FLAG, AT(all))
 #define PL_SERIES_ROWS                                                                             \
   PL_ROW("series", 's', "UID",                                                                     \
          "SeriesInstanceUID (of a volume file its name) to work on, UID:2 for the second of "      \
@@ -105,7 +105,8 @@ struct pl_option {
           "DICOM that volume files (MetaImage, NIfTI, NRRD) were made from: objects refer to it",  \
           1, PL_OPTION_TEXT, AT(overrides.reference)),                                             \
       PL_RULES_ROWS(1, overrides.assume_hu, overrides.allow_missing),                              \
-      PL_NODULES_ROWS(1, 'n', overrides.nodules)
+      PL_NODULES_ROWS(1, 'n', overrides.nodules.paths, overrides.nodules.components,               \
+                      overrides.nodules.keep_duplicates, overrides.nodules.strict)
 #define PL_SET_ROW(words)                                                                          \
   PL_ROW("set", 'S', "KEY=VALUE", words, 1, PL_OPTION_LIST, AT(overrides.keys))
 #define PL_FORM_ROWS(group, json, csv)                                                             \

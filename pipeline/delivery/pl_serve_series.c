@@ -102,7 +102,7 @@ static void nodules_came(struct pl_serve_series *series, struct pl_spool_series 
          n_woken + n_wait ? "" : ", it waits for them");
 }
 
-static void relate(struct pl_serve_series *series, const struct pl_spool_series *one,
+static void relate(const struct pl_serve_series *series, const struct pl_spool_series *one,
                    const struct pl_serve_outcome *outcome) {
   const char *uids[PL_OUTCOME_UIDS];
   struct lc_error err;
@@ -222,6 +222,7 @@ static void work(void *context, struct pl_serve_outcome *outcome) {
     pl_serve_nodules(folder, outcome);
     return;
   }
+  relate(series, one, outcome);
   LC_FREED char(*folders)[LC_PATH_SIZE] = NULL;
   const char *sources[PL_SPOOL_SOURCES_MOST + 1];
   struct lc_error err;

@@ -279,9 +279,6 @@ static lc_status put(struct pl_spool *spool, const struct ct_identity *identity,
   if (p->folder < 0) return lc_file_write_error(folder, errno, err);
   long long bytes = p->moved && p->grows ? pl_spool_blocks(info.st_size) : 0;
   LC_TRY(note(spool, identity, p->put->name, bytes, err));
-  const char *const uids[] = {identity->series_instance_uid, identity->frame_of_reference_uid};
-  if (p->put->is_new && strcmp(identity->modality, "CT") == 0)
-    LC_TRY(pl_spool_relate(spool, p->put->name, uids, 2, err));
   return pl_db_commit(&open_db, err);
 }
 

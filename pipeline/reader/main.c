@@ -23,7 +23,7 @@
   ENTRY(ct_task_nodules)                                                                           \
   ENTRY(pl_task_hdf5)                                                                              \
   PICKLE(ENTRY)
-#define POINT(task) &task,
+#define POINT(task) &(task),
 static const struct lc_helper_task *const table[] = {TASKS(POINT)};
 #define NUMBER(task) NUMBER_OF_##task,
 enum { TASKS(NUMBER) N_TASKS };
