@@ -3,6 +3,10 @@
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <cstring>
 #include <deque>
 
@@ -18,11 +22,12 @@ class Listener {
 public:
   Listener(const ct_peer &self, int listening)
       : title_(self.calling_ae), max_pdu_(self.max_pdu), tls_(self.tls),
-        association_s_(self.association_s), dimse_s_(self.dimse_s) {
+        association_s_(self.association_s), dimse_s_(self.dimse_s), listening_(listening) {
     if (self.tls && !(self.tls_certificate && *self.tls_certificate))
       throw ct_out::OutFailure(LC_ERR_CONFIG, "to listen with TLS takes a certificate and its key");
     layer_ = ct_net::make_layer(self, true, watchdog_, seen_);
-    // Instead of a socket that DCMTK makes, which would be on every address.
+    // With a socket given DCMTK makes none, which would be on every address; those that it takes
+    // then are connections (wait).
     dcmExternalSocketHandle.set(listening);
     OFCondition made = ASC_initializeNetwork(NET_ACCEPTOR, 0, self.association_s, &network_);
     dcmExternalSocketHandle.set(-1);
@@ -32,13 +37,20 @@ public:
   }
   ~Listener() {
     ASC_dropNetwork(&network_);
+    close(listening_);
     for (auto &result : results_) ct_commitment_result_free(&result);
   }
   Listener(const Listener &) = delete;
   Listener &operator=(const Listener &) = delete;
 
   ct_commitment_result wait(int seconds) {
-    if (results_.empty() && ASC_associationWaiting(network_, seconds)) serve();
+    pollfd waiting = {listening_, POLLIN, 0};
+    if (results_.empty() && poll(&waiting, 1, 1000 * seconds) > 0) {
+      const int connection = accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
+      dcmExternalSocketHandle.set(connection);
+      if (connection >= 0) serve();
+      dcmExternalSocketHandle.set(-1);
+    }
     ct_commitment_result first = ct_commitment_result();
     if (!results_.empty()) {
       first = results_.front();
@@ -164,7 +176,7 @@ private:
   std::string title_;
   uint32_t max_pdu_;
   bool tls_;
-  int association_s_, dimse_s_;
+  int association_s_, dimse_s_, listening_;
   ct_net::Watchdog watchdog_;
   ct_net::Seen seen_;
   std::unique_ptr<DcmTransportLayer> layer_;
