@@ -186,7 +186,8 @@ static void test_refusals(void **state) {
   assert_false(lc_file_exists(path));
 }
 
-/* Read as a source of nodules: a group is of the segment that it names; one without is no place. */
+/* Read as a source of nodules: readers' groups are of the segment that they name, a point is a
+ * point. */
 static void test_source_of_nodules(void **state) {
   (void)state;
   struct ct_finding findings[2];
@@ -198,14 +199,28 @@ static void test_source_of_nodules(void **state) {
   assert_ok(ct_nodule_source_of(&source, path, &test_err));
   assert_string_equal(source->name, "report");
   assert_ok(source->read(&found, path, &test_err));
-  assert_int_equal(found.n, 1);
-  assert_string_equal(found.items->series_instance_uid, report.about.source->series_instance_uid);
-  assert_int_equal(found.items->n_marks, 1);
-  const struct ct_mark *mark = found.items->marks;
-  assert_string_equal(mark->nodule_id, "nodule-1");
-  assert_string_equal(mark->region->segmentation_uid, segmentation.sop_instance_uid);
-  assert_int_equal(mark->region->segment, 2);
-  assert_false(mark->has_ratings); /* predictions are no ratings */
+  assert_int_equal(found.n, 2); /* the segment names the series alone, the point its frame too */
+  for (size_t i = 0; i < 2; i++)
+    assert_string_equal(found.items[i].series_instance_uid,
+                        report.about.source->series_instance_uid);
+  assert_int_equal(found.items->n_marks, 3);
+  for (size_t i = 0, m = 0; i < 3; i++) {
+    const struct ct_mark *mark = &found.items->marks[i];
+    assert_string_equal(mark->nodule_id, "nodule-1");
+    if (!mark->has_ratings) continue; /* predictions are no ratings */
+    assert_string_equal(mark->reader, m ? "Reader 4" : "Reader 1");
+    assert_string_equal(mark->region->segmentation_uid, segmentation.sop_instance_uid);
+    assert_int_equal(mark->region->segment, 2);
+    for (int r = 0; r < CT_RATING_COUNT; r++)
+      assert_int_equal(mark->rating[r], m                            ? 3
+                                        : r == CT_CALCIFICATION      ? 6
+                                        : r == CT_INTERNAL_STRUCTURE ? 4
+                                                                     : 5);
+    assert_in_range(++m, 1, 2);
+  }
+  assert_int_equal(found.items[1].n_points, 1);
+  const double *at = found.items[1].points[0].centre_mm;
+  for (int c = 0; c < 3; c++) assert_near(at[c], findings[1].centre_mm[c], 1e-4);
   ct_annotations_free(&found);
 }
 

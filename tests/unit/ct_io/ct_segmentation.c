@@ -133,11 +133,16 @@ static void test_read_back(void **state) {
   assert_string_equal(mark->region->tracking_uid, "2.25.5005");
   const double spacing_mm[3] = {0.703125, 0.6, 1.25},
                origin_mm[3] = {-166.123456, -1.0 / 3, -117.5};
+  const double axes[3][3] = {
+      {0.8, 0.6, 0}, {-0.6, 0.8, 0}, {0, 0, 1}}; /* of columns, rows, slices */
   for (int c = 0; c < 3; c++) {
+    double first_mm = origin_mm[c];
+    for (int axis = 0; axis < 3; axis++) {
+      assert_near(mask->step_mm[axis][c], axes[axis][c] * spacing_mm[axis], 1e-5);
+      first_mm += (double)first[0][axis] * axes[axis][c] * spacing_mm[axis];
+    }
     assert_int_equal(mask->size[c], size[0][c]); /* the ball's box, on the grid of the source */
-    assert_near(mask->origin_mm[c], origin_mm[c] + (double)first[0][c] * spacing_mm[c], 1e-5);
-    for (int axis = 0; axis < 3; axis++)
-      assert_near(mask->step_mm[axis][c], axis == c ? spacing_mm[c] : 0, 1e-5);
+    assert_near(mask->origin_mm[c], first_mm, 1e-5);
   }
   for (size_t i = 0; i < 5 * 5 * 3; i++) assert_int_equal(mask->inside[i], masks[0][i]);
   ct_annotations_free(&found);
