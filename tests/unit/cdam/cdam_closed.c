@@ -118,7 +118,7 @@ static void test_saturated_attention(void **state) {
         size_t at = k * patches;
         double largest,
             difference = lc_test_difference(fast.scores + at, slow.scores + at, patches, &largest);
-        if (!(difference <= 1e-4 * largest + 1e-30))
+        if (!(difference <= 3e-4 * largest + 1e-30)) /* the general form is in float */
           fail_msg("%s, factor %g, map %zu: differs by %g of %g", shapes[s].what, (double)factor, k,
                    difference, largest);
         for (size_t i = at; i < at + patches; i++)
