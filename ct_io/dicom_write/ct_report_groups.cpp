@@ -129,7 +129,7 @@ struct Groups {
       DcmItem &item = add_item(group, DCM_ContentSequence);
       put(item, DCM_RelationshipType, "CONTAINS");
       put(item, DCM_ValueType, "CODE");
-      put_code(item, DCM_ConceptNameCodeSequence, opinion.evaluations[i].concept);
+      put_code(item, DCM_ConceptNameCodeSequence, opinion.evaluations[i].name);
       put_code(item, DCM_ConceptCodeSequence, opinion.evaluations[i].value);
     }
   }

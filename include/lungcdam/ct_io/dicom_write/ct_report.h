@@ -40,7 +40,7 @@ struct ct_measurement ct_measurement_named(const char *name, double value, bool 
 /* A rating, coded as the public DICOM version of LIDC-IDRI does (Fedorov et al., Med Phys 47:5953,
  * 2020): "Margin", "Circumscribed margin". */
 struct ct_evaluation {
-  struct ct_code concept, value;
+  struct ct_code name, value;
 };
 /* False for a value outside the rating's scale, such as 0, "not given". */
 bool ct_evaluation_of(struct ct_evaluation *evaluation, ct_rating rating, int value);
