@@ -44,24 +44,24 @@ struct Groups {
   }
 
   static DcmItem &content(DcmItem &parent, const char *relation, const char *type,
-                          const Code &concept) {
+                          const Code &name) {
     DcmItem &item = add_item(parent, DCM_ContentSequence);
     put(item, DCM_RelationshipType, relation);
     put(item, DCM_ValueType, type);
-    ct_out::add_code(item, DCM_ConceptNameCodeSequence, concept);
+    ct_out::add_code(item, DCM_ConceptNameCodeSequence, name);
     return item;
   }
 
-  static void code(DcmItem &parent, const char *relation, const Code &concept, const Code &value) {
-    ct_out::add_code(content(parent, relation, "CODE", concept), DCM_ConceptCodeSequence, value);
+  static void code(DcmItem &parent, const char *relation, const Code &name, const Code &value) {
+    ct_out::add_code(content(parent, relation, "CODE", name), DCM_ConceptCodeSequence, value);
   }
 
-  void text(DcmItem &parent, const char *relation, const Code &concept, const char *value) const {
-    put_utf8(content(parent, relation, "TEXT", concept), DCM_TextValue, value, set);
+  void text(DcmItem &parent, const char *relation, const Code &name, const char *value) const {
+    put_utf8(content(parent, relation, "TEXT", name), DCM_TextValue, value, set);
   }
 
-  static void uid(DcmItem &parent, const char *relation, const Code &concept, const char *value) {
-    put(content(parent, relation, "UIDREF", concept), DCM_UID, value);
+  static void uid(DcmItem &parent, const char *relation, const Code &name, const char *value) {
+    put(content(parent, relation, "UIDREF", name), DCM_UID, value);
   }
 
   /* The segment of the nodule, or its centre. */
@@ -142,10 +142,10 @@ void ct_report_add_groups(DcmItem &to, const ct_report &report) {
   DcmItem *container = nullptr;
   check(to.findAndGetSequence(DCM_ContentSequence, contents), DCM_ContentSequence);
   for (unsigned long i = 0; i < contents->card() && !container; i++) {
-    DcmItem *concept = nullptr;
+    DcmItem *name = nullptr;
     OFString value;
-    contents->getItem(i)->findAndGetSequenceItem(DCM_ConceptNameCodeSequence, concept);
-    if (concept && concept->findAndGetOFString(DCM_CodeValue, value).good() &&
+    contents->getItem(i)->findAndGetSequenceItem(DCM_ConceptNameCodeSequence, name);
+    if (name && name->findAndGetOFString(DCM_CodeValue, value).good() &&
         value == imaging_measurements)
       container = contents->getItem(i);
   }
